@@ -1,0 +1,83 @@
+"""What the stream asks of an engine: two calls, arrays batch first, NCHW, float32, RGB in [-1, 1]."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """The array sizes of a profile; `rigid.models.build` holds the values."""
+
+    image_size: int
+    """Side of the aligned crop, pixels."""
+    n_codes: int
+    """W+ codes an image takes."""
+    code_size: int
+    """Length of one code."""
+    n_shared_codes: int
+    """How many of the last codes every frame of a stream shares (Eq. 3)."""
+    noise_shape: tuple[int, int, int]
+    """Channels, height and width of the noise map n_t."""
+    hidden_shape: tuple[int, int, int]
+    """Channels, height and width of the ConvLSTM's hidden and cell state."""
+
+
+@dataclass(frozen=True)
+class RecurrentState:
+    """What one frame hands to the next (Eq. 1), batch first.
+
+    `hidden`, `cell`: ConvLSTM state (B, *hidden_shape). `previous_input`, `previous_inverted`,
+    `previous_edited`: aligned RGB of the frame before, (B, 3, S, S) in [-1, 1], None before the first frame.
+    `late_codes`: the first frame's shared codes (B, n_shared_codes, code_size), None before the first frame.
+    """
+
+    hidden: Array
+    cell: Array
+    previous_input: Array | None = None
+    previous_inverted: Array | None = None
+    previous_edited: Array | None = None
+    late_codes: Array | None = None
+
+    @classmethod
+    def initial(cls, sizes: Sizes, batch: int = 1) -> RecurrentState:
+        """The state before the first frame: zeros."""
+        zeros = np.zeros((batch, *sizes.hidden_shape), np.float32)
+        return cls(hidden=zeros, cell=zeros)
+
+    def after(self, inputs: Array, inverted: Array, edited: Array, late_codes: Array) -> RecurrentState:
+        """The state once a frame's inverted and edited faces are known."""
+        return replace(
+            self, previous_input=inputs, previous_inverted=inverted, previous_edited=edited, late_codes=late_codes
+        )
+
+
+class Runtime(Protocol):
+    """An engine that runs one profile's networks. Calls may come from any one thread at a time."""
+
+    @property
+    def name(self) -> str:
+        """The engine's name, as `--engine` takes it."""
+
+    @property
+    def sizes(self) -> Sizes:
+        """The profile's array sizes."""
+
+    def invert(self, inputs: Array, state: RecurrentState) -> tuple[Array, Array, RecurrentState]:
+        """Image and recurrent encoder (Eq. 1).
+
+        `inputs` (B, 3, S, S) → codes (B, n_codes, code_size), noise (B, *noise_shape) and the state with
+        `hidden` and `cell` advanced; the other fields come back as they went in.
+        """
+
+    def synthesize(self, codes: Array, noise: Array) -> Array:
+        """Generator (Eq. 4-5): codes (B, n_codes, code_size), noise (B, *noise_shape) → images (B, 3, S, S)."""
+
+    def close(self) -> None:
+        """Free what the engine holds; safe to call twice."""
