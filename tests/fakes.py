@@ -57,7 +57,8 @@ class FakeRuntime:
         mean = codes.mean(1)[:, : 3 * self._side**2].reshape(-1, 3, self._side, self._side)
         pixels = np.arange(self._sizes.image_size) * self._side // self._sizes.image_size
         picture = mean[:, :, pixels[:, None], pixels[None, :]] + noise.mean((1, 2, 3))[:, None, None, None]
-        return np.clip(picture, -1, 1).astype(np.float32)
+        clipped: Array = np.clip(picture, -1, 1).astype(np.float32)
+        return clipped
 
     def close(self) -> None:
         self.closed = True
