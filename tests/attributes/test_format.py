@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from rigid.attributes.format import AttributeHeader, read_attribute, write_attribute
+
+HEADER = AttributeHeader(
+    name="smile",
+    label="Smile",
+    group="expression",
+    source="made by hand",
+    strength_scale=2.0,
+    layers=(1, 2),
+    min=-1.0,
+    max=2.0,
+    effect="mouthSmile +0.4",
+    measured={"smile": 0.4},
+)
+
+
+def test_one_direction_is_laid_on_its_layers(tmp_path: Path) -> None:
+    path = tmp_path / "smile.safetensors"
+    write_attribute(path, HEADER, np.array([1, 0, -3], np.float32))
+    header, edit = read_attribute(path, n_codes=4, code_size=3)
+    assert header == HEADER
+    assert edit.dtype == np.float32
+    np.testing.assert_array_equal(edit, [[0, 0, 0], [2, 0, -6], [2, 0, -6], [0, 0, 0]])
+
+
+def test_a_direction_for_every_code_is_masked_by_the_layers(tmp_path: Path) -> None:
+    path = tmp_path / "smile.safetensors"
+    write_attribute(path, HEADER, np.arange(12, dtype=np.float32).reshape(4, 3))
+    _, edit = read_attribute(path, n_codes=4, code_size=3)
+    np.testing.assert_array_equal(edit, [[0, 0, 0], [6, 8, 10], [12, 14, 16], [0, 0, 0]])
+
+
+@pytest.mark.parametrize("shape", [(2,), (3, 3), (1, 4, 3), ()])
+def test_a_wrong_shape_is_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    path = tmp_path / "smile.safetensors"
+    write_attribute(path, HEADER, np.ones(shape, np.float32))
+    with pytest.raises(ValueError, match=r"smile\.safetensors.*direction is"):
+        read_attribute(path, n_codes=4, code_size=3)
+
+
+def test_too_late_a_layer_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "smile.safetensors"
+    write_attribute(path, replace(HEADER, layers=(4,)), np.ones(3, np.float32))
+    with pytest.raises(ValueError, match=r"smile\.safetensors: code 4"):
+        read_attribute(path, n_codes=4, code_size=3)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_direction_that_is_not_finite_is_neither_written_nor_read(tmp_path: Path, bad: float) -> None:
+    path = tmp_path / "smile.safetensors"
+    direction = np.array([1, bad, 0], np.float32)
+    with pytest.raises(ValueError, match=r"smile\.safetensors.*NaN"):
+        write_attribute(path, HEADER, direction)
+    assert not path.exists()
+    save_file({"direction": direction}, path, metadata={"attribute": json.dumps(asdict(HEADER))})
+    with pytest.raises(ValueError, match=r"smile\.safetensors.*NaN"):
+        read_attribute(path, n_codes=4, code_size=3)
+
+
+def test_a_direction_of_zeros_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="all zero"):
+        write_attribute(tmp_path / "smile.safetensors", HEADER, np.zeros(3, np.float32))
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"name": "Big Smile"}, "Big Smile"),
+        ({"strength_scale": 0.0}, "strength_scale"),
+        ({"max": float("nan")}, "finite"),
+        ({"min": 0.5}, "must hold 0"),
+        ({"default": 3.0}, "default"),
+        ({"layers": ()}, "layers"),
+        ({"layers": (-1,)}, "layers"),
+    ],
+)
+def test_a_senseless_header_is_refused(tmp_path: Path, change: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ValueError, match=rf"smile\.safetensors.*{problem}"):
+        write_attribute(tmp_path / "smile.safetensors", replace(HEADER, **change), np.ones(3, np.float32))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"name": "smile"', '{"name": "smile", "layers": 3}'])
+def test_a_broken_header_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "smile.safetensors"
+    save_file({"direction": np.ones(3, np.float32)}, path, metadata={"attribute": text})
+    with pytest.raises(ValueError, match=r"smile\.safetensors.*header"):
+        read_attribute(path, n_codes=4, code_size=3)
+
+
+def test_foreign_files_are_refused(tmp_path: Path) -> None:
+    foreign = tmp_path / "foreign.safetensors"
+    save_file({"weight": np.ones(3, np.float32)}, foreign)
+    with pytest.raises(ValueError, match=r"foreign\.safetensors is not an attribute file"):
+        read_attribute(foreign, n_codes=4, code_size=3)
+    for content in (b"", b"PK\x03\x04 no safetensors at all", b"\xff" * 64):
+        foreign.write_bytes(content)
+        with pytest.raises(ValueError, match=r"foreign\.safetensors cannot be read"):
+            read_attribute(foreign, n_codes=4, code_size=3)
+    with pytest.raises(ValueError, match=r"missing\.safetensors cannot be read"):
+        read_attribute(tmp_path / "missing.safetensors", n_codes=4, code_size=3)

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rigid.attributes.format import AttributeHeader, write_attribute
+from rigid.attributes.library import Attribute, AttributeLibrary, load_library, read_library
+
+
+def attribute(name: str, fill: float = 1.0, *, least: float = -1.0) -> Attribute:
+    return Attribute(
+        name=name,
+        label=name.title(),
+        group="expression",
+        min=least,
+        max=1.0,
+        default=0.0,
+        unit="strength",
+        source="made by hand",
+        direction=np.full((2, 3), fill, np.float32),
+    )
+
+
+@pytest.fixture
+def library() -> AttributeLibrary:
+    return AttributeLibrary([attribute("smile", 2), attribute("glasses", -1, least=0)], n_codes=2, code_size=3)
+
+
+def test_attributes_are_found_by_name_in_order(library: AttributeLibrary) -> None:
+    assert library.names == ["smile", "glasses"]
+    assert [a.name for a in library] == library.names
+    assert len(library) == 2
+    assert "smile" in library and "frown" not in library
+    assert library["glasses"].label == "Glasses"
+
+
+def test_the_description_is_json_with_the_agreed_names(library: AttributeLibrary) -> None:
+    described = json.loads(json.dumps(library.describe()))
+    agreed = {"name", "label", "group", "min", "max", "default", "unit", "source"}
+    assert [agreed <= set(entry) for entry in described] == [True, True]
+    assert described[1]["min"] == 0
+
+
+def test_valid_edits_come_back_as_floats(library: AttributeLibrary) -> None:
+    edits = library.validate({"smile": -1, "glasses": np.float32(0.5)})
+    assert edits == {"smile": -1.0, "glasses": 0.5}
+    assert all(type(value) is float for value in edits.values())
+    assert library.validate({}) == {}
+
+
+@pytest.mark.parametrize("value", [True, "1", None, [1], {}, 1j, np.bool_(True), np.complex64(1)])
+def test_what_is_no_number_is_refused(library: AttributeLibrary, value: object) -> None:
+    with pytest.raises(ValueError, match=r"'smile'.*number.*-1 to 1"):
+        library.validate({"smile": value})
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 10**400])
+def test_what_is_not_finite_is_refused(library: AttributeLibrary, value: object) -> None:
+    with pytest.raises(ValueError, match=r"'smile' is not a finite number"):
+        library.validate({"smile": value})
+
+
+@pytest.mark.parametrize(("name", "value"), [("smile", 1.01), ("smile", -2), ("glasses", -0.1)])
+def test_out_of_range_is_refused(library: AttributeLibrary, name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=rf"'{name}'.*out of range; give a number from"):
+        library.validate({name: value})
+
+
+def test_an_unknown_name_is_refused_with_the_closest(library: AttributeLibrary) -> None:
+    with pytest.raises(ValueError, match="'smle'; did you mean 'smile'"):
+        library.validate({"smile": 1, "smle": 1})
+    with pytest.raises(ValueError, match="choose from: smile, glasses"):
+        library.validate({"zzz": 1})
+
+
+def test_offsets_add_up(library: AttributeLibrary) -> None:
+    offset = library.offset({"smile": 0.5, "glasses": 1})
+    assert offset.dtype == np.float32
+    np.testing.assert_array_equal(offset, np.zeros((2, 3)))
+    np.testing.assert_array_equal(library.offset({"smile": -1, "glasses": 0}), np.full((2, 3), -2))
+    np.testing.assert_array_equal(library.offset({}), np.zeros((2, 3)))
+
+
+def test_twins_and_wrong_sizes_are_refused() -> None:
+    with pytest.raises(ValueError, match="two attributes named 'smile'"):
+        AttributeLibrary([attribute("smile"), attribute("smile")], n_codes=2, code_size=3)
+    with pytest.raises(ValueError, match=r"'smile' has a direction of \(2, 3\)"):
+        AttributeLibrary([attribute("smile")], n_codes=2, code_size=4)
+
+
+def write(path: Path, name: str) -> Path:
+    header = AttributeHeader(name, name.title(), "pose", "by hand", strength_scale=3.0, layers=(0,))
+    write_attribute(path, header, np.ones(3, np.float32))
+    return path
+
+
+def test_files_become_a_library(tmp_path: Path) -> None:
+    paths = [write(tmp_path / f"{name}.safetensors", name) for name in ("yaw", "roll")]
+    library = read_library(paths, n_codes=2, code_size=3)
+    assert library.names == ["yaw", "roll"]
+    np.testing.assert_array_equal(library["yaw"].direction, [[3, 3, 3], [0, 0, 0]])
+
+
+def test_a_file_must_bear_its_attributes_name(tmp_path: Path) -> None:
+    path = write(tmp_path / "yaw.safetensors", "roll")
+    with pytest.raises(ValueError, match=r"yaw\.safetensors.*'roll'"):
+        read_library([path], n_codes=2, code_size=3)
+
+
+def test_an_unknown_profile_is_refused() -> None:
+    with pytest.raises(ValueError, match="no-such-profile"):
+        load_library("no-such-profile")
