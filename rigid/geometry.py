@@ -1,0 +1,104 @@
+"""Similarities between pictures and anti-aliased resampling.
+
+Coordinates are continuous: the top left corner of a picture is (0, 0) and the centre of its first pixel
+(0.5, 0.5), so that scaling a picture scales its coordinates. A transform is a float64 (2, 3) matrix that
+takes column vectors (x, y, 1).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Points = NDArray[np.floating[Any]]
+Transform = NDArray[np.float64]
+Picture = TypeVar("Picture", NDArray[np.uint8], NDArray[np.float32])
+
+HALF = np.array([0.5, 0.5])
+ALIASING_SCALE = 0.9
+"""Pictures shrunk by more than this are averaged down before they are interpolated."""
+
+
+def apply(transform: Transform, points: Points) -> NDArray[np.float64]:
+    """`points` (..., 2) moved by `transform`, float64 of the same shape."""
+    moved: NDArray[np.float64] = points @ transform[:, :2].T + transform[:, 2]
+    return moved
+
+
+def inverse(transform: Transform) -> Transform:
+    """The transform that undoes `transform`."""
+    linear = np.linalg.inv(transform[:, :2])
+    return np.column_stack((linear, -linear @ transform[:, 2]))
+
+
+def scale_of(transform: Transform) -> float:
+    """How many target pixels a source pixel's side becomes."""
+    return math.sqrt(abs(float(np.linalg.det(transform[:, :2]))))
+
+
+def similarity(centre: Points, side: float, angle: float, size: tuple[int, int]) -> Transform:
+    """The transform that puts a rotated square window upright into a picture of `size` (width, height).
+
+    `centre` (2,) and `side` of the window in source pixels; `angle`: direction of the window's x axis, radians.
+    """
+    scale = max(size) / side
+    cos, sin = scale * math.cos(angle), scale * math.sin(angle)
+    linear = np.array([[cos, sin], [-sin, cos]])
+    return np.column_stack((linear, np.array(size) / 2 - linear @ np.asarray(centre, np.float64)))
+
+
+def rotate(vectors: Points, angle: float) -> NDArray[np.float64]:
+    """`vectors` (..., 2) turned by `angle` radians from x towards y."""
+    cos, sin = math.cos(angle), math.sin(angle)
+    turned: NDArray[np.float64] = vectors @ np.array([[cos, sin], [-sin, cos]])
+    return turned
+
+
+def corners(width: float, height: float) -> NDArray[np.float64]:
+    """The four corners of a picture, float64 (4, 2), clockwise from the top left."""
+    return np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float64)
+
+
+def resample(
+    picture: Picture, transform: Transform, size: tuple[int, int], border: int = cv2.BORDER_REFLECT
+) -> Picture:
+    """`picture` (H, W[, C ≤ 4]) seen through `transform` (picture → output) as (height, width[, C]).
+
+    `size` is (width, height). What is shrunk is averaged first (`cv2.warpAffine` alone would alias).
+    `border` is the OpenCV rule for what lies outside the picture; a constant border is zero.
+    """
+    scale = scale_of(transform)
+    if scale < ALIASING_SCALE:
+        picture, transform = _averaged(picture, transform, size, scale)
+    pixel_centres = transform.copy()
+    pixel_centres[:, 2] += transform[:, :2] @ HALF - HALF
+    return cv2.warpAffine(picture, pixel_centres, size, flags=cv2.INTER_LINEAR, borderMode=border)  # type: ignore[return-value]
+
+
+def _averaged(picture: Picture, transform: Transform, size: tuple[int, int], scale: float) -> tuple[Picture, Transform]:
+    """The part of `picture` that `transform` shows, at about the output's resolution, and the transform for it."""
+    seen = apply(inverse(transform), corners(*size))
+    height, width = picture.shape[:2]
+    margin = 2.0 / scale + 2.0
+    left, right = _needed(seen[:, 0], width, margin)
+    top, bottom = _needed(seen[:, 1], height, margin)
+    new_width = max(1, round((right - left) * scale))
+    new_height = max(1, round((bottom - top) * scale))
+    small = cv2.resize(picture[top:bottom, left:right], (new_width, new_height), interpolation=cv2.INTER_AREA)
+    factors = np.array([new_width / (right - left), new_height / (bottom - top)])
+    linear = transform[:, :2] / factors
+    shift = transform[:, 2] + transform[:, :2] @ np.array([left, top], np.float64)
+    return small, np.column_stack((linear, shift))  # type: ignore[return-value]
+
+
+def _needed(seen: NDArray[np.float64], length: int, margin: float) -> tuple[int, int]:
+    """The range of an axis that is looked at, with what a reflection at either end would show."""
+    first, last = float(seen.min()) - margin, float(seen.max()) + margin
+    low = max(0.0, min(first, 2 * length - last)) if last > length else max(0.0, first)
+    high = min(float(length), max(last, -first)) if first < 0 else min(float(length), last)
+    start = min(max(0, math.floor(low)), length - 1)
+    return start, max(start + 1, min(length, math.ceil(high)))
