@@ -165,7 +165,7 @@ def _open_member(source: Source, name: str, carriers: Carriers) -> Iterator[IO[b
             with zipfile.ZipFile(archive) as package, package.open(member) as stream:
                 yield stream
         else:
-            with tarfile.open(archive, "r:gz") as package, _tar_member(package, member) as stream:
+            with tarfile.open(archive, "r:gz") as tarball, _tar_member(tarball, member) as stream:
                 yield stream
     except KeyError as error:
         raise SourceError(f"there is no file {member} in it") from error
@@ -173,8 +173,8 @@ def _open_member(source: Source, name: str, carriers: Carriers) -> Iterator[IO[b
         raise SourceError(f"the package file is damaged ({error})") from error
 
 
-def _tar_member(package: tarfile.TarFile, member: str) -> IO[bytes]:
-    stream = package.extractfile(member)
+def _tar_member(tarball: tarfile.TarFile, member: str) -> IO[bytes]:
+    stream = tarball.extractfile(member)
     if stream is None:
         raise SourceError(f"{member} in it is not a plain file")
     return stream

@@ -1,0 +1,41 @@
+"""How the program ends when something goes wrong: one sentence on stderr and an exit status."""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+import typer
+
+FAILED = 1
+BAD_INPUT = 2
+
+
+class Failure(Exception):
+    """Ends the program with one sentence for the user and the exit status `code`."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def fail(message: str, code: int = FAILED) -> NoReturn:
+    """End the program with one sentence: status FAILED (1) when the work failed, BAD_INPUT (2) for bad input."""
+    raise Failure(message, code)
+
+
+def explain(error: Exception) -> tuple[str, int] | None:
+    """The sentence and the exit status for an error that is the user's or the machine's; None for a fault of ours."""
+    if isinstance(error, Failure):
+        return str(error), error.code
+    if isinstance(error, typer.TyperException):
+        return error.format_message(), error.exit_code
+    if isinstance(error, typer.Abort):
+        return "Stopped before it was done.", FAILED
+    return (str(error), FAILED) if isinstance(error, _expected_failures()) else None
+
+
+def _expected_failures() -> tuple[type[Exception], ...]:
+    """What an engine or the model store raises; not imported for it: a module not loaded cannot have raised."""
+    names = (("rigid.assets", "AssetError"), ("engines", "EngineError"))
+    return tuple(getattr(sys.modules[module], name) for module, name in names if module in sys.modules)

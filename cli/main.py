@@ -1,0 +1,67 @@
+"""The program `rigid-live`: one file a command; heavy modules are imported inside the commands, so help is fast."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from cli.errors import explain
+
+COMMANDS = ("serve", "edit", "bench", "models", "attributes", "export", "train")
+"""The modules of `cli` that hold commands, in the order `--help` lists them."""
+
+app = typer.Typer(
+    name="rigid-live",
+    help="Edit faces in live video.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"rigid-live {version('rigid-live')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None: ...
+
+
+for _name in COMMANDS:
+    if importlib.util.find_spec(f"cli.{_name}"):
+        importlib.import_module(f"cli.{_name}").register(app)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the program; returns the exit status: 0 done, 2 usage or bad input, 1 failed."""
+    try:
+        status = app(list(arguments) or ["--help"], prog_name="rigid-live", standalone_mode=False)
+    except Exception as error:
+        explained = explain(error)
+        if explained is None:
+            raise
+        message, code = explained
+        print(f"Error: {message}", file=sys.stderr, flush=True)
+        return code
+    return status if isinstance(status, int) else 0
+
+
+def main() -> None:
+    """The console script: run the program with the process's arguments and exit."""
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""`rigid-live models`: see, fetch and check the assets of the model store."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from cli.errors import FAILED, fail
+
+NEEDED_TO_SERVE = ("generator", "face-landmarks")
+"""The assets that `serve` and `edit` use; the others are for measuring and training."""
+
+models = typer.Typer(help="The models this program fetches: list, pull, verify.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command group to the program."""
+    app.add_typer(models, name="models")
+
+
+@models.command("list")
+def list_models() -> None:
+    """List every model: its size, whether it is here, its licence and what it is."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from rigid.assets import AssetStore
+    from rigid.progress import amount
+
+    store = AssetStore()
+    table = Table("name", "size", "here", "licence", "what it is", box=None)
+    for name, asset in store.manifest.items():
+        here = "no" if store.problems(name) else "yes"
+        table.add_row(name, amount(asset.size, "bytes"), here, asset.licence, asset.description)
+    # Lines are wrapped only to fit a window.
+    Console(width=None if sys.stdout.isatty() else 240).print(table)
+    typer.echo(f"They are kept in {store.cache_dir}.")
+
+
+@models.command()
+def pull(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="Models to fetch; without a name, those `serve` needs."),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Fetch every model, also those for training.")] = False,
+) -> None:
+    """Fetch models that are missing or damaged."""
+    from rigid.assets import AssetStore
+
+    store = AssetStore()
+    wanted = list(store.manifest) if everything else list(_known(names, list(store.manifest)) or NEEDED_TO_SERVE)
+    store.ensure_all(wanted)
+    typer.echo(f"Ready: {', '.join(wanted)} (in {store.cache_dir}).")
+
+
+@models.command()
+def verify(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Models to check; without a name, those fetched.")
+    ] = None,
+) -> None:
+    """Compare the files in the cache with the SHA-256 of the manifest; fetches nothing."""
+    from rigid.assets import AssetStore
+
+    store = AssetStore()
+    fetched = [name for name in store.manifest if store.folder(name).exists()]
+    wrong = []
+    for name in _known(names, list(store.manifest)) or fetched:
+        problems = store.problems(name)
+        typer.echo(f"{name}: {'; '.join(problems) or 'ok'}")
+        wrong += [name] * bool(problems)
+    if wrong:
+        fail(f"{', '.join(wrong)}: not whole; run `rigid-live models pull {' '.join(wrong)}`.", FAILED)
+
+
+def _known(names: list[str] | None, known: list[str]) -> list[str]:
+    unknown = [name for name in names or [] if name not in known]
+    if unknown:
+        raise typer.BadParameter(f"There is no model {unknown[0]!r}; the models are: {', '.join(known)}.")
+    return names or []
