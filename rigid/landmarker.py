@@ -82,7 +82,8 @@ class FaceMemory:
 
     def __init__(self, seconds: float = 1.0):
         self._seconds = seconds
-        self.forget()
+        self._face: Face | None = None
+        self._time = 0.0
 
     def recall(self, time: float) -> Face | None:
         """The face remembered, None when it was never seen or too long before `time` seconds."""
@@ -94,8 +95,7 @@ class FaceMemory:
 
     def forget(self) -> None:
         """As if no face had ever been seen."""
-        self._face: Face | None = None
-        self._time = 0.0
+        self._face = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,223 @@
+"""Where the edited face goes into the frame: inner-face masks, their union and feather (Eq. 6, 7), un-alignment.
+
+Crops are float32 (S, S, 3) RGB in [-1, 1]; masks float32 (S, S) in [0, 1]; frames uint8 RGB (H, W, 3).
+Flows are float32 (S, S, 2), x and y in crop pixels: the warp W(P, f) shows at x what P shows at x + f(x).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from rigid.geometry import Points, Transform, apply, inverse, resample
+from rigid.landmarks import CHIN, FACE_OVAL, FOREHEAD_TOP, OUTER_LIPS
+
+Crop = NDArray[np.float32]
+Mask = NDArray[np.float32]
+Flow = NDArray[np.float32]
+Frame = NDArray[np.uint8]
+
+FEATHER = 0.022
+"""Standard deviation of the mask's soft edge, in crop sides (5.6 px of 256)."""
+SUBPIXEL_BITS = 4
+
+
+class Masker(Protocol):
+    """Finds the inner face in an aligned crop; `OvalMasker` is the default, a parsing network may stand in."""
+
+    def __call__(self, inputs: Crop, landmarks: Points) -> Mask:
+        """Hard-edged inner-face mask (S, S) of `inputs` (S, S, 3); `landmarks` (478, 2) in crop pixels."""
+
+
+class OvalMasker:
+    """The inner face by its landmarks alone; `oval_mask` as a `Masker`."""
+
+    def __call__(self, inputs: Crop, landmarks: Points) -> Mask:
+        return oval_mask(landmarks, inputs.shape[0])
+
+
+def oval_mask(landmarks: Points, size: int) -> Mask:
+    """The face oval, chin and forehead included, anti-aliased, (size, size).
+
+    `landmarks` (478, 2) in crop pixels. Their oval ends short of the hairline; its upper part is
+    drawn out to where the forehead ends (see `with_forehead`).
+    """
+    return polygon_mask(with_forehead(np.asarray(landmarks, np.float64)), size)
+
+
+def lips_mask(landmarks: Points, size: int, grow: float = 0.06) -> Mask:
+    """The mouth, lips included, (size, size), grown by `grow` of its width on every side."""
+    lips = np.asarray(landmarks, np.float64)[OUTER_LIPS]
+    width = float(np.ptp(lips[:, 0]))
+    away = lips - lips.mean(0)
+    away /= np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-6)
+    return polygon_mask(lips + grow * width * away, size)
+
+
+FOREHEAD_RISE = 0.04
+"""The hairline lies this share of the face's height above the oval's top."""
+
+
+def with_forehead(landmarks: Points) -> NDArray[np.float64]:
+    """The face oval (36, 2) of `landmarks` (478, 2), its upper part raised to the estimated hairline.
+
+    Points move along the face's own up axis, from nothing at the temples to the whole rise at the top.
+    """
+    points = np.asarray(landmarks, np.float64)
+    oval = points[FACE_OVAL]
+    up = points[FOREHEAD_TOP] - points[CHIN]
+    along = (oval - points[CHIN]) @ up / max(float(up @ up), 1e-9)
+    share = np.clip((along - 0.6) / 0.4, 0.0, 1.0)
+    raised: NDArray[np.float64] = oval + FOREHEAD_RISE * share[:, None] * up
+    return raised
+
+
+def polygon_mask(polygon: Points, size: int) -> Mask:
+    """The filled polygon (N, 2), crop pixels, anti-aliased, (size, size)."""
+    mask = np.zeros((size, size), np.uint8)
+    # OpenCV counts from the first pixel's centre, in sixteenths.
+    points = np.rint((polygon - 0.5) * (1 << SUBPIXEL_BITS)).clip(-(2**20), 2**20).astype(np.int32)
+    cv2.fillPoly(mask, [points], 255, cv2.LINE_AA, SUBPIXEL_BITS)
+    return mask.astype(np.float32) / np.float32(255)
+
+
+def warp(picture: NDArray[np.float32], flow: Flow) -> NDArray[np.float32]:
+    """W(picture, flow): `picture` (S, S[, C]) as seen at x + flow(x), reflected at the border."""
+    size = flow.shape[0]
+    grid = np.arange(size, dtype=np.float32)
+    return cv2.remap(  # type: ignore[return-value]
+        picture, flow[..., 0] + grid, flow[..., 1] + grid[:, None], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
+    )
+
+
+def moved_mask(mask: Mask, flow: Flow) -> Mask:
+    """The edited face's inner-face mask from the input's, by the flow from the edited to the inverted face.
+
+    An estimate: it takes the inverted face to lie where the input's does, and costs a warp instead of
+    finding the edited face's landmarks.
+    """
+    return warp(mask, flow)
+
+
+def union(*masks: Mask) -> Mask:
+    """M_I ∪ M_E of Eq. 7: the largest of the masks at each pixel."""
+    largest: Mask = np.maximum.reduce(masks)
+    return largest
+
+
+def feather(mask: Mask) -> Mask:
+    """`mask` with a soft edge that falls to zero about where it ended, and zero along the crop's border.
+
+    The softening reaches inwards, so that hair and background outside the mask keep out.
+    """
+    size = mask.shape[0]
+    sigma = FEATHER * size
+    small = cv2.resize(mask, (size // 2, size // 2), interpolation=cv2.INTER_AREA)
+    blurred = cv2.GaussianBlur(small, (0, 0), sigma / 2, borderType=cv2.BORDER_CONSTANT)
+    blurred = cv2.resize(blurred, (size, size), interpolation=cv2.INTER_LINEAR)
+    # A blurred straight edge passes 0.5 at the edge itself: stretch what lies inside to [0, 1].
+    inside = np.clip(2.2 * blurred - 1.1, 0.0, 1.0)
+    soft: Mask = (inside * inside * (3 - 2 * inside) * _border_window(size)).astype(np.float32)
+    return soft
+
+
+def _border_window(size: int) -> Mask:
+    """One inside a crop, falling to zero over its outermost pixels."""
+    from_edge = np.minimum(np.arange(size), np.arange(size)[::-1]) / (0.03 * size)
+    ramp = np.clip(from_edge, 0.0, 1.0).astype(np.float32)
+    return np.minimum(ramp, ramp[:, None])
+
+
+@dataclass(frozen=True)
+class Composite:
+    """An edited crop, ready to be put into its frame."""
+
+    face: Crop
+    """What the edited face looks like, in and around the mask."""
+    mask: Mask
+    """How much of it shows, feathered."""
+    real: Crop | None = None
+    """The part of `face` that comes from the real picture, `kept` · W(I, flow); None: all is generated."""
+    kept: Mask | None = None
+    """How far the real pixels are kept, (S, S) in [0, 1]."""
+    flow: Flow | None = None
+    """Where they are taken from."""
+
+    def over(self, inputs: Crop) -> Crop:
+        """Eq. 7 in the crop: mask · face + (1 - mask) · I; exactly I where the mask is zero or nothing changed."""
+        blended: Crop = inputs + self.mask[..., None] * (self.face - inputs)
+        return blended
+
+
+def paste(
+    frame: Frame, crop_edited: Crop | Composite, mask: Mask | None, transform: Transform, opacity: float = 1.0
+) -> Frame:
+    """`frame` with the edited face un-aligned into it, a new uint8 (H, W, 3).
+
+    `crop_edited`: float32 (S, S, 3) in [-1, 1] with its feathered `mask`, or a `Composite`, whose own mask
+    is used when `mask` is None. `transform`: frame → crop. `opacity` in [0, 1] fades the edit. Outside the
+    mask the frame's bits stay. The real pixels of a `Composite` are taken from the frame itself, not from its
+    crop, so that they are as sharp as they were, and unchanged where nothing changed.
+    """
+    composite = crop_edited if isinstance(crop_edited, Composite) else _generated(crop_edited, mask)
+    mask = composite.mask if mask is None else mask
+    result = frame.copy()
+    box = _frame_box(mask, transform, frame.shape)
+    if box is None or opacity <= 0:
+        return result
+    left, top, right, bottom = box
+    to_box = inverse(transform)
+    to_box[:, 2] -= (left, top)
+    size = (right - left, bottom - top)
+    region = frame[top:bottom, left:right].astype(np.float32)
+    weight = min(1.0, opacity) * resample(mask, to_box, size, cv2.BORDER_CONSTANT)
+    edited = _unaligned(frame, composite, transform, to_box, size, (left, top))
+    region += weight[..., None] * (edited - region)
+    result[top:bottom, left:right] = np.rint(region).clip(0, 255).astype(np.uint8)
+    return result
+
+
+def _generated(face: Crop, mask: Mask | None) -> Composite:
+    if mask is None:
+        raise ValueError("A crop is pasted with a mask; only a Composite brings its own.")
+    return Composite(face, mask)
+
+
+def _unaligned(
+    frame: Frame,
+    composite: Composite,
+    transform: Transform,
+    to_box: Transform,
+    size: tuple[int, int],
+    origin: tuple[int, int],
+) -> NDArray[np.float32]:
+    """The edited face as it stands in the frame's box, float32 (h, w, 3) in [0, 255]."""
+    if composite.real is None or composite.kept is None or composite.flow is None:
+        return (resample(composite.face, to_box, size) + 1) * 127.5
+    generated = resample((composite.face - composite.real) * 127.5, to_box, size)
+    fields = resample(np.dstack((composite.kept, composite.flow)), to_box, size)
+    kept = fields[..., :1]
+    flow = fields[..., 1:] @ np.linalg.inv(transform[:, :2]).T.astype(np.float32)
+    xs = flow[..., 0] + np.arange(origin[0], origin[0] + size[0], dtype=np.float32)
+    ys = flow[..., 1] + np.arange(origin[1], origin[1] + size[1], dtype=np.float32)[:, None]
+    real = cv2.remap(frame, xs, ys, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT).astype(np.float32)
+    # In [-1, 1] the sum of the two parts is right; in [0, 255] black is not zero, so shift by the part kept.
+    return generated + kept * real + (1 - kept) * 127.5  # type: ignore[no-any-return]
+
+
+def _frame_box(mask: Mask, transform: Transform, shape: tuple[int, ...]) -> tuple[int, int, int, int] | None:
+    """Left, top, right, bottom in the frame round all that the mask can touch; None if that is nothing."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not len(rows):
+        return None
+    x, y = (columns[0] - 1, columns[-1] + 2), (rows[0] - 1, rows[-1] + 2)
+    touched = apply(inverse(transform), np.array([(a, b) for a in x for b in y], np.float64))
+    low = np.maximum(np.floor(touched.min(0)).astype(int) - 1, 0)
+    high = np.minimum(np.ceil(touched.max(0)).astype(int) + 1, (shape[1], shape[0]))
+    if (high <= low).any():
+        return None
+    return int(low[0]), int(low[1]), int(high[0]), int(high[1])

@@ -1,0 +1,216 @@
+"""How the edit gets onto the real face: by pasting the edited face, or by transferring only the change.
+
+With I the real aligned face, O the inverted, E the edited one, M the inner-face mask, f the flow from E to O
+and W(·, f) the backward warp by it:
+
+- `paper` (Eq. 7): M · E + (1 - M) · I.
+- `transfer`: M · (W(I, f) + E - W(O, f)) + (1 - M) · I. Written with D = W(I - O, f), what the generator got
+  wrong about the real face, its inner part is E + D: the edited face with the real details put back. Where
+  they would not fit (a mouth that I has closed and O open, a place that the flow does not explain) only the
+  smooth part of D is kept, which is pasting E with its colours matched.
+
+Crops are float32 (S, S, 3) RGB in [-1, 1], masks float32 (S, S) in [0, 1], flows float32 (S, S, 2) in pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from rigid.blend import Composite, Crop, Flow, Mask, Masker, OvalMasker, feather, lips_mask, moved_mask, union, warp
+from rigid.geometry import Points
+
+CompositeKind = Literal["transfer", "paper"]
+COMPOSITES: tuple[CompositeKind, ...] = ("transfer", "paper")
+
+FLOW_SIZE = 128
+"""Side of the pictures between which the flow is estimated."""
+FLOW_SIGMA = 1.0
+"""Spatial smoothing of the flow, pixels at FLOW_SIZE (2 px at 256)."""
+MAX_FLOW = 0.08
+"""Largest credible motion between the inverted and the edited face, in crop sides."""
+STEADY, LOOSE = 0.35, 1.0
+"""Weight of the newest flow where it hardly changed, and where it changed by `LOOSE_CHANGE` or more."""
+LOOSE_CHANGE = 1.5
+"""Pixels at FLOW_SIZE."""
+
+
+@dataclass(frozen=True)
+class TransferState:
+    """What one frame's transfer hands to the next, at FLOW_SIZE; None before the first."""
+
+    flow: Flow | None = None
+    kept: Mask | None = None
+
+
+class FlowEstimator:
+    """Dense motion between two faces by DIS (Kroeger, 2016) at low resolution; holds OpenCV's work buffers only."""
+
+    def __init__(self) -> None:
+        self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        self._dis.setFinestScale(0)
+        self._dis.setVariationalRefinementIterations(2)
+
+    def __call__(self, edited: Crop, inverted: Crop) -> Flow:
+        """f with `edited`(x) ≈ `inverted`(x + f(x)), (n, n, 2) in pixels; both pictures float32 (n, n, 3)."""
+        flow: Flow = self._dis.calc(_grey(edited), _grey(inverted), None)  # type: ignore[call-overload]
+        return flow
+
+
+def _grey(picture: Crop) -> NDArray[np.uint8]:
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    levels: NDArray[np.uint8] = np.rint((grey + 1) * 127.5).clip(0, 255).astype(np.uint8)
+    return levels
+
+
+def ramp(values: NDArray[np.float32], start: float, end: float) -> NDArray[np.float32]:
+    """0 up to `start`, 1 from `end` on, smooth between."""
+    x = np.clip((values - start) / (end - start), 0.0, 1.0)
+    smooth: NDArray[np.float32] = x * x * (3 - 2 * x)
+    return smooth
+
+
+def paper_composite(inputs: Crop, inverted: Crop, edited: Crop, mask: Mask, flow: Flow | None = None) -> Composite:
+    """Eq. 7: E inside the feathered union of the two faces' masks.
+
+    `mask`: hard-edged inner face of `inputs`. `flow`: from E to O; moves the mask to the edited face, without
+    it the union is `mask` itself.
+    """
+    del inverted  # Eq. 7 does without the inverted face; both composites are called alike.
+    return Composite(edited, _blend_mask(mask, flow))
+
+
+def transfer_composite(
+    inputs: Crop,
+    inverted: Crop,
+    edited: Crop,
+    mask: Mask,
+    state: TransferState,
+    mouth: Mask | None = None,
+    estimate: FlowEstimator | None = None,
+) -> tuple[Composite, TransferState]:
+    """The change from O to E carried onto I; exactly I where E equals O.
+
+    `mask`: hard-edged inner face of `inputs`; `mouth`: its mouth, lips included. `estimate` may be given to
+    reuse its buffers.
+    """
+    if np.array_equal(inverted, edited):
+        return unchanged(inputs, mask), TransferState()
+    size = inputs.shape[0]
+    small_i, small_o, small_e = (_shrunk(crop) for crop in (inputs, inverted, edited))
+    small_flow = _flow(small_e, small_o, state.flow, estimate or FlowEstimator())
+    small_mouth = None if mouth is None else _shrunk(mouth)
+    small_kept, smooth_error = _confidence(small_i, small_o, small_e, small_flow, small_mouth)
+    if state.kept is not None:
+        small_kept = 0.5 * (state.kept + small_kept)
+    flow = _grown(small_flow, size) * np.float32(size / FLOW_SIZE)
+    kept = _grown(small_kept, size)
+    real = warp(inputs, flow)
+    # E + smooth D + kept · (D - smooth D), the real pixels' share of it apart for `paste`.
+    share = kept[..., None]
+    face = edited + (1 - share) * _grown(smooth_error, size) + share * (real - warp(inverted, flow))
+    composite = Composite(face, _blend_mask(mask, flow), share * real, kept, flow)
+    return composite, TransferState(small_flow, small_kept)
+
+
+def unchanged(inputs: Crop, mask: Mask) -> Composite:
+    """The composite of a face without an edit: the input's own pixels."""
+    size = inputs.shape[0]
+    return Composite(
+        inputs,
+        _blend_mask(mask, None),
+        inputs,
+        np.ones((size, size), np.float32),
+        np.zeros((size, size, 2), np.float32),
+    )
+
+
+def _blend_mask(mask: Mask, flow: Flow | None) -> Mask:
+    return feather(mask if flow is None else union(mask, moved_mask(mask, flow)))
+
+
+def _shrunk(picture: NDArray[np.float32]) -> NDArray[np.float32]:
+    return cv2.resize(picture, (FLOW_SIZE, FLOW_SIZE), interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
+
+
+def _grown(picture: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    return cv2.resize(picture, (size, size), interpolation=cv2.INTER_LINEAR)  # type: ignore[return-value]
+
+
+def _blur(picture: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
+    return cv2.GaussianBlur(picture, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)  # type: ignore[return-value]
+
+
+def _flow(edited: Crop, inverted: Crop, last: Flow | None, estimate: FlowEstimator) -> Flow:
+    """The flow at FLOW_SIZE, smooth in space and time, zero where the two faces do not differ."""
+    flow = estimate(edited, inverted)
+    limit = MAX_FLOW * FLOW_SIZE
+    length = np.linalg.norm(flow, axis=2, keepdims=True)
+    flow = flow * (limit / np.maximum(length, limit))
+    change = _blur(np.abs(edited - inverted).max(2), 2.0)
+    flow = _blur(flow * ramp(change, 0.01, 0.05)[..., None], FLOW_SIGMA)
+    if last is None:
+        return flow
+    difference = flow - last
+    moved = np.linalg.norm(_blur(difference, 2.0), axis=2, keepdims=True)
+    weight = STEADY + (LOOSE - STEADY) * ramp(moved, 0.3, LOOSE_CHANGE)
+    steadied: Flow = last + weight * difference
+    return steadied
+
+
+def _confidence(
+    inputs: Crop, inverted: Crop, edited: Crop, flow: Flow, mouth: Mask | None
+) -> tuple[Mask, NDArray[np.float32]]:
+    """How far to keep the real pixels (n, n), and the smooth part of D = W(I - O, f) (n, n, 3).
+
+    Kept everywhere but where three things come together: the edit changes the place, the flow does not
+    explain the change (or it is the mouth), and I and O differ there in more than colour.
+    """
+    moved_inverted = warp(inverted, flow)
+    error = warp(inputs - inverted, flow)
+    change = _blur(np.abs(edited - inverted).max(2), 2.0)
+    unexplained = ramp(_blur(np.abs(edited - moved_inverted).max(2), 1.0), 0.2, 0.5)
+    if mouth is not None:
+        where = np.maximum(mouth, warp(mouth, flow))
+        unexplained = np.maximum(unexplained, where * ramp(change, 0.08, 0.2))
+    mismatch = ramp(_blur(np.abs(error - _blur(error, 8.0)).max(2), 1.5), 0.08, 0.25)
+    kept: Mask = 1 - _blur(unexplained * mismatch, 1.5)
+    weight = np.maximum(kept, 0.02)[..., None]
+    smooth = _blur(error * weight, 6.0) / _blur(weight, 6.0)[..., None]
+    return kept, smooth
+
+
+class Compositor:
+    """One viewer's composite: masks, flow and their state from frame to frame."""
+
+    def __init__(self, kind: CompositeKind = "transfer", masker: Masker | None = None):
+        """`kind`: "transfer" or "paper"; `masker`: where the inner face is, by default the landmarks' oval."""
+        if kind not in COMPOSITES:
+            raise ValueError(f"There is no composite {kind!r}; choose one of: {', '.join(COMPOSITES)}.")
+        self.kind = kind
+        self._masker = masker or OvalMasker()
+        self._estimate = FlowEstimator()
+        self.state = TransferState()
+
+    def compose(self, inputs: Crop, inverted: Crop, edited: Crop, landmarks: Points) -> Composite:
+        """The edited crop of one frame, to be pasted.
+
+        `inputs`, `inverted`, `edited`: I, O and E; `landmarks` (478, 2) of I in crop pixels.
+        """
+        mask = self._masker(inputs, landmarks)
+        if self.kind == "paper":
+            flow = _flow(_shrunk(edited), _shrunk(inverted), self.state.flow, self._estimate)
+            self.state = TransferState(flow)
+            size = inputs.shape[0]
+            return paper_composite(inputs, inverted, edited, mask, _grown(flow, size) * np.float32(size / FLOW_SIZE))
+        mouth = lips_mask(landmarks, inputs.shape[0])
+        composite, self.state = transfer_composite(inputs, inverted, edited, mask, self.state, mouth, self._estimate)
+        return composite
+
+    def reset(self) -> None:
+        """Forget the last frame, as when another face comes."""
+        self.state = TransferState()
