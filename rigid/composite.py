@@ -196,7 +196,7 @@ class Compositor:
         self._estimate = FlowEstimator()
         self.state = TransferState()
 
-    def compose(self, inputs: Crop, inverted: Crop, edited: Crop, landmarks: Points) -> Composite:
+    def __call__(self, inputs: Crop, inverted: Crop, edited: Crop, landmarks: Points) -> Composite:
         """The edited crop of one frame, to be pasted.
 
         `inputs`, `inverted`, `edited`: I, O and E; `landmarks` (478, 2) of I in crop pixels.
