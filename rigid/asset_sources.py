@@ -5,6 +5,7 @@ A package is only a carrier: it is downloaded into a folder of ours, its files a
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import os
 import shutil
@@ -14,7 +15,8 @@ import tarfile
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,15 +57,14 @@ class Carriers:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._archives: dict[Source, Path] = {}
+        self._archives: dict[tuple[Kind, str], Path] = {}
 
     def archive(self, source: Source) -> Path:
         """The package file of `source`, downloaded at the first call."""
-        same = [path for known, path in self._archives.items() if known.location == source.location]
-        if not same:
-            same = [self._download(source)]
-            self._archives[source] = same[0]
-        return same[0]
+        key = (source.kind, source.location)
+        if key not in self._archives:
+            self._archives[key] = self._download(source)
+        return self._archives[key]
 
     def _download(self, source: Source) -> Path:
         folder = self._folder / str(len(self._archives))
@@ -83,7 +84,8 @@ class Carriers:
 def pip_command(source: Source, package: Path) -> list[str]:
     """Download the package of `source` into the folder `package`, without what it depends on."""
     pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--disable-pip-version-check"]
-    return [*pip, "--dest", str(package), source.location]
+    # Only files are read out of it: whether it could be installed here does not matter.
+    return [*pip, "--ignore-requires-python", "--dest", str(package), source.location]
 
 
 def npm_command(source: Source, package: Path, scratch: Path) -> list[str]:
@@ -91,7 +93,8 @@ def npm_command(source: Source, package: Path, scratch: Path) -> list[str]:
     npm = shutil.which("npm")
     if npm is None:
         raise SourceError("it needs the program npm, which is not installed")
-    return [npm, "pack", "--silent", "--cache", str(scratch), "--pack-destination", str(package), source.location]
+    quiet = ["--loglevel", "error", "--logs-max", "0", "--no-update-notifier"]
+    return [npm, "pack", *quiet, "--cache", str(scratch), "--pack-destination", str(package), source.location]
 
 
 def _run(command: list[str], folder: Path, scratch: Path, update: Update) -> None:
@@ -144,7 +147,7 @@ def copy_file(source: Source, name: str, target: Path, size: int, carriers: Carr
         return
     opened = _open_local(source, name) if source.kind == "folder" else _open_member(source, name, carriers)
     with opened as stream, target.open("wb") as output:
-        _copy(stream, output, size + 1)
+        _copy(stream.read, output, size + 1)
 
 
 @contextmanager
@@ -169,7 +172,7 @@ def _open_member(source: Source, name: str, carriers: Carriers) -> Iterator[IO[b
                 yield stream
     except KeyError as error:
         raise SourceError(f"there is no file {member} in it") from error
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
+    except (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise SourceError(f"the package file is damaged ({error})") from error
 
 
@@ -180,38 +183,64 @@ def _tar_member(tarball: tarfile.TarFile, member: str) -> IO[bytes]:
     return stream
 
 
-def _copy(stream: IO[bytes], output: IO[bytes], limit: int, update: Update | None = None) -> None:
-    while limit > 0 and (chunk := stream.read(min(CHUNK, limit))):
+def _copy(read: Callable[[int], bytes], output: IO[bytes], limit: int, update: Update | None = None) -> None:
+    while limit > 0 and (chunk := read(min(CHUNK, limit))):
         output.write(chunk)
         limit -= len(chunk)
         if update:
             update(output.tell())
 
 
+class _ConnectionLost(SourceError):
+    """The network failed; another attempt may get the rest."""
+
+
 def _download(url: str, target: Path, size: int) -> None:
     with show_progress(f"Fetching {url}", size, "bytes") as update:
-        for attempt in range(ATTEMPTS):
+        for attempts_left in reversed(range(ATTEMPTS)):
             try:
                 _download_rest(url, target, size, update)
-            except urllib.error.HTTPError as error:
-                raise SourceError(f"the server answered {error.code} {error.reason}") from error
-            # Connections drop: what has come is kept, and the next attempt asks for the rest.
-            except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError) as error:
-                reason = getattr(error, "reason", None) or error
-                if attempt == ATTEMPTS - 1 or not target.exists():
-                    raise SourceError(f"no connection ({reason})") from error
-            if target.exists() and target.stat().st_size >= size:
+            except _ConnectionLost:
+                if not attempts_left or not _size(target):
+                    raise
+            except SourceError:
+                # The server refuses; what is there may be no part of what it has.
+                target.unlink(missing_ok=True)
+                raise
+            if _size(target) >= size:
                 return
-    raise SourceError(f"the connection ended after {target.stat().st_size} of {size} bytes")
+        raise SourceError(f"the connection ended after {_size(target)} of {size} bytes")
 
 
 def _download_rest(url: str, target: Path, size: int, update: Update) -> None:
     """One request for what `target` still lacks; a server that cannot resume sends it all again."""
-    have = target.stat().st_size if target.exists() else 0
+    have = _size(target)
     if have >= size:
         return
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
-    with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
+    with _request(url, have) as response:
         resumed = have > 0 and response.status == 206
         with target.open("ab" if resumed else "wb") as output:
-            _copy(response, output, size + 1 - (have if resumed else 0), update)
+            _copy(lambda count: _receive(response, count), output, size + 1 - have * resumed, update)
+
+
+def _request(url: str, have: int) -> http.client.HTTPResponse:
+    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    try:
+        response: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise SourceError(f"the server answered {error.code} {error.reason}") from error
+    except (OSError, http.client.HTTPException) as error:
+        raise _ConnectionLost(f"no connection ({getattr(error, 'reason', error)})") from error
+    return response
+
+
+def _receive(response: http.client.HTTPResponse, count: int) -> bytes:
+    try:
+        return response.read(count)
+    except (OSError, http.client.HTTPException) as error:
+        raise _ConnectionLost(f"the connection was lost ({error})") from error
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0

@@ -7,12 +7,13 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from rigid.asset_sources import Carriers, Source, SourceError, copy_file
 
@@ -91,7 +92,7 @@ class AssetStore:
         with _explained(self.cache_dir), ExitStack() as stack:
             # Sorted, so that two processes never wait for each other.
             for name in missing:
-                stack.enter_context(self._lock(name))
+                stack.enter_context(self._locked(name))
             scratch = self._scratch(missing[0])
             stack.callback(shutil.rmtree, scratch, ignore_errors=True)
             carriers = Carriers(scratch)
@@ -127,10 +128,20 @@ class AssetStore:
             self._verified.add(asset)
         return True
 
-    def _lock(self, asset: str) -> FileLock:
+    @contextmanager
+    def _locked(self, asset: str) -> Iterator[None]:
         locks = self.cache_dir / "locks"
         locks.mkdir(parents=True, exist_ok=True)
-        return FileLock(locks / f"{asset}.lock")
+        lock = FileLock(locks / f"{asset}.lock")
+        try:
+            lock.acquire(timeout=1)
+        except Timeout:
+            print(f"Waiting for another process that is fetching {asset} ...", file=sys.stderr, flush=True)
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
 
     def _scratch(self, asset: str) -> Path:
         """An empty folder for packages; what an interrupted run left in it goes away."""
@@ -173,15 +184,21 @@ def _fetch_file(asset: Asset, file: AssetFile, folder: Path, carriers: Carriers)
 
 
 def _fetch_part(source: Source, file: AssetFile, part: Path, carriers: Carriers) -> None:
+    """Write `part` and check it; what an earlier run left of a download is continued once, then begun anew."""
+    continued = source.kind == "url" and part.exists()
     try:
         copy_file(source, file.name, part, file.size, carriers)
-    except OSError:
-        part.unlink(missing_ok=True)
+    except (OSError, SourceError) as error:
+        # Only the beginning of a download is of use later.
+        if source.kind != "url" or isinstance(error, OSError):
+            part.unlink(missing_ok=True)
         raise
     problem = _problem(part, file)
     if problem:
         part.unlink()
-        raise SourceError(f"the file it gave {problem}")
+        if not continued:
+            raise SourceError(f"the file it gave {problem}")
+        _fetch_part(source, file, part, carriers)
 
 
 def _problem(path: Path, file: AssetFile) -> str | None:

@@ -57,7 +57,11 @@ def _lines(title: str, total: int | None, unit: str) -> Iterator[Update]:
             last = time.monotonic()
             _print(f"{title}: {amount(done, unit)}" + (f" of {amount(total, unit)}" if total is not None else ""))
 
-    yield update
+    try:
+        yield update
+    except BaseException:
+        _print(f"{title}: not done")
+        raise
     _print(f"{title}: done in {time.monotonic() - started:.1f} s")
 
 

@@ -1,0 +1,35 @@
+"""Progress where nobody looks at a terminal: plain lines on stderr."""
+
+from __future__ import annotations
+
+import pytest
+
+from rigid import progress
+from rigid.progress import amount, show_progress
+
+
+def test_plain_lines_tell_start_and_end(capsys: pytest.CaptureFixture[str]) -> None:
+    with show_progress("Counting", 3, "frames") as update:
+        update(3)
+    first, last = capsys.readouterr().err.splitlines()
+    assert first == "Counting ..."
+    assert last.startswith("Counting: done in ")
+
+
+def test_plain_lines_tell_how_far_it_is(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.0)
+    with show_progress("Counting", 3, "frames") as update:
+        update(2)
+    assert "Counting: 2 frames of 3 frames" in capsys.readouterr().err
+
+
+def test_a_task_that_fails_is_not_called_done(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(RuntimeError), show_progress("Counting"):
+        raise RuntimeError
+    assert capsys.readouterr().err.splitlines()[-1] == "Counting: not done"
+
+
+def test_amounts() -> None:
+    assert amount(40_915_000, "bytes") == "40.9 MB"
+    assert amount(7, "frames") == "7 frames"
+    assert amount(7, "") == "7"
