@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from rigid.composite import FLOW_SIZE, TransferState
 from rigid.models.contract import Array, RecurrentState, Sizes
 
 VERSION = 1
@@ -20,11 +21,12 @@ IMAGES = ("previous_input", "previous_inverted", "previous_edited")
 class StreamState:
     """What one frame hands to the next.
 
-    `recurrent`: the networks' state. `level`: how far the edit is faded in, 0 to 1, None before the first
-    frame. `seen`: frames since the stream began.
+    `recurrent`: the networks' state. `transfer`: the composite's. `level`: how far the edit is faded in,
+    0 to 1, None before the first frame. `seen`: frames since the stream began.
     """
 
     recurrent: RecurrentState
+    transfer: TransferState = field(default_factory=TransferState)
     level: float | None = None
     seen: int = 0
 
@@ -34,8 +36,8 @@ class StreamState:
         return cls(RecurrentState.initial(sizes))
 
     def with_level(self, level: float) -> StreamState:
-        """This state one frame on, its networks' part untouched."""
-        return replace(self, level=level, seen=self.seen + 1)
+        """This state one frame on; what a composite remembers ends with its edit."""
+        return replace(self, level=level, seen=self.seen + 1, transfer=self.transfer if level else TransferState())
 
 
 def state_to_bytes(state: StreamState) -> bytes:
@@ -46,11 +48,8 @@ def state_to_bytes(state: StreamState) -> bytes:
         "level": np.array([level], np.float64),
         "seen": np.array([state.seen], np.int64),
     }
-    for name in ("hidden", "cell", *IMAGES, "late_codes"):
-        value = getattr(state.recurrent, name)
-        if value is not None:
-            arrays[name] = np.ascontiguousarray(value)
-    return save(arrays)
+    parts = vars(state.recurrent) | vars(state.transfer)
+    return save(arrays | {name: np.ascontiguousarray(value) for name, value in parts.items() if value is not None})
 
 
 def state_from_bytes(data: bytes, sizes: Sizes) -> StreamState:
@@ -66,8 +65,9 @@ def state_from_bytes(data: bytes, sizes: Sizes) -> StreamState:
     level = float(arrays["level"][0])
     if hidden is None or cell is None or not (np.isnan(level) or 0.0 <= level <= 1.0):
         raise ValueError("The saved stream state lacks a part; start a new stream.")
+    transfer = TransferState(fields.pop("flow"), fields.pop("kept"))
     recurrent = RecurrentState(hidden=hidden, cell=cell, **fields)
-    return StreamState(recurrent, None if np.isnan(level) else level, int(arrays["seen"][0]))
+    return StreamState(recurrent, transfer, None if np.isnan(level) else level, int(arrays["seen"][0]))
 
 
 def _check_version(arrays: Mapping[str, np.ndarray]) -> None:
@@ -87,6 +87,8 @@ def _shapes(sizes: Sizes) -> dict[str, tuple[int, ...]]:
         "cell": (1, *sizes.hidden_shape),
         **dict.fromkeys(IMAGES, image),
         "late_codes": (1, sizes.n_shared_codes, sizes.code_size),
+        "flow": (FLOW_SIZE, FLOW_SIZE, 2),
+        "kept": (FLOW_SIZE, FLOW_SIZE),
     }
 
 
