@@ -1,0 +1,309 @@
+"""One viewer's way through the method: a frame in, the same frame with its face edited out.
+
+Knows no asyncio, no HTTP and no engine: it is given a runtime, a face tracker and the attributes.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rigid.align import TrackedFace, crop
+from rigid.blend import paste
+from rigid.composite import CompositeKind, Compositor, TransferState
+from rigid.geometry import Points, Transform
+from rigid.latents import add_edit, share_late_codes
+from rigid.models.contract import Array, RecurrentState, Runtime
+from rigid.presence import Fade, follow, looks_alike, opacity_at, strength_at
+from rigid.state import StreamState, state_from_bytes, state_to_bytes
+
+Pixels = NDArray[np.uint8]
+logger = logging.getLogger(__name__)
+DEFAULT_FADE = Fade(seconds=0.25, frames=3)
+
+
+class Tracker(Protocol):
+    """Finds the face to edit; `rigid.align.FaceTracker` is one."""
+
+    def track(self, frame: Pixels, timestamp: float) -> TrackedFace | None:
+        """The face in `frame`, uint8 RGB (H, W, 3), at `timestamp` seconds; None without one."""
+
+    def close(self) -> None:
+        """Free what it holds."""
+
+
+class Offsets(Protocol):
+    """What edits do to the codes; `rigid.attributes.library.AttributeLibrary` is one."""
+
+    def offset(self, edits: Mapping[str, float]) -> Array:
+        """float32 (n_codes, code_size) to add to the codes (Eq. 5)."""
+
+
+@dataclass(frozen=True)
+class StreamOptions:
+    """How a stream looks."""
+
+    composite: CompositeKind = "transfer"
+    """`transfer` carries only the change onto the real face, `paper` pastes the edited one (Eq. 7)."""
+    fade: Fade = DEFAULT_FADE
+    """How an edit comes and goes with the face."""
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What became of one frame."""
+
+    frame: Pixels
+    """RGB (H, W, 3) uint8; the very array that came in where nothing was edited."""
+    face: bool
+    """Whether a face was found."""
+    edited: bool
+    """Whether the frame differs by an edit."""
+    stage_ms: dict[str, float]
+    """Milliseconds of the stages that ran: align, invert, synthesize, blend."""
+    error: str | None = None
+    """Why the frame passes unedited although it should not, None when all went well."""
+
+
+@dataclass
+class StreamCounts:
+    """What a stream has seen so far."""
+
+    frames: int = 0
+    faces: int = 0
+    edited: int = 0
+    errors: int = 0
+
+
+@dataclass
+class _Stopwatch:
+    """The milliseconds that named stages took."""
+
+    stage_ms: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.stage_ms[stage] = self.stage_ms.get(stage, 0.0) + (time.perf_counter() - start) * 1e3
+
+
+@dataclass(frozen=True)
+class _Sighting:
+    """Where the face is: seen in this frame, or followed from the last one for as long as its edit fades."""
+
+    transform: Transform
+    """Frame → crop."""
+    landmarks: Points
+    """(478, 2), crop pixels."""
+    crop: Pixels
+    """(S, S, 3)."""
+    frame_shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _Inverted:
+    """A crop as the generator's codes, and the networks' state after it."""
+
+    inputs: Array
+    codes: Array
+    noise: Array
+    late_codes: Array
+    recurrent: RecurrentState
+
+    def next_state(self, inverted: Array, edited: Array) -> RecurrentState:
+        return self.recurrent.after(self.inputs, inverted, edited, self.late_codes)
+
+
+class FaceStream:
+    """Edits the face of one video, frame by frame, and owns everything that lasts from frame to frame.
+
+    The runtime may be shared between streams and is not closed with them. Calls come from one thread at a time.
+    """
+
+    def __init__(
+        self, runtime: Runtime, tracker: Tracker, library: Offsets, options: StreamOptions | None = None
+    ) -> None:
+        self.runtime = runtime
+        self.counts = StreamCounts()
+        self.options = options or StreamOptions()
+        self._tracker = tracker
+        self._library = library
+        self._compositor = Compositor(self.options.composite)
+        self._state = StreamState.initial(runtime.sizes)
+        self._last: _Sighting | None = None
+        self._timestamp: float | None = None
+
+    def step(self, frame: Pixels, edits: Mapping[str, float], timestamp: float) -> StepResult:
+        """Edit one frame, uint8 RGB (H, W, 3), shown at `timestamp` seconds, with `edits` {attribute: strength}.
+
+        Without a face, or with every strength 0, the frame passes through bit-identical; where a face comes or
+        goes, or edits start or stop, the edit fades over `options.fade`. Whatever fails inside passes the frame
+        through as well and is told in `error`; the state is then the one before this frame. ValueError only for
+        a frame of another shape or type.
+        """
+        if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or 0 in frame.shape:
+            raise ValueError(f"A frame is uint8 RGB (H, W, 3), but this one is {frame.dtype} {frame.shape}.")
+        watch = _Stopwatch()
+        elapsed = 0.0 if self._timestamp is None else timestamp - self._timestamp
+        self._timestamp = timestamp
+        try:
+            result = self._step(frame, edits, timestamp, elapsed, watch)
+        # whatever an engine or a filter raises, the viewer keeps a picture
+        except Exception as error:
+            result = self._failed(frame, error, watch)
+        self._count(result)
+        return result
+
+    def save(self) -> bytes:
+        """The stream's state, so that another stream of the same profile can go on where this one is."""
+        return state_to_bytes(self._state)
+
+    def restore(self, data: bytes) -> None:
+        """Take over a state that `save` gave; ValueError, and nothing changed, when `data` is not one.
+
+        The place of the face is not part of it: the next frame shows it.
+        """
+        self._state = state_from_bytes(data, self.runtime.sizes)
+        self._last = None
+        self._timestamp = None
+
+    def close(self) -> None:
+        """Close the tracker; safe to call twice."""
+        self._tracker.close()
+
+    def _step(
+        self, frame: Pixels, edits: Mapping[str, float], timestamp: float, elapsed: float, watch: _Stopwatch
+    ) -> StepResult:
+        with watch("align"):
+            tracked = self._tracker.track(frame, timestamp)
+            sighting = self._follow_last(frame) if tracked is None else self._sight(frame, tracked)
+        wanted = tracked is not None and any(edits.values())
+        level = self.options.fade.advance(self._state.level, wanted, elapsed) if sighting else 0.0
+        self._last = sighting if tracked is not None or level > 0 else None
+        if sighting is None or (tracked is None and level == 0):
+            self._state = self._state.with_level(level)
+            return StepResult(frame, face=False, edited=False, stage_ms=watch.stage_ms)
+        return self._show(frame, sighting, edits, level, watch, found=tracked is not None)
+
+    def _sight(self, frame: Pixels, tracked: TrackedFace) -> _Sighting:
+        face = crop(frame, tracked.transform, self.runtime.sizes.image_size)
+        return _Sighting(tracked.transform, tracked.landmarks_in_crop, face, frame.shape)
+
+    def _follow_last(self, frame: Pixels) -> _Sighting | None:
+        """Where a face that is no longer found has gone, while its edit fades; None after a cut.
+
+        The edit is made anew on this frame's own pixels: a held picture would stand still over a moving scene.
+        """
+        last = self._last
+        if last is None or not self._state.level or last.frame_shape != frame.shape:
+            return None
+        size = self.runtime.sizes.image_size
+        now = crop(frame, last.transform, size)
+        if not looks_alike(last.crop, now):
+            return None
+        transform = follow(last.transform, last.crop, now, last.landmarks)
+        return replace(last, transform=transform, crop=crop(frame, transform, size))
+
+    def _show(
+        self,
+        frame: Pixels,
+        sighting: _Sighting,
+        edits: Mapping[str, float],
+        level: float,
+        watch: _Stopwatch,
+        *,
+        found: bool,
+    ) -> StepResult:
+        """Invert, and where an edit shows, synthesize and blend.
+
+        With nothing to show, inverting keeps the recurrent state and the late codes current, so that an edit
+        can start at any frame; the generator, which costs more, is left out. The real face then stands for the
+        inverted and the edited one, as it does on a stream's first frame.
+        """
+        if found:
+            self._forget_after_cut(sighting.crop)
+        with watch("invert"):
+            inverted = self._invert(sighting.crop)
+        if level == 0:
+            recurrent, shown = inverted.next_state(inverted.inputs, inverted.inputs), frame
+        else:
+            strengths = {name: strength * strength_at(level) for name, strength in edits.items()}
+            with watch("synthesize"):
+                pair = self._synthesize(inverted, strengths)
+            with watch("blend"):
+                shown, transfer = self._blend(frame, sighting, inverted.inputs, pair, level)
+            recurrent = inverted.next_state(pair[:1], pair[1:])
+            self._state = replace(self._state, transfer=transfer)
+        # what a lost face leaves in the crop is nothing for the networks to remember
+        kept = recurrent if found else self._state.recurrent
+        self._state = replace(self._state.with_level(level), recurrent=kept)
+        return StepResult(shown, face=found, edited=level > 0, stage_ms=watch.stage_ms)
+
+    def _forget_after_cut(self, face: Pixels) -> None:
+        """Begin anew when `face` cannot be the last frame's: another face's texture (Eq. 3) is not its own."""
+        last = self._state.recurrent.previous_input
+        if last is not None and not looks_alike(_to_pixels(last), face):
+            initial = RecurrentState.initial(self.runtime.sizes)
+            self._state = replace(self._state, recurrent=initial, transfer=TransferState())
+
+    def _invert(self, face: Pixels) -> _Inverted:
+        """Eq. 1 to 3 on a crop."""
+        inputs = np.ascontiguousarray(face.transpose(2, 0, 1)[None], np.float32) / np.float32(127.5) - np.float32(1)
+        memory = self._state.recurrent
+        codes, noise, recurrent = self.runtime.invert(inputs, memory)
+        _require_finite(codes, noise, recurrent.hidden, recurrent.cell)
+        codes, late_codes = share_late_codes(codes, memory.late_codes, self.runtime.sizes.n_shared_codes)
+        return _Inverted(inputs, codes, noise, late_codes, recurrent)
+
+    def _synthesize(self, inverted: _Inverted, edits: Mapping[str, float]) -> Array:
+        """Eq. 4 and 5: the inverted and the edited face, (2, 3, S, S), as one batch."""
+        offset = self._library.offset(edits)
+        edited = add_edit(inverted.codes, offset, self.runtime.sizes.n_shared_codes)
+        codes, noise = np.concatenate([inverted.codes, edited]), np.concatenate([inverted.noise] * 2)
+        pair = self.runtime.synthesize(codes, noise)
+        _require_finite(pair)
+        return pair
+
+    def _blend(
+        self, frame: Pixels, sighting: _Sighting, inputs: Array, pair: Array, level: float
+    ) -> tuple[Pixels, TransferState]:
+        """Eq. 7: the edited face un-aligned into the frame, and what the composite remembers of it."""
+        real, inverted, edited = (np.ascontiguousarray(image.transpose(1, 2, 0)) for image in (inputs[0], *pair))
+        self._compositor.state = self._state.transfer
+        composite = self._compositor(real, inverted, edited, sighting.landmarks)
+        shown = paste(frame, composite, None, sighting.transform, opacity_at(level))
+        return shown, self._compositor.state
+
+    def _failed(self, frame: Pixels, error: Exception, watch: _Stopwatch) -> StepResult:
+        """The frame as it came; the edit fades in anew afterwards, where a jump back would flash."""
+        if not self.counts.errors:
+            logger.exception("A frame could not be edited and passes through; later ones are only counted.")
+        self._state = self._state.with_level(0.0)
+        message = f"{type(error).__name__}: {error}"
+        return StepResult(frame, face=False, edited=False, stage_ms=watch.stage_ms, error=message)
+
+    def _count(self, result: StepResult) -> None:
+        self.counts.frames += 1
+        self.counts.faces += result.face
+        self.counts.edited += result.edited
+        self.counts.errors += result.error is not None
+
+
+def _require_finite(*arrays: Array) -> None:
+    if not all(np.isfinite(array).all() for array in arrays):
+        raise ArithmeticError("the engine returned values that are not finite numbers")
+
+
+def _to_pixels(images: Array) -> Pixels:
+    """The first of `images` (B, 3, S, S) in [-1, 1] as (S, S, 3) uint8."""
+    return np.ascontiguousarray(np.rint((images[0].transpose(1, 2, 0) + 1) * 127.5).clip(0, 255).astype(np.uint8))
