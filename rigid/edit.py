@@ -1,0 +1,265 @@
+"""Edit a whole file: a video with its sound and its own frame times, or a still image."""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rigid.attributes.ramp import EditRamp
+from rigid.images import IMAGE_SUFFIXES, is_image, read_image, write_image
+from rigid.replacing import replacing
+from rigid.stream import FaceStream, StepResult
+from rigid.video import Picture, VideoError, VideoReader
+from rigid.video_writer import FORMATS, open_writer
+
+Pixels = NDArray[np.uint8]
+Progress = Callable[[int, int | None], None]
+"""Takes the frames done and the frames there probably are, None where that is not known."""
+
+RAMP_SECONDS = 0.4
+"""How long a scheduled edit takes to reach its strength."""
+STAGES = ("decode", "align", "invert", "synthesize", "blend", "encode")
+
+
+@dataclass(frozen=True)
+class ScheduledEdit:
+    """An attribute that starts to change at a time of the clip."""
+
+    seconds: float
+    """From the clip's first frame."""
+    name: str
+    strength: float
+
+
+@dataclass(frozen=True)
+class EditJob:
+    """What is asked for. `check` it before anything slow is loaded."""
+
+    source: Path
+    target: Path
+    edits: Mapping[str, float]
+    """Strengths from the first frame on."""
+    schedule: Sequence[ScheduledEdit] = ()
+    compare: bool = False
+    """Show the input on the left of the output."""
+
+    def check(self) -> None:
+        """ValueError, one sentence, when input and output cannot be as they are given."""
+        _check_source(self.source)
+        if self.target.exists() and self.target.samefile(self.source):
+            raise ValueError(f"The output {self.target} is the input itself; give another name.")
+        known = IMAGE_SUFFIXES if is_image(self.source) else tuple(FORMATS)
+        if self.target.suffix.lower() not in known:
+            kind = "an image" if is_image(self.source) else "a video"
+            raise ValueError(
+                f"The output {self.target.name} must have an extension for {kind}; choose one of: {', '.join(known)}."
+            )
+        check_folder(self.target)
+        if self.schedule and is_image(self.source):
+            raise ValueError(f"{self.source} is a still image, where no edit can start later; use --set alone.")
+
+
+@dataclass
+class EditReport:
+    """What was done."""
+
+    profile: str
+    engine: str
+    frames: int = 0
+    face_frames: int = 0
+    edited_frames: int = 0
+    failed_frames: int = 0
+    """Frames that passed unedited because something failed."""
+    seconds: float = 0.0
+    """What the whole job took, loading the engine left out."""
+    warnings: list[str] = field(default_factory=list)
+    stages: dict[str, list[float]] = field(default_factory=lambda: {stage: [] for stage in STAGES})
+    """Milliseconds of every frame that went through a stage."""
+
+    def as_json(self) -> dict[str, object]:
+        """The report as `--report` writes it; `stage_ms` are medians, 0 for a stage that never ran."""
+        return {
+            "frames": self.frames,
+            "face_frames": self.face_frames,
+            "edited_frames": self.edited_frames,
+            "failed_frames": self.failed_frames,
+            "seconds": round(self.seconds, 3),
+            "fps": round(self.frames / self.seconds, 3) if self.seconds else 0.0,
+            "profile": self.profile,
+            "engine": self.engine,
+            "stage_ms": {s: round(statistics.median(times), 3) if times else 0.0 for s, times in self.stages.items()},
+            "warnings": self.warnings,
+        }
+
+    def add(self, result: StepResult) -> None:
+        """Count one frame."""
+        self.frames += 1
+        self.face_frames += result.face
+        self.edited_frames += result.edited
+        self.failed_frames += result.error is not None
+        if result.error is not None and self.failed_frames == 1:
+            self.warnings.append(f"Frame {self.frames} could not be edited: {result.error}.")
+        for stage, milliseconds in result.stage_ms.items():
+            self.stages[stage].append(milliseconds)
+
+
+def edit_file(
+    job: EditJob, make_stream: Callable[[], FaceStream], profile: str, progress: Progress | None = None
+) -> EditReport:
+    """Do `job` with a stream from `make_stream`, which is called once the input is known to be readable.
+
+    Raises ValueError for an input or output that cannot be, OSError when the output cannot be written; the
+    output is then as it was before.
+    """
+    job.check()
+    edit = _edit_image if is_image(job.source) else _edit_video
+    report = edit(job, make_stream, profile, progress or (lambda done, total: None))
+    if not report.face_frames:
+        report.warnings.append(f"No face was found in {job.source}; the output shows it unedited.")
+    return report
+
+
+def write_report(path: Path, report: EditReport) -> None:
+    """Write `report` as JSON, whole or not at all."""
+    with replacing(path) as part:
+        part.write_text(json.dumps(report.as_json(), indent=2) + "\n", encoding="utf-8")
+
+
+def check_folder(path: Path) -> None:
+    """ValueError when the folder that `path` is to be written to is not there, or `path` is itself a folder."""
+    if not path.parent.is_dir():
+        raise ValueError(f"There is no folder {path.parent} to write {path.name} to; create it first.")
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; give the name of a file.")
+
+
+def parse_edit(text: str) -> tuple[str, float]:
+    """`smile=0.8` as ("smile", 0.8); ValueError when it is not of that form."""
+    name, separator, value = text.partition("=")
+    try:
+        strength = float(value)
+    except ValueError:
+        strength = math.nan
+    if not separator or not name.strip() or not math.isfinite(strength):
+        raise ValueError(f"{text!r} is not an edit; write NAME=STRENGTH, such as smile=0.8.")
+    return name.strip(), strength
+
+
+def parse_scheduled(text: str) -> ScheduledEdit:
+    """`2.5:age=1` as the edit `age=1` from 2.5 seconds on; ValueError when it is not of that form."""
+    start, separator, edit = text.partition(":")
+    try:
+        seconds = float(start)
+    except ValueError:
+        seconds = math.nan
+    if not separator or not math.isfinite(seconds) or seconds < 0:
+        raise ValueError(f"{text!r} is not a timed edit; write SECONDS:NAME=STRENGTH, such as 2.5:age=1.")
+    return ScheduledEdit(seconds, *parse_edit(edit))
+
+
+class Timeline:
+    """The strengths at each time of a clip: the edits from the start, and the scheduled ones as they come."""
+
+    def __init__(self, edits: Mapping[str, float], schedule: Sequence[ScheduledEdit]) -> None:
+        self._ramp = EditRamp()
+        self._ramp.set(edits, 0.0, 0.0)
+        self._waiting = sorted(schedule, key=lambda entry: entry.seconds)
+
+    def at(self, seconds: float) -> dict[str, float]:
+        """The strengths at `seconds`, which must not fall from call to call."""
+        while self._waiting and self._waiting[0].seconds <= seconds:
+            entry = self._waiting.pop(0)
+            # what is set at the very start has nothing to glide from
+            ramp_seconds = RAMP_SECONDS if entry.seconds > 0 else 0.0
+            self._ramp.set({entry.name: entry.strength}, ramp_seconds, entry.seconds)
+        return self._ramp.at(seconds)
+
+    @property
+    def unreached(self) -> list[ScheduledEdit]:
+        """Scheduled edits whose time has not come yet."""
+        return self._waiting
+
+
+def _check_source(source: Path) -> None:
+    if source.is_dir():
+        raise ValueError(f"{source} is a folder; give a video or image file.")
+    if not source.exists():
+        raise ValueError(f"There is no file {source}; check the name.")
+
+
+def _edit_image(job: EditJob, make_stream: Callable[[], FaceStream], profile: str, progress: Progress) -> EditReport:
+    start = time.perf_counter()
+    image, alpha = read_image(job.source)
+    decode_ms = (time.perf_counter() - start) * 1e3
+    stream = make_stream()
+    report = EditReport(profile, stream.runtime.name)
+    start = time.perf_counter()
+    try:
+        result = stream.step(image, job.edits, 0.0)
+    finally:
+        stream.close()
+    report.add(result)
+    written = time.perf_counter()
+    sides = None if alpha is None else np.hstack([alpha, alpha]) if job.compare else alpha
+    write_image(job.target, _beside(image, result.frame) if job.compare else result.frame, sides)
+    report.stages["decode"].append(decode_ms)
+    report.stages["encode"].append((time.perf_counter() - written) * 1e3)
+    report.seconds = decode_ms / 1e3 + time.perf_counter() - start
+    progress(1, 1)
+    return report
+
+
+def _edit_video(job: EditJob, make_stream: Callable[[], FaceStream], profile: str, progress: Progress) -> EditReport:
+    with VideoReader(job.source) as reader:
+        _require_a_frame(job.source)
+        stream = make_stream()
+        try:
+            report = EditReport(profile, stream.runtime.name)
+            start = time.perf_counter()
+            _edit_frames(job, reader, stream, report, progress)
+            report.seconds = time.perf_counter() - start
+        finally:
+            stream.close()
+    if reader.damaged:
+        report.warnings.append(f"{reader.damaged} damaged parts of {job.source} were left out.")
+    return report
+
+
+def _require_a_frame(source: Path) -> None:
+    """VideoError when no frame can be decoded, told before an engine is loaded and an output begun."""
+    with VideoReader(source) as reader:
+        if not any(isinstance(item, Picture) for item in reader):
+            raise VideoError(f"{source} holds no frame that can be decoded; give a file that plays.")
+
+
+def _edit_frames(job: EditJob, reader: VideoReader, stream: FaceStream, report: EditReport, progress: Progress) -> None:
+    timeline = Timeline(job.edits, job.schedule)
+    origin: int | None = None
+    with open_writer(job.target, reader) as writer:
+        for item in reader:
+            if not isinstance(item, Picture):
+                writer.write_audio(item)
+                continue
+            origin = item.pts if origin is None else origin
+            seconds = float((item.pts - origin) * reader.time_base)
+            result = stream.step(item.image, timeline.at(seconds), seconds)
+            shown = _beside(item.image, result.frame) if job.compare else result.frame
+            report.add(result)
+            report.stages["decode"].append(item.decode_ms)
+            report.stages["encode"].append(writer.write(shown, item))
+            progress(report.frames, reader.frame_estimate)
+    report.warnings += writer.notes
+    for entry in timeline.unreached:
+        report.warnings.append(f"The clip ends before {entry.seconds:g} s, where {entry.name} was to change.")
+
+
+def _beside(before: Pixels, after: Pixels) -> Pixels:
+    return np.hstack([before, after])
