@@ -134,22 +134,26 @@ def _border_window(size: int) -> Mask:
 
 @dataclass(frozen=True)
 class Composite:
-    """An edited crop, ready to be put into its frame."""
+    """An edited crop, ready to be put into its frame: generated + kept · W(I, flow) inside the mask."""
 
-    face: Crop
-    """What the edited face looks like, in and around the mask."""
+    generated: Crop
+    """The generator's part of the face."""
     mask: Mask
-    """How much of it shows, feathered."""
-    real: Crop | None = None
-    """The part of `face` that comes from the real picture, `kept` · W(I, flow); None: all is generated."""
+    """How much of the face shows, feathered."""
     kept: Mask | None = None
-    """How far the real pixels are kept, (S, S) in [0, 1]."""
+    """How far the real pixels show in it, (S, S) in [0, 1]; None: not at all."""
     flow: Flow | None = None
-    """Where they are taken from."""
+    """Where the real pixels are taken from; given with `kept`."""
+
+    def face(self, inputs: Crop) -> Crop:
+        """What the edited face looks like, in and around the mask; `inputs`: I."""
+        if self.kept is None or self.flow is None:
+            return self.generated
+        return self.generated + self.kept[..., None] * warp(inputs, self.flow)
 
     def over(self, inputs: Crop) -> Crop:
         """Eq. 7 in the crop: mask · face + (1 - mask) · I; exactly I where the mask is zero or nothing changed."""
-        blended: Crop = inputs + self.mask[..., None] * (self.face - inputs)
+        blended: Crop = inputs + self.mask[..., None] * (self.face(inputs) - inputs)
         return blended
 
 
@@ -173,11 +177,23 @@ def paste(
     to_box = inverse(transform)
     to_box[:, 2] -= (left, top)
     size = (right - left, bottom - top)
+    if composite.kept is None or composite.flow is None:
+        weight = resample(mask, to_box, size, cv2.BORDER_CONSTANT)
+        edited = resample((composite.generated + 1) * np.float32(127.5), to_box, size)
+    else:
+        flow = cv2.transform(composite.flow, np.linalg.inv(transform[:, :2]))
+        stacked = np.asarray(cv2.merge((mask, composite.kept, flow)), np.float32)
+        fields = resample(stacked, to_box, size, cv2.BORDER_CONSTANT)
+        weight, kept = fields[..., 0], fields[..., 1:2]
+        # The part kept is a share of values that start at -1, the frame's at 0: 1 - kept makes up for it.
+        edited = resample((composite.generated + (1 - composite.kept)[..., None]) * np.float32(127.5), to_box, size)
+        edited += kept * _displaced(frame, fields[..., 2:], (left, top))
     region = frame[top:bottom, left:right].astype(np.float32)
-    weight = min(1.0, opacity) * resample(mask, to_box, size, cv2.BORDER_CONSTANT)
-    edited = _unaligned(frame, composite, transform, to_box, size, (left, top))
-    region += weight[..., None] * (edited - region)
-    result[top:bottom, left:right] = np.rint(region).clip(0, 255).astype(np.uint8)
+    edited -= region
+    edited *= (weight * np.float32(min(1.0, opacity)))[..., None]
+    edited += region
+    np.rint(edited, out=edited)
+    result[top:bottom, left:right] = edited.clip(0, 255, out=edited)
     return result
 
 
@@ -187,26 +203,12 @@ def _generated(face: Crop, mask: Mask | None) -> Composite:
     return Composite(face, mask)
 
 
-def _unaligned(
-    frame: Frame,
-    composite: Composite,
-    transform: Transform,
-    to_box: Transform,
-    size: tuple[int, int],
-    origin: tuple[int, int],
-) -> NDArray[np.float32]:
-    """The edited face as it stands in the frame's box, float32 (h, w, 3) in [0, 255]."""
-    if composite.real is None or composite.kept is None or composite.flow is None:
-        return (resample(composite.face, to_box, size) + 1) * 127.5
-    generated = resample((composite.face - composite.real) * 127.5, to_box, size)
-    fields = resample(np.dstack((composite.kept, composite.flow)), to_box, size)
-    kept = fields[..., :1]
-    flow = fields[..., 1:] @ np.linalg.inv(transform[:, :2]).T.astype(np.float32)
-    xs = flow[..., 0] + np.arange(origin[0], origin[0] + size[0], dtype=np.float32)
-    ys = flow[..., 1] + np.arange(origin[1], origin[1] + size[1], dtype=np.float32)[:, None]
-    real = cv2.remap(frame, xs, ys, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT).astype(np.float32)
-    # In [-1, 1] the sum of the two parts is right; in [0, 255] black is not zero, so shift by the part kept.
-    return generated + kept * real + (1 - kept) * 127.5  # type: ignore[no-any-return]
+def _displaced(frame: Frame, flow: Flow, origin: tuple[int, int]) -> Frame:
+    """The box of `frame` at `origin` (left, top), each pixel taken from `flow` (h, w, 2) frame pixels further on."""
+    height, width = flow.shape[:2]
+    xs = flow[..., 0] + np.arange(origin[0], origin[0] + width, dtype=np.float32)
+    ys = flow[..., 1] + np.arange(origin[1], origin[1] + height, dtype=np.float32)[:, None]
+    return cv2.remap(frame, xs, ys, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)  # type: ignore[return-value]
 
 
 def _frame_box(mask: Mask, transform: Transform, shape: tuple[int, ...]) -> tuple[int, int, int, int] | None:
