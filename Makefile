@@ -1,0 +1,72 @@
+# make serve   install, fetch the models, export them, start the server
+# make test    install, check the code, run all tests
+# make check   lint, format and types only
+# make lock    pin the newest versions of everything in requirements.lock
+# make clean   remove the virtual environment and what tools left
+
+HOST ?= 127.0.0.1
+PORT ?= 8080
+ARGS ?=
+PYTEST_ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The first Python that is new enough; looked for only where it is needed.
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
+
+# The constraint pins what pip installs, and what it builds the project with.
+PIP_INSTALL := PIP_CONSTRAINT=requirements.lock $(BIN)/python -m pip --disable-pip-version-check install --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test check format lock clean
+
+help:
+	@sed -n 's/^# make/make/p' Makefile
+
+serve: $(VENV)/.installed
+	@PYTHON=$(BIN)/python scripts/system-packages
+	@$(BIN)/rigid-live models pull
+	@$(BIN)/rigid-live export
+	@$(BIN)/rigid-live serve --host $(HOST) --port $(PORT) $(ARGS)
+
+test: $(VENV)/.installed-dev
+	@PYTHON=$(BIN)/python scripts/system-packages --browser
+	@$(MAKE) --no-print-directory check
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(VENV)/.installed-dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+lock: $(VENV)/.installed-dev
+	$(BIN)/pip-compile --quiet --upgrade --extra dev --strip-extras --allow-unsafe --annotation-style line --no-header \
+		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements.new pyproject.toml
+	@# Where a package is fetched from and which build of torch it is differ by machine; pip itself is not ours to pin.
+	@{ echo "# Exact versions of everything, the tests' tools too; made by \`make lock\`. It names no place to fetch from"; \
+		echo "# and no build of torch: those differ by machine."; \
+		sed -E -e 's/^(torch==[0-9.]+)\+[a-z0-9]+/\1/' -e '/^pip==/d' -e '/^(#|$$)/d' requirements.new; } > requirements.lock
+	@rm requirements.new
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Error: no Python 3.11 or newer was found; install one, or name it: make PYTHON=..." >&2; exit 1; }
+	@echo "Creating the virtual environment $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml requirements.lock | $(BIN)/python
+	@echo "Installing what the server needs (a few minutes the first time) ..."
+	@$(PIP_INSTALL) --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml requirements.lock | $(BIN)/python
+	@echo "Installing what the server and its tests need (a few minutes the first time) ..."
+	@$(PIP_INSTALL) --editable '.[dev]'
+	@touch $@ $(VENV)/.installed
