@@ -1,0 +1,166 @@
+// One peer connection to the server: offer, answer, the `control` channel, and noticing when it dies.
+import { Failure } from "./failures.js";
+
+const GATHER_MS = 2_000; // a dead STUN server must not hold up the call
+const CONNECT_MS = 15_000;
+const BROKEN_MS = 5_000; // "disconnected" often heals by itself
+const SILENT_MS = 10_000; // the server speaks each second
+const ACK_MS = 5_000;
+
+/**
+ * Events: "track" (detail: MediaStream), "message" (detail: the server's JSON), "lost" (detail: Failure).
+ */
+export class Link extends EventTarget {
+  session = null;
+  #api;
+  #peer;
+  #channel;
+  #pending = new Map();
+  #nextId = 1;
+  #timers = {};
+  #closed = false;
+  #hasConnected = false;
+  #ended; // rejects once the link is lost or closed, so that nobody waits for it in vain
+  #end;
+
+  constructor(api, iceServers) {
+    super();
+    this.#api = api;
+    this.#ended = new Promise((_, reject) => (this.#end = reject));
+    this.#ended.catch(() => undefined); // most links end with nobody waiting
+    this.#peer = new RTCPeerConnection({ iceServers });
+    this.#channel = this.#peer.createDataChannel("control");
+    this.#peer.ontrack = (event) => this.#emit("track", event.streams[0] ?? new MediaStream([event.track]));
+    this.#peer.onconnectionstatechange = () => this.#connectionChanged();
+    this.#channel.onmessage = (event) => this.#received(event.data);
+    this.#channel.onopen = () => this.#heard();
+    this.#channel.onclose = () => this.#lose(new Failure("connection-lost"));
+  }
+
+  get peer() {
+    return this.#peer;
+  }
+
+  /** Sends `media`, asks for a session, and resolves with the server's answer once video can flow. */
+  async open(media, body, signal) {
+    signal.addEventListener("abort", () => this.close(), { once: true });
+    for (const track of media.getTracks()) this.#send(track, media);
+    await this.#peer.setLocalDescription(await this.#peer.createOffer());
+    await gathered(this.#peer);
+    const { sdp, type } = this.#peer.localDescription;
+    this.session = await this.#api.createSession({ sdp, type, ...body }, signal);
+    await this.#peer.setRemoteDescription({ sdp: this.session.sdp, type: this.session.type });
+    await Promise.race([this.#connected(), this.#ended]);
+    return this.session;
+  }
+
+  /** Sends edits; resolves with the ack, rejects with what the server objected to. */
+  async set(edits, rampMs) {
+    if (this.#channel.readyState !== "open") {
+      return { ok: true, ...(await this.#api.patchEdits(this.session.id, edits, rampMs)) };
+    }
+    const id = String(this.#nextId++);
+    const ack = new Promise((resolve, reject) => {
+      const timer = setTimeout(() => this.#settle(id, { ok: false, message: "No answer came." }), ACK_MS);
+      this.#pending.set(id, { resolve, reject, timer });
+    });
+    this.#channel.send(JSON.stringify({ type: "set", id, edits, ramp_ms: rampMs }));
+    return ack;
+  }
+
+  close(failure = new Failure("connection-lost")) {
+    this.#closed = true;
+    this.#end(failure);
+    for (const timer of Object.values(this.#timers)) clearTimeout(timer);
+    for (const id of [...this.#pending.keys()]) this.#settle(id, { ok: false, message: "The link was closed." });
+    this.#peer.close();
+  }
+
+  #send(track, media) {
+    if (track.kind === "video") track.contentHint = "motion";
+    const transceiver = this.#peer.addTransceiver(track, { direction: "sendrecv", streams: [media] });
+    if (track.kind === "video") preferH264(transceiver);
+  }
+
+  #connected() {
+    this.#timers.connect = setTimeout(() => this.#lose(new Failure("no-route")), CONNECT_MS);
+    return new Promise((resolve) => {
+      const check = () => {
+        if (this.#peer.connectionState !== "connected") return;
+        this.#hasConnected = true;
+        clearTimeout(this.#timers.connect);
+        resolve();
+      };
+      this.#peer.addEventListener("connectionstatechange", check);
+      check();
+    });
+  }
+
+  #connectionChanged() {
+    clearTimeout(this.#timers.broken);
+    const state = this.#peer.connectionState;
+    if (state === "failed") this.#lose(new Failure(this.#hasConnected ? "connection-lost" : "no-route"));
+    if (state === "disconnected") this.#after("broken", BROKEN_MS);
+  }
+
+  #received(text) {
+    this.#heard();
+    const message = JSON.parse(text);
+    if (message.type === "ack") this.#settle(message.id, message);
+    else if (message.type === "error" && this.#pending.has(message.id)) this.#settle(message.id, { ...message, ok: false });
+    else if (message.type === "session_ended") this.#lose(ending(message.reason ?? ""));
+    else this.#emit("message", message);
+  }
+
+  #heard() {
+    this.#after("silent", SILENT_MS);
+  }
+
+  #after(name, milliseconds) {
+    clearTimeout(this.#timers[name]);
+    this.#timers[name] = setTimeout(() => this.#lose(new Failure("connection-lost")), milliseconds);
+  }
+
+  #settle(id, message) {
+    const waiting = this.#pending.get(id);
+    if (!waiting) return;
+    this.#pending.delete(id);
+    clearTimeout(waiting.timer);
+    if (message.ok) waiting.resolve(message);
+    else waiting.reject(new Failure("rejected", message.error?.message ?? message.message ?? "The server objected."));
+  }
+
+  #lose(failure) {
+    if (this.#closed) return;
+    this.close(failure);
+    this.#emit("lost", failure);
+  }
+
+  #emit(name, detail) {
+    this.dispatchEvent(new CustomEvent(name, { detail }));
+  }
+}
+
+// Safari shows what other codecs send as black often enough; H264 is the one that every device decodes in hardware.
+function preferH264(transceiver) {
+  const codecs = RTCRtpReceiver.getCapabilities?.("video")?.codecs;
+  if (!codecs || !transceiver.setCodecPreferences) return;
+  const isH264 = (codec) => codec.mimeType.toLowerCase() === "video/h264";
+  transceiver.setCodecPreferences([...codecs.filter(isH264), ...codecs.filter((codec) => !isH264(codec))]);
+}
+
+function gathered(peer) {
+  return new Promise((resolve) => {
+    if (peer.iceGatheringState === "complete") resolve();
+    peer.addEventListener("icegatheringstatechange", () => peer.iceGatheringState === "complete" && resolve());
+    setTimeout(resolve, GATHER_MS);
+  });
+}
+
+// Ends that nobody wanted: a restart of the server, a network that went away and came back.
+const UNWANTED = ["server_shutdown", "connection_failed", "connection_closed", "silent"];
+
+function ending(reason) {
+  if (UNWANTED.includes(reason)) return new Failure("connection-lost");
+  return new Failure("session-ended", reason && `Its reason: ${reason.replaceAll("_", " ")}.`);
+}

@@ -1,0 +1,61 @@
+// The one place where something is said over the pictures: what happened, and the button that helps.
+
+export class Notice {
+  #root;
+  #covered;
+  #countdown = 0;
+  #onAction = null;
+  #onDismiss = null;
+
+  /** `covered`: what lies under the notice, dimmed while it shows. */
+  constructor(root, covered) {
+    this.#root = root;
+    this.#covered = covered;
+    this.#part("action").addEventListener("click", () => this.#act());
+    this.#part("dismiss").addEventListener("click", () => this.#onDismiss?.());
+    this.#part("key").addEventListener("submit", (event) => (event.preventDefault(), this.#act()));
+  }
+
+  /** `failure` as `describe` makes it. Without `onAction` there is only the way out. */
+  show(failure, { onAction = null, onDismiss = null, retryInMs = null } = {}) {
+    clearInterval(this.#countdown);
+    this.#onAction = onAction;
+    this.#onDismiss = onDismiss;
+    this.#root.dataset.code = failure.code;
+    this.#part("title").textContent = failure.title;
+    this.#part("text").textContent = failure.text;
+    this.#part("key").hidden = failure.code !== "key-needed";
+    this.#part("action").hidden = onAction === null;
+    this.#part("action").textContent = failure.action ?? "Try again";
+    this.#part("dismiss").textContent = retryInMs === null && onAction ? "Close" : "Stop";
+    this.#covered.inert = true;
+    this.#root.hidden = false;
+    if (retryInMs !== null) this.#count(retryInMs);
+  }
+
+  hide() {
+    clearInterval(this.#countdown);
+    this.#covered.inert = false;
+    this.#root.hidden = true;
+  }
+
+  #count(milliseconds) {
+    const until = performance.now() + milliseconds;
+    const tick = () => {
+      const seconds = Math.max(0, Math.ceil((until - performance.now()) / 1_000));
+      this.#part("action").textContent = seconds ? `Reconnect now (${seconds})` : "Reconnecting";
+    };
+    tick();
+    this.#countdown = setInterval(tick, 250);
+  }
+
+  #act() {
+    const field = this.#root.querySelector("#key");
+    if (!this.#part("key").hidden && !field.reportValidity()) return;
+    this.#onAction?.(field.value);
+  }
+
+  #part(name) {
+    return this.#root.querySelector(`#notice-${name}`);
+  }
+}

@@ -1,0 +1,200 @@
+// The connection: a camera stream goes in, the edited stream comes out, and it is kept alive in between.
+import { Api } from "./api.js";
+import { describe, Failure, isStarting } from "./failures.js";
+import { Link } from "./link.js";
+
+const READY_POLL_MS = 1_500;
+const RETRY_LIMIT = 8;
+
+/** Wait before try number `attempt` (0, 1, …) in ms: 1 s doubled each time up to 15 s, ± 20 % so that clients spread. */
+export function backoff(attempt, random = Math.random) {
+  return Math.min(15_000, 1_000 * 2 ** attempt) * (0.8 + 0.4 * random());
+}
+
+/**
+ * Edits a camera stream live.
+ *
+ *     const live = new RigidLive();
+ *     live.addEventListener("track", ({ detail }) => { video.srcObject = detail; });
+ *     await live.start(await navigator.mediaDevices.getUserMedia({ video: true }), { smile: 0.8 });
+ *     await live.set({ smile: 0, age: 0.5 }, 400);
+ *     await live.stop();
+ *
+ * Events (`event.detail`): "phase" ({phase, failure?, retryInMs?, attempt?}), "track" (MediaStream), "message" (the server's
+ * JSON: stats each second, state). Phases: idle, waiting (server not ready yet), connecting, live, reconnecting, failed.
+ */
+export class RigidLive extends EventTarget {
+  phase = "idle";
+  #api;
+  #media = null;
+  #edits = {};
+  #link = null;
+  #abort = new AbortController();
+  #attempt = 0;
+  #wasLive = false;
+  #resumeToken = null;
+  #retryTimer = 0;
+
+  constructor({ api = new Api() } = {}) {
+    super();
+    this.#api = api;
+    addEventListener("pagehide", () => this.#leave());
+    addEventListener("online", () => this.phase === "reconnecting" && this.retryNow());
+  }
+
+  get peer() {
+    return this.#link?.peer ?? null;
+  }
+
+  get sessionId() {
+    return this.#link?.session?.id ?? null;
+  }
+
+  /** Connects; resolves when live or failed (see "phase"). `media` needs a video track; `edits` {attribute: strength}. */
+  async start(media, edits = {}) {
+    await this.stop();
+    this.#media = media;
+    this.#edits = { ...edits };
+    await this.#connect("connecting");
+  }
+
+  /** Changes the named attributes over `rampMs`; resolves with the server's ack. Before the start it is only noted. */
+  async set(edits, rampMs = 300) {
+    this.#edits = { ...this.#edits, ...edits };
+    return this.phase === "live" ? this.#link.set(edits, rampMs) : null;
+  }
+
+  /** Swaps the camera without a new session. */
+  async replaceCamera(media) {
+    this.#media = media;
+    const sender = this.peer?.getSenders().find((one) => one.track?.kind === "video");
+    await sender?.replaceTrack(media.getVideoTracks()[0]);
+  }
+
+  /** Ends the wait between two tries. */
+  retryNow() {
+    clearTimeout(this.#retryTimer);
+    this.#attempt = 0;
+    return this.#connect("reconnecting");
+  }
+
+  /** Ends the session here and on the server. */
+  async stop() {
+    const id = this.#drop();
+    this.#wasLive = false;
+    this.#attempt = 0;
+    this.#resumeToken = null;
+    if (this.phase !== "idle") this.#enter("idle");
+    await this.#forget(id);
+  }
+
+  async #connect(phase) {
+    this.#drop();
+    const { signal } = (this.#abort = new AbortController());
+    this.#enter(phase, { attempt: this.#attempt });
+    try {
+      await this.#whenReady(signal, phase);
+      await this.#open(signal);
+      this.#attempt = 0;
+      this.#wasLive = true;
+      this.#enter("live");
+    } catch (error) {
+      if (signal.aborted) return;
+      this.#forget(this.#drop());
+      this.#failed(error);
+    }
+  }
+
+  async #whenReady(signal, phase) {
+    for (;;) {
+      try {
+        await this.#api.ready(signal);
+        break;
+      } catch (error) {
+        if (signal.aborted || error.status !== 503) throw error;
+      }
+      this.#enter("waiting", { failure: describe(new Failure("server-starting")) });
+      await pause(READY_POLL_MS, signal);
+    }
+    if (this.phase !== phase) this.#enter(phase, { attempt: this.#attempt });
+  }
+
+  async #open(signal) {
+    const link = new Link(this.#api, await this.#api.iceServers(signal));
+    this.#link = link;
+    link.addEventListener("track", ({ detail }) => this.#emit("track", detail));
+    link.addEventListener("message", ({ detail }) => this.#heard(detail));
+    link.addEventListener("lost", ({ detail }) => this.#lost(link, detail));
+    const body = { edits: this.#edits };
+    if (this.#resumeToken) body.resume_token = this.#resumeToken;
+    const session = await link.open(this.#media, body, signal);
+    this.#resumeToken = session.resume_token ?? null;
+  }
+
+  #heard(message) {
+    // What was set elsewhere must outlive a reconnection too.
+    if (message.edits) this.#edits = { ...this.#edits, ...message.edits };
+    this.#emit("message", message);
+  }
+
+  #lost(link, failure) {
+    // While the attempt is still under way its own promise reports the failure.
+    if (link !== this.#link || this.phase !== "live") return;
+    this.#drop();
+    this.#failed(failure);
+  }
+
+  #failed(error) {
+    const failure = describe(error);
+    if (isStarting(error)) return void this.#connect("connecting");
+    if (!this.#wasLive || !failure.retry || this.#attempt >= RETRY_LIMIT) {
+      this.#enter("failed", { failure });
+      return;
+    }
+    const retryInMs = backoff(this.#attempt++);
+    this.#enter("reconnecting", { failure, retryInMs, attempt: this.#attempt });
+    this.#retryTimer = setTimeout(() => this.#connect("reconnecting"), retryInMs);
+  }
+
+  /** Lets go of the link; returns the id of the session it carried. */
+  #drop() {
+    clearTimeout(this.#retryTimer);
+    const id = this.sessionId;
+    const link = this.#link;
+    this.#link = null;
+    this.#abort.abort();
+    link?.close();
+    return id;
+  }
+
+  async #forget(id) {
+    if (!id) return;
+    try {
+      await this.#api.deleteSession(id);
+    } catch {
+      // Gone already, or out of reach: then the server's own watchdog ends it.
+    }
+  }
+
+  #leave() {
+    const id = this.#drop();
+    if (id) this.#api.closeOnLeave(id);
+    if (this.phase !== "idle") this.#enter("idle");
+  }
+
+  #enter(phase, detail = {}) {
+    this.phase = phase;
+    this.#emit("phase", { phase, ...detail });
+  }
+
+  #emit(name, detail) {
+    this.dispatchEvent(new CustomEvent(name, { detail }));
+  }
+}
+
+function pause(milliseconds, signal) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, milliseconds);
+    signal.addEventListener("abort", () => (clearTimeout(timer), reject(signal.reason)), { once: true });
+  });
+}
