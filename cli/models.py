@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli.errors import FAILED, fail
+from cli.errors import fail
 
 NEEDED_TO_SERVE = ("generator", "face-landmarks")
 """The assets that `serve` and `edit` use; the others are for measuring and training."""
@@ -67,13 +67,15 @@ def verify(
 
     store = AssetStore()
     fetched = [name for name in store.manifest if store.folder(name).exists()]
-    wrong = []
-    for name in _known(names, list(store.manifest)) or fetched:
-        problems = store.problems(name)
+    wanted = _known(names, list(store.manifest)) or fetched
+    if not wanted:
+        typer.echo("No model has been fetched yet; `rigid-live models pull` does it.")
+    found = {name: store.problems(name) for name in wanted}
+    for name, problems in found.items():
         typer.echo(f"{name}: {'; '.join(problems) or 'ok'}")
-        wrong += [name] * bool(problems)
+    wrong = [name for name, problems in found.items() if problems]
     if wrong:
-        fail(f"{', '.join(wrong)}: not whole; run `rigid-live models pull {' '.join(wrong)}`.", FAILED)
+        fail(f"Damaged or incomplete: {', '.join(wrong)}; run `rigid-live models pull {' '.join(wrong)}`.")
 
 
 def _known(names: list[str] | None, known: list[str]) -> list[str]:

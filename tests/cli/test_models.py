@@ -1,0 +1,56 @@
+"""`rigid-live models` with the program's own manifest and a cache made by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cli.main import run
+from rigid.assets import read_manifest
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache, and no package to be had."""
+    monkeypatch.setenv("RIGID_LIVE_CACHE", str(tmp_path))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "nowhere"))
+    return tmp_path
+
+
+def test_list_names_every_model(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["models", "list"]) == 0
+    text = capsys.readouterr().out
+    assert all(f" {name} " in text for name in read_manifest())
+    assert f"They are kept in {cache}." in text
+    assert " yes " not in text
+
+
+def test_pull_without_network_fails_with_one_sentence(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["models", "pull", "generator"]) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("Error: Cannot fetch MappingNetwork.xml of the asset 'generator' (PyPI package random-face")
+    assert not [path for path in (cache / "assets").rglob("*") if path.is_file()]
+
+
+def test_verify_of_an_empty_cache_has_nothing_to_say(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["models", "verify"]) == 0
+    assert capsys.readouterr().out == "No model has been fetched yet; `rigid-live models pull` does it.\n"
+
+
+def test_verify_names_what_is_wrong(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = cache / "assets" / "face-landmarks"
+    folder.mkdir(parents=True)
+    (folder / "face_landmarker.task").write_bytes(b"half a file")
+    assert run(["models", "verify"]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == "face-landmarks: face_landmarker.task has 11 bytes, not 3758596\n"
+    assert (
+        captured.err == "Error: Damaged or incomplete: face-landmarks; run `rigid-live models pull face-landmarks`.\n"
+    )
+
+
+def test_verify_of_a_model_not_fetched_fails(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["models", "verify", "generator"]) == 1
+    assert "MappingNetwork.xml is missing" in capsys.readouterr().out

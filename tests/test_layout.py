@@ -1,0 +1,136 @@
+"""Who may import whom, read from the sources; and what pure parts load when they are imported."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+MAY_IMPORT = {
+    "rigid": {"rigid"},
+    "engines": {"engines", "rigid"},
+    "export": {"export", "engines", "rigid"},
+    "server": {"server", "engines", "rigid", "client"},
+    "client": {"client"},
+    "cli": {"cli", "server", "client", "export", "engines", "rigid"},
+}
+"""Our packages, and which of them each may import; `server` takes from `client` only where its files lie."""
+
+ENGINES_TAKE_FROM_RIGID = ("rigid.models", "rigid.assets")
+
+NOT_IN_RIGID = {
+    "asyncio",
+    "fastapi",
+    "starlette",
+    "uvicorn",
+    "aiortc",
+    "openvino",
+    "onnxruntime",
+    "onnx",
+    "typer",
+    "http",
+}
+"""The algorithm knows no event loop, no HTTP server, no engine and no command line."""
+
+FETCHES = {"rigid/asset_sources.py"}
+"""The one file of `rigid` that speaks HTTP, as a client."""
+
+PURE_MODULES = ("rigid.models", "rigid.training", "rigid.evaluation.metrics")
+"""These, and all modules below them, import without what only the running product needs."""
+
+NOT_IN_PURE_MODULES = {"mediapipe", "fastapi", "starlette", "uvicorn", "aiortc"}
+
+
+def sources(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module that a file imports, anywhere in it; `from a import b` counts as a.b, which covers both."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def below(module: str, packages: tuple[str, ...]) -> bool:
+    return any(module == package or module.startswith(package + ".") for package in packages)
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_packages_import_only_what_they_may(package: str) -> None:
+    forbidden = set(MAY_IMPORT) - MAY_IMPORT[package]
+    found = [
+        f"{path.relative_to(ROOT)} imports {module}"
+        for path in sources(package)
+        for module in imports(path)
+        if module.partition(".")[0] in forbidden
+    ]
+    assert sources(package) and not found
+
+
+def test_engines_take_only_networks_and_assets_from_rigid() -> None:
+    found = [
+        f"{path.relative_to(ROOT)} imports {module}"
+        for path in sources("engines")
+        for module in imports(path)
+        if below(module, ("rigid",)) and not below(module, ENGINES_TAKE_FROM_RIGID)
+    ]
+    assert not found
+
+
+def test_the_algorithm_knows_no_event_loop_server_or_engine() -> None:
+    found = {
+        (str(path.relative_to(ROOT)), module.partition(".")[0])
+        for path in sources("rigid")
+        for module in imports(path)
+        if module.partition(".")[0] in SERVICE | ENGINES
+    }
+    assert found <= EXCEPTIONS
+
+
+def pure_modules() -> list[str]:
+    files = [path.relative_to(ROOT).with_suffix("") for path in sources("rigid")]
+    names = [".".join(path.parts).removesuffix(".__init__") for path in files]
+    return [name for name in names if below(name, PURE_MODULES)]
+
+
+def test_pure_modules_load_no_face_detector_or_server() -> None:
+    """Imported for real, all in one process, as a module may load another that loads it."""
+    code = f"""
+import importlib, sys
+for name in {pure_modules()!r}:
+    importlib.import_module(name)
+    loaded = {sorted(NOT_IN_PURE_MODULES)!r}
+    assert not set(loaded) & set(sys.modules), f"{{name}} loads {{set(loaded) & set(sys.modules)}}"
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_package_is_installed() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    assert set(project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]) == set(MAY_IMPORT)
+    assert all((ROOT / package / "__init__.py").exists() for package in MAY_IMPORT)
+
+
+def test_the_lock_pins_every_dependency() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    pinned = re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements.lock").read_text("utf-8"), re.MULTILINE)
+    names = [re.split(r"[<>=!~\[; ]", requirement)[0].lower() for requirement in wanted]
+    assert set(names) <= set(pinned)
+
+
+def test_the_lock_names_no_host() -> None:
+    assert "://" not in (ROOT / "requirements.lock").read_text("utf-8")
