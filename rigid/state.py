@@ -88,7 +88,7 @@ def _shapes(sizes: Sizes) -> dict[str, tuple[int, ...]]:
         **dict.fromkeys(IMAGES, image),
         "late_codes": (1, sizes.n_shared_codes, sizes.code_size),
         "flow": (FLOW_SIZE, FLOW_SIZE, 2),
-        "kept": (FLOW_SIZE, FLOW_SIZE),
+        "kept": (FLOW_SIZE // 2, FLOW_SIZE // 2),
     }
 
 

@@ -1,0 +1,289 @@
+"""One viewer's stream: what passes through, what is edited, how it fades, and what a failure leaves."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from rigid.blend import feather, oval_mask
+from rigid.composite import COMPOSITES, CompositeKind
+from rigid.geometry import inverse, resample
+from rigid.presence import Fade
+from rigid.stream import FaceStream, StepResult, StreamOptions
+from tests.fakes import TINY, FakeRuntime
+from tests.worlds import (
+    FRAME_SHAPE,
+    FaultyRuntime,
+    FixedTracker,
+    Pixels,
+    landmarks_in_crop,
+    make_stream,
+    textured_frame,
+)
+
+LIGHT = {"light": 1.0}
+OFF = {"light": 0.0}
+
+
+def run(stream: FaceStream, frames: int, edits: dict[str, float] = LIGHT, start: int = 0) -> list[StepResult]:
+    return [stream.step(textured_frame(), edits, (start + i) / 25) for i in range(frames)]
+
+
+SETTLING = 0.02
+"""What the composite's own smoothing over time may still move, in grey levels of the whole frame."""
+
+
+def rises(values: list[float]) -> bool:
+    return all(later >= earlier - SETTLING for earlier, later in pairwise(values))
+
+
+def change(result: StepResult, frame: Pixels | None = None) -> float:
+    """Mean brightening of the frame."""
+    before = textured_frame() if frame is None else frame
+    return float(result.frame.astype(float).mean() - before.mean())
+
+
+@pytest.mark.parametrize("composite", COMPOSITES)
+def test_the_first_frame_is_edited_inside_the_mask_and_bit_identical_outside(composite: CompositeKind) -> None:
+    tracker = FixedTracker()
+    result = make_stream(tracker=tracker, options=StreamOptions(composite)).step(textured_frame(), LIGHT, 0.0)
+    mask = feather(oval_mask(landmarks_in_crop(64), 64))
+    shown = resample(mask, inverse(tracker.transform), (FRAME_SHAPE[1], FRAME_SHAPE[0]), 0)
+    inside, outside = shown > 0.9, shown == 0
+    difference = result.frame.astype(int) - textured_frame()
+    assert inside.sum() > 200 and outside.sum() > 2000
+    assert difference[inside].mean() > 20
+    assert not difference[outside].any()
+    assert result.face and result.edited and result.error is None
+
+
+def test_inverted_and_edited_face_are_one_batch_and_every_stage_is_timed() -> None:
+    runtime = FakeRuntime()
+    result = make_stream(runtime).step(textured_frame(), LIGHT, 0.0)
+    assert runtime.batches == [2]
+    assert set(result.stage_ms) == {"align", "invert", "synthesize", "blend"}
+    assert min(result.stage_ms.values()) >= 0
+
+
+def test_the_frame_that_came_in_is_never_written_to() -> None:
+    frame = textured_frame()
+    frame.flags.writeable = False
+    assert make_stream().step(frame, LIGHT, 0.0).edited
+
+
+@pytest.mark.parametrize("edits", [OFF, {}])
+def test_without_an_edit_the_frame_itself_comes_back_and_the_state_stays_warm(edits: dict[str, float]) -> None:
+    runtime, frame = FakeRuntime(), textured_frame()
+    stream = make_stream(runtime)
+    results = [stream.step(frame, edits, i / 25) for i in range(3)]
+    assert all(result.frame is frame for result in results)
+    assert all(result.face and not result.edited for result in results)
+    assert runtime.inverted == 3 and runtime.batches == []
+
+
+def test_without_a_face_the_frame_itself_comes_back_and_is_counted() -> None:
+    tracker, runtime, frame = FixedTracker(), FakeRuntime(), textured_frame()
+    tracker.blind = {0, 1}
+    stream = make_stream(runtime, tracker)
+    results = [stream.step(frame, LIGHT, i / 25) for i in range(2)]
+    assert all(result.frame is frame and not result.face and not result.edited for result in results)
+    assert runtime.inverted == 0
+    assert (stream.counts.frames, stream.counts.faces, stream.counts.edited, stream.counts.errors) == (2, 0, 0, 0)
+
+
+def test_a_face_that_appears_fades_in_monotonously() -> None:
+    tracker = FixedTracker()
+    tracker.blind = {0}
+    changes = [change(result) for result in run(make_stream(tracker=tracker), 12)]
+    assert changes[0] == 0
+    assert rises(changes)
+    assert 0 < changes[1] < 0.2 * changes[-1]
+    assert changes[-1] == pytest.approx(changes[-2], abs=SETTLING)
+
+
+def test_a_face_that_is_lost_fades_out_monotonously_and_ends_bit_identical() -> None:
+    tracker = FixedTracker()
+    tracker.blind = set(range(3, 20))
+    results = run(make_stream(tracker=tracker), 16)
+    changes = [change(result) for result in results]
+    assert changes[3] > 0.6 * changes[2], "one missed frame hardly shows"
+    assert rises(changes[:1:-1])
+    assert not results[4].face and results[4].edited
+    np.testing.assert_array_equal(results[-1].frame, textured_frame())
+    assert not results[-1].edited
+
+
+def test_an_edit_that_starts_or_stops_mid_stream_fades_too() -> None:
+    stream = make_stream()
+    off = run(stream, 2, OFF)
+    on = run(stream, 10, LIGHT, start=2)
+    off_again = run(stream, 10, OFF, start=12)
+    rising, falling = [change(r) for r in on], [change(r) for r in off_again]
+    assert change(off[-1]) == 0
+    assert rises(rising) and 0 < rising[0] < 0.2 * rising[-1]
+    assert off_again[-1].frame.tobytes() == textured_frame().tobytes() and not off_again[-1].edited
+    assert max(map(abs, falling)) < 2, "with every strength 0 only the cross-fade is left"
+
+
+def test_a_slow_stream_takes_at_least_the_stated_number_of_frames() -> None:
+    tracker = FixedTracker()
+    tracker.blind = {0}
+    stream = make_stream(tracker=tracker, options=StreamOptions(fade=Fade(0.25, frames=3)))
+    changes = [change(stream.step(textured_frame(), LIGHT, i * 2.0)) for i in range(6)]
+    assert changes[1] < changes[2] < changes[3]
+    assert changes[3] == pytest.approx(changes[5], abs=SETTLING)
+
+
+def test_the_fading_edit_follows_the_face_that_moves() -> None:
+    tracker = FixedTracker()
+    tracker.blind = set(range(2, 6))
+    stream = make_stream(tracker=tracker)
+    shift = 3
+    wide = textured_frame(shape=(96, 160, 3))
+    for i in range(4):
+        moved = np.ascontiguousarray(wide[:, 16 - max(0, i - 1) * shift :][:, :128])
+        result = stream.step(moved, LIGHT, i / 25)
+    columns = (result.frame.astype(int) - moved).sum((0, 2))
+    centre = float((columns * np.arange(128)).sum() / columns.sum())
+    assert centre == pytest.approx(64 + 2 * shift, abs=1.5)
+
+
+def test_a_cut_to_a_scene_without_a_face_ends_the_edit_at_once() -> None:
+    tracker = FixedTracker()
+    tracker.blind = {2}
+    stream = make_stream(tracker=tracker)
+    run(stream, 2)
+    other = 255 - textured_frame(seed=1)
+    result = stream.step(other, LIGHT, 2 / 25)
+    assert result.frame is other and not result.edited
+
+
+def test_a_frame_of_another_size_ends_a_fade_but_not_the_stream() -> None:
+    tracker = FixedTracker()
+    tracker.blind = {2}
+    stream = make_stream(tracker=tracker)
+    run(stream, 2)
+    turned = textured_frame(shape=(128, 96, 3))
+    assert stream.step(turned, LIGHT, 2 / 25).frame is turned
+    result = stream.step(turned, LIGHT, 3 / 25)
+    assert result.error is None and result.frame.shape == (128, 96, 3) and result.edited
+
+
+def test_after_a_cut_to_another_face_the_late_codes_begin_anew() -> None:
+    stream = make_stream()
+    run(stream, 2)
+    first = stream._state.recurrent.late_codes
+    run(stream, 1, start=2)
+    assert stream._state.recurrent.late_codes is first
+    stream.step(255 - textured_frame(seed=1), LIGHT, 3 / 25)
+    assert first is not None and stream._state.recurrent.late_codes is not None
+    assert not np.array_equal(stream._state.recurrent.late_codes, first)
+
+
+def test_a_broken_engine_passes_the_frame_and_keeps_the_old_state(caplog: pytest.LogCaptureFixture) -> None:
+    runtime = FaultyRuntime()
+    runtime.raising = {2, 3}
+    stream = make_stream(runtime)
+    run(stream, 2)
+    before = stream._state.recurrent
+    with caplog.at_level(logging.ERROR, "rigid.stream"):
+        results = run(stream, 2, start=2)
+    assert all(r.frame.tobytes() == textured_frame().tobytes() and not r.edited for r in results)
+    assert all(r.error == "RuntimeError: the engine broke" for r in results)
+    assert stream._state.recurrent is before
+    assert stream.counts.errors == 2
+    assert len(caplog.records) == 1, "a failure is logged once, then counted"
+    assert run(stream, 12, start=4)[-1].edited
+
+
+@pytest.mark.parametrize("place", ["poisoned_codes", "poisoned_images"])
+def test_values_that_are_no_numbers_pass_the_frame_and_never_reach_the_state(place: str) -> None:
+    runtime = FaultyRuntime()
+    setattr(runtime, place, {1})
+    stream = make_stream(runtime)
+    first, bad, *rest = run(stream, 12)
+    assert bad.error is not None and "not finite" in bad.error
+    assert bad.frame.tobytes() == textured_frame().tobytes()
+    assert all(r.error is None for r in rest)
+    assert change(rest[-1]) == pytest.approx(change(first), abs=SETTLING)
+    assert all(np.isfinite(value).all() for value in vars(stream._state.recurrent).values())
+
+
+def test_after_a_failure_the_edit_fades_in_anew() -> None:
+    runtime = FaultyRuntime()
+    runtime.raising = {3}
+    changes = [change(r) for r in run(make_stream(runtime), 14)]
+    assert changes[3] == 0
+    assert rises(changes[3:])
+    assert changes[4] < 0.2 * changes[-1]
+
+
+def test_a_broken_tracker_passes_the_frame() -> None:
+    tracker = FixedTracker()
+    tracker.broken = {0}
+    result = make_stream(tracker=tracker).step(textured_frame(), LIGHT, 0.0)
+    assert result.error == "RuntimeError: the landmarker broke"
+    assert result.frame.tobytes() == textured_frame().tobytes()
+
+
+@pytest.mark.parametrize("timestamp", [float("nan"), float("inf"), -5.0])
+def test_a_strange_timestamp_does_not_stop_the_stream(timestamp: float) -> None:
+    stream = make_stream()
+    run(stream, 2)
+    stream.step(textured_frame(), LIGHT, timestamp)
+    assert run(stream, 1, start=3)[0].error is None
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        np.zeros((8, 8, 4), np.uint8),
+        np.zeros((8, 8), np.uint8),
+        np.zeros((8, 8, 3), np.float32),
+        np.zeros((0, 8, 3), np.uint8),
+    ],
+)
+def test_what_is_no_frame_is_refused(frame: Pixels) -> None:
+    with pytest.raises(ValueError, match="A frame is uint8 RGB"):
+        make_stream().step(frame, LIGHT, 0.0)
+
+
+def test_a_restored_stream_goes_on_identically() -> None:
+    frames = [textured_frame(seed) for seed in (0, 0, 0)] + [np.roll(textured_frame(), i, 1) for i in range(4)]
+    one, other = make_stream(), make_stream()
+    for i, frame in enumerate(frames[:3]):
+        one.step(frame, LIGHT, i / 25)
+    other.restore(one.save())
+    for i, frame in enumerate(frames[3:], 3):
+        expected, actual = (stream.step(frame, LIGHT, i / 25) for stream in (one, other))
+        np.testing.assert_array_equal(actual.frame, expected.frame)
+    assert one.save() == other.save()
+
+
+def test_damaged_bytes_leave_the_stream_as_it_was() -> None:
+    stream = make_stream()
+    run(stream, 2)
+    before = stream.save()
+    with pytest.raises(ValueError, match="new stream"):
+        stream.restore(before[:50])
+    assert stream.save() == before
+
+
+def test_another_profiles_state_is_refused() -> None:
+    other = make_stream(FakeRuntime(replace(TINY, n_shared_codes=1)))
+    stream = make_stream()
+    run(stream, 1)
+    with pytest.raises(ValueError, match="another profile"):
+        other.restore(stream.save())
+
+
+def test_closing_closes_the_tracker_and_leaves_the_shared_runtime() -> None:
+    runtime, tracker = FakeRuntime(), FixedTracker()
+    stream = make_stream(runtime, tracker)
+    stream.close()
+    stream.close()
+    assert tracker.closed and not runtime.closed
