@@ -26,22 +26,11 @@ MAY_IMPORT = {
 
 ENGINES_TAKE_FROM_RIGID = ("rigid.models", "rigid.assets")
 
-NOT_IN_RIGID = {
-    "asyncio",
-    "fastapi",
-    "starlette",
-    "uvicorn",
-    "aiortc",
-    "openvino",
-    "onnxruntime",
-    "onnx",
-    "typer",
-    "http",
-}
-"""The algorithm knows no event loop, no HTTP server, no engine and no command line."""
+SERVICE = {"asyncio", "fastapi", "starlette", "uvicorn", "aiortc", "typer", "http"}
+ENGINES = {"openvino", "onnxruntime", "onnx"}
 
-FETCHES = {"rigid/asset_sources.py"}
-"""The one file of `rigid` that speaks HTTP, as a client."""
+EXCEPTIONS = {("rigid/asset_sources.py", "http"), ("rigid/training/fast_inference.py", "openvino")}
+"""The model store is an HTTP client; training may compute its samples with an engine."""
 
 PURE_MODULES = ("rigid.models", "rigid.training", "rigid.evaluation.metrics")
 """These, and all modules below them, import without what only the running product needs."""
