@@ -49,7 +49,7 @@ def oval_mask(landmarks: Points, size: int) -> Mask:
     return polygon_mask(with_forehead(np.asarray(landmarks, np.float64)), size)
 
 
-def lips_mask(landmarks: Points, size: int, grow: float = 0.06) -> Mask:
+def lips_mask(landmarks: Points, size: int, grow: float = 0.15) -> Mask:
     """The mouth, lips included, (size, size), grown by `grow` of its width on every side."""
     lips = np.asarray(landmarks, np.float64)[OUTER_LIPS]
     width = float(np.ptp(lips[:, 0]))

@@ -33,6 +33,8 @@ FLOW_SIGMA = 1.0
 """Spatial smoothing of the flow, pixels at FLOW_SIZE (2 px at 256)."""
 MAX_FLOW = 0.08
 """Largest credible motion between the inverted and the edited face, in crop sides."""
+OWN_SUPPORT, UNSUPPORTED = 0.03, 0.01
+"""How much better the warped face must match, in [-1, 1] values, for its flow to count by itself, and at all."""
 STEADY, LOOSE = 0.35, 1.0
 """Weight of the newest flow where it hardly changed, and where it changed by `LOOSE_CHANGE` or more."""
 LOOSE_CHANGE = 1.5
@@ -147,8 +149,7 @@ def _flow(edited: Crop, inverted: Crop, last: Flow | None, estimate: FlowEstimat
     """The flow at FLOW_SIZE, smooth in space and time, zero where the two faces do not differ."""
     flow = estimate(edited, inverted)
     limit = MAX_FLOW * FLOW_SIZE
-    change = _blur(_largest(np.abs(edited - inverted)), 2.0)
-    flow = _blur(flow.clip(-limit, limit) * ramp(change, 0.01, 0.05)[..., None], FLOW_SIGMA)
+    flow = _supported(flow.clip(-limit, limit), edited, inverted)
     if last is None:
         return flow
     difference = flow - last
@@ -156,6 +157,21 @@ def _flow(edited: Crop, inverted: Crop, last: Flow | None, estimate: FlowEstimat
     weight = (STEADY + (LOOSE - STEADY) * ramp(moved, 0.3, LOOSE_CHANGE))[..., None]
     steadied: Flow = last + weight * difference
     return steadied
+
+
+def _supported(flow: Flow, edited: Crop, inverted: Crop) -> Flow:
+    """`flow` (n, n, 2) as it is where warping by it explains the change, drawn from such places elsewhere.
+
+    On plain skin any motion fits and DIS returns noise; there the flow is the mean of what surrounds it,
+    weighted by how much the warp improved the match, and nothing where nothing was improved.
+    """
+    improved = _largest(np.abs(edited - inverted)) - _largest(np.abs(edited - warp(inverted, flow)))
+    support = _blur(np.maximum(improved, 0), FLOW_SIGMA)
+    weight = support[..., None]
+    wide = _resized(flow * weight, FLOW_SIZE // 4), _resized(support, FLOW_SIZE // 4)
+    around = _blur(wide[0], 1.2) / (_blur(wide[1], 1.2) + UNSUPPORTED)[..., None]
+    own = weight / (weight + OWN_SUPPORT)
+    return own * _blur(flow, FLOW_SIGMA) + (1 - own) * _resized(around, FLOW_SIZE)
 
 
 def _confidence(
@@ -175,9 +191,14 @@ def _confidence(
     unexplained = ramp(_blur(_largest(np.abs(edited - warp(inverted, flow))), 0.7), 0.2, 0.5)
     if mouth is not None:
         mouth = _resized(mouth, half)
-        where = np.maximum(mouth, warp(mouth, flow))
-        unexplained = np.maximum(unexplained, where * ramp(change, 0.08, 0.2))
-    mismatch = ramp(_blur(_largest(np.abs(error - _blur(error, 4.0))), 0.8), 0.08, 0.25)
+        where = _blur(np.maximum(mouth, warp(mouth, flow)), 1.0)
+        # As a whole: half a mouth of each kind is worse than either.
+        changed = where * ramp(_blur(where * change, 3.0), 0.02, 0.06)
+        unexplained = np.maximum(unexplained, changed)
+    uneven = _blur(_largest(np.abs(error - _blur(error, 4.0))), 0.8)
+    mismatch = ramp(uneven, 0.08, 0.25)
+    if mouth is not None:
+        mismatch = np.maximum(mismatch, where * ramp(_blur(where * uneven, 3.0), 0.02, 0.05))
     kept: Mask = 1 - _blur(unexplained * mismatch, 0.8)
     # Averaging only what is kept takes a mouth's colour from the skin round it, not from another mouth.
     weight = np.maximum(kept, np.float32(0.02))
