@@ -1,0 +1,152 @@
+"""The HTTP interface: sessions, their edits, what is on offer, and the probes."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+import cv2
+from av import VideoFrame
+from fastapi import APIRouter, Response
+
+from server.errors import ApiError
+from server.frames import to_rgb
+from server.manager import SessionManager
+from server.metrics import Metrics
+from server.readiness import Readiness
+from server.schemas import (
+    Answer,
+    EditsAnswer,
+    EditsRequest,
+    OfferRequest,
+    SessionCreated,
+    SessionRequest,
+    SessionState,
+)
+from server.session import Shared
+
+SNAPSHOT_QUALITY = 90
+
+
+def build_router(shared: Shared, manager: SessionManager, readiness: Readiness) -> APIRouter:
+    """Every route of the API."""
+    router = APIRouter()
+    _add_sessions(router, manager, readiness)
+    _add_session(router, manager)
+    _add_offers(router, shared)
+    _add_probes(router, shared, readiness)
+    return router
+
+
+def _add_sessions(router: APIRouter, manager: SessionManager, readiness: Readiness) -> None:
+    @router.post("/api/v1/sessions", status_code=201)
+    async def open_session(request: SessionRequest, response: Response) -> SessionCreated:
+        """Open a session: a WebRTC offer in, the answer out."""
+        readiness.check()
+        session, answer = await manager.open(request)
+        response.headers["Location"] = f"/api/v1/sessions/{session.id}"
+        return SessionCreated(id=session.id, sdp=answer.sdp, type=answer.type, resume_token=session.resume_token)
+
+    @router.get("/api/v1/sessions")
+    async def list_sessions() -> list[SessionState]:
+        """The sessions open now."""
+        return [SessionState.model_validate(session.describe()) for session in manager]
+
+    @router.post("/offer")
+    async def offer(request: OfferRequest) -> Answer:
+        """Open a session, in the shape of aiortc's own example."""
+        readiness.check()
+        session, answer = await manager.open(SessionRequest(sdp=request.sdp, type=request.type))
+        return Answer(sdp=answer.sdp, type=answer.type, session_id=session.id)
+
+
+def _add_session(router: APIRouter, manager: SessionManager) -> None:
+    @router.get("/api/v1/sessions/{identity}")
+    async def show_session(identity: str) -> SessionState:
+        """One session in brief."""
+        return SessionState.model_validate(manager.find(identity).describe())
+
+    @router.patch("/api/v1/sessions/{identity}/edits")
+    async def change_edits(identity: str, request: EditsRequest) -> EditsAnswer:
+        """Change some strengths of a running session; the others stay."""
+        session = manager.find(identity)
+        rev = session.apply(request)
+        return EditsAnswer(rev=rev, edits=session.edits.targets, ramp_ms=session.ramp_of(request))
+
+    @router.delete("/api/v1/sessions/{identity}", status_code=204)
+    async def delete_session(identity: str) -> None:
+        """End a session."""
+        await manager.find(identity).end("deleted")
+
+    @router.post("/api/v1/sessions/{identity}/close", status_code=204)
+    async def close_session(identity: str) -> None:
+        """End a session, for navigator.sendBeacon, which can only POST."""
+        await manager.find(identity).end("left")
+
+    @router.get("/api/v1/sessions/{identity}/stats")
+    async def show_stats(identity: str) -> dict[str, object]:
+        """A session in numbers, over the last seconds."""
+        return manager.find(identity).describe_stats()
+
+    @router.get("/api/v1/sessions/{identity}/snapshot.jpg", response_class=Response)
+    async def snapshot(identity: str) -> Response:
+        """The newest picture sent, as JPEG."""
+        frame = manager.find(identity).last_frame
+        if frame is None:
+            raise ApiError(404, "no_picture_yet", "No picture has been sent yet.", "Try again in a moment.")
+        return Response(await asyncio.to_thread(_jpeg, frame), media_type="image/jpeg")
+
+
+def _add_offers(router: APIRouter, shared: Shared) -> None:
+    @router.get("/api/v1/attributes")
+    async def list_attributes() -> list[dict[str, str | float]]:
+        """The edits on offer, with their ranges."""
+        return shared.library.describe()
+
+    @router.get("/api/v1/ice-servers")
+    async def list_ice_servers() -> dict[str, list[dict[str, object]]]:
+        """For RTCPeerConnection; empty where none is configured."""
+        return {"ice_servers": [server.describe() for server in shared.config.ice_servers]}
+
+
+def _add_probes(router: APIRouter, shared: Shared, readiness: Readiness) -> None:
+    @router.get("/healthz")
+    async def healthz() -> dict[str, str]:
+        """200 while the server runs."""
+        return {"status": "ok"}
+
+    @router.get("/readyz")
+    async def readyz() -> dict[str, str]:
+        """200 once sessions can be opened, 503 before."""
+        readiness.check()
+        return {"status": "ready"}
+
+    @router.get("/metrics", response_class=Response)
+    async def metrics() -> Response:
+        """Numbers for Prometheus."""
+        return Response(shared.metrics.text(), media_type=Metrics.MEDIA_TYPE)
+
+    @router.get("/version")
+    async def show_version() -> dict[str, str]:
+        """What runs here."""
+        return {
+            "version": _version("rigid-live"),
+            "profile": shared.config.profile,
+            "engine": shared.config.engine,
+            "aiortc": _version("aiortc"),
+            "python": platform.python_version(),
+        }
+
+
+def _jpeg(frame: VideoFrame) -> bytes:
+    done, data = cv2.imencode(".jpg", to_rgb(frame)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, SNAPSHOT_QUALITY])
+    assert done
+    return data.tobytes()
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,76 @@
+"""Puts a server together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from server import aiortc_fixes
+from server.api import build_router
+from server.config import ServerConfig
+from server.errors import add_error_handlers
+from server.manager import SessionManager
+from server.metrics import Metrics
+from server.middleware import ApiKey, BodyLimit, SecurityHeaders
+from server.page import add_page
+from server.readiness import Readiness
+from server.session import Shared
+from server.stream import Library, MakeStream
+from server.worker import InferenceWorker
+
+
+def _nothing() -> None:
+    """No warm-up."""
+
+
+def create_app(
+    config: ServerConfig,
+    make_stream: MakeStream,
+    library: Library,
+    *,
+    warm_up: Callable[[], None] = _nothing,
+    page: Path | None = None,
+) -> FastAPI:
+    """The server as an ASGI app; its thread and its sessions live as long as its lifespan.
+
+    `make_stream` is called once a session, on any thread; what it gives is used on the inference thread.
+    `warm_up` runs on that thread at the start; /readyz says 503 until it is done.
+    `page`: the folder of the static page; None for the one of the `client` package.
+    """
+    readiness = Readiness()
+    metrics = Metrics(readiness)
+    shared = Shared(config, library, InferenceWorker(), metrics)
+    manager = SessionManager(shared, make_stream)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        aiortc_fixes.install()
+        aiortc_fixes.set_bitrates(config.start_bitrate, config.max_bitrate)
+        shared.worker.start(readiness.watch(warm_up))
+        manager.start()
+        try:
+            yield
+        finally:
+            await manager.stop()
+            await asyncio.to_thread(shared.worker.stop)
+
+    # The interactive documentation loads scripts from elsewhere, which the security headers forbid.
+    app = FastAPI(title="RIGID Live", lifespan=lifespan, docs_url=None, redoc_url=None)
+    add_error_handlers(app)
+    app.include_router(build_router(shared, manager, readiness))
+    add_page(app, _client_folder() if page is None else page)
+    app.add_middleware(BodyLimit, limit=config.max_body_bytes)
+    if config.api_key is not None:
+        app.add_middleware(ApiKey, key=config.api_key)
+    app.add_middleware(SecurityHeaders)
+    return app
+
+
+def _client_folder() -> Path:
+    import client
+
+    return Path(client.STATIC)

@@ -1,0 +1,105 @@
+"""What a server is told at its start."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+URL = re.compile(r"(?P<scheme>stun|turn|turns):(?:(?P<user>[^:@]+):(?P<secret>[^@]+)@)?(?P<rest>[^@\s]+)")
+
+
+@dataclass(frozen=True)
+class IceServer:
+    """A STUN or TURN server, named to the browser and used by this side."""
+
+    url: str
+    username: str | None = None
+    credential: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> IceServer:
+        """`stun:HOST[:PORT]` or `turn:USER:PASSWORD@HOST[:PORT][?transport=udp|tcp]`; ValueError otherwise."""
+        match = URL.fullmatch(text)
+        if match is None or not _is_reachable(f"{match['scheme']}:{match['rest']}"):
+            raise ValueError(f"{text!r} is not an ICE server; give stun:HOST:PORT or turn:USER:PASSWORD@HOST:PORT.")
+        if match["scheme"] != "stun" and match["user"] is None:
+            raise ValueError(f"{text!r} names no user; give {match['scheme']}:USER:PASSWORD@HOST:PORT.")
+        secret = None if match["secret"] is None else unquote(match["secret"])
+        user = None if match["user"] is None else unquote(match["user"])
+        return cls(f"{match['scheme']}:{match['rest']}", user, secret)
+
+    def describe(self) -> dict[str, object]:
+        """As RTCPeerConnection's `iceServers` takes it."""
+        credentials = {"username": self.username, "credential": self.credential}
+        return {"urls": [self.url], **{key: value for key, value in credentials.items() if value is not None}}
+
+
+def _is_reachable(url: str) -> bool:
+    from aiortc.rtcicetransport import parse_stun_turn_uri
+
+    try:
+        return bool(parse_stun_turn_uri(url)["host"])
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True)
+class PortRange:
+    """UDP ports `first` to `last`, both included."""
+
+    first: int
+    last: int
+
+    def __post_init__(self) -> None:
+        if not 1024 <= self.first <= self.last <= 65535:
+            raise ValueError(
+                f"The UDP ports {self.first}-{self.last} are no range; give A-B with 1024 <= A <= B <= 65535."
+            )
+
+    @classmethod
+    def parse(cls, text: str) -> PortRange:
+        """`A-B`; ValueError otherwise."""
+        match = re.fullmatch(r"(\d{1,5})-(\d{1,5})", text.strip())
+        if match is None:
+            raise ValueError(f"{text!r} is no range of UDP ports; give A-B, for example 40000-40100.")
+        return cls(int(match[1]), int(match[2]))
+
+    def __len__(self) -> int:
+        return self.last - self.first + 1
+
+
+@dataclass(frozen=True)
+class ServerConfig:
+    """The settings of one server; `create_app` passes it down."""
+
+    profile: str = "mobile-256"
+    """Named in /version."""
+    engine: str = "auto"
+    """Named in /version."""
+    max_sessions: int = 4
+    """More than these are turned away with 503."""
+    api_key: str | None = None
+    """Where given, requests need `Authorization: Bearer KEY`."""
+    ice_servers: tuple[IceServer, ...] = ()
+    """None by default: a server on the local network needs none, and no third party is asked."""
+    udp_ports: PortRange | None = None
+    """Where media may be received; None leaves it to the system."""
+    ramp_ms: float = 400.0
+    """How long an edit takes to reach its new strength where a request does not say."""
+    silence_seconds: float = 30.0
+    """A session that receives no RTP packet for this long is closed."""
+    max_body_bytes: int = 256 * 1024
+    start_bitrate: int = 1_500_000
+    """Of the video sent, bits a second, until the receiver reports its own estimate."""
+    max_bitrate: int = 4_000_000
+
+    def __post_init__(self) -> None:
+        if self.max_sessions < 1:
+            raise ValueError(f"{self.max_sessions} sessions are too few; allow at least 1.")
+        if self.api_key is not None and not self.api_key.strip():
+            raise ValueError("The API key is empty; give one of at least one character, or none at all.")
+        if not 0 < self.start_bitrate <= self.max_bitrate:
+            raise ValueError(
+                f"The bitrates {self.start_bitrate} to {self.max_bitrate} are no range; start with the lower one."
+            )

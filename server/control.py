@@ -1,0 +1,119 @@
+"""The `control` data channel: edits in, acknowledgements, statistics and states out. JSON, and plain ping."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiortc import RTCDataChannel
+from pydantic import ValidationError
+
+from server.errors import ApiError, invalid
+from server.schemas import EditsRequest
+
+LABEL = "control"
+MAX_MESSAGE = 16 * 1024
+MAX_UNSENT = 64 * 1024
+MAX_PENDING = 64
+ACK_SECONDS = 2.0
+
+Apply = Callable[[EditsRequest], int]
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A `set` that no processed frame has used yet."""
+
+    id: object
+    rev: int
+    deadline: float
+
+
+class ControlChannel:
+    """Speaks with one client. `apply` makes a revision of new edits, or raises ApiError.
+
+    Nothing a client sends can raise here: what is not understood is answered with an error.
+    """
+
+    def __init__(self, channel: RTCDataChannel, apply: Apply, clock: Callable[[], float]) -> None:
+        self._channel = channel
+        self._apply = apply
+        self._clock = clock
+        self._pending: deque[Pending] = deque()
+        channel.on("message", self._received)
+
+    def send(self, kind: str, **fields: object) -> bool:
+        """Send a message; False where the channel is closed, or its client reads too slowly."""
+        return self._send({"type": kind, **fields})
+
+    def applied(self, rev: int, frame: int) -> None:
+        """Acknowledge all edits up to `rev`, first used in the processed frame number `frame`."""
+        while self._pending and self._pending[0].rev <= rev:
+            self._acknowledge(self._pending.popleft(), frame)
+
+    def tick(self) -> None:
+        """Acknowledge edits that found no frame for two seconds: they hold, and will be in the next one."""
+        now = self._clock()
+        while self._pending and self._pending[0].deadline <= now:
+            self._acknowledge(self._pending.popleft(), None)
+
+    def _acknowledge(self, pending: Pending, frame: int | None) -> None:
+        self.send("ack", id=pending.id, ok=True, rev=pending.rev, applied_frame=frame)
+
+    def _received(self, message: str | bytes) -> None:
+        if len(message) > MAX_MESSAGE:
+            problem = f"The message has {len(message)} bytes; at most {MAX_MESSAGE} are taken."
+            self._object(ApiError(413, "message_too_large", problem))
+            return
+        text = message if isinstance(message, str) else message.decode("utf-8", "replace")
+        if text == "ping" or text.startswith("ping "):
+            self._say("pong" + text[4:])
+            return
+        try:
+            content = json.loads(text)
+        except (ValueError, RecursionError):
+            content = None
+        if not isinstance(content, dict):
+            self._object(ApiError(400, "bad_json", "The message is no JSON object.", "Send {type, ...}."))
+            return
+        self._dispatch(content)
+
+    def _dispatch(self, content: Mapping[str, Any]) -> None:
+        kind, identity = content.get("type"), content.get("id")
+        if kind == "set":
+            self._set(identity, content)
+        elif kind == "ping":
+            self._send({**content, "type": "pong"})
+        else:
+            problem = ApiError(400, "unknown_type", f"There is no message type {kind!r}.", "Send set or ping.")
+            self._object(problem, identity)
+
+    def _set(self, identity: object, content: Mapping[str, Any]) -> None:
+        try:
+            rev = self._apply(EditsRequest.model_validate(content))
+        except ValidationError as error:
+            self._refuse(identity, invalid(error.errors()))
+        except ApiError as error:
+            self._refuse(identity, error)
+        else:
+            if len(self._pending) >= MAX_PENDING:
+                self._acknowledge(self._pending.popleft(), None)
+            self._pending.append(Pending(identity, rev, self._clock() + ACK_SECONDS))
+
+    def _refuse(self, identity: object, error: ApiError) -> None:
+        self.send("ack", id=identity, ok=False, error=error.describe())
+
+    def _object(self, error: ApiError, identity: object = None) -> None:
+        self.send("error", id=identity, error=error.describe())
+
+    def _send(self, content: Mapping[str, object]) -> bool:
+        return self._say(json.dumps(content))
+
+    def _say(self, text: str) -> bool:
+        if self._channel.readyState != "open" or self._channel.bufferedAmount > MAX_UNSENT:
+            return False
+        self._channel.send(text)
+        return True

@@ -1,0 +1,92 @@
+"""One session's frames through the algorithm, on the inference thread."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from av import VideoFrame
+
+from server.edits import SessionEdits
+from server.frames import from_rgb, normalised, to_rgb
+from server.stream import StepResult, Stream
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A decoded picture and when it came."""
+
+    frame: VideoFrame
+    arrived: float
+
+
+@dataclass(frozen=True)
+class Processed:
+    """A picture to send, None where it has no use, and what is known of it."""
+
+    frame: VideoFrame | None
+    arrived: float
+    rev: int
+    face: bool = False
+    error: str | None = None
+    stage_ms: Mapping[str, float] = field(default_factory=dict)
+
+
+class FrameEditor:
+    """Takes a session's pictures through its `Stream`; whatever fails goes through unedited.
+
+    `deliver` is called on the same thread with each outcome.
+    """
+
+    def __init__(
+        self,
+        stream: Stream,
+        edits: SessionEdits,
+        deliver: Callable[[Processed], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._stream = stream
+        self._edits = edits
+        self._deliver = deliver
+        self._clock = clock
+        self._last_pts = -1
+        self._reported = False
+
+    def process(self, arrival: Arrival) -> None:
+        """Edit one picture with the strengths of this moment."""
+        values, rev = self._edits.at(self._clock())
+        if arrival.frame.pts is None or arrival.frame.pts <= self._last_pts:
+            self._deliver(Processed(None, arrival.arrived, rev, error="its time does not follow the last one's"))
+            return
+        self._last_pts = arrival.frame.pts
+        try:
+            source = normalised(arrival.frame)
+        except ValueError as error:
+            self._deliver(Processed(None, arrival.arrived, rev, error=str(error)))
+            return
+        self._deliver(self._edited(source, arrival.arrived, values, rev))
+
+    def _edited(self, source: VideoFrame, arrived: float, values: Mapping[str, float], rev: int) -> Processed:
+        assert source.pts is not None and source.time_base is not None
+        began = self._clock()
+        try:
+            result = self._stream.step(to_rgb(source), values, float(source.pts * source.time_base))
+            frame = self._picture(result, source)
+        except Exception as error:  # a viewer's call must not end because one frame of it fails
+            self._report(error)
+            return Processed(source, arrived, rev, error=f"{type(error).__name__}: {error}")
+        stages = {"wait": 1000 * (began - arrived), **result.stage_ms}
+        return Processed(frame, arrived, rev, result.face, result.error, stages)
+
+    def _picture(self, result: StepResult, source: VideoFrame) -> VideoFrame:
+        # What was not edited is sent as it came, without a way there and back through RGB.
+        return from_rgb(result.frame, source) if result.edited else source
+
+    def _report(self, error: Exception) -> None:
+        if not self._reported:
+            self._reported = True
+            logger.error("A frame goes through unedited; further ones of this session are only counted", exc_info=error)

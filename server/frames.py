@@ -1,0 +1,61 @@
+"""Between WebRTC's pictures and the algorithm's arrays.
+
+Both ways use BT.601, limited range, whatever the source is tagged as: an encoder here passes no tag on, so a frame
+that goes through unedited and one that was edited must be the same numbers to the viewer.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from av import VideoFrame
+from av.video.reformatter import ColorRange, Colorspace, Interpolation
+from numpy.typing import NDArray
+
+Picture = NDArray[np.uint8]
+
+# PyAV's default rounding darkens by about 1/255.
+ACCURATE = int(Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT)
+MIN_SIDE = 16
+
+
+def normalised(frame: VideoFrame) -> VideoFrame:
+    """`frame` as yuv420p, limited range, with even sides, as every encoder takes it; usually `frame` itself.
+
+    Raises ValueError for a picture smaller than 16 pixels on a side.
+    """
+    width, height = frame.width & ~1, frame.height & ~1
+    if min(width, height) < MIN_SIDE:
+        raise ValueError(f"The picture is {frame.width}x{frame.height}; at least {MIN_SIDE}x{MIN_SIDE} is needed.")
+    if frame.format.name == "yuv420p" and (width, height) == (frame.width, frame.height):
+        return frame
+    plain = frame.reformat(width, height, "yuv420p", interpolation=ACCURATE, dst_color_range=ColorRange.MPEG)
+    return stamped(plain, frame)
+
+
+def to_rgb(frame: VideoFrame) -> Picture:
+    """A normalised frame as RGB: uint8 (H, W, 3)."""
+    rgb = frame.to_ndarray(
+        format="rgb24",
+        src_colorspace=Colorspace.ITU601,
+        dst_colorspace=Colorspace.ITU601,
+        interpolation=ACCURATE,
+    )
+    return rgb.astype(np.uint8, copy=False)
+
+
+def from_rgb(rgb: Picture, like: VideoFrame) -> VideoFrame:
+    """RGB uint8 (H, W, 3) as a yuv420p frame with the time of `like`."""
+    frame = VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
+    plain = frame.reformat(
+        format="yuv420p",
+        src_colorspace=Colorspace.ITU601,
+        dst_colorspace=Colorspace.ITU601,
+        interpolation=ACCURATE,
+    )
+    return stamped(plain, like)
+
+
+def stamped(frame: VideoFrame, like: VideoFrame) -> VideoFrame:
+    """`frame`, with the time of `like`."""
+    frame.pts, frame.time_base = like.pts, like.time_base
+    return frame

@@ -1,0 +1,120 @@
+"""All sessions of a server: admission, the once-a-second round, and the end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Iterator
+
+from aiortc import RTCSessionDescription
+
+from server.errors import ApiError
+from server.offers import check_offer
+from server.schemas import SessionRequest
+from server.session import Session, Shared
+from server.stream import MakeStream
+
+logger = logging.getLogger(__name__)
+
+TICK_SECONDS = 1.0
+RETRY_SECONDS = "5"
+STATES = ("connecting", "live", "closing")
+
+
+class SessionManager:
+    """Opens, finds and closes sessions; on the event loop only."""
+
+    def __init__(self, shared: Shared, make_stream: MakeStream) -> None:
+        self._shared = shared
+        self._make_stream = make_stream
+        self._sessions: dict[str, Session] = {}
+        self._opening = 0
+        self._ticker: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin the once-a-second round."""
+        self._ticker = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Close every session and end the round."""
+        if self._ticker is not None:
+            self._ticker.cancel()
+            await asyncio.gather(self._ticker, return_exceptions=True)
+        await asyncio.gather(*(session.end("server_shutdown") for session in self))
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(list(self._sessions.values()))
+
+    def find(self, identity: str) -> Session:
+        """The session of that id; ApiError 404 where there is none."""
+        session = self._sessions.get(identity)
+        if session is None:
+            raise ApiError(404, "unknown_session", f"There is no session {identity!r}.", "It may have ended.")
+        return session
+
+    async def open(self, request: SessionRequest) -> tuple[Session, RTCSessionDescription]:
+        """Open a session for an offer. ApiError where the offer, its edits or the room do not allow one."""
+        edits = self._shared.validate(request.edits)
+        check_offer(request.sdp, request.type)
+        edits = await self._take_over(request.resume_token) | edits
+        self._reserve()
+        try:
+            session, answer = await self._connect(request.sdp)
+        finally:
+            self._opening -= 1
+        if request.options.ramp_ms is not None:
+            session.ramp_ms = request.options.ramp_ms
+        if edits:
+            session.edits.set(edits, 0.0, self._shared.clock())
+        return session, answer
+
+    async def _take_over(self, token: str | None) -> dict[str, float]:
+        """End the session that a client comes back from, so that it does not stand in its own way; its edits."""
+        for session in self._sessions.values():
+            if token is not None and session.resume_token == token:
+                edits = session.edits.targets
+                await session.end("replaced")
+                return edits
+        return {}
+
+    def _reserve(self) -> None:
+        allowed = self._shared.config.max_sessions
+        if len(self._sessions) + self._opening >= allowed:
+            self._shared.metrics.refused.labels("full").inc()
+            message = f"All {allowed} places are taken."
+            raise ApiError(503, "server_full", message, "Try again later.", {"Retry-After": RETRY_SECONDS})
+        self._opening += 1
+
+    async def _connect(self, offer: str) -> tuple[Session, RTCSessionDescription]:
+        # A face tracker takes a moment to load.
+        stream = await asyncio.to_thread(self._make_stream)
+        session = Session(stream, self._shared, self._forget)
+        self._sessions[session.id] = session
+        try:
+            answer = await session.answer(offer)
+        except BaseException:
+            await session.end("bad_offer")
+            raise
+        self._shared.metrics.opened.inc()
+        return session, answer
+
+    def _forget(self, session: Session, reason: str) -> None:
+        self._sessions.pop(session.id, None)
+        self._shared.metrics.closed.labels(reason).inc()
+        logger.info("Session %s closed: %s", session.id, reason)
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            self._count_states()
+            for session in self:
+                try:
+                    await session.tick()
+                except Exception:  # one session's trouble must not end the round that watches all
+                    logger.exception("Session %s could not be looked after", session.id)
+
+    def _count_states(self) -> None:
+        found = Counter(session.state for session in self._sessions.values())
+        for state in STATES:
+            self._shared.metrics.sessions.labels(state).set(found[state])

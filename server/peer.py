@@ -1,0 +1,152 @@
+"""The WebRTC side of a session: what aiortc receives, drained at once, and what it sends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from typing import Protocol
+
+from aiortc import (
+    MediaStreamTrack,
+    RTCConfiguration,
+    RTCDataChannel,
+    RTCIceServer,
+    RTCPeerConnection,
+    RTCSessionDescription,
+)
+from aiortc.mediastreams import MediaStreamError
+from av import AudioFrame, VideoFrame
+
+from server.aiortc_fixes import bound_receiver, udp_ports, wait_for_checks
+from server.config import ServerConfig
+from server.errors import ApiError
+from server.media import DelayedAudioTrack, OutputTrack
+from server.offers import bad_sdp
+
+logger = logging.getLogger(__name__)
+
+CLOSE_SECONDS = 5.0
+
+
+class PeerEvents(Protocol):
+    """What happens at a peer; all called on the event loop."""
+
+    def received(self, frame: VideoFrame) -> None:
+        """A picture came."""
+
+    def sent(self, age: float) -> None:
+        """A picture goes to the encoder, `age` seconds after it came."""
+
+    def connection_changed(self, state: str) -> None:
+        """The connection is now "connected", "failed" or "closed", or the "video_ended"."""
+
+    def channel_opened(self, channel: RTCDataChannel) -> None:
+        """The client opened a data channel."""
+
+    def video_delay(self, now: float) -> float | None:
+        """Seconds a picture takes through the server, None while unknown."""
+
+
+class Peer:
+    """One `RTCPeerConnection` that answers, and its tracks."""
+
+    def __init__(self, config: ServerConfig, events: PeerEvents, clock: Callable[[], float] = time.monotonic) -> None:
+        self._config = config
+        self._events = events
+        self._clock = clock
+        self._output: OutputTrack | None = None
+        self._sound: DelayedAudioTrack | None = None
+        self._readers: set[asyncio.Task[None]] = set()
+        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=_ice_servers(config)))
+        self._connection.on("track", self._add_track)
+        self._connection.on("datachannel", events.channel_opened)
+        self._connection.on("connectionstatechange", self._state_changed)
+
+    async def answer(self, offer: str) -> RTCSessionDescription:
+        """The answer to an offer that passed `check_offer`, with this side's candidates in it."""
+        description = RTCSessionDescription(wait_for_checks(offer), "offer")
+        try:
+            await self._connection.setRemoteDescription(description)
+        except Exception as error:  # aiortc raises whatever the text leads it into
+            raise bad_sdp(str(error) or type(error).__name__) from error
+        with udp_ports(self._config.udp_ports):
+            await self._connection.setLocalDescription(await self._connection.createAnswer())
+        answer = self._connection.localDescription
+        if "a=candidate" not in answer.sdp:
+            message = "No UDP port is free for the video."
+            raise ApiError(503, "no_port", message, "Widen --udp-port-range.", {"Retry-After": "5"})
+        return answer
+
+    def send(self, frame: VideoFrame, arrived: float) -> bool:
+        """Send a picture that came at `arrived`; True when one not yet sent gives way to it."""
+        return self._output is not None and self._output.push(frame, arrived)
+
+    async def packets_received(self) -> int:
+        """RTP packets so far, sound included."""
+        reports = [await receiver.getStats() for receiver in self._connection.getReceivers()]
+        return sum(getattr(one, "packetsReceived", 0) for report in reports for one in report.values())
+
+    async def close(self) -> None:
+        """End the connection and its readers; safe to call twice."""
+        self._connection.remove_all_listeners()
+        try:
+            await asyncio.wait_for(self._connection.close(), CLOSE_SECONDS)
+        except TimeoutError:
+            logger.warning("A connection did not close within %g s", CLOSE_SECONDS)
+        for track in (self._output, self._sound):
+            if track is not None:
+                track.stop()
+        for reader in self._readers:
+            reader.cancel()
+        await asyncio.gather(*self._readers, return_exceptions=True)
+
+    def _add_track(self, track: MediaStreamTrack) -> None:
+        bound_receiver(self._connection, track)
+        if track.kind == "video" and self._output is None:
+            self._output = OutputTrack(self._events.sent, self._clock)
+            self._connection.addTrack(self._output)
+            self._read(self._read_video(track))
+        elif track.kind == "audio" and self._sound is None:
+            self._sound = DelayedAudioTrack(self._events.video_delay, self._clock)
+            self._connection.addTrack(self._sound)
+            self._read(self._read_audio(track, self._sound))
+        else:
+            self._read(_discard(track))
+
+    def _read(self, reading: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(reading)
+        self._readers.add(task)
+        task.add_done_callback(self._readers.discard)
+
+    async def _read_video(self, track: MediaStreamTrack) -> None:
+        """Take every picture at once, however slow the model: in aiortc's queue it would only grow old."""
+        with contextlib.suppress(MediaStreamError):
+            while True:
+                frame = await track.recv()
+                if isinstance(frame, VideoFrame):
+                    self._events.received(frame)
+        self._events.connection_changed("video_ended")
+
+    async def _read_audio(self, track: MediaStreamTrack, sound: DelayedAudioTrack) -> None:
+        with contextlib.suppress(MediaStreamError):
+            while True:
+                frame = await track.recv()
+                if isinstance(frame, AudioFrame):
+                    sound.push(frame, self._clock())
+
+    def _state_changed(self) -> None:
+        self._events.connection_changed(self._connection.connectionState)
+
+
+async def _discard(track: MediaStreamTrack) -> None:
+    with contextlib.suppress(MediaStreamError):
+        while True:
+            await track.recv()
+
+
+def _ice_servers(config: ServerConfig) -> list[RTCIceServer]:
+    # An empty list, not None: aiortc takes None to mean Google's STUN server.
+    return [RTCIceServer(one.url, one.username, one.credential) for one in config.ice_servers]

@@ -1,0 +1,36 @@
+"""Whether the server can take sessions yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from server.errors import ApiError
+
+
+class Readiness:
+    """ "warming", then "ready" or "failed"; set on the inference thread, read on the event loop."""
+
+    def __init__(self) -> None:
+        self.state = "warming"
+        self.problem = ""
+
+    def watch(self, warm_up: Callable[[], None]) -> Callable[[], None]:
+        """`warm_up`, noting how it ends."""
+
+        def watched() -> None:
+            try:
+                warm_up()
+            except Exception as error:
+                self.state, self.problem = "failed", str(error) or type(error).__name__
+                raise
+            self.state = "ready"
+
+        return watched
+
+    def check(self) -> None:
+        """Raise ApiError 503 unless ready."""
+        if self.state == "warming":
+            message = "The networks are being loaded."
+            raise ApiError(503, "not_ready", message, "Try again in a moment.", {"Retry-After": "2"})
+        if self.state == "failed":
+            raise ApiError(503, "engine_failed", f"The engine did not start: {self.problem}.", "Restart the server.")

@@ -1,0 +1,85 @@
+"""What requests hold, as pydantic checks it and /openapi.json states it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MAX_RAMP_MS = 60_000
+
+Edits = Annotated[
+    dict[str, Any],
+    Field(description="{attribute: strength}; 0 is off; see /api/v1/attributes.", examples=[{"smile": 0.8}]),
+]
+RampMs = Annotated[
+    float | None,
+    Field(strict=True, ge=0, le=MAX_RAMP_MS, allow_inf_nan=False, description="Time to the new strengths, ms."),
+]
+
+
+class EditsRequest(BaseModel):
+    """New strengths for some attributes; the others stay."""
+
+    edits: Edits
+    ramp_ms: RampMs = None
+
+
+class SessionOptions(BaseModel):
+    """How a session works; none is needed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ramp_ms: RampMs = None
+
+
+class OfferRequest(BaseModel):
+    """A WebRTC offer with its candidates in it."""
+
+    sdp: Annotated[str, Field(strict=True, description="The offer's SDP, once gathering is complete.")]
+    type: Annotated[str, Field(strict=True, examples=["offer"])]
+
+
+class SessionRequest(OfferRequest):
+    """An offer and how to begin."""
+
+    edits: Edits = Field(default_factory=dict)
+    options: SessionOptions = SessionOptions()
+    resume_token: Annotated[
+        str | None, Field(description="Of a session that this one takes the place of, with its edits.")
+    ] = None
+
+
+class Answer(BaseModel):
+    """The server's side of the negotiation."""
+
+    sdp: str
+    type: str
+    session_id: str
+
+
+class SessionCreated(BaseModel):
+    """A new session; its address is in the Location header."""
+
+    id: str
+    sdp: str
+    type: str
+    resume_token: str
+
+
+class EditsAnswer(BaseModel):
+    """The revision that the request made and the strengths every attribute is heading for."""
+
+    rev: int
+    edits: dict[str, float]
+    ramp_ms: float
+
+
+class SessionState(BaseModel):
+    """A session in brief."""
+
+    id: str
+    state: str
+    created_at: str
+    rev: int
+    edits: dict[str, float]

@@ -1,0 +1,212 @@
+"""One viewer: the peer, the edits, the numbers and the control channel, tied to a place at the inference worker."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from aiortc import RTCDataChannel, RTCSessionDescription
+from av import VideoFrame
+
+from server.config import ServerConfig
+from server.control import LABEL, ControlChannel
+from server.editing import Arrival, FrameEditor, Processed
+from server.edits import SessionEdits
+from server.errors import ApiError
+from server.measure import SessionStats, VideoDelay
+from server.metrics import Metrics
+from server.peer import Peer
+from server.schemas import EditsRequest
+from server.stream import Library, Stream
+from server.worker import InferenceWorker
+
+FAREWELL_SECONDS = 0.1
+ENDINGS = {
+    "failed": "connection_failed",
+    "closed": "connection_closed",
+    "video_ended": "video_ended",
+}
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What all sessions of a server use."""
+
+    config: ServerConfig
+    library: Library
+    worker: InferenceWorker
+    metrics: Metrics
+    clock: Callable[[], float] = time.monotonic
+
+    def validate(self, edits: dict[str, object]) -> dict[str, float]:
+        """`edits` as floats; ApiError 422 where they are not on offer."""
+        try:
+            return self.library.validate(edits)
+        except ValueError as error:
+            raise ApiError(422, "bad_edit", str(error), "GET /api/v1/attributes lists them all.") from error
+
+
+class Session:
+    """Lives on the event loop; only its `FrameEditor` works elsewhere. States: connecting, live, closing.
+
+    `on_closed(session, reason)` is called once, after everything is freed.
+    """
+
+    def __init__(self, stream: Stream, shared: Shared, on_closed: Callable[[Session, str], None]) -> None:
+        self.id = secrets.token_urlsafe(12)
+        self.resume_token = secrets.token_urlsafe(24)
+        self.created_at = datetime.now(UTC)
+        self.state = "connecting"
+        self.ramp_ms = shared.config.ramp_ms
+        self.edits = SessionEdits()
+        self.last_frame: VideoFrame | None = None
+        """The newest picture out, for a snapshot."""
+        self._stats = SessionStats()
+        self._delay = VideoDelay()
+        self._stream = stream
+        self._shared = shared
+        self._clock = shared.clock
+        self._on_closed = on_closed
+        self._loop = asyncio.get_running_loop()
+        self._lane = shared.worker.lane(FrameEditor(stream, self.edits, self._hand_over, self._clock).process)
+        self._peer = Peer(shared.config, self, self._clock)
+        self._control: ControlChannel | None = None
+        self._closing: asyncio.Task[None] | None = None
+        self._packets = 0
+        self._heard_at = self._clock()
+
+    # ---- asked for by the client
+
+    async def answer(self, offer: str) -> RTCSessionDescription:
+        """The answer to an offer that passed `check_offer`."""
+        return await self._peer.answer(offer)
+
+    def apply(self, request: EditsRequest) -> int:
+        """Start moving to new strengths; returns the revision. ApiError 422 for edits that are not on offer."""
+        edits = self._shared.validate(request.edits)
+        return self.edits.set(edits, self.ramp_of(request) / 1000, self._clock())
+
+    def ramp_of(self, request: EditsRequest) -> float:
+        """How long a request's edits take, ms."""
+        return self.ramp_ms if request.ramp_ms is None else request.ramp_ms
+
+    def describe(self) -> dict[str, object]:
+        """The session in brief."""
+        created = self.created_at.isoformat(timespec="seconds")
+        edits, rev = self.edits.targets, self.edits.rev
+        return {"id": self.id, "state": self.state, "created_at": created, "rev": rev, "edits": edits}
+
+    def describe_stats(self) -> dict[str, object]:
+        """The session in numbers, as `GET …/stats` gives them and, less `id`, the control channel."""
+        now = self._clock()
+        delay = self._delay.at(now)
+        audio_delay = None if delay is None else round(delay * 1000, 1)
+        return {**self.describe(), **self._stats.describe(now), "audio_delay_ms": audio_delay}
+
+    def end(self, reason: str) -> asyncio.Task[None]:
+        """Begin to close, for a stated reason; the task ends when everything is freed. Safe to call again."""
+        if self._closing is None:
+            self._closing = self._loop.create_task(self._close(reason))
+        return self._closing
+
+    async def tick(self) -> None:
+        """Once a second: tell the client how it goes, and end a session whose peer has fallen silent."""
+        if self._control is not None:
+            self._control.tick()
+            self._control.send("stats", **self.describe_stats())
+        packets = await self._peer.packets_received()
+        now = self._clock()
+        if packets != self._packets:
+            self._packets, self._heard_at = packets, now
+        elif now - self._heard_at > self._shared.config.silence_seconds:
+            self.end("silent")
+
+    # ---- what happens at the peer
+
+    def received(self, frame: VideoFrame) -> None:
+        """Offer a picture to the worker, in place of one it did not come to."""
+        now = self._clock()
+        self._stats.received(now)
+        self._stats.size = (frame.width, frame.height)
+        self._shared.metrics.frames_in.inc()
+        if self._lane.offer(Arrival(frame, now)):
+            self._drop("stale")
+
+    def sent(self, age: float) -> None:
+        """Note the age of a picture that goes to the encoder."""
+        self._stats.sent(self._clock(), age)
+        self._delay.observe(age)
+        self._shared.metrics.frames_out.inc()
+        self._shared.metrics.age.observe(age)
+
+    def video_delay(self, now: float) -> float | None:
+        """Seconds a picture takes through the server, None while unknown."""
+        return self._delay.at(now)
+
+    def connection_changed(self, state: str) -> None:
+        """End with the connection."""
+        if state in ENDINGS:
+            self.end(ENDINGS[state])
+
+    def channel_opened(self, channel: RTCDataChannel) -> None:
+        """Speak on the channel named `control`; another one is of no use here."""
+        if channel.label != LABEL:
+            channel.close()
+            return
+        self._control = ControlChannel(channel, self.apply, self._clock)
+        self._control.send("state", **self.describe())
+
+    # ---- pictures back from the worker
+
+    def _hand_over(self, done: Processed) -> None:
+        # Called on the worker's thread; the loop is closed only when the server goes down.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._deliver, done)
+
+    def _deliver(self, done: Processed) -> None:
+        if self._closing is not None:
+            return
+        self._count(done)
+        if done.frame is None:
+            self._drop("unusable")
+            return
+        self.last_frame = done.frame
+        if self._peer.send(done.frame, done.arrived):
+            self._drop("unsent")
+        self._enter_live()
+        if self._control is not None:
+            self._control.applied(done.rev, self._stats.counts["processed"])
+
+    def _count(self, done: Processed) -> None:
+        metrics = self._shared.metrics
+        self._stats.processed(face=done.face, stage_ms=done.stage_ms)
+        metrics.observe_stages(done.stage_ms)
+        if done.error is not None:
+            self._stats.counts["failed"] += 1
+            metrics.failed.inc()
+        elif not done.face:
+            metrics.without_face.inc()
+
+    def _drop(self, reason: str) -> None:
+        self._stats.counts[f"dropped_{reason}"] += 1
+        self._shared.metrics.dropped.labels(reason).inc()
+
+    def _enter_live(self) -> None:
+        if self.state == "connecting":
+            self.state = "live"
+            if self._control is not None:
+                self._control.send("state", **self.describe())
+
+    async def _close(self, reason: str) -> None:
+        self.state = "closing"
+        if self._control is not None and self._control.send("session_ended", reason=reason):
+            await asyncio.sleep(FAREWELL_SECONDS)
+        await self._peer.close()
+        self._lane.close(self._stream.close)
+        self.last_frame = None
+        self._on_closed(self, reason)

@@ -1,0 +1,58 @@
+"""What a session needs of the algorithm; `rigid.stream.FaceStream` satisfies it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Picture = NDArray[np.uint8]
+
+
+class StepResult(Protocol):
+    """One frame's outcome."""
+
+    @property
+    def frame(self) -> Picture:
+        """The frame to show: RGB uint8 (H, W, 3)."""
+
+    @property
+    def face(self) -> bool:
+        """Whether a face was found."""
+
+    @property
+    def edited(self) -> bool:
+        """Whether `frame` differs from the input."""
+
+    @property
+    def stage_ms(self) -> Mapping[str, float]:
+        """Milliseconds each stage took."""
+
+    @property
+    def error(self) -> str | None:
+        """Why the frame went through unedited although it should not have."""
+
+
+class Stream(Protocol):
+    """The edits of one viewer's video, frame by frame; called from one thread at a time."""
+
+    def step(self, frame: Picture, edits: Mapping[str, float], timestamp: float) -> StepResult:
+        """Edit a frame, RGB uint8 (H, W, 3), shown at `timestamp` seconds, with {attribute: strength}."""
+
+    def close(self) -> None:
+        """Free what it holds."""
+
+
+MakeStream = Callable[[], Stream]
+
+
+class Library(Protocol):
+    """The attributes on offer; `rigid.attributes.library.AttributeLibrary` satisfies it."""
+
+    def describe(self) -> list[dict[str, str | float]]:
+        """Every attribute, ready for JSON."""
+
+    def validate(self, edits: Mapping[str, object]) -> dict[str, float]:
+        """`edits` as floats; ValueError, one sentence, where one cannot be."""

@@ -1,0 +1,97 @@
+"""A self-signed certificate: browsers open a camera only over https, unless on localhost."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from aioice.ice import get_host_addresses
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+VALID = timedelta(days=365)
+RENEWED = timedelta(days=30)
+
+
+@dataclass(frozen=True)
+class CertificateFiles:
+    """A certificate and its key, PEM."""
+
+    certificate: Path
+    key: Path
+
+
+def self_signed(folder: Path, names: Iterable[str] = ()) -> CertificateFiles:
+    """The certificate kept in `folder` for this machine's names and addresses and `names`; made anew when needed.
+
+    That is where there is none, where it has less than thirty days left, or where it lacks a name.
+    """
+    files = CertificateFiles(folder / "certificate.pem", folder / "key.pem")
+    wanted = sorted({*own_names(), *(name for name in names if name)})
+    if not _is_good(files, wanted):
+        _make(files, wanted)
+    return files
+
+
+def own_names() -> list[str]:
+    """How this machine is called from itself and from its network."""
+    addresses = [address for address in get_host_addresses(True, True) if "%" not in address]
+    return ["localhost", "127.0.0.1", "::1", socket.gethostname(), *addresses]
+
+
+def _is_good(files: CertificateFiles, wanted: list[str]) -> bool:
+    try:
+        certificate = x509.load_pem_x509_certificate(files.certificate.read_bytes())
+        serialization.load_pem_private_key(files.key.read_bytes(), None)
+    except (OSError, ValueError):
+        return False
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    known = {str(name.value) for name in names}
+    return known >= set(wanted) and certificate.not_valid_after_utc - datetime.now(UTC) > RENEWED
+
+
+def _make(files: CertificateFiles, names: list[str]) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    files.certificate.parent.mkdir(parents=True, exist_ok=True)
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    _write_private(files.key, pem)
+    files.certificate.write_bytes(_certificate(key, names).public_bytes(serialization.Encoding.PEM))
+
+
+def _certificate(key: ec.EllipticCurvePrivateKey, names: list[str]) -> x509.Certificate:
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "RIGID Live")])
+    now = datetime.now(UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        # A little in the past, for a phone whose clock is behind.
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + VALID)
+        .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+    )
+    return builder.sign(key, hashes.SHA256())
+
+
+def _general_name(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
+def _write_private(path: Path, data: bytes) -> None:
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(data)

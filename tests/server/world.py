@@ -1,0 +1,310 @@
+"""A tiny world for the server: pictures that carry their number and time, a stream that paints, and a viewer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import httpx
+import numpy as np
+from aiortc import MediaStreamTrack, RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
+from aiortc.mediastreams import MediaStreamError
+from av import AudioFrame, VideoFrame
+from fastapi import FastAPI
+from numpy.typing import NDArray
+
+from rigid.attributes.library import Attribute, AttributeLibrary
+from server.app import create_app
+from server.config import ServerConfig
+
+Picture = NDArray[np.uint8]
+
+WIDTH, HEIGHT = 320, 240
+SQUARE = 20
+INDEX_BITS, TIME_BITS = 16, 32
+CLOCK = Fraction(1, 90000)
+
+
+def attribute(name: str) -> Attribute:
+    direction = np.ones((2, 4), np.float32)
+    return Attribute(name, name.title(), "Face", -1.0, 1.0, 0.0, "", "made by hand", direction)
+
+
+LIBRARY = AttributeLibrary([attribute("smile"), attribute("age")], n_codes=2, code_size=4)
+
+
+def draw_barcode(index: int, milliseconds: int) -> Picture:
+    """A grey picture with a number and a time in squares that survive a video codec."""
+    picture = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
+    value = index | (milliseconds & (2**TIME_BITS - 1)) << INDEX_BITS
+    for bit in range(INDEX_BITS + TIME_BITS):
+        top, left = _place(bit)
+        picture[top : top + SQUARE, left : left + SQUARE] = 235 if value >> bit & 1 else 16
+    return picture
+
+
+def read_barcode(picture: Picture) -> tuple[int, int]:
+    """The number and the time, ms, of a picture."""
+    value = 0
+    for bit in range(INDEX_BITS + TIME_BITS):
+        top, left = _place(bit)
+        value |= int(picture[top + 5 : top + 15, left + 5 : left + 15].mean() > 128) << bit
+    return value & (2**INDEX_BITS - 1), value >> INDEX_BITS
+
+
+def _place(bit: int) -> tuple[int, int]:
+    return SQUARE * (1 + bit // 14), SQUARE * (1 + bit % 14)
+
+
+def paint_strength(picture: Picture, strength: float) -> Picture:
+    """Show a strength of -1 to 1 as the grey of the lowest strip."""
+    painted = picture.copy()
+    painted[-60:] = round(128 + 100 * strength)
+    return painted
+
+
+def read_strength(picture: Picture) -> float:
+    return (float(picture[-40:-10].mean()) - 128) / 100
+
+
+@dataclass
+class PaintedResult:
+    frame: Picture
+    face: bool = True
+    edited: bool = True
+    stage_ms: dict[str, float] = field(default_factory=lambda: {"align": 1.0, "invert": 2.0})
+    error: str | None = None
+
+
+class PaintingStream:
+    """Paints the strength of `smile`; takes `delay` seconds; raises on the numbers in `failing`."""
+
+    def __init__(self, delay: float = 0.0, failing: Callable[[int], bool] = lambda number: False) -> None:
+        self.delay = delay
+        self.failing = failing
+        self.steps = 0
+        self.closed = 0
+        self.times: list[float] = []
+        self.strengths: list[float] = []
+        self.threads: set[int] = set()
+
+    def step(self, frame: Picture, edits: Mapping[str, float], timestamp: float) -> PaintedResult:
+        import threading
+
+        assert not self.closed
+        self.threads.add(threading.get_ident())
+        self.steps += 1
+        self.times.append(timestamp)
+        self.strengths.append(edits.get("smile", 0.0))
+        time.sleep(self.delay)
+        if self.failing(self.steps):
+            raise RuntimeError("the engine lost its device")
+        return PaintedResult(paint_strength(frame, edits.get("smile", 0.0)))
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+class Camera(MediaStreamTrack):
+    """Sends barcodes at `fps`; a picture's time is that of its making, ms of the monotonic clock."""
+
+    kind = "video"
+
+    def __init__(self, fps: float = 30.0) -> None:
+        super().__init__()
+        self._fps = fps
+        self._began = time.monotonic()
+        self._count = 0
+
+    async def recv(self) -> VideoFrame:
+        if self.readyState != "live":
+            raise MediaStreamError
+        await asyncio.sleep(max(0.0, self._began + self._count / self._fps - time.monotonic()))
+        now = time.monotonic()
+        frame = VideoFrame.from_ndarray(draw_barcode(self._count, int(now * 1000)), format="rgb24")
+        frame.pts, frame.time_base = int((now - self._began) * 90000), CLOCK
+        self._count += 1
+        return frame
+
+
+class Microphone(MediaStreamTrack):
+    """Silence in frames of 20 ms, with a loud second half of each second, timed by the monotonic clock."""
+
+    kind = "audio"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._began = time.monotonic()
+        self._count = 0
+
+    async def recv(self) -> AudioFrame:
+        if self.readyState != "live":
+            raise MediaStreamError
+        due = self._began + self._count * 0.02
+        await asyncio.sleep(max(0.0, due - time.monotonic()))
+        tone = 12000 * np.sin(np.arange(960) * 0.1) if is_loud(due) else np.zeros(960)
+        frame = AudioFrame.from_ndarray(tone.astype(np.int16)[None], layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = 48000, self._count * 960, Fraction(1, 48000)
+        self._count += 1
+        return frame
+
+
+def is_loud(monotonic_seconds: float) -> bool:
+    return monotonic_seconds % 1.0 >= 0.5
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One picture that came back."""
+
+    index: int
+    age: float
+    """Seconds from its making to here."""
+    strength: float
+    pts: int
+
+
+class Viewer:
+    """The other end: an aiortc peer with a camera, a control channel, and all that came back."""
+
+    def __init__(self, http: httpx.AsyncClient, *, fps: float = 30.0, microphone: bool = False) -> None:
+        self.http = http
+        self.peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.seen: list[Seen] = []
+        self.sounds: list[tuple[float, bool]] = []
+        self.messages: list[dict[str, Any]] = []
+        self.texts: list[str] = []
+        self.session: dict[str, Any] = {}
+        self.channel: RTCDataChannel = self.peer.createDataChannel("control")
+        self.channel.on("message", self._heard)
+        self.peer.addTrack(Camera(fps))
+        if microphone:
+            self.peer.addTrack(Microphone())
+        self.peer.on("track", self._show)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def connect(self, **body: object) -> httpx.Response:
+        """Open a session; the answer is applied where there is one."""
+        await self.peer.setLocalDescription(await self.peer.createOffer())
+        local = self.peer.localDescription
+        response = await self.http.post("/api/v1/sessions", json={"sdp": local.sdp, "type": local.type, **body})
+        if response.status_code == 201:
+            self.session = response.json()
+            await self.peer.setRemoteDescription(RTCSessionDescription(self.session["sdp"], self.session["type"]))
+        return response
+
+    @property
+    def url(self) -> str:
+        return f"/api/v1/sessions/{self.session['id']}"
+
+    async def until(self, condition: Callable[[], bool], seconds: float = 15.0) -> None:
+        """Wait for something to be so; fails the test when it does not come about."""
+        await until(condition, seconds)
+
+    async def see(self, count: int) -> list[Seen]:
+        """Wait for `count` more pictures."""
+        before = len(self.seen)
+        await self.until(lambda: len(self.seen) >= before + count)
+        return self.seen[before:]
+
+    async def set(self, identity: str, edits: Mapping[str, object], ramp_ms: float | None = None) -> dict[str, Any]:
+        """Send edits over the channel; the answer to them."""
+        await self.until(lambda: self.channel.readyState == "open")
+        message = {"type": "set", "id": identity, "edits": edits}
+        self.channel.send(json.dumps(message if ramp_ms is None else {**message, "ramp_ms": ramp_ms}))
+        await self.until(lambda: any(one.get("id") == identity for one in self.said("ack")))
+        return next(one for one in self.said("ack") if one["id"] == identity)
+
+    def said(self, kind: str) -> list[dict[str, Any]]:
+        return [one for one in self.messages if one["type"] == kind]
+
+    async def close(self) -> None:
+        await self.peer.close()
+        await asyncio.gather(*self._tasks)
+
+    def _heard(self, text: str) -> None:
+        if text.startswith("{"):
+            self.messages.append(json.loads(text))
+        else:
+            self.texts.append(text)
+
+    def _show(self, track: MediaStreamTrack) -> None:
+        self._tasks.append(asyncio.create_task(self._watch(track) if track.kind == "video" else self._listen(track)))
+
+    async def _watch(self, track: MediaStreamTrack) -> None:
+        while (frame := await _next(track)) is not None:
+            assert isinstance(frame, VideoFrame) and frame.pts is not None
+            picture = frame.to_ndarray(format="rgb24").astype(np.uint8)
+            index, made = read_barcode(picture)
+            age = ((int(time.monotonic() * 1000) - made) % 2**TIME_BITS) / 1000
+            self.seen.append(Seen(index, age, read_strength(picture), frame.pts))
+
+    async def _listen(self, track: MediaStreamTrack) -> None:
+        while (frame := await _next(track)) is not None:
+            assert isinstance(frame, AudioFrame)
+            self.sounds.append((time.monotonic(), bool(np.abs(frame.to_ndarray().astype(int)).mean() > 1000)))
+
+
+async def _next(track: MediaStreamTrack) -> object:
+    try:
+        return await track.recv()
+    except MediaStreamError:
+        return None
+
+
+async def until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
+        await asyncio.sleep(0.01)
+
+
+@dataclass
+class World:
+    """A running server and what it made."""
+
+    app: FastAPI
+    http: httpx.AsyncClient
+    streams: list[PaintingStream]
+
+    async def ready(self) -> None:
+        while (await self.http.get("/readyz")).status_code != 200:
+            await asyncio.sleep(0.01)
+
+    @asynccontextmanager
+    async def viewer(self, *, fps: float = 30.0, microphone: bool = False, **body: object) -> AsyncIterator[Viewer]:
+        """A viewer that is connected and sees pictures."""
+        viewer = Viewer(self.http, fps=fps, microphone=microphone)
+        try:
+            response = await viewer.connect(**body)
+            assert response.status_code == 201, response.text
+            await viewer.see(1)
+            yield viewer
+        finally:
+            await viewer.close()
+
+
+@asynccontextmanager
+async def running(
+    config: ServerConfig | None = None,
+    make_stream: Callable[[], PaintingStream] = PaintingStream,
+    warm_up: Callable[[], None] = lambda: None,
+) -> AsyncIterator[World]:
+    """A server in this process, without a socket for HTTP."""
+    streams: list[PaintingStream] = []
+
+    def make() -> PaintingStream:
+        streams.append(make_stream())
+        return streams[-1]
+
+    app = create_app(config or ServerConfig(), make, LIBRARY, warm_up=warm_up)
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://server") as http:
+            yield World(app, http, streams)
