@@ -1,0 +1,109 @@
+"""How long an edit must be, which levels should carry it, and what else it changes: all seen on held-out faces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rigid.attributes.labels import Bytes
+from rigid.attributes.recipes import Recipe
+from rigid.attributes.samples import Studio
+
+Array = NDArray[np.float32]
+ROUNDS = 4
+LONGEST_STEP = 2.0
+"""A round changes the length by at most this factor."""
+CLOSE = 0.03
+"""A change this close to the wanted one, relatively, needs no further round."""
+SURROUNDINGS_UNIT = 0.05
+"""A mean change of this much, of 1, outside the face weighs as much as one standard deviation of a measure."""
+
+
+@dataclass(frozen=True)
+class Faces:
+    """Held-out faces before any edit."""
+
+    codes: Array
+    images: Bytes
+    measures: Array
+
+    @classmethod
+    def taken(cls, studio: Studio, codes: Array) -> Faces:
+        """The faces of `codes` (N, n_codes, 512) that are found as faces."""
+        images = studio.photograph(codes)
+        measures = studio.labeller(images)
+        found = np.isfinite(measures).all(1)
+        return cls(codes[found], images[found], measures[found])
+
+    def where(self, chosen: NDArray[np.bool_]) -> Faces:
+        """Only the chosen ones."""
+        return Faces(self.codes[chosen], self.images[chosen], self.measures[chosen])
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an edit did: mean change and mean absolute change of each measure (M,), and of the surroundings, 0 to 1."""
+
+    change: Array
+    absolute: Array
+    surroundings: float
+    lost: float
+    """Share of faces no longer found as one."""
+
+
+def try_edit(studio: Studio, faces: Faces, edit: Array) -> Outcome:
+    """Add `edit` (n_codes, 512) to every face and look."""
+    images = studio.photograph(faces.codes + edit)
+    difference = studio.labeller(images) - faces.measures
+    found = np.isfinite(difference).all(1)
+    if not found.any():
+        nothing = np.full(difference.shape[1], np.nan, np.float32)
+        return Outcome(nothing, nothing, np.nan, 1.0)
+    moved = np.abs(images.astype(np.float32) - faces.images).mean(-1) / 255
+    outside = surroundings(images.shape[1])
+    return Outcome(
+        difference[found].mean(0), np.abs(difference[found]).mean(0), float(moved[:, outside].mean()), 1 - found.mean()
+    )
+
+
+def surroundings(size: int) -> NDArray[np.bool_]:
+    """What lies outside the face in an aligned picture, (size, size): all but an ellipse."""
+    y, x = (np.mgrid[:size, :size] + 0.5) / size
+    outside: NDArray[np.bool_] = ((x - 0.5) / 0.34) ** 2 + ((y - 0.58) / 0.46) ** 2 > 1
+    return outside
+
+
+def find_scale(studio: Studio, faces: Faces, edit: Array, recipe: Recipe, scale: float) -> float | None:
+    """The multiple of `edit` that brings about the recipe's change; None when no multiple does.
+
+    `scale`: a first guess, not 0. Only faces with room for the change should be given.
+    """
+    column = studio.column(recipe.measure)
+    for _ in range(ROUNDS):
+        outcome = try_edit(studio, faces, scale * edit)
+        change = float(outcome.change[column])
+        if not np.isfinite(change) or outcome.lost > 0.1 or change <= 0.1 * recipe.change:
+            return None
+        ratio = recipe.change / change
+        if abs(ratio - 1) < CLOSE:
+            return scale
+        scale *= float(np.clip(ratio, 1 / LONGEST_STEP, LONGEST_STEP))
+    return scale
+
+
+def side_effects(studio: Studio, faces: Faces, edit: Array, recipe: Recipe, deviations: Array) -> float:
+    """How much besides the wanted changes, at full strength both ways; smaller is better.
+
+    The mean over the controls of their absolute change in standard deviations, plus the change of the
+    surroundings in `SURROUNDINGS_UNIT`, unless the attribute is a pose, which must move them.
+    """
+    columns = [studio.column(name) for name in recipe.controls]
+    total = 0.0
+    for sign in (1, -1):
+        outcome = try_edit(studio, faces, np.float32(sign) * edit)
+        total += float((outcome.absolute[columns] / deviations[columns]).mean()) / 2
+        if recipe.group != "pose":
+            total += outcome.surroundings / SURROUNDINGS_UNIT / 2
+    return total

@@ -1,0 +1,40 @@
+"""Contact sheets: generated faces with an edit at several strengths, to be looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from rigid.attributes.labels import Bytes
+from rigid.attributes.samples import Studio
+
+Array = NDArray[np.float32]
+STRENGTHS = (-1.0, -0.5, 0.0, 0.5, 1.0)
+
+
+def contact_sheet(
+    studio: Studio, codes: Array, edit: Array, strengths: Sequence[float] = STRENGTHS, size: int = 192
+) -> Bytes:
+    """A row for each face of `codes` (N, n_codes, 512), a column for each strength of `edit` (n_codes, 512).
+
+    RGB bytes (N·size, n_strengths·size, 3).
+    """
+    rows = []
+    for face in codes:
+        edited = np.stack([face + np.float32(strength) * edit for strength in strengths])
+        pictures = studio.photograph(edited)
+        small = [cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA) for picture in pictures]
+        rows.append(np.concatenate(small, 1))
+    sheet: Bytes = np.concatenate(rows, 0).astype(np.uint8)
+    return sheet
+
+
+def write_sheet(path: Path, sheet: Bytes) -> None:
+    """Write RGB bytes as the picture file `path`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _, encoded = cv2.imencode(path.suffix, sheet[..., ::-1])
+    path.write_bytes(encoded.tobytes())
