@@ -1,0 +1,116 @@
+"""What every back end shares: a runtime over two graphs that are fed and read by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
+
+import numpy as np
+
+from rigid.models.contract import Array, RecurrentState, Sizes
+
+Precision = Literal["auto", "f32"]
+
+
+class EngineError(Exception):
+    """An engine cannot be loaded or cannot run; the text is one sentence for the user."""
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """How an engine is to run."""
+
+    threads: int | None = None
+    """Threads one call may use; None = as many as the process may use cores."""
+    precision: Precision = "auto"
+    """`auto`: what is fastest on this machine; `f32`: float32 throughout, for comparisons."""
+
+
+class Graph(Protocol):
+    """One network, ready to run."""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of the arrays it wants."""
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """Its outputs by name, in memory of their own; `feeds` are contiguous float32 arrays."""
+
+
+class GraphRuntime:
+    """A `Runtime` over the graphs `invert` and `synthesize`.
+
+    `invert` takes `inputs` and, of what a `RecurrentState` holds, the arrays it names; it gives `codes` and,
+    where it has a recurrent encoder, `noise`, `hidden` and `cell`. An `invert` without one has no state among
+    its inputs: the noise is then zero, and `hidden` and `cell` come back as they went in.
+    """
+
+    def __init__(self, name: str, sizes: Sizes, invert: Graph, synthesize: Graph):
+        self._name = name
+        self._sizes = sizes
+        self._graphs: tuple[Graph, Graph] | None = (invert, synthesize)
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def sizes(self) -> Sizes:
+        return self._sizes
+
+    def invert(self, inputs: Array, state: RecurrentState) -> tuple[Array, Array, RecurrentState]:
+        """See `rigid.models.contract.Runtime`; ValueError for arrays of another shape."""
+        graph, _ = self._open_graphs()
+        side = self._sizes.image_size
+        given = {"inputs": _checked("inputs", inputs, (3, side, side))}
+        batch = given["inputs"].shape[0]
+        hidden, cell = (_checked(n, getattr(state, n), self._sizes.hidden_shape, batch) for n in ("hidden", "cell"))
+        given |= {"hidden": hidden, "cell": cell}
+        for name in ("previous_input", "previous_inverted", "previous_edited"):
+            # Before the first frame the frame itself stands for the one before (the authors' first step).
+            previous = getattr(state, name)
+            given[name] = given["inputs"] if previous is None else _checked(name, previous, (3, side, side), batch)
+        outputs = self._run(graph, {name: given[name] for name in graph.inputs})
+        noise = outputs["noise"] if "noise" in outputs else self._no_noise(batch)
+        after = replace(state, hidden=outputs.get("hidden", state.hidden), cell=outputs.get("cell", state.cell))
+        return outputs["codes"], noise, after
+
+    def synthesize(self, codes: Array, noise: Array) -> Array:
+        """See `rigid.models.contract.Runtime`; ValueError for arrays of another shape."""
+        _, graph = self._open_graphs()
+        codes = _checked("codes", codes, (self._sizes.n_codes, self._sizes.code_size))
+        noise = _checked("noise", noise, self._sizes.noise_shape, codes.shape[0])
+        return self._run(graph, {"codes": codes, "noise": noise})["images"]
+
+    def close(self) -> None:
+        self._graphs = None
+
+    def _open_graphs(self) -> tuple[Graph, Graph]:
+        if self._graphs is None:
+            raise EngineError(f"The engine {self._name} was closed; load it again.")
+        return self._graphs
+
+    def _run(self, graph: Graph, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        try:
+            return graph.run(feeds)
+        except Exception as error:  # each back end raises classes of its own
+            raise EngineError(f"The engine {self._name} failed on a frame: {first_line(error)}.") from error
+
+    def _no_noise(self, batch: int) -> Array:
+        return np.zeros((batch, *self._sizes.noise_shape), np.float32)
+
+
+def _checked(name: str, array: Array, shape: tuple[int, ...], batch: int | None = None) -> Array:
+    """`array` as contiguous, writeable float32; ValueError unless it is (batch, *shape)."""
+    wanted = (array.shape[0] if batch is None and array.ndim else batch, *shape)
+    if array.shape != wanted or not array.shape[0]:
+        expected = ("B" if batch is None else batch, *shape)
+        raise ValueError(f"{name} has the shape {array.shape}; ({', '.join(map(str, expected))}) is expected.")
+    # PyTorch warns of arrays it could not write to.
+    return np.require(array, np.float32, ["C", "W"])
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of a library's message, without its full stop."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -1,0 +1,52 @@
+"""Where the exported networks of a profile lie, and how to tell whether they are still the right ones."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from engines.base import EngineError
+from rigid.assets import AssetStore
+from rigid.models.build import WEIGHTS, sizes_of
+
+GRAPHS = ("invert", "synthesize")
+FORMAT = 1
+"""Goes up when the graphs change while the weights do not, so that old exports are made again."""
+
+
+def export_folder(profile: str, store: AssetStore) -> Path:
+    """The folder of the profile's `invert.onnx`, `synthesize.onnx` and `export.json`."""
+    sizes_of(profile)
+    return store.cache_dir / "exports" / profile
+
+
+def weights_hash(profile: str, store: AssetStore) -> str:
+    """SHA-256 over all weights of the profile, fetched and own, and the format of the export."""
+    sizes_of(profile)
+    digest = hashlib.sha256(f"format {FORMAT}".encode())
+    own = sorted((WEIGHTS / profile).glob("*.safetensors"))
+    for path in (store.file("generator", "SynthesisNetwork.bin"), *own):
+        digest.update(path.name.encode())
+        with path.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()
+
+
+def is_current(folder: Path, weights: str) -> bool:
+    """True when `folder` holds whole exports of the weights with the hash `weights`."""
+    try:
+        record = json.loads((folder / "export.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    sizes = record.get("sizes", {}) if isinstance(record, dict) and record.get("weights") == weights else {}
+    paths = {name: folder / f"{name}.onnx" for name in GRAPHS}
+    return all(path.is_file() and path.stat().st_size == sizes.get(name) for name, path in paths.items())
+
+
+def exported(profile: str, store: AssetStore) -> Path:
+    """The folder of the profile's exports; EngineError when they are missing or of other weights."""
+    folder = export_folder(profile, store)
+    if not is_current(folder, weights_hash(profile, store)):
+        raise EngineError(f"The exported networks of {profile} are missing or out of date; run `rigid-live export`.")
+    return folder

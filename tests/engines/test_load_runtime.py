@@ -1,0 +1,168 @@
+"""The factory: names, missing exports, and the choice of `auto`."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engines import EngineError, EngineOptions, load_runtime, open_graphs
+from engines.auto import fastest, measure_frame
+from engines.base import GraphRuntime
+from engines.files import GRAPHS, is_current, weights_hash
+from rigid.assets import AssetStore
+from rigid.models.contract import Array, RecurrentState
+from tests.fakes import TINY, FakeRuntime
+from tests.networks import SIZES
+
+
+class FileStore(AssetStore):
+    """A store whose assets are whatever lies in its folder."""
+
+    def file(self, asset: str, file_name: str) -> Path:
+        return self.cache_dir / file_name
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> FileStore:
+    (tmp_path / "SynthesisNetwork.bin").write_bytes(b"weights")
+    return FileStore(tmp_path)
+
+
+def test_an_unknown_engine_is_refused_with_the_choices(files: FileStore) -> None:
+    with pytest.raises(ValueError, match=r"no engine 'openvina'; choose one of: auto, openvino, onnxruntime, torch\."):
+        load_runtime("mobile-256", "openvina", store=files)
+
+
+def test_an_unknown_profile_is_refused(files: FileStore) -> None:
+    with pytest.raises(ValueError, match="no profile 'mobile-512'"):
+        load_runtime("mobile-512", store=files)
+
+
+@pytest.mark.parametrize("engine", ["auto", "openvino", "onnxruntime"])
+def test_missing_exports_say_what_to_run(files: FileStore, engine: str) -> None:
+    with pytest.raises(EngineError, match="rigid-live export"):
+        load_runtime("mobile-256", engine, store=files)
+
+
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+def test_a_broken_file_is_one_sentence(tmp_path: Path, engine: str) -> None:
+    for name in GRAPHS:
+        (tmp_path / f"{name}.onnx").write_bytes(b"not a network")
+    with pytest.raises(EngineError, match=f"The engine {engine} cannot load the networks") as caught:
+        open_graphs(engine, tmp_path, SIZES, EngineOptions())
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_hash_follows_the_weights(files: FileStore) -> None:
+    before = weights_hash("mobile-256", files)
+    assert weights_hash("mobile-256", files) == before
+    (files.cache_dir / "SynthesisNetwork.bin").write_bytes(b"other weights")
+    assert weights_hash("mobile-256", files) != before
+
+
+@pytest.mark.parametrize("record", [None, "{", "[]", '{"weights": "new"}', '{"weights": "old", "sizes": {}}'])
+def test_exports_without_a_right_record_are_not_current(tmp_path: Path, record: str | None) -> None:
+    for name in GRAPHS:
+        (tmp_path / f"{name}.onnx").write_bytes(b"1234")
+    if record is not None:
+        (tmp_path / "export.json").write_text(record)
+    assert not is_current(tmp_path, "new")
+
+
+def test_a_truncated_export_is_not_current(tmp_path: Path) -> None:
+    for name in GRAPHS:
+        (tmp_path / f"{name}.onnx").write_bytes(b"1234")
+    (tmp_path / "export.json").write_text(json.dumps({"weights": "new", "sizes": dict.fromkeys(GRAPHS, 4)}))
+    assert is_current(tmp_path, "new")
+    (tmp_path / "invert.onnx").write_bytes(b"12")
+    assert not is_current(tmp_path, "new")
+
+
+def test_auto_takes_the_fastest_and_remembers(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    loaded = {"slow": FakeRuntime(delay_seconds=0.05), "quick": FakeRuntime()}
+    caplog.set_level(logging.INFO, "engines")
+    cache_file = tmp_path / "engines" / "fastest.json"
+    assert fastest(["slow", "quick"], loaded.__getitem__, cache_file, "tiny") == "quick"
+    assert "engine quick" in caplog.text and "slow 1" in caplog.text
+    assert all(runtime.closed and runtime.inverted for runtime in loaded.values())
+
+    def fail(name: str) -> FakeRuntime:
+        raise AssertionError(f"{name} was measured again")
+
+    assert fastest(["slow", "quick"], fail, cache_file, "tiny") == "quick"
+    with pytest.raises(AssertionError, match="measured again"):
+        fastest(["slow", "quick"], fail, cache_file, "other weights")
+
+
+def test_auto_measures_again_without_a_readable_answer(tmp_path: Path) -> None:
+    cache_file = tmp_path / "fastest.json"
+    cache_file.write_text("{ broken")
+    assert fastest(["quick"], lambda name: FakeRuntime(), cache_file, "tiny") == "quick"
+    assert "quick" in cache_file.read_text()
+
+
+def test_auto_leaves_out_what_cannot_be_loaded(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def load(name: str) -> FakeRuntime:
+        if name == "broken":
+            raise EngineError("It is broken.")
+        return FakeRuntime()
+
+    assert fastest(["broken", "whole"], load, tmp_path / "a.json", "tiny") == "whole"
+    assert "engine broken is left out: It is broken." in caplog.text
+    with pytest.raises(EngineError, match="None of the engines broken can be loaded"):
+        fastest(["broken"], load, tmp_path / "b.json", "tiny")
+
+
+def test_a_frame_is_one_inversion_and_one_batch_of_two_faces() -> None:
+    runtime = FakeRuntime()
+    assert measure_frame(runtime, rounds=2) > 0
+    assert runtime.inverted == 3 and runtime.batches == [2, 2, 2]
+
+
+class RecurrentGraph:
+    """An `invert` with a recurrent encoder: says what it was fed."""
+
+    inputs = ("inputs", "previous_input", "previous_edited", "hidden", "cell")
+
+    def __init__(self) -> None:
+        self.fed: dict[str, Array] = {}
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        self.fed = dict(feeds)
+        batch = feeds["inputs"].shape[0]
+        codes = np.zeros((batch, TINY.n_codes, TINY.code_size), np.float32)
+        noise = np.ones((batch, *TINY.noise_shape), np.float32)
+        return {"codes": codes, "noise": noise, "hidden": feeds["hidden"] + 1, "cell": feeds["cell"] - 1}
+
+
+def test_a_recurrent_graph_gets_the_state_and_advances_it() -> None:
+    graph = RecurrentGraph()
+    runtime = GraphRuntime("recurrent", TINY, graph, graph)
+    face = np.full((1, 3, TINY.image_size, TINY.image_size), 0.25, np.float32)
+    _, noise, state = runtime.invert(face, RecurrentState.initial(TINY))
+    assert set(graph.fed) == set(graph.inputs)
+    assert np.array_equal(graph.fed["previous_edited"], face), "the first frame stands for the one before it"
+    assert noise.all() and (state.hidden == 1).all() and (state.cell == -1).all()
+    state = state.after(face, face * 2, face * 3, np.zeros((1, 2, 48), np.float32))
+    _, _, state = runtime.invert(face, state)
+    assert np.array_equal(graph.fed["previous_edited"], face * 3)
+    assert (state.hidden == 2).all() and np.array_equal(state.previous_inverted, face * 2)  # type: ignore[arg-type]
+
+
+class FailingGraph:
+    inputs = ("codes", "noise")
+
+    def run(self, feeds: object) -> dict[str, Array]:
+        raise RuntimeError("Out of memory.\n#0 some stack")
+
+
+def test_a_failure_while_running_is_one_sentence() -> None:
+    runtime = GraphRuntime("broken", TINY, FailingGraph(), FailingGraph())
+    codes = np.zeros((1, TINY.n_codes, TINY.code_size), np.float32)
+    with pytest.raises(EngineError, match=r"^The engine broken failed on a frame: Out of memory\.$"):
+        runtime.synthesize(codes, np.zeros((1, *TINY.noise_shape), np.float32))
