@@ -1,0 +1,101 @@
+"""`MobileStyleGAN` rewritten for export: the same function, in operations that engines run faster.
+
+Measured with OpenVINO in bfloat16 on two cores, a batch of two 256² images: 67 ms as it stands, 53 ms so.
+
+- The wavelet bands lie one after another, not LH, HL, HH of each channel in turn: the channels that the
+  convolution before puts out are put in that order once, in its weights. Taking the bands apart is then a
+  plain split.
+- The inverse transform shares its sums (8 additions, not 12), and its ½ sits in the scale.
+- The scale of an upsampling and of the convolution after it are one, applied at the lower resolution.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rigid.models.mobile_stylegan import LEAK, Level, MobileStyleGAN, StyledConv
+
+
+def band_order(channels: int) -> Tensor:
+    """Where each of `channels` features lies in `split_bands`' order, when they are put as low, LH, HL, HH."""
+    low = torch.arange(channels // 4)
+    return torch.cat([low, *(channels // 4 + 3 * low + band for band in range(3))])
+
+
+def inverse_haar(bands: Tensor) -> Tensor:
+    """Inverse 2-D Haar transform, times 2, of (B, 4C, H, W) in `band_order` → (B, C, 2H, 2W)."""
+    low, lh, hl, hh = bands.chunk(4, 1)
+    upper, lower, left, right = low + lh, low - lh, hl + hh, hl - hh
+    quads = torch.cat((upper + left, upper - left, lower + right, lower - right), 1)
+    batch, channels, height, width = quads.shape
+    quads = quads.view(batch, 2, 2, channels // 4, height, width).permute(0, 3, 4, 1, 5, 2)
+    return quads.reshape(batch, channels // 4, 2 * height, 2 * width)
+
+
+class LeanLevel(nn.Module):
+    """`Level` on features in `band_order`; `ordered`: its own output is in that order too."""
+
+    order: Tensor
+
+    def __init__(self, level: Level, *, ordered: bool):
+        super().__init__()
+        self.up = _reordered(level.up)
+        self.conv1 = level.conv1
+        self.conv2 = level.conv2
+        self.ordered = ordered
+        if ordered:
+            self.register_buffer("order", band_order(level.conv2.pointwise.out_channels))
+            _reorder_output(level.conv2)
+
+    def forward(self, x: Tensor, w1: Tensor, w2: Tensor, n: Tensor | None = None) -> Tensor:
+        scale = self.up(w1) * (0.5 * self.conv1.modulation(w1)).repeat(1, 4)
+        x = _convolve(self.conv1, inverse_haar(x * scale[:, :, None, None]), n)
+        if n is not None and self.ordered:
+            n = n.index_select(1, self.order)
+        return _convolve(self.conv2, self.conv2.modulation.modulate(x, w2), n)
+
+
+class LeanGenerator(nn.Module):
+    """Codes (B, n_codes, 512), noise (B, C, H, W) → RGB (B, 3, R, R), as the `MobileStyleGAN` it is made from."""
+
+    def __init__(self, generator: MobileStyleGAN):
+        super().__init__()
+        source = copy.deepcopy(generator)
+        levels = [level for level in source.levels if isinstance(level, Level)]
+        self.n_codes, self.noise_resolution = source.n_codes, source.noise_resolution
+        self.input, self.conv1, self.head = source.input, source.conv1, source.head
+        _reorder_output(self.conv1)
+        self.levels = nn.ModuleList(LeanLevel(level, ordered=level is not levels[-1]) for level in levels)
+
+    def forward(self, codes: Tensor, noise: Tensor) -> Tensor:
+        x = self.conv1(self.input.expand(codes.shape[0], -1, -1, -1), codes[:, 0])
+        for i, level in enumerate(self.levels):
+            n = noise if 8 << i == self.noise_resolution else None
+            x = level(x, codes[:, 3 * i + 1], codes[:, 3 * i + 2], n)
+        return self.head(x, codes[:, self.n_codes - 1])  # type: ignore[no-any-return]
+
+
+def _convolve(convolution: StyledConv, x: Tensor, n: Tensor | None) -> Tensor:
+    """A separable `StyledConv` of features that are scaled already."""
+    assert convolution.depthwise is not None
+    x = convolution.pointwise(convolution.depthwise(x)) + convolution.noise
+    return F.leaky_relu(x if n is None else x + n, LEAK)
+
+
+def _reordered(linear: nn.Linear) -> nn.Linear:
+    """`linear` with its outputs in `band_order`."""
+    order = band_order(linear.out_features)
+    linear.weight.data, linear.bias.data = linear.weight.data[order], linear.bias.data[order]
+    return linear
+
+
+def _reorder_output(convolution: StyledConv) -> None:
+    """Put the channels that `convolution` puts out in `band_order`."""
+    pointwise = convolution.pointwise
+    assert pointwise.bias is not None
+    order = band_order(pointwise.out_channels)
+    pointwise.weight.data, pointwise.bias.data = pointwise.weight.data[order], pointwise.bias.data[order]

@@ -1,0 +1,86 @@
+"""The networks of a profile as the modules that are exported, with the names of their inputs and outputs."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from export.lean_generator import LeanGenerator
+from rigid.assets import AssetStore
+from rigid.models.build import build_generator, build_image_encoder, sizes_of
+from rigid.models.contract import Sizes
+from rigid.models.mobile_stylegan import MobileStyleGAN
+
+
+@dataclass(frozen=True)
+class Networks:
+    """What a runtime is made of, in eval mode."""
+
+    sizes: Sizes
+    image_encoder: nn.Module
+    """RGB (B, 3, S, S) → codes (B, n_codes, code_size)."""
+    generator: MobileStyleGAN
+
+
+@dataclass(frozen=True)
+class Exportable:
+    """A module whose only job is to be exported: positional inputs, one output."""
+
+    name: str
+    module: nn.Module
+    inputs: dict[str, Tensor]
+    """Example inputs, batch first; the batch is dynamic."""
+    output: str
+
+
+class Inverter(nn.Module):
+    """`invert` as one module: the image encoder, its BatchNorms folded into its convolutions.
+
+    It takes no recurrent state: a graph cannot have inputs that nothing uses, so the state becomes part of the
+    inputs and outputs together with the recurrent encoder.
+    """
+
+    def __init__(self, image_encoder: nn.Module):
+        super().__init__()
+        # Held one level down: the exporter cannot have a module called `code`, which the encoder has, at the top.
+        self.image_encoder = fold_batch_norms(image_encoder)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.image_encoder(inputs)  # type: ignore[no-any-return]
+
+
+def build_networks(profile: str, store: AssetStore) -> Networks:
+    """The profile's networks from its weights."""
+    return Networks(sizes_of(profile), build_image_encoder(profile), build_generator(profile, store))
+
+
+def exportables(networks: Networks, seed: int = 0, batch: int = 2) -> tuple[Exportable, ...]:
+    """`invert` and `synthesize` with random inputs."""
+    sizes = networks.sizes
+    random = torch.Generator().manual_seed(seed)
+    side = sizes.image_size
+    images = torch.rand((batch, 3, side, side), generator=random) * 2 - 1
+    noise = 0.1 * torch.randn((batch, *sizes.noise_shape), generator=random)
+    with torch.inference_mode():
+        codes = networks.image_encoder(images)
+    # Codes of the encoder's own scale, of which no two are the same.
+    codes = codes + codes.std() * torch.randn(codes.shape, generator=random)
+    return (
+        Exportable("invert", Inverter(networks.image_encoder), {"inputs": images}, "codes"),
+        Exportable("synthesize", LeanGenerator(networks.generator), {"codes": codes, "noise": noise}, "images"),
+    )
+
+
+def fold_batch_norms(network: nn.Module) -> nn.Module:
+    """A copy of `network` (in eval mode) in which no convolution of a `Sequential` is followed by a BatchNorm."""
+    network = copy.deepcopy(network)
+    for sequence in [module for module in network.modules() if isinstance(module, nn.Sequential)]:
+        for i in range(len(sequence) - 1):
+            convolution, norm = sequence[i], sequence[i + 1]
+            if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                sequence[i], sequence[i + 1] = fuse_conv_bn_eval(convolution, norm), nn.Identity()
+    return network

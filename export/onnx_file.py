@@ -1,0 +1,48 @@
+"""Writes a module to an ONNX file, with a dynamic batch."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from export.networks import Exportable
+
+OPSET = 23
+MOST_BATCH = 64
+
+
+def write_onnx(exportable: Exportable, path: Path) -> None:
+    """Write `exportable` to `path`: standard operators, constants folded, weights inside, dynamic batch."""
+    batch = torch.export.Dim("batch", min=1, max=MOST_BATCH)
+    with _quiet(), torch.no_grad():
+        program = torch.onnx.export(
+            exportable.module.eval(),
+            tuple(exportable.inputs.values()),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=list(exportable.inputs),
+            output_names=[exportable.output],
+            dynamic_shapes=tuple({0: batch} for _ in exportable.inputs),
+            verbose=False,
+        )
+        assert program is not None
+        program.save(path, external_data=False)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter warns of its own deprecated calls and of packages that are not used here."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        finally:
+            logger.setLevel(level)

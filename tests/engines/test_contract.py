@@ -1,0 +1,148 @@
+"""What every engine must do: one suite over all of them, on tiny random networks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engines import ENGINES, EngineError, EngineOptions, open_graphs
+from engines.torch_engine import open_networks
+from export import export_networks
+from rigid.models.contract import Array, RecurrentState, Runtime
+from tests.networks import SIZES, random_networks
+
+FLOAT32 = EngineOptions(precision="f32", threads=1)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("exports") / "tiny"
+    export_networks(random_networks(), folder, weights="random")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def reference() -> Runtime:
+    networks = random_networks()
+    return open_networks(networks.image_encoder, networks.generator, SIZES, FLOAT32)
+
+
+@pytest.fixture(params=ENGINES)
+def runtime(request: pytest.FixtureRequest, folder: Path) -> Iterator[Runtime]:
+    networks = random_networks()
+    if request.param == "torch":
+        runtime: Runtime = open_networks(networks.image_encoder, networks.generator, SIZES, FLOAT32)
+    else:
+        runtime = open_graphs(request.param, folder, SIZES, FLOAT32)
+    assert runtime.name == request.param
+    yield runtime
+    runtime.close()
+
+
+def faces(batch: int, seed: int = 1) -> Array:
+    side = SIZES.image_size
+    return np.random.default_rng(seed).uniform(-1, 1, (batch, 3, side, side)).astype(np.float32)
+
+
+def noise_maps(batch: int, scale: float = 1) -> Array:
+    return (scale * np.random.default_rng(2).standard_normal((batch, *SIZES.noise_shape))).astype(np.float32)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5])
+def test_shapes_and_types(runtime: Runtime, batch: int) -> None:
+    codes, noise, _ = runtime.invert(faces(batch), RecurrentState.initial(SIZES, batch))
+    images = runtime.synthesize(codes, noise)
+    assert codes.shape == (batch, SIZES.n_codes, SIZES.code_size)
+    assert noise.shape == (batch, *SIZES.noise_shape)
+    assert images.shape == (batch, 3, SIZES.image_size, SIZES.image_size)
+    assert codes.dtype == noise.dtype == images.dtype == np.float32
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_agrees_with_eager_pytorch(runtime: Runtime, reference: Runtime, batch: int) -> None:
+    state = RecurrentState.initial(SIZES, batch)
+    expected_codes, _, _ = reference.invert(faces(batch), state)
+    codes, _, _ = runtime.invert(faces(batch), state)
+    np.testing.assert_allclose(codes, expected_codes, atol=1e-4 * np.abs(expected_codes).max(), rtol=0)
+    expected = reference.synthesize(expected_codes, noise_maps(batch))
+    images = runtime.synthesize(expected_codes, noise_maps(batch))
+    np.testing.assert_allclose(images, expected, atol=1e-4 * np.abs(expected).max(), rtol=0)
+
+
+def test_codes_and_noise_reach_the_image(runtime: Runtime) -> None:
+    codes, nothing, _ = runtime.invert(faces(1), RecurrentState.initial(SIZES))
+    plain = runtime.synthesize(codes, nothing)
+    assert np.abs(runtime.synthesize(codes, noise_maps(1)) - plain).max() > 0.01
+    seen = []
+    for i in range(SIZES.n_codes):
+        moved = codes.copy()
+        moved[:, i] += 1
+        seen.append(bool(np.abs(runtime.synthesize(moved, nothing) - plain).max() > 0.001))
+    # Codes 3 and 6 are those of image heads this generator does without.
+    assert seen == [True, True, True, False, True, True, False, True, True, True]
+
+
+def test_without_a_recurrent_encoder_the_noise_is_zero_and_the_state_stays(runtime: Runtime) -> None:
+    state = RecurrentState(
+        hidden=np.full((1, *SIZES.hidden_shape), 0.5, np.float32),
+        cell=np.full((1, *SIZES.hidden_shape), -0.5, np.float32),
+        previous_input=faces(1),
+        late_codes=np.ones((1, SIZES.n_shared_codes, SIZES.code_size), np.float32),
+    )
+    _, noise, after = runtime.invert(faces(1, seed=3), state)
+    assert not noise.any()
+    assert np.array_equal(after.hidden, state.hidden) and np.array_equal(after.cell, state.cell)
+    assert after.previous_input is state.previous_input and after.late_codes is state.late_codes
+    assert after.previous_inverted is None
+
+
+def test_same_input_same_output_whatever_ran_between(runtime: Runtime) -> None:
+    state = RecurrentState.initial(SIZES)
+    codes, noise, _ = runtime.invert(faces(1), state)
+    images = runtime.synthesize(codes, noise)
+    kept_codes, kept_images = codes.copy(), images.copy()
+    other_codes, _, _ = runtime.invert(faces(2, seed=4), RecurrentState.initial(SIZES, 2))
+    runtime.synthesize(other_codes, noise_maps(2))
+    assert np.array_equal(codes, kept_codes) and np.array_equal(images, kept_images), "an answer was overwritten"
+    assert np.array_equal(runtime.invert(faces(1), state)[0], codes)
+    assert np.array_equal(runtime.synthesize(codes, noise), images)
+
+
+def test_rows_of_a_batch_do_not_mix(runtime: Runtime) -> None:
+    codes, _, _ = runtime.invert(faces(2), RecurrentState.initial(SIZES, 2))
+    maps = noise_maps(2)
+    together = runtime.synthesize(codes, maps)
+    for i in range(2):
+        alone = runtime.synthesize(codes[i : i + 1], maps[i : i + 1])
+        np.testing.assert_allclose(together[i : i + 1], alone, atol=1e-4 * np.abs(alone).max(), rtol=0)
+
+
+def test_takes_any_memory_layout(runtime: Runtime) -> None:
+    channels_last = np.ascontiguousarray(faces(1).transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    channels_last.setflags(write=False)
+    state = RecurrentState.initial(SIZES)
+    assert np.array_equal(runtime.invert(channels_last, state)[0], runtime.invert(faces(1), state)[0])
+    doubles = faces(1).astype(np.float64)
+    assert runtime.invert(doubles, state)[0].dtype == np.float32  # type: ignore[arg-type]
+
+
+def test_another_shape_is_refused_with_the_expected_one(runtime: Runtime) -> None:
+    state = RecurrentState.initial(SIZES)
+    with pytest.raises(ValueError, match=r"inputs has the shape \(1, 3, 32, 32\); \(B, 3, 64, 64\) is expected"):
+        runtime.invert(np.zeros((1, 3, 32, 32), np.float32), state)
+    with pytest.raises(ValueError, match="hidden has the shape"):
+        runtime.invert(faces(2), state)
+    with pytest.raises(ValueError, match="noise has the shape"):
+        runtime.synthesize(np.zeros((2, SIZES.n_codes, SIZES.code_size), np.float32), noise_maps(1))
+    with pytest.raises(ValueError, match="codes has the shape"):
+        runtime.synthesize(np.zeros((0, SIZES.n_codes, SIZES.code_size), np.float32), noise_maps(1))
+
+
+def test_close_twice_then_use(runtime: Runtime) -> None:
+    runtime.close()
+    runtime.close()
+    with pytest.raises(EngineError, match="closed"):
+        runtime.invert(faces(1), RecurrentState.initial(SIZES))

@@ -1,0 +1,34 @@
+"""Tiny networks with random weights, for tests of engines and exports."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from export.networks import Networks
+from rigid.models.contract import Sizes
+from rigid.models.image_encoder import ImageEncoder
+from rigid.models.mobile_stylegan import MobileStyleGAN
+
+SIZES = Sizes(
+    image_size=64, n_codes=10, code_size=32, n_shared_codes=3, noise_shape=(16, 16, 16), hidden_shape=(8, 4, 4)
+)
+
+
+def random_networks(seed: int = 0) -> Networks:
+    """Networks of `SIZES` in eval mode; every weight, fixed noise and BatchNorm statistic is random."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        generator = MobileStyleGAN((16, 16, 16, 16), code_size=SIZES.code_size, noise_resolution=16)
+        encoder = ImageEncoder(torch.randn(SIZES.code_size), n_codes=SIZES.n_codes, widths=(8,) * 3, depths=(1,) * 3)
+        for module in (*generator.modules(), *encoder.modules()):
+            _randomise(module)
+    return Networks(SIZES, encoder.eval().requires_grad_(False), generator.eval().requires_grad_(False))
+
+
+def _randomise(module: nn.Module) -> None:
+    for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
+        if tensor.is_floating_point():
+            tensor.data.normal_(0, 0.2)
+    if isinstance(module, nn.BatchNorm2d) and module.running_var is not None:
+        module.running_var.uniform_(0.5, 2)
