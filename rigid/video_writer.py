@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -118,12 +119,12 @@ class VideoWriter:
             return Colorspace.ITU709, AVCOL_SPC_BT709
         return Colorspace.ITU601, AVCOL_SPC_SMPTE170M
 
-    def _pixel_aspect(self, image: Pixels) -> Fraction | None:
-        """The shape of the input's pixels, turned with the picture."""
+    def _pixel_aspect(self, image: Pixels) -> Fraction:
+        """The shape of the input's pixels, turned with the picture; 0 where it is not known."""
         context = self._reader.stream.codec_context
         aspect = context.sample_aspect_ratio
         if not aspect or aspect <= 0:
-            return None
+            return Fraction(0)
         turned = (image.shape[0] > image.shape[1]) != (context.height > context.width)
         return 1 / aspect if turned else aspect
 
@@ -221,14 +222,25 @@ def _track(
     container: av.container.OutputContainer, source: av.AudioStream, form: Format, notes: list[str]
 ) -> _Copied | _Transcoded | None:
     """Where the packets of `source` go; a note where they cannot stay as they are."""
-    name = source.codec_context.codec.canonical_name if source.codec_context else "of an unknown codec"
-    if name in container.supported_codecs:
+    if _can_hold(form, source):
         return _Copied(container, source)
     if source.codec_context is None:
-        notes.append(f"The {form.container} format cannot hold the audio ({name}), so it was left out.")
+        notes.append(f"The {form.container} format cannot hold the audio, whose codec is not known; it was left out.")
         return None
+    name = source.codec_context.codec.canonical_name
     notes.append(f"The {form.container} format cannot hold {name} audio, so it was encoded anew as {form.audio_codec}.")
     return _Transcoded(container, source, form.audio_codec)
+
+
+def _can_hold(form: Format, source: av.AudioStream) -> bool:
+    """Whether the format takes the sound as it is: tried, as the lists of what a format supports are not exact."""
+    try:
+        with av.open(io.BytesIO(), "w", format=form.container) as trial:
+            trial.add_stream_from_template(source)
+            trial.start_encoding()
+    except (ValueError, av.error.FFmpegError):
+        return False
+    return True
 
 
 def _portable(metadata: dict[str, str]) -> dict[str, str]:
