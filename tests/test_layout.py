@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -113,12 +114,32 @@ def test_every_package_is_installed() -> None:
     assert all((ROOT / package / "__init__.py").exists() for package in MAY_IMPORT)
 
 
-def test_the_lock_pins_every_dependency() -> None:
+def declared(*, dev: bool) -> set[str]:
+    """The distributions that the project file asks for, names normalised."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    wanted = project["dependencies"] + (project["optional-dependencies"]["dev"] if dev else [])
+    return {normalised(re.split(r"[<>=!~\[; ]", requirement)[0]) for requirement in wanted}
+
+
+def normalised(distribution: str) -> str:
+    return distribution.lower().replace("_", "-")
+
+
+def test_what_is_imported_is_declared() -> None:
+    """Nothing is used only because another library happens to bring it."""
+    known = packages_distributions()
+    for dev, packages in ((False, list(MAY_IMPORT)), (True, ["tests"])):
+        tops = {
+            module.partition(".")[0] for package in packages for path in sources(package) for module in imports(path)
+        }
+        foreign = tops - set(sys.stdlib_module_names) - set(MAY_IMPORT) - {"tests", "__future__"}
+        undeclared = {top for top in foreign if not set(map(normalised, known.get(top, [top]))) & declared(dev=dev)}
+        assert not undeclared
+
+
+def test_the_lock_pins_every_dependency() -> None:
     pinned = re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements.lock").read_text("utf-8"), re.MULTILINE)
-    names = [re.split(r"[<>=!~\[; ]", requirement)[0].lower() for requirement in wanted]
-    assert set(names) <= set(pinned)
+    assert declared(dev=True) <= set(pinned)
 
 
 def test_the_lock_names_no_host() -> None:
