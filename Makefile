@@ -1,4 +1,4 @@
-# make serve   install, fetch the models, export them, start the server
+# make serve   install, fetch the models, export them, start the server; PORT=9000 HOST=... ARGS="--https"
 # make test    install, check the code, run all tests
 # make check   lint, format and types only
 # make lock    pin the newest versions of everything in requirements.lock
@@ -27,7 +27,6 @@ help:
 serve: $(VENV)/.installed
 	@PYTHON=$(BIN)/python scripts/system-packages
 	@$(BIN)/rigid-live models pull
-	@$(BIN)/rigid-live export
 	@$(BIN)/rigid-live serve --host $(HOST) --port $(PORT) $(ARGS)
 
 test: $(VENV)/.installed-dev
