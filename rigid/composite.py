@@ -35,6 +35,8 @@ MAX_FLOW = 0.08
 """Largest credible motion between the inverted and the edited face, in crop sides."""
 OWN_SUPPORT, UNSUPPORTED = 0.03, 0.01
 """How much better the warped face must match, in [-1, 1] values, for its flow to count by itself, and at all."""
+TINT_LOST = 0.6
+"""Share of the colour matching, brightness apart, that generated pixels go without."""
 STEADY, LOOSE = 0.35, 1.0
 """Weight of the newest flow where it hardly changed, and where it changed by `LOOSE_CHANGE` or more."""
 LOOSE_CHANGE = 1.5
@@ -170,8 +172,9 @@ def _supported(flow: Flow, edited: Crop, inverted: Crop) -> Flow:
     weight = support[..., None]
     wide = _resized(flow * weight, FLOW_SIZE // 4), _resized(support, FLOW_SIZE // 4)
     around = _blur(wide[0], 1.2) / (_blur(wide[1], 1.2) + UNSUPPORTED)[..., None]
-    own = weight / (weight + OWN_SUPPORT)
-    return own * _blur(flow, FLOW_SIGMA) + (1 - own) * _resized(around, FLOW_SIZE)
+    own: Flow = weight / (weight + np.float32(OWN_SUPPORT))
+    far = _resized(around, FLOW_SIZE)
+    return far + own * (_blur(flow, FLOW_SIGMA) - far)
 
 
 def _confidence(
@@ -203,6 +206,9 @@ def _confidence(
     # Averaging only what is kept takes a mouth's colour from the skin round it, not from another mouth.
     weight = np.maximum(kept, np.float32(0.02))
     smooth = _blur(error * weight[..., None], 3.0) / _blur(weight, 3.0)[..., None]
+    # Skin's shade suits teeth, its tint does not.
+    shade = smooth.mean(2, keepdims=True)
+    smooth += TINT_LOST * (1 - kept)[..., None] * (shade - smooth)
     return kept, smooth
 
 

@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from rigid.align import crop
+from rigid.blend import (
+    Composite,
+    Masker,
+    OvalMasker,
+    feather,
+    lips_mask,
+    moved_mask,
+    oval_mask,
+    paste,
+    polygon_mask,
+    union,
+    warp,
+)
+from rigid.geometry import similarity
+from rigid.landmarks import CHIN, FOREHEAD_TOP
+from tests.worlds import landmarks_in_crop, textured_frame
+
+SIZE = 64
+UPRIGHT = similarity(np.array([70.0, 45.0]), 64.0, 0.0, (SIZE, SIZE))
+
+
+def smooth_mask(size: int = SIZE) -> NDArray[np.float32]:
+    return feather(oval_mask(landmarks_in_crop(size), size))
+
+
+def grey(value: float, size: int = SIZE) -> NDArray[np.float32]:
+    return np.full((size, size, 3), value, np.float32)
+
+
+def square_flow(dx: float, dy: float, size: int = SIZE) -> NDArray[np.float32]:
+    return np.tile(np.array([dx, dy], np.float32), (size, size, 1))
+
+
+def test_a_square_covers_its_area_and_less_than_a_pixel_round_it() -> None:
+    square = np.array([[10.25, 12.0], [30.75, 12.0], [30.75, 40.0], [10.25, 40.0]])
+    mask = polygon_mask(square, SIZE)
+    assert mask[15, 20] == 1 and mask[15, 5] == 0
+    assert 20.5 * 28 < mask.sum() < 22.2 * 29.7
+    across = mask[15] @ (np.arange(SIZE) + 0.5) / mask[15].sum()
+    assert across == pytest.approx(20.5, abs=0.05)
+
+
+def test_the_oval_holds_chin_and_forehead_and_leaves_the_corners_out() -> None:
+    landmarks = landmarks_in_crop(256)
+    mask = oval_mask(landmarks, 256)
+    top, chin = landmarks[FOREHEAD_TOP], landmarks[CHIN]
+    assert mask.dtype == np.float32 and mask.min() == 0 and mask.max() == 1
+    assert mask[int(chin[1]) - 2, int(chin[0])] == 1
+    assert mask[int(top[1]) - 4, int(top[0])] == 1
+    assert not mask[[0, 0, -1, -1], [0, -1, 0, -1]].any()
+
+
+def test_the_forehead_rises_along_the_faces_own_axis() -> None:
+    landmarks = landmarks_in_crop(256)
+    lying = (landmarks - 128) @ np.array([[0, 1], [-1, 0]], np.float32) + 128
+    upright, turned = oval_mask(landmarks, 256), oval_mask(lying, 256)
+    assert np.abs(np.rot90(upright, -1) - turned).mean() < 0.002
+
+
+def test_a_face_beyond_the_crop_is_clipped() -> None:
+    mask = oval_mask(landmarks_in_crop(SIZE) + 1000, SIZE)
+    assert not mask.any()
+
+
+def test_the_lips_grow_on_every_side() -> None:
+    landmarks = landmarks_in_crop(256)
+    tight, wide = lips_mask(landmarks, 256, 0.0), lips_mask(landmarks, 256, 0.2)
+    assert (wide >= tight).all() and wide.sum() > 1.3 * tight.sum()
+
+
+def test_any_masker_stands_in_for_the_oval() -> None:
+    masker: Masker = OvalMasker()
+    landmarks = landmarks_in_crop(SIZE)
+    np.testing.assert_array_equal(masker(grey(0), landmarks), oval_mask(landmarks, SIZE))
+
+
+def test_warping_takes_each_pixel_from_further_on() -> None:
+    x = np.tile(np.arange(SIZE, dtype=np.float32), (SIZE, 1))
+    np.testing.assert_allclose(warp(x, square_flow(2.5, 0))[:, 5:50], x[:, 5:50] + 2.5, atol=0.02)
+
+
+def test_the_union_covers_both_faces() -> None:
+    mask = oval_mask(landmarks_in_crop(SIZE), SIZE)
+    lower = moved_mask(mask, square_flow(0, -6))
+    both = union(mask, lower)
+    assert (both >= mask).all() and (both >= lower).all()
+    assert both.sum() > mask.sum() + 100
+
+
+def test_the_feather_stays_inside_and_is_smooth() -> None:
+    mask = oval_mask(landmarks_in_crop(256), 256)
+    soft = feather(mask)
+    assert soft.max() == 1 and soft.min() == 0
+    assert not soft[cv2.dilate(mask, np.ones((5, 5))) == 0].any()
+    assert np.abs(np.diff(soft, axis=0)).max() < 0.2
+
+
+def test_the_feather_ends_at_the_crops_border() -> None:
+    soft = feather(np.ones((SIZE, SIZE), np.float32))
+    assert not soft[[0, -1]].any() and not soft[:, [0, -1]].any()
+    assert soft[SIZE // 2, SIZE // 2] == 1
+
+
+def test_outside_the_mask_every_bit_stays() -> None:
+    frame = textured_frame()
+    before = frame.copy()
+    result = paste(frame, grey(1), smooth_mask(), UPRIGHT)
+    changed = (result != frame).any(2)
+    rows, columns = np.nonzero(changed)
+    assert 300 < changed.sum() < frame[..., 0].size / 3
+    assert columns.min() > 38 and columns.max() < 102 and rows.min() > 13 and rows.max() < 77
+    np.testing.assert_array_equal(frame, before)
+
+
+def test_inside_the_mask_the_crop_replaces_the_frame_with_right_rounding() -> None:
+    result = paste(textured_frame(), grey(100.4 / 127.5 - 1), smooth_mask(), UPRIGHT)
+    assert (result[45, 70] == 100).all()
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.6, 3.0])
+@pytest.mark.parametrize("side", [30.0, 64.0, 150.0])
+def test_a_crop_pasted_back_lands_where_it_came_from(angle: float, side: float) -> None:
+    """Small faces are shrunk into the frame, large ones enlarged, rolled ones turned back."""
+    frame = cv2.GaussianBlur(textured_frame(shape=(300, 400, 3)), (0, 0), 2.0)
+    frame = cv2.resize(frame, (400, 300))
+    transform = similarity(np.array([200.0, 150.0]), side, angle, (SIZE, SIZE))
+    aligned = crop(frame.astype(np.uint8), transform, SIZE).astype(np.float32) / 127.5 - 1
+    result = paste(frame.astype(np.uint8), aligned, smooth_mask(), transform)
+    assert np.abs(result.astype(int) - frame).max() <= 8
+    assert np.abs(result.astype(float) - frame).mean() < 0.1
+
+
+def test_opacity_fades_and_zero_changes_nothing() -> None:
+    frame = textured_frame()
+    whole, half, none = (
+        paste(frame, grey(1), smooth_mask(), UPRIGHT, opacity).astype(int) - frame for opacity in (1.0, 0.5, 0.0)
+    )
+    np.testing.assert_allclose(half, whole / 2, atol=1)
+    assert whole.any() and not none.any()
+
+
+@pytest.mark.parametrize("centre", [(0.0, 0.0), (128.0, 50.0), (60.0, 96.0), (-300.0, 40.0)])
+def test_a_face_partly_or_wholly_out_of_the_frame(centre: tuple[float, float]) -> None:
+    frame = textured_frame()
+    result = paste(frame, grey(-1), smooth_mask(), similarity(np.array(centre), 64.0, 0.3, (SIZE, SIZE)))
+    assert result.shape == frame.shape
+    assert (result != frame).any() == (centre[0] >= 0)
+
+
+def test_an_empty_mask_changes_nothing() -> None:
+    frame = textured_frame()
+    np.testing.assert_array_equal(paste(frame, grey(1), np.zeros((SIZE, SIZE), np.float32), UPRIGHT), frame)
+
+
+def test_a_bare_crop_needs_a_mask() -> None:
+    with pytest.raises(ValueError, match="mask"):
+        paste(textured_frame(), grey(1), None, UPRIGHT)
+
+
+@pytest.mark.parametrize("side", [40.0, 64.0, 90.0])
+def test_kept_real_pixels_are_the_frames_own(side: float) -> None:
+    """Nothing generated, no motion: whatever the scale, not one bit changes."""
+    frame = np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8)
+    composite = Composite(grey(0), smooth_mask(), np.ones((SIZE, SIZE), np.float32), square_flow(0, 0))
+    transform = similarity(np.array([70.0, 45.0]), side, 0.4, (SIZE, SIZE))
+    np.testing.assert_array_equal(paste(frame, composite, None, transform), frame)
+
+
+def test_moved_real_pixels_come_from_where_the_flow_points() -> None:
+    """A flow in a rolled crop at twice the frame's scale becomes the frame's own."""
+    y, x = np.mgrid[:96, :128]
+    frame = np.stack([x, y, x + y], -1).astype(np.uint8)
+    transform = similarity(np.array([64.0, 48.0]), 32.0, np.pi / 2, (SIZE, SIZE))
+    composite = Composite(grey(0), smooth_mask(), np.ones((SIZE, SIZE), np.float32), square_flow(4, 0))
+    result = paste(frame, composite, None, transform)
+    # The crop's x axis points down the frame, and four of its pixels are two of the frame's.
+    np.testing.assert_array_equal(result[48, 64].astype(int) - frame[48, 64], [0, 2, 2])
+
+
+def test_pasting_agrees_with_the_blend_in_the_crop() -> None:
+    frame = cv2.GaussianBlur(textured_frame(), (0, 0), 1.0).astype(np.uint8)
+    inputs = crop(frame, UPRIGHT, SIZE).astype(np.float32) / 127.5 - 1
+    kept = np.full((SIZE, SIZE), 0.6, np.float32)
+    composite = Composite(0.4 * grey(0.3), smooth_mask(), kept, square_flow(1.5, -0.5))
+    shown = crop(paste(frame, composite, None, UPRIGHT), UPRIGHT, SIZE)
+    np.testing.assert_allclose(shown, (composite.over(inputs) + 1) * 127.5, atol=2.0)

@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from rigid.blend import oval_mask, warp
+from rigid.composite import (
+    COMPOSITES,
+    CompositeKind,
+    Compositor,
+    TransferState,
+    paper_composite,
+    transfer_composite,
+)
+from rigid.geometry import Points
+from tests.worlds import landmarks_in_crop
+
+SIZE = 256
+Crop = NDArray[np.float32]
+LANDMARKS = landmarks_in_crop(SIZE)
+MASK = oval_mask(LANDMARKS, SIZE)
+CENTRE = (slice(100, 156), slice(100, 156))
+
+
+def texture(seed: int, coarse: int = 16) -> Crop:
+    """Smooth random colour in about [-0.6, 0.6]."""
+    noise = np.random.default_rng(seed).uniform(-1, 1, (SIZE // coarse, SIZE // coarse, 3)).astype(np.float32)
+    return 0.6 * cv2.resize(noise, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC).clip(-1, 1).astype(np.float32)
+
+
+def details(seed: int = 9) -> Crop:
+    """What a real face has and the generator leaves out: fine grain."""
+    grain = np.random.default_rng(seed).normal(0, 0.05, (SIZE, SIZE, 3)).astype(np.float32)
+    return cv2.GaussianBlur(grain, (0, 0), 1.0) * 2  # type: ignore[return-value]
+
+
+def bulge(strength: float) -> Crop:
+    """A smooth motion in the middle of the face, at most `strength` pixels."""
+    y, x = np.mgrid[:SIZE, :SIZE].astype(np.float32)
+    weight = np.exp(-((x - 128) ** 2 + (y - 128) ** 2) / (2 * 30**2))
+    return np.dstack((strength * weight, -0.5 * strength * weight)).astype(np.float32)
+
+
+def painted_mouth(picture: Crop, value: float) -> Crop:
+    """`picture` with a bright or dark mouth."""
+    changed = picture.copy()
+    cv2.ellipse(changed, (128, 166), (20, 8), 0, 0, 360, (value, value, value), -1, cv2.LINE_AA)
+    return changed
+
+
+def transferred(inputs: Crop, inverted: Crop, edited: Crop, mouth: Crop | None = None) -> Crop:
+    composite, _ = transfer_composite(inputs, inverted, edited, MASK, TransferState(), mouth)
+    return composite.over(inputs)
+
+
+def test_transfer_without_an_edit_is_the_input_itself() -> None:
+    inputs, inverted = texture(0) + details(), texture(1)
+    np.testing.assert_array_equal(transferred(inputs, inverted, inverted.copy()), inputs)
+
+
+def test_a_vanishing_edit_vanishes_without_a_jump() -> None:
+    inputs, inverted = texture(0) + details(), texture(1)
+    edited = inverted + np.float32(0.004) * texture(2)
+    assert np.abs(transferred(inputs, inverted, edited) - inputs).max() < 0.03
+
+
+def test_a_change_of_colour_is_added_and_details_stay() -> None:
+    inverted = texture(0)
+    inputs = inverted + details()
+    result = transferred(inputs, inverted, inverted + np.float32(0.1))
+    np.testing.assert_allclose(result[CENTRE] - inputs[CENTRE], 0.1, atol=0.03)
+
+
+def test_a_motion_carries_the_real_details_along() -> None:
+    inverted = texture(3)
+    inputs = inverted + details()
+    flow = bulge(6.0)
+    result = transferred(inputs, inverted, warp(inverted, flow))
+    moved, pasted = warp(inputs, flow), warp(inverted, flow)
+    assert np.abs(result - moved)[CENTRE].mean() < 0.5 * np.abs(pasted - moved)[CENTRE].mean()
+    assert np.abs(result - moved)[CENTRE].mean() < 0.3 * np.abs(inputs - moved)[CENTRE].mean()
+
+
+def test_a_mouth_that_was_inverted_wrongly_is_taken_from_the_edited_face() -> None:
+    """I closed and dark, O open and bright, E wider: adding the change would leave neither mouth."""
+    skin = texture(4, 64) * 0.3
+    inputs, inverted, edited = (painted_mouth(skin, value) for value in (-0.6, 0.2, 0.6))
+    mouth = np.zeros((SIZE, SIZE), np.float32)
+    cv2.ellipse(mouth, (128, 166), (24, 12), 0, 0, 360, 1.0, -1)
+    teeth = (slice(163, 170), slice(120, 136))
+    trusting = transferred(inputs, inverted, edited)
+    careful = transferred(inputs, inverted, edited, mouth)
+    assert np.abs(careful[teeth] - edited[teeth]).mean() < 0.15
+    assert np.abs(careful[teeth] - edited[teeth]).mean() < 0.5 * np.abs(trusting[teeth] - edited[teeth]).mean()
+
+
+def test_a_mouth_that_was_inverted_well_keeps_its_real_pixels() -> None:
+    inverted = painted_mouth(texture(4, 64) * 0.3, 0.3)
+    inputs = inverted + 0.4 * details()
+    mouth = np.zeros((SIZE, SIZE), np.float32)
+    cv2.ellipse(mouth, (128, 166), (24, 12), 0, 0, 360, 1.0, -1)
+    composite, _ = transfer_composite(inputs, inverted, inverted + np.float32(0.15), MASK, TransferState(), mouth)
+    assert composite.kept is not None
+    assert composite.kept[160:172, 118:138].mean() > 0.9
+
+
+def test_what_no_motion_explains_is_pasted_with_the_colours_matched() -> None:
+    """A beard appears where the real face has a bright scarf: the scarf must not shine through."""
+    inverted = texture(5, 64) * 0.2
+    inputs, edited = inverted + np.float32(0.1), inverted.copy()
+    for row in range(112, 160, 16):
+        inputs[row : row + 8, 90:166] += 0.6
+    edited[115:155, 95:160] -= 0.8
+    place = (slice(122, 148), slice(108, 148))
+    result = transferred(inputs, inverted, edited)
+    assert result[place].std() < 0.5 * inputs[place].std()
+    assert (result - edited)[place].mean() == pytest.approx(0.2, abs=0.12)
+
+
+def test_outside_the_mask_nothing_changes() -> None:
+    inputs, inverted = texture(0), texture(1)
+    edited = inverted + np.float32(0.3)
+    for composite in (
+        paper_composite(inputs, inverted, edited, MASK),
+        transfer_composite(inputs, inverted, edited, MASK, TransferState())[0],
+    ):
+        outside = composite.mask == 0
+        assert outside.mean() > 0.4
+        np.testing.assert_array_equal(composite.over(inputs)[outside], inputs[outside])
+
+
+def test_paper_pastes_the_edited_face() -> None:
+    inputs, inverted, edited = texture(0), texture(1), texture(2)
+    composite = paper_composite(inputs, inverted, edited, MASK)
+    np.testing.assert_allclose(composite.over(inputs)[CENTRE], edited[CENTRE], atol=1e-6)
+
+
+def test_the_mask_follows_a_chin_that_drops() -> None:
+    """Eq. 7's union: the edited face's mask is the input's moved by the flow from E to O."""
+    flow = np.tile(np.array([0, -8], np.float32), (SIZE, SIZE, 1))
+    picture = texture(0)
+    still = paper_composite(picture, picture, picture, MASK).mask
+    dropped = paper_composite(picture, picture, picture, MASK, flow).mask
+    assert (dropped >= still - 1e-6).all()
+    chin = int(LANDMARKS[152, 1])
+    assert dropped[chin + 2, 128] > 0.3 > still[chin + 2, 128]
+
+
+def test_the_flow_is_steadied_from_frame_to_frame() -> None:
+    """Noise of the generated pair makes the flow tremble less with a state than without."""
+    inverted = texture(3)
+    rng = np.random.default_rng(0)
+    state = TransferState()
+    alone, steadied = [], []
+    for _ in range(8):
+        noisy = inverted + cv2.GaussianBlur(rng.normal(0, 0.25, (SIZE, SIZE, 3)).astype(np.float32), (0, 0), 2.0)
+        edited = warp(inverted, bulge(4.0)) + np.float32(0.02)
+        composite, _ = transfer_composite(inverted, noisy, edited, MASK, TransferState())
+        alone.append(composite.flow)
+        composite, state = transfer_composite(inverted, noisy, edited, MASK, state)
+        steadied.append(composite.flow)
+    trembling = [np.abs(np.diff(np.array(flows[2:]), axis=0)).mean() for flows in (alone, steadied)]
+    assert trembling[1] < 0.7 * trembling[0]
+
+
+@pytest.mark.parametrize("kind", COMPOSITES)
+@pytest.mark.parametrize("size", [64, 256])
+def test_a_compositor_masks_and_composes(kind: CompositeKind, size: int) -> None:
+    landmarks: Points = landmarks_in_crop(size)
+    pictures = [cv2.resize(texture(i), (size, size)) for i in range(2)]
+    inputs, inverted = (picture.astype(np.float32) for picture in pictures)
+    compositor = Compositor(kind)
+    composite = compositor(inputs, inverted, inverted + np.float32(0.2), landmarks)
+    assert composite.mask.shape == (size, size) and composite.mask.max() == 1
+    assert composite.generated.dtype == np.float32 and np.isfinite(composite.over(inputs)).all()
+    assert compositor.state.flow is not None
+    compositor.reset()
+    assert compositor.state.flow is None
+
+
+def test_an_unknown_composite_is_named_with_the_known_ones() -> None:
+    with pytest.raises(ValueError, match="'blend'; choose one of: transfer, paper"):
+        Compositor("blend")  # type: ignore[arg-type]
