@@ -142,6 +142,7 @@ class FaceStream:
         self._state = StreamState.initial(runtime.sizes)
         self._last: _Sighting | None = None
         self._timestamp: float | None = None
+        self._found = False
 
     def step(self, frame: Pixels, edits: Mapping[str, float], timestamp: float) -> StepResult:
         """Edit one frame, uint8 RGB (H, W, 3), shown at `timestamp` seconds, with `edits` {attribute: strength}.
@@ -155,7 +156,7 @@ class FaceStream:
             raise ValueError(f"A frame is uint8 RGB (H, W, 3), but this one is {frame.dtype} {frame.shape}.")
         watch = _Stopwatch()
         elapsed = 0.0 if self._timestamp is None else timestamp - self._timestamp
-        self._timestamp = timestamp
+        self._timestamp, self._found = timestamp, False
         try:
             result = self._step(frame, edits, timestamp, elapsed, watch)
         # whatever an engine or a filter raises, the viewer keeps a picture
@@ -186,14 +187,15 @@ class FaceStream:
     ) -> StepResult:
         with watch("align"):
             tracked = self._tracker.track(frame, timestamp)
+            self._found = tracked is not None
             sighting = self._follow_last(frame) if tracked is None else self._sight(frame, tracked)
-        wanted = tracked is not None and any(edits.values())
+        wanted = self._found and any(edits.values())
         level = self.options.fade.advance(self._state.level, wanted, elapsed) if sighting else 0.0
-        self._last = sighting if tracked is not None or level > 0 else None
-        if sighting is None or (tracked is None and level == 0):
+        self._last = sighting if self._found or level > 0 else None
+        if sighting is None or (not self._found and level == 0):
             self._state = self._state.with_level(level)
             return StepResult(frame, face=False, edited=False, stage_ms=watch.stage_ms)
-        return self._show(frame, sighting, edits, level, watch, found=tracked is not None)
+        return self._show(frame, sighting, edits, level, watch)
 
     def _sight(self, frame: Pixels, tracked: TrackedFace) -> _Sighting:
         face = crop(frame, tracked.transform, self.runtime.sizes.image_size)
@@ -215,14 +217,7 @@ class FaceStream:
         return replace(last, transform=transform, crop=crop(frame, transform, size))
 
     def _show(
-        self,
-        frame: Pixels,
-        sighting: _Sighting,
-        edits: Mapping[str, float],
-        level: float,
-        watch: _Stopwatch,
-        *,
-        found: bool,
+        self, frame: Pixels, sighting: _Sighting, edits: Mapping[str, float], level: float, watch: _Stopwatch
     ) -> StepResult:
         """Invert, and where an edit shows, synthesize and blend.
 
@@ -230,7 +225,7 @@ class FaceStream:
         can start at any frame; the generator, which costs more, is left out. The real face then stands for the
         inverted and the edited one, as it does on a stream's first frame.
         """
-        if found:
+        if self._found:
             self._forget_after_cut(sighting.crop)
         with watch("invert"):
             inverted = self._invert(sighting.crop)
@@ -245,9 +240,9 @@ class FaceStream:
             recurrent = inverted.next_state(pair[:1], pair[1:])
             self._state = replace(self._state, transfer=transfer)
         # what a lost face leaves in the crop is nothing for the networks to remember
-        kept = recurrent if found else self._state.recurrent
+        kept = recurrent if self._found else self._state.recurrent
         self._state = replace(self._state.with_level(level), recurrent=kept)
-        return StepResult(shown, face=found, edited=level > 0, stage_ms=watch.stage_ms)
+        return StepResult(shown, face=self._found, edited=level > 0, stage_ms=watch.stage_ms)
 
     def _forget_after_cut(self, face: Pixels) -> None:
         """Begin anew when `face` cannot be the last frame's: another face's texture (Eq. 3) is not its own."""
@@ -290,7 +285,7 @@ class FaceStream:
             logger.exception("A frame could not be edited and passes through; later ones are only counted.")
         self._state = self._state.with_level(0.0)
         message = f"{type(error).__name__}: {error}"
-        return StepResult(frame, face=False, edited=False, stage_ms=watch.stage_ms, error=message)
+        return StepResult(frame, face=self._found, edited=False, stage_ms=watch.stage_ms, error=message)
 
     def _count(self, result: StepResult) -> None:
         self.counts.frames += 1

@@ -193,7 +193,7 @@ def test_a_broken_engine_passes_the_frame_and_keeps_the_old_state(caplog: pytest
     with caplog.at_level(logging.ERROR, "rigid.stream"):
         results = run(stream, 2, start=2)
     assert all(r.frame.tobytes() == textured_frame().tobytes() and not r.edited for r in results)
-    assert all(r.error == "RuntimeError: the engine broke" for r in results)
+    assert all(r.error == "RuntimeError: the engine broke" and r.face for r in results)
     assert stream._state.recurrent is before
     assert stream.counts.errors == 2
     assert len(caplog.records) == 1, "a failure is logged once, then counted"
