@@ -119,7 +119,7 @@ class VideoReader:
         """What the file holds up to its end, or to where it is cut off."""
         try:
             yield from self._container.demux(self.stream, *self.audio)
-        except (av.error.InvalidDataError, av.error.EOFError):
+        except av.error.FFmpegError:
             self.damaged += 1
 
     def _shifted(self, packet: av.Packet[Any]) -> av.Packet[av.AudioStream]:
@@ -133,7 +133,7 @@ class VideoReader:
             return self.stream.decode(packet)
         except av.error.EOFError:
             return []
-        except av.error.InvalidDataError:
+        except av.error.FFmpegError:
             self.damaged += 1
             return []
 

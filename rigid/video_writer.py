@@ -168,13 +168,14 @@ def open_writer(path: Path, reader: VideoReader) -> Iterator[VideoWriter]:
     """
     form = FORMATS[path.suffix.lower()]
     with replacing(path) as part:
-        container = av.open(str(part), "w", format=form.container, container_options=form.container_options)
+        # FFmpeg's own errors about writing become the system's, as callers expect of a file
         try:
-            writer = VideoWriter(container, reader, form)
-            yield writer
-            writer.finish()
-        finally:
-            container.close()
+            with av.open(str(part), "w", format=form.container, container_options=form.container_options) as container:
+                writer = VideoWriter(container, reader, form)
+                yield writer
+                writer.finish()
+        except av.error.FFmpegError as error:
+            raise OSError(error.errno, error.strerror) from error
 
 
 class _Copied:

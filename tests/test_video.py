@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import resource
 from fractions import Fraction
 from pathlib import Path
 
@@ -270,6 +271,19 @@ def test_whatever_stops_the_writing_leaves_the_output_as_it_was(
         stopped()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4"] + ["out.mp4"] * existed
     assert not existed or target.read_bytes() == b"what was there"
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".webm", ".avi"])
+def test_a_full_disk_is_an_os_error_and_leaves_nothing(suffix: str, tmp_path: Path) -> None:
+    source = write_clip(tmp_path / "in.mp4")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2048, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            rewrite(source, tmp_path / f"out{suffix}")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
 
 
 def test_every_format_has_encoders_for_what_it_promises() -> None:
