@@ -31,7 +31,9 @@ def edit(
     at: Annotated[
         list[str] | None,
         typer.Option(
-            "--at", metavar="SECONDS:NAME=STRENGTH", help="An edit from a time on, such as 2.5:age=1; may be repeated."
+            "--at",
+            metavar="SECONDS:NAME=STRENGTH",
+            help="An edit that starts at a time, such as 2.5:age=1, and is whole 0.4 s later; may be repeated.",
         ),
     ] = None,
     compare: Annotated[bool, typer.Option("--compare", help="Show the input beside the result.")] = False,
@@ -91,7 +93,7 @@ def _make_stream(
 
     store = AssetStore()
     if engine != "torch":
-        ensure_exported(profile, store)
+        ensure_exported(profile, store, lambda line: typer.echo(line, err=True))
     runtime = load_runtime(profile, engine, store=store)
     resources.callback(runtime.close)
     landmarker = FaceLandmarker(store.file("face-landmarks", "face_landmarker.task"))

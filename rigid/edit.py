@@ -122,7 +122,9 @@ def edit_file(
     job.check()
     edit = _edit_image if is_image(job.source) else _edit_video
     report = edit(job, make_stream, profile, progress or (lambda done, total: None))
-    if not report.face_frames:
+    if not any(job.edits.values()) and not job.schedule:
+        report.warnings.append("No edit was asked for, so the output shows the input; use --set NAME=STRENGTH.")
+    if not report.face_frames and not report.failed_frames:
         report.warnings.append(f"No face was found in {job.source}; the output shows it unedited.")
     return report
 

@@ -73,6 +73,7 @@ def test_without_an_edit_every_frame_stays_as_it_is(clip: Path, tmp_path: Path) 
     assert np.abs(after - before).mean() < 4, "only the codec's loss"
     assert abs((after - before).mean()) < 0.5
     assert report.edited_frames == 0
+    assert len(report.warnings) == 1 and "No edit was asked for" in report.warnings[0]
     assert report.as_json()["stage_ms"]["synthesize"] == 0.0  # type: ignore[index]
 
 
