@@ -14,6 +14,7 @@ from rigid.models.contract import Sizes
 from rigid.models.fetched import read_mapping, read_synthesis
 from rigid.models.image_encoder import ImageEncoder
 from rigid.models.mobile_stylegan import MappingNetwork, MobileStyleGAN
+from rigid.models.perceptual import FusedAlexNet, Lpips, ShiftTolerantAlexNet, published_to_ours
 
 CODE_SIZE = 512
 TEACHER_CHANNELS = (512, 512, 512, 512, 512, 256, 128, 64)
@@ -81,13 +82,21 @@ def build_generator(profile: str, store: AssetStore) -> MobileStyleGAN:
 def new_image_encoder(profile: str, mean: Tensor) -> ImageEncoder:
     """An untrained light e4e encoder; `mean` (512,) is the mean code W+ starts from."""
     sizes = sizes_of(profile)
-    return ImageEncoder(mean, n_codes=sizes.n_codes, widths=(32, 48, 96, 192, 320), depths=(1, 2, 3, 4, 3))
+    return ImageEncoder(mean, n_codes=sizes.n_codes, widths=(32, 64, 128, 256, 384), depths=(1, 2, 3, 2, 1))
 
 
 def build_image_encoder(profile: str) -> ImageEncoder:
     """The profile's trained image encoder: RGB (B, 3, 256, 256) in [-1, 1] → codes (B, 16, 512)."""
     network = new_image_encoder(profile, torch.zeros(CODE_SIZE))
     network.load_state_dict(load_weights(profile, "image_encoder"))
+    return _ready(network)
+
+
+def build_lpips(store: AssetStore, *, exact: bool = True) -> Lpips:
+    """The shift-tolerant LPIPS; `exact=False` is the cheaper form for losses."""
+    network = Lpips(ShiftTolerantAlexNet() if exact else FusedAlexNet())
+    path = store.file("perceptual", "alex_shift_tolerant.pth")
+    network.load_state_dict(published_to_ours(torch.load(path, map_location="cpu", weights_only=True)))
     return _ready(network)
 
 

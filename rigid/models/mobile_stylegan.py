@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -43,7 +44,8 @@ class Modulation(nn.Linear):
     """Scales the channels of `x` (B, C, H, W) by A w + b for w (B, 512); the layer's gain is folded in."""
 
     def modulate(self, x: Tensor, w: Tensor) -> Tensor:
-        return x * self(w)[:, :, None, None]
+        scale: Tensor = self(w).to(x.dtype)
+        return x * scale[:, :, None, None]
 
 
 class StyledConv(nn.Module):
@@ -65,7 +67,7 @@ class StyledConv(nn.Module):
         x = self.modulation.modulate(x, w)
         if self.depthwise is not None:
             x = self.depthwise(x)
-        x = self.pointwise(x) + self.noise
+        x = self.pointwise(x) + self.noise.to(x.dtype)
         if n is not None:
             x = x + n
         return F.leaky_relu(x, LEAK)
@@ -113,10 +115,15 @@ class MobileStyleGAN(nn.Module):
         self.input = nn.Parameter(torch.zeros(1, channels[0], 4, 4))
         self.conv1 = StyledConv(channels[0], channels[0], 4, separable=False, code_size=code_size)
         self.levels = nn.ModuleList(
-            Level(c_in, c_out, 8 << i, code_size)
-            for i, (c_in, c_out) in enumerate(zip(channels, channels[1:], strict=False))
+            Level(c_in, c_out, 8 << i, code_size) for i, (c_in, c_out) in enumerate(pairwise(channels))
         )
         self.head = WaveletHead(channels[-1], code_size)
+
+    def level(self, index: int) -> Level:
+        """The level at resolution 8·2^index; negative counts from the last."""
+        level = self.levels[index]
+        assert isinstance(level, Level)
+        return level
 
     @property
     def n_codes(self) -> int:
@@ -141,6 +148,7 @@ class MappingNetwork(nn.Module):
 
     def __init__(self, code_size: int, depth: int = 8):
         super().__init__()
+        self.code_size = code_size
         self.layers = nn.ModuleList(nn.Linear(code_size, code_size) for _ in range(depth))
 
     def forward(self, z: Tensor) -> Tensor:

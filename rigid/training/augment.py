@@ -1,0 +1,62 @@
+"""Camera-like degradation of generated faces: what a webcam and a codec do to a picture."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Picture = NDArray[np.uint8]
+
+
+def recolour(picture: Picture, random: np.random.Generator) -> Picture:
+    """Exposure, gamma and white balance, mildly. `picture` (H, W, 3) RGB uint8; the same comes back.
+
+    A change of light is part of the face that is to be shown, so targets are recoloured with their inputs.
+    """
+    gains = random.normal(1, 0.08) * random.normal(1, 0.04, 3)
+    gamma = np.exp(random.normal(0, 0.12))
+    table = 255 * (np.arange(256)[:, None] / 255) ** gamma * gains
+    return np.asarray(cv2.LUT(picture, np.clip(table, 0, 255).astype(np.uint8)[:, None]), np.uint8)
+
+
+def degrade(picture: Picture, random: np.random.Generator) -> Picture:
+    """Blur, lost resolution, sensor noise, JPEG, and a slightly wrong alignment; inputs only."""
+    picture = _misalign(picture, random)
+    for likelihood, spoil in ((0.4, _lose_resolution), (0.2, _blur), (0.3, _add_noise), (0.4, _compress)):
+        if random.random() < likelihood:
+            picture = spoil(picture, random)
+    return picture
+
+
+def _lose_resolution(picture: Picture, random: np.random.Generator) -> Picture:
+    size = picture.shape[0]
+    small = int(size * random.uniform(0.35, 0.9))
+    return _bytes(cv2.resize(cv2.resize(picture, (small, small), interpolation=cv2.INTER_AREA), (size, size)))
+
+
+def _blur(picture: Picture, random: np.random.Generator) -> Picture:
+    return _bytes(cv2.GaussianBlur(picture, (0, 0), random.uniform(0.3, 1.0)))
+
+
+def _add_noise(picture: Picture, random: np.random.Generator) -> Picture:
+    noise = random.normal(0, random.uniform(1, 8), picture.shape)
+    return _bytes(np.clip(picture + noise, 0, 255))
+
+
+def _compress(picture: Picture, random: np.random.Generator) -> Picture:
+    _, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(30, 92))])
+    return _bytes(cv2.imdecode(encoded, cv2.IMREAD_COLOR))
+
+
+def _misalign(picture: Picture, random: np.random.Generator) -> Picture:
+    centre = picture.shape[0] / 2
+    transform = cv2.getRotationMatrix2D((centre, centre), random.normal(0, 0.7), float(np.exp(random.normal(0, 0.008))))
+    transform[:, 2] += random.normal(0, 0.004, 2) * picture.shape[0]
+    return np.asarray(
+        cv2.warpAffine(picture, transform, picture.shape[:2], borderMode=cv2.BORDER_REFLECT_101), np.uint8
+    )
+
+
+def _bytes(picture: object) -> Picture:
+    return np.asarray(picture, np.uint8)

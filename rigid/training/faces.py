@@ -1,0 +1,70 @@
+"""Real aligned faces: the clips and stills of a data folder, by the split its index states."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from rigid.video import Picture, VideoReader
+
+
+@dataclass(frozen=True)
+class Faces:
+    """Aligned faces: `images` (N, 3, 256, 256) RGB uint8, and the clip or still each comes from."""
+
+    images: NDArray[np.uint8]
+    names: list[str]
+
+    def of(self, name: str) -> NDArray[np.uint8]:
+        """The images of one clip or still."""
+        return self.images[[i for i, other in enumerate(self.names) if other == name]]
+
+
+def read_faces(folder: Path, split: str, *, clip_frames: int, stills: bool = True) -> Faces:
+    """At most `clip_frames` frames, evenly spread, of each clip of `split`, and its stills.
+
+    Raises ValueError when `folder` holds no `index.json`.
+    """
+    index = read_index(folder)
+    images: list[NDArray[np.uint8]] = []
+    names: list[str] = []
+    for clip in (clip for clip in index["clips"] if clip["split"] == split):
+        frames = _spread(_decode(folder / "aligned" / f"{clip['name']}.mp4"), clip_frames)
+        images += frames
+        names += [clip["name"]] * len(frames)
+    for still in (still for still in index["stills"] if stills and still["split"] == split):
+        images.append(_read_still(folder / "stills" / f"{still['name']}.jpg"))
+        names.append(still["name"])
+    return Faces(np.stack(images).transpose(0, 3, 1, 2), names)
+
+
+def read_index(folder: Path) -> dict[str, Any]:
+    """The `index.json` of a data folder; ValueError when there is none."""
+    path = folder / "index.json"
+    if not path.is_file():
+        raise ValueError(f"{folder} holds no index.json; --data must name a folder of aligned faces.")
+    index: dict[str, Any] = json.loads(path.read_text())
+    return index
+
+
+def _decode(path: Path) -> list[NDArray[np.uint8]]:
+    with VideoReader(path) as reader:
+        return [item.image for item in reader if isinstance(item, Picture)]
+
+
+def _spread(frames: list[NDArray[np.uint8]], count: int) -> list[NDArray[np.uint8]]:
+    chosen = np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)
+    return [frames[i] for i in chosen]
+
+
+def _read_still(path: Path) -> NDArray[np.uint8]:
+    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise ValueError(f"{path} cannot be read as a picture.")
+    return np.asarray(picture[..., ::-1], np.uint8)

@@ -1,0 +1,35 @@
+"""Runs a frozen network through OpenVINO: on a CPU several times as fast as eager PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import openvino
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+
+def compiled(network: nn.Module, example: Tensor) -> Callable[[Tensor], NDArray[np.float32]]:
+    """`network` as a function of one float32 tensor shaped as `example` , in bf16 where the CPU can."""
+    model = openvino.convert_model(network, example_input=example)
+    model.reshape(list(example.shape))
+    request = openvino.Core().compile_model(model, "CPU", {"PERFORMANCE_HINT": "LATENCY"}).create_infer_request()
+
+    def call(inputs: Tensor) -> NDArray[np.float32]:
+        outputs = request.infer([inputs.numpy()])
+        return np.asarray(next(iter(outputs.values())), np.float32)
+
+    return call
+
+
+def to_bytes(images: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Images in [-1, 1] as uint8, rounded and clamped, same shape."""
+    rounded = np.rint((images + 1) * 127.5)
+    return np.asarray(np.clip(rounded, 0, 255), np.uint8)
+
+
+def from_bytes(images: NDArray[np.uint8]) -> Tensor:
+    """uint8 images as float32 tensors in [-1, 1], same shape, channels last in memory."""
+    return (torch.from_numpy(images).float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)

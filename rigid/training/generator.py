@@ -1,0 +1,179 @@
+"""Stage `generator`: the fetched 1024² generator, cut after the 128² level, learns to end at 256².
+
+A new wavelet head is first solved in closed form, then tuned together with the last level against the
+area-downsampled 1024² image: pixel, wavelet and perceptual terms.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rigid.assets import AssetStore
+from rigid.models.build import (
+    TUNED_PARTS,
+    build_lpips,
+    build_mapping,
+    build_teacher,
+    build_untuned_generator,
+    sizes_of,
+)
+from rigid.models.mobile_stylegan import MobileStyleGAN, haar
+from rigid.training.codes import mean_of, sample_codes
+from rigid.training.fast_inference import compiled, from_bytes, to_bytes
+from rigid.training.head import solve_head
+from rigid.training.layout import channels_last
+from rigid.training.loop import Losses
+from rigid.training.pictures import write_grid
+
+
+@dataclass(frozen=True)
+class GeneratorOptions:
+    """What the stage is trained on and how."""
+
+    profile: str = "mobile-256"
+    seed: int = 0
+    train_samples: int = 800
+    """Teacher images; the cut part has seen millions, only the last level learns."""
+    validation_samples: int = 200
+    batch: int = 4
+    learning_rate: float = 0.01
+    """Of each parameter, as a share of its typical size."""
+    wavelet_weight: float = 1.0
+    perceptual_weight: float = 0.3
+    steps: int = 450
+
+
+class TeacherAtStudentSize(nn.Module):
+    """The 1024² teacher behind the student's codes, area-downsampled to the student's size.
+
+    The student's last code stands for all the teacher's codes from there on.
+    """
+
+    def __init__(self, teacher: MobileStyleGAN, size: int):
+        super().__init__()
+        self.teacher = teacher
+        self.size = size
+
+    def forward(self, codes: Tensor) -> Tensor:
+        extra = self.teacher.n_codes - codes.shape[1]
+        image = self.teacher(torch.cat((codes, codes[:, -1:].expand(-1, extra, -1)), 1))
+        return F.avg_pool2d(image, image.shape[-1] // self.size)
+
+
+class GeneratorStage:
+    """Tunes the last level and the head of the cut generator; see `Stage`."""
+
+    def __init__(self, options: GeneratorOptions, store: AssetStore, folder: Path):
+        self.options = options
+        torch.manual_seed(options.seed)
+        self.network = channels_last(build_untuned_generator(options.profile, store))
+        self.codes, self.targets = self._teacher_pairs(store, folder)
+        self.lpips = channels_last(build_lpips(store, exact=False))
+        self.exact_lpips = build_lpips(store)
+        solve_head(self.network.head, self._head_batches())
+        tuned = [p.requires_grad_() for name, p in self.network.named_parameters() if name.startswith(TUNED_PARTS)]
+        self.optimizer = torch.optim.Adam(
+            [{"params": [p], "lr": options.learning_rate * _typical_size(p)} for p in tuned], betas=(0.9, 0.99)
+        )
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self._rate)
+
+    def _rate(self, index: int) -> float:
+        """A short warm-up, then a cosine to nothing."""
+        done = index / self.options.steps
+        return min(1.0, (index + 1) / 20) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+
+    def step(self, index: int) -> Losses:
+        random = np.random.default_rng((self.options.seed, index))
+        chosen = random.choice(self.options.train_samples, self.options.batch, replace=False)
+        codes, target = self.codes[chosen], from_bytes(self.targets[chosen])
+        with torch.autocast("cpu", torch.bfloat16):
+            image = self._student(codes)
+            perceptual = self.lpips(*_same_window(image, target, random)).mean()
+        pixel = F.mse_loss(image.float(), target)
+        wavelet = F.l1_loss(haar(image.float())[1], haar(target)[1])
+        loss = pixel + self.options.wavelet_weight * wavelet + self.options.perceptual_weight * perceptual
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        self.schedule.step()
+        return {"loss": loss.item(), "pixel": pixel.item(), "wavelet": wavelet.item(), "lpips": perceptual.item()}
+
+    @torch.no_grad()
+    def validate(self, folder: Path) -> Losses:
+        """MSE and exact LPIPS on the held-out codes; a grid of teacher beside student at 2× zoom."""
+        errors, distances = [], []
+        for start in range(self.options.train_samples, len(self.targets), 8):
+            target = from_bytes(self.targets[start : start + 8])
+            image = self.network(self.codes[start : start + 8])
+            errors.append((image - target).square().mean((1, 2, 3)))
+            distances.append(self.exact_lpips(image, target))
+            if start == self.options.train_samples:
+                write_grid(folder / "generator.png", [target, image])
+        return {"mse": torch.cat(errors).mean().item(), "lpips": torch.cat(distances).mean().item()}
+
+    def export(self, folder: Path) -> None:
+        tuned = {k: v.half().contiguous() for k, v in self.network.state_dict().items() if k.startswith(TUNED_PARTS)}
+        save_file(tuned, folder / "generator.safetensors")
+
+    def state_dict(self) -> dict[str, Any]:
+        parts: dict[str, Any] = {"network": self.network, "optimizer": self.optimizer, "schedule": self.schedule}
+        return {name: part.state_dict() for name, part in parts.items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+
+    def _student(self, codes: Tensor) -> Tensor:
+        """The image, with gradients only in the part that is tuned."""
+        frozen = len(self.network.levels) - 1
+        with torch.no_grad():
+            x = next(x for i, x in enumerate(self.network.features(codes)) if i == frozen - 1)
+        x = self.network.level(frozen)(x.detach(), codes[:, 3 * frozen + 1], codes[:, 3 * frozen + 2])
+        return self.network.head(x, codes[:, -1])  # type: ignore[no-any-return]
+
+    def _teacher_pairs(self, store: AssetStore, folder: Path) -> tuple[Tensor, NDArray[np.uint8]]:
+        """Codes (N, n_codes, 512) and teacher images (N, 3, S, S) uint8, made once a run folder."""
+        cached = folder / "teacher.npz"
+        count = self.options.train_samples + self.options.validation_samples
+        if cached.exists():
+            with np.load(cached) as pairs:
+                if len(pairs["images"]) == count:
+                    return torch.from_numpy(pairs["codes"]), pairs["images"]
+        sizes = sizes_of(self.options.profile)
+        random = torch.Generator().manual_seed(self.options.seed)
+        mapping = build_mapping(store)
+        codes = sample_codes(mapping, mean_of(mapping, 100_000, random), count, sizes.n_codes, random)
+        teacher = compiled(TeacherAtStudentSize(build_teacher(store), sizes.image_size), codes[:4])
+        images = np.concatenate([to_bytes(teacher(codes[i : i + 4])) for i in range(0, count, 4)])
+        folder.mkdir(parents=True, exist_ok=True)
+        np.savez(cached, codes=codes.numpy(), images=images)
+        return codes, images
+
+    def _head_batches(self, samples: int = 96) -> Iterator[tuple[Tensor, Tensor]]:
+        for i in range(0, min(samples, self.options.train_samples), 4):
+            *_, x = self.network.features(self.codes[i : i + 4])
+            yield x, from_bytes(self.targets[i : i + 4])
+
+
+def _same_window(image: Tensor, target: Tensor, random: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """A random quarter of both: the perceptual net costs more than the part that is tuned."""
+    side = image.shape[-1] // 2
+    y, x = random.integers(0, side + 1, 2)
+    return image[..., y : y + side, x : x + side], target[..., y : y + side, x : x + side]
+
+
+def _typical_size(parameter: Tensor) -> float:
+    """Root mean square: gains are folded into some weights, so sizes differ a hundredfold and rates must too."""
+    return max(0.01, parameter.detach().square().mean().sqrt().item())

@@ -1,0 +1,217 @@
+"""Stage `image-encoder`: the light e4e encoder, from generated faces first, then real ones through the generator.
+
+Generated faces are unlimited, so they bring the diversity: their codes are known and compared in the
+generator's own measure of codes. Real faces bring the domain: L2 and LPIPS of what the generator makes of
+the codes, with a pull of the codes to the mean and a penalty on the deltas (pSp, e4e).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.nn import functional as F
+
+from rigid.assets import AssetStore
+from rigid.models.build import build_generator, build_lpips, build_mapping, new_image_encoder, sizes_of
+from rigid.models.image_encoder import ImageEncoder
+from rigid.training.augment import degrade, recolour
+from rigid.training.code_metric import CodeMetric
+from rigid.training.codes import mean_of
+from rigid.training.faces import Faces, read_faces
+from rigid.training.fast_inference import from_bytes
+from rigid.training.layout import channels_last, pixels_last
+from rigid.training.loop import Losses
+from rigid.training.pairs import Pairs, generated_pairs
+from rigid.training.pictures import write_grid
+from rigid.training.preview import Preview
+
+
+@dataclass(frozen=True)
+class ImageEncoderOptions:
+    """What the stage is trained on and how."""
+
+    data: Path
+    """Folder of real aligned faces with an `index.json`."""
+    profile: str = "mobile-256"
+    seed: int = 0
+    pairs: int = 16_000
+    """Generated faces, made once a run folder and seen again under new degradations."""
+    code_steps: int = 2200
+    """First phase: generated faces only, codes compared."""
+    picture_steps: int = 2400
+    """Second phase: generated and real faces, pictures compared."""
+    code_batch: int = 64
+    generated_batch: int = 6
+    real_batch: int = 10
+    learning_rate: float = 2e-3
+    picture_learning_rate: float = 6e-4
+    delta_start: int = 300
+    """Steps before the deltas of the codes are let in, coarse first (e4e's progressive training)."""
+    delta_every: int = 25
+    """Steps between one code's delta and the next one's."""
+    code_weight: float = 0.5
+    perceptual_weight: float = 0.8
+    mean_weight: float = 0.002
+    delta_weight: float = 0.004
+    full_share: float = 0.25
+    """Share of the second phase, at its end, that compares pictures at full size instead of half."""
+    clip_frames: int = 40
+    """Frames of each real training clip."""
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps in all."""
+        return self.code_steps + self.picture_steps
+
+
+class ImageEncoderStage:
+    """Trains the image encoder; see `Stage`."""
+
+    def __init__(self, options: ImageEncoderOptions, store: AssetStore, folder: Path):
+        self.options = options
+        torch.manual_seed(options.seed)
+        mapping = build_mapping(store)
+        self.mean = mean_of(mapping, 100_000, torch.Generator().manual_seed(options.seed))
+        self.generator = channels_last(build_generator(options.profile, store))
+        self.pairs: Pairs = generated_pairs(options, self.generator, mapping, self.mean, folder)
+        self.metric = CodeMetric(self.generator, mapping, sizes_of(options.profile).n_codes)
+        self.preview = channels_last(Preview(self.generator, self.pairs))
+        self.lpips = channels_last(build_lpips(store, exact=False))
+        self.exact_lpips = build_lpips(store)
+        self.train_faces = read_faces(options.data, "train", clip_frames=options.clip_frames)
+        self.validation_faces = read_faces(options.data, "val", clip_frames=6, stills=False)
+        self.network = channels_last(new_image_encoder(options.profile, self.mean))
+        self.average = torch.optim.swa_utils.AveragedModel(
+            self.network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995), use_buffers=True
+        )
+        self.optimizer = torch.optim.AdamW(self.network.parameters(), betas=(0.9, 0.98), weight_decay=0.01)
+
+    def step(self, index: int) -> Losses:
+        self._set_learning_rate(index)
+        self.network.train()
+        random = np.random.default_rng((self.options.seed, index))
+        losses = (
+            self._code_step(index, random) if index < self.options.code_steps else self._picture_step(index, random)
+        )
+        self.optimizer.zero_grad(set_to_none=True)
+        losses["loss"].backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        self.optimizer.step()
+        self.average.update_parameters(self.network)
+        return {name: value.item() for name, value in losses.items()}
+
+    @torch.no_grad()
+    def validate(self, folder: Path) -> Losses:
+        """MSE and LPIPS at full size on the validation clips, a mean over clips; a grid of them."""
+        encoder = self._averaged()
+        inputs, outputs = self._reconstruct(encoder, self.validation_faces)
+        write_grid(folder / "image_encoder.png", [_one_a_name(self.validation_faces, p) for p in (inputs, outputs)])
+        errors = (inputs - outputs).square().mean((1, 2, 3))
+        pieces = zip(inputs.split(8), outputs.split(8), strict=True)
+        distances = torch.cat([self.exact_lpips(x, y) for x, y in pieces])
+        names = self.validation_faces.names
+        return {"val_mse": _mean_over_names(names, errors), "val_lpips": _mean_over_names(names, distances)}
+
+    def export(self, folder: Path) -> None:
+        weights = {name: value.half().contiguous() for name, value in self._averaged().state_dict().items()}
+        save_file(weights, folder / "image_encoder.safetensors")
+
+    def state_dict(self) -> dict[str, Any]:
+        parts: dict[str, Any] = {"network": self.network, "average": self.average, "optimizer": self.optimizer}
+        return {name: part.state_dict() for name, part in parts.items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+
+    def _code_step(self, index: int, random: np.random.Generator) -> dict[str, Tensor]:
+        inputs, _, codes = self._generated(random, self.options.code_batch)
+        predicted, deltas = self._encode(inputs, index)
+        distance = self.metric(predicted, codes)
+        penalty = deltas.square().mean()
+        return {"loss": distance + self.options.delta_weight * penalty, "codes": distance, "deltas": penalty}
+
+    def _picture_step(self, index: int, random: np.random.Generator) -> dict[str, Tensor]:
+        full = index >= self.options.steps - self.options.full_share * self.options.picture_steps
+        real = self._real(random, self.options.real_batch)
+        degraded, clean, codes = self._generated(random, self.options.generated_batch)
+        predicted, deltas = self._encode(torch.cat((degraded, F.avg_pool2d(real, 2))), index)
+        with torch.autocast("cpu", torch.bfloat16):
+            if full:
+                pictures, targets = self.generator(predicted[len(codes) :]), real
+            else:
+                pictures, targets = self.preview(predicted), torch.cat((clean, F.avg_pool2d(real, 2)))
+            perceptual = self.lpips(pictures, pixels_last(targets)).mean()
+        pixel = F.mse_loss(pictures.float(), targets)
+        distance = self.metric(predicted[: len(codes)], codes)
+        pull = self.metric(predicted[len(codes) :], self.mean.expand_as(predicted[len(codes) :]))
+        penalty = deltas.square().mean()
+        options = self.options
+        loss = pixel + options.perceptual_weight * perceptual + options.code_weight * 0.1 * distance
+        loss = loss + options.mean_weight * pull + options.delta_weight * penalty
+        return {"loss": loss, "pixel": pixel, "lpips": perceptual, "codes": distance, "pull": pull, "deltas": penalty}
+
+    def _encode(self, half: Tensor, index: int) -> tuple[Tensor, Tensor]:
+        """Codes (B, n_codes, 512) and the deltas that were let in, for halved inputs."""
+        with torch.autocast("cpu", torch.bfloat16):
+            code, deltas = self.network.offsets(pixels_last(half)).float()
+        allowed = 1 + max(0, index - self.options.delta_start) // self.options.delta_every
+        let_in = (torch.arange(deltas.shape[1]) < allowed) & torch.tensor(index >= self.options.delta_start)
+        deltas = deltas * let_in[:, None]
+        return self.mean + code + deltas, deltas
+
+    def _generated(self, random: np.random.Generator, count: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Degraded inputs and clean targets (B, 3, 128, 128), and the codes they were made from."""
+        chosen = random.choice(len(self.pairs.codes), count, replace=False)
+        clean = [
+            recolour(self.pairs.picture(i), random) if random.random() < 0.3 else self.pairs.picture(i) for i in chosen
+        ]
+        return _tensor([degrade(p, random) for p in clean]), _tensor(clean), self.pairs.codes[chosen].float()
+
+    def _real(self, random: np.random.Generator, count: int) -> Tensor:
+        """Real faces (B, 3, 256, 256), each clip or still as likely as the other, flipped and recoloured."""
+        names = random.choice(sorted(set(self.train_faces.names)), count, replace=False)
+        pictures = [random.choice(self.train_faces.of(name)).transpose(1, 2, 0) for name in names]
+        flipped = [p[:, ::-1] if random.random() < 0.5 else p for p in pictures]
+        return _tensor([recolour(np.ascontiguousarray(p), random) for p in flipped])
+
+    def _set_learning_rate(self, index: int) -> None:
+        """Each phase: a short warm-up, then a cosine to a tenth."""
+        options = self.options
+        second = index >= options.code_steps
+        peak = options.picture_learning_rate if second else options.learning_rate
+        done = (index - options.code_steps) / options.picture_steps if second else index / options.code_steps
+        warm_up = min(1.0, (done + 1e-3) / 0.04)
+        for group in self.optimizer.param_groups:
+            group["lr"] = peak * warm_up * (0.55 + 0.45 * float(np.cos(np.pi * done)))
+
+    def _averaged(self) -> ImageEncoder:
+        network = self.average.module
+        assert isinstance(network, ImageEncoder)
+        return network.eval()
+
+    def _reconstruct(self, encoder: ImageEncoder, faces: Faces) -> tuple[Tensor, Tensor]:
+        inputs = from_bytes(faces.images)
+        return inputs, torch.cat([self.generator(encoder(piece)) for piece in inputs.split(8)]).clamp(-1, 1)
+
+
+def _tensor(pictures: Sequence[NDArray[np.uint8]]) -> Tensor:
+    return from_bytes(np.stack(pictures).transpose(0, 3, 1, 2))
+
+
+def _one_a_name(faces: Faces, pictures: Tensor) -> Tensor:
+    return pictures[[faces.names.index(name) for name in dict.fromkeys(faces.names)]]
+
+
+def _mean_over_names(names: Sequence[str], values: Tensor) -> float:
+    groups = [[i for i, other in enumerate(names) if other == name] for name in dict.fromkeys(names)]
+    return torch.stack([values[group].mean() for group in groups]).mean().item()
