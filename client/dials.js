@@ -42,11 +42,11 @@ export class Dials {
     for (const dial of this.#dials.values()) if (!dial.isDefault) this.#move(dial, dial.attribute.default, RAMP_STEP_MS);
   }
 
-  /** Follows strengths that were set elsewhere (REST, another page); what is being moved here stays as it is. */
+  /** Follows what was set elsewhere (REST, another page): an attribute that `edits` leaves out is off. What is being
+   * moved here stays as it is. */
   follow(edits) {
-    for (const [name, value] of Object.entries(edits)) {
-      const dial = this.#dials.get(name);
-      if (dial && !dial.busy && !(name in this.#waiting)) dial.settle(value);
+    for (const [name, dial] of this.#dials) {
+      if (!dial.busy && !(name in this.#waiting)) dial.settle(edits[name] ?? 0);
     }
     this.#root.dispatchEvent(new Event("dials"));
   }
@@ -101,7 +101,8 @@ class Dial {
     const { name, label, min, max } = attribute;
     const id = `attribute-${name}`;
     this.#input = element("input", { id, type: "range", min, max, step: stepOf(attribute), value: attribute.default });
-    this.#output = element("output", { htmlFor: id });
+    // The slider itself says its value; an <output> would be read out a second time.
+    this.#output = element("span", { className: "dial-value", ariaHidden: "true" });
     this.#reset = element("button", { type: "button", className: "dial-reset", ariaLabel: `Reset ${label}`, title: "Reset" });
     this.#problem = element("p", { className: "dial-problem", role: "alert", hidden: true });
     const title = element("label", { htmlFor: id, textContent: label, title: attribute.effect ?? "" });

@@ -61,6 +61,11 @@ export const WORDS = {
     title: "The server is warming up",
     text: () => "It is loading its networks. You will be connected as soon as it is ready.",
   },
+  "server-failed": {
+    title: "The server cannot edit right now",
+    text: (detail) => detail,
+    action: "Try again",
+  },
   unreachable: {
     title: "The server does not answer",
     text: () => `Nothing came back from ${location.host}. Is it running?`,
@@ -116,15 +121,15 @@ function asFailure(error) {
 }
 
 function fromApi(error) {
-  if (error.status === 0) return new Failure("unreachable");
-  if (error.status === 401 || error.status === 403) return new Failure("key-needed");
+  const said = [error.message, error.hint].filter(Boolean).join(" ");
+  if ([0, 502, 504].includes(error.status)) return new Failure("unreachable");
+  if ([401, 403].includes(error.status)) return new Failure("key-needed");
   if (isStarting(error)) return new Failure("server-starting");
-  if (error.status === 503 || error.status === 429) return new Failure("server-full");
-  if ([502, 504].includes(error.status)) return new Failure("unreachable");
-  return new Failure("rejected", [error.message, error.hint].filter(Boolean).join(" "));
+  if (error.status === 429 || error.code === "server_full") return new Failure("server-full");
+  return new Failure(error.status >= 500 ? "server-failed" : "rejected", said);
 }
 
-/** True where a 503 means "not ready yet" and not "full". */
+/** True where a 503 means "not ready yet", which passes by itself. */
 export function isStarting(error) {
-  return error instanceof ApiError && error.status === 503 && /ready|starting|warming|loading/.test(error.code);
+  return error instanceof ApiError && error.status === 503 && error.code === "not_ready";
 }

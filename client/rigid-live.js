@@ -28,6 +28,7 @@ export class RigidLive extends EventTarget {
   #api;
   #media = null;
   #edits = {};
+  #unacknowledged = 0;
   #link = null;
   #abort = new AbortController();
   #attempt = 0;
@@ -61,7 +62,13 @@ export class RigidLive extends EventTarget {
   /** Changes the named attributes over `rampMs`; resolves with the server's ack. Before the start it is only noted. */
   async set(edits, rampMs = 300) {
     this.#edits = { ...this.#edits, ...edits };
-    return this.phase === "live" ? this.#link.set(edits, rampMs) : null;
+    if (this.phase !== "live") return null;
+    this.#unacknowledged += 1;
+    try {
+      return await this.#link.set(edits, rampMs);
+    } finally {
+      this.#unacknowledged -= 1;
+    }
   }
 
   /** Swaps the camera without a new session. */
@@ -111,7 +118,7 @@ export class RigidLive extends EventTarget {
         await this.#api.ready(signal);
         break;
       } catch (error) {
-        if (signal.aborted || error.status !== 503) throw error;
+        if (signal.aborted || !isStarting(error)) throw error;
       }
       this.#enter("waiting", { failure: describe(new Failure("server-starting")) });
       await pause(READY_POLL_MS, signal);
@@ -132,8 +139,8 @@ export class RigidLive extends EventTarget {
   }
 
   #heard(message) {
-    // What was set elsewhere must outlive a reconnection too.
-    if (message.edits) this.#edits = { ...this.#edits, ...message.edits };
+    // What was set elsewhere must outlive a reconnection too; what is on its way there is newer than the message.
+    if (message.edits && this.#unacknowledged === 0) this.#edits = { ...message.edits };
     this.#emit("message", message);
   }
 

@@ -1,0 +1,81 @@
+"""Chromium with a camera of our making."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from playwright.sync_api import Browser, Page, Playwright
+
+from tests.client.fakes import Picture
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+QUIET = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    # A name that is no localhost, to see the page on an address that browsers do not trust.
+    "--host-resolver-rules=MAP elsewhere.test 127.0.0.1",
+)
+GRANTED = "--use-fake-ui-for-media-stream"
+CAMERA = "--use-fake-device-for-media-stream"
+SIZE = (640, 480)
+
+
+def find_chromium() -> str:
+    """The path of an installed Chromium; without one the browser tests cannot say anything."""
+    found = next((path for path in map(shutil.which, NAMES) if path), None)
+    assert found, f"The browser tests need one of {', '.join(NAMES)} on the PATH; install the package chromium."
+    return found
+
+
+def launch(playwright: Playwright, *flags: str) -> Browser:
+    """A Chromium with `flags` beside the quiet ones."""
+    return playwright.chromium.launch(executable_path=find_chromium(), headless=True, args=[*QUIET, *flags])
+
+
+def film(path: Path, pictures: Iterable[Picture]) -> str:
+    """Write RGB `pictures` as a film that Chromium plays as its camera, over and over; returns the flag for it."""
+    with path.open("wb") as file:
+        for picture in pictures:
+            done, data = cv2.imencode(".jpg", fitted(picture)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
+            assert done
+            file.write(data.tobytes())
+    return f"--use-file-for-fake-video-capture={path}"
+
+
+def fitted(picture: Picture) -> Picture:
+    """`picture` in the middle of a 640×480 canvas, as large as it goes."""
+    width, height = SIZE
+    scale = min(width / picture.shape[1], height / picture.shape[0])
+    size = (round(picture.shape[1] * scale), round(picture.shape[0] * scale))
+    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    left, top = (width - size[0]) // 2, (height - size[1]) // 2
+    right, bottom = width - size[0] - left, height - size[1] - top
+    canvas = cv2.copyMakeBorder(small, top, bottom, left, right, cv2.BORDER_CONSTANT, value=(40, 40, 40))
+    return np.asarray(canvas, np.uint8)
+
+
+def grab(page: Page, video: str) -> NDArray[np.uint8]:
+    """The picture that the <video> with that id shows now: uint8 RGB (H, W, 3)."""
+    data = page.evaluate(
+        """async (id) => {
+            const video = document.getElementById(id);
+            const canvas = new OffscreenCanvas(video.videoWidth, video.videoHeight);
+            canvas.getContext("2d").drawImage(video, 0, 0);
+            const blob = await canvas.convertToBlob({ type: "image/png" });
+            return [...new Uint8Array(await blob.arrayBuffer())];
+        }""",
+        video,
+    )
+    picture = cv2.imdecode(np.array(data, np.uint8), cv2.IMREAD_COLOR)
+    assert picture is not None
+    return np.asarray(picture[..., ::-1], np.uint8)

@@ -1,0 +1,78 @@
+"""One Chromium for all tests of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+
+from tests.client.browser import CAMERA, GRANTED, film, launch
+from tests.client.fakes import Picture, light_app
+from tests.client.serving import serving
+
+OpenPage = Callable[..., Page]
+
+
+# Not for the whole session: while it runs, no other event loop may run in this thread.
+@pytest.fixture(scope="package")
+def playwright() -> Iterator[Playwright]:
+    """The driver."""
+    with sync_playwright() as driver:
+        yield driver
+
+
+@pytest.fixture(scope="package")
+def chromium(playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A browser whose camera shows a square that wanders, and is granted to every page."""
+    shown = film(tmp_path_factory.mktemp("camera") / "square.mjpeg", map(_square, range(60)))
+    browser = launch(playwright, GRANTED, CAMERA, shown)
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def open_page(chromium: Browser) -> Iterator[OpenPage]:
+    """Opens pages at an address; afterwards none of them may have met an error that it did not expect."""
+    problems: list[str] = []
+    contexts = []
+
+    def opened(url: str, **options: object) -> Page:
+        expected = options.pop("expected", ())
+        context = chromium.new_context(**options)  # type: ignore[arg-type]
+        contexts.append(context)
+        page = context.new_page()
+        watch(page, problems, expected)  # type: ignore[arg-type]
+        page.goto(url)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert problems == []
+
+
+def watch(page: Page, problems: list[str], expected: tuple[str, ...] = ()) -> None:
+    """Note the errors that `page` prints or throws, except those with a word of `expected` in them."""
+
+    def note(text: str) -> None:
+        if not any(word in text for word in expected):
+            problems.append(text)
+
+    page.on("console", lambda message: note(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: note(str(error)))
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    """A server with two places, whose pictures `smile` lights up."""
+    with serving(light_app(2)) as url:
+        yield url
+
+
+def _square(index: int) -> Picture:
+    picture = np.full((480, 640, 3), 70, np.uint8)
+    left = 60 + 6 * index
+    picture[180:300, left : left + 120] = (150, 110, 90)
+    return picture

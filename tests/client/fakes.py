@@ -1,0 +1,60 @@
+"""A stream and attributes that need no networks: `smile` lights the picture up, so that a browser can see it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from fastapi import FastAPI
+from numpy.typing import NDArray
+
+from rigid.attributes.library import Attribute, AttributeLibrary
+from server.app import create_app
+from server.config import ServerConfig
+
+Picture = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Lit:
+    """What became of a frame."""
+
+    frame: Picture
+    face: bool = True
+    edited: bool = True
+    stage_ms: dict[str, float] = field(default_factory=lambda: {"align": 1.0, "synthesize": 2.0})
+    error: str | None = None
+
+
+class LightStream:
+    """Adds 100 · smile to every pixel."""
+
+    def __init__(self) -> None:
+        self.closed = False
+
+    def step(self, frame: Picture, edits: Mapping[str, float], timestamp: float) -> Lit:
+        light = 100 * edits.get("smile", 0.0)
+        return Lit(np.clip(frame + np.float32(light), 0, 255).astype(np.uint8))
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def _attribute(name: str, label: str, group: str) -> Attribute:
+    return Attribute(name, label, group, -1.5, 1.5, 0.0, "", "made up", np.zeros((2, 4), np.float32))
+
+
+def attributes() -> AttributeLibrary:
+    """Three attributes in two groups."""
+    listed = [
+        _attribute("smile", "Smile", "Expression"),
+        _attribute("mouth_open", "Mouth open", "Expression"),
+        _attribute("age", "Age", "Appearance"),
+    ]
+    return AttributeLibrary(listed, n_codes=2, code_size=4)
+
+
+def light_app(max_sessions: int = 2, api_key: str | None = None) -> FastAPI:
+    """A server of `LightStream`s."""
+    return create_app(ServerConfig(max_sessions=max_sessions, api_key=api_key), LightStream, attributes())

@@ -1,0 +1,297 @@
+"""The page in a real Chromium, against a real server whose edits need no networks."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import httpx
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Page, Playwright, expect
+
+from server.app import create_app
+from server.config import ServerConfig
+from tests.client.browser import CAMERA, GRANTED, grab, launch
+from tests.client.conftest import OpenPage
+from tests.client.fakes import LightStream, attributes, light_app
+from tests.client.serving import free_port, serving
+
+pytestmark = pytest.mark.browser
+
+PHONE = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True}
+FETCH_FAILED = "Failed to load resource"
+
+
+def start(page: Page) -> None:
+    """Start the camera and wait until the edited picture shows."""
+    page.get_by_role("button", name="Start camera").click()
+    expect(page.locator("#stage.has-after")).to_be_visible(timeout=20_000)
+
+
+def sessions(address: str) -> list[dict[str, object]]:
+    answer: list[dict[str, object]] = httpx.get(f"{address}/api/v1/sessions").json()
+    return answer
+
+
+def strengths(address: str) -> object:
+    """What the only session's attributes are heading for."""
+    return sessions(address)[0]["edits"]
+
+
+def eventually(holds: Callable[[], bool], what: str, seconds: float = 10) -> None:
+    """Wait until `holds`, or fail naming `what`."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"{what}: not within {seconds:g} s"
+        time.sleep(0.1)
+
+
+def wait_for_light(page: Page, holds: Callable[[float], bool], what: str) -> None:
+    eventually(lambda: holds(float(np.mean(grab(page, "after")))), what)
+
+
+def decoded(page: Page) -> int:
+    """How many pictures the page has decoded so far, by the measure of the browser itself."""
+    quality: int = page.evaluate("document.getElementById('after').getVideoPlaybackQuality().totalVideoFrames")
+    return quality
+
+
+def test_offers_every_attribute_by_group_with_a_label(address: str, open_page: OpenPage) -> None:
+    page = open_page(address)
+    expect(page.get_by_role("group", name="Expression").get_by_role("slider")).to_have_count(2)
+    expect(page.get_by_role("group", name="Appearance").get_by_role("slider", name="Age")).to_have_value("0")
+    expect(page.get_by_role("button", name="Reset all")).to_be_disabled()
+    expect(page.get_by_text("Nothing is recorded")).to_be_visible()
+    unnamed = page.evaluate(
+        """[...document.querySelectorAll("button, input:not([hidden]), select")].filter((one) =>
+            !one.labels?.length && !one.ariaLabel && !one.textContent.trim() && !one.closest("[hidden]")).length"""
+    )
+    assert unnamed == 0
+
+
+def test_camera_comes_back_edited_and_stops(address: str, open_page: OpenPage) -> None:
+    page = open_page(address)
+    start(page)
+    expect(page.get_by_role("status")).to_have_text("Live")
+    before = decoded(page)
+    eventually(lambda: decoded(page) > before + 5, "more pictures")
+    eventually(lambda: page.locator("#fps").inner_text() not in ("–", "0.0"), "a frame rate")
+    eventually(lambda: page.locator("#delay").inner_text() != "–", "a delay")
+    assert [one["state"] for one in sessions(address)] == ["live"]
+
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_role("button", name="Start camera")).to_be_visible()
+    eventually(lambda: sessions(address) == [], "the session's end")
+    assert page.evaluate("document.getElementById('before').srcObject") is None
+
+
+def test_slider_changes_the_picture_and_reset_takes_it_back(address: str, open_page: OpenPage) -> None:
+    page = open_page(address)
+    start(page)
+    session = sessions(address)[0]["id"]
+    dark = float(np.mean(grab(page, "after")))
+    slider = page.get_by_role("slider", name="Smile")
+    slider.focus()
+    page.keyboard.press("End")
+    expect(page.locator(".dial[data-name=smile] .dial-value")).to_have_text("+1.50")
+    expect(page.locator(".dial[data-name=smile][data-revision]")).to_be_visible()
+    wait_for_light(page, lambda light: light > dark + 60, "a lit picture")
+    assert strengths(address) == {"smile": 1.5}
+
+    page.get_by_role("button", name="Reset Smile").click()
+    expect(slider).to_have_value("0")
+    wait_for_light(page, lambda light: abs(light - dark) < 15, "the first light")
+    page.get_by_role("slider", name="Age").press("ArrowRight")
+    page.get_by_role("button", name="Reset all").click()
+    eventually(lambda: strengths(address) == {"smile": 0, "age": 0}, "everything off")
+    assert sessions(address)[0]["id"] == session
+
+
+def test_sliders_follow_what_others_set(address: str, open_page: OpenPage) -> None:
+    page = open_page(address)
+    start(page)
+    url = f"{address}/api/v1/sessions/{sessions(address)[0]['id']}/edits"
+    for strength in (0.5, 0):
+        httpx.patch(url, json={"edits": {"mouth_open": strength}}).raise_for_status()
+        expect(page.get_by_role("slider", name="Mouth open")).to_have_value(str(strength))
+
+
+def test_strengths_chosen_before_the_start_hold_from_the_first_picture(address: str, open_page: OpenPage) -> None:
+    page = open_page(address)
+    page.get_by_role("slider", name="Smile").press("End")
+    start(page)
+    assert float(np.mean(grab(page, "after"))) > float(np.mean(grab(page, "before"))) + 60
+
+
+def test_mirrors_what_is_shown_and_not_what_is_sent(address: str, open_page: OpenPage) -> None:
+    page = open_page(address)
+    start(page)
+    mirrored = "getComputedStyle(document.getElementById('after')).transform"
+    assert page.evaluate(mirrored) == "matrix(-1, 0, 0, 1, 0, 0)"
+    page.get_by_text("Mirror").click()
+    assert page.evaluate(mirrored) == "none"
+
+
+def test_divider_moves_by_keyboard(address: str, open_page: OpenPage) -> None:
+    page = open_page(address)
+    start(page)
+    page.get_by_text("Split", exact=True).click()
+    page.get_by_role("slider", name="Divider").press("Home")
+    assert page.evaluate("document.getElementById('stage').style.getPropertyValue('--seam')") == "4%"
+    # The waiting half shows the camera's picture of the same moment.
+    expect(page.locator("#before-matched")).to_be_visible()
+
+
+def test_fits_a_phone(address: str, open_page: OpenPage) -> None:
+    page = open_page(address, **PHONE)
+    width = "document.documentElement.scrollWidth"
+    assert page.evaluate(width) == 360
+    start(page)
+    for view in ("Side by side", "Split"):
+        page.get_by_text(view, exact=True).tap()
+        assert page.evaluate(width) == 360
+    page.get_by_role("slider", name="Age").scroll_into_view_if_needed()
+    # The picture stays in sight while the sliders scroll.
+    expect(page.locator(".pane-after")).to_be_in_viewport()
+    assert page.evaluate("[...document.querySelectorAll('video')].every((one) => one.playsInline && one.muted)")
+
+
+def test_leaving_the_page_ends_the_session(address: str, open_page: OpenPage) -> None:
+    page = open_page(address)
+    start(page)
+    page.goto("about:blank")
+    eventually(lambda: sessions(address) == [], "the session's end")
+
+
+@pytest.mark.parametrize(
+    ("reason", "title"),
+    [
+        ("NotAllowedError", "The camera is blocked"),
+        ("NotFoundError", "No camera found"),
+        ("NotReadableError", "The camera is in use"),
+        ("TypeError", "The camera did not start"),
+    ],
+)
+def test_says_why_the_camera_does_not_open(address: str, open_page: OpenPage, reason: str, title: str) -> None:
+    page = open_page(address)
+    fail = "(name) => { navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('No', name); }; }"
+    page.evaluate(fail, reason)
+    page.get_by_role("button", name="Start camera").click()
+    expect(page.get_by_role("alert").get_by_role("heading", name=title)).to_be_visible()
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("heading", name=title)).to_be_visible()
+    page.get_by_role("button", name="Close").click()
+    expect(page.get_by_role("status")).to_have_text("Ready")
+
+
+def test_says_that_permission_was_refused(address: str, playwright: Playwright) -> None:
+    browser = launch(playwright, CAMERA, "--deny-permission-prompts")
+    page = browser.new_page()
+    page.goto(address)
+    page.get_by_role("button", name="Start camera").click()
+    expect(page.get_by_role("heading", name="The camera is blocked")).to_be_visible()
+    browser.close()
+
+
+def test_says_that_there_is_no_camera(address: str, playwright: Playwright) -> None:
+    browser = launch(playwright, GRANTED)
+    page = browser.new_page()
+    page.goto(address)
+    page.get_by_role("button", name="Start camera").click()
+    expect(page.get_by_role("heading", name="No camera found")).to_be_visible()
+    browser.close()
+
+
+def test_says_that_the_address_is_not_secure(address: str, open_page: OpenPage) -> None:
+    page = open_page(address.replace("localhost", "elsewhere.test"), expected=("Cross-Origin-Opener-Policy",))
+    expect(page.get_by_role("heading", name="The camera needs a secure address")).to_be_visible()
+    expect(page.get_by_text("--https")).to_be_visible()
+
+
+def test_says_that_the_server_is_full_until_a_place_is_free(open_page: OpenPage) -> None:
+    with serving(light_app(max_sessions=1)) as address:
+        first = open_page(address)
+        start(first)
+        second = open_page(address, expected=(FETCH_FAILED,))
+        second.get_by_role("button", name="Start camera").click()
+        expect(second.get_by_role("heading", name="All places are taken")).to_be_visible()
+        first.get_by_role("button", name="Stop").click()
+        eventually(lambda: sessions(address) == [], "a free place")
+        second.get_by_role("button", name="Try again").click()
+        expect(second.locator("#stage.has-after")).to_be_visible(timeout=20_000)
+
+
+def test_waits_for_a_server_that_warms_up(open_page: OpenPage) -> None:
+    warm = threading.Event()
+    app = create_app(ServerConfig(), LightStream, attributes(), warm_up=lambda: assert_set(warm))
+    with serving(app) as address:
+        page = open_page(address, expected=(FETCH_FAILED,))
+        page.get_by_role("button", name="Start camera").click()
+        expect(page.get_by_role("heading", name="The server is warming up")).to_be_visible()
+        warm.set()
+        expect(page.locator("#stage.has-after")).to_be_visible(timeout=20_000)
+        expect(page.locator("#notice")).to_be_hidden()
+
+
+def assert_set(event: threading.Event) -> None:
+    assert event.wait(60)
+
+
+def test_reconnects_to_a_server_that_comes_back(open_page: OpenPage) -> None:
+    port = free_port()
+    with serving(light_app(), port) as address:
+        page = open_page(address, expected=(FETCH_FAILED,))
+        start(page)
+        page.get_by_role("slider", name="Smile").press("End")
+        eventually(lambda: strengths(address) == {"smile": 1.5}, "the edit")
+        page.wait_for_timeout(1_500)
+    expect(page.get_by_role("heading", name="Connection lost")).to_be_visible()
+    expect(page.get_by_role("button", name="Reconnect now")).to_be_visible()
+    expect(page.get_by_role("status")).to_have_text("Reconnecting")
+    with serving(light_app(), port) as address:
+        expect(page.get_by_role("status")).to_have_text("Live", timeout=20_000)
+        expect(page.locator("#notice")).to_be_hidden()
+        assert strengths(address) == {"smile": 1.5}
+        page.get_by_role("button", name="Stop").click()
+        eventually(lambda: sessions(address) == [], "the session's end")
+
+
+def test_says_that_the_server_does_not_answer(open_page: OpenPage) -> None:
+    with serving(light_app()) as address:
+        page = open_page(address, expected=(FETCH_FAILED,))
+        expect(page.get_by_role("slider", name="Smile")).to_be_visible()
+    page.get_by_role("button", name="Start camera").click()
+    expect(page.get_by_role("heading", name="The server does not answer")).to_be_visible()
+
+
+def test_says_that_the_server_ended_the_session(address: str, open_page: OpenPage) -> None:
+    page = open_page(address)
+    start(page)
+    httpx.delete(f"{address}/api/v1/sessions/{sessions(address)[0]['id']}").raise_for_status()
+    expect(page.get_by_role("heading", name="The server ended the session")).to_be_visible()
+    assert page.evaluate("document.getElementById('before').srcObject") is None
+
+
+def test_asks_for_the_key(open_page: OpenPage) -> None:
+    with serving(light_app(api_key="let me in")) as address:
+        page = open_page(address, expected=(FETCH_FAILED,))
+        expect(page.get_by_role("heading", name="This server asks for a key")).to_be_visible()
+        page.get_by_label("Key").fill("let me in")
+        page.get_by_role("button", name="Continue").click()
+        expect(page.get_by_role("slider", name="Smile")).to_be_visible()
+        start(page)
+
+
+def test_waits_longer_from_try_to_try(address: str, chromium: Browser) -> None:
+    page = chromium.new_page()
+    page.goto(address)
+    waits = page.evaluate(
+        """async () => {
+            const { backoff } = await import("./rigid-live.js");
+            return [0, 1, 2, 3, 9].map((attempt) => backoff(attempt, () => 0.5));
+        }"""
+    )
+    page.close()
+    assert waits == [1_000, 2_000, 4_000, 8_000, 15_000]
