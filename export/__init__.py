@@ -61,10 +61,15 @@ def export_networks(networks: Networks, folder: Path, weights: str) -> Sequence[
     differences = compare(networks, folder, COMPARISON_SEED)
     if not all(difference.passed for difference in differences):
         raise ExportError(f"The exported networks do not agree with PyTorch and are not used:\n{table(differences)}")
+    write_record(folder, weights)
+    return differences
+
+
+def write_record(folder: Path, weights: str) -> None:
+    """Write `export.json`: what the files in `folder` were made from, and how large they are."""
     sizes = {name: (folder / f"{name}.onnx").stat().st_size for name in GRAPHS}
     record = {"weights": weights, "opset": OPSET, "sizes": sizes}
     (folder / "export.json").write_text(json.dumps(record, indent=1), "utf-8")
-    return differences
 
 
 def _move(scratch: Path, folder: Path) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+from pathlib import Path
+
 import torch
 from torch import nn
 
+from export import export_networks
 from export.networks import Networks
 from rigid.models.contract import Sizes
 from rigid.models.image_encoder import ImageEncoder
@@ -22,11 +26,20 @@ def random_networks(seed: int = 0) -> Networks:
         generator = MobileStyleGAN((16, 16, 16, 16), code_size=SIZES.code_size, noise_resolution=16)
         encoder = ImageEncoder(torch.randn(SIZES.code_size), n_codes=SIZES.n_codes, widths=(8,) * 3, depths=(1,) * 3)
         for module in (*generator.modules(), *encoder.modules()):
-            _randomise(module)
+            randomise(module)
     return Networks(SIZES, encoder.eval().requires_grad_(False), generator.eval().requires_grad_(False))
 
 
-def _randomise(module: nn.Module) -> None:
+@functools.cache
+def export_once(base: Path) -> Path:
+    """The folder under `base`, a test run's own, with the exports of `random_networks()`; made at the first call."""
+    folder = base / "random-networks"
+    export_networks(random_networks(), folder, weights="random")
+    return folder
+
+
+def randomise(module: nn.Module) -> None:
+    """Give the module's own weights and buffers random values."""
     for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
         if tensor.is_floating_point():
             tensor.data.normal_(0, 0.2)

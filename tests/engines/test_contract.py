@@ -10,18 +10,15 @@ import pytest
 
 from engines import ENGINES, EngineError, EngineOptions, open_graphs
 from engines.torch_engine import open_networks
-from export import export_networks
 from rigid.models.contract import Array, RecurrentState, Runtime
-from tests.networks import SIZES, random_networks
+from tests.networks import SIZES, export_once, random_networks
 
 FLOAT32 = EngineOptions(precision="f32", threads=1)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("exports") / "tiny"
-    export_networks(random_networks(), folder, weights="random")
-    return folder
+    return export_once(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(scope="module")

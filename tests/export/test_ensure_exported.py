@@ -1,0 +1,128 @@
+"""Exports are compared, made once, kept whole."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from pathlib import Path
+
+import onnx
+import pytest
+
+import export
+from engines import EngineError
+from engines.files import GRAPHS, is_current
+from export import ExportError, ensure_exported, export_networks
+from export.compare import Difference, compare, table
+from export.networks import Exportable, Networks
+from tests.engines.test_load_runtime import FileStore
+from tests.networks import export_once, random_networks
+
+PROFILE = "mobile-256"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export_once(tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> FileStore:
+    (tmp_path / "SynthesisNetwork.bin").write_bytes(b"weights")
+    return FileStore(tmp_path)
+
+
+@pytest.fixture
+def quick_exports(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Replaces what is slow: writes empty files and finds no difference; returns the hashes they were made for."""
+    made: list[str] = []
+
+    def quick(networks: Networks, folder: Path, weights: str) -> list[Difference]:
+        made.append(weights)
+        folder.mkdir()
+        for name in GRAPHS:
+            (folder / f"{name}.onnx").write_bytes(b"")
+        export.write_record(folder, weights)
+        return []
+
+    monkeypatch.setattr(export, "build_networks", lambda profile, store: random_networks())
+    monkeypatch.setattr(export, "export_networks", quick)
+    return made
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_graphs_are_standard_lean_and_of_any_batch(folder: Path, name: str) -> None:
+    model = onnx.load(folder / f"{name}.onnx")
+    onnx.checker.check_model(model, full_check=True)
+    assert [(opset.domain, opset.version) for opset in model.opset_import] == [("", 23)]
+    assert not model.functions
+    used = {node.op_type for node in model.graph.node}
+    assert not used & {"BatchNormalization", "Identity", "Dropout", "Constant", "If", "Loop"}
+    for value in (*model.graph.input, *model.graph.output):
+        batch, *rest = value.type.tensor_type.shape.dim
+        assert batch.dim_param and all(size.dim_value for size in rest)
+
+
+def test_files_of_other_networks_do_not_pass(folder: Path) -> None:
+    differences = compare(random_networks(seed=1), folder, seed=3)
+    assert len(differences) == 8
+    assert not any(difference.passed for difference in differences)
+    assert all(difference.passed for difference in compare(random_networks(), folder, seed=3))
+
+
+def test_a_network_that_exports_wrongly_raises_with_the_table(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write_another(exportable: Exportable, path: Path) -> None:
+        shutil.copy(folder / path.name, path)
+
+    monkeypatch.setattr(export, "write_onnx", write_another)
+    with pytest.raises(ExportError, match=r"do not agree with PyTorch[\s\S]*openvino +synthesize +2 .* too far"):
+        export_networks(random_networks(seed=1), tmp_path / "wrong", weights="random")
+    assert not (tmp_path / "wrong" / "export.json").exists()
+
+
+def test_the_table_names_the_worst_first_and_takes_nan_for_it() -> None:
+    rows = [Difference("a", "invert", 1, 1e-6), Difference("b", "invert", 1, float("nan"))]
+    lines = table([*rows, Difference("c", "invert", 1, 1e-3)]).splitlines()
+    assert [line[0] for line in lines[1:]] == ["b", "c", "a"]
+    assert [line.endswith("too far") for line in lines[1:]] == [True, True, False]
+
+
+def test_new_weights_are_exported_anew(files: FileStore, quick_exports: list[str]) -> None:
+    lines: list[str] = []
+    ensure_exported(PROFILE, files, lines.append)
+    assert lines[0] == "Exporting the networks of mobile-256" and "relative error" in lines[1]
+    ensure_exported(PROFILE, files, lines.append)
+    assert len(quick_exports) == 1 and len(lines) == 2, "a second call has nothing to do"
+    (files.cache_dir / "SynthesisNetwork.bin").write_bytes(b"new weights")
+    folder = ensure_exported(PROFILE, files)
+    assert len(set(quick_exports)) == 2
+    assert is_current(folder, quick_exports[1])
+
+
+def test_a_failed_export_leaves_the_old_one(
+    files: FileStore, quick_exports: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = ensure_exported(PROFILE, files)
+    before = (folder / "export.json").read_text()
+
+    def fail(networks: Networks, folder: Path, weights: str) -> list[Difference]:
+        folder.mkdir()
+        (folder / "invert.onnx").write_bytes(b"half")
+        raise ExportError("It is wrong.")
+
+    monkeypatch.setattr(export, "export_networks", fail)
+    with pytest.raises(EngineError, match="wrong"):
+        ensure_exported(PROFILE, files, force=True)
+    assert (folder / "export.json").read_text() == before and (folder / "invert.onnx").read_bytes() == b""
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["mobile-256", "mobile-256.lock"]
+
+
+def test_two_at_once_export_once(files: FileStore, quick_exports: list[str]) -> None:
+    threads = [threading.Thread(target=ensure_exported, args=(PROFILE, files)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(quick_exports) == 1

@@ -1,0 +1,43 @@
+"""The rewritten generator computes what the original does."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from export.lean_generator import LeanGenerator, band_order, inverse_haar
+from export.networks import fold_batch_norms
+from rigid.models import mobile_stylegan
+from rigid.models.mobile_stylegan import MobileStyleGAN, split_bands
+from tests.networks import random_networks, randomise
+
+
+def test_inverse_haar_of_ordered_bands() -> None:
+    features = torch.randn(2, 24, 3, 5)
+    expected = mobile_stylegan.inverse_haar(*split_bands(features))
+    torch.testing.assert_close(0.5 * inverse_haar(features[:, band_order(24)]), expected)
+
+
+@pytest.mark.parametrize("noise_resolution", [8, 16, 32])
+def test_same_images_as_the_generator(noise_resolution: int) -> None:
+    torch.manual_seed(5)
+    generator = MobileStyleGAN((16, 16, 16, 8), code_size=32, noise_resolution=noise_resolution)
+    for module in generator.modules():
+        randomise(module)
+    generator.eval().requires_grad_(False)
+    lean = LeanGenerator(generator)
+    codes = torch.randn(3, 10, 32)
+    noise = torch.randn(3, 16 if noise_resolution < 32 else 8, noise_resolution, noise_resolution)
+    expected = generator(codes, noise)
+    torch.testing.assert_close(lean(codes, noise), expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
+    assert torch.equal(generator(codes, noise), expected), "the generator itself was changed"
+
+
+def test_folded_batch_norms_leave_the_codes_as_they_were() -> None:
+    encoder = random_networks().image_encoder
+    images = torch.rand(2, 3, 64, 64) * 2 - 1
+    expected = encoder(images)
+    folded = fold_batch_norms(encoder)
+    torch.testing.assert_close(folded(images), expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in folded.modules())
+    assert any(isinstance(module, torch.nn.BatchNorm2d) for module in encoder.modules())
