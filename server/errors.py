@@ -41,6 +41,8 @@ HINTS = {
     405: "See the Allow header or /openapi.json for the methods that work here.",
 }
 
+BAD_JSON = ApiError(400, "bad_json", "The body is not JSON.", "Check quotes and brackets.")
+
 
 def add_error_handlers(app: FastAPI) -> None:
     """Give every failure of `app` the one shape, those of the framework included."""
@@ -58,11 +60,12 @@ async def _on_api_error(_request: Request, error: Exception) -> JSONResponse:
 async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
+    if status == HTTPStatus.BAD_REQUEST:  # all that the framework itself calls bad is a body it cannot decode
+        return BAD_JSON.response()
     code = status.phrase.lower().replace(" ", "_")
     messages = {
         404: f"There is nothing at {request.url.path}.",
         405: f"{request.url.path} does not take {request.method}.",
-        400: "The body could not be read as JSON.",
     }
     message = messages.get(status, str(error.detail))
     return ApiError(status, code, message, HINTS.get(status, ""), error.headers).response()
@@ -71,7 +74,7 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
 async def _on_invalid_request(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     if any(one["type"] == "json_invalid" for one in error.errors()):
-        return ApiError(400, "bad_json", "The body is not JSON.", "Check quotes and brackets.").response()
+        return BAD_JSON.response()
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if kind != "application/json" and int(request.headers.get("content-length") or 1):
         message = f"The body is {kind or 'of no stated type'}, which is not taken here."

@@ -27,6 +27,8 @@ def check_offer(text: str, kind: str) -> None:
 
 
 def _parsed(text: str) -> sdp.SessionDescription:
+    if not text.startswith("v=0"):
+        raise bad_sdp("it does not begin with v=0")
     try:
         description = sdp.SessionDescription.parse(text)
     except Exception as error:  # the parser raises whatever the text leads it into

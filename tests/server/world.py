@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -20,6 +21,7 @@ from fastapi import FastAPI
 from numpy.typing import NDArray
 
 from rigid.attributes.library import Attribute, AttributeLibrary
+from server.aiortc_fixes import bound_receiver
 from server.app import create_app
 from server.config import ServerConfig
 
@@ -92,14 +94,14 @@ class PaintingStream:
         self.closed = 0
         self.times: list[float] = []
         self.strengths: list[float] = []
+        self.called_at: list[float] = []
         self.threads: set[int] = set()
 
     def step(self, frame: Picture, edits: Mapping[str, float], timestamp: float) -> PaintedResult:
-        import threading
-
         assert not self.closed
         self.threads.add(threading.get_ident())
         self.steps += 1
+        self.called_at.append(time.monotonic())
         self.times.append(timestamp)
         self.strengths.append(edits.get("smile", 0.0))
         time.sleep(self.delay)
@@ -167,7 +169,10 @@ class Seen:
     age: float
     """Seconds from its making to here."""
     strength: float
-    pts: int
+    seconds: float
+    """The time it is shown at, from its pts."""
+    made: float
+    """The time of its making on the camera's clock, seconds."""
 
 
 class Viewer:
@@ -235,6 +240,8 @@ class Viewer:
             self.texts.append(text)
 
     def _show(self, track: MediaStreamTrack) -> None:
+        # As a browser does: a picture is shown with its last packet, not with the next picture's first.
+        bound_receiver(self.peer, track)
         self._tasks.append(asyncio.create_task(self._watch(track) if track.kind == "video" else self._listen(track)))
 
     async def _watch(self, track: MediaStreamTrack) -> None:
@@ -243,7 +250,7 @@ class Viewer:
             picture = frame.to_ndarray(format="rgb24").astype(np.uint8)
             index, made = read_barcode(picture)
             age = ((int(time.monotonic() * 1000) - made) % 2**TIME_BITS) / 1000
-            self.seen.append(Seen(index, age, read_strength(picture), frame.pts))
+            self.seen.append(Seen(index, age, read_strength(picture), frame.pts / 90000, made / 1000))
 
     async def _listen(self, track: MediaStreamTrack) -> None:
         while (frame := await _next(track)) is not None:

@@ -1,0 +1,236 @@
+"""Sessions as a whole: room for them, their ends, and what is left of them."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+
+import cv2
+import httpx
+import numpy as np
+import psutil
+import pytest
+
+from server.config import PortRange, ServerConfig
+from server.errors import ApiError
+from server.offers import check_offer
+from tests.server.test_api import assert_error
+from tests.server.world import Viewer, World, read_barcode, running, until
+
+
+async def sessions(world: World) -> list[dict[str, object]]:
+    answer: list[dict[str, object]] = (await world.http.get("/api/v1/sessions")).json()
+    return answer
+
+
+async def none_left(world: World) -> None:
+    while await sessions(world):
+        await asyncio.sleep(0.01)
+    await until(lambda: all(stream.closed for stream in world.streams))
+
+
+async def test_a_new_session_says_where_it_is() -> None:
+    async with running() as world:
+        await world.ready()
+        viewer = Viewer(world.http)
+        answer = await viewer.connect()
+        assert answer.status_code == 201
+        assert answer.headers["Location"] == viewer.url
+        assert set(answer.json()) == {"id", "sdp", "type", "resume_token"}
+        shown = (await world.http.get(viewer.url)).json()
+        assert (shown["id"], shown["state"]) == (viewer.session["id"], "connecting")
+        assert await sessions(world) == [shown]
+        await viewer.see(1)
+        assert (await world.http.get(viewer.url)).json()["state"] == "live"
+        await viewer.close()
+
+
+async def test_a_full_server_says_so_and_takes_the_next_once_there_is_room() -> None:
+    async with running(ServerConfig(max_sessions=1)) as world:
+        await world.ready()
+        async with world.viewer() as first:
+            second = Viewer(world.http)
+            refused = await second.connect()
+            assert_error(refused, 503, "server_full")
+            assert refused.headers["Retry-After"] == "5"
+            await first.see(5)
+            await second.close()
+        await none_left(world)
+        async with world.viewer():
+            assert 'rigid_live_sessions_refused_total{reason="full"} 1.0' in (await world.http.get("/metrics")).text
+
+
+async def test_ten_at_once_fill_the_places_exactly() -> None:
+    async with running(ServerConfig(max_sessions=3)) as world:
+        await world.ready()
+        viewers = [Viewer(world.http) for _ in range(10)]
+        answers = await asyncio.gather(*(viewer.connect() for viewer in viewers))
+        assert sorted(answer.status_code for answer in answers) == [201] * 3 + [503] * 7
+        await asyncio.gather(*(viewer.close() for viewer in viewers))
+
+
+@pytest.mark.parametrize(("method", "path"), [("DELETE", ""), ("POST", "/close")])
+async def test_a_client_ends_its_session(method: str, path: str) -> None:
+    async with running() as world:
+        await world.ready()
+        async with world.viewer() as viewer:
+            ended = await world.http.request(method, viewer.url + path)
+            assert (ended.status_code, ended.content) == (204, b"")
+            assert_error(await world.http.request(method, viewer.url + path), 404, "unknown_session")
+            await until(lambda: world.streams[0].closed == 1)
+            await viewer.until(lambda: viewer.peer.connectionState == "closed")
+
+
+async def test_a_viewer_that_closes_its_connection_is_noticed() -> None:
+    async with running() as world:
+        await world.ready()
+        async with world.viewer():
+            pass
+        await none_left(world)
+
+
+async def test_a_viewer_that_falls_silent_is_noticed() -> None:
+    async with running(ServerConfig(silence_seconds=1.0)) as world:
+        await world.ready()
+        async with world.viewer() as viewer:
+            for sender in viewer.peer.getSenders():
+                sender._enabled = False
+            await viewer.until(lambda: bool(viewer.said("session_ended")))
+            assert viewer.said("session_ended")[0]["reason"] == "silent"
+            assert 'rigid_live_sessions_closed_total{reason="silent"} 1.0' in (await world.http.get("/metrics")).text
+
+
+async def test_a_viewer_that_never_comes_is_noticed() -> None:
+    async with running(ServerConfig(silence_seconds=1.0)) as world:
+        await world.ready()
+        viewer = Viewer(world.http)
+        await viewer.peer.setLocalDescription(await viewer.peer.createOffer())
+        local = viewer.peer.localDescription
+        await viewer.peer.close()
+        answer = await world.http.post("/api/v1/sessions", json={"sdp": local.sdp, "type": local.type})
+        assert answer.status_code == 201
+        await none_left(world)
+
+
+async def test_coming_back_with_the_token_takes_the_old_place_and_its_edits() -> None:
+    async with running(ServerConfig(max_sessions=1)) as world:
+        await world.ready()
+        async with world.viewer(edits={"smile": 0.5, "age": 0.25}) as lost:
+            token = lost.session["resume_token"]
+            async with world.viewer(resume_token=token, edits={"age": 1.0}) as back:
+                shown = await sessions(world)
+        assert [one["id"] for one in shown] == [back.session["id"]]
+        assert shown[0]["edits"] == {"smile": 0.5, "age": 1.0}
+        async with world.viewer(resume_token="of another time"):
+            pass
+
+
+async def test_the_server_ends_its_sessions_when_it_goes() -> None:
+    async with running() as world:
+        await world.ready()
+        viewer = Viewer(world.http)
+        await viewer.connect()
+        await viewer.see(1)
+    assert viewer.said("session_ended") == [{"type": "session_ended", "reason": "server_shutdown"}]
+    assert world.streams[0].closed == 1
+    assert "inference" not in {thread.name for thread in threading.enumerate()}
+    await viewer.close()
+
+
+async def test_nothing_is_left_of_ten_visits() -> None:
+    def left() -> tuple[int, int, int]:
+        gc.collect()
+        decoders = sum("decoder" in thread.name for thread in threading.enumerate())
+        return len(asyncio.all_tasks()), decoders, psutil.Process().num_fds()
+
+    async with running() as world:
+        await world.ready()
+        async with world.viewer():
+            pass
+        await none_left(world)
+        before = left()
+        for _ in range(10):
+            async with world.viewer():
+                pass
+        await none_left(world)
+        await until(lambda: left() <= before)
+        assert left() == before
+
+
+async def test_a_bad_request_does_not_disturb_a_running_stream() -> None:
+    async with running() as world:
+        await world.ready()
+        async with world.viewer(edits={"smile": 0.5}) as viewer:
+            for body in (b"{", b'{"sdp": "v=0", "type": "offer"}', b"x" * 400_000):
+                await world.http.post("/api/v1/sessions", content=body, headers={"Content-Type": "application/json"})
+                await world.http.patch(f"{viewer.url}/edits", content=body)
+            seen = await viewer.see(20)
+            stats = (await world.http.get(f"{viewer.url}/stats")).json()
+    assert all(abs(one.strength - 0.5) < 0.05 for one in seen)
+    assert stats["frames_failed"] == 0
+
+
+async def test_a_snapshot_is_the_newest_picture() -> None:
+    async with running() as world:
+        await world.ready()
+        viewer = Viewer(world.http)
+        await viewer.connect()
+        early = await world.http.get(f"{viewer.url}/snapshot.jpg")
+        assert early.status_code == 404
+        assert early.json()["error"]["code"] == "no_picture_yet"
+        seen = await viewer.see(5)
+        answer = await world.http.get(f"{viewer.url}/snapshot.jpg")
+        assert answer.headers["Content-Type"] == "image/jpeg"
+        picture = cv2.imdecode(np.frombuffer(answer.content, np.uint8), cv2.IMREAD_COLOR)
+        assert picture is not None
+        assert picture.shape == (240, 320, 3)
+        assert read_barcode(picture.astype(np.uint8))[0] >= seen[-1].index
+        await viewer.close()
+
+
+async def test_metrics_tell_what_happened() -> None:
+    async with running() as world:
+        await world.ready()
+        async with world.viewer() as viewer:
+            await viewer.see(30)
+            await viewer.until(lambda: len(viewer.said("stats")) >= 2)
+            text = (await world.http.get("/metrics")).text
+    values = {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line[0] != "#"}
+    assert values['rigid_live_sessions{state="live"}'] == 1
+    assert values["rigid_live_sessions_opened_total"] == 1
+    assert values["rigid_live_frames_in_total"] >= values["rigid_live_frames_out_total"] >= 30
+    assert values["rigid_live_frame_age_seconds_count"] == values["rigid_live_frames_out_total"]
+    assert values['rigid_live_stage_seconds_count{stage="invert"}'] >= 30
+
+
+async def test_two_servers_in_one_process_count_apart() -> None:
+    async with running() as one, running() as other:
+        await one.ready()
+        async with one.viewer():
+            assert "rigid_live_sessions_opened_total 0.0" in (await other.http.get("/metrics")).text
+
+
+def ports_of(answer: httpx.Response) -> set[int]:
+    lines = answer.json()["sdp"].splitlines()
+    return {int(line.split()[5]) for line in lines if line.startswith("a=candidate")}
+
+
+async def test_media_uses_the_ports_allowed_and_their_lack_is_told() -> None:
+    # One socket an address of this machine and session: the same port serves several addresses.
+    async with running(ServerConfig(udp_ports=PortRange(47311, 47311))) as world:
+        await world.ready()
+        first, second = Viewer(world.http), Viewer(world.http)
+        answer = await first.connect()
+        assert ports_of(answer) == {47311}
+        await first.see(3)
+        refused = await second.connect()
+        assert_error(refused, 503, "no_port")
+        await first.close()
+        await second.close()
+        await none_left(world)
+
+
+def test_an_offer_of_another_type_is_refused() -> None:
+    with pytest.raises(ApiError, match="pranswer"):
+        check_offer("v=0", "pranswer")
