@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -40,8 +39,7 @@ def _options(
 
 
 for _name in COMMANDS:
-    if importlib.util.find_spec(f"cli.{_name}"):
-        importlib.import_module(f"cli.{_name}").register(app)
+    importlib.import_module(f"cli.{_name}").register(app)
 
 
 def run(arguments: Sequence[str]) -> int:
