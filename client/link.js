@@ -43,14 +43,15 @@ export class Link extends EventTarget {
 
   /** Sends `media`, asks for a session, and resolves with the server's answer once video can flow. */
   async open(media, body, signal) {
-    signal.addEventListener("abort", () => this.close(), { once: true });
-    for (const track of media.getTracks()) this.#send(track, media);
-    await this.#peer.setLocalDescription(await this.#peer.createOffer());
-    await gathered(this.#peer);
-    const { sdp, type } = this.#peer.localDescription;
-    this.session = await this.#api.createSession({ sdp, type, ...body }, signal);
-    await this.#peer.setRemoteDescription({ sdp: this.session.sdp, type: this.session.type });
-    await Promise.race([this.#connected(), this.#ended]);
+    const close = () => this.close();
+    signal.addEventListener("abort", close);
+    try {
+      for (const track of media.getTracks()) this.#send(track, media);
+      await this.#negotiate(body, signal);
+      await Promise.race([this.#connected(), this.#ended]);
+    } finally {
+      signal.removeEventListener("abort", close);
+    }
     return this.session;
   }
 
@@ -80,6 +81,14 @@ export class Link extends EventTarget {
     if (track.kind === "video") track.contentHint = "motion";
     const transceiver = this.#peer.addTransceiver(track, { direction: "sendrecv", streams: [media] });
     if (track.kind === "video") preferH264(transceiver);
+  }
+
+  async #negotiate(body, signal) {
+    await this.#peer.setLocalDescription(await this.#peer.createOffer());
+    await gathered(this.#peer);
+    const { sdp, type } = this.#peer.localDescription;
+    this.session = await this.#api.createSession({ sdp, type, ...body }, signal);
+    await this.#peer.setRemoteDescription({ sdp: this.session.sdp, type: this.session.type });
   }
 
   #connected() {

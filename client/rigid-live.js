@@ -87,12 +87,12 @@ export class RigidLive extends EventTarget {
 
   /** Ends the session here and on the server. */
   async stop() {
-    const id = this.#drop();
     this.#wasLive = false;
     this.#attempt = 0;
     this.#resumeToken = null;
+    const ended = this.#end();
     if (this.phase !== "idle") this.#enter("idle");
-    await this.#forget(id);
+    await ended;
   }
 
   async #connect(phase) {
@@ -107,7 +107,7 @@ export class RigidLive extends EventTarget {
       this.#enter("live");
     } catch (error) {
       if (signal.aborted) return;
-      this.#forget(this.#drop());
+      this.#end();
       this.#failed(error);
     }
   }
@@ -163,24 +163,31 @@ export class RigidLive extends EventTarget {
     this.#retryTimer = setTimeout(() => this.#connect("reconnecting"), retryInMs);
   }
 
-  /** Lets go of the link; returns the id of the session it carried. */
+  /** Lets go of the link without a word to the server; returns the id of the session it carried. */
   #drop() {
+    const link = this.#detach();
+    link?.close();
+    return link?.session?.id ?? null;
+  }
+
+  /** Ends the session on the server, then the link: the other way round the server would have noticed by itself. */
+  async #end() {
+    const link = this.#detach();
+    try {
+      if (link?.session) await this.#api.deleteSession(link.session.id);
+    } catch {
+      // Gone already, or out of reach: then the server's own watchdog ends it.
+    } finally {
+      link?.close();
+    }
+  }
+
+  #detach() {
     clearTimeout(this.#retryTimer);
-    const id = this.sessionId;
     const link = this.#link;
     this.#link = null;
     this.#abort.abort();
-    link?.close();
-    return id;
-  }
-
-  async #forget(id) {
-    if (!id) return;
-    try {
-      await this.#api.deleteSession(id);
-    } catch {
-      // Gone already, or out of reach: then the server's own watchdog ends it.
-    }
+    return link;
   }
 
   #leave() {

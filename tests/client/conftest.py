@@ -6,19 +6,22 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
 from tests.client.browser import CAMERA, GRANTED, film, launch
 from tests.client.fakes import Picture, light_app
 from tests.client.serving import serving
 
 OpenPage = Callable[..., Page]
+PATIENCE_MS = 40_000
 
 
 # Not for the whole session: while it runs, no other event loop may run in this thread.
 @pytest.fixture(scope="package")
 def playwright() -> Iterator[Playwright]:
     """The driver."""
+    # Long enough for a machine that is busy with something else; a passing test never waits for it.
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as driver:
         yield driver
 
