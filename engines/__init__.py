@@ -12,7 +12,16 @@ from rigid.assets import AssetStore
 from rigid.models.build import sizes_of
 from rigid.models.contract import Runtime, Sizes
 
-__all__ = ["ENGINES", "EngineError", "EngineOptions", "Precision", "installed_engines", "load_runtime", "open_graphs"]
+__all__ = [
+    "ENGINES",
+    "EngineError",
+    "EngineOptions",
+    "Precision",
+    "check_engine",
+    "installed_engines",
+    "load_runtime",
+    "open_graphs",
+]
 
 ENGINES = ("openvino", "onnxruntime", "torch")
 """The names `--engine` takes, besides `auto`; each is also the name of the package it needs."""
@@ -21,6 +30,12 @@ ENGINES = ("openvino", "onnxruntime", "torch")
 def installed_engines() -> tuple[str, ...]:
     """The engines whose package is installed."""
     return tuple(name for name in ENGINES if importlib.util.find_spec(name))
+
+
+def check_engine(engine: str) -> None:
+    """ValueError, naming the choices, unless `engine` is one of `ENGINES` or `auto`."""
+    if engine not in ("auto", *ENGINES):
+        raise ValueError(f"There is no engine {engine!r}; choose one of: auto, {', '.join(ENGINES)}.")
 
 
 def load_runtime(
@@ -39,8 +54,7 @@ def load_runtime(
     engine is not installed, the exported networks are missing, or it cannot be loaded.
     """
     sizes_of(profile)
-    if engine not in ("auto", *ENGINES):
-        raise ValueError(f"There is no engine {engine!r}; choose one of: auto, {', '.join(ENGINES)}.")
+    check_engine(engine)
     store = store or AssetStore()
     options = EngineOptions(threads, precision)
     if engine == "auto":
