@@ -49,9 +49,10 @@ class GeneratorOptions:
     batch: int = 4
     learning_rate: float = 0.01
     """Of each parameter, as a share of its typical size."""
+    pixel_weight: float = 5.0
     wavelet_weight: float = 1.0
     perceptual_weight: float = 0.3
-    steps: int = 450
+    steps: int = 900
 
 
 class TeacherAtStudentSize(nn.Module):
@@ -102,7 +103,11 @@ class GeneratorStage:
             perceptual = self.lpips(*_same_window(image, target, random)).mean()
         pixel = F.mse_loss(image.float(), target)
         wavelet = F.l1_loss(haar(image.float())[1], haar(target)[1])
-        loss = pixel + self.options.wavelet_weight * wavelet + self.options.perceptual_weight * perceptual
+        loss = (
+            self.options.pixel_weight * pixel
+            + self.options.wavelet_weight * wavelet
+            + self.options.perceptual_weight * perceptual
+        )
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
@@ -175,5 +180,8 @@ def _same_window(image: Tensor, target: Tensor, random: np.random.Generator) -> 
 
 
 def _typical_size(parameter: Tensor) -> float:
-    """Root mean square: gains are folded into some weights, so sizes differ a hundredfold and rates must too."""
-    return max(0.01, parameter.detach().square().mean().sqrt().item())
+    """Root mean square: gains are folded into some weights, so sizes differ a hundredfold and rates must too.
+
+    What starts at zero, the head's modulation, has to grow to about a tenth.
+    """
+    return parameter.detach().square().mean().sqrt().item() or 0.1

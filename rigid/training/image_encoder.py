@@ -42,11 +42,11 @@ class ImageEncoderOptions:
     """Folder of real aligned faces with an `index.json`."""
     profile: str = "mobile-256"
     seed: int = 0
-    pairs: int = 16_000
+    pairs: int = 10_000
     """Generated faces, made once a run folder and seen again under new degradations."""
-    code_steps: int = 2200
+    code_steps: int = 900
     """First phase: generated faces only, codes compared."""
-    picture_steps: int = 2400
+    picture_steps: int = 700
     """Second phase: generated and real faces, pictures compared."""
     code_batch: int = 64
     generated_batch: int = 6
@@ -55,13 +55,13 @@ class ImageEncoderOptions:
     picture_learning_rate: float = 6e-4
     delta_start: int = 300
     """Steps before the deltas of the codes are let in, coarse first (e4e's progressive training)."""
-    delta_every: int = 25
+    delta_every: int = 20
     """Steps between one code's delta and the next one's."""
     code_weight: float = 0.5
     perceptual_weight: float = 0.8
     mean_weight: float = 0.002
     delta_weight: float = 0.004
-    full_share: float = 0.25
+    full_share: float = 0.1
     """Share of the second phase, at its end, that compares pictures at full size instead of half."""
     clip_frames: int = 40
     """Frames of each real training clip."""

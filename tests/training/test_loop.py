@@ -1,0 +1,82 @@
+"""The training loop, driven by a stage of one linear layer."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from rigid.training.loop import LoopOptions, Losses, NotFinite, run
+
+
+class LineStage:
+    """Learns y = 3x - 1; may be told to break, or to ask for a stop, at a step."""
+
+    def __init__(self, *, breaks_at: int | None = None, stops_at: int | None = None) -> None:
+        torch.manual_seed(0)
+        self.layer = torch.nn.Linear(1, 1)
+        self.optimizer = torch.optim.Adam(self.layer.parameters(), 0.05)
+        self.breaks_at, self.stops_at = breaks_at, stops_at
+
+    def step(self, index: int) -> Losses:
+        x = torch.randn(16, 1, generator=torch.Generator().manual_seed(index))
+        loss = (self.layer(x) - (3 * x - 1)).square().mean()
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        if index == self.stops_at:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return {"loss": float("nan") if index == self.breaks_at else loss.item()}
+
+    def validate(self, folder: Path) -> Losses:
+        return {"weight": self.layer.weight.item()}
+
+    def export(self, folder: Path) -> None:
+        (folder / "line.txt").write_text(str(self.layer.weight.item()))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"layer": self.layer.state_dict(), "optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.layer.load_state_dict(state["layer"])
+        self.optimizer.load_state_dict(state["optimizer"])
+
+
+def options(steps: int) -> LoopOptions:
+    return LoopOptions(steps, log_every=1, save_every=2, validate_every=100)
+
+
+def quietly(_: str) -> None:
+    """Says nothing."""
+
+
+def test_the_loss_falls_and_the_log_holds_it(tmp_path: Path) -> None:
+    run(LineStage(), options(60), tmp_path, resume=False, say=quietly)
+    losses = [json.loads(line).get("loss") for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert losses[59] < 0.5 * losses[0]
+    assert (tmp_path / "line.txt").exists()
+
+
+def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path: Path) -> None:
+    whole = run(LineStage(), options(9), tmp_path / "whole", resume=False, say=quietly)
+    run(LineStage(), options(5), tmp_path / "parts", resume=False, say=quietly)
+    parts = run(LineStage(), options(9), tmp_path / "parts", resume=True, say=quietly)
+    assert parts == whole
+
+
+def test_a_signal_saves_and_stops_and_the_run_goes_on_from_there(tmp_path: Path) -> None:
+    whole = run(LineStage(), options(9), tmp_path / "whole", resume=False, say=quietly)
+    run(LineStage(stops_at=4), options(9), tmp_path / "parts", resume=False, say=quietly)
+    assert torch.load(tmp_path / "parts" / "checkpoint.pt", weights_only=True)["step"] == 5
+    assert run(LineStage(), options(9), tmp_path / "parts", resume=True, say=quietly) == whole
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_state(tmp_path: Path) -> None:
+    with pytest.raises(NotFinite, match="step 5"):
+        run(LineStage(breaks_at=5), options(9), tmp_path, resume=False, say=quietly)
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 4
