@@ -18,6 +18,7 @@ from aiortc import (
     RTCSessionDescription,
 )
 from aiortc.mediastreams import MediaStreamError
+from aiortc.stats import RTCInboundRtpStreamStats
 from av import AudioFrame, VideoFrame
 
 from server.aiortc_fixes import bound_receiver, udp_ports, wait_for_checks
@@ -87,7 +88,9 @@ class Peer:
     async def packets_received(self) -> int:
         """RTP packets so far, sound included."""
         reports = [await receiver.getStats() for receiver in self._connection.getReceivers()]
-        return sum(getattr(one, "packetsReceived", 0) for report in reports for one in report.values())
+        # The transport's own count has RTCP and the data channel in it, which go on when the video stops.
+        counts = [one for report in reports for one in report.values() if isinstance(one, RTCInboundRtpStreamStats)]
+        return sum(one.packetsReceived for one in counts)
 
     async def close(self) -> None:
         """End the connection and its readers; safe to call twice."""

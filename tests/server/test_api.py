@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import threading
@@ -180,8 +181,9 @@ async def test_an_engine_that_does_not_start_is_told(caplog: pytest.LogCaptureFi
         raise RuntimeError("no device")
 
     async with running(warm_up=fails) as world:
-        while (answer := await world.http.get("/readyz")).json()["error"]["code"] == "not_ready":
-            pass
+        async with asyncio.timeout(10):
+            while (answer := await world.http.get("/readyz")).json()["error"]["code"] == "not_ready":
+                await asyncio.sleep(0.01)
         assert_error(answer, 503, "engine_failed")
         assert "no device" in answer.json()["error"]["message"]
 

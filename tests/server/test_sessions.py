@@ -25,8 +25,9 @@ async def sessions(world: World) -> list[dict[str, object]]:
 
 
 async def none_left(world: World) -> None:
-    while await sessions(world):
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(15):
+        while await sessions(world):
+            await asyncio.sleep(0.01)
     await until(lambda: all(stream.closed for stream in world.streams))
 
 
@@ -122,6 +123,7 @@ async def test_coming_back_with_the_token_takes_the_old_place_and_its_edits() ->
                 shown = await sessions(world)
         assert [one["id"] for one in shown] == [back.session["id"]]
         assert shown[0]["edits"] == {"smile": 0.5, "age": 1.0}
+        await none_left(world)
         async with world.viewer(resume_token="of another time"):
             pass
 

@@ -231,7 +231,9 @@ class Viewer:
 
     async def close(self) -> None:
         await self.peer.close()
-        await asyncio.gather(*self._tasks)
+        for task in self._tasks:  # a track that never began never ends
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _heard(self, text: str) -> None:
         if text.startswith("{"):
@@ -281,8 +283,9 @@ class World:
     streams: list[PaintingStream]
 
     async def ready(self) -> None:
-        while (await self.http.get("/readyz")).status_code != 200:
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(10):
+            while (await self.http.get("/readyz")).status_code != 200:
+                await asyncio.sleep(0.01)
 
     @asynccontextmanager
     async def viewer(self, *, fps: float = 30.0, microphone: bool = False, **body: object) -> AsyncIterator[Viewer]:
