@@ -15,8 +15,9 @@ LENGTH = 150.0
 def grid_face(centre: tuple[float, float] = (200.0, 200.0), length: float = LENGTH) -> NDArray[np.float32]:
     """49 points on a square of side `length`."""
     axis = np.linspace(-0.5, 0.5, 7) * length
-    points = np.stack(np.meshgrid(axis, axis), -1).reshape(-1, 2) + np.array(centre)
-    return points.astype(np.float32)
+    points = np.stack(np.meshgrid(axis, axis), -1).reshape(-1, 2)
+    face: NDArray[np.float32] = (points + np.array(centre)).astype(np.float32)
+    return face
 
 
 def run(faces: list[NDArray[np.float32]], rate: float) -> list[NDArray[np.float32]]:
