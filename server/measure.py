@@ -40,7 +40,7 @@ class SessionStats:
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
-        """received, processed, sent, failed, without_face, dropped_stale, dropped_unsent"""
+        """received, processed, sent, failed, without_face, dropped_REASON"""
         self.face = False
         self.size = (0, 0)
         self._in, self._out = Rate(), Rate()
@@ -78,7 +78,7 @@ class SessionStats:
             "height": self.size[1],
             "frames_in": counts["received"],
             "frames_out": counts["sent"],
-            "frames_dropped": counts["dropped_stale"] + counts["dropped_unsent"],
+            "frames_dropped": sum(count for name, count in counts.items() if name.startswith("dropped_")),
             "frames_failed": counts["failed"],
             "frames_without_face": counts["without_face"],
         }

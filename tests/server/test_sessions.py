@@ -99,6 +99,7 @@ async def test_a_viewer_that_falls_silent_is_noticed() -> None:
                 sender._enabled = False
             await viewer.until(lambda: bool(viewer.said("session_ended")))
             assert viewer.said("session_ended")[0]["reason"] == "silent"
+            await none_left(world)
             assert 'rigid_live_sessions_closed_total{reason="silent"} 1.0' in (await world.http.get("/metrics")).text
 
 

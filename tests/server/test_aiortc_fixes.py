@@ -1,0 +1,286 @@
+"""The work-arounds for aiortc and aioice, and the facts they stand on: a test that fails says which to revisit."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import aioice.ice
+import numpy as np
+import pytest
+from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc.codecs import h264, opus, vpx
+from aiortc.jitterbuffer import JitterBuffer, JitterFrame
+from aiortc.rtp import RtpPacket
+from av import VideoFrame
+
+from server import aiortc_fixes
+from server.aiortc_fixes import (
+    AUDIO_PREFETCH_SECONDS,
+    EncodedQueue,
+    MarkerJitterBuffer,
+    NewestQueue,
+    bound_receiver,
+    host_addresses,
+    is_keyframe,
+    set_bitrates,
+    udp_ports,
+    wait_for_checks,
+)
+from server.config import PortRange
+from tests.server.world import CLOCK, Camera, Microphone
+
+VP8 = SimpleNamespace(name="VP8")
+
+
+@asynccontextmanager
+async def offered(*tracks: MediaStreamTrack) -> AsyncIterator[tuple[RTCPeerConnection, list[MediaStreamTrack]]]:
+    """A peer that has taken an offer of `tracks`, and the tracks it will receive."""
+    caller, callee = (RTCPeerConnection(RTCConfiguration(iceServers=[])) for _ in range(2))
+    received: list[MediaStreamTrack] = []
+    callee.on("track", received.append)
+    for track in tracks:
+        caller.addTrack(track)
+    await caller.setLocalDescription(await caller.createOffer())
+    await callee.setRemoteDescription(caller.localDescription)
+    yield callee, received
+    await caller.close()
+    await callee.close()
+
+
+def private(peer: RTCPeerConnection, index: int, name: str) -> Any:
+    return getattr(peer.getReceivers()[index], aiortc_fixes.RECEIVER + name)
+
+
+# ---- the facts
+
+
+async def test_the_queues_of_aiortc_are_still_unbounded() -> None:
+    async with offered(Camera(), Microphone()) as (peer, tracks):
+        for index, track in enumerate(tracks):
+            assert type(track._queue) is asyncio.Queue  # type: ignore[attr-defined]
+            assert track._queue.maxsize == 0  # type: ignore[attr-defined]
+            assert type(private(peer, index, "decoder_queue")) is queue.Queue
+            assert private(peer, index, "decoder_queue").maxsize == 0
+            assert isinstance(private(peer, index, "decoder_error"), threading.Event)
+            assert private(peer, index, "decoder_thread") is None, "it starts after the track event"
+        connection = peer.getReceivers()[0].transport.transport._connection
+        assert type(connection._queue) is asyncio.Queue
+        assert connection._queue.maxsize == 0
+
+
+async def test_sound_is_still_held_back_by_four_packets() -> None:
+    async with offered(Microphone()) as (peer, _):
+        buffer = private(peer, 0, "jitter_buffer")
+        assert buffer._prefetch * opus.SAMPLES_PER_FRAME / opus.SAMPLE_RATE == pytest.approx(AUDIO_PREFETCH_SECONDS)
+
+
+def test_a_frame_is_still_given_out_only_with_the_next_one() -> None:
+    assert JitterBuffer(16, is_video=True).add(packet(0, 100, marker=True)) == (False, None)
+
+
+def test_aioice_still_leaves_the_loopback_out() -> None:
+    assert "127.0.0.1" not in aiortc_fixes._addresses(True, True)
+
+
+def test_aioice_still_lets_the_system_choose_ports() -> None:
+    import inspect
+
+    assert "local_addr=(address, 0)" in inspect.getsource(aiortc_fixes._gather)
+
+
+async def test_aioice_still_gives_up_at_once_without_candidates() -> None:
+    connection = aioice.ice.Connection(ice_controlling=False)
+    await connection.gather_candidates()
+    connection.remote_username, connection.remote_password = "abcd", "x" * 22
+    await connection.add_remote_candidate(None)
+    with pytest.raises(ConnectionError):
+        await asyncio.wait_for(connection.connect(), 2)
+    await connection.close()
+
+
+def test_the_encoders_still_take_their_bitrates_from_constants() -> None:
+    before = {(codec, name): getattr(codec, name) for codec in (vpx, h264) for name in RATES}
+    try:
+        set_bitrates(2_000_000, 5_000_000)
+        for encoder in (vpx.Vp8Encoder(), h264.H264Encoder()):
+            assert encoder.target_bitrate == 2_000_000
+            encoder.target_bitrate = 9_000_000
+            assert encoder.target_bitrate == 5_000_000
+            encoder.encode(blank())
+            assert encoder.codec is not None
+            assert encoder.codec.bit_rate == 5_000_000
+    finally:
+        for (codec, name), value in before.items():
+            setattr(codec, name, value)
+
+
+RATES = ("DEFAULT_BITRATE", "MIN_BITRATE", "MAX_BITRATE")
+
+
+def blank() -> VideoFrame:
+    frame = VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")
+    frame.pts, frame.time_base = 0, CLOCK
+    return frame
+
+
+# ---- the work-arounds
+
+
+async def test_every_queue_towards_a_track_is_bounded() -> None:
+    async with offered(Camera(), Microphone()) as (peer, tracks):
+        for track in tracks:
+            bound_receiver(peer, track)
+        for index, track in enumerate(tracks):
+            assert isinstance(track._queue, NewestQueue)  # type: ignore[attr-defined]
+            assert isinstance(private(peer, index, "decoder_queue"), EncodedQueue)
+        assert isinstance(private(peer, 0, "jitter_buffer"), MarkerJitterBuffer)
+        assert not isinstance(private(peer, 1, "jitter_buffer"), MarkerJitterBuffer)
+        assert isinstance(peer.getReceivers()[0].transport.transport._connection._queue, NewestQueue)
+
+
+async def test_a_private_that_is_gone_is_an_error() -> None:
+    with pytest.raises(AttributeError):
+        aiortc_fixes._replace(SimpleNamespace(other=1), "queue", 2)
+
+
+async def test_the_newest_items_stay() -> None:
+    newest = NewestQueue(2)
+    for item in range(5):
+        await newest.put(item)
+    assert [newest.get_nowait(), newest.get_nowait(), newest.discarded] == [3, 4, 3]
+
+
+def key() -> tuple[object, JitterFrame]:
+    return VP8, JitterFrame(b"\x10key", 0)
+
+
+def delta() -> tuple[object, JitterFrame]:
+    return VP8, JitterFrame(b"\x11delta", 0)
+
+
+def test_after_a_lost_video_frame_decoding_goes_on_with_a_keyframe() -> None:
+    lost = threading.Event()
+    encoded = EncodedQueue(2, lost, video=True)
+    for item in (key(), delta(), delta()):
+        encoded.put(item)
+    assert lost.is_set()
+    assert encoded.qsize() == 2
+    encoded.get()
+    encoded.get()
+    encoded.put(delta())
+    assert encoded.qsize() == 0
+    encoded.put(key())
+    encoded.put(delta())
+    assert (encoded.qsize(), encoded.discarded) == (2, 2)
+
+
+def test_a_full_queue_of_sound_loses_only_what_has_no_room_and_the_end_always_fits() -> None:
+    lost = threading.Event()
+    encoded = EncodedQueue(1, lost, video=False)
+    encoded.put(delta())
+    encoded.put(delta())
+    encoded.put(None)
+    assert not lost.is_set()
+    encoded.get()
+    assert encoded.get() is None
+    encoded.put(delta())
+    assert encoded.qsize() == 1
+
+
+def test_keyframes_are_told_from_real_encoders() -> None:
+    for name, encoder, depayload in (
+        ("VP8", vpx.Vp8Encoder(), vpx.vp8_depayload),
+        ("H264", h264.H264Encoder(), h264.h264_depayload),
+    ):
+        told = []
+        for number, forced in enumerate((False, False, True)):
+            frame = blank()
+            frame.pts = 3000 * number
+            payloads, _ = encoder.encode(frame, forced)
+            told.append(is_keyframe(name, b"".join(depayload(one) for one in payloads)))
+        assert told == [True, False, True], name
+
+
+def packet(number: int, timestamp: int, *, marker: bool = False) -> Any:
+    made = RtpPacket(sequence_number=number, timestamp=timestamp, marker=int(marker))
+    made._data = bytes([number])  # type: ignore[attr-defined]
+    return made
+
+
+def out(buffer: JitterBuffer, *packets: Any) -> list[bytes]:
+    frames = [buffer.add(one)[1] for one in packets]
+    return [frame.data for frame in frames if frame is not None]
+
+
+def test_a_frame_is_given_out_with_its_last_packet() -> None:
+    buffer = MarkerJitterBuffer(16, is_video=True)
+    assert out(buffer, packet(0, 100), packet(1, 100, marker=True)) == [b"\x00\x01"]
+    assert out(buffer, packet(2, 200, marker=True)) == [b"\x02"]
+
+
+def test_packets_out_of_order_are_waited_for() -> None:
+    buffer = MarkerJitterBuffer(16, is_video=True)
+    assert out(buffer, packet(0, 100, marker=True)) == [b"\x00"]
+    assert out(buffer, packet(2, 200, marker=True)) == []
+    assert out(buffer, packet(1, 200)) == [b"\x01\x02"]
+
+
+def test_without_markers_the_next_frame_ends_one() -> None:
+    buffer = MarkerJitterBuffer(16, is_video=True)
+    assert out(buffer, packet(0, 100), packet(1, 100), packet(2, 200)) == [b"\x00\x01"]
+
+
+async def test_candidates_listen_on_the_ports_allowed() -> None:
+    aiortc_fixes.install()
+    one, other, third = (aioice.ice.Connection(ice_controlling=False) for _ in range(3))
+    with udp_ports(PortRange(47321, 47322)):
+        for connection in (one, other, third):
+            await connection.gather_candidates()
+    used = [{candidate.port for candidate in connection.local_candidates} for connection in (one, other, third)]
+    assert used[0] | used[1] == {47321, 47322}
+    assert third.local_candidates == []
+    free = aioice.ice.Connection(ice_controlling=False)
+    await free.gather_candidates()
+    assert not {47321, 47322} & {candidate.port for candidate in free.local_candidates}
+    for connection in (one, other, third, free):
+        await connection.close()
+
+
+async def test_a_machine_without_a_network_connects_to_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aiortc_fixes, "_addresses", lambda use_ipv4, use_ipv6: [])
+    assert host_addresses(True, True) == ["127.0.0.1"]
+    aiortc_fixes.install()
+    async with offered(Camera()) as (peer, tracks):
+        answer = await peer.createAnswer()
+        await peer.setLocalDescription(answer)
+        assert " 127.0.0.1 " in peer.localDescription.sdp
+        assert len(tracks) == 1
+
+
+def test_the_end_of_candidates_is_not_passed_on() -> None:
+    sdp = "v=0\r\na=candidate:1\r\na=end-of-candidates\r\nm=audio\r\n"
+    assert wait_for_checks(sdp) == "v=0\r\na=candidate:1\r\nm=audio\r\n"
+
+
+async def test_a_peer_that_hides_its_addresses_is_waited_for() -> None:
+    """As Firefox does: only names that cannot be resolved here, and no more to come."""
+    caller, callee = (RTCPeerConnection(RTCConfiguration(iceServers=[])) for _ in range(2))
+    caller.addTrack(Camera())
+    await caller.setLocalDescription(await caller.createOffer())
+    lines = caller.localDescription.sdp.splitlines(keepends=True)
+    hidden = "".join(line for line in lines if not line.startswith("a=candidate"))
+    await callee.setRemoteDescription(RTCSessionDescription(wait_for_checks(hidden), "offer"))
+    await callee.setLocalDescription(await callee.createAnswer())
+    await caller.setRemoteDescription(callee.localDescription)
+    async with asyncio.timeout(10):
+        while callee.connectionState != "connected":
+            assert callee.connectionState != "failed"
+            await asyncio.sleep(0.01)
+    await caller.close()
+    await callee.close()

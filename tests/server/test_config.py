@@ -1,0 +1,43 @@
+"""What a server can be told, and what it cannot."""
+
+from __future__ import annotations
+
+import pytest
+
+from server.config import IceServer, PortRange, ServerConfig
+
+
+def test_ice_servers() -> None:
+    assert IceServer.parse("stun:stun.example.org") == IceServer("stun:stun.example.org")
+    turn = IceServer.parse("turn:ann:s%40crt@turn.example.org:3478?transport=tcp")
+    assert turn == IceServer("turn:turn.example.org:3478?transport=tcp", "ann", "s@crt")
+
+
+@pytest.mark.parametrize("text", ["", "stun:", "http://example.org", "turn:example.org", "turn:a:b@", "stun:a b"])
+def test_what_is_no_ice_server(text: str) -> None:
+    with pytest.raises(ValueError, match=r"; give|; choose|names no user"):
+        IceServer.parse(text)
+
+
+def test_port_ranges() -> None:
+    assert PortRange.parse("40000-40100") == PortRange(40000, 40100)
+    assert len(PortRange(5000, 5000)) == 1
+
+
+@pytest.mark.parametrize("text", ["", "5000", "5000-", "b-a", "6000-5000", "1-2", "60000-70000", "5000-6000-7000"])
+def test_what_is_no_port_range(text: str) -> None:
+    with pytest.raises(ValueError, match="give A-B"):
+        PortRange.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"max_sessions": 0}, "at least 1"),
+        ({"api_key": " "}, "API key is empty"),
+        ({"start_bitrate": 9_000_000}, "no range"),
+    ],
+)
+def test_settings_that_make_no_sense(settings: dict[str, object], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        ServerConfig(**settings)  # type: ignore[arg-type]

@@ -1,0 +1,84 @@
+"""Frames through a session's stream: whatever fails, a picture comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from av import VideoFrame
+
+from server.editing import Arrival, FrameEditor, Processed
+from server.edits import SessionEdits
+from tests.server.world import CLOCK, PaintedResult, PaintingStream, Picture
+
+
+def picture(pts: int | None, side: int = 64) -> VideoFrame:
+    frame = VideoFrame.from_ndarray(np.full((side, side, 3), 100, np.uint8), format="rgb24").reformat(format="yuv420p")
+    frame.pts, frame.time_base = pts, CLOCK
+    return frame
+
+
+class Untouched(PaintingStream):
+    """Finds no face."""
+
+    def step(self, frame: Picture, edits: object, timestamp: float) -> PaintedResult:
+        return PaintedResult(frame, face=False, edited=False)
+
+
+def process(stream: PaintingStream, *frames: VideoFrame, edits: SessionEdits | None = None) -> list[Processed]:
+    done: list[Processed] = []
+    editor = FrameEditor(stream, edits or SessionEdits(), done.append, clock=ticking())
+    for frame in frames:
+        editor.process(Arrival(frame, arrived=9.5))
+    return done
+
+
+def ticking() -> Callable[[], float]:
+    times = iter(np.arange(10.0, 20.0, 0.125))
+    return lambda: float(next(times))
+
+
+def test_an_edited_picture_keeps_its_time_and_tells_what_it_took() -> None:
+    edits = SessionEdits()
+    rev = edits.set({"smile": 1.0}, 0.0, 0.0)
+    (done,) = process(PaintingStream(), picture(9000), edits=edits)
+    assert done.frame is not None
+    assert (done.frame.pts, done.frame.time_base) == (9000, CLOCK)
+    assert (done.rev, done.face, done.error) == (rev, True, None)
+    assert done.stage_ms == {"wait": 625.0, "align": 1.0, "invert": 2.0}
+
+
+def test_an_unedited_picture_is_the_one_that_came() -> None:
+    frame = picture(0)
+    (done,) = process(Untouched(), frame)
+    assert done.frame is frame
+    assert not done.face
+
+
+def test_the_stream_is_told_the_seconds() -> None:
+    stream = PaintingStream()
+    process(stream, picture(0), picture(45000))
+    assert stream.times == [0.0, 0.5]
+
+
+def test_a_failing_frame_passes_and_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    frames = [picture(0), picture(1), picture(2)]
+    done = process(PaintingStream(failing=lambda number: number <= 2), *frames)
+    assert [one.frame is frame for one, frame in zip(done, frames, strict=True)] == [True, True, False]
+    assert [one.error for one in done] == ["RuntimeError: the engine lost its device"] * 2 + [None]
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("pts", [None, 5000, 4000])
+def test_a_picture_whose_time_does_not_follow_is_left_out(pts: int | None) -> None:
+    first, second = process(PaintingStream(), picture(5000), picture(pts))
+    assert first.frame is not None
+    assert second.frame is None
+    assert second.error is not None
+
+
+def test_a_picture_too_small_to_encode_is_left_out() -> None:
+    (done,) = process(PaintingStream(), picture(0, side=8))
+    assert done.frame is None
+    assert "8x8" in str(done.error)

@@ -1,0 +1,69 @@
+"""Listening, and a real server on a real socket."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import ssl
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from server.app import create_app
+from server.config import ServerConfig
+from server.run import listen, run, urls
+from server.tls import self_signed
+from tests.server.world import LIBRARY, PaintingStream
+
+
+def test_a_port_in_use_is_one_sentence() -> None:
+    with listen("127.0.0.1", 0) as listener:
+        port = listener.getsockname()[1]
+        with pytest.raises(ValueError, match=rf"The port {port} on 127.0.0.1 is in use; .*--port\.$"):
+            listen("127.0.0.1", port)
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "said"),
+    [
+        ("192.0.2.77", 0, "no address of this machine"),
+        ("no such host", 0, "is not known"),
+        ("127.0.0.1", 70000, "does not exist"),
+    ],
+)
+def test_where_nobody_can_listen(host: str, port: int, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        listen(host, port)
+
+
+def test_urls() -> None:
+    assert urls("127.0.0.1", 8080, secure=False) == ["http://127.0.0.1:8080"]
+    assert urls("::1", 8443, secure=True) == ["https://[::1]:8443"]
+    everywhere = urls("0.0.0.0", 80, secure=False)
+    assert everywhere[:2] == ["http://localhost:80", f"http://{socket.gethostname()}:80"]
+
+
+def test_https_and_the_end_on_a_signal(tmp_path: Path) -> None:
+    app = create_app(ServerConfig(), PaintingStream, LIBRARY)
+    listener = listen("127.0.0.1", 0)
+    files = self_signed(tmp_path)
+    answers: list[int] = []
+
+    def visit() -> None:
+        context = ssl.create_default_context(cafile=str(files.certificate))
+        with httpx.Client(verify=context, base_url=f"https://127.0.0.1:{listener.getsockname()[1]}") as http:
+            answers.append(http.get("/healthz").status_code)
+            while http.get("/readyz").status_code != 200:
+                time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    visitor = threading.Thread(target=visit)
+    visitor.start()
+    run(app, listener, files)
+    visitor.join()
+    assert answers == [200]
+    assert "inference" not in {thread.name for thread in threading.enumerate()}

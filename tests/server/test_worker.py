@@ -1,0 +1,110 @@
+"""The inference thread: turns, the newest item, the end."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from server.worker import InferenceWorker, Lane
+
+
+class Gate:
+    """Holds the worker until opened, so that items pile up."""
+
+    def __init__(self, worker: InferenceWorker) -> None:
+        self._open = threading.Event()
+        self._reached = threading.Event()
+        worker.start(self._hold)
+        self._reached.wait(5)
+
+    def _hold(self) -> None:
+        self._reached.set()
+        self._open.wait(5)
+
+    def open(self) -> None:
+        self._open.set()
+
+
+def test_the_newest_item_wins_and_the_one_it_displaces_is_told() -> None:
+    worker, seen = InferenceWorker(), list[int]()
+    gate, lane = Gate(worker), worker.lane(seen.append)
+    assert [lane.offer(number) for number in range(4)] == [False, True, True, True]
+    gate.open()
+    worker.stop()
+    assert seen == [3]
+
+
+def test_a_busy_lane_does_not_hold_up_another() -> None:
+    worker, order = InferenceWorker(), list[str]()
+    done = threading.Event()
+    greedy: Lane[int]
+
+    def insatiable(number: int) -> None:
+        order.append("greedy")
+        greedy.offer(number + 1)
+        if len(order) >= 12:
+            done.set()
+
+    def modest(number: int) -> None:
+        order.append("modest")
+        if number:
+            lane.offer(number - 1)
+
+    greedy, lane = worker.lane(insatiable), worker.lane(modest)
+    gate = Gate(worker)
+    greedy.offer(0)
+    lane.offer(4)
+    gate.open()
+    assert done.wait(5)
+    greedy.close(lambda: None)
+    worker.stop()
+    assert order[:10] == ["greedy", "modest"] * 5
+
+
+def test_after_the_last_call_nothing_runs() -> None:
+    worker, seen = InferenceWorker(), list[object]()
+    gate, lane = Gate(worker), worker.lane(seen.append)
+    lane.offer(1)
+    lane.close(lambda: seen.append("last"))
+    lane.close(lambda: seen.append("again"))
+    assert not lane.offer(2)
+    gate.open()
+    worker.stop()
+    assert seen == ["last"]
+
+
+def test_a_fault_does_not_end_the_thread(caplog: pytest.LogCaptureFixture) -> None:
+    worker, seen = InferenceWorker(), list[int]()
+
+    def fails(number: int) -> None:
+        raise ZeroDivisionError
+
+    worker.start()
+    worker.lane(fails).offer(1)
+    worker.lane(seen.append).offer(2)
+    worker.stop()
+    assert seen == [2]
+    assert "could not be processed" in caplog.text
+
+
+def test_stopping_twice_and_before_the_start_is_safe() -> None:
+    worker = InferenceWorker()
+    worker.stop()
+    worker.start()
+    worker.stop()
+    worker.stop()
+
+
+def test_stopping_waits_for_the_item_in_hand() -> None:
+    worker, seen = InferenceWorker(), list[int]()
+
+    def slow(number: int) -> None:
+        time.sleep(0.05)
+        seen.append(number)
+
+    worker.start()
+    worker.lane(slow).offer(1)
+    worker.stop()
+    assert seen == [1]
