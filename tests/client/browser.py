@@ -27,7 +27,6 @@ QUIET = (
 )
 GRANTED = "--use-fake-ui-for-media-stream"
 CAMERA = "--use-fake-device-for-media-stream"
-SIZE = (640, 480)
 
 
 def find_chromium() -> str:
@@ -43,25 +42,13 @@ def launch(playwright: Playwright, *flags: str) -> Browser:
 
 
 def film(path: Path, pictures: Iterable[Picture]) -> str:
-    """Write RGB `pictures` as a film that Chromium plays as its camera, over and over; returns the flag for it."""
+    """Write RGB `pictures`, all of one size, for Chromium to play as its camera, over and over; returns its flag."""
     with path.open("wb") as file:
         for picture in pictures:
-            done, data = cv2.imencode(".jpg", fitted(picture)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
+            done, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
             assert done
             file.write(data.tobytes())
     return f"--use-file-for-fake-video-capture={path}"
-
-
-def fitted(picture: Picture) -> Picture:
-    """`picture` in the middle of a 640×480 canvas, as large as it goes."""
-    width, height = SIZE
-    scale = min(width / picture.shape[1], height / picture.shape[0])
-    size = (round(picture.shape[1] * scale), round(picture.shape[0] * scale))
-    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
-    left, top = (width - size[0]) // 2, (height - size[1]) // 2
-    right, bottom = width - size[0] - left, height - size[1] - top
-    canvas = cv2.copyMakeBorder(small, top, bottom, left, right, cv2.BORDER_CONSTANT, value=(40, 40, 40))
-    return np.asarray(canvas, np.uint8)
 
 
 def grab(page: Page, video: str) -> NDArray[np.uint8]:

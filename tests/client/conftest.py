@@ -75,7 +75,8 @@ def address() -> Iterator[str]:
 
 
 def _square(index: int) -> Picture:
-    picture = np.full((480, 640, 3), 70, np.uint8)
-    left = 60 + 6 * index
-    picture[180:300, left : left + 120] = (150, 110, 90)
+    # Small: both sides encode and decode it in software.
+    picture = np.full((240, 320, 3), 70, np.uint8)
+    left = 30 + 3 * index
+    picture[90:150, left : left + 60] = (150, 110, 90)
     return picture

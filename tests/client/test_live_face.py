@@ -1,0 +1,172 @@
+"""The whole service in one go: a face in front of a browser's camera smiles on a REST request, without reconnecting."""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import httpx
+import numpy as np
+import pytest
+from playwright.sync_api import Page, Playwright, expect
+
+from rigid.align import FaceLandmarker
+from rigid.assets import AssetStore
+from server.benchmark_clip import read_clip, render_clip
+from tests.client.browser import CAMERA, GRANTED, film, launch
+from tests.client.conftest import watch
+from tests.client.fakes import Picture
+from tests.client.serving import free_port
+
+CLIP = "LivePortrait_d18.mp4"
+FRAMES = 45
+START_SECONDS = 400.0
+"""The first start exports the networks."""
+
+RECORDER = """() => {
+    const video = document.getElementById("after");
+    const canvas = new OffscreenCanvas(video.videoWidth, video.videoHeight);
+    const shown = (window.shown = []);
+    const take = (now) => {
+        canvas.getContext("2d").drawImage(video, 0, 0);
+        const time = (performance.timeOrigin + now) / 1000;
+        shown.push(canvas.convertToBlob({ type: "image/jpeg", quality: 0.95 }).then(async (blob) => ({
+            time, data: btoa(String.fromCharCode(...new Uint8Array(await blob.arrayBuffer()))),
+        })));
+        video.requestVideoFrameCallback(take);
+    };
+    video.requestVideoFrameCallback(take);
+}"""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A picture that the page showed."""
+
+    time: float
+    """Seconds since the epoch."""
+    picture: Picture
+
+
+@pytest.fixture(scope="module")
+def pictures(store: AssetStore, data_dir: Path | None) -> list[Picture]:
+    """A face for the camera, there and back again so that its repetition does not jump."""
+    frames = _rendered(store) if data_dir is None else read_clip(data_dir / "clips" / CLIP, FRAMES)
+    return [*frames, *frames[-2:0:-1]]
+
+
+def _rendered(store: AssetStore) -> list[Picture]:
+    from engines import load_runtime
+    from rigid.models.build import build_mapping, mean_code
+
+    print("RIGID_LIVE_DATA is not set: the camera shows a generated face.")
+    runtime = load_runtime("mobile-256", "torch", store=store)
+    frames = render_clip(runtime, build_mapping(store), mean_code("mobile-256"), FRAMES)
+    runtime.close()
+    return frames
+
+
+@contextmanager
+def program() -> Iterator[str]:
+    """`rigid-live serve` as a process of its own, ready; yields its address."""
+    port = free_port()
+    command = [sys.executable, "-m", "cli.main", "serve", "--port", str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    address = f"http://localhost:{port}"
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while not _is_ready(address):
+            assert process.poll() is None, f"the server ended: {process.communicate()[0]}"
+            assert time.monotonic() < deadline, "the server did not become ready"
+            time.sleep(0.3)
+        yield address
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+def _is_ready(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}/readyz", timeout=2).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def shown_so_far(page: Page) -> list[Shown]:
+    """Every picture since the recorder began."""
+    taken = page.evaluate("async () => Promise.all(window.shown)")
+    decoded = [cv2.imdecode(np.frombuffer(base64.b64decode(one["data"]), np.uint8), cv2.IMREAD_COLOR) for one in taken]
+    assert all(picture is not None for picture in decoded)
+    return [
+        Shown(one["time"], np.ascontiguousarray(picture[..., ::-1], np.uint8))  # type: ignore[index]
+        for one, picture in zip(taken, decoded, strict=True)
+    ]
+
+
+def smiles(store: AssetStore, pictures: list[Shown]) -> list[float]:
+    """How much each picture's face smiles, 0 to 1."""
+    landmarker = FaceLandmarker(store.file("face-landmarks", "face_landmarker.task"), blendshapes=True)
+    found = [landmarker.detect(one.picture, round(one.time * 1000)) for one in pictures]
+    landmarker.close()
+    assert all(found), "a picture without a face"
+    shapes = [faces[0].blendshapes for faces in found]
+    return [(shape["mouthSmileLeft"] + shape["mouthSmileRight"]) / 2 for shape in shapes]
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_a_face_smiles_within_a_second(
+    playwright: Playwright, store: AssetStore, pictures: list[Picture], tmp_path: Path
+) -> None:
+    browser = launch(playwright, GRANTED, CAMERA, film(tmp_path / "face.mjpeg", pictures))
+    with program() as address:
+        page = browser.new_page(viewport={"width": 1280, "height": 800})
+        problems: list[str] = []
+        watch(page, problems)
+        page.goto(address)
+        page.get_by_role("button", name="Start camera").click()
+        expect(page.locator("#stage.has-after")).to_be_visible()
+        page.wait_for_timeout(3_000)  # until the numbers are those of a running stream
+        before = connection(page, address)
+        page.screenshot(path=tmp_path / "before.png")
+        page.evaluate(RECORDER)
+        page.wait_for_timeout(2_500)
+
+        asked = time.time()
+        url = f"{address}/api/v1/sessions/{before['session']}/edits"
+        httpx.patch(url, json={"edits": {"smile": 1.0}, "ramp_ms": 200}).raise_for_status()
+        page.wait_for_timeout(3_500)
+
+        pictures_shown = shown_so_far(page)
+        page.screenshot(path=tmp_path / "after.png")
+        assert connection(page, address) == before
+        assert float(page.locator("#fps").inner_text()) > 0
+        browser.close()
+    assert problems == []
+    assert_smiled(pictures_shown, smiles(store, pictures_shown), asked)
+
+
+def connection(page: Page, address: str) -> dict[str, object]:
+    """What must stay as it is while the edits change: the session and the stream that it sends."""
+    sessions = httpx.get(f"{address}/api/v1/sessions").json()
+    assert len(sessions) == 1
+    return {"session": sessions[0]["id"], "stream": page.evaluate("document.getElementById('after').srcObject.id")}
+
+
+def assert_smiled(shown: list[Shown], scores: list[float], asked: float) -> None:
+    """The smile rises, and is half there within a second of being asked for."""
+    calm = [score for one, score in zip(shown, scores, strict=True) if one.time < asked]
+    smiling = [score for one, score in zip(shown, scores, strict=True) if one.time > asked + 1.5]
+    assert len(calm) >= 3 and len(smiling) >= 3, "too few pictures to compare"
+    print(f"smile {np.mean(calm):.2f} → {np.mean(smiling):.2f}, {len(shown)} pictures")
+    assert np.mean(smiling) > np.mean(calm) + 0.15
+    halfway = (np.mean(calm) + np.mean(smiling)) / 2
+    first = next(one.time for one, score in zip(shown, scores, strict=True) if one.time > asked and score > halfway)
+    assert first - asked < 1.0, f"it took {first - asked:.2f} s"
