@@ -74,7 +74,7 @@ class Carriers:
         scratch.mkdir()
         command = pip_command(source, package) if source.kind == "pypi" else npm_command(source, package, scratch)
         with show_progress(f"Fetching {source}", source.size, "bytes") as update:
-            _run(command, folder, scratch, update)
+            _run(command, package, scratch, update)
         archives = [path for path in package.iterdir() if path.name.endswith((".whl", ".zip", ".tar.gz", ".tgz"))]
         if len(archives) != 1:
             raise SourceError(f"the download left {len(archives)} package files where one was expected")
@@ -97,15 +97,16 @@ def npm_command(source: Source, package: Path, scratch: Path) -> list[str]:
     return [npm, "pack", *quiet, "--cache", str(scratch), "--pack-destination", str(package), source.location]
 
 
-def _run(command: list[str], folder: Path, scratch: Path, update: Update) -> None:
-    """Run a downloader, reporting how many bytes lie in `folder` (`scratch` is where it keeps unfinished files)."""
-    log = folder / "log"
+def _run(command: list[str], package: Path, scratch: Path, update: Update) -> None:
+    """Run a downloader, reporting how many bytes came (`scratch` holds its unfinished files, `package` the whole)."""
+    log = scratch / "log"
     with log.open("wb") as output:
         environment = {**os.environ, "TMPDIR": str(scratch)}
         process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=environment)
         try:
             while _still_runs(process):
-                update(_bytes_below(folder))
+                # The package is copied from one to the other when it is whole.
+                update(max(_bytes_below(scratch), _bytes_below(package)))
         finally:
             process.kill()
             process.wait()
