@@ -113,7 +113,7 @@ def test_the_delay_follows_the_ages_without_a_jump() -> None:
 async def test_the_microphone_comes_back_in_step_with_the_pictures() -> None:
     async with running(make_stream=lambda: PaintingStream(delay=0.3)) as world:
         await world.ready()
-        async with world.viewer(microphone=True) as viewer:
+        async with world.viewer(fps=10, microphone=True) as viewer:
             await viewer.until(lambda: len(turns(viewer.sounds)) >= 7, 30)
             stats = (await world.http.get(f"{viewer.url}/stats")).json()
             pictures = median(one.age for one in viewer.seen[3:])

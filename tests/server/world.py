@@ -118,7 +118,7 @@ class Camera(MediaStreamTrack):
 
     kind = "video"
 
-    def __init__(self, fps: float = 30.0) -> None:
+    def __init__(self, fps: float = 15.0) -> None:
         super().__init__()
         self._fps = fps
         self._began = time.monotonic()
@@ -178,7 +178,7 @@ class Seen:
 class Viewer:
     """The other end: an aiortc peer with a camera, a control channel, and all that came back."""
 
-    def __init__(self, http: httpx.AsyncClient, *, fps: float = 30.0, microphone: bool = False) -> None:
+    def __init__(self, http: httpx.AsyncClient, *, fps: float = 15.0, microphone: bool = False) -> None:
         self.http = http
         self.peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.seen: list[Seen] = []
@@ -267,6 +267,24 @@ async def _next(track: MediaStreamTrack) -> object:
         return None
 
 
+class Lag:
+    """How late this machine runs what is due now, at worst: what no program in it can make up for."""
+
+    def __init__(self) -> None:
+        self.worst = 0.0
+        self._task = asyncio.create_task(self._watch())
+
+    async def _watch(self) -> None:
+        while True:
+            due = time.monotonic() + 0.02
+            await asyncio.sleep(0.02)
+            self.worst = max(self.worst, time.monotonic() - due)
+
+    def stop(self) -> float:
+        self._task.cancel()
+        return self.worst
+
+
 async def until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
@@ -288,7 +306,7 @@ class World:
                 await asyncio.sleep(0.01)
 
     @asynccontextmanager
-    async def viewer(self, *, fps: float = 30.0, microphone: bool = False, **body: object) -> AsyncIterator[Viewer]:
+    async def viewer(self, *, fps: float = 15.0, microphone: bool = False, **body: object) -> AsyncIterator[Viewer]:
         """A viewer that is connected and sees pictures."""
         viewer = Viewer(self.http, fps=fps, microphone=microphone)
         try:
