@@ -249,10 +249,9 @@ def placed(
         ((3840, 2160), 900, (2900, 1400), 0.0),
         ((640, 480), 300, (320, 240), 0.9),
         ((640, 480), 300, (320, 240), -math.pi / 2),
-        ((640, 480), 300, (320, 240), math.pi),
         ((640, 480), 420, (60, 240), 0.0),
     ],
-    ids=["64px", "webcam", "portrait", "small", "4k", "rolled", "lying", "upside-down", "half-out"],
+    ids=["64px", "webcam", "portrait", "small", "4k", "rolled", "lying", "half-out"],
 )
 def test_faces_of_any_size_place_and_roll_are_found_and_followed(
     landmarker: FaceLandmarker,
@@ -264,8 +263,8 @@ def test_faces_of_any_size_place_and_roll_are_found_and_followed(
     roll: float,
 ) -> None:
     frame, transform = placed(portrait, size, side, centre, roll)
-    found: list[list[Face]] = [landmarker.detect(frame, 33 * i) for i in range(45)]
-    assert found[-1] and found[-2], "not found within 1.5 s"
+    found: list[list[Face]] = [landmarker.detect(frame, 33 * i) for i in range(24)]
+    assert found[-1] and found[-2], "not found within 0.8 s"
     expected = apply(transform, true_landmarks)
     seen = ((expected >= 0) & (expected < size)).all(1)
     error = np.linalg.norm(found[-1][0].landmarks - expected, axis=1)[seen]
