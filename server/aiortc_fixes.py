@@ -14,14 +14,18 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from fractions import Fraction
 from typing import Any
 
 import aioice.ice
 import aioice.turn
+import aiortc.codecs
 from aioice.candidate import Candidate, candidate_foundation, candidate_priority
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCRtpReceiver
 from aiortc.codecs import h264, vpx
 from aiortc.jitterbuffer import JitterBuffer, JitterFrame
+from av import CodecContext, VideoFrame
+from av.video.codeccontext import VideoCodecContext
 
 from server.config import PortRange
 
@@ -157,6 +161,34 @@ def set_bitrates(start: int, maximum: int) -> None:
         _replace(codec, "MIN_BITRATE", min(start, 250_000))
 
 
+class QuickH264Encoder(h264.H264Encoder):
+    """An H.264 encoder that leaves the processor to the networks.
+
+    aiortc uses x264's preset "medium": 13 ms of processor time for a picture of 640x480, where "veryfast" takes 4 ms
+    for the same picture in as many bytes.
+    """
+
+    def _encode_frame(self, frame: VideoFrame, force_keyframe: bool) -> Iterator[bytes]:
+        if self.codec is None or not self._suits(self.codec, frame):
+            self.codec = self._new_codec(frame)
+        yield from super()._encode_frame(frame, force_keyframe)
+
+    def _suits(self, codec: VideoCodecContext, frame: VideoFrame) -> bool:
+        same_size = (codec.width, codec.height) == (frame.width, frame.height)
+        return same_size and abs(self.target_bitrate - (codec.bit_rate or 1)) / (codec.bit_rate or 1) <= 0.1
+
+    def _new_codec(self, frame: VideoFrame) -> VideoCodecContext:
+        codec = CodecContext.create("libx264", "w")
+        codec.width, codec.height = frame.width, frame.height
+        codec.bit_rate = self.target_bitrate
+        codec.pix_fmt = "yuv420p"
+        codec.framerate = Fraction(h264.MAX_FRAME_RATE, 1)
+        codec.time_base = Fraction(1, h264.MAX_FRAME_RATE)
+        codec.options = {"level": "31", "tune": "zerolatency", "preset": "veryfast"}
+        codec.profile = "Baseline"
+        return codec
+
+
 def wait_for_checks(sdp: str) -> str:
     """`sdp` without its end-of-candidates.
 
@@ -182,7 +214,8 @@ def udp_ports(ports: PortRange | None) -> Iterator[None]:
 
 
 def install() -> None:
-    """Put the two work-arounds on aioice's candidates in place, in the whole process; safe to call again."""
+    """Put what concerns candidates and the H.264 encoder in place, in the whole process; safe to call again."""
+    _replace(aiortc.codecs, "H264Encoder", QuickH264Encoder)
     _replace(aioice.ice, "get_host_addresses", host_addresses)
     _replace(aioice.ice.Connection, "get_component_candidates", _component_candidates)
 

@@ -156,7 +156,7 @@ def strong_edit(library: AttributeLibrary) -> dict[str, float]:
     if not library.names:
         raise ValueError("This profile has no attributes, so there is no edit to measure; add one first.")
     attribute = library["smile" if "smile" in library else library.names[0]]
-    return {attribute.name: attribute.max or attribute.min}
+    return {attribute.name: float(attribute.max or attribute.min)}
 
 
 def _checked(measured: Measure) -> Measure:

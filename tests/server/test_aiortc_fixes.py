@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import queue
 import threading
 from collections.abc import AsyncIterator
@@ -11,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import aioice.ice
+import aiortc.codecs
 import numpy as np
 import pytest
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
@@ -25,6 +27,7 @@ from server.aiortc_fixes import (
     EncodedQueue,
     MarkerJitterBuffer,
     NewestQueue,
+    QuickH264Encoder,
     bound_receiver,
     host_addresses,
     is_keyframe,
@@ -89,8 +92,6 @@ def test_aioice_still_leaves_the_loopback_out() -> None:
 
 
 def test_aioice_still_lets_the_system_choose_ports() -> None:
-    import inspect
-
     assert "local_addr=(address, 0)" in inspect.getsource(aiortc_fixes._gather)
 
 
@@ -108,7 +109,7 @@ def test_the_encoders_still_take_their_bitrates_from_constants() -> None:
     before = {(codec, name): getattr(codec, name) for codec in (vpx, h264) for name in RATES}
     try:
         set_bitrates(2_000_000, 5_000_000)
-        for encoder in (vpx.Vp8Encoder(), h264.H264Encoder()):
+        for encoder in (vpx.Vp8Encoder(), h264.H264Encoder(), QuickH264Encoder()):
             assert encoder.target_bitrate == 2_000_000
             encoder.target_bitrate = 9_000_000
             assert encoder.target_bitrate == 5_000_000
@@ -120,12 +121,33 @@ def test_the_encoders_still_take_their_bitrates_from_constants() -> None:
             setattr(codec, name, value)
 
 
+def test_aiortc_still_encodes_h264_with_the_slow_preset() -> None:
+    assert "preset" not in inspect.getsource(h264.H264Encoder)
+
+
+def test_h264_is_encoded_with_a_quick_preset_and_made_anew_only_where_needed() -> None:
+    aiortc_fixes.install()
+    encoder = aiortc.codecs.get_encoder(aiortc.codecs.CODECS["video"][2])
+    assert isinstance(encoder, QuickH264Encoder)
+    payloads, _ = encoder.encode(blank())
+    # x264 writes its settings into the first picture: "medium" refines motion with subme=7
+    assert b"subme=2" in b"".join(payloads)
+    first = encoder.codec
+    encoder.encode(blank(pts=3000))
+    assert encoder.codec is first
+    encoder.encode(blank(pts=6000, side=96))
+    assert encoder.codec is not None and encoder.codec.width == 96
+    encoder.target_bitrate *= 2
+    encoder.encode(blank(pts=9000, side=96))
+    assert encoder.codec.bit_rate == encoder.target_bitrate
+
+
 RATES = ("DEFAULT_BITRATE", "MIN_BITRATE", "MAX_BITRATE")
 
 
-def blank() -> VideoFrame:
-    frame = VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")
-    frame.pts, frame.time_base = 0, CLOCK
+def blank(pts: int = 0, side: int = 64) -> VideoFrame:
+    frame = VideoFrame.from_ndarray(np.zeros((side, side, 3), np.uint8), format="rgb24")
+    frame.pts, frame.time_base = pts, CLOCK
     return frame
 
 
@@ -196,7 +218,7 @@ def test_a_full_queue_of_sound_loses_only_what_has_no_room_and_the_end_always_fi
 def test_keyframes_are_told_from_real_encoders() -> None:
     for name, encoder, depayload in (
         ("VP8", vpx.Vp8Encoder(), vpx.vp8_depayload),
-        ("H264", h264.H264Encoder(), h264.h264_depayload),
+        ("H264", QuickH264Encoder(), h264.h264_depayload),
     ):
         told = []
         for number, forced in enumerate((False, False, True)):
