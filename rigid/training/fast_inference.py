@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -12,8 +13,12 @@ from torch import Tensor, nn
 
 
 def compiled(network: nn.Module, example: Tensor) -> Callable[[Tensor], NDArray[np.float32]]:
-    """`network` as a function of one float32 tensor shaped as `example` , in bf16 where the CPU can."""
-    model = openvino.convert_model(network, example_input=example)
+    """`network` as a function of one float32 tensor shaped as `example`, in bf16 where the CPU can."""
+    program = torch.export.export(network.eval(), (example,))
+    with warnings.catch_warnings():
+        # OpenVINO's converter calls what this version of PyTorch deprecates.
+        warnings.simplefilter("ignore", FutureWarning)
+        model = openvino.convert_model(program)
     model.reshape(list(example.shape))
     request = openvino.Core().compile_model(model, "CPU", {"PERFORMANCE_HINT": "LATENCY"}).create_infer_request()
 

@@ -35,6 +35,7 @@ from rigid.training.head import solve_head
 from rigid.training.layout import channels_last
 from rigid.training.loop import Losses
 from rigid.training.pictures import write_grid
+from rigid.training.windows import same_window
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ class GeneratorStage:
         codes, target = self.codes[chosen], from_bytes(self.targets[chosen])
         with torch.autocast("cpu", torch.bfloat16):
             image = self._student(codes)
-            perceptual = self.lpips(*_same_window(image, target, random)).mean()
+            perceptual = self.lpips(*same_window(image, target, random)).mean()
         pixel = F.mse_loss(image.float(), target)
         wavelet = F.l1_loss(haar(image.float())[1], haar(target)[1])
         loss = (
@@ -170,13 +171,6 @@ class GeneratorStage:
         for i in range(0, min(samples, self.options.train_samples), 4):
             *_, x = self.network.features(self.codes[i : i + 4])
             yield x, from_bytes(self.targets[i : i + 4])
-
-
-def _same_window(image: Tensor, target: Tensor, random: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """A random quarter of both: the perceptual net costs more than the part that is tuned."""
-    side = image.shape[-1] // 2
-    y, x = random.integers(0, side + 1, 2)
-    return image[..., y : y + side, x : x + side], target[..., y : y + side, x : x + side]
 
 
 def _typical_size(parameter: Tensor) -> float:

@@ -31,7 +31,7 @@ from rigid.training.layout import channels_last, pixels_last
 from rigid.training.loop import Losses
 from rigid.training.pairs import Pairs, generated_pairs
 from rigid.training.pictures import write_grid
-from rigid.training.preview import Preview
+from rigid.training.windows import same_window
 
 
 @dataclass(frozen=True)
@@ -42,27 +42,25 @@ class ImageEncoderOptions:
     """Folder of real aligned faces with an `index.json`."""
     profile: str = "mobile-256"
     seed: int = 0
-    pairs: int = 10_000
+    pairs: int = 8_000
     """Generated faces, made once a run folder and seen again under new degradations."""
-    code_steps: int = 900
+    code_steps: int = 700
     """First phase: generated faces only, codes compared."""
-    picture_steps: int = 700
+    picture_steps: int = 450
     """Second phase: generated and real faces, pictures compared."""
     code_batch: int = 64
-    generated_batch: int = 6
-    real_batch: int = 10
+    generated_batch: int = 3
+    real_batch: int = 8
     learning_rate: float = 2e-3
     picture_learning_rate: float = 6e-4
-    delta_start: int = 300
+    delta_start: int = 200
     """Steps before the deltas of the codes are let in, coarse first (e4e's progressive training)."""
     delta_every: int = 20
     """Steps between one code's delta and the next one's."""
-    code_weight: float = 0.5
+    code_weight: float = 0.03
     perceptual_weight: float = 0.8
     mean_weight: float = 0.002
     delta_weight: float = 0.004
-    full_share: float = 0.1
-    """Share of the second phase, at its end, that compares pictures at full size instead of half."""
     clip_frames: int = 40
     """Frames of each real training clip."""
 
@@ -83,7 +81,6 @@ class ImageEncoderStage:
         self.generator = channels_last(build_generator(options.profile, store))
         self.pairs: Pairs = generated_pairs(options, self.generator, mapping, self.mean, folder)
         self.metric = CodeMetric(self.generator, mapping, sizes_of(options.profile).n_codes)
-        self.preview = channels_last(Preview(self.generator, self.pairs))
         self.lpips = channels_last(build_lpips(store, exact=False))
         self.exact_lpips = build_lpips(store)
         self.train_faces = read_faces(options.data, "train", clip_frames=options.clip_frames)
@@ -141,22 +138,21 @@ class ImageEncoderStage:
         return {"loss": distance + self.options.delta_weight * penalty, "codes": distance, "deltas": penalty}
 
     def _picture_step(self, index: int, random: np.random.Generator) -> dict[str, Tensor]:
-        full = index >= self.options.steps - self.options.full_share * self.options.picture_steps
         real = self._real(random, self.options.real_batch)
         degraded, clean, codes = self._generated(random, self.options.generated_batch)
-        predicted, deltas = self._encode(torch.cat((degraded, F.avg_pool2d(real, 2))), index)
+        half_real = F.avg_pool2d(real, 2)
+        predicted, deltas = self._encode(torch.cat((degraded, half_real)), index)
         with torch.autocast("cpu", torch.bfloat16):
-            if full:
-                pictures, targets = self.generator(predicted[len(codes) :]), real
-            else:
-                pictures, targets = self.preview(predicted), torch.cat((clean, F.avg_pool2d(real, 2)))
-            perceptual = self.lpips(pictures, pixels_last(targets)).mean()
-        pixel = F.mse_loss(pictures.float(), targets)
+            pictures = self.generator(predicted)
+            half, targets = F.avg_pool2d(pictures, 2), torch.cat((clean, half_real))
+            windows = same_window(pictures[len(codes) :], real, random) if index % 2 else (half, targets)
+            perceptual = self.lpips(*(pixels_last(view) for view in windows)).mean()
+        pixel = F.mse_loss(half.float(), targets)
         distance = self.metric(predicted[: len(codes)], codes)
         pull = self.metric(predicted[len(codes) :], self.mean.expand_as(predicted[len(codes) :]))
         penalty = deltas.square().mean()
         options = self.options
-        loss = pixel + options.perceptual_weight * perceptual + options.code_weight * 0.1 * distance
+        loss = pixel + options.perceptual_weight * perceptual + options.code_weight * distance
         loss = loss + options.mean_weight * pull + options.delta_weight * penalty
         return {"loss": loss, "pixel": pixel, "lpips": perceptual, "codes": distance, "pull": pull, "deltas": penalty}
 
