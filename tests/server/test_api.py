@@ -14,7 +14,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection
 
 from server.app import create_app
 from server.config import IceServer, ServerConfig
-from tests.server.world import LIBRARY, Camera, PaintingStream, running
+from tests.server.world import LIBRARY, Camera, PaintingStream, running, until
 
 JSON = {"Content-Type": "application/json"}
 
@@ -134,7 +134,7 @@ async def test_offers_that_hold_no_usable_video() -> None:
         ):
             assert_error(await world.http.post("/api/v1/sessions", json={"sdp": sdp, "type": "offer"}), 400, code)
         assert (await world.http.get("/api/v1/sessions")).json() == []
-        assert all(stream.closed for stream in world.streams)
+        await until(lambda: all(stream.closed for stream in world.streams))
 
 
 async def test_what_is_on_offer() -> None:
