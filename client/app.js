@@ -98,6 +98,7 @@ function release() {
   stage.showCamera(null);
   stage.showEdited(null);
   frames.stop();
+  find("timing").hidden = true;
 }
 
 function fail(error) {

@@ -11,13 +11,13 @@ export class Failure extends Error {
   }
 }
 
-/** title, text and the label of the button that helps; `retry` = worth trying again by itself. */
+/** title, text (`code` between backticks), the label of the button that helps; `retry` = worth trying again by itself. */
 export const WORDS = {
   insecure: {
     title: "The camera needs a secure address",
     text: () =>
       `Browsers open the camera only over https or on localhost, and this page came over ${location.protocol}//${location.host}. ` +
-      "Start the server with --https, or open the page on the machine it runs on.",
+      "Start the server with `--https`, or open the page on the machine it runs on.",
     action: "Try again",
   },
   unsupported: {
@@ -85,7 +85,7 @@ export const WORDS = {
   "no-route": {
     title: "The video found no way through",
     text: () =>
-      "The server answers, but no video connection came about. A firewall may block UDP; a TURN server (--ice-server) leads round it.",
+      "The server answers, but no video connection came about. A firewall may block UDP; a TURN server (`--ice-server`) leads round it.",
     action: "Try again",
     retry: true,
   },

@@ -169,7 +169,13 @@ function gathered(peer) {
 // Ends that nobody wanted: a restart of the server, a network that went away and came back.
 const UNWANTED = ["server_shutdown", "connection_failed", "connection_closed", "silent"];
 
+const REASONS = {
+  deleted: "It was closed over the API. You can start a new one.",
+  replaced: "The same page connected anew from elsewhere.",
+  video_ended: "No more video came from the camera.",
+};
+
 function ending(reason) {
   if (UNWANTED.includes(reason)) return new Failure("connection-lost");
-  return new Failure("session-ended", reason && `Its reason: ${reason.replaceAll("_", " ")}.`);
+  return new Failure("session-ended", REASONS[reason] ?? (reason && `Its reason: ${reason.replaceAll("_", " ")}.`));
 }

@@ -23,7 +23,7 @@ export class Notice {
     this.#onDismiss = onDismiss;
     this.#root.dataset.code = failure.code;
     this.#part("title").textContent = failure.title;
-    this.#part("text").textContent = failure.text;
+    this.#part("text").replaceChildren(...withCode(failure.text));
     this.#part("key").hidden = failure.code !== "key-needed";
     this.#part("action").hidden = onAction === null;
     this.#part("action").textContent = failure.action ?? "Try again";
@@ -58,4 +58,14 @@ export class Notice {
   #part(name) {
     return this.#root.querySelector(`#notice-${name}`);
   }
+}
+
+// "start it with `--https`" → text and <code> in turn
+function withCode(text) {
+  return text.split("`").map((part, index) => {
+    if (index % 2 === 0) return part;
+    const code = document.createElement("code");
+    code.textContent = part;
+    return code;
+  });
 }

@@ -17,8 +17,7 @@ export class Stage {
     const find = (selector) => root.querySelector(selector);
     this.#before = find("#before");
     this.#after = find("#after");
-    this.#matched = new MatchedView(this.#before, find("#before-matched"));
-    this.#matched.stop();
+    this.#matched = new MatchedView(this.#before, this.#after, find("#before-matched"));
     new Portrait(find("#portrait-before"));
     this.#portrait = new Portrait(find("#portrait-after"));
     this.#bindSeam(find("#seam"));
@@ -57,7 +56,7 @@ export class Stage {
 
   /** To be called with each edited frame shown: the split view draws the camera's picture of the same moment. */
   edited(now, delay) {
-    if (delay !== null) this.#matched.show(now, delay);
+    this.#matched.show(now, delay);
   }
 
   #match() {
