@@ -48,7 +48,8 @@ def load_runtime(
 ) -> Runtime:
     """The networks of `profile`, ready to run.
 
-    `engine`: one of `ENGINES`, or `auto`, which measures once which is fastest here and remembers the answer.
+    `engine`: one of `ENGINES`, or `auto`, which measures once which of those that run exported networks is
+    fastest here and remembers the answer; without any of them it is `torch`.
     `threads`: how many one call may use; None = as many as there are cores. `precision` "f32": float32
     throughout, for comparisons. Raises ValueError for an unknown profile or engine, and EngineError when the
     engine is not installed, the exported networks are missing, or it cannot be loaded.
@@ -90,8 +91,12 @@ def _load(profile: str, engine: str, store: AssetStore, options: EngineOptions) 
 
 
 def _choose(profile: str, store: AssetStore, options: EngineOptions) -> str:
-    # Without the exports only the slowest engine would be left, and would be remembered.
+    # Eager PyTorch is the reference: several times slower than the others, and slow to load.
+    candidates = [name for name in installed_engines() if name != "torch"]
+    if not candidates:
+        return "torch"
+    # Missing exports are told here, where otherwise every engine would be left out for them.
     exported(profile, store)
     of = f"{profile} {weights_hash(profile, store)}, {options.threads or 'all'} threads, {options.precision}"
     cache_file = store.cache_dir / "engines" / "fastest.json"
-    return fastest(installed_engines(), lambda name: _load(profile, name, store, options), cache_file, of)
+    return fastest(candidates, lambda name: _load(profile, name, store, options), cache_file, of)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import engines
 from engines import EngineError, EngineOptions, load_runtime, open_graphs
 from engines.auto import fastest, measure_frame
 from engines.base import GraphRuntime
@@ -81,6 +82,33 @@ def test_a_truncated_export_is_not_current(tmp_path: Path) -> None:
     assert is_current(tmp_path, "new")
     (tmp_path / "invert.onnx").write_bytes(b"12")
     assert not is_current(tmp_path, "new")
+
+
+def test_auto_is_pytorch_where_nothing_else_is_installed(files: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "installed_engines", lambda: ("torch",))
+    chosen: list[str] = []
+
+    def load(profile: str, engine: str, *_: object) -> FakeRuntime:
+        chosen.append(engine)
+        return FakeRuntime()
+
+    monkeypatch.setattr(engines, "_load", load)
+    load_runtime("mobile-256", store=files)
+    assert chosen == ["torch"]
+
+
+def test_auto_measures_what_runs_exported_networks(files: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "exported", lambda profile, store: store.cache_dir)
+    loaded: list[str] = []
+
+    def load(profile: str, engine: str, *_: object) -> FakeRuntime:
+        loaded.append(engine)
+        return FakeRuntime(delay_seconds=0.02 if engine == "openvino" else 0.0)
+
+    monkeypatch.setattr(engines, "_load", load)
+    load_runtime("mobile-256", store=files)
+    load_runtime("mobile-256", store=files)
+    assert loaded == ["openvino", "onnxruntime", "onnxruntime", "onnxruntime"], "measured once, then remembered"
 
 
 def test_auto_takes_the_fastest_and_remembers(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
