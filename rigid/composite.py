@@ -35,6 +35,8 @@ MAX_FLOW = 0.08
 """Largest credible motion between the inverted and the edited face, in crop sides."""
 OWN_SUPPORT, UNSUPPORTED = 0.03, 0.01
 """How much better the warped face must match, in [-1, 1] values, for its flow to count by itself, and at all."""
+COARSE = (0.12, 0.3)
+"""Mismatch of I and O, in [-1, 1] values, from which the change begins to lose its fine part, and has lost it."""
 TINT_LOST = 0.6
 """Share of the colour matching, brightness apart, that generated pixels go without."""
 STEADY, LOOSE = 0.35, 1.0
@@ -48,7 +50,8 @@ class TransferState:
     """What one frame's transfer hands to the next, at FLOW_SIZE; None before the first."""
 
     flow: Flow | None = None
-    kept: Mask | None = None
+    shares: NDArray[np.float32] | None = None
+    """(n, n, 2) at half of it: see `Trust`."""
 
 
 class FlowEstimator:
@@ -109,15 +112,17 @@ def transfer_composite(
     small_i, small_o, small_e = (_resized(crop, FLOW_SIZE) for crop in (inputs, inverted, edited))
     small_flow = _flow(small_e, small_o, state.flow, estimate or FlowEstimator())
     small_mouth = None if mouth is None else _resized(mouth, FLOW_SIZE)
-    small_kept, smooth_error = _confidence(small_i, small_o, small_e, small_flow, small_mouth)
-    if state.kept is not None:
-        small_kept = 0.5 * (state.kept + small_kept)
+    trust = _trust(small_i, small_o, small_e, small_flow, small_mouth)
+    shares = trust.shares if state.shares is None else 0.5 * (state.shares + trust.shares)
     flow = _resized(small_flow, size) * np.float32(size / FLOW_SIZE)
-    kept = _resized(small_kept, size)
-    share = kept[..., None]
-    # E + smooth D + kept · (D - smooth D), without its kept · W(I, f), which `paste` takes from the frame.
-    generated = edited + (1 - share) * _resized(smooth_error, size) - share * warp(inverted, flow)
-    return Composite(generated, _blend_mask(mask, flow), kept, flow), TransferState(small_flow, small_kept)
+    kept, coarse = cv2.split(_resized(shares, size))
+    moved = warp(inverted, flow)
+    # E + smooth D + kept · (D - smooth D), without its kept · W(I, f), which `paste` takes from the frame,
+    generated = edited + (1 - kept)[..., None] * _resized(trust.smooth_error, size) - kept[..., None] * moved
+    # and where the two faces do not agree, without the fine part of the change E - W(O, f).
+    generated -= coarse[..., None] * (edited - moved - _resized(trust.smooth_change, size))
+    composite = Composite(generated, _blend_mask(mask, flow), np.asarray(kept, np.float32), flow)
+    return composite, TransferState(small_flow, shares)
 
 
 def unchanged(inputs: Crop, mask: Mask) -> Composite:
@@ -177,39 +182,57 @@ def _supported(flow: Flow, edited: Crop, inverted: Crop) -> Flow:
     return far + own * (_blur(flow, FLOW_SIGMA) - far)
 
 
-def _confidence(
-    inputs: Crop, inverted: Crop, edited: Crop, flow: Flow, mouth: Mask | None
-) -> tuple[Mask, NDArray[np.float32]]:
-    """How far to keep the real pixels (n, n), and the smooth part of D = W(I - O, f) (n, n, 3).
+@dataclass(frozen=True)
+class Trust:
+    """How the parts of a transfer are mixed, smooth fields at half of FLOW_SIZE."""
 
-    Kept everywhere but where three things come together: the edit changes the place, the flow does not
-    explain the change (or it is the mouth), and I and O differ there in more than colour. At half the
-    pictures' resolution: the answer is smooth.
+    shares: NDArray[np.float32]
+    """(n, n, 2): how far the real pixels are kept, and how much of that without the change's fine part."""
+    smooth_error: NDArray[np.float32]
+    """(n, n, 3): the smooth part of D = W(I - O, f)."""
+    smooth_change: NDArray[np.float32]
+    """(n, n, 3): the smooth part of E - W(O, f)."""
+
+
+def _trust(inputs: Crop, inverted: Crop, edited: Crop, flow: Flow, mouth: Mask | None) -> Trust:
+    """Where to trust the real pixels, and where the change.
+
+    The real pixels are kept everywhere but where three things come together: the edit changes the place, the
+    flow does not explain the change (or it is the mouth), and I and O differ there in more than colour. Where
+    I and O differ much in shape and the real pixels are kept, lines drawn or erased by the edit would stand
+    beside the real ones: there the change is carried over without its fine part.
     """
     half = flow.shape[0] // 2
     inputs, inverted, edited = (_resized(picture, half) for picture in (inputs, inverted, edited))
     flow = _resized(flow, half) * np.float32(0.5)
     error = warp(inputs - inverted, flow)
-    change = _blur(_largest(np.abs(edited - inverted)), 1.0)
-    unexplained = ramp(_blur(_largest(np.abs(edited - warp(inverted, flow))), 0.7), 0.2, 0.5)
-    if mouth is not None:
-        mouth = _resized(mouth, half)
-        where = _blur(np.maximum(mouth, warp(mouth, flow)), 1.0)
-        # As a whole: half a mouth of each kind is worse than either.
-        changed = where * ramp(_blur(where * change, 3.0), 0.02, 0.06)
-        unexplained = np.maximum(unexplained, changed)
+    left_over = edited - warp(inverted, flow)
     uneven = _blur(_largest(np.abs(error - _blur(error, 4.0))), 0.8)
-    mismatch = ramp(uneven, 0.08, 0.25)
+    distrust = ramp(_blur(_largest(np.abs(left_over)), 0.7), 0.2, 0.5) * ramp(uneven, 0.08, 0.25)
     if mouth is not None:
-        mismatch = np.maximum(mismatch, where * ramp(_blur(where * uneven, 3.0), 0.02, 0.05))
-    kept: Mask = 1 - _blur(unexplained * mismatch, 0.8)
+        change = _blur(_largest(np.abs(edited - inverted)), 1.0)
+        distrust = np.maximum(distrust, _mouth_distrust(_resized(mouth, half), change, uneven, flow))
+    kept = 1 - _blur(distrust, 0.8)
+    coarse = kept * _blur(ramp(uneven, *COARSE), 1.0)
+    return Trust(np.dstack((kept, coarse)), _matching(error, kept), _blur(left_over, 1.5))
+
+
+def _mouth_distrust(mouth: Mask, change: Mask, uneven: Mask, flow: Flow) -> Mask:
+    """The mouth (n, n), as a whole, if it was changed and I's and O's differ: half of each is worse than either."""
+    where = _blur(np.maximum(mouth, warp(mouth, flow)), 1.0)
+    changed = ramp(_blur(where * change, 3.0), 0.02, 0.06)
+    return where * changed * ramp(_blur(where * uneven, 3.0), 0.02, 0.05)
+
+
+def _matching(error: NDArray[np.float32], kept: Mask) -> NDArray[np.float32]:
+    """What to add to generated pixels (n, n, 3) so that they fit in colour: the smooth part of D = `error`."""
     # Averaging only what is kept takes a mouth's colour from the skin round it, not from another mouth.
     weight = np.maximum(kept, np.float32(0.02))
     smooth = _blur(error * weight[..., None], 3.0) / _blur(weight, 3.0)[..., None]
     # Skin's shade suits teeth, its tint does not.
     shade = smooth.mean(2, keepdims=True)
-    smooth += TINT_LOST * (1 - kept)[..., None] * (shade - smooth)
-    return kept, smooth
+    matched: NDArray[np.float32] = smooth + TINT_LOST * (1 - kept)[..., None] * (shade - smooth)
+    return matched
 
 
 class Compositor:
