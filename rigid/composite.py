@@ -115,13 +115,14 @@ def transfer_composite(
     trust = _trust(small_i, small_o, small_e, small_flow, small_mouth)
     shares = trust.shares if state.shares is None else 0.5 * (state.shares + trust.shares)
     flow = _resized(small_flow, size) * np.float32(size / FLOW_SIZE)
-    kept, coarse = cv2.split(_resized(shares, size))
-    moved = warp(inverted, flow)
-    # E + smooth D + kept · (D - smooth D), without its kept · W(I, f), which `paste` takes from the frame,
-    generated = edited + (1 - kept)[..., None] * _resized(trust.smooth_error, size) - kept[..., None] * moved
-    # and where the two faces do not agree, without the fine part of the change E - W(O, f).
-    generated -= coarse[..., None] * (edited - moved - _resized(trust.smooth_change, size))
-    composite = Composite(generated, _blend_mask(mask, flow), np.asarray(kept, np.float32), flow)
+    # E + smooth D + kept · (D - smooth D) - coarse · (C - smooth C), with C = E - W(O, f), put together by
+    # picture, smooth parts first; kept · W(I, f) is missing, which `paste` takes from the frame.
+    kept, coarse = shares[..., :1], shares[..., 1:]
+    generated = _resized((1 - kept) * trust.smooth_error + coarse * trust.smooth_change, size)
+    grown = _resized(shares, size)
+    generated += (1 - grown[..., 1:]) * edited
+    generated += (grown[..., 1:] - grown[..., :1]) * warp(inverted, flow)
+    composite = Composite(generated, _blend_mask(mask, flow), np.ascontiguousarray(grown[..., 0]), flow)
     return composite, TransferState(small_flow, shares)
 
 

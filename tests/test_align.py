@@ -188,7 +188,8 @@ def generated_face(store_folder: Path) -> Frame:
         teacher = build_teacher(store)
         picture = teacher(code.expand(1, teacher.n_codes, 512))[0].permute(1, 2, 0).numpy()
     levels = ((picture + 1) * 127.5).clip(0, 255).astype(np.uint8)
-    return cv2.resize(levels, (512, 512), interpolation=cv2.INTER_AREA).astype(np.uint8)
+    face: Frame = cv2.resize(levels, (512, 512), interpolation=cv2.INTER_AREA).astype(np.uint8)
+    return face
 
 
 @pytest.fixture(scope="module")
