@@ -44,7 +44,7 @@ class ImageEncoderOptions:
     seed: int = 0
     pairs: int = 8_000
     """Generated faces, made once a run folder and seen again under new degradations."""
-    code_steps: int = 700
+    code_steps: int = 600
     """First phase: generated faces only, codes compared."""
     picture_steps: int = 450
     """Second phase: generated and real faces, pictures compared."""
