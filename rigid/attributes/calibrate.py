@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,6 +69,11 @@ def try_edit(studio: Studio, faces: Faces, edit: Array) -> Outcome:
     )
 
 
+def try_both(studio: Studio, faces: Faces, edit: Array) -> tuple[Outcome, Outcome]:
+    """What `edit` does at strength 1 and at -1."""
+    return try_edit(studio, faces, edit), try_edit(studio, faces, -edit)
+
+
 def surroundings(size: int) -> NDArray[np.bool_]:
     """What lies outside the face in an aligned picture, (size, size): all but an ellipse."""
     y, x = (np.mgrid[:size, :size] + 0.5) / size
@@ -93,17 +99,14 @@ def find_scale(studio: Studio, faces: Faces, edit: Array, recipe: Recipe, scale:
     return scale
 
 
-def side_effects(studio: Studio, faces: Faces, edit: Array, recipe: Recipe, deviations: Array) -> float:
-    """How much besides the wanted changes, at full strength both ways; smaller is better.
+def side_effects(both: tuple[Outcome, Outcome], columns: Sequence[int], deviations: Array, *, pose: bool) -> float:
+    """How much besides the wanted an edit changes, given what it did at full strength both ways; smaller is better.
 
-    The mean over the controls of their absolute change in standard deviations, plus the change of the
-    surroundings in `SURROUNDINGS_UNIT`, unless the attribute is a pose, which must move them.
+    The mean over the controls' `columns` of their absolute change in `deviations` (M,), plus the change of the
+    surroundings in `SURROUNDINGS_UNIT`, unless the edit is of a `pose`, which must move them.
     """
-    columns = [studio.column(name) for name in recipe.controls]
     total = 0.0
-    for sign in (1, -1):
-        outcome = try_edit(studio, faces, np.float32(sign) * edit)
-        total += float((outcome.absolute[columns] / deviations[columns]).mean()) / 2
-        if recipe.group != "pose":
-            total += outcome.surroundings / SURROUNDINGS_UNIT / 2
-    return total
+    for outcome in both:
+        total += float((outcome.absolute[columns] / deviations[columns]).mean()) if columns else 0.0
+        total += 0.0 if pose else outcome.surroundings / SURROUNDINGS_UNIT
+    return total / 2

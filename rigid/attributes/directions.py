@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,8 +14,8 @@ Array = NDArray[np.float32]
 SHRINKAGES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 """Ridge penalties tried, in multiples of the mean variance of a feature."""
 HELD_OUT = 0.2
-SHARED_WEIGHT = 1.0
-"""How much more the fit likes an effect that all levels share (as codes do in W) over one of a single level."""
+PRESENCES = frozenset({"glasses"})
+"""Measures that say whether something is there: their order among faces without it means nothing."""
 
 
 def level_codes(n_codes: int) -> list[list[int]]:
@@ -55,23 +55,32 @@ def fit_gradients(codes: Array, measures: Array, names: Sequence[str], seed: int
     x = torch.from_numpy(codes[:, firsts]).double()
     x = x - x.mean(0)
     y = normal_scores(measures)
-    features = torch.cat([x.flatten(1), SHARED_WEIGHT * x.sum(1)], 1)
+    for column in [i for i, name in enumerate(names) if name in PRESENCES]:
+        y[:, column] = _standardised(torch.from_numpy(measures[:, column]).double())
+    features = x.flatten(1)
     penalties, r2 = _choose_penalties(features, y, torch.Generator().manual_seed(seed))
     weights = torch.empty(features.shape[1], y.shape[1], dtype=torch.float64)
     for penalty in set(penalties):
         chosen = [i for i, p in enumerate(penalties) if p == penalty]
-        weights[:, chosen] = _ridge(features, y[:, chosen], penalty)
-    size = x.shape[2]
-    slopes = weights[:-size].reshape(len(firsts), size, -1) + SHARED_WEIGHT * weights[-size:]
+        weights[:, chosen] = next(_ridge(features, y[:, chosen], (penalty,)))
+    slopes = weights.reshape(len(firsts), x.shape[2], -1)
     spread = torch.cov(x.flatten(0, 1).T)
     return Gradients(tuple(names), slopes.permute(2, 0, 1).numpy(), spread.numpy(), r2)
 
 
-def _ridge(features: Tensor, y: Tensor, penalty: float) -> Tensor:
-    gram = features.T @ features
-    gram.diagonal().add_(penalty * gram.diagonal().mean())
-    weights: Tensor = torch.linalg.solve(gram, features.T @ y)
-    return weights
+def _standardised(column: Tensor) -> Tensor:
+    return (column - column.mean()) / column.std().clamp_min(1e-9)
+
+
+def _ridge(features: Tensor, y: Tensor, penalties: Iterable[float]) -> Iterator[Tensor]:
+    """The weights (F, M) for each penalty, solved over samples or over features, whichever are fewer."""
+    dual = len(features) < features.shape[1]
+    gram = features @ features.T if dual else features.T @ features
+    unit = features.square().sum() / features.shape[1]
+    for penalty in penalties:
+        factor = torch.linalg.cholesky(gram + penalty * unit * torch.eye(len(gram), dtype=gram.dtype))
+        solved = torch.cholesky_solve(y if dual else features.T @ y, factor)
+        yield features.T @ solved if dual else solved
 
 
 def _choose_penalties(features: Tensor, y: Tensor, random: torch.Generator) -> tuple[list[float], NDArray[np.float64]]:
@@ -80,33 +89,31 @@ def _choose_penalties(features: Tensor, y: Tensor, random: torch.Generator) -> t
     held, kept = order[: max(1, round(HELD_OUT * len(order)))], order[max(1, round(HELD_OUT * len(order))) :]
     variance = y[held].var(0, correction=0).clamp_min(1e-12)
     scores = []
-    for penalty in SHRINKAGES:
-        error = y[held] - features[held] @ _ridge(features[kept], y[kept], penalty)
+    for weights in _ridge(features[kept], y[kept], SHRINKAGES):
+        error = y[held] - features[held] @ weights
         scores.append(1 - error.square().mean(0) / variance)
     table = torch.stack(scores)
     return [SHRINKAGES[i] for i in table.argmax(0)], table.max(0).values.numpy()
 
 
 def solve_direction(
-    gradients: Gradients, target: str, controls: Sequence[str], levels: Sequence[int], naturalness: float
+    gradients: Gradients, aims: Mapping[str, float], levels: Sequence[int], naturalness: float
 ) -> NDArray[np.float64]:
-    """The shortest move (L, D) of the codes of `levels` that raises `target` by one and leaves `controls` alone.
+    """The shortest move (L, D) of the codes of `levels` that changes each measure of `aims` by its value.
 
-    InterFaceGAN's conditional manipulation, for all conditions at once: with G the slopes, d = C Gᵀ (G C Gᵀ)⁻¹ e.
-    `naturalness` 0…1 sets C between the identity and the codes' covariance: what counts as short is then a move
-    that codes often make. Levels outside `levels` stay 0.
+    An aim of 0 holds a measure still: InterFaceGAN's conditional manipulation, for all conditions at once. With G
+    the slopes and a the aims, d = C Gᵀ (G C Gᵀ)⁻¹ a. `naturalness` 0…1 sets C between the identity and the
+    codes' covariance: what counts as short is then a move that codes often make. Levels outside `levels` stay 0.
     """
-    rows = [gradients.measures.index(name) for name in (target, *controls)]
+    rows = [gradients.measures.index(name) for name in aims]
     slopes = gradients.slopes[rows][:, list(levels)]
     metric = _power(gradients.spread, naturalness)
     moved = slopes @ metric
     inner = np.einsum("ald,bld->ab", slopes, moved)
-    unit = np.zeros(len(rows))
-    unit[0] = 1.0
     # a control that cannot be told from the target would blow the solution up: damp it
     inner += 1e-6 * np.trace(inner) / len(rows) * np.eye(len(rows))
     direction = np.zeros(gradients.slopes.shape[1:])
-    direction[list(levels)] = np.einsum("a,ald->ld", np.linalg.solve(inner, unit), moved)
+    direction[list(levels)] = np.einsum("a,ald->ld", np.linalg.solve(inner, list(aims.values())), moved)
     return direction
 
 

@@ -44,6 +44,8 @@ class AttributeHeader:
     unit: str = "strength"
     effect: str = ""
     """What strength 1 does, in words with its measured size."""
+    order: int = 0
+    """Where a list shows it: lower first."""
     measured: dict[str, float] = field(default_factory=dict)
     """What was measured on held-out faces, for the record."""
 
@@ -123,7 +125,8 @@ def _parse_header(text: str, file_name: str) -> AttributeHeader:
         values = cast(dict[str, Any], json.loads(text))
         values = {name: value for name, value in values.items() if name in known}
         numbers = {name: float(values[name]) for name in ("min", "max", "default", "strength_scale") if name in values}
-        values = values | numbers | {"layers": tuple(int(i) for i in values["layers"])}
+        whole = {"order": int(values.get("order", 0)), "layers": tuple(int(i) for i in values["layers"])}
+        values = values | numbers | whole
         return AttributeHeader(**values)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{file_name}: its header cannot be understood ({error}).") from error

@@ -26,8 +26,7 @@ BLENDSHAPES = {
 }
 MEASURES = (*BLENDSHAPES, "lips_gap", "yaw", "pitch", "roll", "age", "male", "glasses", "light")
 """smile … brow_up: mean blendshape, 0 to 1. lips_gap: between the inner lips, in eye distances. yaw, pitch, roll:
-degrees. age: years. male: a logit. glasses: edge energy across the bridge of the nose. light: mean luma of the
-face, 0 to 1."""
+degrees. age: years. male: a logit. glasses: 0 to 1, whether there are any. light: mean luma of the face, 0 to 1."""
 UNITS = {"yaw": "°", "pitch": "°", "roll": "°", "age": " years"}
 
 BROWS = (70, 63, 105, 66, 107, 336, 296, 334, 293, 300)
@@ -101,7 +100,7 @@ class FaceLabeller:
             lips_gap(face.landmarks),
             *head_angles(faces[0].pose),
             *self._age_and_gender(image, face.landmarks),
-            bridge_edges(image, face.landmarks),
+            glasses(image, face.landmarks),
             face_light(image, face.landmarks),
         )
         return np.array(values, np.float32)
@@ -139,12 +138,16 @@ def lips_gap(landmarks: Array) -> float:
     return float(np.linalg.norm(np.diff(landmarks[list(INNER_LIPS)], axis=0)) / max(float(eyes), 1e-6))
 
 
-def bridge_edges(image: Bytes, landmarks: Array) -> float:
-    """Edges running across the bridge of the nose, where glasses have theirs: mean |d/dy| of luma, in 1/100."""
+def glasses(image: Bytes, landmarks: Array) -> float:
+    """Whether there are glasses, 0 to 1, from the edges that run across the bridge of the nose as theirs do.
+
+    On generated faces the mean |d/dy| of luma there is about 1 % of the range without glasses and 3-8 % with.
+    """
     inner = landmarks[list(INNER_CORNERS)].mean(0)
     width = float(np.linalg.norm(landmarks[INNER_CORNERS[1]] - landmarks[INNER_CORNERS[0]]))
     patch = cv2.cvtColor(_square(image, (inner[0], inner[1]), 0.6 * width, 16), cv2.COLOR_RGB2GRAY)
-    return float(np.abs(np.diff(patch.astype(np.float32), axis=0)).mean() / 2.55)
+    percent = float(np.abs(np.diff(patch.astype(np.float32), axis=0)).mean() / 2.55)
+    return 1 / (1 + math.exp(-3 * (percent - 2.5)))
 
 
 def face_light(image: Bytes, landmarks: Array) -> float:

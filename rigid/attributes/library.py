@@ -33,6 +33,8 @@ class Attribute:
     """The edit at strength 1: float32 (n_codes, 512)."""
     effect: str = ""
     """What strength 1 does, measured on held-out generated faces."""
+    order: int = 0
+    """Where a list shows it: lower first."""
 
     def describe(self) -> dict[str, str | float]:
         """What a client needs to build a slider, ready for JSON."""
@@ -121,8 +123,8 @@ def _checked(attribute: Attribute, value: object) -> float:
 
 
 def read_library(paths: Sequence[Path], *, n_codes: int, code_size: int) -> AttributeLibrary:
-    """A library of the attribute files `paths`; ValueError naming the file when one is bad."""
-    attributes = [_load(path, n_codes, code_size) for path in paths]
+    """A library of attribute files in the order they ask for; ValueError naming the file when one is bad."""
+    attributes = sorted((_load(path, n_codes, code_size) for path in paths), key=lambda a: (a.order, a.name))
     return AttributeLibrary(attributes, n_codes=n_codes, code_size=code_size)
 
 
@@ -132,7 +134,7 @@ def load_library(profile: str) -> AttributeLibrary:
     from rigid.models.build import WEIGHTS, sizes_of
 
     sizes = sizes_of(profile)
-    paths = sorted((WEIGHTS / profile / "attributes").glob("*.safetensors"))
+    paths = list((WEIGHTS / profile / "attributes").glob("*.safetensors"))
     return read_library(paths, n_codes=sizes.n_codes, code_size=sizes.code_size)
 
 
@@ -140,5 +142,5 @@ def _load(path: Path, n_codes: int, code_size: int) -> Attribute:
     header, direction = read_attribute(path, n_codes=n_codes, code_size=code_size)
     if header.name != path.stem:
         raise ValueError(f"{path.name}: the attribute inside is named {header.name!r}; rename the file to match.")
-    values = {key: getattr(header, key) for key in DESCRIBED}
+    values = {key: getattr(header, key) for key in (*DESCRIBED, "order")}
     return Attribute(direction=direction, **values)

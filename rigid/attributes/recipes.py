@@ -22,6 +22,8 @@ class Recipe:
     """Measures that must stay as they are."""
     spans: tuple[tuple[int, int], ...]
     """First and last level (0 is 4×4) the edit may use; the best of these is taken."""
+    order: int
+    """Where a list shows it: lower first."""
     ceiling: float = float("inf")
     """Faces that have room: those whose measure is at most this."""
 
@@ -34,10 +36,11 @@ RECIPES = (
         label="Smile",
         group="expression",
         measure="smile",
-        change=0.45,
+        change=0.55,
         effect="{} of the smile blendshape",
         controls=(*POSE, *LOOKS, "eyes_closed", "brow_up"),
-        spans=((1, 2), (1, 3), (2, 3), (2, 2)),
+        order=10,
+        spans=((1, 2), (1, 3), (2, 3)),
         ceiling=0.5,
     ),
     Recipe(
@@ -48,7 +51,8 @@ RECIPES = (
         change=0.4,
         effect="{} of the jaw-open blendshape",
         controls=(*POSE, *LOOKS, "smile", "eyes_closed", "brow_up"),
-        spans=((1, 2), (1, 3), (2, 3), (0, 2)),
+        order=20,
+        spans=((1, 2), (1, 3), (0, 2)),
         ceiling=0.3,
     ),
     Recipe(
@@ -59,7 +63,8 @@ RECIPES = (
         change=20.0,
         effect="{} years",
         controls=(*POSE, "male", "glasses", "light", "smile", "mouth_open", "eyes_closed"),
-        spans=((1, 3), (2, 3), (2, 4), (1, 4)),
+        order=30,
+        spans=((1, 3), (2, 3), (2, 4)),
         ceiling=60.0,
     ),
     Recipe(
@@ -70,6 +75,7 @@ RECIPES = (
         change=15.0,
         effect="{}° of turn towards the right edge of the picture",
         controls=("pitch", "roll", *LOOKS, "smile", "mouth_open", "eyes_closed"),
-        spans=((0, 1), (0, 2), (1, 1), (1, 2)),
+        order=40,
+        spans=((0, 1), (0, 2), (1, 3)),
     ),
 )

@@ -16,7 +16,7 @@ from rigid.assets import AssetStore
 from rigid.attributes.discover import Found, discover
 from rigid.attributes.labels import FaceLabeller
 from rigid.attributes.recipes import RECIPES, Recipe
-from rigid.attributes.samples import DrawCodes, Studio, Synthesize, code_source
+from rigid.attributes.samples import BATCH, DrawCodes, Studio, Synthesize, code_source
 from rigid.attributes.sheet import contact_sheet, write_sheet
 from rigid.models.age_gender import load_age_gender
 from rigid.models.build import WEIGHTS, build_generator, build_mapping, sizes_of
@@ -105,10 +105,12 @@ def weights_fingerprint(profile: str) -> str:
 
 def _synthesize(profile: str, store: AssetStore) -> Synthesize:
     sizes = sizes_of(profile)
-    run = compiled(build_generator(profile, store), torch.zeros(1, sizes.n_codes, sizes.code_size))
+    run = compiled(build_generator(profile, store), torch.zeros(BATCH, sizes.n_codes, sizes.code_size))
 
     def synthesize(codes: Array) -> Array:
+        batch = np.zeros((BATCH, sizes.n_codes, sizes.code_size), np.float32)
+        batch[: len(codes)] = codes
         # copied, as the engine writes its next result to the same place
-        return run(torch.from_numpy(np.ascontiguousarray(codes, np.float32))).copy()
+        return run(torch.from_numpy(batch))[: len(codes)].copy()
 
     return synthesize

@@ -21,6 +21,7 @@ Synthesize = Callable[[Array], Array]
 DrawCodes = Callable[[int, int], Array]
 """(seed, count) → codes (count, n_codes, 512), the same for the same seed."""
 BATCH = 8
+"""A generator is asked for at most this many pictures at once."""
 CHUNK = 64
 
 

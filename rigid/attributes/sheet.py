@@ -23,14 +23,10 @@ def contact_sheet(
 
     RGB bytes (N·size, n_strengths·size, 3).
     """
-    rows = []
-    for face in codes:
-        edited = np.stack([face + np.float32(strength) * edit for strength in strengths])
-        pictures = studio.photograph(edited)
-        small = [cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA) for picture in pictures]
-        rows.append(np.concatenate(small, 1))
-    sheet: Bytes = np.concatenate(rows, 0).astype(np.uint8)
-    return sheet
+    edited = np.concatenate([[face + np.float32(strength) * edit for strength in strengths] for face in codes])
+    small = [cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA) for picture in studio.photograph(edited)]
+    rows = np.array(small, np.uint8).reshape(len(codes), len(strengths), size, size, 3)
+    return np.ascontiguousarray(rows.transpose(0, 2, 1, 3, 4)).reshape(len(codes) * size, -1, 3)
 
 
 def write_sheet(path: Path, sheet: Bytes) -> None:

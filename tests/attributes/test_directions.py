@@ -52,16 +52,31 @@ def test_noise_explains_nothing() -> None:
 
 def test_a_control_is_held_still(gradients: Gradients) -> None:
     truth = by_level(true_slopes())
-    free = solve_direction(gradients, "smile", (), (1,), 0.0)
-    held = solve_direction(gradients, "smile", ("age", "yaw"), (1,), 0.0)
+    free = solve_direction(gradients, {"smile": 1}, (1,), 0.0)
+    held = solve_direction(gradients, {"smile": 1, "age": 0, "yaw": 0}, (1,), 0.0)
     smile, age = ((truth[i] * held).sum() for i in (0, 1))
     assert abs((truth[1] * free).sum() / (truth[0] * free).sum()) > 0.3
     assert abs(age / smile) < 0.05
     assert smile > 0
 
 
+def test_a_control_can_be_pushed(gradients: Gradients) -> None:
+    truth = by_level(true_slopes())
+    pushed = solve_direction(gradients, {"smile": 1, "age": -1}, (1,), 0.0)
+    assert (truth[0] * pushed).sum() > 0 > (truth[1] * pushed).sum()
+
+
+def test_what_is_there_or_not_is_not_ranked() -> None:
+    codes = draw(0, 800)
+    there = (codes[:, 0, 0] > 1).astype(np.float32)[:, None]
+    # below the threshold, noise alone sets the order
+    measures = there + 1e-3 * np.random.default_rng(0).standard_normal(there.shape).astype(np.float32)
+    slopes = fit_gradients(codes, measures, ("glasses",), seed=0).slopes[0, 0]
+    assert slopes[0] > 10 * np.abs(slopes[1:]).max()
+
+
 def test_only_the_given_levels_move(gradients: Gradients) -> None:
-    direction = solve_direction(gradients, "smile", ("yaw",), (1, 2), 0.5)
+    direction = solve_direction(gradients, {"smile": 1, "yaw": 0}, (1, 2), 0.5)
     assert not direction[0].any()
     assert direction[1].any()
 
@@ -69,14 +84,14 @@ def test_only_the_given_levels_move(gradients: Gradients) -> None:
 def test_a_natural_move_follows_where_codes_vary() -> None:
     slopes = np.array([[[1.0, 1.0]]])
     gradients = Gradients(("smile",), slopes, np.diag([4.0, 1.0]), np.ones(1))
-    np.testing.assert_allclose(solve_direction(gradients, "smile", (), (0,), 0.0), [[0.5, 0.5]], atol=1e-5)
-    np.testing.assert_allclose(solve_direction(gradients, "smile", (), (0,), 1.0), [[0.8, 0.2]], atol=1e-5)
+    np.testing.assert_allclose(solve_direction(gradients, {"smile": 1}, (0,), 0.0), [[0.5, 0.5]], atol=1e-5)
+    np.testing.assert_allclose(solve_direction(gradients, {"smile": 1}, (0,), 1.0), [[0.8, 0.2]], atol=1e-5)
 
 
 def test_twin_measures_do_not_blow_the_solution_up() -> None:
     slopes = np.ones((2, 1, 2))
     gradients = Gradients(("smile", "grin"), slopes, np.eye(2), np.ones(2))
-    assert np.isfinite(solve_direction(gradients, "smile", ("grin",), (0,), 0.0)).all()
+    assert np.isfinite(solve_direction(gradients, {"smile": 1, "grin": 0}, (0,), 0.0)).all()
 
 
 def test_normal_scores_keep_the_order_and_lose_the_skew() -> None:

@@ -23,6 +23,7 @@ SMILE = Recipe(
     change=0.75,
     effect="{} smile",
     controls=("age", "yaw"),
+    order=1,
     spans=((0, 0), (1, 1), (1, 2)),
 )
 
@@ -44,7 +45,7 @@ def test_discovery_writes_an_edit_of_the_stated_strength(tmp_path: Path) -> None
     assert library["smile"].effect.startswith("+0.7")
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["attributes"]["smile"]["change_at_1"] == pytest.approx(0.75, rel=0.1)
-    assert report["attributes"]["smile"]["change_at_minus_1_all_faces"] == pytest.approx(-0.75, rel=0.1)
+    assert report["attributes"]["smile"]["change_at_minus_1"] == pytest.approx(-0.75, rel=0.1)
 
 
 def test_the_same_seed_finds_the_same(tmp_path: Path) -> None:

@@ -91,16 +91,17 @@ def test_twins_and_wrong_sizes_are_refused() -> None:
         AttributeLibrary([attribute("smile")], n_codes=2, code_size=4)
 
 
-def write(path: Path, name: str) -> Path:
-    header = AttributeHeader(name, name.title(), "pose", "by hand", strength_scale=3.0, layers=(0,))
+def write(path: Path, name: str, order: int = 0) -> Path:
+    header = AttributeHeader(name, name.title(), "pose", "by hand", strength_scale=3.0, layers=(0,), order=order)
     write_attribute(path, header, np.ones(3, np.float32))
     return path
 
 
 def test_files_become_a_library(tmp_path: Path) -> None:
-    paths = [write(tmp_path / f"{name}.safetensors", name) for name in ("yaw", "roll")]
+    ordered = (("yaw", 1), ("smile", 2), ("roll", 1))
+    paths = [write(tmp_path / f"{name}.safetensors", name, order) for name, order in ordered]
     library = read_library(paths, n_codes=2, code_size=3)
-    assert library.names == ["yaw", "roll"]
+    assert library.names == ["roll", "yaw", "smile"]
     np.testing.assert_array_equal(library["yaw"].direction, [[3, 3, 3], [0, 0, 0]])
 
 

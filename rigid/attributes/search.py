@@ -1,0 +1,90 @@
+"""The search for one attribute's edit: which levels carry it best, with what else it changes taken back out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rigid.attributes.calibrate import Faces, find_scale, side_effects, try_both
+from rigid.attributes.directions import Gradients, solve_direction, spread_over_codes
+from rigid.attributes.recipes import Recipe
+from rigid.attributes.samples import Studio
+
+Array = NDArray[np.float32]
+Report = Callable[[str], None]
+NATURALNESS = 0.5
+CHOOSING_FACES = 16
+"""Faces the candidates are compared on."""
+CORRECTIONS = 2
+"""How often the side effects seen are taken out of the best candidate."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An edit at full strength, (n_codes, 512), with the aims it was solved for and what it costs."""
+
+    edit: Array
+    levels: tuple[int, ...]
+    aims: dict[str, float]
+    scale: float
+    """The edit is this multiple of the solution for `aims`."""
+    drift: dict[str, float]
+    """How far each control went astray at full strength, in standard deviations."""
+    cost: float
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is known of the generator; `deviations` (M,): how much each measure varies between faces."""
+
+    studio: Studio
+    gradients: Gradients
+    deviations: Array
+
+    def best(self, recipe: Recipe, room: Faces, report: Report) -> Candidate:
+        """The best edit for `recipe` on faces with `room` for it; ValueError when there is none."""
+        few = room.where(np.arange(len(room.codes)) < CHOOSING_FACES)
+        aims = {recipe.measure: 1.0, **dict.fromkeys(recipe.controls, 0.0)}
+        candidates = []
+        for first, last in recipe.spans:
+            candidate = self._tried(recipe, few, tuple(range(first, last + 1)), aims, 1.0)
+            report(f"{recipe.name}: levels {first}-{last}: {_cost_text(candidate)}")
+            candidates += [candidate] if candidate else []
+        if not candidates:
+            raise ValueError(f"No direction changes {recipe.measure} by {recipe.change:g}; take more samples.")
+        return self._corrected(recipe, few, min(candidates, key=lambda c: c.cost), report)
+
+    def _tried(
+        self, recipe: Recipe, faces: Faces, levels: tuple[int, ...], aims: dict[str, float], guess: float
+    ) -> Candidate | None:
+        """The edit of `levels` that pursues `aims` with the recipe's strength; None when it cannot reach it."""
+        solution = solve_direction(self.gradients, aims, levels, NATURALNESS)
+        unit = spread_over_codes(solution, faces.codes.shape[1])
+        scale = find_scale(self.studio, faces, unit, recipe, guess)
+        if scale is None:
+            return None
+        edit = np.float32(scale) * unit
+        both = try_both(self.studio, faces, edit)
+        columns = [self.studio.column(name) for name in recipe.controls]
+        cost = side_effects(both, columns, self.deviations, pose=recipe.group == "pose")
+        astray = (both[0].change - both[1].change) / 2 / self.deviations
+        drift = {name: float(astray[self.studio.column(name)]) for name in recipe.controls}
+        return Candidate(edit, levels, aims, scale, drift, cost)
+
+    def _corrected(self, recipe: Recipe, faces: Faces, best: Candidate, report: Report) -> Candidate:
+        """Aim against the drift that was seen, as far as it helps: the linear fit does not foresee all of it."""
+        for _ in range(CORRECTIONS):
+            aims = {name: aim - best.drift.get(name, 0.0) / best.scale for name, aim in best.aims.items()}
+            candidate = self._tried(recipe, faces, best.levels, aims, best.scale)
+            report(f"{recipe.name}: corrected: {_cost_text(candidate)}")
+            if candidate is None or candidate.cost >= best.cost:
+                break
+            best = candidate
+        return best
+
+
+def _cost_text(candidate: Candidate | None) -> str:
+    return "too weak" if candidate is None else f"side effects {candidate.cost:.3f}"
