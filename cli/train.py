@@ -19,7 +19,10 @@ def register(app: typer.Typer) -> None:
 
 def train(
     stage: Annotated[str, typer.Argument(help=f"What to train: {', '.join(STAGES)}.")],
-    preset: Annotated[str, typer.Option(help="Sizes and schedule: mobile-256, or smoke (seconds).")] = "mobile-256",
+    preset: Annotated[
+        str,
+        typer.Option(help="Sizes and schedule: mobile-256, mobile-256-continue (from what ships), smoke (seconds)."),
+    ] = "mobile-256",
     data: Annotated[
         Path | None, typer.Option(envvar="RIGID_LIVE_DATA", help="Folder of real aligned faces with an index.json.")
     ] = None,

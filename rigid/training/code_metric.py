@@ -21,7 +21,8 @@ class CodeMetric(nn.Module):
         super().__init__()
         random = torch.Generator().manual_seed(0)
         with torch.no_grad():
-            w = mapping(torch.randn(samples, mapping.code_size, generator=random))
+            z = torch.randn(samples, mapping.code_size, generator=random)
+            w = mapping(z.to(network.input.device))
             grams = [self._gram(readers, w) for readers in _readers(network, n_codes)]
         self.register_buffer("gram", torch.stack(grams))
         self.read = sum(1 for readers in _readers(network, n_codes) if readers)
@@ -30,7 +31,7 @@ class CodeMetric(nn.Module):
     def _gram(readers: list[Modulation], w: Tensor) -> Tensor:
         size = w.shape[1]
         if not readers:
-            return torch.zeros(size, size)
+            return torch.zeros(size, size, device=w.device)
         rows = torch.cat([_in_spreads(reader, w) for reader in readers])
         return rows.T @ rows / len(rows)
 

@@ -11,8 +11,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rigid.video import Picture, VideoReader
-
 
 @dataclass(frozen=True)
 class Faces:
@@ -24,6 +22,16 @@ class Faces:
     def of(self, name: str) -> NDArray[np.uint8]:
         """The images of one clip or still."""
         return self.images[[i for i, other in enumerate(self.names) if other == name]]
+
+
+def kept_faces(kept: Path, folder: Path, split: str, *, clip_frames: int, stills: bool = True) -> Faces:
+    """`read_faces`, decoded once and then taken from the file `kept`."""
+    if not kept.exists():
+        faces = read_faces(folder, split, clip_frames=clip_frames, stills=stills)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(kept, images=faces.images, names=np.array(faces.names))
+    with np.load(kept) as stored:
+        return Faces(stored["images"], stored["names"].tolist())
 
 
 def read_faces(folder: Path, split: str, *, clip_frames: int, stills: bool = True) -> Faces:
@@ -54,6 +62,9 @@ def read_index(folder: Path) -> dict[str, Any]:
 
 
 def _decode(path: Path) -> list[NDArray[np.uint8]]:
+    # Where the faces are kept already, training does without PyAV.
+    from rigid.video import Picture, VideoReader
+
     with VideoReader(path) as reader:
         return [item.image for item in reader if isinstance(item, Picture)]
 

@@ -30,9 +30,9 @@ from rigid.models.build import (
 )
 from rigid.models.mobile_stylegan import MobileStyleGAN, haar
 from rigid.training.codes import mean_of, sample_codes
+from rigid.training.device import DEVICE, half_precision, placed
 from rigid.training.fast_inference import compiled, from_bytes, to_bytes
 from rigid.training.head import solve_head
-from rigid.training.layout import channels_last
 from rigid.training.loop import Losses
 from rigid.training.pictures import write_grid
 from rigid.training.windows import same_window
@@ -79,10 +79,10 @@ class GeneratorStage:
     def __init__(self, options: GeneratorOptions, store: AssetStore, folder: Path):
         self.options = options
         torch.manual_seed(options.seed)
-        self.network = channels_last(build_untuned_generator(options.profile, store))
+        self.network = placed(build_untuned_generator(options.profile, store))
         self.codes, self.targets = self._teacher_pairs(store, folder)
-        self.lpips = channels_last(build_lpips(store, exact=False))
-        self.exact_lpips = build_lpips(store)
+        self.lpips = placed(build_lpips(store, exact=False))
+        self.exact_lpips = placed(build_lpips(store))
         solve_head(self.network.head, self._head_batches())
         tuned = [p.requires_grad_() for name, p in self.network.named_parameters() if name.startswith(TUNED_PARTS)]
         self.optimizer = torch.optim.Adam(
@@ -98,8 +98,8 @@ class GeneratorStage:
     def step(self, index: int) -> Losses:
         random = np.random.default_rng((self.options.seed, index))
         chosen = random.choice(self.options.train_samples, self.options.batch, replace=False)
-        codes, target = self.codes[chosen], from_bytes(self.targets[chosen])
-        with torch.autocast("cpu", torch.bfloat16):
+        codes, target = self.codes[chosen].to(DEVICE), from_bytes(self.targets[chosen])
+        with half_precision():
             image = self._student(codes)
             perceptual = self.lpips(*same_window(image, target, random)).mean()
         pixel = F.mse_loss(image.float(), target)
@@ -121,7 +121,7 @@ class GeneratorStage:
         errors, distances = [], []
         for start in range(self.options.train_samples, len(self.targets), 8):
             target = from_bytes(self.targets[start : start + 8])
-            image = self.network(self.codes[start : start + 8])
+            image = self.network(self.codes[start : start + 8].to(DEVICE))
             errors.append((image - target).square().mean((1, 2, 3)))
             distances.append(self.exact_lpips(image, target))
             if start == self.options.train_samples:
@@ -129,7 +129,9 @@ class GeneratorStage:
         return {"mse": torch.cat(errors).mean().item(), "lpips": torch.cat(distances).mean().item()}
 
     def export(self, folder: Path) -> None:
-        tuned = {k: v.half().contiguous() for k, v in self.network.state_dict().items() if k.startswith(TUNED_PARTS)}
+        tuned = {
+            k: v.half().cpu().contiguous() for k, v in self.network.state_dict().items() if k.startswith(TUNED_PARTS)
+        }
         save_file(tuned, folder / "generator.safetensors")
 
     def state_dict(self) -> dict[str, Any]:
@@ -169,7 +171,7 @@ class GeneratorStage:
 
     def _head_batches(self, samples: int = 96) -> Iterator[tuple[Tensor, Tensor]]:
         for i in range(0, min(samples, self.options.train_samples), 4):
-            *_, x = self.network.features(self.codes[i : i + 4])
+            *_, x = self.network.features(self.codes[i : i + 4].to(DEVICE))
             yield x, from_bytes(self.targets[i : i + 4])
 
 

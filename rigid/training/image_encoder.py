@@ -8,9 +8,10 @@ the codes, with a pull of the codes to the mean and a penalty on the deltas (pSp
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -20,14 +21,22 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rigid.assets import AssetStore
-from rigid.models.build import build_generator, build_lpips, build_mapping, new_image_encoder, sizes_of
+from rigid.models.build import (
+    build_generator,
+    build_image_encoder,
+    build_lpips,
+    build_mapping,
+    new_image_encoder,
+    sizes_of,
+)
 from rigid.models.image_encoder import ImageEncoder
 from rigid.training.augment import degrade, recolour
 from rigid.training.code_metric import CodeMetric
 from rigid.training.codes import mean_of
-from rigid.training.faces import Faces, read_faces
+from rigid.training.device import DEVICE, half_precision, placed
+from rigid.training.faces import Faces, kept_faces
 from rigid.training.fast_inference import from_bytes
-from rigid.training.layout import channels_last, pixels_last
+from rigid.training.layout import pixels_last
 from rigid.training.loop import Losses
 from rigid.training.pairs import Pairs, generated_pairs
 from rigid.training.pictures import write_grid
@@ -42,6 +51,8 @@ class ImageEncoderOptions:
     """Folder of real aligned faces with an `index.json`."""
     profile: str = "mobile-256"
     seed: int = 0
+    initial: Literal["new", "shipped"] = "new"
+    """Start from nothing, or from the weights that ship."""
     pairs: int = 8_000
     """Generated faces, made once a run folder and seen again under new degradations."""
     code_steps: int = 600
@@ -77,15 +88,18 @@ class ImageEncoderStage:
         self.options = options
         torch.manual_seed(options.seed)
         mapping = build_mapping(store)
-        self.mean = mean_of(mapping, 100_000, torch.Generator().manual_seed(options.seed))
-        self.generator = channels_last(build_generator(options.profile, store))
-        self.pairs: Pairs = generated_pairs(options, self.generator, mapping, self.mean, folder)
-        self.metric = CodeMetric(self.generator, mapping, sizes_of(options.profile).n_codes)
-        self.lpips = channels_last(build_lpips(store, exact=False))
-        self.exact_lpips = build_lpips(store)
-        self.train_faces = read_faces(options.data, "train", clip_frames=options.clip_frames)
-        self.validation_faces = read_faces(options.data, "val", clip_frames=6, stills=False)
-        self.network = channels_last(new_image_encoder(options.profile, self.mean))
+        mean = mean_of(mapping, 100_000, torch.Generator().manual_seed(options.seed))
+        self.mean = mean.to(DEVICE)
+        self.generator = placed(build_generator(options.profile, store))
+        self.pairs: Pairs = generated_pairs(options, self.generator, mapping, mean, folder)
+        self.threads = ThreadPoolExecutor()
+        self.metric = CodeMetric(self.generator, placed(mapping), sizes_of(options.profile).n_codes).to(DEVICE)
+        self.lpips = placed(build_lpips(store, exact=False))
+        self.exact_lpips = placed(build_lpips(store))
+        train, validation = folder / "faces-train.npz", folder / "faces-val.npz"
+        self.train_faces = kept_faces(train, options.data, "train", clip_frames=options.clip_frames)
+        self.validation_faces = kept_faces(validation, options.data, "val", clip_frames=6, stills=False)
+        self.network = placed(self._first_network(mean))
         self.average = torch.optim.swa_utils.AveragedModel(
             self.network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995), use_buffers=True
         )
@@ -118,7 +132,7 @@ class ImageEncoderStage:
         return {"val_mse": _mean_over_names(names, errors), "val_lpips": _mean_over_names(names, distances)}
 
     def export(self, folder: Path) -> None:
-        weights = {name: value.half().contiguous() for name, value in self._averaged().state_dict().items()}
+        weights = {name: value.half().cpu().contiguous() for name, value in self._averaged().state_dict().items()}
         save_file(weights, folder / "image_encoder.safetensors")
 
     def state_dict(self) -> dict[str, Any]:
@@ -129,6 +143,11 @@ class ImageEncoderStage:
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
+
+    def _first_network(self, mean: Tensor) -> ImageEncoder:
+        if self.options.initial == "shipped":
+            return build_image_encoder(self.options.profile).requires_grad_()
+        return new_image_encoder(self.options.profile, mean)
 
     def _code_step(self, index: int, random: np.random.Generator) -> dict[str, Tensor]:
         inputs, _, codes = self._generated(random, self.options.code_batch)
@@ -142,7 +161,7 @@ class ImageEncoderStage:
         degraded, clean, codes = self._generated(random, self.options.generated_batch)
         half_real = F.avg_pool2d(real, 2)
         predicted, deltas = self._encode(torch.cat((degraded, half_real)), index)
-        with torch.autocast("cpu", torch.bfloat16):
+        with half_precision():
             pictures = self.generator(predicted)
             half, targets = F.avg_pool2d(pictures, 2), torch.cat((clean, half_real))
             windows = same_window(pictures[len(codes) :], real, random) if index % 2 else (half, targets)
@@ -158,10 +177,10 @@ class ImageEncoderStage:
 
     def _encode(self, half: Tensor, index: int) -> tuple[Tensor, Tensor]:
         """Codes (B, n_codes, 512) and the deltas that were let in, for halved inputs."""
-        with torch.autocast("cpu", torch.bfloat16):
+        with half_precision():
             code, deltas = self.network.offsets(pixels_last(half)).float()
         allowed = 1 + max(0, index - self.options.delta_start) // self.options.delta_every
-        let_in = (torch.arange(deltas.shape[1]) < allowed) & torch.tensor(index >= self.options.delta_start)
+        let_in = torch.arange(deltas.shape[1], device=DEVICE) < (allowed if index >= self.options.delta_start else 0)
         deltas = deltas * let_in[:, None]
         return self.mean + code + deltas, deltas
 
@@ -171,7 +190,8 @@ class ImageEncoderStage:
         clean = [
             recolour(self.pairs.picture(i), random) if random.random() < 0.3 else self.pairs.picture(i) for i in chosen
         ]
-        return _tensor([degrade(p, random) for p in clean]), _tensor(clean), self.pairs.codes[chosen].float()
+        degraded = self.threads.map(degrade, clean, random.spawn(count))
+        return _tensor(list(degraded)), _tensor(clean), self.pairs.codes[chosen].to(DEVICE).float()
 
     def _real(self, random: np.random.Generator, count: int) -> Tensor:
         """Real faces (B, 3, 256, 256), each clip or still as likely as the other, flipped and recoloured."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +16,10 @@ from torch.nn import functional as F
 from rigid.models.mobile_stylegan import MappingNetwork, MobileStyleGAN
 from rigid.training.codes import sample_codes
 from rigid.training.fast_inference import compiled, to_bytes
+
+BATCH = 8
+BLOCK = 400
+Run = Callable[[Tensor], NDArray[np.float32]]
 
 
 class PairOptions(Protocol):
@@ -55,22 +60,23 @@ class Halved(nn.Module):
 def generated_pairs(
     options: PairOptions, generator: MobileStyleGAN, mapping: MappingNetwork, mean: Tensor, folder: Path
 ) -> Pairs:
-    """The run folder's pairs; made on the first call, by blocks, so that an interruption costs one block."""
-    codes = sample_codes(
-        mapping, mean, options.pairs, generator.n_codes, torch.Generator().manual_seed(options.seed + 1)
-    ).half()
+    """The run folder's pairs; made on the first call, by blocks, so that an interruption costs one block.
+
+    `options.pairs` is a multiple of `BATCH`.
+    """
+    random = torch.Generator().manual_seed(options.seed + 1)
+    codes = sample_codes(mapping, mean, options.pairs, generator.n_codes, random).half()
     blocks = folder / "pairs"
     blocks.mkdir(parents=True, exist_ok=True)
-    run = compiled(Halved(generator), codes[:1].float())
-    images = [_block(run, codes[i : i + 500], blocks / f"{i:06d}.npy") for i in range(0, options.pairs, 500)]
-    return Pairs(codes, np.concatenate(images))
+    run = compiled(Halved(generator), codes[:BATCH].float())
+    starts = range(0, options.pairs, BLOCK)
+    return Pairs(codes, np.concatenate([_block(run, codes[i : i + BLOCK], blocks / f"{i:06d}.npy") for i in starts]))
 
 
-def _block(run: object, codes: Tensor, path: Path) -> NDArray[np.uint8]:
-    assert callable(run)
+def _block(run: Run, codes: Tensor, path: Path) -> NDArray[np.uint8]:
     if path.exists():
         return np.asarray(np.load(path), np.uint8)
-    images = np.concatenate([to_bytes(run(code[None].float())) for code in codes])
+    images = np.concatenate([to_bytes(run(batch)) for batch in codes.float().split(BATCH)])
     temporary = path.with_suffix(".part")
     with temporary.open("wb") as file:
         np.save(file, images)

@@ -35,6 +35,13 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "image-encoder": {
         "mobile-256": {},
+        "mobile-256-continue": {
+            "initial": "shipped",
+            "code_steps": 0,
+            "picture_steps": 3000,
+            "delta_start": 0,
+            "delta_every": 1,
+        },
         "smoke": {
             "pairs": 24,
             "code_steps": 3,
@@ -50,7 +57,8 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 REAL_FACES = ("image-encoder",)
 """Stages that need a folder of real faces."""
 LOOPS = {
-    "mobile-256": {"log_every": 25, "save_every": 100, "validate_every": 800},
+    "mobile-256": {"log_every": 25, "save_every": 50, "validate_every": 500},
+    "mobile-256-continue": {"log_every": 25, "save_every": 50, "validate_every": 500},
     "smoke": {"log_every": 1, "save_every": 2, "validate_every": 100},
 }
 
