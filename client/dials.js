@@ -52,7 +52,10 @@ export class Dials {
   }
 
   #group(name, attributes) {
-    const fieldset = element("fieldset", { className: "group" }, element("legend", { textContent: name }));
+    const legend = element("legend", { textContent: name });
+    // A group of one that is called like its member need not say it twice.
+    if (attributes.length === 1 && attributes[0].label.toLowerCase() === name.toLowerCase()) legend.className = "unseen";
+    const fieldset = element("fieldset", { className: "group" }, legend);
     for (const attribute of attributes) {
       const dial = new Dial(attribute, (value, ramp) => this.#move(dial, value, ramp));
       this.#dials.set(attribute.name, dial);

@@ -5,6 +5,7 @@ const WINDOW_MS = 3_000;
 /** Counts the frames that a <video> really shows. */
 export class FrameRate {
   #times = [];
+  #began = 0;
   #video;
   #running = false;
 
@@ -15,6 +16,7 @@ export class FrameRate {
   /** Calls `onFrame` with each frame shown. Without requestVideoFrameCallback nothing is counted. */
   start(onFrame = () => undefined) {
     this.#times = [];
+    this.#began = performance.now();
     if (this.#running || !this.#video.requestVideoFrameCallback) return;
     this.#running = true;
     const step = (now) => {
@@ -30,12 +32,13 @@ export class FrameRate {
     this.#running = false;
   }
 
-  /** Frames a second over the last three seconds, null before there is anything to say. */
+  /** Frames a second over the last three seconds; null in the first one, and where they cannot be counted. */
   get value() {
-    const since = performance.now() - WINDOW_MS;
-    this.#times = this.#times.filter((time) => time >= since);
-    if (this.#times.length < 3) return null;
-    return ((this.#times.length - 1) * 1_000) / (this.#times.at(-1) - this.#times[0]);
+    const now = performance.now();
+    const span = Math.min(WINDOW_MS, now - this.#began);
+    if (!this.#running || span < 1_000) return null;
+    this.#times = this.#times.filter((time) => time >= now - span);
+    return (this.#times.length * 1_000) / span;
   }
 }
 

@@ -1,6 +1,7 @@
 // Where the time goes: the server's stages and the way there and back, as bars of one scale.
 
 const NAMES = {
+  wait: "Wait",
   decode: "Unpack",
   align: "Find face",
   invert: "Understand",
