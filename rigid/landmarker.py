@@ -139,6 +139,10 @@ class View:
         turned = abs(math.remainder(self.angle - other.angle, 2 * math.pi))
         return moved < 0.12 * self.side and 0.8 < other.side / self.side < 1.25 and turned < STEEP_ROLL
 
+    def is_like(self, other: View) -> bool:
+        """Whether `other` shows just what this view does."""
+        return self.size == other.size and np.array_equal(self.transform, other.transform)
+
     def picture(self, frame: Frame) -> Frame:
         """What the view shows of `frame`, black outside it."""
         if np.array_equal(self.transform, np.eye(2, 3)):
@@ -190,6 +194,7 @@ class FaceLandmarker:
         )
         self._task: Any = vision.FaceLandmarker.create_from_options(options)
         self._clock = -1
+        self._tracked: View | None = None
         self.reset()
 
     def reset(self) -> None:
@@ -270,12 +275,19 @@ class FaceLandmarker:
         return View.round_face(face)
 
     def _look(self, frame: Frame, view: View) -> list[Face]:
-        image = self._mediapipe.Image(
-            image_format=self._mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(view.picture(frame))
-        )
+        if self._tracked is not None and not self._tracked.is_like(view):
+            # MediaPipe would look where the last view had its face, and in this one find half of it or none.
+            self._run(np.zeros((64, 64, 3), np.uint8))
+        result = self._run(view.picture(frame))
+        faces = _distinct([_face(result, i, view) for i in range(len(result.face_landmarks))])
+        self._tracked = view if faces else None
+        return faces
+
+    def _run(self, picture: Frame) -> Any:
+        image = self._mediapipe.Image(image_format=self._mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(picture))
         result = self._task.detect_for_video(image, self._clock)
         self._clock += 1
-        return _distinct([_face(result, i, view) for i in range(len(result.face_landmarks))])
+        return result
 
     def close(self) -> None:
         """Free the native resources; safe to call twice."""
