@@ -65,7 +65,7 @@ def state_from_bytes(data: bytes, sizes: Sizes) -> StreamState:
     level = float(arrays["level"][0])
     if hidden is None or cell is None or not (np.isnan(level) or 0.0 <= level <= 1.0):
         raise ValueError("The saved stream state lacks a part; start a new stream.")
-    transfer = TransferState(fields.pop("flow"), fields.pop("kept"))
+    transfer = TransferState(fields.pop("flow"), fields.pop("shares"))
     recurrent = RecurrentState(hidden=hidden, cell=cell, **fields)
     return StreamState(recurrent, transfer, None if np.isnan(level) else level, int(arrays["seen"][0]))
 
@@ -88,7 +88,7 @@ def _shapes(sizes: Sizes) -> dict[str, tuple[int, ...]]:
         **dict.fromkeys(IMAGES, image),
         "late_codes": (1, sizes.n_shared_codes, sizes.code_size),
         "flow": (FLOW_SIZE, FLOW_SIZE, 2),
-        "kept": (FLOW_SIZE // 2, FLOW_SIZE // 2),
+        "shares": (FLOW_SIZE // 2, FLOW_SIZE // 2, 2),
     }
 
 

@@ -25,7 +25,7 @@ def full_state() -> StreamState:
     hidden, image = (1, *TINY.hidden_shape), (1, 3, TINY.image_size, TINY.image_size)
     late = draw(1, TINY.n_shared_codes, TINY.code_size)
     recurrent = RecurrentState(draw(*hidden), draw(*hidden), draw(*image), draw(*image), draw(*image), late)
-    transfer = TransferState(draw(FLOW_SIZE, FLOW_SIZE, 2), draw(FLOW_SIZE // 2, FLOW_SIZE // 2))
+    transfer = TransferState(draw(FLOW_SIZE, FLOW_SIZE, 2), draw(FLOW_SIZE // 2, FLOW_SIZE // 2, 2))
     return StreamState(recurrent, transfer, level=0.375, seen=17)
 
 
