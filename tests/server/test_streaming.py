@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from concurrent.futures import ProcessPoolExecutor
 from itertools import pairwise
+from multiprocessing import get_context
 from statistics import median
 
 import numpy as np
@@ -63,8 +65,8 @@ async def test_age_is_bounded_when_the_model_is_ten_times_slower_than_the_camera
     assert stats["age_ms"]["p95"] < 1000
 
 
-@pytest.mark.slow
-async def test_neither_age_nor_memory_grows_over_a_minute_of_overload() -> None:
+async def overloaded_minute() -> tuple[list[Seen], float, list[float]]:
+    """What a viewer saw in a minute of a model at a tenth of the camera's rate, the lag, and MB each second."""
     process = psutil.Process()
     memory: list[float] = []
     async with running(make_stream=lambda: PaintingStream(delay=1 / 3)) as world:
@@ -74,8 +76,19 @@ async def test_neither_age_nor_memory_grows_over_a_minute_of_overload() -> None:
             for _ in range(60):
                 await asyncio.sleep(1)
                 memory.append(process.memory_info().rss / 2**20)
-            seen = viewer.seen[1:]
-    assert_bounded(seen, lag.stop())
+            return viewer.seen[1:], lag.stop(), memory
+
+
+def spend_overloaded_minute() -> tuple[list[Seen], float, list[float]]:
+    return asyncio.run(overloaded_minute())
+
+
+@pytest.mark.slow
+def test_neither_age_nor_memory_grows_over_a_minute_of_overload() -> None:
+    # In a process of its own: what other tests left behind is freed and moved at any time.
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        seen, lag, memory = pool.submit(spend_overloaded_minute).result()
+    assert_bounded(seen, lag)
     # the first 20 s fill pools; after them, less than 3 MB a minute is noise
     slope = np.polyfit(np.arange(40.0), np.array(memory[20:]), 1)[0]
     assert slope * 60 < 3, memory
