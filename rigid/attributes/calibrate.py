@@ -69,9 +69,9 @@ def try_edit(studio: Studio, faces: Faces, edit: Array) -> Outcome:
     )
 
 
-def try_both(studio: Studio, faces: Faces, edit: Array) -> tuple[Outcome, Outcome]:
-    """What `edit` does at strength 1 and at -1."""
-    return try_edit(studio, faces, edit), try_edit(studio, faces, -edit)
+def try_both(studio: Studio, faces: Faces, edit: Array, opposite: float = 1.0) -> tuple[Outcome, Outcome]:
+    """What `edit` does at strength 1 and, `opposite` times as long, at -1."""
+    return try_edit(studio, faces, edit), try_edit(studio, faces, np.float32(-opposite) * edit)
 
 
 def surroundings(size: int) -> NDArray[np.bool_]:

@@ -101,7 +101,7 @@ def _measured(search: Search, recipe: Recipe, edit: Array, faces: Faces, room: F
     """What full strength does on the held-out faces, for the record."""
     studio = search.studio
     column = studio.column(recipe.measure)
-    up, down = try_both(studio, faces, edit)
+    up, down = try_both(studio, faces, edit, recipe.opposite)
     return {
         "change_at_1_with_room": float(try_edit(studio, room, edit).change[column]),
         "change_at_1": float(up.change[column]),
@@ -121,6 +121,7 @@ def _described(recipe: Recipe, edit: Array, levels: Sequence[int], measured: dic
         source=f"discovered on {count} generated faces",
         strength_scale=scale,
         layers=tuple(code for level in levels for code in level_codes(edit.shape[0])[level]),
+        opposite=recipe.opposite,
         order=recipe.order,
         effect=recipe.effect.format(f"{measured['change_at_1_with_room']:+.2g}"),
         measured={name: round(value, 4) for name, value in measured.items()},

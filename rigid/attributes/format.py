@@ -2,7 +2,7 @@
 
 Tensor `direction`: float32 (512,), used for every code in `layers`, or (n_codes, 512), used as it is.
 Metadata `attribute`: JSON of `AttributeHeader`. A strength s adds s · strength_scale · direction to the codes
-(Eq. 5).
+(Eq. 5), times `opposite` where s is negative.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from safetensors.numpy import save_file
 Array = NDArray[np.float32]
 METADATA_KEY = "attribute"
 TENSOR = "direction"
+NUMBERS = ("min", "max", "default", "strength_scale", "opposite")
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class AttributeHeader:
     """Length of the edit, in multiples of the stored direction, at strength 1."""
     layers: tuple[int, ...]
     """The codes that carry the edit."""
+    opposite: float = 1.0
+    """Length of the edit at strength -1, in lengths at 1."""
     min: float = -1.0
     max: float = 1.0
     default: float = 0.0
@@ -83,11 +86,14 @@ def read_attribute(path: Path, *, n_codes: int, code_size: int) -> tuple[Attribu
 
 def check_header(header: AttributeHeader, file_name: str) -> None:
     """ValueError, naming the file, when a value of `header` makes no sense."""
-    numbers = (header.min, header.max, header.default, header.strength_scale)
+    numbers = (header.min, header.max, header.default, header.strength_scale, header.opposite)
     if not header.name.isidentifier() or header.name != header.name.lower():
         raise ValueError(f"{file_name}: the name {header.name!r} must be lower case letters, digits and underscores.")
-    if not all(np.isfinite(numbers)) or header.strength_scale == 0:
-        raise ValueError(f"{file_name}: min, max, default and strength_scale must be finite and the scale not 0.")
+    if not all(np.isfinite(numbers)) or header.strength_scale == 0 or header.opposite <= 0:
+        raise ValueError(
+            f"{file_name}: min, max, default, strength_scale and opposite must be finite, the scale not 0 and "
+            f"opposite above 0."
+        )
     if not header.min <= header.default <= header.max or not header.min <= 0 <= header.max:
         raise ValueError(
             f"{file_name}: the range {header.min:g} to {header.max:g} must hold 0 (off) and the default "
@@ -124,7 +130,7 @@ def _parse_header(text: str, file_name: str) -> AttributeHeader:
     try:
         values = cast(dict[str, Any], json.loads(text))
         values = {name: value for name, value in values.items() if name in known}
-        numbers = {name: float(values[name]) for name in ("min", "max", "default", "strength_scale") if name in values}
+        numbers = {name: float(values[name]) for name in NUMBERS if name in values}
         whole = {"order": int(values.get("order", 0)), "layers": tuple(int(i) for i in values["layers"])}
         values = values | numbers | whole
         return AttributeHeader(**values)

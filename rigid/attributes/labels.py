@@ -24,16 +24,18 @@ BLENDSHAPES = {
     "eyes_closed": ("eyeBlinkLeft", "eyeBlinkRight"),
     "brow_up": ("browInnerUp", "browOuterUpLeft", "browOuterUpRight"),
 }
-MEASURES = (*BLENDSHAPES, "lips_gap", "yaw", "pitch", "roll", "age", "male", "glasses", "light")
-"""smile … brow_up: mean blendshape, 0 to 1. lips_gap: between the inner lips, in eye distances. yaw, pitch, roll:
-degrees. age: years. male: a logit. glasses: 0 to 1, whether there are any. light: mean luma of the face, 0 to 1."""
-UNITS = {"yaw": "°", "pitch": "°", "roll": "°", "age": " years"}
+MEASURES = (*BLENDSHAPES, "lips_gap", "face_width", "yaw", "pitch", "roll", "age", "male", "glasses", "light")
+"""smile … brow_up: mean blendshape, 0 to 1. lips_gap: between the inner lips, in eye distances. face_width: of
+cheeks and jaw, likewise. yaw, pitch, roll: degrees. age: years. male: a logit. glasses: 0 to 1, whether there are
+any. light: mean luma of the face, 0 to 1."""
 
 BROWS = (70, 63, 105, 66, 107, 336, 296, 334, 293, 300)
 CHIN = 152
 INNER_CORNERS = (133, 362)
 OUTER_CORNERS = (33, 263)
 INNER_LIPS = (13, 14)
+CHEEKS = (234, 454)
+JAW_CORNERS = (172, 397)
 
 
 class LabelledFace(Protocol):
@@ -98,6 +100,7 @@ class FaceLabeller:
         values = (
             *shapes,
             lips_gap(face.landmarks),
+            face_width(face.landmarks),
             *head_angles(faces[0].pose),
             *self._age_and_gender(image, face.landmarks),
             glasses(image, face.landmarks),
@@ -134,8 +137,17 @@ def face_crop(image: Bytes, landmarks: Array, size: int) -> Bytes:
 
 def lips_gap(landmarks: Array) -> float:
     """Distance between the inner lips over that between the outer eye corners."""
-    eyes = np.linalg.norm(np.diff(landmarks[list(OUTER_CORNERS)], axis=0))
-    return float(np.linalg.norm(np.diff(landmarks[list(INNER_LIPS)], axis=0)) / max(float(eyes), 1e-6))
+    return _distance(landmarks, INNER_LIPS) / max(_distance(landmarks, OUTER_CORNERS), 1e-6)
+
+
+def face_width(landmarks: Array) -> float:
+    """Mean width of cheeks and jaw over the distance between the outer eye corners."""
+    width = (_distance(landmarks, CHEEKS) + _distance(landmarks, JAW_CORNERS)) / 2
+    return width / max(_distance(landmarks, OUTER_CORNERS), 1e-6)
+
+
+def _distance(landmarks: Array, pair: tuple[int, int]) -> float:
+    return float(np.linalg.norm(landmarks[pair[1]] - landmarks[pair[0]]))
 
 
 def glasses(image: Bytes, landmarks: Array) -> float:

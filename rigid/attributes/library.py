@@ -19,7 +19,7 @@ DESCRIBED = ("name", "label", "group", "min", "max", "default", "unit", "source"
 
 @dataclass(frozen=True, eq=False)
 class Attribute:
-    """One edit: strength s adds s · `direction` to the codes; 0 is off."""
+    """One edit: strength s adds s · `direction` to the codes, times `opposite` where s is negative; 0 is off."""
 
     name: str
     label: str
@@ -33,8 +33,15 @@ class Attribute:
     """The edit at strength 1: float32 (n_codes, 512)."""
     effect: str = ""
     """What strength 1 does, measured on held-out generated faces."""
+    opposite: float = 1.0
+    """Length of the edit at strength -1, in lengths at 1."""
     order: int = 0
     """Where a list shows it: lower first."""
+
+    def offset(self, strength: float) -> Array:
+        """What `strength` adds to the codes: float32 (n_codes, 512)."""
+        length = strength if strength > 0 else strength * self.opposite
+        return np.float32(length) * self.direction
 
     def describe(self) -> dict[str, str | float]:
         """What a client needs to build a slider, ready for JSON."""
@@ -97,7 +104,7 @@ class AttributeLibrary:
         total = np.zeros(self._shape, np.float32)
         for name, strength in edits.items():
             if strength:
-                total += np.float32(strength) * self[name].direction
+                total += self[name].offset(strength)
         return total
 
     def _unknown(self, name: str) -> str:
@@ -142,5 +149,5 @@ def _load(path: Path, n_codes: int, code_size: int) -> Attribute:
     header, direction = read_attribute(path, n_codes=n_codes, code_size=code_size)
     if header.name != path.stem:
         raise ValueError(f"{path.name}: the attribute inside is named {header.name!r}; rename the file to match.")
-    values = {key: getattr(header, key) for key in (*DESCRIBED, "order")}
+    values = {key: getattr(header, key) for key in (*DESCRIBED, "opposite", "order")}
     return Attribute(direction=direction, **values)

@@ -24,6 +24,8 @@ class Recipe:
     """First and last level (0 is 4×4) the edit may use; the best of these is taken."""
     order: int
     """Where a list shows it: lower first."""
+    opposite: float = 1.0
+    """Length of the edit at strength -1, in lengths at 1: less where the way back is shorter."""
     ceiling: float = float("inf")
     """Faces that have room: those whose measure is at most this."""
 
@@ -53,6 +55,7 @@ RECIPES = (
         controls=(*POSE, *LOOKS, "smile", "eyes_closed", "brow_up"),
         order=20,
         spans=((1, 2), (1, 3), (0, 2)),
+        opposite=0.5,
         ceiling=0.3,
     ),
     Recipe(

@@ -15,8 +15,9 @@ from rigid.align import FaceLandmarker
 from rigid.assets import AssetStore
 from rigid.attributes.discover import Found, discover
 from rigid.attributes.labels import FaceLabeller
+from rigid.attributes.library import read_library
 from rigid.attributes.recipes import RECIPES, Recipe
-from rigid.attributes.samples import BATCH, DrawCodes, Studio, Synthesize, code_source
+from rigid.attributes.samples import BATCH, DrawCodes, Studio, Synthesize, code_source, short_hash
 from rigid.attributes.sheet import contact_sheet, write_sheet
 from rigid.models.age_gender import load_age_gender
 from rigid.models.build import WEIGHTS, build_generator, build_mapping, sizes_of
@@ -60,13 +61,15 @@ def discover_profile(
             count=count,
             seed=seed,
             out=out,
-            fingerprint=weights_fingerprint(profile),
+            fingerprint=f"{weights_fingerprint(profile)}-{short_hash((FIT_TRUNCATION, FIT_MIXING))}",
             progress=progress,
             report=report,
         )
         faces = draw_held_out(seed + SHEET_SEED, SHEET_FACES)
-        for one in found:
-            write_sheet(out / "sheets" / f"{one.header.name}.png", contact_sheet(studio, faces, one.edit))
+        sizes = sizes_of(profile)
+        files = [out / f"{one.header.name}.safetensors" for one in found]
+        for attribute in read_library(files, n_codes=sizes.n_codes, code_size=sizes.code_size):
+            write_sheet(out / "sheets" / f"{attribute.name}.png", contact_sheet(studio, faces, attribute.offset))
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,19 +80,25 @@ def take_samples(
 ) -> Iterator[Samples | int]:
     """Label `count` faces: yields how many are done after every chunk, at the end the samples.
 
-    Labels are kept in the folder `cache` under `fingerprint`, which names whatever they depend on, and taken
-    from there the next time: a run that was stopped goes on where it was.
+    Labels are kept in the folder `cache` under `fingerprint`, which names the generator and the draw they depend
+    on, and taken from there the next time: a run that was stopped goes on where it was.
     """
+    kept_as = f"labels-{fingerprint}-{short_hash(studio.labeller.measures)}-{seed}"
     measures: list[Array] = []
     starts = range(0, count, CHUNK)
     for start in starts:
-        path = cache / f"labels-{fingerprint}-{seed}-{start:06d}.npy"
+        path = cache / f"{kept_as}-{start:06d}.npy"
         measures.append(_labels_of_chunk(studio, draw, seed + start, path))
         yield min(count, start + CHUNK)
     codes = np.concatenate([draw(seed + start, CHUNK) for start in starts])[:count]
     labels = np.concatenate(measures)[:count]
     found = np.isfinite(labels).all(1)
     yield Samples(codes[found], labels[found])
+
+
+def short_hash(value: object) -> str:
+    """Eight characters that name `value` by its text."""
+    return hashlib.sha256(repr(value).encode()).hexdigest()[:8]
 
 
 def _labels_of_chunk(studio: Studio, draw: DrawCodes, seed: int, path: Path) -> Array:

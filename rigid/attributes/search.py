@@ -67,7 +67,7 @@ class Search:
         if scale is None:
             return None
         edit = np.float32(scale) * unit
-        both = try_both(self.studio, faces, edit)
+        both = try_both(self.studio, faces, edit, recipe.opposite)
         columns = [self.studio.column(name) for name in recipe.controls]
         cost = side_effects(both, columns, self.deviations, pose=recipe.group == "pose")
         astray = (both[0].change - both[1].change) / 2 / self.deviations

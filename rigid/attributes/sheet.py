@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -17,13 +17,17 @@ STRENGTHS = (-1.0, -0.5, 0.0, 0.5, 1.0)
 
 
 def contact_sheet(
-    studio: Studio, codes: Array, edit: Array, strengths: Sequence[float] = STRENGTHS, size: int = 192
+    studio: Studio,
+    codes: Array,
+    offset: Callable[[float], Array],
+    strengths: Sequence[float] = STRENGTHS,
+    size: int = 192,
 ) -> Bytes:
-    """A row for each face of `codes` (N, n_codes, 512), a column for each strength of `edit` (n_codes, 512).
+    """A row for each face of `codes` (N, n_codes, 512), a column for each strength.
 
-    RGB bytes (N·size, n_strengths·size, 3).
+    `offset`: strength → what it adds to the codes, (n_codes, 512). RGB bytes (N·size, n_strengths·size, 3).
     """
-    edited = np.concatenate([[face + np.float32(strength) * edit for strength in strengths] for face in codes])
+    edited = np.concatenate([[face + offset(strength) for strength in strengths] for face in codes])
     small = [cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA) for picture in studio.photograph(edited)]
     rows = np.array(small, np.uint8).reshape(len(codes), len(strengths), size, size, 3)
     return np.ascontiguousarray(rows.transpose(0, 2, 1, 3, 4)).reshape(len(codes) * size, -1, 3)

@@ -69,6 +69,9 @@ def test_labels_are_kept_and_depend_on_the_fingerprint(tmp_path: Path) -> None:
     assert world.pictures == made
     label("two")
     assert world.pictures == 2 * made
+    world.measures = ("grin", *MEASURES[1:])
+    label("two")
+    assert world.pictures == 3 * made
     np.testing.assert_allclose(first.measures, np.einsum("mcd,bcd->bm", true_slopes(), first.codes), atol=8 / 127)
 
 
@@ -103,7 +106,7 @@ def test_faces_lost_to_an_edit_are_counted() -> None:
 def test_a_contact_sheet_shows_every_strength(tmp_path: Path) -> None:
     world = World()
     studio = Studio(world.synthesize, world)
-    sheet = contact_sheet(studio, draw(0, 2), true_slopes()[0], (-1.0, 0.0, 1.0), size=16)
+    sheet = contact_sheet(studio, draw(0, 2), lambda s: np.float32(s) * true_slopes()[0], (-1.0, 0.0, 1.0), size=16)
     assert sheet.shape == (32, 48, 3) and sheet.dtype == np.uint8
     smile = sheet[8, [8, 24, 40], 0].astype(int)
     assert smile[0] < smile[1] < smile[2]

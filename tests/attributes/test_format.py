@@ -20,6 +20,7 @@ HEADER = AttributeHeader(
     layers=(1, 2),
     min=-1.0,
     max=2.0,
+    opposite=0.5,
     effect="mouthSmile +0.4",
     measured={"smile": 0.4},
 )
@@ -78,6 +79,7 @@ def test_a_direction_of_zeros_is_refused(tmp_path: Path) -> None:
     [
         ({"name": "Big Smile"}, "Big Smile"),
         ({"strength_scale": 0.0}, "strength_scale"),
+        ({"opposite": 0.0}, "opposite"),
         ({"max": float("nan")}, "finite"),
         ({"min": 0.5}, "must hold 0"),
         ({"default": 3.0}, "default"),

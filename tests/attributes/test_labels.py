@@ -16,6 +16,7 @@ from rigid.attributes.labels import (
     FaceLabeller,
     face_crop,
     face_light,
+    face_width,
     glasses,
     head_angles,
     lips_gap,
@@ -70,6 +71,12 @@ def test_the_age_crop_holds_brows_to_chin_and_a_tenth_round() -> None:
 
 def test_the_gap_between_the_lips_is_measured_in_eye_distances() -> None:
     assert lips_gap(landmarks()) == pytest.approx(20 / 80)
+
+
+def test_the_width_of_a_face_is_measured_in_eye_distances() -> None:
+    points = landmarks()
+    points[234], points[454], points[172], points[397] = (68, 120), (188, 120), (88, 160), (168, 160)
+    assert face_width(points) == pytest.approx((120 + 80) / 2 / 80)
 
 
 def test_a_bar_across_the_nose_looks_like_glasses() -> None:

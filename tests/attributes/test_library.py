@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +83,13 @@ def test_offsets_add_up(library: AttributeLibrary) -> None:
     np.testing.assert_array_equal(offset, np.zeros((2, 3)))
     np.testing.assert_array_equal(library.offset({"smile": -1, "glasses": 0}), np.full((2, 3), -2))
     np.testing.assert_array_equal(library.offset({}), np.zeros((2, 3)))
+
+
+def test_the_way_back_may_be_shorter() -> None:
+    short = replace(attribute("smile", 2), opposite=0.25)
+    library = AttributeLibrary([short], n_codes=2, code_size=3)
+    np.testing.assert_array_equal(library.offset({"smile": 1}), np.full((2, 3), 2))
+    np.testing.assert_array_equal(library.offset({"smile": -1}), np.full((2, 3), -0.5))
 
 
 def test_twins_and_wrong_sizes_are_refused() -> None:

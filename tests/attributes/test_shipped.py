@@ -52,7 +52,7 @@ def test_full_strength_changes_what_it_says(
     column = studio.column(recipe.measure)
     room = faces.where(faces.measures[:, column] <= recipe.ceiling)
     assert len(room.codes) >= 3
-    up, down = try_both(studio, room, library[recipe.name].direction)
+    up, down = try_both(studio, room, library[recipe.name].direction, library[recipe.name].opposite)
     assert up.lost == 0 and down.lost == 0
     assert up.change[column] == pytest.approx(recipe.change, rel=0.35)
     assert down.change[column] < 0

@@ -25,7 +25,7 @@ def true_slopes() -> Array:
 class World:
     """Generator and labeller of the tiny world; counts how many pictures it made."""
 
-    measures = MEASURES
+    measures: tuple[str, ...] = MEASURES
 
     def __init__(self) -> None:
         self.pictures = 0
