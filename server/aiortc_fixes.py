@@ -150,6 +150,14 @@ def _replace(owner: object, name: str, value: object) -> None:
     setattr(owner, name, value)
 
 
+LEAST_BITRATE = 1_000_000
+"""What an encoder may be asked to go down to.
+
+It counts on 30 pictures a second: at the 10 of a slow model it makes a third of this. A browser's estimate of the path
+follows what it receives, so a lower bound would be reached by itself, and faces would fall into blocks.
+"""
+
+
 def set_bitrates(start: int, maximum: int) -> None:
     """Bits a second of the video encoders made from now on, in the whole process.
 
@@ -158,7 +166,7 @@ def set_bitrates(start: int, maximum: int) -> None:
     for codec in (vpx, h264):
         _replace(codec, "DEFAULT_BITRATE", start)
         _replace(codec, "MAX_BITRATE", maximum)
-        _replace(codec, "MIN_BITRATE", min(start, 250_000))
+        _replace(codec, "MIN_BITRATE", min(start, LEAST_BITRATE))
 
 
 class QuickH264Encoder(h264.H264Encoder):
