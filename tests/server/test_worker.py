@@ -90,11 +90,13 @@ def test_a_fault_does_not_end_the_thread(caplog: pytest.LogCaptureFixture) -> No
 
 
 def test_stopping_twice_and_before_the_start_is_safe() -> None:
+    before = threading.active_count()
     worker = InferenceWorker()
     worker.stop()
     worker.start()
     worker.stop()
     worker.stop()
+    assert threading.active_count() == before
 
 
 def test_stopping_waits_for_the_item_in_hand() -> None:
