@@ -13,6 +13,7 @@ from rigid.assets import AssetStore
 from rigid.models.contract import Sizes
 from rigid.models.fetched import read_mapping, read_synthesis
 from rigid.models.image_encoder import ImageEncoder
+from rigid.models.light_recurrent import LightRecurrentEncoder
 from rigid.models.mobile_stylegan import MappingNetwork, MobileStyleGAN
 from rigid.models.perceptual import FusedAlexNet, Lpips, ShiftTolerantAlexNet, published_to_ours
 
@@ -25,7 +26,7 @@ PROFILES = {
         code_size=CODE_SIZE,
         n_shared_codes=3,
         noise_shape=(512, 32, 32),
-        hidden_shape=(512, 4, 4),
+        hidden_shape=(192, 4, 4),
     ),
 }
 GENERATOR_CHANNELS = {"mobile-256": TEACHER_CHANNELS[:6]}
@@ -89,6 +90,34 @@ def build_image_encoder(profile: str) -> ImageEncoder:
     """The profile's trained image encoder: RGB (B, 3, 256, 256) in [-1, 1] → codes (B, 16, 512)."""
     network = new_image_encoder(profile, torch.zeros(CODE_SIZE))
     network.load_state_dict(load_weights(profile, "image_encoder"))
+    return _ready(network)
+
+
+def new_recurrent_encoder(profile: str) -> LightRecurrentEncoder:
+    """An untrained recurrent encoder, whose offsets and noise are exactly zero."""
+    sizes = sizes_of(profile)
+    channels, side, _ = sizes.hidden_shape
+    return LightRecurrentEncoder(
+        stem=96,
+        widths=(176, 224, 256, channels),
+        squeeze=40,
+        hidden_size=side,
+        noise_channels=sizes.noise_shape[0],
+        n_early=sizes.n_codes - sizes.n_shared_codes,
+        code_size=sizes.code_size,
+    )
+
+
+def has_recurrent_encoder(profile: str) -> bool:
+    """Whether the profile has a trained recurrent encoder; without one, a frame's codes are the image encoder's."""
+    sizes_of(profile)
+    return (WEIGHTS / profile / "recurrent_encoder.safetensors").is_file()
+
+
+def build_recurrent_encoder(profile: str) -> LightRecurrentEncoder:
+    """The profile's trained recurrent encoder; see `LightRecurrentEncoder.forward`."""
+    network = new_recurrent_encoder(profile)
+    network.load_state_dict(load_weights(profile, "recurrent_encoder"))
     return _ready(network)
 
 
