@@ -42,7 +42,7 @@ class GraphRuntime:
     """A `Runtime` over the graphs `invert` and `synthesize`.
 
     `invert` takes `inputs` and, of what a `RecurrentState` holds, the arrays it names; it gives `codes` and,
-    where it has a recurrent encoder, `noise`, `hidden` and `cell`. An `invert` without one has no state among
+    where it has a recurrent encoder, `noise`, `next_hidden` and `next_cell`. An `invert` without one has no state among
     its inputs: the noise is then zero, and `hidden` and `cell` come back as they went in.
     """
 
@@ -73,8 +73,8 @@ class GraphRuntime:
             given[name] = given["inputs"] if previous is None else _checked(name, previous, (3, side, side), batch)
         outputs = self._run(graph, {name: given[name] for name in graph.inputs})
         noise = outputs["noise"] if "noise" in outputs else self._no_noise(batch)
-        after = replace(state, hidden=outputs.get("hidden", state.hidden), cell=outputs.get("cell", state.cell))
-        return outputs["codes"], noise, after
+        hidden, cell = outputs.get("next_hidden", state.hidden), outputs.get("next_cell", state.cell)
+        return outputs["codes"], noise, replace(state, hidden=hidden, cell=cell)
 
     def synthesize(self, codes: Array, noise: Array) -> Array:
         """See `rigid.models.contract.Runtime`; ValueError for arrays of another shape."""

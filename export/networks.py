@@ -11,8 +11,16 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from export.lean_generator import LeanGenerator
 from rigid.assets import AssetStore
-from rigid.models.build import build_generator, build_image_encoder, sizes_of
+from rigid.models import inversion
+from rigid.models.build import (
+    build_generator,
+    build_image_encoder,
+    build_recurrent_encoder,
+    has_recurrent_encoder,
+    sizes_of,
+)
 from rigid.models.contract import Sizes
+from rigid.models.inversion import RecurrentInversion
 from rigid.models.mobile_stylegan import MobileStyleGAN
 
 
@@ -24,24 +32,25 @@ class Networks:
     image_encoder: nn.Module
     """RGB (B, 3, S, S) → codes (B, n_codes, code_size)."""
     generator: MobileStyleGAN
+    recurrent_encoder: nn.Module | None = None
+    """As `LightRecurrentEncoder`; None where the profile has none yet."""
 
 
 @dataclass(frozen=True)
 class Exportable:
-    """A module whose only job is to be exported: positional inputs, one output."""
+    """A module whose only job is to be exported: positional inputs, a tensor or a tuple of them out."""
 
     name: str
     module: nn.Module
     inputs: dict[str, Tensor]
     """Example inputs, batch first; the batch is dynamic."""
-    output: str
+    outputs: tuple[str, ...]
 
 
 class Inverter(nn.Module):
-    """`invert` as one module: the image encoder, its BatchNorms folded into its convolutions.
+    """`invert` without a recurrent encoder: the image encoder, its BatchNorms folded into its convolutions.
 
-    It takes no recurrent state: a graph cannot have inputs that nothing uses, so the state becomes part of the
-    inputs and outputs together with the recurrent encoder.
+    It takes no recurrent state: a graph cannot have inputs that nothing uses.
     """
 
     def __init__(self, image_encoder: nn.Module):
@@ -55,10 +64,11 @@ class Inverter(nn.Module):
 
 def build_networks(profile: str, store: AssetStore) -> Networks:
     """The profile's networks from its weights."""
-    return Networks(sizes_of(profile), build_image_encoder(profile), build_generator(profile, store))
+    recurrent = build_recurrent_encoder(profile) if has_recurrent_encoder(profile) else None
+    return Networks(sizes_of(profile), build_image_encoder(profile), build_generator(profile, store), recurrent)
 
 
-def exportables(networks: Networks, seed: int = 0, batch: int = 2) -> tuple[Exportable, ...]:
+def exportables(networks: Networks, seed: int = 0, batch: int = 2) -> tuple[Exportable, Exportable]:
     """`invert` and `synthesize` with random inputs."""
     sizes = networks.sizes
     random = torch.Generator().manual_seed(seed)
@@ -69,10 +79,22 @@ def exportables(networks: Networks, seed: int = 0, batch: int = 2) -> tuple[Expo
         codes = networks.image_encoder(images)
     # Codes of the encoder's own scale, of which no two are the same.
     codes = codes + codes.std() * torch.randn(codes.shape, generator=random)
+    feeds = {"codes": codes, "noise": noise}
     return (
-        Exportable("invert", Inverter(networks.image_encoder), {"inputs": images}, "codes"),
-        Exportable("synthesize", LeanGenerator(networks.generator), {"codes": codes, "noise": noise}, "images"),
+        _invert(networks, images, random),
+        Exportable("synthesize", LeanGenerator(networks.generator), feeds, ("images",)),
     )
+
+
+def _invert(networks: Networks, images: Tensor, random: torch.Generator) -> Exportable:
+    if networks.recurrent_encoder is None:
+        return Exportable("invert", Inverter(networks.image_encoder), {"inputs": images}, ("codes",))
+    pictures = [torch.rand(images.shape, generator=random) * 2 - 1 for _ in range(3)]
+    shape = (len(images), *networks.sizes.hidden_shape)
+    state = [torch.rand(shape, generator=random) * 2 - 1 for _ in range(2)]
+    feeds = dict(zip(inversion.INPUTS, (images, *pictures, *state), strict=True))
+    both = RecurrentInversion(*map(fold_batch_norms, (networks.image_encoder, networks.recurrent_encoder)))
+    return Exportable("invert", both, feeds, inversion.OUTPUTS)
 
 
 def fold_batch_norms(network: nn.Module) -> nn.Module:

@@ -26,7 +26,7 @@ def write_onnx(exportable: Exportable, path: Path) -> None:
             dynamo=True,
             opset_version=OPSET,
             input_names=list(exportable.inputs),
-            output_names=[exportable.output],
+            output_names=list(exportable.outputs),
             dynamic_shapes=tuple({0: batch} for _ in exportable.inputs),
             verbose=False,
         )

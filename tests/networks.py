@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import nn
@@ -12,30 +13,57 @@ from export import export_networks
 from export.networks import Networks
 from rigid.models.contract import Sizes
 from rigid.models.image_encoder import ImageEncoder
+from rigid.models.light_recurrent import LightRecurrentEncoder
 from rigid.models.mobile_stylegan import MobileStyleGAN
 
-SIZES = Sizes(
-    image_size=64, n_codes=10, code_size=32, n_shared_codes=3, noise_shape=(16, 16, 16), hidden_shape=(8, 4, 4)
-)
+Network = TypeVar("Network", bound=nn.Module)
+
+SIZES = Sizes(image_size=64, n_codes=10, code_size=32, n_shared_codes=3, noise_shape=(16, 8, 8), hidden_shape=(8, 4, 4))
 
 
-def random_networks(seed: int = 0) -> Networks:
+def random_networks(seed: int = 0, *, recurrent: bool = False) -> Networks:
     """Networks of `SIZES` in eval mode; every weight, fixed noise and BatchNorm statistic is random."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        generator = MobileStyleGAN((16, 16, 16, 16), code_size=SIZES.code_size, noise_resolution=16)
+        generator = MobileStyleGAN((16, 16, 16, 16), code_size=SIZES.code_size, noise_resolution=8)
         encoder = ImageEncoder(torch.randn(SIZES.code_size), n_codes=SIZES.n_codes, widths=(8,) * 3, depths=(1,) * 3)
         for module in (*generator.modules(), *encoder.modules()):
             randomise(module)
-    return Networks(SIZES, encoder.eval().requires_grad_(False), generator.eval().requires_grad_(False))
+        recurrent_encoder = untrained_recurrent_encoder() if recurrent else None
+        for module in recurrent_encoder.modules() if recurrent_encoder else ():
+            randomise(module)
+    return Networks(SIZES, _frozen(encoder), _frozen(generator), recurrent_encoder)
+
+
+def untrained_recurrent_encoder() -> LightRecurrentEncoder:
+    """A recurrent encoder of `SIZES`, whose offsets and noise are exactly zero."""
+    channels, side, _ = SIZES.hidden_shape
+    network = LightRecurrentEncoder(
+        stem=8,
+        widths=(8, channels),
+        squeeze=4,
+        hidden_size=side,
+        noise_channels=SIZES.noise_shape[0],
+        n_early=SIZES.n_codes - SIZES.n_shared_codes,
+        code_size=SIZES.code_size,
+    )
+    return _frozen(network)
+
+
+def export_once(base: Path, *, recurrent: bool = False) -> Path:
+    """The folder under `base`, a test run's own, with the exports of `random_networks`; made at the first call."""
+    return _export(base, recurrent)
 
 
 @functools.cache
-def export_once(base: Path) -> Path:
-    """The folder under `base`, a test run's own, with the exports of `random_networks()`; made at the first call."""
-    folder = base / "random-networks"
-    export_networks(random_networks(), folder, weights="random")
+def _export(base: Path, recurrent: bool) -> Path:
+    folder = base / ("recurrent-networks" if recurrent else "random-networks")
+    export_networks(random_networks(recurrent=recurrent), folder, weights="random")
     return folder
+
+
+def _frozen(network: Network) -> Network:
+    return network.eval().requires_grad_(False)
 
 
 def randomise(module: nn.Module) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,33 +11,45 @@ import pytest
 
 from engines import ENGINES, EngineError, EngineOptions, open_graphs
 from engines.torch_engine import open_networks
+from export import export_networks
+from export.networks import Networks
 from rigid.models.contract import Array, RecurrentState, Runtime
-from tests.networks import SIZES, export_once, random_networks
+from tests.networks import SIZES, export_once, random_networks, untrained_recurrent_encoder
 
 FLOAT32 = EngineOptions(precision="f32", threads=1)
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export_once(tmp_path_factory.getbasetemp())
+@pytest.fixture(scope="module", params=[False, True], ids=["per-frame", "recurrent"])
+def networks(request: pytest.FixtureRequest) -> Networks:
+    """The contract holds without a recurrent encoder and with one."""
+    return random_networks(recurrent=request.param)
 
 
 @pytest.fixture(scope="module")
-def reference() -> Runtime:
-    networks = random_networks()
-    return open_networks(networks.image_encoder, networks.generator, SIZES, FLOAT32)
+def folder(networks: Networks, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export_once(tmp_path_factory.getbasetemp(), recurrent=networks.recurrent_encoder is not None)
+
+
+@pytest.fixture(scope="module")
+def reference(networks: Networks) -> Runtime:
+    return eager(networks)
 
 
 @pytest.fixture(params=ENGINES)
-def runtime(request: pytest.FixtureRequest, folder: Path) -> Iterator[Runtime]:
-    networks = random_networks()
-    if request.param == "torch":
-        runtime: Runtime = open_networks(networks.image_encoder, networks.generator, SIZES, FLOAT32)
-    else:
-        runtime = open_graphs(request.param, folder, SIZES, FLOAT32)
+def runtime(request: pytest.FixtureRequest, networks: Networks, folder: Path) -> Iterator[Runtime]:
+    runtime = open_engine(request.param, networks, folder)
     assert runtime.name == request.param
     yield runtime
     runtime.close()
+
+
+def eager(networks: Networks) -> Runtime:
+    encoder, generator, recurrent = networks.image_encoder, networks.generator, networks.recurrent_encoder
+    return open_networks(encoder, generator, SIZES, FLOAT32, recurrent_encoder=recurrent)
+
+
+def open_engine(engine: str, networks: Networks, folder: Path) -> Runtime:
+    return eager(networks) if engine == "torch" else open_graphs(engine, folder, SIZES, FLOAT32)
 
 
 def faces(batch: int, seed: int = 1) -> Array:
@@ -82,6 +95,7 @@ def test_codes_and_noise_reach_the_image(runtime: Runtime) -> None:
     assert seen == [True, True, True, False, True, True, False, True, True, True]
 
 
+@pytest.mark.parametrize("networks", [False], indirect=True)
 def test_without_a_recurrent_encoder_the_noise_is_zero_and_the_state_stays(runtime: Runtime) -> None:
     state = RecurrentState(
         hidden=np.full((1, *SIZES.hidden_shape), 0.5, np.float32),
@@ -94,6 +108,71 @@ def test_without_a_recurrent_encoder_the_noise_is_zero_and_the_state_stays(runti
     assert np.array_equal(after.hidden, state.hidden) and np.array_equal(after.cell, state.cell)
     assert after.previous_input is state.previous_input and after.late_codes is state.late_codes
     assert after.previous_inverted is None
+
+
+@pytest.mark.parametrize("networks", [True], indirect=True)
+def test_a_recurrent_encoder_goes_on_from_its_state_as_eager_pytorch_does(runtime: Runtime, reference: Runtime) -> None:
+    state, late = RecurrentState.initial(SIZES, 2), np.zeros((2, SIZES.n_shared_codes, SIZES.code_size), np.float32)
+    for step in range(3):
+        inputs = faces(2, seed=step)
+        expected = reference.invert(inputs, state)
+        found = runtime.invert(inputs, state)
+        arrays = [(one[0], one[1], one[2].hidden, one[2].cell) for one in (found, expected)]
+        for ours, theirs in zip(*arrays, strict=True):
+            np.testing.assert_allclose(ours, theirs, atol=1e-4 * np.abs(theirs).max(), rtol=0)
+        assert expected[1].any() and not np.array_equal(expected[2].hidden, state.hidden)
+        codes, noise, advanced = found
+        state = advanced.after(inputs, runtime.synthesize(codes, noise), faces(2, seed=10 + step), late)
+
+
+@pytest.mark.parametrize("networks", [True], indirect=True)
+@pytest.mark.parametrize("part", ["hidden", "cell", "previous_input", "previous_inverted", "previous_edited"])
+def test_everything_remembered_matters_to_a_recurrent_encoder(runtime: Runtime, part: str) -> None:
+    before = RecurrentState.initial(SIZES)
+    remembered = np.full_like(before.hidden, 0.5) if part in ("hidden", "cell") else faces(1, seed=7)
+    codes, noise, after = runtime.invert(faces(1), before)
+    other_codes, other_noise, other = runtime.invert(faces(1), replace(before, **{part: remembered}))
+    early = SIZES.n_codes - SIZES.n_shared_codes
+    assert np.abs(other_codes[:, :early] - codes[:, :early]).max() > 1e-3
+    np.testing.assert_allclose(other_codes[:, early:], codes[:, early:], atol=1e-5)
+    assert np.abs(other_noise - noise).max() > 1e-3
+    assert np.abs(other.hidden - after.hidden).max() > 1e-3
+
+
+@pytest.mark.parametrize("networks", [True], indirect=True)
+def test_what_comes_back_goes_in_again_untouched(runtime: Runtime) -> None:
+    late = np.ones((1, SIZES.n_shared_codes, SIZES.code_size), np.float32)
+    state = RecurrentState.initial(SIZES).after(faces(1, 3), faces(1, 4), faces(1, 5), late)
+    _, _, after = runtime.invert(faces(1), state)
+    for name in ("previous_input", "previous_inverted", "previous_edited", "late_codes"):
+        assert getattr(after, name) is getattr(state, name)
+    assert not state.hidden.any() and not state.cell.any(), "the state that went in was written to"
+
+
+@pytest.fixture(scope="module")
+def untrained() -> Networks:
+    return replace(random_networks(), recurrent_encoder=untrained_recurrent_encoder())
+
+
+@pytest.fixture(scope="module")
+def untrained_folder(untrained: Networks, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("untrained") / "export"
+    export_networks(untrained, folder, weights="untrained")
+    return folder
+
+
+@pytest.mark.parametrize("networks", [False], indirect=True)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_untrained_recurrent_encoder_leaves_the_image_encoders_codes(
+    engine: str, networks: Networks, folder: Path, untrained: Networks, untrained_folder: Path
+) -> None:
+    plain, other = open_engine(engine, networks, folder), open_engine(engine, untrained, untrained_folder)
+    state = RecurrentState.initial(SIZES, 2)
+    codes, noise, after = other.invert(faces(2), state)
+    np.testing.assert_array_equal(codes, plain.invert(faces(2), state)[0])
+    assert not noise.any() and after.hidden.any()
+    plain.close()
+    other.close()
 
 
 def test_same_input_same_output_whatever_ran_between(runtime: Runtime) -> None:

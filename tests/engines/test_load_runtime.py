@@ -165,7 +165,7 @@ class RecurrentGraph:
         batch = feeds["inputs"].shape[0]
         codes = np.zeros((batch, TINY.n_codes, TINY.code_size), np.float32)
         noise = np.ones((batch, *TINY.noise_shape), np.float32)
-        return {"codes": codes, "noise": noise, "hidden": feeds["hidden"] + 1, "cell": feeds["cell"] - 1}
+        return {"codes": codes, "noise": noise, "next_hidden": feeds["hidden"] + 1, "next_cell": feeds["cell"] - 1}
 
 
 def test_a_recurrent_graph_gets_the_state_and_advances_it() -> None:

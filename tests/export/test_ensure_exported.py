@@ -26,6 +26,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return export_once(tmp_path_factory.getbasetemp())
 
 
+@pytest.fixture(scope="module")
+def recurrent_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export_once(tmp_path_factory.getbasetemp(), recurrent=True)
+
+
 @pytest.fixture
 def files(tmp_path: Path) -> FileStore:
     (tmp_path / "SynthesisNetwork.bin").write_bytes(b"weights")
@@ -50,9 +55,11 @@ def quick_exports(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return made
 
 
-@pytest.mark.parametrize("name", GRAPHS)
-def test_graphs_are_standard_lean_and_of_any_batch(folder: Path, name: str) -> None:
-    model = onnx.load(folder / f"{name}.onnx")
+@pytest.mark.parametrize(
+    ("kind", "name"), [("folder", "invert"), ("folder", "synthesize"), ("recurrent_folder", "invert")]
+)
+def test_graphs_are_standard_lean_and_of_any_batch(request: pytest.FixtureRequest, kind: str, name: str) -> None:
+    model = onnx.load(request.getfixturevalue(kind) / f"{name}.onnx")
     onnx.checker.check_model(model, full_check=True)
     assert [(opset.domain, opset.version) for opset in model.opset_import] == [("", 23)]
     assert not model.functions
@@ -68,6 +75,16 @@ def test_files_of_other_networks_do_not_pass(folder: Path) -> None:
     assert len(differences) == 8
     assert not any(difference.passed for difference in differences)
     assert all(difference.passed for difference in compare(random_networks(), folder, seed=3))
+
+
+@pytest.mark.parametrize("part", ["fc.bias", "noise.out.bias", "lstm.gates.bias"])
+def test_every_output_of_a_recurrent_graph_is_compared(recurrent_folder: Path, part: str) -> None:
+    networks = random_networks(recurrent=True)
+    assert all(difference.passed for difference in compare(networks, recurrent_folder, seed=3))
+    assert networks.recurrent_encoder is not None
+    networks.recurrent_encoder.get_parameter(part).data += 0.1
+    passed = {difference.graph: difference.passed for difference in compare(networks, recurrent_folder, seed=3)}
+    assert passed == {"invert": False, "synthesize": True}
 
 
 def test_a_network_that_exports_wrongly_raises_with_the_table(
