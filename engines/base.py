@@ -68,7 +68,8 @@ class GraphRuntime:
         hidden, cell = (_checked(n, getattr(state, n), self._sizes.hidden_shape, batch) for n in ("hidden", "cell"))
         given |= {"hidden": hidden, "cell": cell}
         for name in ("previous_input", "previous_inverted", "previous_edited"):
-            # Before the first frame the frame itself stands for the one before (the authors' first step).
+            # Before the first frame the frame itself stands for all of the one before. The authors generate E_{t-1}
+            # from the image encoder's edited code; that costs a generator's run, and training covers both.
             previous = getattr(state, name)
             given[name] = given["inputs"] if previous is None else _checked(name, previous, (3, side, side), batch)
         outputs = self._run(graph, {name: given[name] for name in graph.inputs})

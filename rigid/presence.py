@@ -20,6 +20,7 @@ LARGEST_STEP = 0.25
 """How far a lost face may move in one frame, in sides of the crop; more is a mistake of the flow."""
 THUMBNAIL = 16
 FACE_ROWS, FACE_COLUMNS = slice(3, 14), slice(3, 13)
+THUMBNAIL_SHAPE = (11, 10, 3)
 
 
 class Fade(NamedTuple):
@@ -34,9 +35,14 @@ class Fade(NamedTuple):
         """The level, 0 to 1, one frame later, `elapsed` seconds on; a stream's first frame does not fade."""
         if level is None:
             return float(wanted)
-        interval = elapsed if 0 < elapsed < np.inf else USUAL_INTERVAL
+        interval = usable_interval(elapsed)
         step = min(interval / self.seconds, 1 / self.frames) if self.seconds > 0 else 1 / self.frames
         return float(np.clip(level + (step if wanted else -step), 0.0, 1.0))
+
+
+def usable_interval(elapsed: float) -> float:
+    """Seconds between two frames: what their timestamps say, where that can be."""
+    return elapsed if 0 < elapsed < np.inf else USUAL_INTERVAL
 
 
 def strength_at(level: float) -> float:
@@ -55,11 +61,16 @@ def opacity_at(level: float) -> float:
 
 def looks_alike(first: Pixels, second: Pixels) -> bool:
     """Whether two aligned crops (S, S, 3) can be neighbouring frames of one face, rather than a cut apart."""
-    difference = np.abs(_thumbnail(first) - _thumbnail(second)).mean()
-    return bool(difference <= LARGEST_DIFFERENCE)
+    return are_alike(thumbnail(first), thumbnail(second))
 
 
-def _thumbnail(crop: Pixels) -> NDArray[np.float32]:
+def are_alike(first: NDArray[np.float32], second: NDArray[np.float32]) -> bool:
+    """`looks_alike` on the crops' thumbnails."""
+    return bool(np.abs(first - second).mean() <= LARGEST_DIFFERENCE)
+
+
+def thumbnail(crop: Pixels) -> NDArray[np.float32]:
+    """The inner face of an aligned crop (S, S, 3), float32 `THUMBNAIL_SHAPE`, 0 to 255."""
     small = cv2.resize(crop, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
     return np.asarray(small, np.float32)[FACE_ROWS, FACE_COLUMNS]
 

@@ -10,25 +10,33 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from rigid.composite import FLOW_SIZE, TransferState
+from rigid.latents import Anchor
 from rigid.models.contract import Array, RecurrentState, Sizes
+from rigid.presence import THUMBNAIL_SHAPE
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the saved form changes; bytes of another version are refused."""
 IMAGES = ("previous_input", "previous_inverted", "previous_edited")
 
 
 @dataclass(frozen=True)
 class StreamState:
-    """What one frame hands to the next.
-
-    `recurrent`: the networks' state. `transfer`: the composite's. `level`: how far the edit is faded in,
-    0 to 1, None before the first frame. `seen`: frames since the stream began.
-    """
+    """What one frame hands to the next."""
 
     recurrent: RecurrentState
+    """The networks' state."""
     transfer: TransferState = field(default_factory=TransferState)
+    """The composite's."""
+    anchor: Anchor = field(default_factory=Anchor)
+    """How the shared late codes stand to what is seen."""
+    thumbnail: Array | None = None
+    """The face last found, as `rigid.presence.thumbnail` makes it."""
     level: float | None = None
+    """How far the edit is faded in, 0 to 1, None before the first frame."""
+    unseen: float = 0.0
+    """Seconds since the networks last had a face."""
     seen: int = 0
+    """Frames since the stream began."""
 
     @classmethod
     def initial(cls, sizes: Sizes) -> StreamState:
@@ -36,19 +44,28 @@ class StreamState:
         return cls(RecurrentState.initial(sizes))
 
     def with_level(self, level: float) -> StreamState:
-        """This state one frame on; what a composite remembers ends with its edit."""
-        return replace(self, level=level, seen=self.seen + 1, transfer=self.transfer if level else TransferState())
+        """This state one frame on.
+
+        With level 0 nothing is generated: what moves from frame to frame comes to rest, and the next edit
+        begins as a stream's first frame does, on the same late codes.
+        """
+        if level:
+            return replace(self, level=level, seen=self.seen + 1)
+        rested = self.recurrent.at_rest()
+        return replace(self, level=level, seen=self.seen + 1, recurrent=rested, transfer=TransferState())
 
 
 def state_to_bytes(state: StreamState) -> bytes:
     """`state` as safetensors: arrays only, so that loading it runs no code."""
-    level = np.nan if state.level is None else state.level
     arrays: dict[str, np.ndarray] = {
         "rigid_live_state": np.array([VERSION], np.int64),
-        "level": np.array([level], np.float64),
+        "level": np.array([np.nan if state.level is None else state.level], np.float64),
+        "unseen": np.array([state.unseen], np.float64),
+        "gliding": np.array([state.anchor.gliding], np.float64),
         "seen": np.array([state.seen], np.int64),
     }
-    parts = vars(state.recurrent) | vars(state.transfer)
+    parts: dict[str, Array | None] = vars(state.recurrent) | vars(state.transfer)
+    parts |= {"recent": state.anchor.recent, "thumbnail": state.thumbnail}
     return save(arrays | {name: np.ascontiguousarray(value) for name, value in parts.items() if value is not None})
 
 
@@ -58,26 +75,37 @@ def state_from_bytes(data: bytes, sizes: Sizes) -> StreamState:
         arrays = load(data)
     except (SafetensorError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise ValueError("The saved stream state is damaged or not one; start a new stream.") from error
-    _check_version(arrays)
-    shapes = _shapes(sizes)
-    fields = {name: _checked(arrays, name, shape) for name, shape in shapes.items()}
-    hidden, cell = fields.pop("hidden"), fields.pop("cell")
-    level = float(arrays["level"][0])
-    if hidden is None or cell is None or not (np.isnan(level) or 0.0 <= level <= 1.0):
+    _check_scalars(arrays)
+    level, unseen, gliding = (float(arrays[name][0]) for name in ("level", "unseen", "gliding"))
+    parts = {name: _checked(arrays, name, shape) for name, shape in _shapes(sizes).items()}
+    hidden, cell = parts.pop("hidden"), parts.pop("cell")
+    sound = (np.isnan(level) or 0.0 <= level <= 1.0) and 0.0 <= unseen < np.inf and 0.0 <= gliding < np.inf
+    if hidden is None or cell is None or not sound:
         raise ValueError("The saved stream state lacks a part; start a new stream.")
-    transfer = TransferState(fields.pop("flow"), fields.pop("shares"))
-    recurrent = RecurrentState(hidden=hidden, cell=cell, **fields)
-    return StreamState(recurrent, transfer, None if np.isnan(level) else level, int(arrays["seen"][0]))
+    return StreamState(
+        transfer=TransferState(parts.pop("flow"), parts.pop("shares")),
+        anchor=Anchor(parts.pop("recent"), gliding),
+        thumbnail=parts.pop("thumbnail"),
+        recurrent=RecurrentState(hidden=hidden, cell=cell, **parts),
+        level=None if np.isnan(level) else level,
+        unseen=unseen,
+        seen=int(arrays["seen"][0]),
+    )
 
 
-def _check_version(arrays: Mapping[str, np.ndarray]) -> None:
-    scalars = {"rigid_live_state": np.int64, "level": np.float64, "seen": np.int64}
-    for name, kind in scalars.items():
-        if name not in arrays or arrays[name].shape != (1,) or arrays[name].dtype != kind:
-            raise ValueError("The bytes are not a saved stream state; start a new stream.")
+def _check_scalars(arrays: Mapping[str, np.ndarray]) -> None:
+    _check_scalar(arrays, "rigid_live_state", np.int64)
     version = int(arrays["rigid_live_state"][0])
     if version != VERSION:
         raise ValueError(f"The saved stream state has version {version}, expected {VERSION}; start a new stream.")
+    for name in ("level", "unseen", "gliding"):
+        _check_scalar(arrays, name, np.float64)
+    _check_scalar(arrays, "seen", np.int64)
+
+
+def _check_scalar(arrays: Mapping[str, np.ndarray], name: str, kind: type[np.generic]) -> None:
+    if name not in arrays or arrays[name].shape != (1,) or arrays[name].dtype != kind:
+        raise ValueError("The bytes are not a saved stream state; start a new stream.")
 
 
 def _shapes(sizes: Sizes) -> dict[str, tuple[int, ...]]:
@@ -86,7 +114,8 @@ def _shapes(sizes: Sizes) -> dict[str, tuple[int, ...]]:
         "hidden": (1, *sizes.hidden_shape),
         "cell": (1, *sizes.hidden_shape),
         **dict.fromkeys(IMAGES, image),
-        "late_codes": (1, sizes.n_shared_codes, sizes.code_size),
+        **dict.fromkeys(("late_codes", "recent"), (1, sizes.n_shared_codes, sizes.code_size)),
+        "thumbnail": THUMBNAIL_SHAPE,
         "flow": (FLOW_SIZE, FLOW_SIZE, 2),
         "shares": (FLOW_SIZE // 2, FLOW_SIZE // 2, 2),
     }

@@ -19,14 +19,28 @@ from rigid.align import TrackedFace, crop
 from rigid.blend import paste
 from rigid.composite import CompositeKind, Compositor, TransferState
 from rigid.geometry import Points, Transform
-from rigid.latents import add_edit, share_late_codes
+from rigid.latents import Anchor, Shared, add_edit, share
 from rigid.models.contract import Array, RecurrentState, Runtime
-from rigid.presence import Fade, follow, looks_alike, opacity_at, strength_at
+from rigid.presence import (
+    Fade,
+    are_alike,
+    follow,
+    looks_alike,
+    opacity_at,
+    strength_at,
+    thumbnail,
+    usable_interval,
+)
 from rigid.state import StreamState, state_from_bytes, state_to_bytes
 
 Pixels = NDArray[np.uint8]
 logger = logging.getLogger(__name__)
 DEFAULT_FADE = Fade(seconds=0.25, frames=3)
+LONGEST_GAP = 3.0
+"""Seconds without a face generated after which nothing of it is gone on with, its late codes neither."""
+FIRST_PASSES = 2
+"""How often a frame that is shown edited at once goes through a recurrent encoder: the first time it knows nothing
+of what the generator makes of this face."""
 
 
 class Tracker(Protocol):
@@ -115,13 +129,12 @@ class _Inverted:
     """A crop as the generator's codes, and the networks' state after it."""
 
     inputs: Array
-    codes: Array
+    shared: Shared
     noise: Array
-    late_codes: Array
     recurrent: RecurrentState
 
-    def next_state(self, inverted: Array, edited: Array) -> RecurrentState:
-        return self.recurrent.after(self.inputs, inverted, edited, self.late_codes)
+    def next_state(self, pair: Array) -> RecurrentState:
+        return self.recurrent.after(self.inputs, pair[:1], pair[1:], self.shared.late_codes)
 
 
 class FaceStream:
@@ -143,20 +156,22 @@ class FaceStream:
         self._last: _Sighting | None = None
         self._timestamp: float | None = None
         self._found = False
+        self._reanchor = False
 
     def step(self, frame: Pixels, edits: Mapping[str, float], timestamp: float) -> StepResult:
         """Edit one frame, uint8 RGB (H, W, 3), shown at `timestamp` seconds, with `edits` {attribute: strength}.
 
         Without a face, or with every strength 0, the frame passes through bit-identical; where a face comes or
         goes, or edits start or stop, the edit fades over `options.fade`. Whatever fails inside passes the frame
-        through as well and is told in `error`; the state is then the one before this frame. ValueError only for
-        a frame of another shape or type.
+        through as well and is told in `error`; the networks then begin anew, on the late codes from before this
+        frame. ValueError only for a frame of another shape or type.
         """
         if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or 0 in frame.shape:
             raise ValueError(f"A frame is uint8 RGB (H, W, 3), but this one is {frame.dtype} {frame.shape}.")
         watch = _Stopwatch()
         elapsed = 0.0 if self._timestamp is None else timestamp - self._timestamp
         self._timestamp, self._found = timestamp, False
+        self._state = replace(self._state, unseen=self._state.unseen + usable_interval(elapsed))
         try:
             result = self._step(frame, edits, timestamp, elapsed, watch)
         # whatever an engine or a filter raises, the viewer keeps a picture
@@ -164,6 +179,14 @@ class FaceStream:
             result = self._failed(frame, error, watch)
         self._count(result)
         return result
+
+    def reanchor(self) -> None:
+        """Move the late codes that all frames share to what the next ones show, as after the light has changed.
+
+        It is done by itself after a cut, after a long break, and where the frames' own late codes have left the
+        shared ones behind. May be called from any thread.
+        """
+        self._reanchor = True
 
     def save(self) -> bytes:
         """The stream's state, so that another stream of the same profile can go on where this one is."""
@@ -219,55 +242,73 @@ class FaceStream:
     def _show(
         self, frame: Pixels, sighting: _Sighting, edits: Mapping[str, float], level: float, watch: _Stopwatch
     ) -> StepResult:
-        """Invert, and where an edit shows, synthesize and blend.
+        """Where an edit shows, invert, synthesize and blend.
 
-        With nothing to show, inverting keeps the recurrent state and the late codes current, so that an edit
-        can start at any frame; the generator, which costs more, is left out. The real face then stands for the
-        inverted and the edited one, as it does on a stream's first frame.
+        With nothing to show the networks rest. Inverting alone would not keep their memory sound: it is trained
+        on what the generator made of the frames before, and knows frames without only as an episode's first.
+        So an edit may start at any frame, as if the stream began there, and fades in meanwhile.
         """
         if self._found:
             self._forget_after_cut(sighting.crop)
-        with watch("invert"):
-            inverted = self._invert(sighting.crop)
-        if level == 0:
-            recurrent, shown = inverted.next_state(inverted.inputs, inverted.inputs), frame
-        else:
-            strengths = {name: strength * strength_at(level) for name, strength in edits.items()}
-            with watch("synthesize"):
-                pair = self._synthesize(inverted, strengths)
-            with watch("blend"):
-                shown, transfer = self._blend(frame, sighting, inverted.inputs, pair, level)
-            recurrent = inverted.next_state(pair[:1], pair[1:])
-            self._state = replace(self._state, transfer=transfer)
+        if level > 0:
+            frame = self._edit(frame, sighting, edits, level, watch)
+        self._state = self._state.with_level(level)
+        return StepResult(frame, face=self._found, edited=level > 0, stage_ms=watch.stage_ms)
+
+    def _edit(
+        self, frame: Pixels, sighting: _Sighting, edits: Mapping[str, float], level: float, watch: _Stopwatch
+    ) -> Pixels:
+        offset = self._library.offset({name: strength * strength_at(level) for name, strength in edits.items()})
+        inputs = _to_inputs(sighting.crop)
+        inverted, pair = self._generate(inputs, self._remembered(), offset, watch)
+        with watch("blend"):
+            shown, transfer = self._blend(frame, sighting, inputs, pair, level)
+        self._state = replace(self._state, transfer=transfer)
         # what a lost face leaves in the crop is nothing for the networks to remember
-        kept = recurrent if self._found else self._state.recurrent
-        self._state = replace(self._state.with_level(level), recurrent=kept)
-        return StepResult(shown, face=self._found, edited=level > 0, stage_ms=watch.stage_ms)
+        if self._found:
+            memory, anchor = inverted.next_state(pair), inverted.shared.anchor
+            self._state = replace(self._state, recurrent=memory, anchor=anchor, unseen=0.0)
+            self._reanchor = False
+        return shown
+
+    def _remembered(self) -> StreamState:
+        """The state to go on from: a new one where the last is too old, late codes on the move where asked."""
+        state = self._state
+        if state.unseen > LONGEST_GAP:
+            return replace(state, recurrent=RecurrentState.initial(self.runtime.sizes), anchor=Anchor())
+        return replace(state, anchor=state.anchor.asked_to_move()) if self._reanchor else state
 
     def _forget_after_cut(self, face: Pixels) -> None:
         """Begin anew when `face` cannot be the last frame's: another face's texture (Eq. 3) is not its own."""
-        last = self._state.recurrent.previous_input
-        if last is not None and not looks_alike(_to_pixels(last), face):
+        last, now = self._state.thumbnail, thumbnail(face)
+        if last is not None and not are_alike(last, now):
             initial = RecurrentState.initial(self.runtime.sizes)
-            self._state = replace(self._state, recurrent=initial, transfer=TransferState())
+            self._state = replace(self._state, recurrent=initial, transfer=TransferState(), anchor=Anchor())
+        self._state = replace(self._state, thumbnail=now)
 
-    def _invert(self, face: Pixels) -> _Inverted:
-        """Eq. 1 to 3 on a crop."""
-        inputs = np.ascontiguousarray(face.transpose(2, 0, 1)[None], np.float32) / np.float32(127.5) - np.float32(1)
-        memory = self._state.recurrent
-        codes, noise, recurrent = self.runtime.invert(inputs, memory)
-        _require_finite(codes, noise, recurrent.hidden, recurrent.cell)
-        codes, late_codes = share_late_codes(codes, memory.late_codes, self.runtime.sizes.n_shared_codes)
-        return _Inverted(inputs, codes, noise, late_codes, recurrent)
+    def _generate(self, inputs: Array, state: StreamState, offset: Array, watch: _Stopwatch) -> tuple[_Inverted, Array]:
+        """Eq. 1 to 5: the inverted and the edited face, (2, 3, S, S), from one memory to the next."""
+        inverted, pair = self._pass(inputs, state, state.recurrent, offset, watch)
+        for _ in range(1, FIRST_PASSES if state.level is None else 1):
+            if np.array_equal(inverted.recurrent.hidden, state.recurrent.hidden):
+                break  # there is no recurrent encoder
+            inverted, pair = self._pass(inputs, state, inverted.next_state(pair), offset, watch)
+        return inverted, pair
 
-    def _synthesize(self, inverted: _Inverted, edits: Mapping[str, float]) -> Array:
-        """Eq. 4 and 5: the inverted and the edited face, (2, 3, S, S), as one batch."""
-        offset = self._library.offset(edits)
-        edited = add_edit(inverted.codes, offset, self.runtime.sizes.n_shared_codes)
-        codes, noise = np.concatenate([inverted.codes, edited]), np.concatenate([inverted.noise] * 2)
-        pair = self.runtime.synthesize(codes, noise)
-        _require_finite(pair)
-        return pair
+    def _pass(
+        self, inputs: Array, state: StreamState, memory: RecurrentState, offset: Array, watch: _Stopwatch
+    ) -> tuple[_Inverted, Array]:
+        n_shared = self.runtime.sizes.n_shared_codes
+        with watch("invert"):
+            codes, noise, recurrent = self.runtime.invert(inputs, memory)
+            _require_finite(codes, noise, recurrent.hidden, recurrent.cell)
+            shared = share(codes, memory.late_codes, state.anchor, n_shared, state.unseen)
+        with watch("synthesize"):
+            edited = add_edit(shared.codes, offset, n_shared)
+            # one batch costs less than two
+            pair = self.runtime.synthesize(np.concatenate([shared.codes, edited]), np.concatenate([noise] * 2))
+            _require_finite(pair)
+        return _Inverted(inputs, shared, noise, recurrent), pair
 
     def _blend(
         self, frame: Pixels, sighting: _Sighting, inputs: Array, pair: Array, level: float
@@ -299,6 +340,6 @@ def _require_finite(*arrays: Array) -> None:
         raise ArithmeticError("the engine returned values that are not finite numbers")
 
 
-def _to_pixels(images: Array) -> Pixels:
-    """The first of `images` (B, 3, S, S) in [-1, 1] as (S, S, 3) uint8."""
-    return np.ascontiguousarray(np.rint((images[0].transpose(1, 2, 0) + 1) * 127.5).clip(0, 255).astype(np.uint8))
+def _to_inputs(face: Pixels) -> Array:
+    """A crop (S, S, 3) as the networks take it: float32 (1, 3, S, S) in [-1, 1]."""
+    return np.ascontiguousarray(face.transpose(2, 0, 1)[None], np.float32) / np.float32(127.5) - np.float32(1)

@@ -110,7 +110,7 @@ def test_a_clip_without_a_face_is_written_with_a_warning(clip: Path, tmp_path: P
 
 def test_a_frame_that_fails_is_written_unedited_and_counted(clip: Path, tmp_path: Path) -> None:
     runtime = FaultyRuntime()
-    runtime.poisoned_images = {4}
+    runtime.poisoned_images = {5}
     report = edit_file(EditJob(clip, tmp_path / "out.mp4", LIGHT), lambda: make_stream(runtime), "tiny")
     assert (report.frames, report.failed_frames) == (12, 1)
     assert report.warnings == ["Frame 5 could not be edited: " + report.warnings[0].partition(": ")[2]]

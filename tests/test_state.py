@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
 from rigid.composite import FLOW_SIZE, TransferState
+from rigid.latents import Anchor
 from rigid.models.contract import RecurrentState
+from rigid.presence import THUMBNAIL_SHAPE
 from rigid.state import StreamState, state_from_bytes, state_to_bytes
 from tests.fakes import TINY
 
@@ -26,15 +28,19 @@ def full_state() -> StreamState:
     late = draw(1, TINY.n_shared_codes, TINY.code_size)
     recurrent = RecurrentState(draw(*hidden), draw(*hidden), draw(*image), draw(*image), draw(*image), late)
     transfer = TransferState(draw(FLOW_SIZE, FLOW_SIZE, 2), draw(FLOW_SIZE // 2, FLOW_SIZE // 2, 2))
-    return StreamState(recurrent, transfer, level=0.375, seen=17)
+    thumbnail = 255 * np.abs(draw(*THUMBNAIL_SHAPE))
+    return StreamState(recurrent, transfer, Anchor(draw(*late.shape), 0.25), thumbnail, 0.375, 1.5, seen=17)
 
 
 def assert_same(first: StreamState, second: StreamState) -> None:
-    assert (first.level, first.seen) == (second.level, second.seen)
-    for one, other in ((first.recurrent, second.recurrent), (first.transfer, second.transfer)):
-        assert vars(one).keys() == vars(other).keys()
-        for name, value in vars(one).items():
-            np.testing.assert_array_equal(value, vars(other)[name], err_msg=name)
+    for name, value in flat(first).items():
+        np.testing.assert_array_equal(value, flat(second)[name], err_msg=name)
+
+
+def flat(state: StreamState) -> dict[str, object]:
+    parts = vars(state.recurrent) | vars(state.transfer) | state.anchor._asdict()
+    whole = vars(state) | parts
+    return {name: value for name, value in whole.items() if name not in ("recurrent", "transfer", "anchor")}
 
 
 @pytest.mark.parametrize("state", [StreamState.initial(TINY), full_state()], ids=["initial", "full"])
@@ -69,7 +75,7 @@ def test_a_flipped_byte_gives_a_state_or_a_value_error(position: int, value: int
 def test_another_version_is_named() -> None:
     arrays = load(state_to_bytes(full_state()))
     arrays["rigid_live_state"][0] = 99
-    with pytest.raises(ValueError, match="version 99, expected 1"):
+    with pytest.raises(ValueError, match="version 99, expected 2"):
         state_from_bytes(save(arrays), TINY)
 
 

@@ -12,6 +12,7 @@ import pytest
 from rigid.blend import feather, oval_mask
 from rigid.composite import COMPOSITES, CompositeKind
 from rigid.geometry import inverse, resample
+from rigid.models.contract import Array, RecurrentState
 from rigid.presence import Fade
 from rigid.stream import FaceStream, StepResult, StreamOptions
 from tests.fakes import TINY, FakeRuntime
@@ -63,10 +64,34 @@ def test_the_first_frame_is_edited_inside_the_mask_and_bit_identical_outside(com
 
 def test_inverted_and_edited_face_are_one_batch_and_every_stage_is_timed() -> None:
     runtime = FakeRuntime()
-    result = make_stream(runtime).step(textured_frame(), LIGHT, 0.0)
-    assert runtime.batches == [2]
+    stream = make_stream(runtime)
+    stream.step(textured_frame(), LIGHT, 0.0)
+    before = len(runtime.batches)
+    result = stream.step(textured_frame(), LIGHT, 1 / 25)
+    assert runtime.batches[before:] == [2]
     assert set(result.stage_ms) == {"align", "invert", "synthesize", "blend"}
     assert min(result.stage_ms.values()) >= 0
+
+
+def test_a_first_frame_that_shows_its_edit_at_once_goes_twice_through_a_recurrent_encoder() -> None:
+    runtime = FakeRuntime()
+    stream = make_stream(runtime)
+    stream.step(textured_frame(), LIGHT, 0.0)
+    assert runtime.batches == [2, 2] and runtime.inverted == 2
+    assert (stream._state.recurrent.hidden == 2).all()
+    stream.step(textured_frame(), LIGHT, 1 / 25)
+    assert runtime.inverted == 3
+
+
+def test_without_a_recurrent_encoder_the_first_frame_goes_once() -> None:
+    class Forgetful(FakeRuntime):
+        def invert(self, inputs: Array, state: RecurrentState) -> tuple[Array, Array, RecurrentState]:
+            codes, noise, _ = super().invert(inputs, state)
+            return codes, noise, state
+
+    runtime = Forgetful()
+    make_stream(runtime).step(textured_frame(), LIGHT, 0.0)
+    assert runtime.batches == [2]
 
 
 def test_the_frame_that_came_in_is_never_written_to() -> None:
@@ -76,13 +101,13 @@ def test_the_frame_that_came_in_is_never_written_to() -> None:
 
 
 @pytest.mark.parametrize("edits", [OFF, {}])
-def test_without_an_edit_the_frame_itself_comes_back_and_the_state_stays_warm(edits: dict[str, float]) -> None:
+def test_without_an_edit_the_frame_itself_comes_back_and_the_networks_rest(edits: dict[str, float]) -> None:
     runtime, frame = FakeRuntime(), textured_frame()
     stream = make_stream(runtime)
     results = [stream.step(frame, edits, i / 25) for i in range(3)]
     assert all(result.frame is frame for result in results)
     assert all(result.face and not result.edited for result in results)
-    assert runtime.inverted == 3 and runtime.batches == []
+    assert runtime.inverted == 0 and runtime.batches == []
 
 
 def test_without_a_face_the_frame_itself_comes_back_and_is_counted() -> None:
@@ -184,17 +209,18 @@ def test_after_a_cut_to_another_face_the_late_codes_begin_anew() -> None:
     assert not np.array_equal(stream._state.recurrent.late_codes, first)
 
 
-def test_a_broken_engine_passes_the_frame_and_keeps_the_old_state(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_broken_engine_passes_the_frame_and_keeps_the_late_codes(caplog: pytest.LogCaptureFixture) -> None:
     runtime = FaultyRuntime()
-    runtime.raising = {2, 3}
+    runtime.raising = {3, 4}
     stream = make_stream(runtime)
     run(stream, 2)
-    before = stream._state.recurrent
+    before = stream._state.recurrent.late_codes
     with caplog.at_level(logging.ERROR, "rigid.stream"):
         results = run(stream, 2, start=2)
     assert all(r.frame.tobytes() == textured_frame().tobytes() and not r.edited for r in results)
     assert all(r.error == "RuntimeError: the engine broke" and r.face for r in results)
-    assert stream._state.recurrent is before
+    assert stream._state.recurrent.late_codes is before and before is not None
+    assert not stream._state.recurrent.hidden.any(), "what led to the failure is not gone on with"
     assert stream.counts.errors == 2
     assert len(caplog.records) == 1, "a failure is logged once, then counted"
     assert run(stream, 12, start=4)[-1].edited
@@ -203,7 +229,7 @@ def test_a_broken_engine_passes_the_frame_and_keeps_the_old_state(caplog: pytest
 @pytest.mark.parametrize("place", ["poisoned_codes", "poisoned_images"])
 def test_values_that_are_no_numbers_pass_the_frame_and_never_reach_the_state(place: str) -> None:
     runtime = FaultyRuntime()
-    setattr(runtime, place, {1})
+    setattr(runtime, place, {2})
     stream = make_stream(runtime)
     first, bad, *rest = run(stream, 12)
     assert bad.error is not None and "not finite" in bad.error
@@ -215,7 +241,7 @@ def test_values_that_are_no_numbers_pass_the_frame_and_never_reach_the_state(pla
 
 def test_after_a_failure_the_edit_fades_in_anew() -> None:
     runtime = FaultyRuntime()
-    runtime.raising = {3}
+    runtime.raising = {4}
     changes = [change(r) for r in run(make_stream(runtime), 14)]
     assert changes[3] == 0
     assert rises(changes[3:])

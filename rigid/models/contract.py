@@ -34,8 +34,9 @@ class RecurrentState:
     """What one frame hands to the next (Eq. 1), batch first.
 
     `hidden`, `cell`: ConvLSTM state (B, *hidden_shape). `previous_input`, `previous_inverted`,
-    `previous_edited`: aligned RGB of the frame before, (B, 3, S, S) in [-1, 1], None before the first frame.
-    `late_codes`: the first frame's shared codes (B, n_shared_codes, code_size), None before the first frame.
+    `previous_edited`: aligned RGB of the frame before, (B, 3, S, S) in [-1, 1], None before the first frame:
+    the frame itself then stands for all three. `late_codes`: the shared codes (B, n_shared_codes, code_size),
+    the first frame's until they are anchored anew; None before the first frame.
     """
 
     hidden: Array
@@ -56,6 +57,11 @@ class RecurrentState:
         return replace(
             self, previous_input=inputs, previous_inverted=inverted, previous_edited=edited, late_codes=late_codes
         )
+
+    def at_rest(self) -> RecurrentState:
+        """The state after a break: what the frames shared is kept, what moved from frame to frame is not."""
+        zeros = np.zeros_like(self.hidden)
+        return RecurrentState(zeros, zeros, late_codes=self.late_codes)
 
 
 class Runtime(Protocol):
