@@ -30,6 +30,8 @@ PROFILES = {
     ),
 }
 GENERATOR_CHANNELS = {"mobile-256": TEACHER_CHANNELS[:6]}
+HEAD_WIDTHS = {"mobile-256": (128, 64, 64, 64)}
+"""As wide as the two levels that were cut off need: 128, the low and some high bands of it, 64, 64."""
 TUNED_PARTS = ("levels.4.", "head.")
 """The parts of the `mobile-256` generator this project trained; the others come from the fetched files."""
 
@@ -62,7 +64,7 @@ def build_teacher(store: AssetStore) -> MobileStyleGAN:
 def build_untuned_generator(profile: str, store: AssetStore) -> MobileStyleGAN:
     """The teacher cut at the profile's size; its head is not trained yet."""
     sizes_of(profile)
-    network = _mobile_stylegan(GENERATOR_CHANNELS[profile])
+    network = _mobile_stylegan(GENERATOR_CHANNELS[profile], HEAD_WIDTHS[profile])
     fetched = read_synthesis(store.file("generator", "SynthesisNetwork.xml"))
     kept = {name: value for name, value in fetched.items() if name in network.state_dict() and "head." not in name}
     network.load_state_dict(kept, strict=False)
@@ -140,8 +142,8 @@ def load_weights(profile: str, name: str) -> dict[str, Tensor]:
     return {key: value.float() for key, value in load_file(WEIGHTS / profile / f"{name}.safetensors").items()}
 
 
-def _mobile_stylegan(channels: tuple[int, ...]) -> MobileStyleGAN:
-    return MobileStyleGAN(channels, code_size=CODE_SIZE, noise_resolution=32)
+def _mobile_stylegan(channels: tuple[int, ...], head_widths: tuple[int, ...] = ()) -> MobileStyleGAN:
+    return MobileStyleGAN(channels, code_size=CODE_SIZE, noise_resolution=32, head_widths=head_widths)
 
 
 def _ready(network: Network) -> Network:

@@ -11,12 +11,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 LEAK = 0.2
+Kind = Literal["dense", "separable", "pointwise"]
 
 
 def inverse_haar(low: Tensor, high: Tensor) -> Tensor:
@@ -53,17 +55,20 @@ class Modulation(nn.Linear):
 
 
 class StyledConv(nn.Module):
-    """Modulated convolution, noise, bias, leaky ReLU: dense 3×3, or depthwise 3×3 then pointwise."""
+    """Modulated convolution, noise, bias, leaky ReLU: dense 3×3, depthwise 3×3 then pointwise, or pointwise alone."""
 
     noise: Tensor
 
-    def __init__(self, in_channels: int, out_channels: int, resolution: int, *, separable: bool, code_size: int):
+    def __init__(self, in_channels: int, out_channels: int, resolution: int, *, kind: Kind, code_size: int):
         super().__init__()
         self.modulation = Modulation(code_size, in_channels)
         self.depthwise = (
-            nn.Conv2d(in_channels, in_channels, 3, padding=1, groups=in_channels, bias=False) if separable else None
+            nn.Conv2d(in_channels, in_channels, 3, padding=1, groups=in_channels, bias=False)
+            if kind == "separable"
+            else None
         )
-        self.pointwise = nn.Conv2d(in_channels, out_channels, 1 if separable else 3, padding=0 if separable else 1)
+        size = 3 if kind == "dense" else 1
+        self.pointwise = nn.Conv2d(in_channels, out_channels, size, padding=size // 2)
         self.register_buffer("noise", torch.zeros(1, 1, resolution, resolution))
 
     def forward(self, x: Tensor, w: Tensor, n: Tensor | None = None) -> Tensor:
@@ -83,8 +88,8 @@ class Level(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, resolution: int, code_size: int):
         super().__init__()
         self.up = Modulation(code_size, in_channels)
-        self.conv1 = StyledConv(in_channels // 4, out_channels, resolution, separable=True, code_size=code_size)
-        self.conv2 = StyledConv(out_channels, out_channels, resolution, separable=True, code_size=code_size)
+        self.conv1 = StyledConv(in_channels // 4, out_channels, resolution, kind="separable", code_size=code_size)
+        self.conv2 = StyledConv(out_channels, out_channels, resolution, kind="separable", code_size=code_size)
 
     def forward(self, x: Tensor, w1: Tensor, w2: Tensor, n: Tensor | None = None) -> Tensor:
         x = inverse_haar(*split_bands(self.up.modulate(x, w1)))
@@ -107,21 +112,56 @@ class WaveletHead(nn.Module):
         return inverse_haar(*split_bands(self.bands(x, w)))
 
 
+class DeepWaveletHead(WaveletHead):
+    """`WaveletHead` beside styled convolutions that stand for the levels that were cut off.
+
+    What those levels make of the features, colour above all, needs their non-linearity. `widths` are the
+    features after each hidden convolution; the picture is read from the first and the last of them too.
+    """
+
+    def __init__(self, in_channels: int, widths: Sequence[int], resolution: int, code_size: int):
+        super().__init__(in_channels, code_size)
+        kinds: list[Kind] = ["pointwise" if i == 0 else "separable" for i in range(len(widths))]
+        self.hidden = nn.ModuleList(
+            StyledConv(c_in, c_out, resolution, kind=kind, code_size=code_size)
+            for kind, (c_in, c_out) in zip(kinds, pairwise((in_channels, *widths)), strict=True)
+        )
+        self.middle = WaveletHead(widths[0], code_size)
+        self.last = WaveletHead(widths[-1], code_size)
+
+    def bands(self, x: Tensor, w: Tensor) -> Tensor:
+        direct = super().bands(x, w)
+        first, *others = self.hidden
+        x = first(x, w)
+        middle = self.middle.bands(x, w)
+        for convolution in others:
+            x = convolution(x, w)
+        return direct + middle + self.last.bands(x, w)
+
+
 class MobileStyleGAN(nn.Module):
     """The synthesis network: codes (B, n_codes, 512) → RGB (B, 3, R, R), about [-1, 1].
 
-    `channels` are those at 4×4, 8×8, …; the image is twice the last level's resolution.
+    `channels` are those at 4×4, 8×8, …; the image is twice the last level's resolution. `head_widths`: the
+    hidden features of a `DeepWaveletHead`, none for the plain one.
     """
 
-    def __init__(self, channels: Sequence[int], *, code_size: int, noise_resolution: int):
+    def __init__(
+        self, channels: Sequence[int], *, code_size: int, noise_resolution: int, head_widths: Sequence[int] = ()
+    ):
         super().__init__()
         self.noise_resolution = noise_resolution
         self.input = nn.Parameter(torch.zeros(1, channels[0], 4, 4))
-        self.conv1 = StyledConv(channels[0], channels[0], 4, separable=False, code_size=code_size)
+        self.conv1 = StyledConv(channels[0], channels[0], 4, kind="dense", code_size=code_size)
         self.levels = nn.ModuleList(
             Level(c_in, c_out, 8 << i, code_size) for i, (c_in, c_out) in enumerate(pairwise(channels))
         )
-        self.head = WaveletHead(channels[-1], code_size)
+        resolution = 4 << len(self.levels)
+        self.head = (
+            DeepWaveletHead(channels[-1], head_widths, resolution, code_size)
+            if head_widths
+            else WaveletHead(channels[-1], code_size)
+        )
 
     def level(self, index: int) -> Level:
         """The level at resolution 8·2^index; negative counts from the last."""

@@ -14,27 +14,23 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from rigid.assets import AssetStore
 from rigid.models.build import (
     TUNED_PARTS,
     build_lpips,
-    build_mapping,
     build_teacher,
     build_untuned_generator,
-    sizes_of,
 )
-from rigid.models.mobile_stylegan import MobileStyleGAN, haar
-from rigid.training.codes import mean_of, sample_codes
-from rigid.training.device import DEVICE, half_precision, placed
-from rigid.training.fast_inference import compiled, from_bytes, to_bytes
-from rigid.training.head import solve_head
+from rigid.models.mobile_stylegan import DeepWaveletHead, haar
+from rigid.training.device import half_precision, placed
+from rigid.training.head import inherit, solve_head
 from rigid.training.loop import Losses
 from rigid.training.pictures import write_grid
+from rigid.training.teacher import TeacherPairs, kept_pairs
 from rigid.training.windows import same_window
 
 
@@ -44,33 +40,16 @@ class GeneratorOptions:
 
     profile: str = "mobile-256"
     seed: int = 0
-    train_samples: int = 800
+    train_samples: int = 1600
     """Teacher images; the cut part has seen millions, only the last level learns."""
     validation_samples: int = 200
     batch: int = 4
-    learning_rate: float = 0.01
+    learning_rate: float = 0.002
     """Of each parameter, as a share of its typical size."""
     pixel_weight: float = 5.0
     wavelet_weight: float = 1.0
     perceptual_weight: float = 0.3
-    steps: int = 900
-
-
-class TeacherAtStudentSize(nn.Module):
-    """The 1024² teacher behind the student's codes, area-downsampled to the student's size.
-
-    The student's last code stands for all the teacher's codes from there on.
-    """
-
-    def __init__(self, teacher: MobileStyleGAN, size: int):
-        super().__init__()
-        self.teacher = teacher
-        self.size = size
-
-    def forward(self, codes: Tensor) -> Tensor:
-        extra = self.teacher.n_codes - codes.shape[1]
-        image = self.teacher(torch.cat((codes, codes[:, -1:].expand(-1, extra, -1)), 1))
-        return F.avg_pool2d(image, image.shape[-1] // self.size)
+    steps: int = 1400
 
 
 class GeneratorStage:
@@ -79,10 +58,15 @@ class GeneratorStage:
     def __init__(self, options: GeneratorOptions, store: AssetStore, folder: Path):
         self.options = options
         torch.manual_seed(options.seed)
-        self.network = placed(build_untuned_generator(options.profile, store))
-        self.codes, self.targets = self._teacher_pairs(store, folder)
+        self.network = build_untuned_generator(options.profile, store)
+        self.train_pairs = self._pairs(store, folder / "teacher-train.npz", options.train_samples, options.seed)
+        validation = folder / "teacher-val.npz"
+        self.validation_pairs = self._pairs(store, validation, options.validation_samples, options.seed + 1)
         self.lpips = placed(build_lpips(store, exact=False))
         self.exact_lpips = placed(build_lpips(store))
+        assert isinstance(self.network.head, DeepWaveletHead)
+        inherit(self.network.head, build_teacher(store), self.train_pairs.codes[:, -1])
+        placed(self.network)
         solve_head(self.network.head, self._head_batches())
         tuned = [p.requires_grad_() for name, p in self.network.named_parameters() if name.startswith(TUNED_PARTS)]
         self.optimizer = torch.optim.Adam(
@@ -98,7 +82,7 @@ class GeneratorStage:
     def step(self, index: int) -> Losses:
         random = np.random.default_rng((self.options.seed, index))
         chosen = random.choice(self.options.train_samples, self.options.batch, replace=False)
-        codes, target = self.codes[chosen].to(DEVICE), from_bytes(self.targets[chosen])
+        codes, target = self.train_pairs.batch(chosen)
         with half_precision():
             image = self._student(codes)
             perceptual = self.lpips(*same_window(image, target, random)).mean()
@@ -119,12 +103,12 @@ class GeneratorStage:
     def validate(self, folder: Path) -> Losses:
         """MSE and exact LPIPS on the held-out codes; a grid of teacher beside student at 2× zoom."""
         errors, distances = [], []
-        for start in range(self.options.train_samples, len(self.targets), 8):
-            target = from_bytes(self.targets[start : start + 8])
-            image = self.network(self.codes[start : start + 8].to(DEVICE))
+        for start in range(0, self.options.validation_samples, 8):
+            codes, target = self.validation_pairs.batch(slice(start, start + 8))
+            image = self.network(codes)
             errors.append((image - target).square().mean((1, 2, 3)))
             distances.append(self.exact_lpips(image, target))
-            if start == self.options.train_samples:
+            if start == 0:
                 write_grid(folder / "generator.png", [target, image])
         return {"mse": torch.cat(errors).mean().item(), "lpips": torch.cat(distances).mean().item()}
 
@@ -151,28 +135,14 @@ class GeneratorStage:
         x = self.network.level(frozen)(x.detach(), codes[:, 3 * frozen + 1], codes[:, 3 * frozen + 2])
         return self.network.head(x, codes[:, -1])  # type: ignore[no-any-return]
 
-    def _teacher_pairs(self, store: AssetStore, folder: Path) -> tuple[Tensor, NDArray[np.uint8]]:
-        """Codes (N, n_codes, 512) and teacher images (N, 3, S, S) uint8, made once a run folder."""
-        cached = folder / "teacher.npz"
-        count = self.options.train_samples + self.options.validation_samples
-        if cached.exists():
-            with np.load(cached) as pairs:
-                if len(pairs["images"]) == count:
-                    return torch.from_numpy(pairs["codes"]), pairs["images"]
-        sizes = sizes_of(self.options.profile)
-        random = torch.Generator().manual_seed(self.options.seed)
-        mapping = build_mapping(store)
-        codes = sample_codes(mapping, mean_of(mapping, 100_000, random), count, sizes.n_codes, random)
-        teacher = compiled(TeacherAtStudentSize(build_teacher(store), sizes.image_size), codes[:4])
-        images = np.concatenate([to_bytes(teacher(codes[i : i + 4])) for i in range(0, count, 4)])
-        folder.mkdir(parents=True, exist_ok=True)
-        np.savez(cached, codes=codes.numpy(), images=images)
-        return codes, images
+    def _pairs(self, store: AssetStore, path: Path, count: int, seed: int) -> TeacherPairs:
+        return kept_pairs(path, self.options.profile, store, count=count, seed=seed)
 
-    def _head_batches(self, samples: int = 96) -> Iterator[tuple[Tensor, Tensor]]:
-        for i in range(0, min(samples, self.options.train_samples), 4):
-            *_, x = self.network.features(self.codes[i : i + 4].to(DEVICE))
-            yield x, from_bytes(self.targets[i : i + 4])
+    def _head_batches(self, samples: int = 96) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        for start in range(0, min(samples, self.options.train_samples), 4):
+            codes, target = self.train_pairs.batch(slice(start, start + 4))
+            *_, x = self.network.features(codes)
+            yield x, codes[:, -1], target
 
 
 def _typical_size(parameter: Tensor) -> float:

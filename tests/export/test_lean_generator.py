@@ -18,10 +18,12 @@ def test_inverse_haar_of_ordered_bands() -> None:
     torch.testing.assert_close(0.5 * inverse_haar(features[:, band_order(24)]), expected)
 
 
-@pytest.mark.parametrize("noise_resolution", [8, 16, 32])
-def test_same_images_as_the_generator(noise_resolution: int) -> None:
+@pytest.mark.parametrize(("noise_resolution", "head_widths"), [(8, ()), (16, (12, 4, 8, 8)), (32, ())])
+def test_same_images_as_the_generator(noise_resolution: int, head_widths: tuple[int, ...]) -> None:
     torch.manual_seed(5)
-    generator = MobileStyleGAN((16, 16, 16, 8), code_size=32, noise_resolution=noise_resolution)
+    generator = MobileStyleGAN(
+        (16, 16, 16, 8), code_size=32, noise_resolution=noise_resolution, head_widths=head_widths
+    )
     for module in generator.modules():
         randomise(module)
     generator.eval().requires_grad_(False)
