@@ -22,6 +22,7 @@ from rigid.models.build import (
 from rigid.models.contract import Sizes
 from rigid.models.inversion import RecurrentInversion
 from rigid.models.mobile_stylegan import MobileStyleGAN
+from rigid.models.stylegan2 import StyleGAN2
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Networks:
     sizes: Sizes
     image_encoder: nn.Module
     """RGB (B, 3, S, S) → codes (B, n_codes, code_size)."""
-    generator: MobileStyleGAN
+    generator: MobileStyleGAN | StyleGAN2
     recurrent_encoder: nn.Module | None = None
     """As `LightRecurrentEncoder`; None where the profile has none yet."""
 
@@ -80,9 +81,11 @@ def exportables(networks: Networks, seed: int = 0, batch: int = 2) -> tuple[Expo
     # Codes of the encoder's own scale, of which no two are the same.
     codes = codes + codes.std() * torch.randn(codes.shape, generator=random)
     feeds = {"codes": codes, "noise": noise}
+    generator = networks.generator
+    lean = LeanGenerator(generator) if isinstance(generator, MobileStyleGAN) else generator
     return (
         _invert(networks, images, random),
-        Exportable("synthesize", LeanGenerator(networks.generator), feeds, ("images",)),
+        Exportable("synthesize", lean, feeds, ("images",)),
     )
 
 

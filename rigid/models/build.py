@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -9,13 +10,17 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from rigid.assets import AssetStore
+from rigid.assets import AssetError, AssetStore, default_cache_dir
 from rigid.models.contract import Sizes
+from rigid.models.e4e import E4eEncoder
 from rigid.models.fetched import read_mapping, read_synthesis
 from rigid.models.image_encoder import ImageEncoder
 from rigid.models.light_recurrent import LightRecurrentEncoder
 from rigid.models.mobile_stylegan import MappingNetwork, MobileStyleGAN
 from rigid.models.perceptual import FusedAlexNet, Lpips, ShiftTolerantAlexNet, published_to_ours
+from rigid.models.recurrent import RecurrentEncoder
+from rigid.models.stylegan2 import StyleGAN2
+from rigid.models.visibility import InterpolationNet
 
 CODE_SIZE = 512
 TEACHER_CHANNELS = (512, 512, 512, 512, 512, 256, 128, 64)
@@ -28,7 +33,29 @@ PROFILES = {
         noise_shape=(512, 32, 32),
         hidden_shape=(192, 4, 4),
     ),
+    "rigid-256": Sizes(
+        image_size=256,
+        n_codes=14,
+        code_size=CODE_SIZE,
+        n_shared_codes=4,
+        noise_shape=(512, 32, 32),
+        hidden_shape=(512, 4, 4),
+    ),
 }
+PAPER = "rigid-256"
+"""The profile of the paper's networks, whose weights are imported from published checkpoints."""
+STYLEGAN2_CHANNELS = (512, 512, 512, 512, 512, 256, 128)
+E4E_HEADS = (3, 4, 7)
+IR_SE50 = ((64, 3), (128, 4), (256, 14), (512, 3))
+RECURRENT_WIDTHS = (128, 256, 512, 512, 512, 512, 512)
+IMPORTED_FROM = {
+    "generator": "stylegan2",
+    "mapping": "stylegan2",
+    "image_encoder": "e4e",
+    "recurrent_encoder": "rigid",
+    "visible_net": "visible",
+}
+"""The kind of published checkpoint that each network of the paper's profile comes from."""
 GENERATOR_CHANNELS = {"mobile-256": TEACHER_CHANNELS[:6]}
 HEAD_WIDTHS = {"mobile-256": (128, 64, 64, 64)}
 """As wide as the two levels that were cut off need: 128, the low and some high bands of it, 64, 64."""
@@ -36,6 +63,9 @@ TUNED_PARTS = ("levels.4.", "head.")
 """The parts of the `mobile-256` generator this project trained; the others come from the fetched files."""
 
 Network = TypeVar("Network", bound=nn.Module)
+Generator = MobileStyleGAN | StyleGAN2
+AnyImageEncoder = ImageEncoder | E4eEncoder
+AnyRecurrentEncoder = LightRecurrentEncoder | RecurrentEncoder
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
 
@@ -47,11 +77,19 @@ def sizes_of(profile: str) -> Sizes:
     return PROFILES[profile]
 
 
-def build_mapping(store: AssetStore) -> MappingNetwork:
-    """StyleGAN2's mapping network with the fetched weights, z (B, 512) → w (B, 512)."""
-    network = MappingNetwork(CODE_SIZE)
+def build_mapping(store: AssetStore, profile: str = "mobile-256") -> MappingNetwork:
+    """StyleGAN2's mapping network with the profile's weights, z (B, 512) → w (B, 512)."""
+    sizes_of(profile)
+    if profile == PAPER:
+        return _loaded(new_mapping, load_weights(profile, "mapping"))
+    network = new_mapping()
     network.load_state_dict(read_mapping(store.file("generator", "MappingNetwork.xml")))
     return _ready(network)
+
+
+def new_mapping() -> MappingNetwork:
+    """An untrained mapping network."""
+    return MappingNetwork(CODE_SIZE)
 
 
 def build_teacher(store: AssetStore) -> MobileStyleGAN:
@@ -63,7 +101,8 @@ def build_teacher(store: AssetStore) -> MobileStyleGAN:
 
 def build_untuned_generator(profile: str, store: AssetStore) -> MobileStyleGAN:
     """The teacher cut at the profile's size; its head is not trained yet."""
-    sizes_of(profile)
+    if profile not in GENERATOR_CHANNELS:
+        raise ValueError(f"The generator of {profile} is not made from the fetched one; it is imported.")
     network = _mobile_stylegan(GENERATOR_CHANNELS[profile], HEAD_WIDTHS[profile])
     fetched = read_synthesis(store.file("generator", "SynthesisNetwork.xml"))
     kept = {name: value for name, value in fetched.items() if name in network.state_dict() and "head." not in name}
@@ -71,8 +110,17 @@ def build_untuned_generator(profile: str, store: AssetStore) -> MobileStyleGAN:
     return _ready(network)
 
 
-def build_generator(profile: str, store: AssetStore) -> MobileStyleGAN:
-    """The profile's generator: codes (B, 16, 512), noise (B, 512, 32, 32) → RGB (B, 3, 256, 256)."""
+def build_generator(profile: str, store: AssetStore) -> Generator:
+    """The profile's generator: codes (B, n_codes, 512), noise (B, 512, 32, 32) → RGB (B, 3, 256, 256)."""
+    if profile != PAPER:
+        return build_mobile_generator(profile, store)
+    weights = load_weights(profile, "generator")
+    many = weights["convs.0.noise"].shape[1] > 1
+    return _loaded(lambda: new_stylegan2(per_channel_noise=many), weights)
+
+
+def build_mobile_generator(profile: str, store: AssetStore) -> MobileStyleGAN:
+    """The generator of a profile that has a MobileStyleGAN; ValueError for another profile."""
     network = build_untuned_generator(profile, store)
     tuned = load_weights(profile, "generator")
     missing = [name for name in network.state_dict() if name.startswith(TUNED_PARTS) and name not in tuned]
@@ -82,22 +130,43 @@ def build_generator(profile: str, store: AssetStore) -> MobileStyleGAN:
     return network
 
 
+def new_stylegan2(*, per_channel_noise: bool = False) -> StyleGAN2:
+    """An untrained generator of the paper's profile; `per_channel_noise`: a fixed noise for every channel."""
+    return StyleGAN2(STYLEGAN2_CHANNELS, code_size=CODE_SIZE, noise_resolution=32, per_channel_noise=per_channel_noise)
+
+
 def new_image_encoder(profile: str, mean: Tensor) -> ImageEncoder:
     """An untrained light e4e encoder; `mean` (512,) is the mean code W+ starts from."""
     sizes = sizes_of(profile)
+    if profile == PAPER:
+        raise ValueError(f"The image encoder of {profile} is not trained here; import a published one.")
     return ImageEncoder(mean, n_codes=sizes.n_codes, widths=(32, 64, 128, 256, 384), depths=(1, 2, 3, 2, 1))
 
 
-def build_image_encoder(profile: str) -> ImageEncoder:
-    """The profile's trained image encoder: RGB (B, 3, 256, 256) in [-1, 1] → codes (B, 16, 512)."""
+def new_e4e() -> E4eEncoder:
+    """An untrained e4e encoder of the paper's profile."""
+    return E4eEncoder(code_size=CODE_SIZE, heads=E4E_HEADS, stages=IR_SE50)
+
+
+def build_image_encoder(profile: str) -> AnyImageEncoder:
+    """The profile's trained image encoder: RGB (B, 3, 256, 256) in [-1, 1] → codes (B, n_codes, 512)."""
+    if profile != PAPER:
+        return build_light_image_encoder(profile)
+    return _loaded(new_e4e, load_weights(profile, "image_encoder"))
+
+
+def build_light_image_encoder(profile: str) -> ImageEncoder:
+    """The image encoder that this project trained for the profile."""
     network = new_image_encoder(profile, torch.zeros(CODE_SIZE))
     network.load_state_dict(load_weights(profile, "image_encoder"))
     return _ready(network)
 
 
-def new_recurrent_encoder(profile: str) -> LightRecurrentEncoder:
-    """An untrained recurrent encoder, whose offsets and noise are exactly zero."""
+def new_recurrent_encoder(profile: str) -> AnyRecurrentEncoder:
+    """An untrained recurrent encoder, whose offsets are exactly zero; the light one's noise map is zero too."""
     sizes = sizes_of(profile)
+    if profile == PAPER:
+        return new_paper_recurrent_encoder()
     channels, side, _ = sizes.hidden_shape
     return LightRecurrentEncoder(
         stem=96,
@@ -110,14 +179,27 @@ def new_recurrent_encoder(profile: str) -> LightRecurrentEncoder:
     )
 
 
+def new_paper_recurrent_encoder() -> RecurrentEncoder:
+    """An untrained recurrent encoder of the paper's profile."""
+    sizes = PROFILES[PAPER]
+    return RecurrentEncoder(
+        widths=RECURRENT_WIDTHS,
+        noise_resolution=sizes.noise_shape[-1],
+        n_early=sizes.n_codes - sizes.n_shared_codes,
+        code_size=sizes.code_size,
+    )
+
+
 def has_recurrent_encoder(profile: str) -> bool:
     """Whether the profile has a trained recurrent encoder; without one, a frame's codes are the image encoder's."""
     sizes_of(profile)
-    return (WEIGHTS / profile / "recurrent_encoder.safetensors").is_file()
+    return weights_file(profile, "recurrent_encoder").is_file()
 
 
-def build_recurrent_encoder(profile: str) -> LightRecurrentEncoder:
+def build_recurrent_encoder(profile: str) -> AnyRecurrentEncoder:
     """The profile's trained recurrent encoder; see `LightRecurrentEncoder.forward`."""
+    if profile == PAPER:
+        return _loaded(new_paper_recurrent_encoder, load_weights(profile, "recurrent_encoder"))
     network = new_recurrent_encoder(profile)
     network.load_state_dict(load_weights(profile, "recurrent_encoder"))
     return _ready(network)
@@ -131,15 +213,45 @@ def build_lpips(store: AssetStore, *, exact: bool = True) -> Lpips:
     return _ready(network)
 
 
+def build_published_visible_net() -> InterpolationNet:
+    """The imported visible net of the authors' code; see `InterpolationNet.forward`."""
+    return _loaded(InterpolationNet, load_weights(PAPER, "visible_net"))
+
+
 def mean_code(profile: str) -> Tensor:
     """The generator's mean code (512,), float32."""
-    return load_weights(profile, "image_encoder")["mean"]
+    return load_weights(profile, "image_encoder")["mean"].view(-1, CODE_SIZE).mean(0)
 
 
 def load_weights(profile: str, name: str) -> dict[str, Tensor]:
-    """This project's own weights, stored as float16, as float32."""
+    """The weights of one network of `profile` as float32; AssetError when they are to be imported first."""
+    path = weights_file(profile, name)
+    if profile == PAPER and not path.is_file():
+        raise AssetError(
+            f"The {name.replace('_', ' ')} of {profile} has no weights yet; import a published checkpoint: "
+            f"`rigid-live models import FILE --as {IMPORTED_FROM[name]}`."
+        )
+    return {key: value.float() for key, value in load_file(path).items()}
+
+
+def weights_file(profile: str, name: str) -> Path:
+    """Where the weights of one network lie, or would: those that ship go before those imported."""
     sizes_of(profile)
-    return {key: value.float() for key, value in load_file(WEIGHTS / profile / f"{name}.safetensors").items()}
+    shipped = WEIGHTS / profile / f"{name}.safetensors"
+    return shipped if shipped.is_file() else imported_folder(profile) / shipped.name
+
+
+def imported_folder(profile: str) -> Path:
+    """Where imported weights of `profile` lie: in the user's cache."""
+    return default_cache_dir().expanduser().absolute() / "imported" / profile
+
+
+def _loaded(new: Callable[[], Network], weights: dict[str, Tensor]) -> Network:
+    """The network that `new` makes, with `weights`, in eval mode; it is never filled with random values first."""
+    with torch.device("meta"):
+        network = new()
+    network.load_state_dict(weights, assign=True)
+    return _ready(network)
 
 
 def _mobile_stylegan(channels: tuple[int, ...], head_widths: tuple[int, ...] = ()) -> MobileStyleGAN:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 LEAK = 0.2
+SLOMO_LEAK = 0.1
 WIDTHS = (32, 64, 128, 256, 256)
 
 
@@ -52,6 +53,50 @@ class VisibleNet(nn.Module):
         for up in self.ups:
             x = torch.cat((up(x), maps.pop()), 1)
         return self.out(x)[..., :height, :width].sigmoid()  # type: ignore[no-any-return]
+
+
+class InterpolationNet(nn.Module):
+    """The visible net of the authors' published code: the U-Net of Super SloMo (Jiang et al., 2018), 6 → 1 channels.
+
+    It has pooling and bilinear interpolation in place of strides, and no BatchNorm. Parts have their published names.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(6, 32, 7, padding=3)
+        self.conv2 = nn.Conv2d(32, 32, 7, padding=3)
+        widths = (32, 64, 128, 256, 512, 512)
+        for i, (a, b) in enumerate(pairwise(widths), 1):
+            self.add_module(f"down{i}", ConvPair(a, b, b, 5 if i == 1 else 3))
+        for i, (a, b) in enumerate(pairwise((512, *widths[-2::-1])), 1):
+            self.add_module(f"up{i}", ConvPair(a, b, 2 * b, 3))
+        self.conv3 = nn.Conv2d(32, 1, 3, padding=1)
+
+    def forward(self, neighbours: Tensor) -> Tensor:
+        """As `VisibleNet.forward`."""
+        height, width = neighbours.shape[-2:]
+        x = F.leaky_relu(self.conv1(_padded(neighbours, 32)), SLOMO_LEAK)
+        maps = [F.leaky_relu(self.conv2(x), SLOMO_LEAK)]
+        for i in range(1, 6):
+            maps.append(self.get_submodule(f"down{i}")(F.avg_pool2d(maps[-1], 2)))
+        x = maps.pop()
+        for i in range(1, 6):
+            x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+            x = self.get_submodule(f"up{i}")(x, maps.pop())
+        return F.leaky_relu(self.conv3(x), SLOMO_LEAK)[..., :height, :width].sigmoid()
+
+
+class ConvPair(nn.Module):
+    """Two convolutions with leaky ReLU; the second also reads `beside`, where it is given."""
+
+    def __init__(self, c_in: int, c_out: int, c_second: int, kernel: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(c_in, c_out, kernel, padding=kernel // 2)
+        self.conv2 = nn.Conv2d(c_second, c_out, kernel, padding=kernel // 2)
+
+    def forward(self, x: Tensor, beside: Tensor | None = None) -> Tensor:
+        x = F.leaky_relu(self.conv1(x), SLOMO_LEAK)
+        return F.leaky_relu(self.conv2(x if beside is None else torch.cat((x, beside), 1)), SLOMO_LEAK)
 
 
 def _halving(c_in: int, c_out: int) -> nn.Conv2d:

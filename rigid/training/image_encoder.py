@@ -22,10 +22,10 @@ from torch.nn import functional as F
 
 from rigid.assets import AssetStore
 from rigid.models.build import (
-    build_generator,
-    build_image_encoder,
+    build_light_image_encoder,
     build_lpips,
     build_mapping,
+    build_mobile_generator,
     new_image_encoder,
     sizes_of,
 )
@@ -90,7 +90,7 @@ class ImageEncoderStage:
         mapping = build_mapping(store)
         mean = mean_of(mapping, 100_000, torch.Generator().manual_seed(options.seed))
         self.mean = mean.to(DEVICE)
-        self.generator = placed(build_generator(options.profile, store))
+        self.generator = placed(build_mobile_generator(options.profile, store))
         self.pairs: Pairs = generated_pairs(options, self.generator, mapping, mean, folder)
         self.threads = ThreadPoolExecutor()
         self.metric = CodeMetric(self.generator, placed(mapping), sizes_of(options.profile).n_codes).to(DEVICE)
@@ -146,7 +146,7 @@ class ImageEncoderStage:
 
     def _first_network(self, mean: Tensor) -> ImageEncoder:
         if self.options.initial == "shipped":
-            return build_image_encoder(self.options.profile).requires_grad_()
+            return build_light_image_encoder(self.options.profile).requires_grad_()
         return new_image_encoder(self.options.profile, mean)
 
     def _code_step(self, index: int, random: np.random.Generator) -> dict[str, Tensor]:

@@ -6,7 +6,7 @@ from rigid.attributes.directions import level_codes
 from rigid.attributes.labels import MEASURES
 from rigid.attributes.recipes import RECIPES, Recipe
 from rigid.attributes.run import recipes_named
-from rigid.models.build import PROFILES
+from rigid.models.build import GENERATOR_CHANNELS, sizes_of
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
@@ -14,7 +14,8 @@ def test_a_recipe_speaks_of_measures_and_levels_that_exist(recipe: Recipe) -> No
     assert {recipe.measure, *recipe.controls} <= set(MEASURES)
     assert recipe.measure not in recipe.controls
     assert "{}" in recipe.effect
-    for sizes in PROFILES.values():
+    for profile in GENERATOR_CHANNELS:
+        sizes = sizes_of(profile)
         levels = level_codes(sizes.n_codes)
         for first, last in recipe.spans:
             carried = [code for level in levels[first : last + 1] for code in level]

@@ -46,6 +46,7 @@ def zeros(batch: int = 2) -> tuple[Tensor, Tensor]:
 def test_the_profiles_net_starts_at_nothing_and_every_output_can_be_learned() -> None:
     sizes = sizes_of(PROFILE)
     network = new_recurrent_encoder(PROFILE)
+    assert isinstance(network, LightRecurrentEncoder)
     state = torch.zeros(1, *sizes.hidden_shape)
     offsets, noise, hidden, cell = network(frames(1, sizes.image_size), state, state)
     assert offsets.shape == (1, sizes.n_codes - sizes.n_shared_codes, sizes.code_size)
