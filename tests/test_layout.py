@@ -115,9 +115,10 @@ def test_every_package_is_installed() -> None:
 
 
 def declared(*, dev: bool) -> set[str]:
-    """The distributions that the project file asks for, names normalised."""
+    """The distributions that the project file asks for, those of its extras too, names normalised."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    wanted = project["dependencies"] + (project["optional-dependencies"]["dev"] if dev else [])
+    extras = project["optional-dependencies"]
+    wanted = project["dependencies"] + extras["train"] + (extras["dev"] if dev else [])
     return {normalised(re.split(r"[<>=!~\[; ]", requirement)[0]) for requirement in wanted}
 
 

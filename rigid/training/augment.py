@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +24,21 @@ def recolour(picture: Picture, random: np.random.Generator) -> Picture:
 
 def degrade(picture: Picture, random: np.random.Generator) -> Picture:
     """Blur, lost resolution, sensor noise, JPEG, and a slightly wrong alignment; inputs only."""
-    picture = _misalign(picture, random)
+    return _spoil(_misalign(picture, random), random)
+
+
+def degrade_alike(pictures: Sequence[Picture], random: np.random.Generator) -> list[Picture]:
+    """The frames of one clip as one camera shows them: spoilt all in the same way, with noise that moves.
+
+    Their alignment stays exact; what moves from frame to frame is for the episode to decide.
+    """
+    seed = int(random.integers(2**32))
+    noise = 6 * max(0.0, random.random() - 0.5)
+    spoiled = [_spoil(picture, np.random.default_rng(seed)) for picture in pictures]
+    return [_bytes(np.clip(picture + random.normal(0, noise, picture.shape), 0, 255)) for picture in spoiled]
+
+
+def _spoil(picture: Picture, random: np.random.Generator) -> Picture:
     for likelihood, spoil in ((0.4, _lose_resolution), (0.2, _blur), (0.3, _add_noise), (0.4, _compress)):
         if random.random() < likelihood:
             picture = spoil(picture, random)

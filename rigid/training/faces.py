@@ -43,7 +43,7 @@ def read_faces(folder: Path, split: str, *, clip_frames: int, stills: bool = Tru
     images: list[NDArray[np.uint8]] = []
     names: list[str] = []
     for clip in (clip for clip in index["clips"] if clip["split"] == split):
-        frames = _spread(_decode(folder / "aligned" / f"{clip['name']}.mp4"), clip_frames)
+        frames = _spread(read_video(folder / "aligned" / f"{clip['name']}.mp4"), clip_frames)
         images += frames
         names += [clip["name"]] * len(frames)
     for still in (still for still in index["stills"] if stills and still["split"] == split):
@@ -61,7 +61,14 @@ def read_index(folder: Path) -> dict[str, Any]:
     return index
 
 
-def _decode(path: Path) -> list[NDArray[np.uint8]]:
+def read_stills(folder: Path, split: str) -> list[tuple[str, NDArray[np.uint8]]]:
+    """The stills of `split` by name, RGB (256, 256, 3)."""
+    stills = [still["name"] for still in read_index(folder)["stills"] if still["split"] == split]
+    return [(name, _read_still(folder / "stills" / f"{name}.jpg")) for name in stills]
+
+
+def read_video(path: Path) -> list[NDArray[np.uint8]]:
+    """The frames of a clip, RGB (H, W, 3)."""
     # Where the faces are kept already, training does without PyAV.
     from rigid.video import Picture, VideoReader
 

@@ -1,4 +1,7 @@
-"""The one training loop: options saved, losses logged, checkpoints that resume exactly."""
+"""The one training loop: options saved, losses logged, checkpoints that resume exactly.
+
+Under `torchrun` every process runs it; the first alone writes files.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +19,27 @@ from typing import Any, Protocol
 
 import torch
 
+from rigid.training.curves import open_board, write_curves
+from rigid.training.distributed import any_of, average_values, rank, wait_for_all
+
 Losses = dict[str, float]
 Say = Callable[[str], None]
+Report = Callable[[int, Losses], None]
 
 
 class NotFinite(RuntimeError):
     """A loss was NaN or infinite; the last good checkpoint stands."""
+
+
+class BadBatch(NotFinite):
+    """A stage saw such a loss before it changed anything: its state is still good."""
+
+
+def check_finite(losses: Losses, batch: str) -> None:
+    """BadBatch, naming the batch, unless all `losses` are finite."""
+    bad = {name: value for name, value in losses.items() if not math.isfinite(value)}
+    if bad:
+        raise BadBatch(f"{', '.join(f'{name} is {value}' for name, value in bad.items())} in the batch {batch}")
 
 
 @dataclass(frozen=True)
@@ -71,31 +89,67 @@ def run(stage: Stage, options: LoopOptions, folder: Path, *, resume: bool, say: 
     checkpoint = folder / "checkpoint.pt"
     first = _load(stage, checkpoint) if resume and checkpoint.exists() else 0
     measures: Losses = {}
-    started = time.monotonic()
-    with _stop_on_signal() as stopped, (folder / "log.jsonl").open("a") as log:
+    with _stop_on_signal() as stopped, _open_report(folder, options.steps, say) as report:
         for index in range(first, options.steps):
-            losses = stage.step(index)
-            if not all(math.isfinite(value) for value in losses.values()):
-                raise NotFinite(f"step {index}: {losses}; the last good state is in {checkpoint}")
+            losses = _step(stage, index, checkpoint)
             done = index + 1
-            last = done == options.steps or stopped()
+            last = done == options.steps or any_of(stopped())
             if done % options.log_every == 0 or last:
-                _report(log.write, say, done, options.steps, losses, time.monotonic() - started)
-                log.flush()
-            if done % options.save_every == 0 or last:
+                report(done, losses)
+            if (done % options.save_every == 0 or last) and rank() == 0:
                 _save(stage, checkpoint, done)
             if done % options.validate_every == 0 or last:
-                measures = stage.validate(folder)
-                _report(log.write, say, done, options.steps, measures, time.monotonic() - started)
-                stage.export(folder)
+                measures = _validate(stage, folder, done, report)
             if last:
                 break
     return measures
 
 
-def _report(write: Callable[[str], object], say: Say, done: int, steps: int, values: Losses, seconds: float) -> None:
-    write(json.dumps({"step": done, "seconds": round(seconds, 1), **values}) + "\n")
-    say(f"{done}/{steps} {seconds:.0f}s " + " ".join(f"{name} {value:.4f}" for name, value in values.items()))
+def _step(stage: Stage, index: int, checkpoint: Path) -> Losses:
+    """One step of the stage, its losses the means over all processes; NotFinite says where the good state is."""
+    try:
+        losses = average_values(stage.step(index))
+    except BadBatch as error:
+        if rank() == 0:
+            _save(stage, checkpoint, index)
+        raise NotFinite(f"step {index}: {error}; the state before it is in {checkpoint}") from error
+    if not all(math.isfinite(value) for value in losses.values()):
+        raise NotFinite(f"step {index}: {losses}; the last good state is in {checkpoint}")
+    return losses
+
+
+def _validate(stage: Stage, folder: Path, done: int, report: Report) -> Losses:
+    measures: Losses = {}
+    if rank() == 0:
+        measures = stage.validate(folder)
+        report(done, measures)
+        stage.export(folder)
+        write_curves(folder / "log.jsonl", folder / "curves.png")
+    wait_for_all()
+    return measures
+
+
+@contextmanager
+def _open_report(folder: Path, steps: int, say: Say) -> Iterator[Report]:
+    """What takes values as they come: a line for the user, one in `log.jsonl`, and TensorBoard's curves."""
+    if rank() > 0:
+        yield lambda done, values: None
+        return
+    started = time.monotonic()
+    board = open_board(folder, say)
+    with (folder / "log.jsonl").open("a", buffering=1) as log:
+
+        def report(done: int, values: Losses) -> None:
+            seconds = time.monotonic() - started
+            log.write(json.dumps({"step": done, "seconds": round(seconds, 1), **values}) + "\n")
+            for name, value in values.items():
+                board.add_scalar(name, value, done)
+            say(f"{done}/{steps} {seconds:.0f}s " + " ".join(f"{name} {value:.4f}" for name, value in values.items()))
+
+        try:
+            yield report
+        finally:
+            board.close()
 
 
 def _save(stage: Stage, path: Path, done: int) -> None:
