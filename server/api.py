@@ -74,6 +74,11 @@ def _add_session(router: APIRouter, manager: SessionManager) -> None:
         rev = session.apply(request)
         return EditsAnswer(rev=rev, edits=session.edits.targets, ramp_ms=session.ramp_of(request))
 
+    @router.post("/api/v1/sessions/{identity}/reanchor", status_code=204)
+    async def reanchor(identity: str) -> None:
+        """Take light, colour and texture, which all frames share, afresh from the next ones."""
+        manager.find(identity).reanchor()
+
     @router.delete("/api/v1/sessions/{identity}", status_code=204)
     async def delete_session(identity: str) -> None:
         """End a session."""

@@ -89,6 +89,10 @@ class ServerConfig:
     """How long an edit takes to reach its new strength where a request does not say."""
     silence_seconds: float = 30.0
     """A session that receives no RTP packet for this long is closed."""
+    resume_seconds: float = 60.0
+    """How long the edits and the stream's state of a session that lost its connection wait for its client."""
+    max_resumable: int = 16
+    """More than these are not kept at a time; each takes about 3 MB."""
     max_body_bytes: int = 256 * 1024
     start_bitrate: int = 1_500_000
     """Of the video sent, bits a second, until the receiver reports its own estimate."""
@@ -97,6 +101,11 @@ class ServerConfig:
     def __post_init__(self) -> None:
         if self.max_sessions < 1:
             raise ValueError(f"{self.max_sessions} sessions are too few; allow at least 1.")
+        if not self.resume_seconds > 0 or self.max_resumable < 1:
+            raise ValueError(
+                f"{self.max_resumable} lost sessions for {self.resume_seconds:g} s cannot be gone on with; "
+                "keep at least 1 for more than 0 s."
+            )
         if self.api_key is not None and not self.api_key.strip():
             raise ValueError("The API key is empty; give one of at least one character, or none at all.")
         if not 0 < self.start_bitrate <= self.max_bitrate:

@@ -21,6 +21,7 @@ MAX_PENDING = 64
 ACK_SECONDS = 2.0
 
 Apply = Callable[[EditsRequest], int]
+Reanchor = Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -33,14 +34,15 @@ class Pending:
 
 
 class ControlChannel:
-    """Speaks with one client. `apply` makes a revision of new edits, or raises ApiError.
+    """Speaks with one client. `apply` makes a revision of new edits, or raises ApiError; `reanchor` asks the stream to.
 
     Nothing a client sends can raise here: what is not understood is answered with an error.
     """
 
-    def __init__(self, channel: RTCDataChannel, apply: Apply, clock: Callable[[], float]) -> None:
+    def __init__(self, channel: RTCDataChannel, apply: Apply, reanchor: Reanchor, clock: Callable[[], float]) -> None:
         self._channel = channel
         self._apply = apply
+        self._reanchor = reanchor
         self._clock = clock
         self._pending: deque[Pending] = deque()
         channel.on("message", self._received)
@@ -85,11 +87,14 @@ class ControlChannel:
         kind, identity = content.get("type"), content.get("id")
         if kind == "set":
             self._set(identity, content)
+        elif kind == "reanchor":
+            self._reanchor()
+            self.send("ack", id=identity, ok=True)
         elif kind == "ping":
             self._send({**content, "type": "pong"})
         else:
-            problem = ApiError(400, "unknown_type", f"There is no message type {kind!r}.", "Send set or ping.")
-            self._object(problem, identity)
+            message = f"There is no message type {kind!r}."
+            self._object(ApiError(400, "unknown_type", message, "Send set, reanchor or ping."), identity)
 
     def _set(self, identity: object, content: Mapping[str, Any]) -> None:
         try:

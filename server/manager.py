@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from aiortc import RTCSessionDescription
 
 from server.errors import ApiError
+from server.keeping import FINAL, Keeping, Kept
 from server.offers import check_offer
 from server.schemas import SessionRequest
 from server.session import Session, Shared
-from server.stream import MakeStream
+from server.stream import MakeStream, Stream
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +31,8 @@ class SessionManager:
         self._make_stream = make_stream
         self._sessions: dict[str, Session] = {}
         self._opening = 0
+        config = shared.config
+        self._keeping = Keeping(config.resume_seconds, config.max_resumable, shared.clock)
         self._ticker: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -42,6 +45,7 @@ class SessionManager:
             self._ticker.cancel()
             await asyncio.gather(self._ticker, return_exceptions=True)
         await asyncio.gather(*(session.end("server_shutdown") for session in self))
+        self._keeping.clear()
 
     def __iter__(self) -> Iterator[Session]:
         return iter(list(self._sessions.values()))
@@ -54,29 +58,36 @@ class SessionManager:
         return session
 
     async def open(self, request: SessionRequest) -> tuple[Session, RTCSessionDescription]:
-        """Open a session for an offer. ApiError where the offer, its edits or the room do not allow one."""
+        """Open a session for an offer. ApiError where the offer, its edits or the room do not allow one.
+
+        With the token of one that was lost, it goes on from there: with its edits, and its stream's state.
+        """
         edits = self._shared.validate(request.edits)
         check_offer(request.sdp, request.type)
-        edits = await self._take_over(request.resume_token) | edits
+        kept = await self._take_over(request.resume_token)
+        edits = {**kept.edits, **edits}
         self._reserve()
         try:
-            session, answer = await self._connect(request.sdp)
+            session, answer = await self._connect(request.sdp, kept.state)
         finally:
             self._opening -= 1
+        if request.resume_token is not None:
+            self._keeping.forget(request.resume_token)
         if request.options.ramp_ms is not None:
             session.ramp_ms = request.options.ramp_ms
         if edits:
             session.edits.set(edits, 0.0, self._shared.clock())
         return session, answer
 
-    async def _take_over(self, token: str | None) -> dict[str, float]:
-        """End the session that a client comes back from, so that it does not stand in its own way; its edits."""
-        for session in self._sessions.values():
-            if token is not None and session.resume_token == token:
-                edits = session.edits.targets
+    async def _take_over(self, token: str | None) -> Kept:
+        """End the session that a client comes back from, so that it does not stand in its own way; what it leaves."""
+        nothing = Kept({}, None)
+        if token is None:
+            return nothing
+        for session in self:
+            if session.resume_token == token:
                 await session.end("replaced")
-                return edits
-        return {}
+        return self._keeping.find(token) or nothing
 
     def _reserve(self) -> None:
         allowed = self._shared.config.max_sessions
@@ -86,9 +97,9 @@ class SessionManager:
             raise ApiError(503, "server_full", message, "Try again later.", {"Retry-After": RETRY_SECONDS})
         self._opening += 1
 
-    async def _connect(self, offer: str) -> tuple[Session, RTCSessionDescription]:
+    async def _connect(self, offer: str, state: bytes | None) -> tuple[Session, RTCSessionDescription]:
         # A face tracker takes a moment to load.
-        stream = await asyncio.to_thread(self._make_stream)
+        stream = await asyncio.to_thread(self._new_stream, state)
         session = Session(stream, self._shared, self._forget)
         self._sessions[session.id] = session
         try:
@@ -99,8 +110,20 @@ class SessionManager:
         self._shared.metrics.opened.inc()
         return session, answer
 
+    def _new_stream(self, state: bytes | None) -> Stream:
+        stream = self._make_stream()
+        if state is not None:
+            try:
+                stream.restore(state)
+                self._shared.metrics.resumed.inc()
+            except ValueError as error:
+                logger.warning("A session begins anew: %s", error)
+        return stream
+
     def _forget(self, session: Session, reason: str) -> None:
         self._sessions.pop(session.id, None)
+        if reason not in FINAL:
+            self._keeping.put(session.resume_token, Kept(session.edits.targets, session.saved_state))
         self._shared.metrics.closed.labels(reason).inc()
         logger.info("Session %s closed: %s", session.id, reason)
 
@@ -108,6 +131,7 @@ class SessionManager:
         while True:
             await asyncio.sleep(TICK_SECONDS)
             self._count_states()
+            self._keeping.forget_old()
             for session in self:
                 try:
                     await session.tick()

@@ -21,6 +21,7 @@ class Metrics:
         self._registry = CollectorRegistry()
         self.sessions = Gauge("sessions", "Open now, by state.", ["state"], PREFIX, registry=self._registry)
         self.opened = self._counter("sessions_opened", "Sessions opened.")
+        self.resumed = self._counter("sessions_resumed", "Sessions that went on where a lost one was.")
         self.closed = self._counter("sessions_closed", "Sessions closed.", "reason")
         self.refused = self._counter("sessions_refused", "Sessions refused.", "reason")
         self.frames_in = self._counter("frames_in", "Pictures received.")

@@ -46,7 +46,7 @@ class SessionRequest(OfferRequest):
     edits: Edits = Field(default_factory=dict)
     options: SessionOptions = SessionOptions()
     resume_token: Annotated[
-        str | None, Field(description="Of a session that this one takes the place of, with its edits.")
+        str | None, Field(description="Of a session, open or lost, that this one goes on from.")
     ] = None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import secrets
 import time
 from collections.abc import Callable
@@ -25,7 +26,11 @@ from server.schemas import EditsRequest
 from server.stream import Library, Stream
 from server.worker import InferenceWorker
 
+logger = logging.getLogger(__name__)
+
 FAREWELL_SECONDS = 0.1
+SAVE_SECONDS = 2.0
+"""How long an ending session waits for its turn at the inference thread."""
 ENDINGS = {
     "failed": "connection_failed",
     "closed": "connection_closed",
@@ -62,6 +67,8 @@ class Session:
         self.resume_token = secrets.token_urlsafe(24)
         self.created_at = datetime.now(UTC)
         self.state = "connecting"
+        self.saved_state: bytes | None = None
+        """Its stream's state once the session has ended."""
         self.ramp_ms = shared.config.ramp_ms
         self.edits = SessionEdits()
         self.last_frame: VideoFrame | None = None
@@ -77,6 +84,7 @@ class Session:
         self._peer = Peer(shared.config, self, self._clock)
         self._control: ControlChannel | None = None
         self._closing: asyncio.Task[None] | None = None
+        self._released: asyncio.Future[bytes | None] = self._loop.create_future()
         self._packets = 0
         self._heard_at = self._clock()
 
@@ -94,6 +102,10 @@ class Session:
     def ramp_of(self, request: EditsRequest) -> float:
         """How long a request's edits take, ms."""
         return self.ramp_ms if request.ramp_ms is None else request.ramp_ms
+
+    def reanchor(self) -> None:
+        """Take what all frames share afresh from the next ones."""
+        self._stream.reanchor()
 
     def describe(self) -> dict[str, object]:
         """The session in brief."""
@@ -158,7 +170,7 @@ class Session:
         if channel.label != LABEL:
             channel.close()
             return
-        self._control = ControlChannel(channel, self.apply, self._clock)
+        self._control = ControlChannel(channel, self.apply, self.reanchor, self._clock)
         self._control.send("state", **self.describe())
 
     # ---- pictures back from the worker
@@ -207,6 +219,24 @@ class Session:
         if self._control is not None and self._control.send("session_ended", reason=reason):
             await asyncio.sleep(FAREWELL_SECONDS)
         await self._peer.close()
-        self._lane.close(self._stream.close)
+        self._lane.close(self._release)
+        with contextlib.suppress(TimeoutError):
+            self.saved_state = await asyncio.wait_for(self._released, SAVE_SECONDS)
         self.last_frame = None
         self._on_closed(self, reason)
+
+    def _release(self) -> None:
+        """Save and close the stream; on the worker's thread, where no frame of it runs any more."""
+        state: bytes | None = None
+        try:
+            state = self._stream.save()
+        except Exception:  # whatever a stream is in, it must be closed
+            logger.exception("The state of session %s could not be saved", self.id)
+        self._stream.close()
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._note_released, state)
+
+    def _note_released(self, state: bytes | None) -> None:
+        # Cancelled where the wait for it was given up.
+        if not self._released.done():
+            self._released.set_result(state)

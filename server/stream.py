@@ -41,6 +41,15 @@ class Stream(Protocol):
     def step(self, frame: Picture, edits: Mapping[str, float], timestamp: float) -> StepResult:
         """Edit a frame, RGB uint8 (H, W, 3), shown at `timestamp` seconds, with {attribute: strength}."""
 
+    def reanchor(self) -> None:
+        """Take what all frames share afresh from the next ones; may be called from any thread."""
+
+    def save(self) -> bytes:
+        """Its state, for another stream to go on with."""
+
+    def restore(self, data: bytes) -> None:
+        """Go on from what `save` gave; ValueError, and nothing changed, where it cannot be used."""
+
     def close(self) -> None:
         """Free what it holds."""
 

@@ -37,6 +37,15 @@ class LightStream:
         light = 100 * edits.get("smile", 0.0)
         return Lit(np.clip(frame + np.float32(light), 0, 255).astype(np.uint8))
 
+    def reanchor(self) -> None:
+        """Every frame stands alone."""
+
+    def save(self) -> bytes:
+        return b""
+
+    def restore(self, data: bytes) -> None:
+        """Nothing is remembered."""
+
     def close(self) -> None:
         self.closed = True
 

@@ -57,6 +57,7 @@ async def test_what_is_not_there_and_what_is_asked_in_the_wrong_way() -> None:
         ("GET", "/snapshot.jpg"),
         ("DELETE", ""),
         ("POST", "/close"),
+        ("POST", "/reanchor"),
     ],
 )
 async def test_an_unknown_session_is_not_found(method: str, path: str) -> None:

@@ -35,6 +35,8 @@ def test_what_is_no_port_range(text: str) -> None:
     [
         ({"max_sessions": 0}, "at least 1"),
         ({"api_key": " "}, "API key is empty"),
+        ({"resume_seconds": 0.0}, "keep at least 1 for more than 0 s"),
+        ({"max_resumable": 0}, "keep at least 1"),
         ({"start_bitrate": 9_000_000}, "no range"),
     ],
 )

@@ -99,6 +99,19 @@ async def test_bad_edits_leave_the_stream_and_its_edits_alone(edits: dict[str, o
     assert (session["rev"], session["edits"]) == (1, {"smile": 0.5})
 
 
+async def test_a_viewer_can_have_the_stream_anchored_anew() -> None:
+    async with running() as world:
+        await world.ready()
+        async with world.viewer() as viewer:
+            assert (await world.http.post(f"{viewer.url}/reanchor")).status_code == 204
+            assert world.streams[0].reanchored == 1
+            await viewer.until(lambda: viewer.channel.readyState == "open")
+            viewer.channel.send(json.dumps({"type": "reanchor", "id": "r1"}))
+            await viewer.until(lambda: bool(viewer.said("ack")))
+            assert viewer.said("ack") == [{"type": "ack", "id": "r1", "ok": True}]
+            assert world.streams[0].reanchored == 2
+
+
 async def test_the_channel_answers_everything_and_reports_each_second() -> None:
     async with running() as world:
         await world.ready()

@@ -92,6 +92,8 @@ class PaintingStream:
         self.failing = failing
         self.steps = 0
         self.closed = 0
+        self.reanchored = 0
+        self.restored: list[bytes] = []
         self.times: list[float] = []
         self.strengths: list[float] = []
         self.called_at: list[float] = []
@@ -108,6 +110,16 @@ class PaintingStream:
         if self.failing(self.steps):
             raise RuntimeError("the engine lost its device")
         return PaintedResult(paint_strength(frame, edits.get("smile", 0.0)))
+
+    def reanchor(self) -> None:
+        self.reanchored += 1
+
+    def save(self) -> bytes:
+        assert not self.closed
+        return b"%d steps" % self.steps
+
+    def restore(self, data: bytes) -> None:
+        self.restored.append(data)
 
     def close(self) -> None:
         self.closed += 1
