@@ -1,0 +1,158 @@
+"""`rigid-live evaluate`: measure the method and its baselines on clips."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from cli.errors import BAD_INPUT, FAILED, fail
+
+if TYPE_CHECKING:
+    from rigid.evaluation.run import EvaluationJob
+
+DEFAULT_EDIT = "smile=1"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command("evaluate")(evaluate)
+
+
+def evaluate(
+    context: typer.Context,
+    videos: Annotated[Path, typer.Option(metavar="DIR", help="The folder of videos to measure on.")],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where the report goes; the same command goes on where it was stopped.")
+    ],
+    methods: Annotated[
+        str, typer.Option(metavar="NAME,…", help="What to compare: rigid, per-frame, optimise, tune.")
+    ] = "rigid,per-frame",
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=STRENGTH", help=f"The edit to measure; {DEFAULT_EDIT} unless given; may be repeated."
+        ),
+    ] = None,
+    frames: Annotated[int, typer.Option(min=2, help="How many of each clip's first frames to measure.")] = 60,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PART", help="Also measure rigid without tcc, nm or lfd (Table 3); may be repeated or NAME,…."
+        ),
+    ] = None,
+    every: Annotated[
+        int, typer.Option(min=1, help="Take LPIPS, identity and edit strength of every so many frames.")
+    ] = 1,
+    split: Annotated[
+        str | None, typer.Option(help="Only the clips that the index.json in DIR or beside it puts in this split.")
+    ] = None,
+    clip: Annotated[
+        list[str] | None, typer.Option("--clip", metavar="NAME", help="Only this clip; may be repeated.")
+    ] = None,
+    optimise_steps: Annotated[int, typer.Option(min=1, help="Gradient steps a frame of optimise.")] = 50,
+    tune_steps: Annotated[int, typer.Option(min=1, help="Gradient steps a clip of tune.")] = 200,
+    i3d: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="I3D weights as TorchScript, for FVD; no FVD without.")
+    ] = None,
+    profile: Annotated[str, typer.Option(help="The networks' profile.")] = "mobile-256",
+    engine: Annotated[str, typer.Option(help="What runs the networks: auto, openvino, onnxruntime or torch.")] = "auto",
+    composite: Annotated[
+        Literal["transfer", "paper"], typer.Option(help="How rigid blends; the baselines paste (paper).")
+    ] = "transfer",
+) -> None:
+    """Measure inversion, coherence, identity and edit strength; write report.json, report.md, plots and strips."""
+    from rigid.evaluation.measure import EvaluationError
+    from rigid.evaluation.methods import MethodOptions
+    from rigid.evaluation.run import EvaluationJob
+
+    try:
+        job = EvaluationJob(
+            videos=videos,
+            out=out,
+            edits=_edits(profile, set_ or [DEFAULT_EDIT]),
+            methods=_names(methods),
+            without=[name for part in without or [] for name in _names(part)],
+            frames=frames,
+            every=every,
+            split=split,
+            names=clip or [],
+            options=MethodOptions(composite, optimise_steps, tune_steps),
+        )
+        _check(job, engine, i3d)
+        _run(job, profile, engine, i3d, _command(context))
+    except ValueError as error:
+        fail(str(error), BAD_INPUT)
+    except EvaluationError as error:
+        fail(str(error), FAILED)
+    except OSError as error:
+        fail(f"{out} could not be written: {error.strerror or error}.", FAILED)
+    typer.echo(f"{out / 'report.md'}: the tables; plots and strips are beside it.")
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _edits(profile: str, texts: list[str]) -> dict[str, float]:
+    from rigid.attributes.library import load_library
+    from rigid.edit import parse_edit
+
+    return load_library(profile).validate(dict(map(parse_edit, texts)))
+
+
+def _check(job: EvaluationJob, engine: str, i3d: Path | None) -> None:
+    """Everything that can be known to be wrong before anything slow is loaded."""
+    import importlib.util
+
+    from engines import check_engine
+    from rigid.evaluation.fvd import I3D
+
+    job.check()
+    check_engine(engine)
+    for package in ("dlib", "matplotlib"):
+        if importlib.util.find_spec(package) is None:
+            fail(f"The evaluation needs {package}, which is not installed; run pip install 'rigid-live[evaluate]'.")
+    if i3d is not None:
+        I3D(i3d)
+
+
+def _run(job: EvaluationJob, profile: str, engine: str, i3d: Path | None, command: str) -> None:
+    from engines import load_runtime
+    from engines.machine import cores, processor
+    from export import ensure_exported
+    from rigid.assets import AssetStore
+    from rigid.evaluation.run import evaluate, expected_frames
+    from rigid.evaluation.tools import open_tools
+    from rigid.progress import show_progress
+
+    store = AssetStore()
+    if engine != "torch":
+        ensure_exported(profile, store, _say)
+    runtime = load_runtime(profile, engine, store=store)
+    try:
+        machine = f"{processor()}, {cores()} cores"
+        with open_tools(profile, runtime, store, machine=machine, i3d=i3d, say=_say) as tools:
+            total = expected_frames(job, job.check())
+            with show_progress("Evaluating", total, "frames") as update:
+                evaluate(job, tools, command, update)
+    finally:
+        runtime.close()
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+def _command(context: typer.Context) -> str:
+    """The line that makes this report again, every option that was given in it."""
+    parts = ["rigid-live", "evaluate"]
+    for parameter in context.command.params:
+        value = context.params.get(parameter.name or "")
+        if value == parameter.default or value in (None, [], ()):
+            continue
+        for one in value if isinstance(value, list | tuple) else [value]:
+            parts += [parameter.opts[0], str(one)]
+    return shlex.join(parts)

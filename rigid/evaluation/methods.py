@@ -1,0 +1,139 @@
+"""What is compared: the method, its variants with a part left out, and the baselines."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from torch import nn
+
+from rigid.align import crop
+from rigid.composite import CompositeKind
+from rigid.evaluation.clips import Clip, Frame, Track, read_frames
+from rigid.evaluation.optimise import Optimised
+from rigid.evaluation.runtimes import (
+    EarlyOffsets,
+    Encoded,
+    ImageEncoder,
+    WithoutNoiseMap,
+    WithoutRecurrence,
+    WithoutSharing,
+    Wrapped,
+)
+from rigid.evaluation.tune import Pivots, Tuned, tuned_generator
+from rigid.models.contract import Runtime
+from rigid.models.mobile_stylegan import MobileStyleGAN
+from rigid.stream import Offsets
+
+METHODS = ("rigid", "per-frame", "optimise", "tune")
+ABLATIONS = {"tcc": WithoutRecurrence, "nm": WithoutNoiseMap, "lfd": WithoutSharing}
+TRAINED_ABLATIONS = ("ibfcc", "tc")
+"""Losses of the training; leaving one out gives other weights, and nothing to switch at run time."""
+VARIANT = "rigid-without-"
+
+
+@dataclass(frozen=True)
+class MethodOptions:
+    """How the methods run."""
+
+    composite: CompositeKind = "transfer"
+    """Of `rigid` and its variants; the baselines paste, as the published ones do."""
+    optimise_steps: int = 50
+    """Gradient steps a frame."""
+    tune_steps: int = 200
+    """Gradient steps a clip."""
+
+    def of(self, method: str) -> dict[str, object]:
+        """Those that change the results of `method`."""
+        if method == "optimise":
+            return {"optimise_steps": self.optimise_steps}
+        if method == "tune":
+            return {"tune_steps": self.tune_steps}
+        return {"composite": self.composite} if method.startswith("rigid") else {}
+
+
+@dataclass(frozen=True)
+class Networks:
+    """What the methods are made of; the parts that only some need are built when they are first asked for."""
+
+    runtime: Runtime
+    library: Offsets
+    build_encoder: Callable[[], ImageEncoder]
+    build_generator: Callable[[], MobileStyleGAN]
+    """Frozen, on the device."""
+    build_lpips: Callable[[], nn.Module]
+    """The cheap form, for losses; frozen, on the device."""
+
+    @cached_property
+    def encode(self) -> ImageEncoder:
+        """The image encoder alone."""
+        return self.build_encoder()
+
+    @cached_property
+    def generator(self) -> MobileStyleGAN:
+        """The generator with gradients for its input."""
+        return self.build_generator()
+
+    @cached_property
+    def lpips(self) -> nn.Module:
+        """The perceptual loss."""
+        return self.build_lpips()
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A method ready for one clip."""
+
+    runtime: Runtime
+    offsets: Offsets
+    composite: CompositeKind
+    seconds: float = 0.0
+    """What getting ready for this clip took."""
+
+
+def method_names(methods: Sequence[str], without: Sequence[str]) -> list[str]:
+    """The rows of a run: `methods`, and a variant of `rigid` for each of `without`; ValueError for unknown names."""
+    for name in methods:
+        if name not in METHODS:
+            raise ValueError(f"There is no method {name!r}; choose from: {', '.join(METHODS)}.")
+    for name in without:
+        if name in TRAINED_ABLATIONS:
+            raise ValueError(
+                f"--without {name} is no switch: that loss is left out in training, which gives other weights."
+            )
+        if name not in ABLATIONS:
+            raise ValueError(f"--without takes {', '.join(ABLATIONS)}, not {name!r}.")
+    names = list(dict.fromkeys([*methods, *(VARIANT + name for name in without)]))
+    if not names:
+        raise ValueError(f"No method was named; choose from: {', '.join(METHODS)}.")
+    return names
+
+
+def prepare(method: str, networks: Networks, options: MethodOptions, clip: Clip, track: Track) -> Prepared:
+    """`method`, one of `method_names`, for a clip."""
+    runtime, offsets = networks.runtime, EarlyOffsets(networks.library, networks.runtime.sizes.n_shared_codes)
+    if method.startswith("rigid"):
+        left_out = method.removeprefix(VARIANT)
+        variant = ABLATIONS[left_out](runtime) if left_out in ABLATIONS else Wrapped(runtime)
+        return Prepared(variant, offsets, options.composite)
+    if method == "per-frame":
+        return Prepared(Encoded(runtime, networks.encode), offsets, "paper")
+    if method == "optimise":
+        steps = options.optimise_steps
+        optimised = Optimised(runtime, networks.encode, networks.generator, networks.lpips, steps)
+        return Prepared(optimised, offsets, "paper")
+    encode, generator, lpips = networks.encode, networks.generator, networks.lpips
+    start = time.perf_counter()
+    pivots = Pivots(list(_crops(clip, track, runtime.sizes.image_size)), encode)
+    tuned = Tuned(runtime, tuned_generator(generator, lpips, pivots, options.tune_steps), pivots)
+    return Prepared(tuned, offsets, "paper", time.perf_counter() - start)
+
+
+def _crops(clip: Clip, track: Track, size: int) -> Iterator[Frame]:
+    """The clip's aligned faces, (size, size, 3)."""
+    frames = read_frames(clip.path, len(track.faces))
+    for (frame, _), face in zip(frames, track.faces, strict=True):
+        if face is not None:
+            yield crop(frame, face.transform, size)

@@ -1,0 +1,119 @@
+"""Runtimes round a runtime: they watch it, leave a part of the method out, or put another encoder in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from rigid.models.contract import Array, RecurrentState, Runtime, Sizes
+from rigid.stream import Offsets
+
+ImageEncoder = Callable[[Array], Array]
+"""Aligned RGB (1, 3, S, S) in [-1, 1] → codes (1, n_codes, code_size)."""
+
+
+class Wrapped:
+    """A runtime that does what another does; what it wraps is not closed with it."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+
+    @property
+    def name(self) -> str:
+        return self.runtime.name
+
+    @property
+    def sizes(self) -> Sizes:
+        return self.runtime.sizes
+
+    def invert(self, inputs: Array, state: RecurrentState) -> tuple[Array, Array, RecurrentState]:
+        return self.runtime.invert(inputs, state)
+
+    def synthesize(self, codes: Array, noise: Array) -> Array:
+        return self.runtime.synthesize(codes, noise)
+
+    def close(self) -> None:
+        """Nothing: the wrapped runtime belongs to whoever made it."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The aligned faces of one frame, (3, S, S) RGB in [-1, 1]."""
+
+    inputs: Array
+    inverted: Array
+    edited: Array
+
+
+class Recording(Wrapped):
+    """Keeps what passes through of the frame at hand."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        super().__init__(runtime)
+        self._inputs: Array | None = None
+        self._pair: Array | None = None
+
+    def invert(self, inputs: Array, state: RecurrentState) -> tuple[Array, Array, RecurrentState]:
+        self._inputs, self._pair = inputs[0], None
+        return super().invert(inputs, state)
+
+    def synthesize(self, codes: Array, noise: Array) -> Array:
+        self._pair = super().synthesize(codes, noise)
+        return self._pair
+
+    def take(self) -> Seen | None:
+        """What was seen since the last call; None when no face was made."""
+        inputs, pair = self._inputs, self._pair
+        self._inputs = self._pair = None
+        return None if inputs is None or pair is None else Seen(inputs, pair[0], pair[1])
+
+
+class WithoutRecurrence(Wrapped):
+    """`--without tcc`: every frame is a stream's first, so nothing compensates over time."""
+
+    def invert(self, inputs: Array, state: RecurrentState) -> tuple[Array, Array, RecurrentState]:
+        codes, noise, _ = super().invert(inputs, RecurrentState.initial(self.sizes, len(inputs)))
+        return codes, noise, state
+
+
+class WithoutNoiseMap(Wrapped):
+    """`--without nm`: the noise map n_t is zero."""
+
+    def invert(self, inputs: Array, state: RecurrentState) -> tuple[Array, Array, RecurrentState]:
+        codes, noise, after = super().invert(inputs, state)
+        return codes, np.zeros_like(noise), after
+
+
+class WithoutSharing(Wrapped):
+    """`--without lfd`: every frame keeps its own late codes, as the stream is told to share none."""
+
+    @property
+    def sizes(self) -> Sizes:
+        return replace(self.runtime.sizes, n_shared_codes=0)
+
+
+class EarlyOffsets:
+    """Edits that leave the late codes alone also where none are shared, so that every method makes the same edit."""
+
+    def __init__(self, library: Offsets, n_late: int) -> None:
+        self._library = library
+        self._n_late = n_late
+
+    def offset(self, edits: Mapping[str, float]) -> Array:
+        offset = self._library.offset(edits).copy()
+        offset[len(offset) - self._n_late :] = 0
+        return offset
+
+
+class Encoded(WithoutSharing):
+    """Every frame by itself: codes from `encode`, no noise map, nothing kept from frame to frame."""
+
+    def __init__(self, runtime: Runtime, encode: ImageEncoder) -> None:
+        super().__init__(runtime)
+        self._encode = encode
+
+    def invert(self, inputs: Array, state: RecurrentState) -> tuple[Array, Array, RecurrentState]:
+        noise = np.zeros((len(inputs), *self.sizes.noise_shape), np.float32)
+        return self._encode(inputs), noise, state

@@ -1,0 +1,66 @@
+"""Before and after, side by side: a few frames of a clip, a row for the source and two for each method."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from rigid.evaluation.clips import Frame, Track
+from rigid.evaluation.window import FaceWindow
+
+COLUMNS = 8
+SIZE = 192
+CAPTION = 26
+"""Height of the line of text above a row, pixels."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The chosen frames side by side, each row (SIZE, SIZE · columns, 3)."""
+
+    source: Frame
+    inverted: Frame
+    edited: Frame
+
+
+@dataclass
+class StripMaker:
+    """Collects the pictures of a clip's strip while its frames go by."""
+
+    track: Track
+    window: FaceWindow
+    _pictures: list[tuple[Frame, Frame, Frame]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        with_face = [i for i, face in enumerate(self.track.faces) if face is not None]
+        places = np.linspace(0, len(with_face) - 1, min(COLUMNS, len(with_face))).round().astype(int)
+        self._chosen = {with_face[place] for place in places}
+
+    def take(self, index: int, source: Frame, inverted: Frame, edited: Frame) -> None:
+        """Frame `index`, three times."""
+        if index in self._chosen:
+            shown = (self.window.show(frame, SIZE) for frame in (source, inverted, edited))
+            self._pictures.append((next(shown), next(shown), next(shown)))
+
+    def rows(self) -> Rows:
+        """What was collected, at least one frame."""
+        return Rows(*(np.hstack(pictures) for pictures in zip(*self._pictures, strict=True)))
+
+
+def strip(rows: Mapping[str, Rows]) -> Frame:
+    """One picture of a clip from the rows of its methods by name; the source comes from the first."""
+    first = next(iter(rows.values()))
+    parts = [_captioned("source", first.source)]
+    for method, row in rows.items():
+        parts += [_captioned(f"{method}: inverted", row.inverted), _captioned(f"{method}: edited", row.edited)]
+    width = max(part.shape[1] for part in parts)
+    return np.vstack([np.pad(part, ((0, 0), (0, width - part.shape[1]), (0, 0))) for part in parts])
+
+
+def _captioned(text: str, row: Frame) -> Frame:
+    line = np.full((CAPTION, row.shape[1], 3), 255, np.uint8)
+    cv2.putText(line, text, (6, CAPTION - 8), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
+    return np.vstack([line, row])

@@ -1,0 +1,92 @@
+"""The real networks and measures of a profile."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from rigid.align import FaceLandmarker, FaceTracker
+from rigid.assets import AssetStore
+from rigid.attributes.labels import FaceLabeller
+from rigid.attributes.library import load_library
+from rigid.attributes.run import AGE_MANIFEST
+from rigid.evaluation.fvd import I3D
+from rigid.evaluation.identity import FaceEmbedder
+from rigid.evaluation.measure import Meters
+from rigid.evaluation.methods import Networks
+from rigid.evaluation.run import Tools
+from rigid.evaluation.runtimes import ImageEncoder
+from rigid.models.age_gender import load_age_gender
+from rigid.models.build import WEIGHTS, build_image_encoder, build_lpips, build_mobile_generator
+from rigid.models.contract import Array, Runtime
+from rigid.training.device import placed
+from rigid.training.fast_inference import compiled
+
+
+@contextmanager
+def open_tools(
+    profile: str,
+    runtime: Runtime,
+    store: AssetStore,
+    *,
+    machine: str,
+    i3d: Path | None = None,
+    say: Callable[[str], None] = print,
+) -> Iterator[Tools]:
+    """What `evaluate` needs for `profile`, run by `runtime`; fetches what is missing of the assets.
+
+    `machine`: words for the report; `i3d`: a TorchScript file; `say` takes what the user should know.
+    """
+    store.ensure_all(["face-landmarks", "face-labels", "identity", "perceptual"])
+    size = runtime.sizes.image_size
+    model = store.file("face-landmarks", "face_landmarker.task")
+    networks = Networks(
+        runtime,
+        load_library(profile),
+        lambda: _encoder(profile, size),
+        lambda: placed(build_mobile_generator(profile, store)),
+        lambda: placed(build_lpips(store, exact=False)),
+    )
+    landmarker = FaceLandmarker(model, blendshapes=True, pose=True)
+    try:
+        labeller = FaceLabeller(landmarker, load_age_gender(store.file("face-labels", AGE_MANIFEST)))
+        meters = Meters(build_lpips(store), FaceEmbedder(store), labeller, I3D(i3d) if i3d else None)
+        facts = _facts(profile, runtime, machine, i3d)
+        yield Tools(networks, meters, lambda: FaceTracker(FaceLandmarker(model), size), facts, say)
+    finally:
+        landmarker.close()
+
+
+def _encoder(profile: str, size: int) -> ImageEncoder:
+    # held one level down: the exporter cannot have a module called `code`, which the encoder has, at the top
+    run = compiled(nn.Sequential(build_image_encoder(profile)), torch.zeros(1, 3, size, size))
+
+    def encode(inputs: Array) -> Array:
+        # copied, as the engine writes its next result to the same place
+        return run(torch.from_numpy(inputs)).copy()
+
+    return encode
+
+
+def _facts(profile: str, runtime: Runtime, machine: str, i3d: Path | None) -> dict[str, object]:
+    return {
+        "profile": profile,
+        "engine": runtime.name,
+        "weights": weights_fingerprint(profile),
+        "machine": machine,
+        "i3d": hashlib.sha256(i3d.read_bytes()).hexdigest()[:12] if i3d else None,
+    }
+
+
+def weights_fingerprint(profile: str) -> str:
+    """Names the profile's weights and attributes: results of others are not theirs."""
+    found = hashlib.sha256()
+    for path in sorted((WEIGHTS / profile).rglob("*.safetensors")):
+        found.update(path.relative_to(WEIGHTS).as_posix().encode())
+        found.update(path.read_bytes())
+    return found.hexdigest()[:12]

@@ -1,0 +1,109 @@
+"""The baseline `tune`: one clip's own generator, by pivotal tuning (Roich et al., 2021) as STIT does it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from rigid.evaluation.optimise import reconstruction_loss
+from rigid.evaluation.runtimes import ImageEncoder, WithoutSharing
+from rigid.models.contract import Array, RecurrentState, Runtime
+from rigid.models.mobile_stylegan import MobileStyleGAN
+from rigid.training.device import DEVICE, half_precision
+
+FIRST_LEVEL = 2
+"""Levels from here on (32² and finer) and the head are tuned; the coarse ones hold what edits steer."""
+SMOOTHING = 1.0
+"""Standard deviation, in frames, of the pivots' smoothing over time."""
+BATCH = 4
+LEARNING_RATE = 0.004
+"""Of each parameter, as a share of its typical size."""
+
+Crops = NDArray[np.uint8]
+
+
+class Pivots:
+    """A clip's aligned faces, in order, and the smoothed codes each is to be generated from."""
+
+    def __init__(self, crops: Sequence[Crops], encode: ImageEncoder) -> None:
+        """`crops`: RGB (S, S, 3), at least one."""
+        self.images = np.stack([crop.transpose(2, 0, 1) for crop in crops])
+        self.codes = smoothed(np.concatenate([encode(self.inputs(i)) for i in range(len(crops))]), SMOOTHING)
+
+    def inputs(self, index: int) -> Array:
+        """The face (1, 3, S, S) in [-1, 1]."""
+        return self.images[index : index + 1].astype(np.float32) / np.float32(127.5) - np.float32(1)
+
+
+def smoothed(codes: Array, sigma: float) -> Array:
+    """`codes` (T, n_codes, code_size) averaged over time with a Gaussian that is cut off at the clip's ends."""
+    frames = np.arange(len(codes), dtype=np.float32)
+    weights = np.exp(-np.square(frames[:, None] - frames) / (2 * sigma**2))
+    weights /= weights.sum(1, keepdims=True)
+    averaged: Array = np.einsum("ts,snc->tnc", weights, codes).astype(np.float32)
+    return averaged
+
+
+def tuned_generator(
+    generator: MobileStyleGAN, lpips: nn.Module, pivots: Pivots, steps: int, seed: int = 0
+) -> MobileStyleGAN:
+    """A copy of `generator` whose fine levels were fitted to show the clip's faces at their pivots (Eq. 12)."""
+    network = copy.deepcopy(generator)
+    first = max(1, min(FIRST_LEVEL, len(network.levels) - 1))
+    tuned = [p.requires_grad_() for part in (*network.levels[first:], network.head) for p in part.parameters()]
+    optimizer = torch.optim.Adam([{"params": [p], "lr": LEARNING_RATE * _typical_size(p)} for p in tuned])
+    codes = torch.from_numpy(pivots.codes).to(DEVICE)
+    coarse = [_coarse(network, codes[i : i + 1], first) for i in range(len(codes))]
+    random = np.random.default_rng(seed)
+    for _ in range(steps):
+        chosen = random.choice(len(codes), min(BATCH, len(codes)), replace=False)
+        targets = torch.from_numpy(np.concatenate([pivots.inputs(i) for i in chosen])).to(DEVICE)
+        with half_precision():
+            images = _fine(network, torch.cat([coarse[i] for i in chosen]), codes[chosen], first)
+            loss = reconstruction_loss(images, targets, lpips)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+    return network.requires_grad_(False)
+
+
+@torch.no_grad()
+def _coarse(network: MobileStyleGAN, codes: Tensor, first: int) -> Tensor:
+    """The features (B, C, H, W) that enter level `first`, which tuning does not change."""
+    return next(x for i, x in enumerate(network.features(codes)) if i == first - 1)
+
+
+def _fine(network: MobileStyleGAN, x: Tensor, codes: Tensor, first: int) -> Tensor:
+    for i in range(first, len(network.levels)):
+        x = network.level(i)(x, codes[:, 3 * i + 1], codes[:, 3 * i + 2])
+    return network.head(x, codes[:, network.n_codes - 1])  # type: ignore[no-any-return]
+
+
+def _typical_size(parameter: Tensor) -> float:
+    """Root mean square, as sizes differ a hundredfold; what starts at zero grows to about a tenth."""
+    return parameter.detach().square().mean().sqrt().item() or 0.1
+
+
+class Tuned(WithoutSharing):
+    """The clip's own generator; a face's codes are its pivot."""
+
+    def __init__(self, runtime: Runtime, generator: nn.Module, pivots: Pivots) -> None:
+        super().__init__(runtime)
+        self._generator, self._codes = generator, pivots.codes
+        self._index = {pivots.inputs(i).tobytes(): i for i in range(len(pivots.codes))}
+
+    def invert(self, inputs: Array, state: RecurrentState) -> tuple[Array, Array, RecurrentState]:
+        index = self._index.get(inputs.tobytes())
+        if index is None:
+            raise RuntimeError("the generator was not tuned to this face")
+        return self._codes[index : index + 1].copy(), np.zeros((1, *self.sizes.noise_shape), np.float32), state
+
+    def synthesize(self, codes: Array, noise: Array) -> Array:
+        del noise  # there is none
+        with torch.inference_mode():
+            return np.asarray(self._generator(torch.from_numpy(codes).to(DEVICE)).cpu().numpy(), np.float32)

@@ -1,0 +1,95 @@
+"""The warp error WE (Lai et al., 2018): how far a video's frame is from the one before, moved by the source's motion.
+
+Frames are uint8 RGB (H, W, 3). The flow and the occlusions are those of the source video, for every method alike.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Frame = NDArray[np.uint8]
+Flow = NDArray[np.float32]
+"""(H, W, 2) x and y in pixels: current(x) ≈ previous(x + flow(x))."""
+Visible = NDArray[np.bool_]
+
+INCONSISTENT = (0.01, 0.5)
+"""A flow and the flow back may differ by this share of their squared lengths, plus this many square pixels."""
+BOUNDARY = (0.01, 0.002)
+"""A flow's squared gradient may be this share of its squared length, plus this."""
+
+
+@dataclass(frozen=True)
+class Motion:
+    """What moved where between two neighbouring frames of the source."""
+
+    flow: Flow
+    visible: Visible
+    """(H, W): where the current frame shows what the previous one showed."""
+
+    def error(self, previous: Frame, current: Frame, region: Visible | None = None) -> float:
+        """Mean over the visible pixels of `region` and RGB of (current - W(previous))², values 0 to 255.
+
+        `region` (H, W): the whole frame unless given. NaN where nothing in it is visible.
+        """
+        counted = self.visible if region is None else self.visible & region
+        if not counted.any():
+            return math.nan
+        difference = current.astype(np.float32) - warped(previous, self.flow)
+        return float(np.square(difference[counted]).mean(dtype=np.float64))
+
+
+class MotionEstimator:
+    """Motion by OpenCV's DIS flow (Kroeger et al., 2016), preset medium, both ways; holds work buffers only."""
+
+    def __init__(self) -> None:
+        self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+
+    def __call__(self, previous: Frame, current: Frame) -> Motion:
+        before, now = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (previous, current))
+        forward: Flow = self._dis.calc(now, before, None)  # type: ignore[call-overload]
+        backward: Flow = self._dis.calc(before, now, None)  # type: ignore[call-overload]
+        return Motion(forward, visible(forward, backward))
+
+
+def warped(previous: Frame, flow: Flow) -> NDArray[np.float32]:
+    """W(previous, flow), bilinear, float32 (H, W, 3); the border's pixels are repeated beyond it."""
+    places = _places(flow)
+    return cv2.remap(  # type: ignore[return-value]
+        previous.astype(np.float32), places[0], places[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+
+
+def visible(forward: Flow, backward: Flow) -> Visible:
+    """Where `forward` can be trusted, by the rules of Ruder et al. (2016).
+
+    `backward`: previous(x) ≈ current(x + backward(x)). Left out: what leaves the frame, where the two flows do not
+    undo each other (occlusions), and the borders of moving things.
+    """
+    height, width = forward.shape[:2]
+    x, y = _places(forward)
+    inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
+    back = np.asarray(cv2.remap(backward, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
+    lengths = _squared(forward) + _squared(back)
+    consistent = _squared(forward + back) <= INCONSISTENT[0] * lengths + INCONSISTENT[1]
+    down, across = (np.asarray(slope, np.float32) for slope in np.gradient(forward, axis=(0, 1)))
+    smooth = _squared(down) + _squared(across) <= BOUNDARY[0] * _squared(forward) + BOUNDARY[1]
+    seen: Visible = inside & consistent & smooth
+    return seen
+
+
+def _places(flow: Flow) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The pixels x + flow(x), x and y."""
+    height, width = flow.shape[:2]
+    x = np.asarray(flow[..., 0] + np.arange(width, dtype=np.float32), np.float32)
+    y = np.asarray(flow[..., 1] + np.arange(height, dtype=np.float32)[:, None], np.float32)
+    return x, y
+
+
+def _squared(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    lengths: NDArray[np.float32] = np.square(vectors).sum(-1)
+    return lengths
