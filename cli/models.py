@@ -1,18 +1,19 @@
-"""`rigid-live models`: see, fetch and check the assets of the model store."""
+"""`rigid-live models`: see, fetch and check the assets of the model store; import published checkpoints."""
 
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 
-from cli.errors import fail
+from cli.errors import BAD_INPUT, fail
 
 NEEDED_TO_SERVE = ("generator", "face-landmarks")
 """The assets that `serve` and `edit` use; the others are for measuring and training."""
 
-models = typer.Typer(help="The models this program fetches: list, pull, verify.", no_args_is_help=True)
+models = typer.Typer(help="The models this program uses: list, pull, verify, import.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -76,6 +77,31 @@ def verify(
     wrong = [name for name, problems in found.items() if problems]
     if wrong:
         fail(f"Damaged or incomplete: {', '.join(wrong)}; run `rigid-live models pull {' '.join(wrong)}`.")
+
+
+@models.command("import")
+def import_(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The checkpoint, as it was published.", show_default=False)
+    ],
+    family: Annotated[
+        Literal["stylegan2", "e4e", "rigid", "visible"],
+        typer.Option("--as", help="What the checkpoint holds.", show_default=False),
+    ],
+    profile: Annotated[str, typer.Option(help="The networks' profile.")] = "rigid-256",
+) -> None:
+    """Import a published PyTorch checkpoint of the paper's networks; no code that it may hold is run.
+
+    A checkpoint that also holds a generator (e4e, rigid) replaces the one imported before.
+    """
+    from rigid.checkpoints import import_checkpoint
+
+    try:
+        written = import_checkpoint(file, family, profile)
+    except ValueError as error:
+        fail(str(error), BAD_INPUT)
+    names = ", ".join(path.stem.replace("_", " ") for path in written)
+    typer.echo(f"Imported into {profile}: {names} (in {written[0].parent}).")
 
 
 def _known(names: list[str] | None, known: list[str]) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from engines.base import EngineError
 from rigid.assets import AssetStore
-from rigid.models.build import WEIGHTS, sizes_of
+from rigid.models.build import PAPER, sizes_of, weights_files
 
 GRAPHS = ("invert", "synthesize")
 FORMAT = 1
@@ -23,10 +23,11 @@ def export_folder(profile: str, store: AssetStore) -> Path:
 
 def weights_hash(profile: str, store: AssetStore) -> str:
     """SHA-256 over all weights of the profile, fetched and own, and the format of the export."""
-    sizes_of(profile)
+    files = weights_files(profile)
+    if profile != PAPER:
+        files.insert(0, store.file("generator", "SynthesisNetwork.bin"))
     digest = hashlib.sha256(f"format {FORMAT}".encode())
-    own = sorted((WEIGHTS / profile).glob("*.safetensors"))
-    for path in (store.file("generator", "SynthesisNetwork.bin"), *own):
+    for path in files:
         digest.update(path.name.encode())
         with path.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())

@@ -20,7 +20,7 @@ from rigid.attributes.recipes import RECIPES, Recipe
 from rigid.attributes.samples import BATCH, DrawCodes, Studio, Synthesize, code_source, short_hash
 from rigid.attributes.sheet import contact_sheet, write_sheet
 from rigid.models.age_gender import load_age_gender
-from rigid.models.build import WEIGHTS, build_generator, build_mapping, sizes_of
+from rigid.models.build import WEIGHTS, build_mapping, build_mobile_generator, sizes_of
 from rigid.training.codes import mean_of
 from rigid.training.fast_inference import compiled
 
@@ -108,7 +108,7 @@ def weights_fingerprint(profile: str) -> str:
 
 def _synthesize(profile: str, store: AssetStore) -> Synthesize:
     sizes = sizes_of(profile)
-    run = compiled(build_generator(profile, store), torch.zeros(BATCH, sizes.n_codes, sizes.code_size))
+    run = compiled(build_mobile_generator(profile, store), torch.zeros(BATCH, sizes.n_codes, sizes.code_size))
 
     def synthesize(codes: Array) -> Array:
         batch = np.zeros((BATCH, sizes.n_codes, sizes.code_size), np.float32)

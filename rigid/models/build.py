@@ -102,7 +102,8 @@ def build_teacher(store: AssetStore) -> MobileStyleGAN:
 def build_untuned_generator(profile: str, store: AssetStore) -> MobileStyleGAN:
     """The teacher cut at the profile's size; its head is not trained yet."""
     if profile not in GENERATOR_CHANNELS:
-        raise ValueError(f"The generator of {profile} is not made from the fetched one; it is imported.")
+        sizes_of(profile)
+        raise ValueError(f"{profile} has no MobileStyleGAN, which this needs; choose mobile-256.")
     network = _mobile_stylegan(GENERATOR_CHANNELS[profile], HEAD_WIDTHS[profile])
     fetched = read_synthesis(store.file("generator", "SynthesisNetwork.xml"))
     kept = {name: value for name, value in fetched.items() if name in network.state_dict() and "head." not in name}
@@ -239,6 +240,14 @@ def weights_file(profile: str, name: str) -> Path:
     sizes_of(profile)
     shipped = WEIGHTS / profile / f"{name}.safetensors"
     return shipped if shipped.is_file() else imported_folder(profile) / shipped.name
+
+
+def weights_files(profile: str) -> list[Path]:
+    """All weights of the profile's own networks that are there: those that ship, and those imported in their place."""
+    sizes_of(profile)
+    folders = (imported_folder(profile), WEIGHTS / profile)
+    found = {path.name: path for folder in folders for path in folder.glob("*.safetensors")}
+    return [found[name] for name in sorted(found)]
 
 
 def imported_folder(profile: str) -> Path:

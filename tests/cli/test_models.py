@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from cli.main import run
 from rigid.assets import read_manifest
+from rigid.models.build import build_published_visible_net
+from rigid.models.visibility import InterpolationNet
 
 
 @pytest.fixture
@@ -54,3 +57,26 @@ def test_verify_names_what_is_wrong(cache: Path, capsys: pytest.CaptureFixture[s
 def test_verify_of_a_model_not_fetched_fails(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["models", "verify", "generator"]) == 1
     assert "MappingNetwork.xml is missing" in capsys.readouterr().out
+
+
+def test_import_stores_the_network_and_says_where(
+    cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = InterpolationNet()
+    torch.save({"masknet": network.state_dict()}, tmp_path / "visible.pt")
+    assert run(["models", "import", str(tmp_path / "visible.pt"), "--as", "visible"]) == 0
+    folder = cache / "imported" / "rigid-256"
+    assert capsys.readouterr().out == f"Imported into rigid-256: visible net (in {folder}).\n"
+    assert [path.name for path in folder.iterdir()] == ["visible_net.safetensors"]
+    imported = build_published_visible_net()
+    assert torch.equal(imported.conv3.weight, network.conv3.weight)
+
+
+def test_import_of_what_is_no_checkpoint_is_bad_input(
+    cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "notes.txt").write_text("no checkpoint")
+    assert run(["models", "import", str(tmp_path / "notes.txt"), "--as", "e4e"]) == 2
+    assert capsys.readouterr().err.startswith("Error: notes.txt is ")
+    assert run(["models", "import", str(tmp_path / "notes.txt"), "--as", "stylegan3"]) == 2
+    assert not (cache / "imported").exists()
