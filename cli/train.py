@@ -9,7 +9,7 @@ import typer
 
 from cli.errors import fail
 
-STAGES = ("generator", "image-encoder")
+STAGES = ("generator", "image-encoder", "visible-net", "recurrent")
 
 
 def register(app: typer.Typer) -> None:
@@ -21,12 +21,26 @@ def train(
     stage: Annotated[str, typer.Argument(help=f"What to train: {', '.join(STAGES)}.")],
     preset: Annotated[
         str,
-        typer.Option(help="Sizes and schedule: mobile-256, mobile-256-continue (from what ships), smoke (seconds)."),
+        typer.Option(
+            help="Sizes and schedule: mobile-256, mobile-256-continue (from what ships), rigid-256, smoke (seconds)."
+        ),
     ] = "mobile-256",
     data: Annotated[
-        Path | None, typer.Option(envvar="RIGID_LIVE_DATA", help="Folder of real aligned faces with an index.json.")
+        Path | None, typer.Option(envvar="RIGID_LIVE_DATA", help="Folder of real faces with an index.json.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; runs/STAGE-PRESET by default.")] = None,
+    visible: Annotated[
+        Path | None, typer.Option(help="For recurrent: the trained visible net; the shipped one by default.")
+    ] = None,
+    flow: Annotated[
+        Path | None,
+        typer.Option(
+            help="For visible-net and recurrent: a flow estimator (torch.export.save); OpenCV's DIS by default."
+        ),
+    ] = None,
+    without: Annotated[
+        list[str] | None, typer.Option(help="For recurrent: leave out the loss ibfcc or tc; may be repeated.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run folder's last checkpoint.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print all options and stop.")] = False,
 ) -> None:
@@ -37,7 +51,7 @@ def train(
     from rigid.training.stages import train as run
 
     try:
-        todo = plan(stage, preset, data)
+        todo = plan(stage, preset, data, visible=visible, flow=flow, without=without or ())
         if dry_run:
             typer.echo(todo.describe())
             return

@@ -88,7 +88,7 @@ def still_episodes(
 def usual_mask(size: int) -> NDArray[np.float32]:
     """The inner face where it lies in an FFHQ-aligned crop as a rule, hard-edged (size, size)."""
     y, x = (np.mgrid[:size, :size] + 0.5) / size
-    inside = np.square((x - 0.5) / 0.29) + np.square((y - 0.56) / 0.36) < 1
+    inside = np.square((x - 0.5) / 0.28) + np.square((y - 0.54) / 0.33) < 1
     mask: NDArray[np.float32] = inside.astype(np.float32)
     return mask
 

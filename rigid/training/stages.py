@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from rigid.assets import AssetStore
+from rigid.training.distributed import joined, rank, world
 from rigid.training.generator import GeneratorOptions, GeneratorStage
 from rigid.training.image_encoder import ImageEncoderOptions, ImageEncoderStage
 from rigid.training.loop import LoopOptions, Losses, Say, Stage, run, save_options
+from rigid.training.recurrent import ABLATIONS, RecurrentOptions, RecurrentStage, build_parts
+from rigid.training.visible_net import VisibleNetOptions, VisibleNetStage, build_episodes
+
+Options = GeneratorOptions | ImageEncoderOptions | VisibleNetOptions | RecurrentOptions
 
 
 @dataclass(frozen=True)
@@ -18,7 +24,7 @@ class Plan:
     """A stage with its preset filled in, ready to run."""
 
     stage: str
-    options: GeneratorOptions | ImageEncoderOptions
+    options: Options
     loop: LoopOptions
 
     def describe(self) -> str:
@@ -53,31 +59,109 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "delta_start": 1,
         },
     },
+    "visible-net": {
+        # real motion between neighbouring frames is small and there are few clips: it has learnt long before
+        "mobile-256": {"steps": 1500, "learning_rate": 1e-3},
+        "rigid-256": {"profile": "rigid-256", "window": 256},
+        "smoke": {"steps": 6, "batch": 2, "learning_rate": 1e-3, "frames": 4, "clip_episodes": 2, "window": 64},
+    },
+    "recurrent": {
+        "mobile-256": {
+            "single_steps": 600,
+            "episode_steps": 1000,
+            # the encoder starts from nothing and has hours, not days
+            "single_learning_rate": 1e-3,
+            "learning_rate": 3e-4,
+            "final_rate": 0.1,
+            "edit_weight": 0.5,
+            "offset_weight": 0.02,
+            "quiet": 0.5,
+        },
+        "rigid-256": {
+            "profile": "rigid-256",
+            "episode_steps": 100_000,
+            "window": 256,
+            "stills_share": 0.0,
+            "walks_share": 0.0,
+            "clip_episodes": 40,
+        },
+        "smoke": {
+            "single_steps": 2,
+            "episode_steps": 2,
+            "single_batch": 2,
+            "single_learning_rate": 1e-3,
+            "learning_rate": 1e-3,
+            "frames": 3,
+            "average": 0.5,
+            "edit_weight": 0.5,
+            "quiet": 0.5,
+            "clip_episodes": 1,
+            "stills": 1,
+            "walks": 2,
+            "window": 64,
+            "validation_frames": 3,
+        },
+    },
 }
-REAL_FACES = ("image-encoder",)
-"""Stages that need a folder of real faces."""
+OPTIONS: dict[str, type[Options]] = {
+    "generator": GeneratorOptions,
+    "image-encoder": ImageEncoderOptions,
+    "visible-net": VisibleNetOptions,
+    "recurrent": RecurrentOptions,
+}
 LOOPS = {
     "mobile-256": {"log_every": 25, "save_every": 50, "validate_every": 500},
     "mobile-256-continue": {"log_every": 25, "save_every": 50, "validate_every": 500},
+    "rigid-256": {"log_every": 50, "save_every": 500, "validate_every": 5000},
     "smoke": {"log_every": 1, "save_every": 2, "validate_every": 100},
 }
+RECURRENT_LOOP = {"log_every": 10, "save_every": 50, "validate_every": 200}
+"""For the smallest preset in use: an hour is a few hundred steps."""
 
 
-def plan(stage: str, preset: str, data: Path | None) -> Plan:
-    """The stage `stage` with `preset`; ValueError names an unknown one, or the folder that is missing."""
+def plan(
+    stage: str,
+    preset: str,
+    data: Path | None,
+    *,
+    visible: Path | None = None,
+    flow: Path | None = None,
+    without: Sequence[str] = (),
+) -> Plan:
+    """The stage `stage` with `preset`; ValueError names what is unknown, missing, or not for this stage.
+
+    `visible`: a trained visible net; `flow`: a flow estimator; `without`: ablations.
+    """
     if stage not in PRESETS:
         raise ValueError(f"There is no stage {stage!r}; the stages are: {', '.join(PRESETS)}.")
     if preset not in PRESETS[stage]:
         raise ValueError(f"{stage} has no preset {preset!r}; choose one of: {', '.join(PRESETS[stage])}.")
-    values = PRESETS[stage][preset]
-    options: GeneratorOptions | ImageEncoderOptions
-    if stage in REAL_FACES:
+    given = {"--visible": ("visible", visible), "--flow": ("flow", flow), "--without": ("without", tuple(without))}
+    kind = OPTIONS[stage]
+    values = PRESETS[stage][preset] | _taken(stage, kind, given)
+    for name in without:
+        if name not in ABLATIONS:
+            raise ValueError(f"--without has no {name!r}; choose of: {', '.join(ABLATIONS)}.")
+    if "data" in _names(kind):
         if data is None:
-            raise ValueError(f"{stage} learns from real faces too; --data must name a folder of aligned faces.")
-        options = ImageEncoderOptions(data=data, **values)
-    else:
-        options = GeneratorOptions(**values)
-    return Plan(stage, options, LoopOptions(options.steps, **LOOPS[preset]))
+            raise ValueError(f"{stage} learns from real faces too; --data must name a folder of them.")
+        values["data"] = data
+    options = kind(**values)
+    loop = RECURRENT_LOOP if (stage, preset) == ("recurrent", "mobile-256") else LOOPS[preset]
+    return Plan(stage, options, LoopOptions(options.steps, **loop))
+
+
+def _taken(stage: str, kind: type[Options], given: dict[str, tuple[str, Any]]) -> dict[str, Any]:
+    """The options that were given, by name; ValueError for one that the stage does not take."""
+    chosen = {flag: pair for flag, pair in given.items() if pair[1]}
+    for flag, (name, _) in chosen.items():
+        if name not in _names(kind):
+            raise ValueError(f"{stage} takes no {flag}.")
+    return {name: value for name, value in chosen.values()}
+
+
+def _names(kind: type[Options]) -> set[str]:
+    return {field.name for field in fields(kind)}
 
 
 def train(todo: Plan, store: AssetStore, folder: Path, *, resume: bool, say: Say) -> Losses:
@@ -87,11 +171,29 @@ def train(todo: Plan, store: AssetStore, folder: Path, *, resume: bool, say: Say
     """
     if (folder / "checkpoint.pt").exists() and not resume:
         raise ValueError(f"{folder} already holds a run; add --resume to go on with it, or name another --out.")
-    save_options(folder, todo.stage, todo.options)
-    return run(_build(todo.options, store, folder), todo.loop, folder, resume=resume, say=say)
+    with joined():
+        _check_processes(todo)
+        if rank() == 0:
+            save_options(folder, todo.stage, todo.options)
+        said = say if rank() == 0 else _quietly
+        return run(_build(todo.options, store, folder, said), todo.loop, folder, resume=resume, say=said)
 
 
-def _build(options: GeneratorOptions | ImageEncoderOptions, store: AssetStore, folder: Path) -> Stage:
+def _check_processes(todo: Plan) -> None:
+    """ValueError for a stage that cannot be shared out among processes."""
+    if world() > 1 and isinstance(todo.options, GeneratorOptions | ImageEncoderOptions):
+        raise ValueError(f"{todo.stage} trains in one process; start it without torchrun.")
+
+
+def _quietly(_: str) -> None:
+    """Says nothing: the first process speaks for all."""
+
+
+def _build(options: Options, store: AssetStore, folder: Path, say: Say) -> Stage:
     if isinstance(options, GeneratorOptions):
         return GeneratorStage(options, store, folder)
-    return ImageEncoderStage(options, store, folder)
+    if isinstance(options, ImageEncoderOptions):
+        return ImageEncoderStage(options, store, folder)
+    if isinstance(options, VisibleNetOptions):
+        return VisibleNetStage(options, lambda: build_episodes(options, store, folder, say))
+    return RecurrentStage(options, lambda: build_parts(options, store, folder, say))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,10 @@ import torch
 from safetensors.torch import load_file
 
 from rigid.assets import AssetStore
-from rigid.training.stages import plan, train
+from rigid.models.build import build_generator, build_mapping, mean_code
+from rigid.training.codes import sample_codes
+from rigid.training.fast_inference import to_bytes
+from rigid.training.stages import Plan, plan, train
 from tests.clips import write_clip
 
 
@@ -55,6 +59,92 @@ def test_the_image_encoder_stage_resumes_exactly(tmp_path: Path, store: AssetSto
     whole, parts = (load_file(tmp_path / run / "image_encoder.safetensors") for run in ("whole", "parts"))
     assert whole.keys() == parts.keys()
     assert all(torch.equal(value, parts[name]) for name, value in whole.items())
+
+
+@pytest.fixture(scope="module")
+def footage(tmp_path_factory: pytest.TempPathFactory, store: AssetStore) -> Path:
+    """A data folder whose faces are generated: two clips, with their frames round them, and a still."""
+    folder = tmp_path_factory.mktemp("footage")
+    for name in ("aligned", "clips", "stills"):
+        (folder / name).mkdir()
+    mean = mean_code("mobile-256")
+    random = torch.Generator().manual_seed(3)
+    codes = sample_codes(build_mapping(store), mean, 2, 16, random, truncation=(0.6, 0.6), mixing=0.0)
+    with torch.no_grad():
+        faces = to_bytes(build_generator("mobile-256", store)(codes).numpy()).transpose(0, 2, 3, 1)
+    clips = [{"name": "one", "split": "train", "fps": 25.0}, {"name": "two", "split": "val", "fps": 25.0}]
+    for clip, face in zip(clips, faces, strict=True):
+        frames = [np.roll(cv2.copyMakeBorder(face, 64, 64, 64, 64, cv2.BORDER_REFLECT), 2 * t, 1) for t in range(5)]
+        stamps, name = tuple(range(0, 200, 40)), f"{clip['name']}.mp4"
+        aligned = [np.ascontiguousarray(frame[64:-64, 64:-64]) for frame in frames]
+        write_clip(folder / "clips" / name, stamps, sound=None, size=(384, 384), picture=lambda t, _: frames[t])  # noqa: B023
+        write_clip(folder / "aligned" / name, stamps, sound=None, size=(256, 256), picture=lambda t, _: aligned[t])  # noqa: B023
+    cv2.imwrite(str(folder / "stills" / "three.jpg"), faces[0][..., ::-1])
+    stills = [{"name": "three", "split": "train"}]
+    (folder / "index.json").write_text(json.dumps({"clips": clips, "stills": stills}))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def visible_run(tmp_path_factory: pytest.TempPathFactory, store: AssetStore, footage: Path) -> Path:
+    """The run folder of the smoke training of the visible net."""
+    folder = tmp_path_factory.mktemp("visible")
+    train(plan("visible-net", "smoke", footage), store, folder, resume=False, say=quietly)
+    return folder
+
+
+def logged(folder: Path, name: str) -> list[float]:
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    return [line[name] for line in lines if name in line]
+
+
+def test_the_visible_net_stage_learns(visible_run: Path) -> None:
+    losses = logged(visible_run, "loss")
+    assert len(losses) == 6 and np.mean(losses[-2:]) < np.mean(losses[:2])
+    assert all((visible_run / name).stat().st_size for name in ("visible_net.png", "curves.png"))
+
+
+def recurrent_plan(footage: Path, visible_run: Path) -> Plan:
+    return plan("recurrent", "smoke", footage, visible=visible_run / "visible_net.safetensors")
+
+
+def test_the_recurrent_stage_learns_and_resumes_exactly(
+    tmp_path: Path, store: AssetStore, footage: Path, visible_run: Path
+) -> None:
+    todo = recurrent_plan(footage, visible_run)
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    measures = train(todo, store, whole, resume=False, say=quietly)
+    assert 0 < measures["val_mse"] < 1 and 0 < measures["image_encoder_mse"] < 1
+    assert all((whole / name).stat().st_size for name in ("recurrent.png", "curves.png"))
+    for kept in (path for path in whole.iterdir() if path.is_dir() and path.name != "tensorboard"):
+        shutil.copytree(kept, parts / kept.name)
+    train(replace(todo, loop=replace(todo.loop, steps=3)), store, parts, resume=False, say=quietly)
+    assert train(todo, store, parts, resume=True, say=quietly)["val_mse"] == measures["val_mse"]
+    files = [load_file(folder / "recurrent_encoder.safetensors") for folder in (whole, parts)]
+    assert all(torch.equal(value, files[1][name]) for name, value in files[0].items())
+
+
+def test_data_without_a_face_is_refused(tmp_path: Path, store: AssetStore, faces: Path) -> None:
+    shutil.copytree(faces, tmp_path / "faceless")
+    (tmp_path / "faceless" / "aligned").rename(tmp_path / "faceless" / "clips")
+    with pytest.raises(ValueError, match="shows a face for 4 frames on end"):
+        train(plan("visible-net", "smoke", tmp_path / "faceless"), store, tmp_path / "run", resume=False, say=quietly)
+
+
+def test_options_reach_the_stage_they_are_for(tmp_path: Path) -> None:
+    flow, visible = tmp_path / "flow.pt2", tmp_path / "visible.safetensors"
+    todo = plan("recurrent", "mobile-256", tmp_path, flow=flow, visible=visible, without=["tc"])
+    described = json.loads(todo.describe())
+    assert described["flow"] == str(flow) and described["visible"] == str(visible) and described["without"] == ["tc"]
+    paper = json.loads(plan("recurrent", "rigid-256", tmp_path).describe())
+    expected = {"frames": 6, "alpha": 0.8, "rec_weight": 1.0, "tc_weight": 2.0, "ibfcc_weight": 5.0}
+    expected |= {"learning_rate": 1e-4, "final_rate": 1.0, "truncation": 1, "window": 256, "quiet": 0.0}
+    assert expected.items() <= paper.items()
+    assert json.loads(plan("visible-net", "rigid-256", tmp_path).describe())["steps"] == 100_000
+    with pytest.raises(ValueError, match="visible-net takes no --without"):
+        plan("visible-net", "smoke", tmp_path, without=["tc"])
+    with pytest.raises(ValueError, match="--without has no 'l2'; choose of: ibfcc, tc"):
+        plan("recurrent", "smoke", tmp_path, without=["l2"])
 
 
 def test_a_run_is_not_overwritten(tmp_path: Path, store: AssetStore) -> None:
