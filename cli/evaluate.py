@@ -121,6 +121,7 @@ def _check(job: EvaluationJob, engine: str, i3d: Path | None) -> None:
 
 def _run(job: EvaluationJob, profile: str, engine: str, i3d: Path | None, command: str) -> None:
     from engines import load_runtime
+    from engines.files import weights_hash
     from engines.machine import cores, processor
     from export import ensure_exported
     from rigid.assets import AssetStore
@@ -133,8 +134,8 @@ def _run(job: EvaluationJob, profile: str, engine: str, i3d: Path | None, comman
         ensure_exported(profile, store, _say)
     runtime = load_runtime(profile, engine, store=store)
     try:
-        machine = f"{processor()}, {cores()} cores"
-        with open_tools(profile, runtime, store, machine=machine, i3d=i3d, say=_say) as tools:
+        facts = {"weights": weights_hash(profile, store)[:12], "machine": f"{processor()}, {cores()} cores"}
+        with open_tools(profile, runtime, store, facts=facts, i3d=i3d, say=_say) as tools:
             total = expected_frames(job, job.check())
             with show_progress("Evaluating", total, "frames") as update:
                 evaluate(job, tools, command, update)

@@ -23,8 +23,8 @@ from rigid.evaluation.runtimes import (
     Wrapped,
 )
 from rigid.evaluation.tune import Pivots, Tuned, tuned_generator
+from rigid.models.build import Generator
 from rigid.models.contract import Runtime
-from rigid.models.mobile_stylegan import MobileStyleGAN
 from rigid.stream import Offsets
 
 METHODS = ("rigid", "per-frame", "optimise", "tune")
@@ -61,7 +61,7 @@ class Networks:
     runtime: Runtime
     library: Offsets
     build_encoder: Callable[[], ImageEncoder]
-    build_generator: Callable[[], MobileStyleGAN]
+    build_generator: Callable[[], Generator]
     """Frozen, on the device."""
     build_lpips: Callable[[], nn.Module]
     """The cheap form, for losses; frozen, on the device."""
@@ -72,7 +72,7 @@ class Networks:
         return self.build_encoder()
 
     @cached_property
-    def generator(self) -> MobileStyleGAN:
+    def generator(self) -> Generator:
         """The generator with gradients for its input."""
         return self.build_generator()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,13 +34,14 @@ def open_tools(
     runtime: Runtime,
     store: AssetStore,
     *,
-    machine: str,
+    facts: Mapping[str, object],
     i3d: Path | None = None,
     say: Callable[[str], None] = print,
 ) -> Iterator[Tools]:
     """What `evaluate` needs for `profile`, run by `runtime`; fetches what is missing of the assets.
 
-    `machine`: words for the report; `i3d`: a TorchScript file; `say` takes what the user should know.
+    `facts`: what else results depend on, such as the weights and the machine; `i3d`: a TorchScript file; `say` takes
+    what the user should know.
     """
     store.ensure_all(["face-landmarks", "face-labels", "identity", "perceptual"])
     size = runtime.sizes.image_size
@@ -56,8 +57,13 @@ def open_tools(
     try:
         labeller = FaceLabeller(landmarker, load_age_gender(store.file("face-labels", AGE_MANIFEST)))
         meters = Meters(build_lpips(store), FaceEmbedder(store), labeller, I3D(i3d) if i3d else None)
-        facts = _facts(profile, runtime, machine, i3d)
-        yield Tools(networks, meters, lambda: FaceTracker(FaceLandmarker(model), size), facts, say)
+        own = {
+            "profile": profile,
+            "engine": runtime.name,
+            "attributes": attributes_fingerprint(profile),
+            "i3d": hashlib.sha256(i3d.read_bytes()).hexdigest()[:12] if i3d else None,
+        }
+        yield Tools(networks, meters, lambda: FaceTracker(FaceLandmarker(model), size), own | dict(facts), say)
     finally:
         landmarker.close()
 
@@ -73,20 +79,10 @@ def _encoder(profile: str, size: int) -> ImageEncoder:
     return encode
 
 
-def _facts(profile: str, runtime: Runtime, machine: str, i3d: Path | None) -> dict[str, object]:
-    return {
-        "profile": profile,
-        "engine": runtime.name,
-        "weights": weights_fingerprint(profile),
-        "machine": machine,
-        "i3d": hashlib.sha256(i3d.read_bytes()).hexdigest()[:12] if i3d else None,
-    }
-
-
-def weights_fingerprint(profile: str) -> str:
-    """Names the profile's weights and attributes: results of others are not theirs."""
+def attributes_fingerprint(profile: str) -> str:
+    """Names the edits that ship for the profile: results of others are not theirs."""
     found = hashlib.sha256()
-    for path in sorted((WEIGHTS / profile).rglob("*.safetensors")):
-        found.update(path.relative_to(WEIGHTS).as_posix().encode())
+    for path in sorted((WEIGHTS / profile / "attributes").glob("*.safetensors")):
+        found.update(path.name.encode())
         found.update(path.read_bytes())
     return found.hexdigest()[:12]

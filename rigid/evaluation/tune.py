@@ -12,12 +12,13 @@ from torch import Tensor, nn
 
 from rigid.evaluation.optimise import reconstruction_loss
 from rigid.evaluation.runtimes import ImageEncoder, WithoutSharing
+from rigid.models.build import Generator
 from rigid.models.contract import Array, RecurrentState, Runtime
 from rigid.models.mobile_stylegan import MobileStyleGAN
 from rigid.training.device import DEVICE, half_precision
 
 FIRST_LEVEL = 2
-"""Levels from here on (32² and finer) and the head are tuned; the coarse ones hold what edits steer."""
+"""Levels, counted from 8², from here on (32² and finer) are tuned; the coarse ones hold what edits steer."""
 SMOOTHING = 1.0
 """Standard deviation, in frames, of the pivots' smoothing over time."""
 BATCH = 4
@@ -49,39 +50,30 @@ def smoothed(codes: Array, sigma: float) -> Array:
     return averaged
 
 
-def tuned_generator(
-    generator: MobileStyleGAN, lpips: nn.Module, pivots: Pivots, steps: int, seed: int = 0
-) -> MobileStyleGAN:
+def tuned_generator(generator: Generator, lpips: nn.Module, pivots: Pivots, steps: int, seed: int = 0) -> Generator:
     """A copy of `generator` whose fine levels were fitted to show the clip's faces at their pivots (Eq. 12)."""
     network = copy.deepcopy(generator)
-    first = max(1, min(FIRST_LEVEL, len(network.levels) - 1))
-    tuned = [p.requires_grad_() for part in (*network.levels[first:], network.head) for p in part.parameters()]
+    tuned = [p.requires_grad_() for part in fine_parts(network) for p in part.parameters()]
     optimizer = torch.optim.Adam([{"params": [p], "lr": LEARNING_RATE * _typical_size(p)} for p in tuned])
     codes = torch.from_numpy(pivots.codes).to(DEVICE)
-    coarse = [_coarse(network, codes[i : i + 1], first) for i in range(len(codes))]
     random = np.random.default_rng(seed)
     for _ in range(steps):
         chosen = random.choice(len(codes), min(BATCH, len(codes)), replace=False)
         targets = torch.from_numpy(np.concatenate([pivots.inputs(i) for i in chosen])).to(DEVICE)
         with half_precision():
-            images = _fine(network, torch.cat([coarse[i] for i in chosen]), codes[chosen], first)
-            loss = reconstruction_loss(images, targets, lpips)
+            loss = reconstruction_loss(network(codes[chosen]), targets, lpips)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
     return network.requires_grad_(False)
 
 
-@torch.no_grad()
-def _coarse(network: MobileStyleGAN, codes: Tensor, first: int) -> Tensor:
-    """The features (B, C, H, W) that enter level `first`, which tuning does not change."""
-    return next(x for i, x in enumerate(network.features(codes)) if i == first - 1)
-
-
-def _fine(network: MobileStyleGAN, x: Tensor, codes: Tensor, first: int) -> Tensor:
-    for i in range(first, len(network.levels)):
-        x = network.level(i)(x, codes[:, 3 * i + 1], codes[:, 3 * i + 2])
-    return network.head(x, codes[:, network.n_codes - 1])  # type: ignore[no-any-return]
+def fine_parts(generator: Generator) -> list[nn.Module]:
+    """The parts of `generator` at 32² and finer; at least its last level."""
+    if isinstance(generator, MobileStyleGAN):
+        return [*generator.levels[min(FIRST_LEVEL, len(generator.levels) - 1) :], generator.head]
+    first = min(FIRST_LEVEL, len(generator.to_rgbs) - 2)
+    return [*generator.convs[2 * first + 1 :], *generator.to_rgbs[first + 1 :]]
 
 
 def _typical_size(parameter: Tensor) -> float:

@@ -18,8 +18,9 @@ from rigid.evaluation.runtimes import (
     WithoutRecurrence,
     WithoutSharing,
 )
-from rigid.evaluation.tune import Pivots, Tuned, smoothed, tuned_generator
+from rigid.evaluation.tune import Pivots, Tuned, fine_parts, smoothed, tuned_generator
 from rigid.models.contract import Array, RecurrentState
+from rigid.models.stylegan2 import StyleGAN2
 from rigid.stream import FaceStream, Offsets
 from tests.evaluation.world import PixelDistance, Thumbnails, tiny_generator
 from tests.fakes import TINY, FakeRuntime
@@ -154,6 +155,13 @@ def test_tuning_fits_the_generators_fine_levels_to_the_clip() -> None:
     assert all(torch.equal(value, before[name]) for name, value in generator.state_dict().items())
     changed = {name for name, value in tuned.state_dict().items() if not torch.equal(value, before[name])}
     assert changed and all(name.startswith(("levels.2.", "head.")) for name in changed)
+
+
+def test_of_the_papers_generator_what_is_32_pixels_and_finer_is_tuned() -> None:
+    network = StyleGAN2((4, 4, 4, 4, 4), code_size=8, noise_resolution=8)
+    names = {module: name for name, module in network.named_modules()}
+    tuned = [names[part] for part in fine_parts(network)]
+    assert tuned == ["convs.5", "convs.6", "convs.7", "convs.8", "to_rgbs.3", "to_rgbs.4"]
 
 
 def test_a_tuned_clip_gives_each_face_its_pivot_and_knows_no_others() -> None:
