@@ -1,7 +1,8 @@
 """The low-pass filter of StyleGAN2's up- and downsampling: the binomial (1, 3, 3, 1) along both axes.
 
 The filter is separable, but both axes are done at once: a pass over 256² features costs more than the taps it
-saves (128 channels at 257², two images, two CPU cores: 157 ms in one pass and 409 ms in two; channels last, 62 and 103).
+saves (128 channels at 257², two images, two CPU cores: 157 ms in one pass and 409 ms in two; channels last, 62 and
+103).
 """
 
 from __future__ import annotations

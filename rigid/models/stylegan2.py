@@ -1,9 +1,9 @@
 """StyleGAN2's synthesis network (Karras et al., 2020) with the noise map n_t at one resolution.
 
 A style scales the activations before a convolution and the demodulation scales them after it, so that all images
-of a batch share one weight: as fast as weights made for every image (two images, two CPU cores: 522 ms against
-524 for 128 channels at 256², 113 against 97 for 512 at 32²), and engines get convolutions with constant weights. What is constant is folded into the weights: the scales of equalised learning rates
-and the √2 that follows every leaky ReLU.
+of a batch share one weight. That is as fast as weights made for every image (two images, two CPU cores: 522 ms
+against 524 for 128 channels at 256², 113 against 97 for 512 at 32²), and engines get constant weights. What is
+constant is folded into them: the scales of equalised learning rates and the √2 that follows every leaky ReLU.
 """
 
 from __future__ import annotations
