@@ -32,7 +32,13 @@ serve: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	@PYTHON=$(BIN)/python scripts/system-packages --browser
 	@$(MAKE) --no-print-directory check
+ifeq ($(strip $(PYTEST_ARGS)),)
+	@# The server in a process of its own, as it runs: without the libraries that only training and evaluation load.
+	$(BIN)/python -m pytest tests/client tests/server
+	$(BIN)/python -m pytest --ignore tests/client --ignore tests/server
+else
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+endif
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check
