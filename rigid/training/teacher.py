@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from torch.nn import functional as F
 from rigid.assets import AssetStore
 from rigid.models.build import build_mapping, build_teacher, sizes_of
 from rigid.models.mobile_stylegan import MobileStyleGAN
+from rigid.replacing import replacing
 from rigid.training.codes import mean_of, sample_codes
 from rigid.training.device import DEVICE
 from rigid.training.fast_inference import compiled, from_bytes, to_bytes
@@ -57,10 +57,8 @@ def kept_pairs(path: Path, profile: str, store: AssetStore, *, count: int, seed:
                 return TeacherPairs(torch.from_numpy(pairs["codes"]), pairs["images"])
     pairs = _make_pairs(profile, store, count, seed)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".part")
-    with temporary.open("wb") as stream:
+    with replacing(path) as part, part.open("wb") as stream:
         np.savez(stream, codes=pairs.codes.numpy(), images=pairs.images)
-    os.replace(temporary, path)
     return pairs
 
 
