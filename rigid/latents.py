@@ -88,12 +88,12 @@ def share_late_codes(codes: Array, late_codes: Array | None, n_shared_codes: int
 
 
 def add_edit(codes: Array, offset: Array, n_shared_codes: int) -> Array:
-    """Eq. 5: move `codes` (B, n_codes, code_size) by `offset` (n_codes, code_size).
+    """Eq. 5: move `codes` (B, n_codes, code_size) by `offset`, (n_codes, code_size) or one for each of the batch.
 
     The shared late codes stay as they are, as in the authors' training: they carry the texture that every
     frame has in common, and an edit there would change grain and colour rather than the face.
     """
     edited = codes.copy()
     n_early = codes.shape[1] - n_shared_codes
-    edited[:, :n_early] += offset[:n_early]
+    edited[:, :n_early] += offset[..., :n_early, :]
     return edited

@@ -56,8 +56,11 @@ class Tracker(Protocol):
 class Offsets(Protocol):
     """What edits do to the codes; `rigid.attributes.library.AttributeLibrary` is one."""
 
-    def offset(self, edits: Mapping[str, float]) -> Array:
-        """float32 (n_codes, code_size) to add to the codes (Eq. 5)."""
+    def offset(self, edits: Mapping[str, float], codes: Array | None = None) -> Array:
+        """float32 (n_codes, code_size) to add to the codes (Eq. 5).
+
+        Where an edit depends on them, (B, n_codes, code_size) for the given `codes` (B, n_codes, code_size).
+        """
 
 
 @dataclass(frozen=True)
@@ -258,9 +261,9 @@ class FaceStream:
     def _edit(
         self, frame: Pixels, sighting: _Sighting, edits: Mapping[str, float], level: float, watch: _Stopwatch
     ) -> Pixels:
-        offset = self._library.offset({name: strength * strength_at(level) for name, strength in edits.items()})
+        shown_edits = {name: strength * strength_at(level) for name, strength in edits.items()}
         inputs = _to_inputs(sighting.crop)
-        inverted, pair = self._generate(inputs, self._remembered(), offset, watch)
+        inverted, pair = self._generate(inputs, self._remembered(), shown_edits, watch)
         with watch("blend"):
             shown, transfer = self._blend(frame, sighting, inputs, pair, level)
         self._state = replace(self._state, transfer=transfer)
@@ -286,17 +289,19 @@ class FaceStream:
             self._state = replace(self._state, recurrent=initial, transfer=TransferState(), anchor=Anchor())
         self._state = replace(self._state, thumbnail=now)
 
-    def _generate(self, inputs: Array, state: StreamState, offset: Array, watch: _Stopwatch) -> tuple[_Inverted, Array]:
+    def _generate(
+        self, inputs: Array, state: StreamState, edits: Mapping[str, float], watch: _Stopwatch
+    ) -> tuple[_Inverted, Array]:
         """Eq. 1 to 5: the inverted and the edited face, (2, 3, S, S), from one memory to the next."""
-        inverted, pair = self._pass(inputs, state, state.recurrent, offset, watch)
+        inverted, pair = self._pass(inputs, state, state.recurrent, edits, watch)
         for _ in range(1, FIRST_PASSES if state.level is None else 1):
             if np.array_equal(inverted.recurrent.hidden, state.recurrent.hidden):
                 break  # there is no recurrent encoder
-            inverted, pair = self._pass(inputs, state, inverted.next_state(pair), offset, watch)
+            inverted, pair = self._pass(inputs, state, inverted.next_state(pair), edits, watch)
         return inverted, pair
 
     def _pass(
-        self, inputs: Array, state: StreamState, memory: RecurrentState, offset: Array, watch: _Stopwatch
+        self, inputs: Array, state: StreamState, memory: RecurrentState, edits: Mapping[str, float], watch: _Stopwatch
     ) -> tuple[_Inverted, Array]:
         n_shared = self.runtime.sizes.n_shared_codes
         with watch("invert"):
@@ -304,7 +309,7 @@ class FaceStream:
             _require_finite(codes, noise, recurrent.hidden, recurrent.cell)
             shared = share(codes, memory.late_codes, state.anchor, n_shared, state.unseen)
         with watch("synthesize"):
-            edited = add_edit(shared.codes, offset, n_shared)
+            edited = add_edit(shared.codes, self._library.offset(edits, shared.codes), n_shared)
             # one batch costs less than two
             pair = self.runtime.synthesize(np.concatenate([shared.codes, edited]), np.concatenate([noise] * 2))
             _require_finite(pair)

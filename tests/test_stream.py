@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
 
@@ -313,3 +314,28 @@ def test_closing_closes_the_tracker_and_leaves_the_shared_runtime() -> None:
     stream.close()
     stream.close()
     assert tracker.closed and not runtime.closed
+
+
+class Deeper:
+    """A library whose one attribute, `depth`, moves the codes away from 0: an edit that depends on the codes."""
+
+    def __init__(self) -> None:
+        self.given: list[Array] = []
+
+    def offset(self, edits: Mapping[str, float], codes: Array | None = None) -> Array:
+        assert codes is not None
+        self.given.append(codes.copy())
+        return edits.get("depth", 0.0) * codes
+
+
+def test_an_edit_may_depend_on_the_codes_it_is_added_to() -> None:
+    library = Deeper()
+    stream = FaceStream(FakeRuntime(), FixedTracker(), library)
+    first, second = (stream.step(textured_frame(), {"depth": 1.0}, t) for t in (0.0, 0.04))
+    assert all(codes.shape == (1, TINY.n_codes, TINY.code_size) for codes in library.given)
+    # the late codes are the shared ones, as the generator gets them
+    np.testing.assert_array_equal(library.given[-1][:, -2:], library.given[0][:, -2:])
+    assert first.error is None and second.error is None
+    frame = textured_frame().astype(int)
+    contrast = [np.abs(result.frame.astype(int) - frame).max() for result in (first, second)]
+    assert min(contrast) > 10

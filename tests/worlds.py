@@ -66,7 +66,7 @@ class Brighten:
     def __init__(self, sizes: Sizes = TINY):
         self._shape = (sizes.n_codes, sizes.code_size)
 
-    def offset(self, edits: Mapping[str, float]) -> Array:
+    def offset(self, edits: Mapping[str, float], codes: Array | None = None) -> Array:
         return np.full(self._shape, 0.5 * edits.get("light", 0.0), np.float32)
 
 

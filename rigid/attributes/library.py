@@ -3,23 +3,50 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import math
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rigid.attributes.codemap import CodeMap, to_tensors
 from rigid.attributes.format import read_attribute
+from rigid.attributes.layouts import FAMILIES
+from rigid.attributes.limits import OVERDRIVE, restraint
 
 Array = NDArray[np.float32]
-DESCRIBED = ("name", "label", "group", "min", "max", "default", "unit", "source", "effect")
+STORED = (
+    "name",
+    "label",
+    "group",
+    "min",
+    "max",
+    "default",
+    "unit",
+    "source",
+    "effect",
+    "measure",
+    "target",
+    "identity",
+)
+DESCRIBED = (*STORED, "limit_min", "limit_max", "kind", "custom", "strip")
+STRIP_URL = "/api/v1/attributes/{name}/strip.jpg?v={digest}"
+MOST_ATTRIBUTES = 500
+
+Description = dict[str, str | float | bool | None]
 
 
 @dataclass(frozen=True, eq=False)
 class Attribute:
-    """One edit: strength s adds s · `direction` to the codes, times `opposite` where s is negative; 0 is off."""
+    """One edit: strength s adds s · (`direction` + `code_map`(codes)) to the codes, times `opposite` where s < 0.
+
+    0 is off; `min` to `max` is where it looks natural.
+    """
 
     name: str
     label: str
@@ -30,42 +57,101 @@ class Attribute:
     unit: str
     source: str
     direction: Array
-    """The edit at strength 1: float32 (n_codes, 512)."""
+    """The edit at strength 1 that is the same for all codes: float32 (n_codes, 512)."""
     effect: str = ""
     """What strength 1 does, measured on held-out generated faces."""
     opposite: float = 1.0
     """Length of the edit at strength -1, in lengths at 1."""
     order: int = 0
     """Where a list shows it: lower first."""
+    code_map: CodeMap | None = None
+    """The part of the edit that depends on the codes; None for a linear one, which costs less."""
+    measure: str = ""
+    """What `target` is measured as."""
+    target: float | None = None
+    """By how much strength 1 changes `measure`; None where it was not calibrated."""
+    identity: float | None = None
+    """Similarity of the face before and at strength 1; None where it was not measured."""
+    custom: bool = False
+    """Whether a user imported it."""
 
-    def offset(self, strength: float) -> Array:
-        """What `strength` adds to the codes: float32 (n_codes, 512)."""
-        length = strength if strength > 0 else strength * self.opposite
-        return np.float32(length) * self.direction
+    @property
+    def limit_min(self) -> float:
+        """The least strength taken: below `min` it is flagged."""
+        return min(self.min, -OVERDRIVE) if self.min < 0 else self.min
 
-    def describe(self) -> dict[str, str | float]:
+    @property
+    def limit_max(self) -> float:
+        """The greatest strength taken: above `max` it is flagged."""
+        return max(self.max, OVERDRIVE) if self.max > 0 else self.max
+
+    @property
+    def kind(self) -> str:
+        """`direction`, or `map` for an edit that depends on the codes."""
+        return "direction" if self.code_map is None else "map"
+
+    @property
+    def strip(self) -> str:
+        """Where a server shows a generated face at its strengths, as a picture; another address once it changes."""
+        return STRIP_URL.format(name=self.name, digest=self.digest)
+
+    @cached_property
+    def digest(self) -> str:
+        """Names the edit and its range by their content."""
+        digest = hashlib.sha256(repr((self.min, self.max, self.opposite)).encode())
+        digest.update(np.ascontiguousarray(self.direction).tobytes())
+        if self.code_map is not None:
+            digest.update(repr((self.code_map.scale, self.code_map.carried.tolist())).encode())
+            for array in to_tensors(self.code_map.parts).values():
+                digest.update(array.tobytes())
+        return digest.hexdigest()[:12]
+
+    def offset(self, strength: float, codes: Array | None = None) -> Array:
+        """What `strength` adds to `codes` (B, n_codes, 512): float32 (n_codes, 512), or (B, n_codes, 512) for a map.
+
+        `codes` may be left out for an edit without a map; ValueError with one.
+        """
+        length = np.float32(strength if strength > 0 else strength * self.opposite)
+        if self.code_map is None:
+            return length * self.direction
+        if codes is None:
+            raise ValueError(f"The attribute {self.name!r} depends on the codes it edits; give them.")
+        return length * (self.direction + self.code_map(codes))
+
+    def describe(self) -> Description:
         """What a client needs to build a slider, ready for JSON."""
         return {key: getattr(self, key) for key in DESCRIBED}
 
 
 class AttributeLibrary:
-    """Attributes of one profile by name, in the order given."""
+    """Attributes of one profile by name, by group and then in the order given; more may be added from any thread."""
 
     def __init__(self, attributes: Sequence[Attribute], *, n_codes: int, code_size: int) -> None:
         self._shape = (n_codes, code_size)
         self._attributes: dict[str, Attribute] = {}
+        self._changing = threading.Lock()
         for attribute in attributes:
-            self._add(attribute)
+            self.add(attribute)
 
-    def _add(self, attribute: Attribute) -> None:
-        if attribute.name in self._attributes:
-            raise ValueError(f"There are two attributes named {attribute.name!r}; rename one.")
+    def add(self, attribute: Attribute) -> None:
+        """Offer one more; ValueError when its name is taken or its size is another."""
         if attribute.direction.shape != self._shape:
             raise ValueError(
                 f"The attribute {attribute.name!r} has a direction of {attribute.direction.shape}, "
                 f"but this profile takes {self._shape}."
             )
-        self._attributes[attribute.name] = attribute
+        with self._changing:
+            if attribute.name in self._attributes:
+                raise ValueError(f"There are two attributes named {attribute.name!r}; rename one.")
+            if len(self._attributes) >= MOST_ATTRIBUTES:
+                raise ValueError(f"There are {MOST_ATTRIBUTES} attributes already; remove one first.")
+            # replaced whole, so that who reads meanwhile sees the one or the other
+            self._attributes = {**self._attributes, attribute.name: attribute}
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n_codes, code_size)."""
+        return self._shape
 
     @property
     def names(self) -> list[str]:
@@ -87,7 +173,7 @@ class AttributeLibrary:
             raise ValueError(self._unknown(name))
         return self._attributes[name]
 
-    def describe(self) -> list[dict[str, str | float]]:
+    def describe(self) -> list[Description]:
         """Every attribute as `attributes list --json` and `GET /api/v1/attributes` give it."""
         return [attribute.describe() for attribute in self]
 
@@ -95,16 +181,34 @@ class AttributeLibrary:
         """`edits` as plain floats.
 
         Raises ValueError, one sentence, for an unknown name, a strength that is not a finite number, or one
-        outside the attribute's range.
+        outside what the attribute takes at all. What is beyond its natural range only is told by `warnings`.
         """
         return {name: _checked(self[name], value) for name, value in edits.items()}
 
-    def offset(self, edits: Mapping[str, float]) -> Array:
-        """What `edits` add to the codes (Eq. 5): float32 (n_codes, 512)."""
-        total = np.zeros(self._shape, np.float32)
+    def warnings(self, edits: Mapping[str, float]) -> list[str]:
+        """A sentence for each strength beyond where it looks natural, and for a sum that is held back."""
+        said = []
         for name, strength in edits.items():
-            if strength:
-                total += self[name].offset(strength)
+            attribute = self[name]
+            if not attribute.min <= strength <= attribute.max:
+                said.append(
+                    f"{name} at {strength:g} is beyond {attribute.min:g} to {attribute.max:g}, where it looks natural."
+                )
+        share = restraint([self[name].offset(s) for name, s in edits.items() if s and self[name].code_map is None])
+        if share < 1:
+            said.append(f"Together the edits go further than a face bears; each is held back to {share:.0%}.")
+        return said
+
+    def offset(self, edits: Mapping[str, float], codes: Array | None = None) -> Array:
+        """What `edits` add to `codes` (Eq. 5), held back where the sum goes further than a face bears (`limits`).
+
+        float32 (n_codes, 512) where all are linear, `codes` then are not needed; else (B, n_codes, 512), one for
+        each of `codes` (B, n_codes, 512).
+        """
+        offsets = [self[name].offset(strength, codes) for name, strength in edits.items() if strength]
+        if not offsets:
+            return np.zeros(self._shape, np.float32)
+        total: Array = np.float32(restraint(offsets)) * sum(offsets[1:], offsets[0])
         return total
 
     def _unknown(self, name: str) -> str:
@@ -114,7 +218,7 @@ class AttributeLibrary:
 
 
 def _checked(attribute: Attribute, value: object) -> float:
-    allowed = f"give a number from {attribute.min:g} to {attribute.max:g}"
+    allowed = f"give a number from {attribute.limit_min:g} to {attribute.limit_max:g}"
     # bool is an int to Python, but {"smile": true} is a mistake to its author
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
         raise ValueError(f"The strength of {attribute.name!r} is {value!r}, which is not a number; {allowed}.")
@@ -124,30 +228,57 @@ def _checked(attribute: Attribute, value: object) -> float:
         strength = math.nan
     if not math.isfinite(strength):
         raise ValueError(f"The strength of {attribute.name!r} is not a finite number; {allowed}.")
-    if not attribute.min <= strength <= attribute.max:
+    if not attribute.limit_min <= strength <= attribute.limit_max:
         raise ValueError(f"The strength of {attribute.name!r} is {strength:g}, which is out of range; {allowed}.")
     return strength
 
 
-def read_library(paths: Sequence[Path], *, n_codes: int, code_size: int) -> AttributeLibrary:
-    """A library of attribute files in the order they ask for; ValueError naming the file when one is bad."""
-    attributes = sorted((_load(path, n_codes, code_size) for path in paths), key=lambda a: (a.order, a.name))
-    return AttributeLibrary(attributes, n_codes=n_codes, code_size=code_size)
+def read_library(
+    paths: Sequence[Path], *, n_codes: int, code_size: int, family: str = "", custom: Sequence[Path] = ()
+) -> AttributeLibrary:
+    """A library of attribute files, by group and in the order they ask for; ValueError naming the file that is bad.
+
+    `custom`: files that a user imported; they stand behind the others. `family`: see `read_attribute`.
+    """
+    sizes = {"n_codes": n_codes, "code_size": code_size}
+    attributes = [load_attribute(path, **sizes, family=family) for path in paths]
+    attributes += [load_attribute(path, **sizes, family=family, custom=True) for path in custom]
+    return AttributeLibrary(sorted(attributes, key=_place), n_codes=n_codes, code_size=code_size)
 
 
-def load_library(profile: str) -> AttributeLibrary:
-    """The attributes shipped for `profile`; ValueError for an unknown profile."""
+def _place(attribute: Attribute) -> tuple[bool, int, str]:
+    return attribute.custom, attribute.order, attribute.name
+
+
+def load_library(profile: str, *, custom: bool = True) -> AttributeLibrary:
+    """The attributes shipped for `profile`, and those its user imported unless `custom` is false.
+
+    ValueError for an unknown profile, or naming the file that is bad.
+    """
     # imported here, as it brings PyTorch, which listing a library made by hand does not need
     from rigid.models.build import WEIGHTS, sizes_of
 
     sizes = sizes_of(profile)
-    paths = list((WEIGHTS / profile / "attributes").glob("*.safetensors"))
-    return read_library(paths, n_codes=sizes.n_codes, code_size=sizes.code_size)
+    return read_library(
+        sorted((WEIGHTS / profile / "attributes").glob("*.safetensors")),
+        n_codes=sizes.n_codes,
+        code_size=sizes.code_size,
+        family=FAMILIES.get(profile, ""),
+        custom=sorted(custom_folder(profile).glob("*.safetensors")) if custom else (),
+    )
 
 
-def _load(path: Path, n_codes: int, code_size: int) -> Attribute:
-    header, direction = read_attribute(path, n_codes=n_codes, code_size=code_size)
+def custom_folder(profile: str) -> Path:
+    """Where the attributes that a user imported for `profile` lie."""
+    from rigid.models.build import imported_folder
+
+    return imported_folder(profile) / "attributes"
+
+
+def load_attribute(path: Path, *, n_codes: int, code_size: int, family: str = "", custom: bool = False) -> Attribute:
+    """The attribute in a file that bears its name; ValueError naming the file when it cannot be used."""
+    header, direction, code_map = read_attribute(path, n_codes=n_codes, code_size=code_size, family=family)
     if header.name != path.stem:
         raise ValueError(f"{path.name}: the attribute inside is named {header.name!r}; rename the file to match.")
-    values = {key: getattr(header, key) for key in (*DESCRIBED, "opposite", "order")}
-    return Attribute(direction=direction, **values)
+    values = {key: getattr(header, key) for key in (*STORED, "opposite", "order")}
+    return Attribute(direction=direction, code_map=code_map, custom=custom, **values)

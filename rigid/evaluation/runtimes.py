@@ -101,9 +101,9 @@ class EarlyOffsets:
         self._library = library
         self._n_late = n_late
 
-    def offset(self, edits: Mapping[str, float]) -> Array:
-        offset = self._library.offset(edits).copy()
-        offset[len(offset) - self._n_late :] = 0
+    def offset(self, edits: Mapping[str, float], codes: Array | None = None) -> Array:
+        offset = self._library.offset(edits, codes).copy()
+        offset[..., offset.shape[-2] - self._n_late :, :] = 0
         return offset
 
 

@@ -131,7 +131,7 @@ def build_parts(options: RecurrentOptions, store: AssetStore, folder: Path, say:
     profile, sizes = options.profile, sizes_of(options.profile)
     visible = load_visible(options.visible, profile)
     estimate = load_flow(options.flow)
-    library = load_library(profile)
+    library = load_library(profile, custom=False)
     if not len(library):
         raise ValueError(f"{profile} has no attributes to edit with; import some first.")
     cut = Cut(options.frames, options.clip_episodes, sizes.image_size, options.window, sizes.code_size)

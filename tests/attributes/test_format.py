@@ -23,13 +23,18 @@ HEADER = AttributeHeader(
     opposite=0.5,
     effect="mouthSmile +0.4",
     measured={"smile": 0.4},
+    family="stylegan2-ffhq-1024",
+    measure="mouthSmile",
+    target=0.4,
+    identity=0.9,
+    calibration={"generated faces": 0.41},
 )
 
 
 def test_one_direction_is_laid_on_its_layers(tmp_path: Path) -> None:
     path = tmp_path / "smile.safetensors"
     write_attribute(path, HEADER, np.array([1, 0, -3], np.float32))
-    header, edit = read_attribute(path, n_codes=4, code_size=3)
+    header, edit, _ = read_attribute(path, n_codes=4, code_size=3)
     assert header == HEADER
     assert edit.dtype == np.float32
     np.testing.assert_array_equal(edit, [[0, 0, 0], [2, 0, -6], [2, 0, -6], [0, 0, 0]])
@@ -38,7 +43,7 @@ def test_one_direction_is_laid_on_its_layers(tmp_path: Path) -> None:
 def test_a_direction_for_every_code_is_masked_by_the_layers(tmp_path: Path) -> None:
     path = tmp_path / "smile.safetensors"
     write_attribute(path, HEADER, np.arange(12, dtype=np.float32).reshape(4, 3))
-    _, edit = read_attribute(path, n_codes=4, code_size=3)
+    _, edit, _ = read_attribute(path, n_codes=4, code_size=3)
     np.testing.assert_array_equal(edit, [[0, 0, 0], [6, 8, 10], [12, 14, 16], [0, 0, 0]])
 
 
@@ -85,6 +90,14 @@ def test_a_direction_of_zeros_is_refused(tmp_path: Path) -> None:
         ({"default": 3.0}, "default"),
         ({"layers": ()}, "layers"),
         ({"layers": (-1,)}, "layers"),
+        ({"group": "mood"}, "group 'mood'; choose one of: expression"),
+        ({"label": " "}, "label"),
+        ({"effect": "x" * 501}, "500"),
+        ({"target": float("inf")}, "target"),
+        ({"calibration": {"clips": float("nan")}}, "calibration"),
+        ({"codes": 65}, "codes"),
+        ({"name": "s" * 41}, "name"),
+        ({"min": 0.0, "max": 0.0}, "range"),
     ],
 )
 def test_a_senseless_header_is_refused(tmp_path: Path, change: dict[str, Any], problem: str) -> None:
@@ -111,3 +124,30 @@ def test_foreign_files_are_refused(tmp_path: Path) -> None:
             read_attribute(foreign, n_codes=4, code_size=3)
     with pytest.raises(ValueError, match=r"missing\.safetensors cannot be read"):
         read_attribute(tmp_path / "missing.safetensors", n_codes=4, code_size=3)
+
+
+@pytest.mark.parametrize("n_codes", [14, 16])
+def test_a_direction_for_the_published_codes_serves_every_profile(tmp_path: Path, n_codes: int) -> None:
+    path = tmp_path / "smile.safetensors"
+    published = np.arange(18, dtype=np.float32)[:, None] + np.ones((18, 3), np.float32)
+    header = replace(HEADER, codes=18, layers=(4, 5, 17), strength_scale=1.0)
+    write_attribute(path, header, published)
+    _, edit, _ = read_attribute(path, n_codes=n_codes, code_size=3)
+    # by resolution: the published codes 4 and 5 are the second convolution at 16² and the first at 32²
+    expected = {14: {4: 5, 5: 6}, 16: {5: 5, 6: 6, 7: 6}}[n_codes]
+    assert {code: float(row[0]) for code, row in enumerate(edit) if row.any()} == expected
+
+
+def test_another_number_of_codes_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "smile.safetensors"
+    write_attribute(path, replace(HEADER, codes=14), np.ones(3, np.float32))
+    with pytest.raises(ValueError, match=r"smile\.safetensors: it is made for a generator with 14 codes, .* has 16"):
+        read_attribute(path, n_codes=16, code_size=3)
+
+
+def test_another_generator_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "smile.safetensors"
+    write_attribute(path, HEADER, np.ones(3, np.float32))
+    with pytest.raises(ValueError, match="it is for the generator stylegan2-ffhq-1024, but this profile's is other"):
+        read_attribute(path, n_codes=4, code_size=3, family="other")
+    assert read_attribute(path, n_codes=4, code_size=3, family="stylegan2-ffhq-1024").header == HEADER

@@ -43,6 +43,10 @@ def test_the_description_is_json_with_the_agreed_names(library: AttributeLibrary
     agreed = {"name", "label", "group", "min", "max", "default", "unit", "source"}
     assert [agreed <= set(entry) for entry in described] == [True, True]
     assert described[1]["min"] == 0
+    assert [(entry["limit_min"], entry["limit_max"]) for entry in described] == [(-2, 2), (0, 2)]
+    assert [entry["kind"] for entry in described] == ["direction", "direction"]
+    assert described[0]["strip"].startswith("/api/v1/attributes/smile/strip.jpg?v=")
+    assert described[0]["strip"].partition("=")[2] != described[1]["strip"].partition("=")[2]
 
 
 def test_valid_edits_come_back_as_floats(library: AttributeLibrary) -> None:
@@ -54,7 +58,7 @@ def test_valid_edits_come_back_as_floats(library: AttributeLibrary) -> None:
 
 @pytest.mark.parametrize("value", [True, "1", None, [1], {}, 1j, np.bool_(True), np.complex64(1)])
 def test_what_is_no_number_is_refused(library: AttributeLibrary, value: object) -> None:
-    with pytest.raises(ValueError, match=r"'smile'.*number.*-1 to 1"):
+    with pytest.raises(ValueError, match=r"'smile'.*number.*-2 to 2"):
         library.validate({"smile": value})
 
 
@@ -64,10 +68,39 @@ def test_what_is_not_finite_is_refused(library: AttributeLibrary, value: object)
         library.validate({"smile": value})
 
 
-@pytest.mark.parametrize(("name", "value"), [("smile", 1.01), ("smile", -2), ("glasses", -0.1)])
+@pytest.mark.parametrize(("name", "value"), [("smile", 2.01), ("smile", -3), ("glasses", -0.1)])
 def test_out_of_range_is_refused(library: AttributeLibrary, name: str, value: float) -> None:
     with pytest.raises(ValueError, match=rf"'{name}'.*out of range; give a number from"):
         library.validate({name: value})
+
+
+def test_what_is_beyond_the_natural_range_is_taken_and_flagged(library: AttributeLibrary) -> None:
+    assert library.validate({"smile": -2, "glasses": 1.5}) == {"smile": -2.0, "glasses": 1.5}
+    assert library.warnings({"smile": 1, "glasses": 0}) == []
+    (said,) = library.warnings({"smile": -2, "glasses": 1})
+    assert said.startswith("smile at -2 is beyond -1 to 1")
+
+
+def test_together_edits_are_held_back_and_alone_they_are_not() -> None:
+    strong = [attribute("smile", 10), attribute("age", 10), attribute("glasses", -10)]
+    library = AttributeLibrary(strong, n_codes=2, code_size=3)
+    alone = library.offset({"smile": 1.0})
+    np.testing.assert_allclose(library.offset({"smile": 1.0, "age": 0.6}), alone, rtol=1e-6)
+    np.testing.assert_allclose(library.offset({"smile": 1.0, "age": 1.0}), alone, rtol=1e-6)
+    np.testing.assert_allclose(library.offset({"smile": 1.0, "glasses": 0.9}), 0.1 * alone, rtol=1e-5)
+    np.testing.assert_array_equal(library.offset({"smile": 2.0}), 2 * alone)
+    assert library.warnings({"smile": 1.0, "age": 1.0}) == [
+        "Together the edits go further than a face bears; each is held back to 50%."
+    ]
+
+
+def test_one_more_attribute_is_offered_at_once(library: AttributeLibrary) -> None:
+    listed = iter(library)
+    library.add(attribute("frown"))
+    assert [a.name for a in listed] == ["smile", "glasses"]
+    assert library.names == ["smile", "glasses", "frown"]
+    with pytest.raises(ValueError, match="two attributes named 'frown'"):
+        library.add(attribute("frown"))
 
 
 def test_an_unknown_name_is_refused_with_the_closest(library: AttributeLibrary) -> None:
@@ -110,6 +143,8 @@ def test_files_become_a_library(tmp_path: Path) -> None:
     paths = [write(tmp_path / f"{name}.safetensors", name, order) for name, order in ordered]
     library = read_library(paths, n_codes=2, code_size=3)
     assert library.names == ["roll", "yaw", "smile"]
+    library = read_library(paths[1:], n_codes=2, code_size=3, custom=paths[:1])
+    assert [(a.name, a.custom) for a in library] == [("roll", False), ("smile", False), ("yaw", True)]
     np.testing.assert_array_equal(library["yaw"].direction, [[3, 3, 3], [0, 0, 0]])
 
 

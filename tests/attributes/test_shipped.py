@@ -22,7 +22,7 @@ SEED = 77
 
 @pytest.fixture(scope="module")
 def library() -> AttributeLibrary:
-    return load_library(PROFILE)
+    return load_library(PROFILE, custom=False)
 
 
 @pytest.fixture(scope="module")
