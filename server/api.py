@@ -10,6 +10,7 @@ import cv2
 from av import VideoFrame
 from fastapi import APIRouter, Response
 
+from rigid.attributes.library import Description
 from server.errors import ApiError
 from server.frames import to_rgb
 from server.manager import SessionManager
@@ -105,7 +106,7 @@ def _add_session(router: APIRouter, manager: SessionManager) -> None:
 
 def _add_offers(router: APIRouter, shared: Shared) -> None:
     @router.get("/api/v1/attributes")
-    async def list_attributes() -> list[dict[str, str | float]]:
+    async def list_attributes() -> list[Description]:
         """The edits on offer, with their ranges."""
         return shared.library.describe()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
+from rigid.attributes.library import AttributeLibrary
 from server import aiortc_fixes
 from server.api import build_router
 from server.config import ServerConfig
@@ -19,7 +20,7 @@ from server.middleware import ApiKey, BodyLimit, SecurityHeaders
 from server.page import add_page
 from server.readiness import Readiness
 from server.session import Shared
-from server.stream import Library, MakeStream
+from server.stream import MakeStream
 from server.worker import InferenceWorker
 
 
@@ -30,7 +31,7 @@ def _nothing() -> None:
 def create_app(
     config: ServerConfig,
     make_stream: MakeStream,
-    library: Library,
+    library: AttributeLibrary,
     *,
     warm_up: Callable[[], None] = _nothing,
     page: Path | None = None,

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from aiortc import RTCDataChannel, RTCSessionDescription
 from av import VideoFrame
 
+from rigid.attributes.library import AttributeLibrary
 from server.config import ServerConfig
 from server.control import LABEL, ControlChannel
 from server.editing import Arrival, FrameEditor, Processed
@@ -23,7 +24,7 @@ from server.measure import SessionStats, VideoDelay
 from server.metrics import Metrics
 from server.peer import Peer
 from server.schemas import EditsRequest
-from server.stream import Library, Stream
+from server.stream import Stream
 from server.worker import InferenceWorker
 
 logger = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ class Shared:
     """What all sessions of a server use."""
 
     config: ServerConfig
-    library: Library
+    library: AttributeLibrary
     worker: InferenceWorker
     metrics: Metrics
     clock: Callable[[], float] = time.monotonic

@@ -55,13 +55,3 @@ class Stream(Protocol):
 
 
 MakeStream = Callable[[], Stream]
-
-
-class Library(Protocol):
-    """The attributes on offer; `rigid.attributes.library.AttributeLibrary` satisfies it."""
-
-    def describe(self) -> list[dict[str, str | float]]:
-        """Every attribute, ready for JSON."""
-
-    def validate(self, edits: Mapping[str, object]) -> dict[str, float]:
-        """`edits` as floats; ValueError, one sentence, where one cannot be."""

@@ -8,7 +8,7 @@ import math
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -240,9 +240,8 @@ def read_library(
 
     `custom`: files that a user imported; they stand behind the others. `family`: see `read_attribute`.
     """
-    sizes = {"n_codes": n_codes, "code_size": code_size}
-    attributes = [load_attribute(path, **sizes, family=family) for path in paths]
-    attributes += [load_attribute(path, **sizes, family=family, custom=True) for path in custom]
+    load = partial(load_attribute, n_codes=n_codes, code_size=code_size, family=family)
+    attributes = [load(path) for path in paths] + [load(path, custom=True) for path in custom]
     return AttributeLibrary(sorted(attributes, key=_place), n_codes=n_codes, code_size=code_size)
 
 

@@ -11,7 +11,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 from torch import Tensor, nn
 
-from rigid.attributes.codemap import CodeMap, MapPart
+from rigid.attributes.codemap import Array, CodeMap, MapPart
 from rigid.attributes.format import AttributeHeader, read_attribute, write_attribute
 from rigid.attributes.layouts import FROM_PUBLISHED, PUBLISHED_CODES, TO_PUBLISHED
 from rigid.attributes.library import AttributeLibrary, load_attribute
@@ -122,7 +122,7 @@ def test_a_map_and_a_direction_add_up_in_a_library(tmp_path: Path) -> None:
         ({"map.1.weight.3": None}, "lacks the tensor 'map.1.weight.3'"),
     ],
 )
-def test_a_map_that_does_not_fit_is_refused(tmp_path: Path, change: dict[str, object], problem: str) -> None:
+def test_a_map_that_does_not_fit_is_refused(tmp_path: Path, change: dict[str, Array | None], problem: str) -> None:
     path = tmp_path / "grin.safetensors"
     write_attribute(path, HEADER, None, levels())
     metadata = _metadata(path)
@@ -153,7 +153,7 @@ def test_half_a_network_costs_nothing_where_it_is_not_asked_for() -> None:
     counted: list[int] = []
 
     class Counted(MapPart):
-        def __call__(self, codes: np.ndarray, kept: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+        def __call__(self, codes: Array, kept: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> Array:
             counted.append(int(kept[list(self.codes)].sum()))
             return super().__call__(codes, kept)
 
