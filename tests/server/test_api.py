@@ -86,7 +86,7 @@ async def test_edits_of_an_unknown_session() -> None:
         (b'{"sdp": "", "type": "answer"}', 400, "bad_sdp"),
         (b'{"sdp": "", "type": "offer", "edits": {"grin": 1}}', 422, "bad_edit"),
         (b'{"sdp": "", "type": "offer", "edits": {"smile": NaN}}', 422, "bad_edit"),
-        (b'{"sdp": "", "type": "offer", "edits": {"smile": 2}}', 422, "bad_edit"),
+        (b'{"sdp": "", "type": "offer", "edits": {"smile": 3}}', 422, "bad_edit"),
         (b'{"sdp": "", "type": "offer", "options": {"colour": "red"}}', 422, "invalid_request"),
         (b'{"sdp": "", "type": "offer", "options": {"ramp_ms": NaN}}', 422, "invalid_request"),
         (b'{"sdp": "", "type": "offer", "options": {"ramp_ms": -1}}', 422, "invalid_request"),
