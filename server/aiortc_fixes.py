@@ -11,11 +11,13 @@ import random
 import re
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from fractions import Fraction
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import aioice.ice
 import aioice.turn
@@ -221,8 +223,43 @@ def udp_ports(ports: PortRange | None) -> Iterator[None]:
         _ports.reset(token)
 
 
+_heard: WeakKeyDictionary[aioice.ice.Connection, float] = WeakKeyDictionary()
+_datagram_received = aioice.ice.StunProtocol.datagram_received
+
+
+def heard_at(peer: RTCPeerConnection) -> float | None:
+    """When anything last came from the other end, seconds of the monotonic clock; None before it is connected.
+
+    Media, their reports, messages and ICE's own checks count alike: a peer that lives sends one each few seconds,
+    even where its video is muted. aioice itself gives a dead peer up after half a minute.
+    """
+    times = [_heard[one] for one in _ice_connections(peer) if one in _heard]
+    return max(times, default=None)
+
+
+def _ice_connections(peer: RTCPeerConnection) -> list[aioice.ice.Connection]:
+    transports = [receiver.transport for receiver in peer.getReceivers()]
+    transports += [peer.sctp.transport] if peer.sctp is not None else []
+    return [one.transport._connection for one in transports]
+
+
+def _note_datagram(self: aioice.ice.StunProtocol, data: bytes | str, addr: tuple[Any, ...]) -> None:
+    # Of the peer's own address only: anyone can send to an open port.
+    if any(pair.remote_addr == tuple(addr[:2]) for pair in self.receiver._nominated.values()):
+        _heard[self.receiver] = time.monotonic()
+    _datagram_received(self, data, addr)
+
+
+def refresh(peer: RTCPeerConnection) -> None:
+    """Make the next picture sent a keyframe: what a client saw before a pause may be lost to it."""
+    for sender in peer.getSenders():
+        if sender.kind == "video":
+            sender._send_keyframe()
+
+
 def install() -> None:
-    """Put what concerns candidates and the H.264 encoder in place, in the whole process; safe to call again."""
+    """Put what concerns candidates, life signs and the H.264 encoder in place, process-wide; safe to call again."""
+    _replace(aioice.ice.StunProtocol, "datagram_received", _note_datagram)
     _replace(aiortc.codecs, "H264Encoder", QuickH264Encoder)
     _replace(aioice.ice, "get_host_addresses", host_addresses)
     _replace(aioice.ice.Connection, "get_component_candidates", _component_candidates)

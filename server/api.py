@@ -36,7 +36,7 @@ def build_router(shared: Shared, manager: SessionManager, readiness: Readiness) 
     _add_sessions(router, manager, readiness)
     _add_session(router, manager)
     _add_offers(router, shared)
-    _add_probes(router, shared, readiness)
+    _add_probes(router, shared, manager, readiness)
     return router
 
 
@@ -47,7 +47,13 @@ def _add_sessions(router: APIRouter, manager: SessionManager, readiness: Readine
         readiness.check()
         session, answer = await manager.open(request)
         response.headers["Location"] = f"/api/v1/sessions/{session.id}"
-        return SessionCreated(id=session.id, sdp=answer.sdp, type=answer.type, resume_token=session.resume_token)
+        return SessionCreated(
+            id=session.id,
+            sdp=answer.sdp,
+            type=answer.type,
+            resume_token=session.resume_token,
+            resumed=session.resumed,
+        )
 
     @router.get("/api/v1/sessions")
     async def list_sessions() -> list[SessionState]:
@@ -116,7 +122,7 @@ def _add_offers(router: APIRouter, shared: Shared) -> None:
         return {"ice_servers": [server.describe() for server in shared.config.ice_servers]}
 
 
-def _add_probes(router: APIRouter, shared: Shared, readiness: Readiness) -> None:
+def _add_probes(router: APIRouter, shared: Shared, manager: SessionManager, readiness: Readiness) -> None:
     @router.get("/healthz")
     async def healthz() -> dict[str, str]:
         """200 while the server runs."""
@@ -124,8 +130,9 @@ def _add_probes(router: APIRouter, shared: Shared, readiness: Readiness) -> None
 
     @router.get("/readyz")
     async def readyz() -> dict[str, str]:
-        """200 once sessions can be opened, 503 before."""
+        """200 while sessions can be opened, 503 before and while the server drains."""
         readiness.check()
+        manager.check_draining()
         return {"status": "ready"}
 
     @router.get("/metrics", response_class=Response)

@@ -61,6 +61,7 @@ def create_app(
 
     # The interactive documentation loads scripts from elsewhere, which the security headers forbid.
     app = FastAPI(title="RIGID Live", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.state.manager = manager
     add_error_handlers(app)
     app.include_router(build_router(shared, manager, readiness))
     add_page(app, _client_folder() if page is None else page)

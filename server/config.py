@@ -87,8 +87,16 @@ class ServerConfig:
     """Where media may be received; None leaves it to the system."""
     ramp_ms: float = 400.0
     """How long an edit takes to reach its new strength where a request does not say."""
-    silence_seconds: float = 30.0
-    """A session that receives no RTP packet for this long is closed."""
+    connect_seconds: float = 20.0
+    """A session whose client does not connect within these is closed."""
+    dead_seconds: float = 8.0
+    """A session whose client sends nothing at all for this long, no life sign either, is closed."""
+    idle_seconds: float = 60.0
+    """A session whose client lives but sends no video for this long is closed."""
+    max_session_seconds: float | None = None
+    """Every session is closed after these; None for no limit."""
+    drain_seconds: float = 5.0
+    """Asked to end by SIGTERM, a server takes no new sessions and gives those that run this long to end."""
     resume_seconds: float = 60.0
     """How long the edits and the stream's state of a session that lost its connection wait for its client."""
     max_resumable: int = 16
@@ -101,6 +109,7 @@ class ServerConfig:
     def __post_init__(self) -> None:
         if self.max_sessions < 1:
             raise ValueError(f"{self.max_sessions} sessions are too few; allow at least 1.")
+        self._check_times()
         if not self.resume_seconds > 0 or self.max_resumable < 1:
             raise ValueError(
                 f"{self.max_resumable} lost sessions for {self.resume_seconds:g} s cannot be gone on with; "
@@ -112,3 +121,11 @@ class ServerConfig:
             raise ValueError(
                 f"The bitrates {self.start_bitrate} to {self.max_bitrate} are no range; start with the lower one."
             )
+
+    def _check_times(self) -> None:
+        for name in ("connect_seconds", "dead_seconds", "idle_seconds", "max_session_seconds"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"{value:g} is too short for {name}; give more than 0 seconds.")
+        if not self.drain_seconds >= 0:
+            raise ValueError(f"{self.drain_seconds:g} is no time to drain; give 0 seconds or more.")

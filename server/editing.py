@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from av import VideoFrame
 
 from server.edits import SessionEdits
 from server.frames import from_rgb, normalised, to_rgb
+from server.scene import PictureWatch
 from server.stream import StepResult, Stream
 
 logger = logging.getLogger(__name__)
@@ -34,6 +35,8 @@ class Processed:
     face: bool = False
     error: str | None = None
     stage_ms: Mapping[str, float] = field(default_factory=dict)
+    picture: str = ""
+    """What is wrong with the camera's picture, as `Health.picture` names it."""
 
 
 class FrameEditor:
@@ -53,12 +56,14 @@ class FrameEditor:
         self._edits = edits
         self._deliver = deliver
         self._clock = clock
+        self._watch = PictureWatch()
         self._last_pts = -1
         self._reported = False
 
     def process(self, arrival: Arrival) -> None:
         """Edit one picture with the strengths of this moment."""
-        values, rev = self._edits.at(self._clock())
+        now = self._clock()
+        values, rev = self._edits.at(now)
         if arrival.frame.pts is None or arrival.frame.pts <= self._last_pts:
             self._deliver(Processed(None, arrival.arrived, rev, error="its time does not follow the last one's"))
             return
@@ -66,9 +71,10 @@ class FrameEditor:
         try:
             source = normalised(arrival.frame)
         except ValueError as error:
-            self._deliver(Processed(None, arrival.arrived, rev, error=str(error)))
+            self._deliver(Processed(None, arrival.arrived, rev, error=str(error), picture="tiny_picture"))
             return
-        self._deliver(self._edited(source, arrival.arrived, values, rev))
+        picture = self._watch.look(source, now)
+        self._deliver(replace(self._edited(source, arrival.arrived, values, rev), picture=picture))
 
     def _edited(self, source: VideoFrame, arrived: float, values: Mapping[str, float], rev: int) -> Processed:
         assert source.pts is not None and source.time_base is not None

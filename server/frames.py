@@ -16,14 +16,18 @@ Picture = NDArray[np.uint8]
 # PyAV's default rounding darkens by about 1/255.
 ACCURATE = int(Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT)
 MIN_SIDE = 16
+MAX_SIDE = 1920
+"""Larger pictures are reduced: encoding one of 8K takes longer than a picture may."""
 
 
 def normalised(frame: VideoFrame) -> VideoFrame:
     """`frame` as yuv420p, limited range, with even sides, as every encoder takes it; usually `frame` itself.
 
-    Raises ValueError for a picture smaller than 16 pixels on a side.
+    A picture with a side of more than 1920 pixels is reduced to that. Raises ValueError for one smaller than 16
+    pixels on a side.
     """
-    width, height = frame.width & ~1, frame.height & ~1
+    scale = min(1.0, MAX_SIDE / max(frame.width, frame.height))
+    width, height = int(frame.width * scale) & ~1, int(frame.height * scale) & ~1
     if min(width, height) < MIN_SIDE:
         raise ValueError(f"The picture is {frame.width}x{frame.height}; at least {MIN_SIDE}x{MIN_SIDE} is needed.")
     if frame.format.name == "yuv420p" and (width, height) == (frame.width, frame.height):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-FINAL = frozenset({"deleted", "left", "server_shutdown", "bad_offer"})
+FINAL = frozenset({"deleted", "left", "server_shutdown", "bad_offer", "time_limit", "never_connected"})
 """Ends after which nobody comes back; of these nothing is kept: the state holds pictures of the viewer's face."""
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
+import time
+from collections import Counter, OrderedDict
 from collections.abc import Iterator
 
 from aiortc import RTCSessionDescription
@@ -14,13 +15,16 @@ from server.keeping import FINAL, Keeping, Kept
 from server.offers import check_offer
 from server.schemas import SessionRequest
 from server.session import Session, Shared
+from server.states import State
 from server.stream import MakeStream, Stream
 
 logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 1.0
+DRAIN_POLL_SECONDS = 0.1
 RETRY_SECONDS = "5"
-STATES = ("connecting", "live", "closing")
+REMEMBERED = 256
+"""Of ended sessions, so that a late request is told why."""
 
 
 class SessionManager:
@@ -30,7 +34,9 @@ class SessionManager:
         self._shared = shared
         self._make_stream = make_stream
         self._sessions: dict[str, Session] = {}
+        self._ended: OrderedDict[str, str] = OrderedDict()
         self._opening = 0
+        self.draining = False
         config = shared.config
         self._keeping = Keeping(config.resume_seconds, config.max_resumable, shared.clock)
         self._ticker: asyncio.Task[None] | None = None
@@ -51,11 +57,14 @@ class SessionManager:
         return iter(list(self._sessions.values()))
 
     def find(self, identity: str) -> Session:
-        """The session of that id; ApiError 404 where there is none."""
+        """The session of that id; ApiError 404 where there is none, 410 where it has ended."""
         session = self._sessions.get(identity)
-        if session is None:
-            raise ApiError(404, "unknown_session", f"There is no session {identity!r}.", "It may have ended.")
-        return session
+        if session is not None:
+            return session
+        reason = self._ended.get(identity)
+        if reason is not None:
+            raise ApiError(410, "session_closed", f"The session has ended: {reason}.", "Open a new one.")
+        raise ApiError(404, "unknown_session", f"There is no session {identity!r}.", "GET /api/v1/sessions lists them.")
 
     async def open(self, request: SessionRequest) -> tuple[Session, RTCSessionDescription]:
         """Open a session for an offer. ApiError where the offer, its edits or the room do not allow one.
@@ -65,12 +74,13 @@ class SessionManager:
         edits = self._shared.validate(request.edits)
         check_offer(request.sdp, request.type)
         kept = await self._take_over(request.resume_token)
-        edits = {**kept.edits, **edits}
+        edits = {**(kept.edits if kept else {}), **edits}
         self._reserve()
         try:
-            session, answer = await self._connect(request.sdp, kept.state)
+            session, answer = await self._connect(request.sdp, kept.state if kept else None)
         finally:
             self._opening -= 1
+        session.resumed = kept is not None
         if request.resume_token is not None:
             self._keeping.forget(request.resume_token)
         if request.options.ramp_ms is not None:
@@ -79,17 +89,30 @@ class SessionManager:
             session.edits.set(edits, 0.0, self._shared.clock())
         return session, answer
 
-    async def _take_over(self, token: str | None) -> Kept:
+    async def _take_over(self, token: str | None) -> Kept | None:
         """End the session that a client comes back from, so that it does not stand in its own way; what it leaves."""
-        nothing = Kept({}, None)
         if token is None:
-            return nothing
+            return None
         for session in self:
             if session.resume_token == token:
                 await session.end("replaced")
-        return self._keeping.find(token) or nothing
+        return self._keeping.find(token)
+
+    async def drain(self, seconds: float) -> None:
+        """Take no new sessions, and wait until those that run have ended, at most `seconds`."""
+        self.draining = True
+        deadline = time.monotonic() + seconds
+        while self._sessions and time.monotonic() < deadline:
+            await asyncio.sleep(DRAIN_POLL_SECONDS)
+
+    def check_draining(self) -> None:
+        """ApiError 503 while the server is about to end."""
+        if self.draining:
+            message = "The server is about to end."
+            raise ApiError(503, "draining", message, "Try again in a moment.", {"Retry-After": RETRY_SECONDS})
 
     def _reserve(self) -> None:
+        self.check_draining()
         allowed = self._shared.config.max_sessions
         if len(self._sessions) + self._opening >= allowed:
             self._shared.metrics.refused.labels("full").inc()
@@ -122,6 +145,9 @@ class SessionManager:
 
     def _forget(self, session: Session, reason: str) -> None:
         self._sessions.pop(session.id, None)
+        self._ended[session.id] = reason
+        while len(self._ended) > REMEMBERED:
+            self._ended.popitem(last=False)
         if reason not in FINAL:
             self._keeping.put(session.resume_token, Kept(session.edits.targets, session.saved_state))
         self._shared.metrics.closed.labels(reason).inc()
@@ -140,5 +166,6 @@ class SessionManager:
 
     def _count_states(self) -> None:
         found = Counter(session.state for session in self._sessions.values())
-        for state in STATES:
-            self._shared.metrics.sessions.labels(state).set(found[state])
+        for state in State:
+            if state != State.CLOSED:
+                self._shared.metrics.sessions.labels(state.value).set(found[state])

@@ -9,6 +9,7 @@ from statistics import median
 WINDOW_SECONDS = 3.0
 KEPT = 256
 FOLLOW = 0.25
+OUTCOMES = 20
 
 
 class Rate:
@@ -42,17 +43,22 @@ class SessionStats:
         self.counts: Counter[str] = Counter()
         """received, processed, sent, failed, without_face, dropped_REASON"""
         self.face = False
+        self.picture = ""
+        """What is wrong with the newest picture that came, as `Health.picture` names it."""
         self.size = (0, 0)
         self._in, self._out = Rate(), Rate()
         self._ages: deque[tuple[float, float]] = deque(maxlen=KEPT)
         self._stages: dict[str, deque[float]] = {}
+        self._outcomes: deque[bool] = deque(maxlen=OUTCOMES)
 
     def received(self, now: float) -> None:
         self.counts["received"] += 1
         self._in.count(now)
 
-    def processed(self, *, face: bool, stage_ms: Mapping[str, float]) -> None:
+    def processed(self, *, face: bool, stage_ms: Mapping[str, float], failed: bool = False) -> None:
         self.counts["processed"] += 1
+        self.counts["failed"] += failed
+        self._outcomes.append(failed)
         self.counts["without_face"] += not face
         self.face = face
         for stage, milliseconds in stage_ms.items():
@@ -62,6 +68,15 @@ class SessionStats:
         self.counts["sent"] += 1
         self._out.count(now)
         self._ages.append((now, age))
+
+    @property
+    def failing(self) -> float:
+        """Share of the last pictures that failed."""
+        return sum(self._outcomes) / len(self._outcomes) if self._outcomes else 0.0
+
+    def fps(self, now: float) -> tuple[float, float]:
+        """Pictures a second in and out."""
+        return self._in.per_second(now), self._out.per_second(now)
 
     def describe(self, now: float) -> dict[str, object]:
         """Ready for JSON; ages and stage times in milliseconds, None where nothing was measured."""

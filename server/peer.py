@@ -21,7 +21,7 @@ from aiortc.mediastreams import MediaStreamError
 from aiortc.stats import RTCInboundRtpStreamStats
 from av import AudioFrame, VideoFrame
 
-from server.aiortc_fixes import bound_receiver, udp_ports, wait_for_checks
+from server.aiortc_fixes import bound_receiver, heard_at, refresh, udp_ports, wait_for_checks
 from server.config import ServerConfig
 from server.errors import ApiError
 from server.media import DelayedAudioTrack, OutputTrack
@@ -42,7 +42,7 @@ class PeerEvents(Protocol):
         """A picture goes to the encoder, `age` seconds after it came."""
 
     def connection_changed(self, state: str) -> None:
-        """The connection is now "connected", "failed" or "closed", or the "video_ended"."""
+        """The connection is now connected, failed or closed, or the video_ended."""
 
     def channel_opened(self, channel: RTCDataChannel) -> None:
         """The client opened a data channel."""
@@ -85,9 +85,18 @@ class Peer:
         """Send a picture that came at `arrived`; True when one not yet sent gives way to it."""
         return self._output is not None and self._output.push(frame, arrived)
 
-    async def packets_received(self) -> int:
-        """RTP packets so far, sound included."""
-        reports = [await receiver.getStats() for receiver in self._connection.getReceivers()]
+    def heard_at(self) -> float | None:
+        """When anything last came from the client, seconds of the monotonic clock; None before it is connected."""
+        return heard_at(self._connection)
+
+    def refresh(self) -> None:
+        """Make the next picture sent a keyframe."""
+        refresh(self._connection)
+
+    async def video_packets(self) -> int:
+        """RTP packets of video received so far."""
+        receivers = [one for one in self._connection.getReceivers() if one.track.kind == "video"]
+        reports = [await receiver.getStats() for receiver in receivers]
         # The transport's own count has RTCP and the data channel in it, which go on when the video stops.
         counts = [one for report in reports for one in report.values() if isinstance(one, RTCInboundRtpStreamStats)]
         return sum(one.packetsReceived for one in counts)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
+import signal
 import socket
 from contextlib import suppress
+from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
 
+from server.manager import SessionManager
 from server.tls import CertificateFiles, own_names
 
 ANY = ("0.0.0.0", "::")
@@ -50,8 +54,43 @@ def urls(host: str, port: int, *, secure: bool) -> list[str]:
     return [f"{'https' if secure else 'http'}://{f'[{name}]' if ':' in name else name}:{port}" for name in hosts]
 
 
-def run(app: FastAPI, listener: socket.socket, files: CertificateFiles | None, log_level: str = "warning") -> None:
-    """Serve until SIGINT or SIGTERM, then end the sessions and return."""
+class DrainingServer(uvicorn.Server):
+    """On SIGTERM takes no new sessions and gives those that run some time; SIGINT, or a second one, ends at once."""
+
+    def __init__(self, config: uvicorn.Config, manager: SessionManager, seconds: float) -> None:
+        super().__init__(config)
+        self._manager = manager
+        self._seconds = seconds
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._draining: asyncio.Task[None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        await super().startup(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if sig == signal.SIGTERM and self._loop is not None and not self._manager.draining and self._seconds > 0:
+            self._manager.draining = True
+            self._loop.call_soon_threadsafe(self._begin_draining)
+        else:
+            super().handle_exit(sig, frame)
+
+    def _begin_draining(self) -> None:
+        self._draining = asyncio.create_task(self._drain())
+
+    async def _drain(self) -> None:
+        await self._manager.drain(self._seconds)
+        self.should_exit = True
+
+
+def run(
+    app: FastAPI,
+    listener: socket.socket,
+    files: CertificateFiles | None,
+    log_level: str = "warning",
+    drain_seconds: float = 0.0,
+) -> None:
+    """Serve until SIGINT or SIGTERM, then end the sessions and return; after SIGTERM they have `drain_seconds`."""
     config = uvicorn.Config(
         app,
         ssl_certfile=None if files is None else files.certificate,
@@ -62,4 +101,4 @@ def run(app: FastAPI, listener: socket.socket, files: CertificateFiles | None, l
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     with suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[listener])
+        DrainingServer(config, app.state.manager, drain_seconds).run(sockets=[listener])

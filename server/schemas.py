@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from server.states import State
+
 MAX_RAMP_MS = 60_000
 
 Edits = Annotated[
@@ -61,6 +63,8 @@ class Answer(BaseModel):
 class SessionCreated(BaseModel):
     """A new session; its address is in the Location header."""
 
+    resumed: Annotated[bool, Field(description="Whether it goes on from the session of `resume_token`.")]
+
     id: str
     sdp: str
     type: str
@@ -79,7 +83,9 @@ class SessionState(BaseModel):
     """A session in brief."""
 
     id: str
-    state: str
+    state: State
+    reason: Annotated[str, Field(description="Why, as a word; empty where nothing is wrong.", examples=["no_video"])]
+    message: Annotated[str, Field(description="The reason as a sentence.")]
     created_at: str
     rev: int
     edits: dict[str, float]

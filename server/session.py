@@ -24,6 +24,7 @@ from server.measure import SessionStats, VideoDelay
 from server.metrics import Metrics
 from server.peer import Peer
 from server.schemas import EditsRequest
+from server.states import Health, Life, State
 from server.stream import Stream
 from server.worker import InferenceWorker
 
@@ -58,7 +59,7 @@ class Shared:
 
 
 class Session:
-    """Lives on the event loop; only its `FrameEditor` works elsewhere. States: connecting, live, closing.
+    """Lives on the event loop; only its `FrameEditor` works elsewhere.
 
     `on_closed(session, reason)` is called once, after everything is freed.
     """
@@ -67,7 +68,8 @@ class Session:
         self.id = secrets.token_urlsafe(12)
         self.resume_token = secrets.token_urlsafe(24)
         self.created_at = datetime.now(UTC)
-        self.state = "connecting"
+        self.resumed = False
+        """Whether it goes on from an earlier one."""
         self.saved_state: bytes | None = None
         """Its stream's state once the session has ended."""
         self.ramp_ms = shared.config.ramp_ms
@@ -86,14 +88,23 @@ class Session:
         self._control: ControlChannel | None = None
         self._closing: asyncio.Task[None] | None = None
         self._released: asyncio.Future[bytes | None] = self._loop.create_future()
+        self._life = Life(self._clock, self._tell_state)
         self._packets = 0
-        self._heard_at = self._clock()
+        self._connected = False
+        self._opened_at = self._packet_at = self._picture_at = self._clock()
 
     # ---- asked for by the client
 
+    @property
+    def state(self) -> State:
+        """Where it is."""
+        return self._life.state
+
     async def answer(self, offer: str) -> RTCSessionDescription:
         """The answer to an offer that passed `check_offer`."""
-        return await self._peer.answer(offer)
+        answer = await self._peer.answer(offer)
+        self._life.enter(State.CONNECTING)
+        return answer
 
     def apply(self, request: EditsRequest) -> int:
         """Start moving to new strengths; returns the revision. ApiError 422 for edits that are not on offer."""
@@ -110,9 +121,15 @@ class Session:
 
     def describe(self) -> dict[str, object]:
         """The session in brief."""
-        created = self.created_at.isoformat(timespec="seconds")
-        edits, rev = self.edits.targets, self.edits.rev
-        return {"id": self.id, "state": self.state, "created_at": created, "rev": rev, "edits": edits}
+        return {
+            "id": self.id,
+            "state": self.state.value,
+            "reason": self._life.reason,
+            "message": self._life.message,
+            "created_at": self.created_at.isoformat(timespec="seconds"),
+            "rev": self.edits.rev,
+            "edits": self.edits.targets,
+        }
 
     def describe_stats(self) -> dict[str, object]:
         """The session in numbers, as `GET …/stats` gives them and, less `id`, the control channel."""
@@ -128,22 +145,23 @@ class Session:
         return self._closing
 
     async def tick(self) -> None:
-        """Once a second: tell the client how it goes, and end a session whose peer has fallen silent."""
+        """Once a second: look how it goes, tell the client, and end what nobody uses any more."""
         if self._control is not None:
             self._control.tick()
             self._control.send("stats", **self.describe_stats())
-        packets = await self._peer.packets_received()
-        now = self._clock()
+        packets = await self._peer.video_packets()
         if packets != self._packets:
-            self._packets, self._heard_at = packets, now
-        elif now - self._heard_at > self._shared.config.silence_seconds:
-            self.end("silent")
+            self._packets, self._packet_at = packets, self._clock()
+        if self._closing is None:
+            self._look()
 
     # ---- what happens at the peer
 
     def received(self, frame: VideoFrame) -> None:
         """Offer a picture to the worker, in place of one it did not come to."""
-        now = self._clock()
+        now = self._picture_at = self._clock()
+        if self.state == State.PAUSED:
+            self._peer.refresh()
         self._stats.received(now)
         self._stats.size = (frame.width, frame.height)
         self._shared.metrics.frames_in.inc()
@@ -162,9 +180,12 @@ class Session:
         return self._delay.at(now)
 
     def connection_changed(self, state: str) -> None:
-        """End with the connection."""
+        """End with the connection; count silence from its begin."""
         if state in ENDINGS:
             self.end(ENDINGS[state])
+        elif state == "connected":
+            self._connected = True
+            self._packet_at = self._picture_at = self._clock()
 
     def channel_opened(self, channel: RTCDataChannel) -> None:
         """Speak on the channel named `control`; another one is of no use here."""
@@ -191,16 +212,17 @@ class Session:
         self.last_frame = done.frame
         if self._peer.send(done.frame, done.arrived):
             self._drop("unsent")
-        self._enter_live()
+        if self.state in (State.CONNECTING, State.PAUSED):
+            self._life.enter(State.LIVE)
         if self._control is not None:
             self._control.applied(done.rev, self._stats.counts["processed"])
 
     def _count(self, done: Processed) -> None:
         metrics = self._shared.metrics
-        self._stats.processed(face=done.face, stage_ms=done.stage_ms)
+        self._stats.processed(face=done.face, stage_ms=done.stage_ms, failed=done.error is not None)
+        self._stats.picture = done.picture
         metrics.observe_stages(done.stage_ms)
         if done.error is not None:
-            self._stats.counts["failed"] += 1
             metrics.failed.inc()
         elif not done.face:
             metrics.without_face.inc()
@@ -209,14 +231,45 @@ class Session:
         self._stats.counts[f"dropped_{reason}"] += 1
         self._shared.metrics.dropped.labels(reason).inc()
 
-    def _enter_live(self) -> None:
-        if self.state == "connecting":
-            self.state = "live"
-            if self._control is not None:
-                self._control.send("state", **self.describe())
+    def _tell_state(self) -> None:
+        if self._control is not None and self.state != State.CLOSED:
+            self._control.send("state", **self.describe())
+
+    # ---- looked after once a second
+
+    def _look(self) -> None:
+        ending = self._ending()
+        if ending:
+            self.end(ending)
+        elif self._connected:
+            self._life.look(self._health())
+
+    def _ending(self) -> str:
+        """Why it should end now; empty where it should not."""
+        config, now = self._shared.config, self._clock()
+        if config.max_session_seconds is not None and now - self._opened_at > config.max_session_seconds:
+            return "time_limit"
+        if not self._connected:
+            return "never_connected" if now - self._opened_at > config.connect_seconds else ""
+        heard = self._peer.heard_at()
+        if heard is not None and time.monotonic() - heard > config.dead_seconds:
+            return "silent"
+        return "idle" if now - self._packet_at > config.idle_seconds else ""
+
+    def _health(self) -> Health:
+        now = self._clock()
+        fps_in, fps_out = self._stats.fps(now)
+        return Health(
+            since_packet=now - self._packet_at,
+            since_picture=now - self._picture_at,
+            fps_in=fps_in,
+            fps_out=fps_out,
+            failing=self._stats.failing,
+            picture=self._stats.picture,
+        )
 
     async def _close(self, reason: str) -> None:
-        self.state = "closing"
+        self._life.enter(State.CLOSED, reason)
         if self._control is not None and self._control.send("session_ended", reason=reason):
             await asyncio.sleep(FAREWELL_SECONDS)
         await self._peer.close()

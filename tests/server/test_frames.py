@@ -59,6 +59,13 @@ def test_black_white_and_grey_keep_their_levels() -> None:
     assert np.abs(to_rgb(from_rgb(rgb, like)).astype(int) - rgb)[:, [4, 24, 44]].max() <= 1
 
 
+def test_a_huge_picture_is_reduced() -> None:
+    huge = VideoFrame(7680, 4320, "yuv420p")
+    huge.pts, huge.time_base = 90000, CLOCK
+    frame = normalised(huge)
+    assert (frame.width, frame.height, frame.pts) == (1920, 1080, 90000)
+
+
 def test_a_tiny_picture_is_refused() -> None:
     with pytest.raises(ValueError, match="1x1"):
         normalised(smooth(1, 1))

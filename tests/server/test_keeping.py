@@ -61,6 +61,7 @@ async def test_a_lost_session_goes_on_with_its_edits_and_its_streams_state() -> 
         token = await lose(world, edits={"smile": 0.5})
         async with world.viewer(resume_token=token, edits={"age": 1.0}) as back:
             assert (await sessions(world))[0]["edits"] == {"smile": 0.5, "age": 1.0}
+            assert back.session["resumed"] is True
             await back.see(3)
             assert resumed((await world.http.get("/metrics")).text) == 1
     first, second = made
@@ -84,7 +85,8 @@ async def test_a_token_serves_once_and_only_who_was_lost() -> None:
         await world.ready()
         token = await lose(world)
         await lose(world, resume_token=token)
-        async with world.viewer(resume_token=token), world.viewer(resume_token="guessed"):
+        async with world.viewer(resume_token=token) as stale, world.viewer(resume_token="guessed") as guessed:
+            assert not stale.session["resumed"] and not guessed.session["resumed"]
             assert [len(stream.restored) for stream in world.streams] == [0, 1, 0, 0]
 
 

@@ -39,3 +39,11 @@ def test_stage_times_are_medians_and_drops_are_summed() -> None:
     told = stats.describe(0.0)
     assert told["stage_ms"] == {"invert": 3.0}
     assert (told["frames_without_face"], told["frames_dropped"], told["frame"]) == (1, 4, 3)
+
+
+def test_the_share_of_failures_is_that_of_the_last_pictures() -> None:
+    stats = SessionStats()
+    assert stats.failing == 0
+    for number in range(40):
+        stats.processed(face=False, stage_ms={}, failed=number >= 25)
+    assert stats.failing == 0.75

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
+import subprocess
+import sys
 import threading
+import time
 
 import cv2
 import httpx
 import numpy as np
 import psutil
 import pytest
+from aiortc import RTCRtpSender
 
+from server import states
 from server.config import PortRange, ServerConfig
 from server.errors import ApiError
 from server.offers import check_offer
@@ -38,7 +44,8 @@ async def test_a_new_session_says_where_it_is() -> None:
         answer = await viewer.connect()
         assert answer.status_code == 201
         assert answer.headers["Location"] == viewer.url
-        assert set(answer.json()) == {"id", "sdp", "type", "resume_token"}
+        assert set(answer.json()) == {"id", "sdp", "type", "resume_token", "resumed"}
+        assert answer.json()["resumed"] is False
         shown = (await world.http.get(viewer.url)).json()
         assert (shown["id"], shown["state"]) == (viewer.session["id"], "connecting")
         assert await sessions(world) == [shown]
@@ -78,7 +85,9 @@ async def test_a_client_ends_its_session(method: str, path: str) -> None:
         async with world.viewer() as viewer:
             ended = await world.http.request(method, viewer.url + path)
             assert (ended.status_code, ended.content) == (204, b"")
-            assert_error(await world.http.request(method, viewer.url + path), 404, "unknown_session")
+            late = await world.http.patch(f"{viewer.url}/edits", json={"edits": {"smile": 1}})
+            for again in (await world.http.request(method, viewer.url + path), late):
+                assert_error(again, 410, "session_closed")
             await until(lambda: world.streams[0].closed == 1)
             await viewer.until(lambda: viewer.peer.connectionState == "closed")
 
@@ -91,20 +100,88 @@ async def test_a_viewer_that_closes_its_connection_is_noticed() -> None:
         await none_left(world)
 
 
-async def test_a_viewer_that_falls_silent_is_noticed() -> None:
-    async with running(ServerConfig(silence_seconds=1.0)) as world:
+async def test_a_viewer_that_sends_no_more_video_is_noticed() -> None:
+    async with running(ServerConfig(idle_seconds=1.0)) as world:
         await world.ready()
         async with world.viewer() as viewer:
-            for sender in viewer.peer.getSenders():
-                sender._enabled = False
+            mute(viewer)
             await viewer.until(lambda: bool(viewer.said("session_ended")))
-            assert viewer.said("session_ended")[0]["reason"] == "silent"
+            assert viewer.said("session_ended")[0]["reason"] == "idle"
             await none_left(world)
-            assert 'rigid_live_sessions_closed_total{reason="silent"} 1.0' in (await world.http.get("/metrics")).text
+            assert 'rigid_live_sessions_closed_total{reason="idle"} 1.0' in (await world.http.get("/metrics")).text
+
+
+def mute(viewer: Viewer, *, muted: bool = True) -> None:
+    for sender in viewer.peer.getSenders():
+        sender._enabled = not muted
+
+
+async def test_a_muted_camera_pauses_the_session_and_it_goes_on_with_a_keyframe(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(states, "PAUSE_SECONDS", 0.5)
+    forced: list[object] = []
+    monkeypatch.setattr(RTCRtpSender, "_send_keyframe", lambda self: forced.append(self))
+    async with running() as world:
+        await world.ready()
+        async with world.viewer() as viewer:
+            mute(viewer)
+            await viewer.until(lambda: bool(viewer.said("state")) and viewer.said("state")[-1]["state"] == "paused")
+            assert viewer.said("state")[-1]["reason"] == "no_video"
+            assert viewer.said("state")[-1]["message"] == "No video comes from the client."
+            forced.clear()
+            mute(viewer, muted=False)
+            await viewer.see(3)
+            await viewer.until(lambda: viewer.said("state")[-1]["state"] == "live")
+            assert forced
+
+
+async def test_no_session_lasts_longer_than_allowed() -> None:
+    async with running(ServerConfig(max_session_seconds=1.0)) as world:
+        await world.ready()
+        async with world.viewer() as viewer:
+            await viewer.until(lambda: bool(viewer.said("session_ended")))
+            assert viewer.said("session_ended")[0]["reason"] == "time_limit"
+
+
+async def test_a_killed_client_is_noticed_within_ten_seconds() -> None:
+    """As `kill -9` leaves it: no goodbye, and nothing that answers."""
+    async with running() as world:
+        await world.ready()
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.server.lone_peer", stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        assert process.stdin is not None and process.stdout is not None
+        offer = json.loads(await process.stdout.readline())
+        answer = (await world.http.post("/api/v1/sessions", json=offer)).json()
+        process.stdin.write(json.dumps(answer).encode() + b"\n")
+        assert await process.stdout.readline() == b"shown\n"
+        process.kill()
+        await process.wait()
+        killed = time.monotonic()
+        await none_left(world)
+        assert time.monotonic() - killed < 10
+        assert 'rigid_live_sessions_closed_total{reason="silent"} 1.0' in (await world.http.get("/metrics")).text
+
+
+async def test_a_server_that_drains_takes_nobody_and_lets_those_who_are_there_finish() -> None:
+    async with running() as world:
+        await world.ready()
+        async with world.viewer() as viewer:
+            draining = asyncio.create_task(world.app.state.manager.drain(30))
+            await asyncio.sleep(0)
+            late = Viewer(world.http)
+            assert_error(await late.connect(), 503, "draining")
+            await late.close()
+            assert_error(await world.http.get("/readyz"), 503, "draining")
+            await viewer.see(5)
+            assert not draining.done()
+            await world.http.delete(viewer.url)
+            await asyncio.wait_for(draining, 5)
 
 
 async def test_a_viewer_that_never_comes_is_noticed() -> None:
-    async with running(ServerConfig(silence_seconds=1.0)) as world:
+    async with running(ServerConfig(connect_seconds=1.0)) as world:
         await world.ready()
         viewer = Viewer(world.http)
         await viewer.peer.setLocalDescription(await viewer.peer.createOffer())
