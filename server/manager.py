@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Iterator
+from functools import partial
 
 from aiortc import RTCSessionDescription
 
@@ -40,6 +41,8 @@ class SessionManager:
         config = shared.config
         self._keeping = Keeping(config.resume_seconds, config.max_resumable, shared.clock)
         self._ticker: asyncio.Task[None] | None = None
+        for state in set(State) - {State.CLOSED}:
+            shared.metrics.sessions.labels(state.value).set_function(partial(self._count, state))
 
     def start(self) -> None:
         """Begin the once-a-second round."""
@@ -156,7 +159,6 @@ class SessionManager:
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(TICK_SECONDS)
-            self._count_states()
             self._keeping.forget_old()
             for session in self:
                 try:
@@ -164,8 +166,5 @@ class SessionManager:
                 except Exception:  # one session's trouble must not end the round that watches all
                     logger.exception("Session %s could not be looked after", session.id)
 
-    def _count_states(self) -> None:
-        found = Counter(session.state for session in self._sessions.values())
-        for state in State:
-            if state != State.CLOSED:
-                self._shared.metrics.sessions.labels(state.value).set(found[state])
+    def _count(self, state: State) -> int:
+        return sum(session.state == state for session in self)
