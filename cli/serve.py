@@ -108,5 +108,5 @@ def _load(config: ServerConfig, store: AssetStore) -> Backend:
     landmarks = store.file("face-landmarks", "face_landmarker.task")
     if config.engine != "torch":
         ensure_exported(config.profile, store, lambda line: typer.echo(line, err=True))
-    runtime = load_runtime(config.profile, config.engine, store=store)
+    runtime = load_runtime(config.profile, config.engine, store=store, shared=True)
     return Backend(runtime, load_library(config.profile), landmarks)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from engines.auto import fastest
 from engines.base import EngineError, EngineOptions, Precision, first_line
+from engines.batching import BatchedRuntime
 from engines.files import exported, weights_hash
 from rigid.assets import AssetStore
 from rigid.models.build import sizes_of
@@ -45,13 +46,15 @@ def load_runtime(
     store: AssetStore | None = None,
     threads: int | None = None,
     precision: Precision = "auto",
+    shared: bool = False,
 ) -> Runtime:
     """The networks of `profile`, ready to run.
 
     `engine`: one of `ENGINES`, or `auto`, which measures once which of those that run exported networks is
     fastest here and remembers the answer; without any of them it is `torch`.
     `threads`: how many one call may use; None = as many as there are cores. `precision` "f32": float32
-    throughout, for comparisons. Raises ValueError for an unknown profile or engine, and EngineError when the
+    throughout, for comparisons. `shared`: sessions on several threads may call it at once, and what waits together
+    runs as one batch (`engines.batching`). Raises ValueError for an unknown profile or engine, and EngineError when the
     engine is not installed, the exported networks are missing, or it cannot be loaded.
     """
     sizes_of(profile)
@@ -60,7 +63,8 @@ def load_runtime(
     options = EngineOptions(threads, precision)
     if engine == "auto":
         engine = _choose(profile, store, options)
-    return _load(profile, engine, store, options)
+    runtime = _load(profile, engine, store, options)
+    return BatchedRuntime(runtime) if shared else runtime
 
 
 def open_graphs(engine: str, folder: Path, sizes: Sizes, options: EngineOptions) -> Runtime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
@@ -10,7 +11,11 @@ import numpy as np
 
 from rigid.models.contract import Array, RecurrentState, Sizes
 
+logger = logging.getLogger(__name__)
+
 Precision = Literal["auto", "f32"]
+OUT_OF_MEMORY = ("out of memory", "bad_alloc", "failed to allocate", "cannot allocate memory", "outofmemory")
+"""How back ends word it; they share no class for it."""
 
 
 class EngineError(Exception):
@@ -50,6 +55,7 @@ class GraphRuntime:
         self._name = name
         self._sizes = sizes
         self._graphs: tuple[Graph, Graph] | None = (invert, synthesize)
+        self._most: dict[Graph, int] = {}
 
     @property
     def name(self) -> str:
@@ -93,10 +99,19 @@ class GraphRuntime:
         return self._graphs
 
     def _run(self, graph: Graph, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """The graph's outputs; a batch that memory does not hold is run in halves, as are later ones of its size."""
+        rows = len(next(iter(feeds.values())))
         try:
-            return graph.run(feeds)
+            if rows <= self._most.get(graph, rows):
+                return graph.run(feeds)
         except Exception as error:  # each back end raises classes of its own
-            raise EngineError(f"The engine {self._name} failed on a frame: {first_line(error)}.") from error
+            if rows == 1 or not is_out_of_memory(error):
+                raise EngineError(f"The engine {self._name} failed on a frame: {first_line(error)}.") from error
+            logger.warning("engine %s: no memory for a batch of %d, which is halved", self._name, rows)
+            self._most[graph] = rows // 2
+        half = min(rows // 2, self._most[graph])
+        parts = [self._run(graph, {name: array[part] for name, array in feeds.items()}) for part in _halves(half)]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def _no_noise(self, batch: int) -> Array:
         return np.zeros((batch, *self._sizes.noise_shape), np.float32)
@@ -110,6 +125,16 @@ def _checked(name: str, array: Array, shape: tuple[int, ...], batch: int | None 
         raise ValueError(f"{name} has the shape {array.shape}; ({', '.join(map(str, expected))}) is expected.")
     # PyTorch warns of arrays it could not write to.
     return np.require(array, np.float32, ["C", "W"])
+
+
+def _halves(rows: int) -> tuple[slice, slice]:
+    return slice(None, rows), slice(rows, None)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a back end's error says that memory ran out, the computer's or the GPU's."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(words in text for words in OUT_OF_MEMORY)
 
 
 def first_line(error: BaseException) -> str:

@@ -21,7 +21,7 @@ from server.page import add_page
 from server.readiness import Readiness
 from server.session import Shared
 from server.stream import MakeStream
-from server.worker import InferenceWorker
+from server.worker import InferenceWorker, threads_for
 
 
 def _nothing() -> None:
@@ -38,13 +38,13 @@ def create_app(
 ) -> FastAPI:
     """The server as an ASGI app; its thread and its sessions live as long as its lifespan.
 
-    `make_stream` is called once a session, on any thread; what it gives is used on the inference thread.
-    `warm_up` runs on that thread at the start; /readyz says 503 until it is done.
+    `make_stream` is called once a session, on any thread; what it gives is used on the inference
+    threads, on one at a time. `warm_up` runs on one of them at the start; /readyz says 503 until it is done.
     `page`: the folder of the static page; None for the one of the `client` package.
     """
     readiness = Readiness()
     metrics = Metrics(readiness)
-    shared = Shared(config, library, InferenceWorker(), metrics)
+    shared = Shared(config, library, InferenceWorker(threads_for()), metrics)
     manager = SessionManager(shared, make_stream)
 
     @asynccontextmanager

@@ -194,3 +194,39 @@ def test_a_failure_while_running_is_one_sentence() -> None:
     codes = np.zeros((1, TINY.n_codes, TINY.code_size), np.float32)
     with pytest.raises(EngineError, match=r"^The engine broken failed on a frame: Out of memory\.$"):
         runtime.synthesize(codes, np.zeros((1, *TINY.noise_shape), np.float32))
+
+
+class SmallGraph:
+    """Holds batches of `most` at most."""
+
+    inputs = ("codes", "noise")
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.rows: list[int] = []
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        rows = len(feeds["codes"])
+        self.rows.append(rows)
+        if rows > self.most:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")
+        return {"images": feeds["codes"][:, :1, :1, None] * np.ones((1, 3, 64, 64), np.float32)}
+
+
+def test_a_batch_that_memory_does_not_hold_is_halved_and_those_after_it(caplog: pytest.LogCaptureFixture) -> None:
+    graph = SmallGraph(most=2)
+    runtime = GraphRuntime("small", TINY, graph, graph)
+    codes = np.arange(5, dtype=np.float32)[:, None, None] * np.ones((1, TINY.n_codes, TINY.code_size), np.float32)
+    noise = np.zeros((5, *TINY.noise_shape), np.float32)
+    for _ in range(2):
+        assert runtime.synthesize(codes, noise)[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 4]
+    assert graph.rows == [5, 2, 1, 2, 2, 1, 2], "what cannot be is not tried again"
+    assert len(caplog.records) == 1
+
+
+def test_where_one_picture_is_too_much_it_is_said() -> None:
+    graph = SmallGraph(most=0)
+    runtime = GraphRuntime("small", TINY, graph, graph)
+    codes = np.zeros((2, TINY.n_codes, TINY.code_size), np.float32)
+    with pytest.raises(EngineError, match="^The engine small failed on a frame: CUDA out of memory"):
+        runtime.synthesize(codes, np.zeros((2, *TINY.noise_shape), np.float32))

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from server.worker import InferenceWorker, Lane
+from server.worker import InferenceWorker, Lane, threads_for
 
 
 class Gate:
@@ -110,3 +110,83 @@ def test_stopping_waits_for_the_item_in_hand() -> None:
     worker.lane(slow).offer(1)
     worker.stop()
     assert seen == [1]
+
+
+def test_several_threads_run_several_lanes_at_once() -> None:
+    worker = InferenceWorker(threads=3)
+    together = threading.Barrier(3)
+    met = list[int]()
+
+    def meet(number: int) -> None:
+        together.wait(5)
+        met.append(number)
+
+    worker.start()
+    for number in range(3):
+        worker.lane(meet).offer(number)
+    worker.stop()
+    assert sorted(met) == [0, 1, 2]
+
+
+def test_a_lane_is_never_in_two_threads_and_keeps_its_order() -> None:
+    worker = InferenceWorker(threads=4)
+    inside = threading.Lock()
+    seen, overlaps = list[int](), list[int]()
+    done = threading.Event()
+    lane: Lane[int]
+
+    def process(number: int) -> None:
+        if not inside.acquire(blocking=False):
+            overlaps.append(number)
+            return
+        if number < 50:
+            # handed in while this one is in hand
+            lane.offer(number + 1)
+        else:
+            done.set()
+        time.sleep(0.0005)
+        seen.append(number)
+        inside.release()
+
+    lane = worker.lane(process)
+    worker.start()
+    lane.offer(0)
+    assert done.wait(5)
+    worker.stop()
+    assert seen == list(range(51)) and not overlaps
+
+
+def test_with_several_threads_the_last_call_waits_for_the_item_in_hand() -> None:
+    worker, order = InferenceWorker(threads=4), list[str]()
+    entered = threading.Event()
+
+    def slow(number: int) -> None:
+        entered.set()
+        time.sleep(0.05)
+        order.append("item")
+
+    lane = worker.lane(slow)
+    worker.start()
+    lane.offer(1)
+    assert entered.wait(5)
+    lane.close(lambda: order.append("last"))
+    worker.stop()
+    assert order == ["item", "last"]
+
+
+def test_with_several_threads_nothing_runs_before_the_first_call_is_done() -> None:
+    worker, order = InferenceWorker(threads=4), list[object]()
+
+    def first() -> None:
+        time.sleep(0.05)
+        order.append("first")
+
+    lane = worker.lane(order.append)
+    lane.offer(1)
+    worker.start(first)
+    worker.stop()
+    assert order == ["first", 1]
+
+
+def test_there_are_more_threads_than_cores_but_not_without_bound() -> None:
+    assert threads_for(2) == 6 and threads_for(1) > 1 and threads_for(512) == 32
