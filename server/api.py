@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import platform
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 
 import cv2
 from av import VideoFrame
 from fastapi import APIRouter, Response
 
-from rigid.attributes.library import Description
+from server.attribute_api import add_attributes, add_presets
 from server.errors import ApiError
 from server.frames import to_rgb
 from server.manager import SessionManager
@@ -28,6 +29,7 @@ from server.schemas import (
 from server.session import Shared
 
 SNAPSHOT_QUALITY = 90
+WAIT_SECONDS = 2.0
 
 
 def build_router(shared: Shared, manager: SessionManager, readiness: Readiness) -> APIRouter:
@@ -35,6 +37,8 @@ def build_router(shared: Shared, manager: SessionManager, readiness: Readiness) 
     router = APIRouter()
     _add_sessions(router, manager, readiness)
     _add_session(router, manager)
+    add_attributes(router, shared)
+    add_presets(router, shared)
     _add_offers(router, shared)
     _add_probes(router, shared, manager, readiness)
     return router
@@ -78,8 +82,9 @@ def _add_session(router: APIRouter, manager: SessionManager) -> None:
     async def change_edits(identity: str, request: EditsRequest) -> EditsAnswer:
         """Change some strengths of a running session; the others stay."""
         session = manager.find(identity)
-        rev = session.apply(request)
-        return EditsAnswer(rev=rev, edits=session.edits.targets, ramp_ms=session.ramp_of(request))
+        done = session.apply(request)
+        frame = await session.applied.wait(done.rev, WAIT_SECONDS) if request.wait else None
+        return EditsAnswer(edits=session.edits.targets, applied_frame=frame, **asdict(done))
 
     @router.post("/api/v1/sessions/{identity}/reanchor", status_code=204)
     async def reanchor(identity: str) -> None:
@@ -111,11 +116,6 @@ def _add_session(router: APIRouter, manager: SessionManager) -> None:
 
 
 def _add_offers(router: APIRouter, shared: Shared) -> None:
-    @router.get("/api/v1/attributes")
-    async def list_attributes() -> list[Description]:
-        """The edits on offer, with their ranges."""
-        return shared.library.describe()
-
     @router.get("/api/v1/ice-servers")
     async def list_ice_servers() -> dict[str, list[dict[str, object]]]:
         """For RTCPeerConnection; empty where none is configured."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from rigid.attributes.library import AttributeLibrary
+from rigid.attributes.presets import PresetStore
 from server import aiortc_fixes
 from server.api import build_router
 from server.config import ServerConfig
@@ -35,16 +36,18 @@ def create_app(
     *,
     warm_up: Callable[[], None] = _nothing,
     page: Path | None = None,
+    presets: PresetStore | None = None,
 ) -> FastAPI:
     """The server as an ASGI app; its thread and its sessions live as long as its lifespan.
 
     `make_stream` is called once a session, on any thread; what it gives is used on the inference
     threads, on one at a time. `warm_up` runs on one of them at the start; /readyz says 503 until it is done.
+    `presets`: those on offer; None for those that ship.
     `page`: the folder of the static page; None for the one of the `client` package.
     """
     readiness = Readiness()
     metrics = Metrics(readiness)
-    shared = Shared(config, library, InferenceWorker(threads_for()), metrics)
+    shared = Shared(config, library, InferenceWorker(threads_for()), metrics, presets or PresetStore(library, own=None))
     manager = SessionManager(shared, make_stream)
 
     @asynccontextmanager

@@ -102,6 +102,8 @@ class ServerConfig:
     max_resumable: int = 16
     """More than these are not kept at a time; each takes about 3 MB."""
     max_body_bytes: int = 256 * 1024
+    allow_uploads: bool = False
+    """Whether clients may add attributes and presets, which stay on this machine."""
     start_bitrate: int = 1_500_000
     """Of the video sent, bits a second, until the receiver reports its own estimate."""
     max_bitrate: int = 4_000_000

@@ -6,7 +6,7 @@ import json
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from aiortc import RTCDataChannel
 from pydantic import ValidationError
@@ -20,7 +20,20 @@ MAX_UNSENT = 64 * 1024
 MAX_PENDING = 64
 ACK_SECONDS = 2.0
 
-Apply = Callable[[EditsRequest], int]
+
+class Result(Protocol):
+    """What became of a request for edits."""
+
+    @property
+    def rev(self) -> int:
+        """The revision it made."""
+
+    @property
+    def warnings(self) -> list[str]:
+        """What goes beyond what looks natural."""
+
+
+Apply = Callable[[EditsRequest], Result]
 Reanchor = Callable[[], None]
 
 
@@ -30,6 +43,7 @@ class Pending:
 
     id: object
     rev: int
+    warnings: list[str]
     deadline: float
 
 
@@ -52,7 +66,11 @@ class ControlChannel:
         return self._send({"type": kind, **fields})
 
     def applied(self, rev: int, frame: int) -> None:
-        """Acknowledge all edits up to `rev`, first used in the processed frame number `frame`."""
+        """Acknowledge all edits up to `rev`, first used in the processed frame number `frame`.
+
+        The client is told of edits that came another way too, so that it knows what holds.
+        """
+        self.send("applied", rev=rev, applied_frame=frame)
         while self._pending and self._pending[0].rev <= rev:
             self._acknowledge(self._pending.popleft(), frame)
 
@@ -63,7 +81,8 @@ class ControlChannel:
             self._acknowledge(self._pending.popleft(), None)
 
     def _acknowledge(self, pending: Pending, frame: int | None) -> None:
-        self.send("ack", id=pending.id, ok=True, rev=pending.rev, applied_frame=frame)
+        flagged = {"warnings": pending.warnings} if pending.warnings else {}
+        self.send("ack", id=pending.id, ok=True, rev=pending.rev, applied_frame=frame, **flagged)
 
     def _received(self, message: str | bytes) -> None:
         if len(message) > MAX_MESSAGE:
@@ -98,7 +117,7 @@ class ControlChannel:
 
     def _set(self, identity: object, content: Mapping[str, Any]) -> None:
         try:
-            rev = self._apply(EditsRequest.model_validate(content))
+            done = self._apply(EditsRequest.model_validate(content))
         except ValidationError as error:
             self._refuse(identity, invalid(error.errors()))
         except ApiError as error:
@@ -106,7 +125,7 @@ class ControlChannel:
         else:
             if len(self._pending) >= MAX_PENDING:
                 self._acknowledge(self._pending.popleft(), None)
-            self._pending.append(Pending(identity, rev, self._clock() + ACK_SECONDS))
+            self._pending.append(Pending(identity, done.rev, done.warnings, self._clock() + ACK_SECONDS))
 
     def _refuse(self, identity: object, error: ApiError) -> None:
         self.send("ack", id=identity, ok=False, error=error.describe())

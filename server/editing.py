@@ -32,6 +32,7 @@ class Processed:
     frame: VideoFrame | None
     arrived: float
     rev: int
+    """The newest revision of the edits that it uses; 0 where it uses none."""
     face: bool = False
     error: str | None = None
     stage_ms: Mapping[str, float] = field(default_factory=dict)
@@ -61,26 +62,26 @@ class FrameEditor:
         self._reported = False
 
     def process(self, arrival: Arrival) -> None:
-        """Edit one picture with the strengths of this moment."""
+        """Edit one picture with the strengths of its time in the video."""
         now = self._clock()
-        values, rev = self._edits.at(now)
-        if arrival.frame.pts is None or arrival.frame.pts <= self._last_pts:
-            self._deliver(Processed(None, arrival.arrived, rev, error="its time does not follow the last one's"))
+        pts, time_base = arrival.frame.pts, arrival.frame.time_base
+        if pts is None or time_base is None or pts <= self._last_pts:
+            self._deliver(Processed(None, arrival.arrived, 0, error="its time does not follow the last one's"))
             return
-        self._last_pts = arrival.frame.pts
+        self._last_pts = pts
         try:
             source = normalised(arrival.frame)
         except ValueError as error:
-            self._deliver(Processed(None, arrival.arrived, rev, error=str(error), picture="tiny_picture"))
+            self._deliver(Processed(None, arrival.arrived, 0, error=str(error), picture="tiny_picture"))
             return
         picture = self._watch.look(source, now)
-        self._deliver(replace(self._edited(source, arrival.arrived, values, rev), picture=picture))
+        self._deliver(replace(self._edited(source, arrival.arrived, float(pts * time_base)), picture=picture))
 
-    def _edited(self, source: VideoFrame, arrived: float, values: Mapping[str, float], rev: int) -> Processed:
-        assert source.pts is not None and source.time_base is not None
+    def _edited(self, source: VideoFrame, arrived: float, seconds: float) -> Processed:
         began = self._clock()
+        values, rev = self._edits.at(seconds)
         try:
-            result = self._stream.step(to_rgb(source), values, float(source.pts * source.time_base))
+            result = self._stream.step(to_rgb(source), values, seconds)
             frame = self._picture(result, source)
         except Exception as error:  # a viewer's call must not end because one frame of it fails
             self._report(error)

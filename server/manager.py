@@ -89,7 +89,7 @@ class SessionManager:
         if request.options.ramp_ms is not None:
             session.ramp_ms = request.options.ramp_ms
         if edits:
-            session.edits.set(edits, 0.0, self._shared.clock())
+            session.edits.set(edits, 0.0)
         return session, answer
 
     async def _take_over(self, token: str | None) -> Kept | None:

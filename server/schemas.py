@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from rigid.attributes.ramp import Easing
 from server.states import State
 
 MAX_RAMP_MS = 60_000
@@ -21,10 +22,25 @@ RampMs = Annotated[
 
 
 class EditsRequest(BaseModel):
-    """New strengths for some attributes; the others stay."""
+    """New strengths for some attributes, the others stay; or a preset to cross-fade to, on which `edits` go."""
 
-    edits: Edits
+    edits: Edits = Field(default_factory=dict)
+    preset: Annotated[
+        str | None, Field(strict=True, description="A name of /api/v1/presets: all that is not in it goes to 0.")
+    ] = None
     ramp_ms: RampMs = None
+    easing: Annotated[Easing | None, Field(description="How the strengths move on their way; smooth by default.")] = (
+        None
+    )
+    wait: Annotated[
+        bool, Field(strict=True, description="Over HTTP: answer once a frame has used the edits, or after 2 s.")
+    ] = False
+
+    @model_validator(mode="after")
+    def _asks_for_something(self) -> EditsRequest:
+        if self.preset is None and "edits" not in self.model_fields_set:
+            raise ValueError("give edits or a preset")
+        return self
 
 
 class SessionOptions(BaseModel):
@@ -77,6 +93,18 @@ class EditsAnswer(BaseModel):
     rev: int
     edits: dict[str, float]
     ramp_ms: float
+    easing: str
+    warnings: list[str]
+    """What goes beyond what looks natural."""
+    applied_frame: int | None
+    """The processed frame that first used them; None where `wait` was not asked for, or none came in time."""
+
+
+class AppliedState(BaseModel):
+    """The newest revision that a frame has used, and the first frame with it."""
+
+    rev: int
+    frame: int | None
 
 
 class SessionState(BaseModel):
@@ -89,3 +117,26 @@ class SessionState(BaseModel):
     created_at: str
     rev: int
     edits: dict[str, float]
+    applied: AppliedState
+
+
+class PresetRequest(BaseModel):
+    """A preset to keep."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    edits: Edits
+    label: Annotated[str | None, Field(strict=True)] = None
+    fade_ms: RampMs = None
+    easing: Easing | None = None
+
+
+class PresetState(BaseModel):
+    """A named set of edits, and how the stream fades to it."""
+
+    name: str
+    label: str
+    edits: dict[str, float]
+    fade_ms: float
+    easing: str
+    custom: bool

@@ -15,10 +15,12 @@ from aiortc import RTCDataChannel, RTCSessionDescription
 from av import VideoFrame
 
 from rigid.attributes.library import AttributeLibrary
+from rigid.attributes.presets import Preset, PresetStore
+from rigid.attributes.ramp import Easing
 from server.config import ServerConfig
 from server.control import LABEL, ControlChannel
 from server.editing import Arrival, FrameEditor, Processed
-from server.edits import SessionEdits
+from server.edits import AppliedEdits, SessionEdits
 from server.errors import ApiError
 from server.measure import SessionStats, VideoDelay
 from server.metrics import Metrics
@@ -48,6 +50,7 @@ class Shared:
     library: AttributeLibrary
     worker: InferenceWorker
     metrics: Metrics
+    presets: PresetStore
     clock: Callable[[], float] = time.monotonic
 
     def validate(self, edits: dict[str, object]) -> dict[str, float]:
@@ -56,6 +59,23 @@ class Shared:
             return self.library.validate(edits)
         except ValueError as error:
             raise ApiError(422, "bad_edit", str(error), "GET /api/v1/attributes lists them all.") from error
+
+    def preset(self, name: str) -> Preset:
+        """The preset `name`; ApiError 422 where there is none."""
+        try:
+            return self.presets[name]
+        except ValueError as error:
+            raise ApiError(422, "unknown_preset", str(error), "GET /api/v1/presets lists them all.") from error
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What became of a request for edits."""
+
+    rev: int
+    ramp_ms: float
+    easing: Easing
+    warnings: list[str]
 
 
 class Session:
@@ -74,6 +94,7 @@ class Session:
         """Its stream's state once the session has ended."""
         self.ramp_ms = shared.config.ramp_ms
         self.edits = SessionEdits()
+        self.applied = AppliedEdits()
         self.last_frame: VideoFrame | None = None
         """The newest picture out, for a snapshot."""
         self._stats = SessionStats()
@@ -106,14 +127,17 @@ class Session:
         self._life.enter(State.CONNECTING)
         return answer
 
-    def apply(self, request: EditsRequest) -> int:
-        """Start moving to new strengths; returns the revision. ApiError 422 for edits that are not on offer."""
+    def apply(self, request: EditsRequest) -> Applied:
+        """Start moving to new strengths, or to a preset. ApiError 422 for what is not on offer."""
         edits = self._shared.validate(request.edits)
-        return self.edits.set(edits, self.ramp_of(request) / 1000, self._clock())
-
-    def ramp_of(self, request: EditsRequest) -> float:
-        """How long a request's edits take, ms."""
-        return self.ramp_ms if request.ramp_ms is None else request.ramp_ms
+        ramp_ms, easing = self.ramp_ms, Preset.easing
+        if request.preset is not None:
+            preset = self._shared.preset(request.preset)
+            edits, ramp_ms, easing = {**preset.edits, **edits}, preset.fade_ms, preset.easing
+        ramp_ms = ramp_ms if request.ramp_ms is None else request.ramp_ms
+        easing = request.easing or easing
+        rev = self.edits.set(edits, ramp_ms / 1000, easing, alone=request.preset is not None)
+        return Applied(rev, ramp_ms, easing, self._shared.library.warnings(self.edits.targets))
 
     def reanchor(self) -> None:
         """Take what all frames share afresh from the next ones."""
@@ -129,6 +153,7 @@ class Session:
             "created_at": self.created_at.isoformat(timespec="seconds"),
             "rev": self.edits.rev,
             "edits": self.edits.targets,
+            "applied": self.applied.describe(),
         }
 
     def describe_stats(self) -> dict[str, object]:
@@ -214,8 +239,9 @@ class Session:
             self._drop("unsent")
         if self.state in (State.CONNECTING, State.PAUSED):
             self._life.enter(State.LIVE)
-        if self._control is not None:
-            self._control.applied(done.rev, self._stats.counts["processed"])
+        frame = self._stats.counts["processed"]
+        if self.applied.note(done.rev, frame) and self._control is not None:
+            self._control.applied(done.rev, frame)
 
     def _count(self, done: Processed) -> None:
         metrics = self._shared.metrics

@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal, get_args
+
+Easing = Literal["smooth", "linear", "ease_in", "ease_out"]
+EASINGS: tuple[Easing, ...] = get_args(Easing)
+CURVES: dict[Easing, Callable[[float], float]] = {
+    "smooth": lambda x: x * x * (3.0 - 2.0 * x),
+    "linear": lambda x: x,
+    "ease_in": lambda x: x * x,
+    "ease_out": lambda x: x * (2.0 - x),
+}
+"""From the share of the time gone, 0 to 1, to the share of the way made: all rise, and none overshoots."""
 
 
 @dataclass(frozen=True)
@@ -15,13 +26,13 @@ class _Glide:
     target: float
     began: float
     seconds: float
+    easing: Easing = "smooth"
 
     def at(self, now: float) -> float:
         if now >= self.began + self.seconds:
             return self.target
         progress = max(0.0, (now - self.began) / self.seconds)
-        eased = progress * progress * (3.0 - 2.0 * progress)
-        return self.start + (self.target - self.start) * eased
+        return self.start + (self.target - self.start) * CURVES[self.easing](progress)
 
 
 class EditRamp:
@@ -30,28 +41,31 @@ class EditRamp:
     def __init__(self) -> None:
         self._glides: dict[str, _Glide] = {}
 
-    def set(self, edits: Mapping[str, float], ramp_seconds: float, now: float) -> None:
+    def set(self, edits: Mapping[str, float], ramp_seconds: float, now: float, easing: Easing = "smooth") -> None:
         """Start moving the attributes in `edits` to their new strengths; the others stay as they are.
 
         `ramp_seconds`: how long it takes, 0 at once. `now`: seconds on any clock, the same as `at` is given.
         A target already being approached keeps its way, so that repeating a request does not slow it.
-        Raises ValueError for a time that is negative or not finite, or a strength that is not finite.
+        Raises ValueError for a time that is negative or not finite, a strength that is not finite, or an unknown
+        easing.
         """
         if not math.isfinite(ramp_seconds) or ramp_seconds < 0:
             raise ValueError(f"The ramp is {ramp_seconds:g} seconds; give a time of 0 or more.")
         if not math.isfinite(now):
             raise ValueError(f"The time is {now:g} seconds; give a finite time.")
+        if easing not in CURVES:
+            raise ValueError(f"There is no easing {easing!r}; give a name of: {', '.join(EASINGS)}.")
         for name, strength in edits.items():
             if not math.isfinite(strength):
                 raise ValueError(f"The strength of {name!r} is {strength:g}; give a finite number.")
         for name, strength in edits.items():
-            self._start(name, float(strength), ramp_seconds, now)
+            self._start(name, float(strength), ramp_seconds, now, easing)
 
-    def _start(self, name: str, target: float, seconds: float, now: float) -> None:
-        glide = self._glides.get(name, _Glide(0.0, 0.0, now, 0.0))
+    def _start(self, name: str, target: float, seconds: float, now: float, easing: Easing) -> None:
+        glide = self._glides.setdefault(name, _Glide(0.0, 0.0, now, 0.0))
         if glide.target == target and now + seconds >= glide.began + glide.seconds:
             return
-        self._glides[name] = _Glide(glide.at(now), target, now, seconds)
+        self._glides[name] = _Glide(glide.at(now), target, now, seconds, easing)
 
     def at(self, now: float) -> dict[str, float]:
         """Every attribute set so far with its strength at `now`."""

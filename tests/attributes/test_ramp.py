@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rigid.attributes.ramp import EditRamp
+from rigid.attributes.ramp import EASINGS, Easing, EditRamp
 
 
 def test_nothing_is_set_at_first() -> None:
@@ -23,6 +23,21 @@ def test_a_ramp_rises_smoothly_and_never_turns() -> None:
     assert steps[100] < steps.max() / 20 and steps[299] < steps.max() / 20
     assert ramp.at(11.0)["smile"] == pytest.approx(0.5)
     assert ramp.targets == {"smile": 1.0}
+
+
+@pytest.mark.parametrize("easing", EASINGS)
+def test_every_easing_rises_from_start_to_end(easing: Easing) -> None:
+    ramp = EditRamp()
+    ramp.set({"smile": 1.0}, 1.0, 0.0, easing)
+    strengths = [ramp.at(t)["smile"] for t in np.linspace(0.0, 1.0, 101)]
+    assert strengths[0] == 0 and strengths[-1] == 1
+    assert np.diff(strengths).min() > 0
+    assert {"ease_in": 0.25, "ease_out": 0.75}.get(easing, 0.5) == pytest.approx(strengths[50])
+
+
+def test_an_unknown_easing_is_refused() -> None:
+    with pytest.raises(ValueError, match="'bounce'"):
+        EditRamp().set({"smile": 1.0}, 1.0, 0.0, "bounce")  # type: ignore[arg-type]
 
 
 def test_without_a_ramp_the_change_is_at_once() -> None:

@@ -41,7 +41,7 @@ def ticking() -> Callable[[], float]:
 
 def test_an_edited_picture_keeps_its_time_and_tells_what_it_took() -> None:
     edits = SessionEdits()
-    rev = edits.set({"smile": 1.0}, 0.0, 0.0)
+    rev = edits.set({"smile": 1.0}, 0.0)
     (done,) = process(PaintingStream(), picture(9000), edits=edits)
     assert done.frame is not None
     assert (done.frame.pts, done.frame.time_base) == (9000, CLOCK)
@@ -60,6 +60,40 @@ def test_the_stream_is_told_the_seconds() -> None:
     stream = PaintingStream()
     process(stream, picture(0), picture(45000))
     assert stream.times == [0.0, 0.5]
+
+
+def test_a_ramp_takes_its_time_in_the_video_however_long_the_frames_take() -> None:
+    edits, stream = SessionEdits(), PaintingStream()
+    done: list[Processed] = []
+    hours = iter(np.arange(0.0, 1e6, 3600.0))
+    editor = FrameEditor(stream, edits, done.append, clock=lambda: float(next(hours)))
+    for number in range(6):
+        if number == 1:
+            edits.set({"smile": 1.0}, 0.4, "linear")
+        editor.process(Arrival(picture(9000 * number), arrived=0.0))
+    # it begins with the frame that was shown when it was asked for
+    assert stream.strengths == pytest.approx([0.0, 0.25, 0.5, 0.75, 1.0, 1.0])
+
+
+def test_after_a_gap_in_the_video_a_ramp_does_not_jump() -> None:
+    edits = SessionEdits()
+    edits.at(0.0)
+    edits.set({"smile": 1.0}, 1.0, "linear")
+    assert edits.at(30.0)[0] == pytest.approx({"smile": 0.1})
+    assert edits.at(30.5)[0] == pytest.approx({"smile": 0.6})
+
+
+def test_a_cross_fade_takes_away_what_the_new_set_lacks() -> None:
+    edits = SessionEdits()
+    edits.set({"smile": 1.0, "age": -0.5}, 0.0)
+    edits.at(0.0)
+    edits.set({"beard": 1.0}, 0.2)
+    rev = edits.set({"age": 0.5, "yaw": 0.2}, 1.0, "linear", alone=True)
+    assert edits.targets == {"smile": 0.0, "age": 0.5, "beard": 0.0, "yaw": 0.2}
+    halfway, applied = edits.at(0.05)
+    assert applied == rev == 3
+    assert halfway == pytest.approx({"smile": 0.95, "age": -0.45, "beard": 0.0, "yaw": 0.01})
+    assert edits.at(1.0)[0] == pytest.approx({"smile": 0.0, "age": 0.5, "beard": 0.0, "yaw": 0.2})
 
 
 def test_a_failing_frame_passes_and_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:

@@ -21,6 +21,7 @@ from fastapi import FastAPI
 from numpy.typing import NDArray
 
 from rigid.attributes.library import Attribute, AttributeLibrary
+from rigid.attributes.presets import PresetStore
 from server.aiortc_fixes import bound_receiver
 from server.app import create_app
 from server.config import ServerConfig
@@ -335,6 +336,7 @@ async def running(
     config: ServerConfig | None = None,
     make_stream: Callable[[], PaintingStream] = PaintingStream,
     warm_up: Callable[[], None] = lambda: None,
+    presets: PresetStore | None = None,
 ) -> AsyncIterator[World]:
     """A server in this process, without a socket for HTTP."""
     streams: list[PaintingStream] = []
@@ -343,7 +345,7 @@ async def running(
         streams.append(make_stream())
         return streams[-1]
 
-    app = create_app(config or ServerConfig(), make, LIBRARY, warm_up=warm_up)
+    app = create_app(config or ServerConfig(), make, LIBRARY, warm_up=warm_up, presets=presets)
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://server") as http:
