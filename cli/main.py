@@ -20,7 +20,8 @@ app = typer.Typer(
     help="Edit faces in live video.",
     add_completion=False,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    # every option may also be set by the environment: RIGID_LIVE_SERVE_PORT is `serve --port`
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "RIGID_LIVE"},
 )
 
 
