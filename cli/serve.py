@@ -40,6 +40,10 @@ def serve(
     udp_port_range: Annotated[
         str | None, typer.Option(metavar="A-B", help="Receive video on these UDP ports only.")
     ] = None,
+    expect_gpu: Annotated[
+        bool,
+        typer.Option("--expect-gpu", help="Say so at the start where no NVIDIA GPU can be used, and go on without."),
+    ] = False,
     log_level: Annotated[str, typer.Option(help="critical, error, warning, info or debug.")] = "warning",
 ) -> None:
     """Edit live video: serve the page, the HTTP interface and WebRTC."""
@@ -54,6 +58,8 @@ def serve(
         listener = listen(host, port)
     except ValueError as error:
         fail(str(error), BAD_INPUT)
+    if expect_gpu:
+        _warn_without_gpu()
     store = AssetStore()
     backend = _load(config, store)
     addresses = urls(host, listener.getsockname()[1], secure=https)
@@ -96,6 +102,14 @@ def _check_log_level(name: str) -> None:
     if name not in levels:
         raise ValueError(f"There is no log level {name!r}; choose one of: {', '.join(levels)}.")
     logging.basicConfig(level=name.upper())
+
+
+def _warn_without_gpu() -> None:
+    from engines.nvidia import gpu_problem
+
+    problem = gpu_problem()
+    if problem is not None:
+        typer.echo(f"Warning: {problem} The processor does the work until then.", err=True)
 
 
 def _load(config: ServerConfig, store: AssetStore) -> Backend:

@@ -1,0 +1,43 @@
+"""Whether an NVIDIA GPU can be used here, and what to do where it cannot."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+CONTROL_DEVICE = Path("dev/nvidiactl")
+DRIVER_VERSION = Path("proc/driver/nvidia/version")
+
+
+def gpu_problem(root: Path = Path("/")) -> str | None:
+    """What keeps PyTorch from an NVIDIA GPU, and the remedy, in one sentence; None where nothing does.
+
+    `root`: where the system's files lie. Loads PyTorch, which takes seconds.
+    """
+    import torch
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        if torch.cuda.is_available():
+            return None
+    if not (root / CONTROL_DEVICE).exists():
+        return (
+            "No NVIDIA GPU is visible; give the container one (docker run --gpus all, with the NVIDIA Container "
+            "Toolkit), or use the image for CPUs."
+        )
+    if torch.version.cuda is None:
+        return f"PyTorch {torch.__version__} is built for CPUs alone; install the build for CUDA."
+    reason = str(told[0].message).partition("(")[0].strip() if told else "PyTorch cannot use it"
+    return (
+        f"The NVIDIA driver ({_driver(root)}) does not serve CUDA {torch.version.cuda}: {reason.rstrip('.')}; "
+        "update the driver."
+    )
+
+
+def _driver(root: Path) -> str:
+    """The driver's own words about its version."""
+    try:
+        lines = (root / DRIVER_VERSION).read_text("utf-8", "replace").splitlines()
+    except OSError:
+        lines = []
+    return lines[0].removeprefix("NVRM version: ").strip() if lines else "of unknown version"
