@@ -1,6 +1,8 @@
 # make serve   install, fetch the models, export them, start the server; PORT=9000 HOST=... ARGS="--https"
 # make test    install, check the code, run all tests
 # make check   lint, format and types only
+# make check-deploy   lint Dockerfile, compose file, scrape config and alerts (promtool comes from Debian's package)
+# make try-image TARGET=cpu   run every command of the Dockerfile in a clean virtual environment
 # make lock    pin the newest versions of everything in requirements.lock
 # make clean   remove the virtual environment and what tools left
 
@@ -8,6 +10,7 @@ HOST ?= 127.0.0.1
 PORT ?= 8080
 ARGS ?=
 PYTEST_ARGS ?=
+TARGET ?= cpu
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -19,7 +22,7 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
 PIP_INSTALL := PIP_CONSTRAINT=requirements.lock $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check format lock clean
+.PHONY: help serve test check check-deploy try-image format lock clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -44,6 +47,12 @@ check: $(VENV)/.installed-dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+check-deploy: $(VENV)/.installed-dev
+	@PATH="$$(scripts/promtool):$$PATH" $(BIN)/python -m pytest tests/deploy
+
+try-image:
+	@scripts/try_dockerfile.py $(TARGET)
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix

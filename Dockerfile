@@ -1,0 +1,78 @@
+# RIGID Live as an image: targets `cpu` and `gpu`. See docs/deployment.md.
+#
+#   docker build --target cpu -t rigid-live:cpu .
+#
+# PYTHON_VERSION, DEBIAN  what the images are built on
+# BASE_IMAGE              the same by its full name, or another image of Debian's kind with Python
+# PIP_EXTRA_INDEX_URL     where pip looks besides PyPI: PyTorch's index of CPU builds makes `cpu` 4 GB smaller
+# PROFILE                 the networks that are fetched and exported into the image
+# GPU_EXTRAS              what `gpu` installs besides
+ARG PYTHON_VERSION=3.11
+ARG DEBIAN=bookworm
+ARG BASE_IMAGE=python:${PYTHON_VERSION}-slim-${DEBIAN}
+
+# --- system: the libraries that MediaPipe and OpenCV load; no compiler ---
+FROM ${BASE_IMAGE} AS system
+SHELL ["/bin/bash", "-o", "pipefail", "-c"]
+ENV VIRTUAL_ENV=/opt/rigid-live \
+    RIGID_LIVE_CACHE=/var/cache/rigid-live
+ENV PATH="$VIRTUAL_ENV/bin:$PATH"
+COPY scripts/system-packages /usr/local/bin/system-packages
+RUN PYTHON=python3 system-packages && rm -rf /var/lib/apt/lists/*
+
+# --- build-cpu: installs from the lock, then fetches and exports the networks ---
+FROM system AS build-cpu
+ARG PIP_EXTRA_INDEX_URL
+ARG PROFILE=mobile-256
+WORKDIR /usr/src/rigid-live
+ENV PIP_CONSTRAINT=requirements.lock \
+    PIP_NO_CACHE_DIR=1
+RUN python3 -m venv "$VIRTUAL_ENV"
+# The dependencies alone first, under an empty project: they change seldom and are most of the time.
+COPY pyproject.toml requirements.lock README.md LICENSE NOTICE THIRD_PARTY.md ./
+RUN mkdir rigid engines export server client cli && touch rigid/__init__.py && pip install .
+COPY . .
+RUN pip install --no-deps --force-reinstall .
+RUN rigid-live models pull && rigid-live export --profile "$PROFILE"
+
+# --- build-gpu: the same with TensorRT; engines are built on the machine that runs them ---
+FROM build-cpu AS build-gpu
+ARG GPU_EXTRAS=tensorrt,torch-tensorrt
+# PIP_CONSTRAINT and pyproject.toml pin what this brings.
+# hadolint ignore=DL3013
+RUN pip install ".[$GPU_EXTRAS]"
+
+# --- serve: what both targets are, an unprivileged user with one place to write to ---
+FROM system AS serve
+RUN useradd --system --uid 10001 --user-group --no-create-home --home-dir /tmp rigid
+# What libraries keep for themselves goes where even a read-only root can be written.
+ENV HOME=/tmp \
+    MPLCONFIGDIR=/tmp \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    RIGID_LIVE_SERVE_HOST=0.0.0.0 \
+    RIGID_LIVE_SERVE_PORT=8080
+WORKDIR /tmp
+EXPOSE 8080
+STOPSIGNAL SIGTERM
+
+FROM serve AS gpu
+COPY --from=build-gpu /opt/rigid-live /opt/rigid-live
+COPY --from=build-gpu --chown=10001:10001 /var/cache/rigid-live /var/cache/rigid-live
+ENV NVIDIA_VISIBLE_DEVICES=all \
+    NVIDIA_DRIVER_CAPABILITIES=compute,utility,video \
+    RIGID_LIVE_SERVE_EXPECT_GPU=1
+USER 10001:10001
+VOLUME /var/cache/rigid-live
+HEALTHCHECK --interval=15s --timeout=5s --start-period=120s --retries=3 CMD ["python", "-m", "server.healthcheck"]
+ENTRYPOINT ["rigid-live"]
+CMD ["serve"]
+
+FROM serve AS cpu
+COPY --from=build-cpu /opt/rigid-live /opt/rigid-live
+COPY --from=build-cpu --chown=10001:10001 /var/cache/rigid-live /var/cache/rigid-live
+USER 10001:10001
+VOLUME /var/cache/rigid-live
+HEALTHCHECK --interval=15s --timeout=5s --start-period=120s --retries=3 CMD ["python", "-m", "server.healthcheck"]
+ENTRYPOINT ["rigid-live"]
+CMD ["serve"]
