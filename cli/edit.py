@@ -12,7 +12,11 @@ import typer
 from cli.errors import BAD_INPUT, FAILED, fail
 
 if TYPE_CHECKING:
-    from rigid.edit import EditJob, EditReport, Progress
+    from collections.abc import Callable
+
+    from rigid.batch import BatchReport, Report, Settings
+    from rigid.edit import EditJob, EditReport, Progress, ScheduledEdit
+    from rigid.models.contract import Runtime
     from rigid.stream import FaceStream
 
 
@@ -22,8 +26,19 @@ def register(app: typer.Typer) -> None:
 
 
 def edit(
-    source: Annotated[Path, typer.Argument(metavar="INPUT", help="The video or image to edit.")],
-    target: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Where the result goes; its extension says how.")],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="INPUT",
+            help="The video or image to edit; or many: a folder, or a .txt file with a name on each line.",
+        ),
+    ],
+    target: Annotated[
+        Path,
+        typer.Argument(
+            metavar="OUTPUT", help="Where the result goes; its extension says how. For many inputs, a folder."
+        ),
+    ],
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=STRENGTH", help="An edit, such as smile=0.8; may be repeated."),
@@ -46,10 +61,21 @@ def edit(
         Literal["transfer", "paper"],
         typer.Option(help="transfer carries only the change onto the real face; paper pastes the edited face."),
     ] = "transfer",
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Files at a time, where there are many; one for each core by default."),
+    ] = None,
 ) -> None:
-    """Edit the face in a video or image; sound and frame times are kept."""
+    """Edit the face in a video or image; sound and frame times are kept.
+
+    Of a folder or a list, every file is edited. The same command goes on where it was stopped.
+    """
+    from rigid.batch import is_batch
     from rigid.edit import check_folder, edit_file, write_report
 
+    if is_batch(source):
+        _edit_many(source, target, set_ or [], at or [], compare, report, profile, engine, composite, jobs)
+        return
     try:
         job = _job(source, target, set_ or [], at or [], compare, profile)
         if report is not None:
@@ -68,37 +94,108 @@ def edit(
 
 def _job(source: Path, target: Path, edits: list[str], schedule: list[str], compare: bool, profile: str) -> EditJob:
     """What was asked for, all of it checked; ValueError says what is wrong."""
+    from rigid.edit import EditJob
+
+    job = EditJob(source, target, *_edits(edits, schedule, profile), compare)
+    job.check()
+    return job
+
+
+def _edits(edits: list[str], schedule: list[str], profile: str) -> tuple[dict[str, float], list[ScheduledEdit]]:
+    """The edits from the start and the later ones, checked; ValueError says what is wrong."""
     from rigid.attributes.library import load_library
-    from rigid.edit import EditJob, parse_edit, parse_scheduled
+    from rigid.edit import parse_edit, parse_scheduled
 
     library = load_library(profile)
     timed = [parse_scheduled(text) for text in schedule]
     for entry in timed:
         library.validate({entry.name: entry.strength})
-    job = EditJob(source, target, library.validate(dict(map(parse_edit, edits))), timed, compare)
-    job.check()
-    return job
+    return library.validate(dict(map(parse_edit, edits))), timed
 
 
 def _make_stream(
     resources: ExitStack, profile: str, engine: str, composite: Literal["transfer", "paper"]
 ) -> FaceStream:
     """A stream on the engine; `resources` closes what it runs on."""
+    runtime = _load(profile, engine, None)
+    resources.callback(runtime.close)
+    return _stream_on(runtime, profile, composite)
+
+
+def _load(profile: str, engine: str, threads: int | None) -> Runtime:
+    """The engine with its networks, which are exported first where they are not yet."""
     from engines import load_runtime
     from export import ensure_exported
+    from rigid.assets import AssetStore
+
+    store = AssetStore()
+    if engine != "torch":
+        ensure_exported(profile, store, lambda line: typer.echo(line, err=True))
+    return load_runtime(profile, engine, store=store, threads=threads)
+
+
+def _stream_on(runtime: Runtime, profile: str, composite: Literal["transfer", "paper"]) -> FaceStream:
     from rigid.align import FaceLandmarker, FaceTracker
     from rigid.assets import AssetStore
     from rigid.attributes.library import load_library
     from rigid.stream import FaceStream, StreamOptions
 
-    store = AssetStore()
-    if engine != "torch":
-        ensure_exported(profile, store, lambda line: typer.echo(line, err=True))
-    runtime = load_runtime(profile, engine, store=store)
-    resources.callback(runtime.close)
-    landmarker = FaceLandmarker(store.file("face-landmarks", "face_landmarker.task"))
+    landmarker = FaceLandmarker(AssetStore().file("face-landmarks", "face_landmarker.task"))
     tracker = FaceTracker(landmarker, runtime.sizes.image_size)
     return FaceStream(runtime, tracker, load_library(profile), StreamOptions(composite))
+
+
+def _edit_many(
+    source: Path,
+    target: Path,
+    edits: list[str],
+    schedule: list[str],
+    compare: bool,
+    report: Path | None,
+    profile: str,
+    engine: str,
+    composite: Literal["transfer", "paper"],
+    jobs: int | None,
+) -> None:
+    from engines.machine import cores
+    from rigid.batch import RECORD, Settings, edit_files, plan, write_summary
+    from rigid.edit import check_folder
+    from rigid.progress import show_progress
+
+    try:
+        files = plan(source, target)
+        settings = Settings(*_edits(edits, schedule, profile), compare, profile, composite)
+        if report is not None:
+            check_folder(report)
+        processes = min(jobs or cores(), len(files))
+        threads = max(1, cores() // processes)
+        # what is the same for every file fails here, once; and `auto` measures here, alone on the machine
+        _load(profile, engine, threads).close()
+    except ValueError as error:
+        fail(str(error), BAD_INPUT)
+    open_worker = partial(_open_worker, settings, engine, threads)
+    with show_progress(f"Editing {len(files)} files", len(files), "files") as progress:
+        done = edit_files(files, settings, open_worker, processes, target / RECORD, progress)
+    if report is not None:
+        write_summary(report, done)
+    _summarise_many(target, done)
+
+
+def _open_worker(settings: Settings, engine: str, threads: int) -> Callable[[EditJob], Report]:
+    """One process of a batch: loads the engine once, for all the files that it will do."""
+    import cv2
+
+    from rigid.edit import edit_file
+
+    cv2.setNumThreads(threads)
+    runtime = _load(settings.profile, engine, threads)
+    composite: Literal["transfer", "paper"] = "paper" if settings.composite == "paper" else "transfer"
+
+    def work(job: EditJob) -> Report:
+        make_stream = partial(_stream_on, runtime, settings.profile, composite)
+        return edit_file(job, make_stream, settings.profile).as_json()
+
+    return work
 
 
 def _progress(resources: ExitStack, source: Path) -> Progress:
@@ -123,3 +220,18 @@ def _summarise(target: Path, done: EditReport) -> None:
         f"{target}: {done.frames} frames, {done.face_frames} with a face, in {done.seconds:.1f} s "
         f"({fps:.1f} a second, {done.engine})."
     )
+
+
+def _summarise_many(target: Path, done: BatchReport) -> None:
+    for source, entry in done.files.items():
+        if entry["status"] == "failed":
+            typer.echo(f"Failed: {source}: {entry['error']}", err=True)
+        for warning in done.warnings(source):
+            typer.echo(f"Warning: {source}: {warning}", err=True)
+    fps = done.frames / done.seconds if done.seconds else 0.0
+    typer.echo(
+        f"{target}: {done.count('done')} files done, {done.count('skipped')} as they were, {done.count('failed')} "
+        f"failed; {done.frames} frames in {done.seconds:.1f} s ({fps:.1f} a second)."
+    )
+    if done.count("failed"):
+        raise typer.Exit(FAILED)

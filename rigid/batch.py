@@ -1,0 +1,209 @@
+"""Edit many files: a folder or a list, on several processes, going on where an earlier run was stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from rigid.edit import EditJob, ScheduledEdit
+from rigid.images import IMAGE_SUFFIXES, is_image
+from rigid.replacing import replacing
+from rigid.video_writer import FORMATS
+from rigid.workers import Outcome, work_through
+
+LIST_SUFFIX = ".txt"
+RECORD = "batch.json"
+"""Beside the results: what was done, with which settings, to which state of each input."""
+VIDEO_SUFFIXES = (*FORMATS, ".ts", ".mts", ".wmv", ".flv", ".mpg", ".mpeg", ".3gp", ".ogv", ".m4v", ".gif")
+"""What counts as a video in a folder; the ones that are not written become .mp4."""
+
+Report = Mapping[str, object]
+"""An `EditReport` as JSON."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What every file gets."""
+
+    edits: Mapping[str, float]
+    schedule: Sequence[ScheduledEdit]
+    compare: bool
+    profile: str
+    composite: str
+
+    def as_json(self) -> dict[str, object]:
+        """Equal for equal settings, also after it was written and read."""
+        made: dict[str, object] = json.loads(json.dumps(asdict(self)))
+        return made
+
+
+@dataclass
+class BatchReport:
+    """What became of every file."""
+
+    files: dict[str, dict[str, object]] = field(default_factory=dict)
+    """By source: `target`, `status` (done, skipped or failed), `error`, and the file's own `report`."""
+    seconds: float = 0.0
+
+    def count(self, status: str) -> int:
+        """How many files have that status."""
+        return sum(entry["status"] == status for entry in self.files.values())
+
+    @property
+    def frames(self) -> int:
+        """Of the files done in this run."""
+        done = (entry["report"] for entry in self.files.values() if entry["status"] == "done")
+        return sum(int(str(report["frames"])) for report in done if isinstance(report, dict))
+
+    def warnings(self, source: str) -> list[str]:
+        """What is to be said about a file that was done."""
+        report = self.files[source].get("report")
+        told = report.get("warnings", []) if isinstance(report, dict) else []
+        return [str(warning) for warning in told]
+
+    def as_json(self) -> dict[str, object]:
+        """As `--report` writes it."""
+        counts = {status: self.count(status) for status in ("done", "skipped", "failed")}
+        fps = round(self.frames / self.seconds, 3) if self.seconds else 0.0
+        return {**counts, "frames": self.frames, "seconds": round(self.seconds, 3), "fps": fps, "files": self.files}
+
+
+def is_batch(source: Path) -> bool:
+    """Whether an input means many files: a folder, or a list in a text file."""
+    return source.is_dir() or source.suffix.lower() == LIST_SUFFIX
+
+
+def plan(source: Path, target: Path) -> dict[Path, Path]:
+    """The files that `source`, a folder or a list, means, and where each goes below the folder `target`.
+
+    ValueError, one sentence, where there are none or `target` cannot be their folder.
+    """
+    if target.is_file() or (target.suffix and not target.is_dir()):
+        kind = "a folder" if source.is_dir() else "a list"
+        raise ValueError(f"{source} is {kind}, so the output must be a folder; {target} is the name of a file.")
+    if source.is_dir() and target.exists() and target.samefile(source):
+        raise ValueError(f"The output {target} is the input itself; give another folder.")
+    found = sorted(_in_folder(source, target)) if source.is_dir() else _in_list(source)
+    if not found:
+        raise ValueError(f"{source} holds no video or image; give a folder or a list that does.")
+    base = source if source.is_dir() else Path(os.path.commonpath([path.parent for path in found]))
+    return {path: target / _named(path.relative_to(base)) for path in found}
+
+
+def _in_folder(folder: Path, target: Path) -> Iterator[Path]:
+    known = (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES)
+    results = target.absolute()
+    for path in folder.rglob("*"):
+        # Results in a folder inside the input are no inputs of the next run.
+        inside = results in path.absolute().parents
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.suffix.lower() in known and path.is_file() and not inside and not hidden:
+            yield path
+
+
+def _in_list(path: Path) -> list[Path]:
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is not a list; write the name of a file on each line, in UTF-8.") from None
+    except OSError as error:
+        raise ValueError(f"The list {path} cannot be read: {error.strerror}; check the name.") from None
+    named = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    # Names are meant as seen from the list.
+    return list(dict.fromkeys(Path(os.path.abspath(path.parent / name)) for name in named))
+
+
+def _named(path: Path) -> Path:
+    """The result's name: the input's, with .mp4 behind it where its own format is not written."""
+    written = path.suffix.lower() in FORMATS or is_image(path)
+    return path if written else path.with_name(path.name + ".mp4")
+
+
+def edit_files(
+    files: Mapping[Path, Path],
+    settings: Settings,
+    open_worker: Callable[[], Callable[[EditJob], Report]],
+    processes: int,
+    record: Path,
+    progress: Callable[[int], None],
+) -> BatchReport:
+    """Edit `files` (source → target), each in one of the processes; see `work_through` for `open_worker`.
+
+    `record` remembers what is done: files that have not changed since, with the same settings and with their result
+    in place, are skipped. A file that fails is told of in the report, and tried again by the next run. `progress`
+    takes the number of files that are through.
+    """
+    started = time.monotonic()
+    memory = _Record(record, settings)
+    report = BatchReport()
+    jobs: list[EditJob] = []
+    for source, target in files.items():
+        if memory.knows(source, target):
+            report.files[str(source)] = {"target": str(target), "status": "skipped"}
+        else:
+            jobs.append(EditJob(source, target, settings.edits, settings.schedule, settings.compare))
+            target.parent.mkdir(parents=True, exist_ok=True)
+    progress(len(report.files))
+    for outcome in work_through(jobs, open_worker, processes):
+        report.files[str(outcome.task.source)] = _entry(outcome)
+        if outcome.error is None:
+            memory.add(outcome.task)
+        progress(len(report.files))
+    report.seconds = time.monotonic() - started
+    return report
+
+
+def _entry(outcome: Outcome[EditJob, Report]) -> dict[str, object]:
+    entry: dict[str, object] = {"target": str(outcome.task.target)}
+    if outcome.error is not None:
+        return entry | {"status": "failed", "error": outcome.error}
+    return entry | {"status": "done", "report": dict(outcome.result or {})}
+
+
+def write_summary(path: Path, report: BatchReport) -> None:
+    """Write `report` as JSON, whole or not at all."""
+    with replacing(path) as part:
+        part.write_text(json.dumps(report.as_json(), indent=2) + "\n", encoding="utf-8")
+
+
+class _Record:
+    """The file that remembers what is done; each input by its size and time."""
+
+    def __init__(self, path: Path, settings: Settings) -> None:
+        self._path = path
+        self._settings = settings.as_json()
+        known = _read(path)
+        done = known.get("done")
+        same = known.get("settings") == self._settings and isinstance(done, dict)
+        self._done: dict[str, object] = dict(done) if same and isinstance(done, dict) else {}
+
+    def knows(self, source: Path, target: Path) -> bool:
+        """Whether the result of the input as it is now is in its place."""
+        return target.is_file() and str(source) in self._done and self._done[str(source)] == _state(source)
+
+    def add(self, job: EditJob) -> None:
+        self._done[str(job.source)] = _state(job.source)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(self._path) as part:
+            part.write_text(json.dumps({"settings": self._settings, "done": self._done}, indent=1) + "\n", "utf-8")
+
+
+def _state(source: Path) -> list[int] | None:
+    try:
+        status = source.stat()
+    except OSError:
+        return None
+    return [status.st_size, status.st_mtime_ns]
+
+
+def _read(path: Path) -> dict[str, object]:
+    """What was written before; nothing where the file is missing or broken."""
+    try:
+        known = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
