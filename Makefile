@@ -3,6 +3,9 @@
 # make check   lint, format and types only
 # make check-deploy   lint Dockerfile, compose file, scrape config and alerts (promtool comes from Debian's package)
 # make try-image TARGET=cpu   run every command of the Dockerfile in a clean virtual environment
+# make docs    build the documentation into build/docs, warnings being errors; docs-serve shows it while you write
+# make sbom    write dist/sbom.cdx.json (CycloneDX) and dist/licences.md of what is installed with the program
+# make release-check   everything that must hold before a release
 # make lock    pin the newest versions of everything in requirements.lock
 # make clean   remove the virtual environment and what tools left
 
@@ -22,7 +25,7 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
 PIP_INSTALL := PIP_CONSTRAINT=requirements.lock $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check check-deploy try-image format lock clean
+.PHONY: help serve test check check-deploy try-image docs docs-serve sbom release-check format lock clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -54,12 +57,32 @@ check-deploy: $(VENV)/.installed-dev
 try-image:
 	@scripts/try_dockerfile.py $(TARGET)
 
+docs: $(VENV)/.installed-dev
+	$(BIN)/mkdocs build --strict --quiet
+
+docs-serve: $(VENV)/.installed-dev
+	$(BIN)/mkdocs serve
+
+# Of an environment that holds the program and nothing else; the tool that lists it lives in another.
+sbom: | $(BIN)/python
+	@for name in runtime tools; do test -d build/$$name || $(BIN)/python -m venv build/$$name; done
+	@echo "Installing the program and the tool that lists it, each by itself (minutes the first time) ..."
+	@PIP_CONSTRAINT=requirements.lock build/runtime/bin/python -m pip --disable-pip-version-check install --quiet .
+	@PIP_CONSTRAINT=requirements.lock build/tools/bin/python -m pip --disable-pip-version-check install --quiet cyclonedx-bom
+	@mkdir -p dist
+	build/tools/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --output-reproducible \
+		--output-file dist/sbom.cdx.json build/runtime/bin/python
+	build/runtime/bin/python scripts/release_check.py --licences dist/licences.md
+
+release-check: test check-deploy sbom
+	$(BIN)/python scripts/release_check.py
+
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
 lock: $(VENV)/.installed-dev
-	$(BIN)/pip-compile --quiet --upgrade --extra dev --strip-extras --allow-unsafe --annotation-style line --no-header \
+	$(BIN)/pip-compile --quiet --upgrade --extra dev --extra release --strip-extras --allow-unsafe --annotation-style line --no-header \
 		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements.new pyproject.toml
 	@# Where a package is fetched from and which build of torch it is differ by machine; pip itself is not ours to pin.
 	@{ echo "# Exact versions of everything, the tests' tools too; made by \`make lock\`. It names no place to fetch from"; \

@@ -264,7 +264,7 @@ BAD = [
     (["in.mp4", "nowhere/out.mp4"], "There is no folder nowhere"),
     (["in.mp4", "out.mp4", "--report", "nowhere/r.json"], "There is no folder nowhere"),
     (["in.mp4", "out.mp4", "--set", "lihgt=1"], "did you mean 'light'?"),
-    (["in.mp4", "out.mp4", "--set", "light=1.5"], "out of range"),
+    (["in.mp4", "out.mp4", "--set", "light=3"], "out of range"),
     (["in.mp4", "out.mp4", "--set", "light=nan"], "write NAME=STRENGTH"),
     (["in.mp4", "out.mp4", "--at", "1:light=9"], "out of range"),
     (["in.mp4", "out.mp4", "--at", "light=1"], "write SECONDS:NAME=STRENGTH"),

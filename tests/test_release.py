@@ -1,0 +1,73 @@
+"""Release habits: one version, one list of checks, licences that are known."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+import yaml
+
+from scripts.release_check import licence_problems, runtime_distributions, version_problems, write_licences
+
+ROOT = Path(__file__).parent.parent
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+
+
+def test_the_version_stands_in_one_place() -> None:
+    assert re.fullmatch(r"\d+\.\d+\.\d+", VERSION)
+    assert version("rigid-live") == VERSION
+    named = re.compile(rf"(?<![\d.]){re.escape(VERSION)}(?![\d.])")
+    sources = [path for name in ("rigid", "engines", "export", "server", "cli") for path in (ROOT / name).rglob("*.py")]
+    assert not [path for path in sources if named.search(path.read_text("utf-8"))]
+    # npm wants its own; it must be the same
+    for package in (ROOT / "client").glob("**/package.json"):
+        assert json.loads(package.read_text("utf-8")).get("version", VERSION) == VERSION
+
+
+def test_the_commit_hook_checks_what_make_check_checks() -> None:
+    recipe = re.search(r"^check: .*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    assert recipe is not None
+    commands = [line.strip().replace("$(BIN)", ".venv/bin") for line in recipe[1].splitlines()]
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text("utf-8"))["repos"][0]["hooks"]
+    assert [hook["entry"] for hook in hooks] == [command for command in commands if command.startswith(".venv/bin")]
+
+
+def test_every_library_has_a_licence_and_is_named(tmp_path: Path) -> None:
+    assert len(runtime_distributions()) > 40
+    assert list(licence_problems((ROOT / "THIRD_PARTY.md").read_text("utf-8"))) == []
+    told = list(licence_problems("numpy and nothing else"))
+    assert any("does not name torch" in problem for problem in told)
+    assert not any("numpy" in problem for problem in told)
+    write_licences(tmp_path / "made" / "licences.md")
+    assert "| numpy | " in (tmp_path / "made" / "licences.md").read_text("utf-8")
+
+
+CHANGELOG = "# Changelog\n\n## [Unreleased]\n\n{unreleased}## [1.2.0]{date}\n\n- Something.\n"
+
+
+@pytest.mark.parametrize(
+    ("number", "unreleased", "date", "said"),
+    [
+        ("1.2.0", "", " - 2026-01-31", []),
+        ("1.3.0", "- New.\n\n", " - 2026-01-31", ["has no section [1.3.0]"]),
+        ("1.2.0", "", "", ["has no date"]),
+        ("1.2.0", "- New.\n\n", " - 2026-01-31", ["still has entries under [Unreleased]"]),
+    ],
+)
+def test_what_keeps_a_version_from_being_released(number: str, unreleased: str, date: str, said: list[str]) -> None:
+    problems = list(version_problems(number, CHANGELOG.format(unreleased=unreleased, date=date)))
+    assert len(problems) == len(said)
+    assert all(words in problem for words, problem in zip(said, problems, strict=True))
+
+
+def test_forms_for_issues_are_well_formed() -> None:
+    forms = [path for path in (ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml") if path.name != "config.yml"]
+    assert len(forms) == 2
+    for path in forms:
+        form = yaml.safe_load(path.read_text("utf-8"))
+        assert form["name"] and form["description"]
+        assert all(field["type"] == "textarea" and field["attributes"]["label"] for field in form["body"])
