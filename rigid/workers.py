@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -33,7 +33,7 @@ class Outcome(Generic[Task, Result]):
 
 def work_through(
     tasks: Sequence[Task], open_worker: Callable[[], Callable[[Task], Result]], processes: int
-) -> Iterator[Outcome[Task, Result]]:
+) -> Generator[Outcome[Task, Result], None, None]:
     """Do `tasks`, in their order, in that many processes; the outcomes come as they are ready.
 
     `open_worker` is called once in each process, for what takes long to load, and gives the function that does a

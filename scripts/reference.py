@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 Schema = Mapping[str, Any]
@@ -55,7 +55,8 @@ def _operation(description: Schema, path: str, method: str, operation: Schema) -
         yield from ("", f"Takes `{kind}`:" if "$ref" in content.get("schema", {}) else f"Takes `{kind}`.")
         yield from _fields(description, content.get("schema", {}))
     for status, answer in operation.get("responses", {}).items():
-        schema = next(iter(answer.get("content", {}).values()), {}).get("schema", {})
+        contents = list(answer.get("content", {}).values())
+        schema = contents[0].get("schema", {}) if contents else {}
         told = str(answer.get("description", ""))
         if status == "422" and "HTTPValidationError" in str(schema):
             # FastAPI's own words for it; this server answers as it does to every mistake
@@ -87,7 +88,7 @@ def _about(field: Schema) -> str:
     return f"{text} Example: `{json.dumps(examples[0])}`".strip() if examples else text
 
 
-def _table(first: str, rows: list[tuple[str, str, bool | None, str]]) -> Iterator[str]:
+def _table(first: str, rows: Sequence[tuple[str, str, bool | None, str]]) -> Iterator[str]:
     yield from ("", f"| {first} | type | needed | |", "|---|---|---|---|")
     for name, kind, needed, about in rows:
         yield f"| `{name}` | {_cell(kind)} | {'yes' if needed else 'no'} | {_cell(about)} |"
