@@ -34,8 +34,8 @@ RUN mkdir rigid engines export server client cli && touch rigid/__init__.py && p
 COPY . .
 RUN pip install --no-deps --force-reinstall .
 # What a library lacks of the system shows here, not at the first start.
-RUN python -c "import av, cv2, mediapipe, onnxruntime, openvino, server.app"
-RUN rigid-live models pull && rigid-live export --profile "$PROFILE"
+RUN python -c "import av, cv2, mediapipe, onnxruntime, openvino, server.app" && \
+    rigid-live models pull && rigid-live export --profile "$PROFILE"
 
 # --- build-gpu: the same with TensorRT; engines are built on the machine that runs them ---
 FROM build-cpu AS build-gpu
