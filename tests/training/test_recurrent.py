@@ -133,19 +133,22 @@ with joined():
 """
 
 
-def start(folder: Path, batch: int, process: int, processes: int, port: int) -> subprocess.Popen[bytes]:
-    place = {"RANK": process, "LOCAL_RANK": process, "WORLD_SIZE": processes, "MASTER_PORT": port}
-    environment = os.environ | {"MASTER_ADDR": "127.0.0.1", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)}
-    environment |= {name: str(value) for name, value in place.items()}
-    return subprocess.Popen([sys.executable, "-c", WORKER, str(folder), str(batch)], env=environment, cwd=ROOT)
+def start(folder: Path, batch: int, processes: int) -> subprocess.Popen[bytes]:
+    """Train a little in that many processes: alone, or as `torchrun` starts them on each machine."""
+    script = folder / "worker.py"
+    script.write_text(WORKER)
+    launcher = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
+    launcher += ["--master-addr", "127.0.0.1", "--master-port", str(free_port())]
+    environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, *(launcher if processes > 1 else []), str(script), str(folder), str(batch)]
+    return subprocess.Popen(command, env=environment, cwd=ROOT)
 
 
 def test_two_processes_do_what_one_does_with_the_joint_batch(tmp_path: Path) -> None:
     options = tiny_options()
     tiny_parts(options, tmp_path / "episodes")
-    port = free_port()
-    workers = [start(tmp_path, 1, process, 2, port) for process in range(2)] + [start(tmp_path, 2, 0, 1, 0)]
-    assert [worker.wait(300) for worker in workers] == [0, 0, 0]
+    workers = [start(tmp_path, 1, 2), start(tmp_path, 2, 1)]
+    assert [worker.wait(300) for worker in workers] == [0, 0]
     two, one = (torch.load(tmp_path / f"result-{batch}.pt", weights_only=True) for batch in (1, 2))
     assert two["losses"] == pytest.approx(one["losses"], rel=1e-2)
     start_state = tiny_parts(options, tmp_path / "episodes").networks.recurrent_encoder.state_dict()
