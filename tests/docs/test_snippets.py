@@ -42,9 +42,18 @@ NOT_RUN = {
     "cp": "copies a file that is there",
     "torchrun": "tests/training runs the same code in two processes",
     "openssl": "makes a secret",
+    "git": "changes a repository",
+    "ffmpeg": "makes or shows a file of the reader's",
+    "ffplay": "makes or shows a file of the reader's",
+    "gst-launch-1.0": "sends a camera or a file of the reader's",
+    "npm": "tests/client runs the packages' own checks",
+    "node": "tests/client runs the packages' own checks",
+    "nvidia-smi": "needs an NVIDIA GPU",
     "pre-commit": "installs a hook; its commands are held to those of `make check`",
 }
 """Programs of others, and why their lines are not run."""
+ELSEWHERE = {"docs/sdk.md": "tests/client/test_sdk_docs.py"}
+"""Pages whose Python and JavaScript another test runs as it stands."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +82,13 @@ def _of(page: str, text: str) -> Iterator[Snippet]:
 
 
 ALL = snippets()
-RUN = [snippet for snippet in ALL if not snippet.mark.startswith(("not run: ", "run by "))]
+SCRIPTS = ("python", "py", "js", "javascript", "ts", "html")
+RUN = [
+    snippet
+    for snippet in ALL
+    if not snippet.mark.startswith(("not run: ", "run by "))
+    and not (snippet.page in ELSEWHERE and snippet.language in SCRIPTS)
+]
 
 
 def commands(snippet: Snippet) -> Iterator[list[str]]:
@@ -84,6 +99,8 @@ def commands(snippet: Snippet) -> Iterator[list[str]]:
             words = shlex.split(part, comments=True)
             while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
                 words.pop(0)
+            if words[1:3] == ["-m", "cli.main"]:
+                words = ["rigid-live", *words[3:]]
             if words:
                 yield words
 
@@ -99,7 +116,8 @@ def test_there_are_snippets_and_marks_have_reasons() -> None:
             assert (ROOT / snippet.mark.removeprefix("run by ").split()[0]).exists(), snippet
         elif snippet.mark.startswith("not run:"):
             assert len(snippet.mark) > 25, f"{snippet}: say why"
-    unknown = [str(snippet) for snippet in RUN if snippet.language in ("js", "javascript", "ts", "html")]
+    assert all((ROOT / test).exists() for page, test in ELSEWHERE.items() if (ROOT / page).exists())
+    unknown = [str(snippet) for snippet in RUN if snippet.language in SCRIPTS[2:]]
     assert not unknown, "name the test that runs them"
 
 
@@ -157,6 +175,9 @@ async def test_curl_lines_are_answered(words: list[str]) -> None:
         answer = await client.send(client.build_request(**request))
     if answer.status_code == 404:
         assert "ID" in shlex.join(words) and "session" in answer.json()["error"]["message"].lower(), answer.text
+    elif request.get("content") == b"":
+        # what a file of the reader's would hold is not here
+        assert answer.status_code not in (405, 415), answer.text
     else:
         assert answer.status_code < 400 or answer.status_code == 503, answer.text
 
@@ -178,7 +199,11 @@ def as_request(words: list[str]) -> dict[str, Any]:
         elif word in ("-d", "--data", "--data-binary"):
             request["content"] = next(rest)
             request["method"] = "POST" if request["method"] == "GET" else request["method"]
-        elif word not in ("-s", "-f", "-i", "--silent", "--fail"):
+            if request["content"].startswith("@"):
+                request["content"] = b""
+        elif word in ("-o", "--output"):
+            next(rest)
+        elif word not in ("-s", "-f", "-i", "-k", "-L", "-N", "--silent", "--fail", "--insecure"):
             assert not word.startswith("-"), f"{word} is not known here"
             request["url"] = re.sub(r"^(https?://)?[^/]+", "", word).replace("$ID", "an-ID")
     return request
