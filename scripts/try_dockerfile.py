@@ -31,7 +31,7 @@ NOT_RUN = {
 """RUN lines that hold these words would change the machine itself."""
 KEPT = ("LANG", "SSL_CERT_FILE", "http_proxy", "https_proxy", "no_proxy")
 """Of this machine's variables, with pip's, so that the network is found as it is here."""
-START_SECONDS = 300
+START_SECONDS = 900
 STOP_SECONDS = 20
 
 
@@ -216,7 +216,7 @@ class Image:
             if done.returncode == 0:
                 print(f"   healthy after {time.monotonic() - began:.0f} s", flush=True)
                 return
-            time.sleep(2)
+            time.sleep(5)
         sys.exit(f"Error: not healthy within {START_SECONDS} s.")
 
     def _written(self) -> dict[str, int]:
