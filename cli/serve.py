@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,21 +26,71 @@ def serve(
     port: Annotated[int, typer.Option(help="The TCP port to listen on.")] = 8080,
     profile: Annotated[str, typer.Option(help="The networks' profile.")] = "mobile-256",
     engine: Annotated[str, typer.Option(help="What runs the networks: auto, openvino, onnxruntime or torch.")] = "auto",
-    max_sessions: Annotated[int, typer.Option(metavar="N", help="More viewers than these are turned away.")] = 4,
+    max_sessions: Annotated[int, typer.Option(metavar="N", help="More sessions than these are turned away.")] = 4,
+    max_watchers: Annotated[int, typer.Option(metavar="N", help="More viewers over WHEP are turned away.")] = 8,
+    min_fps: Annotated[
+        float,
+        typer.Option(metavar="FPS", help="Turn a session away that would leave each with less; 0 asks for nothing."),
+    ] = 4.0,
+    latency_budget_ms: Annotated[
+        float | None, typer.Option(metavar="MS", help="Keep pictures younger than this by doing less.")
+    ] = None,
     https: Annotated[bool, typer.Option("--https", help="Serve https with a self-signed certificate.")] = False,
+    certificate: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Serve https with this certificate (chain), PEM.")
+    ] = None,
+    private_key: Annotated[Path | None, typer.Option(metavar="FILE", help="The certificate's key, PEM.")] = None,
     api_key: Annotated[
-        str | None,
-        typer.Option(metavar="KEY", envvar="RIGID_LIVE_API_KEY", help="Ask clients for this key, as a bearer token."),
+        list[str] | None,
+        typer.Option(
+            metavar="KEY",
+            envvar="RIGID_LIVE_API_KEY",
+            help="Ask clients for this key, as a bearer token; may be repeated.",
+        ),
+    ] = None,
+    max_sessions_per_key: Annotated[
+        int | None, typer.Option(metavar="N", help="More sessions than these of one key are turned away.")
+    ] = None,
+    requests_per_minute: Annotated[
+        int | None, typer.Option(metavar="N", help="More requests than these of one key, or address, are turned away.")
+    ] = None,
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ORIGIN", help="Let pages of https://HOST use the API; may be repeated. None by default."),
     ] = None,
     ice_server: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="URL", help="stun:HOST:PORT or turn:USER:PASSWORD@HOST:PORT; may be repeated. None by default."
+            metavar="URL",
+            help="stun:HOST:PORT, turn:USER:PASSWORD@HOST:PORT, or with --turn-secret turn:HOST:PORT; may be repeated. "
+            "None by default.",
         ),
     ] = None,
+    turn_secret: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SECRET",
+            envvar="RIGID_LIVE_TURN_SECRET",
+            help="What the TURN servers share with this one; clients get credentials that expire.",
+        ),
+    ] = None,
+    turn_seconds: Annotated[float, typer.Option(metavar="S", help="How long those credentials are valid.")] = 3600.0,
     udp_port_range: Annotated[
         str | None, typer.Option(metavar="A-B", help="Receive video on these UDP ports only.")
     ] = None,
+    start_bitrate: Annotated[int, typer.Option(metavar="BPS", help="Of the video sent, at first.")] = 1_500_000,
+    min_bitrate: Annotated[int, typer.Option(metavar="BPS", help="Of the video sent, at least.")] = 600_000,
+    max_bitrate: Annotated[int, typer.Option(metavar="BPS", help="Of the video sent, at most.")] = 4_000_000,
+    idle_seconds: Annotated[float, typer.Option(metavar="S", help="End a session without video after these.")] = 60.0,
+    max_session_seconds: Annotated[
+        float | None, typer.Option(metavar="S", help="End every session after these.")
+    ] = None,
+    resume_seconds: Annotated[
+        float, typer.Option(metavar="S", help="How long a lost session can be gone on with.")
+    ] = 60.0,
+    drain_seconds: Annotated[
+        float, typer.Option(metavar="S", help="How long sessions may go on after SIGTERM; no new ones are taken.")
+    ] = 5.0,
     expect_gpu: Annotated[
         bool,
         typer.Option("--expect-gpu", help="Say so at the start where no NVIDIA GPU can be used, and go on without."),
@@ -50,11 +101,34 @@ def serve(
     from rigid.assets import AssetStore
     from server.app import create_app
     from server.run import listen, run, urls
-    from server.tls import self_signed
+    from server.tls import given, self_signed
 
     try:
-        config = _config(profile, engine, max_sessions, api_key, ice_server or [], udp_port_range)
-        _check_log_level(log_level)
+        _check_choices(profile, engine, log_level)
+        config = _config(
+            ice_server or [],
+            udp_port_range,
+            profile=profile,
+            engine=engine,
+            max_sessions=max_sessions,
+            max_watchers=max_watchers,
+            min_fps=min_fps,
+            latency_budget_ms=latency_budget_ms,
+            api_keys=tuple(api_key or ()),
+            max_sessions_per_key=max_sessions_per_key,
+            requests_per_minute=requests_per_minute,
+            allow_origins=tuple(allow_origin or ()),
+            turn_secret=turn_secret,
+            turn_seconds=turn_seconds,
+            start_bitrate=start_bitrate,
+            min_bitrate=min_bitrate,
+            max_bitrate=max_bitrate,
+            idle_seconds=idle_seconds,
+            max_session_seconds=max_session_seconds,
+            resume_seconds=resume_seconds,
+            drain_seconds=drain_seconds,
+        )
+        files = given(certificate, private_key)
         listener = listen(host, port)
     except ValueError as error:
         fail(str(error), BAD_INPUT)
@@ -62,7 +136,7 @@ def serve(
         _warn_without_gpu()
     store = AssetStore()
     backend = _load(config, store)
-    addresses = urls(host, listener.getsockname()[1], secure=https)
+    addresses = urls(host, listener.getsockname()[1], secure=https or files is not None)
 
     def warm_up() -> None:
         backend.warm_up()
@@ -70,29 +144,32 @@ def serve(
 
     config = replace(config, engine=backend.runtime.name)
     app = create_app(config, backend.make_stream, backend.library, warm_up=warm_up)
-    run(app, listener, self_signed(store.cache_dir / "tls", [host]) if https else None, log_level)
+    if https and files is None:
+        files = self_signed(store.cache_dir / "tls", [host])
+    run(app, listener, files, log_level, config.drain_seconds)
     backend.runtime.close()
 
 
-def _config(
-    profile: str, engine: str, max_sessions: int, api_key: str | None, ice_servers: list[str], ports: str | None
-) -> ServerConfig:
+def _config(ice_servers: list[str], ports: str | None, **settings: Any) -> ServerConfig:
     """The settings, all checked; ValueError says what is wrong."""
+    from server.config import PortRange, ServerConfig
+    from server.turn import IceServer
+
+    return ServerConfig(
+        ice_servers=tuple(IceServer.parse(text) for text in ice_servers),
+        udp_ports=None if ports is None else PortRange.parse(ports),
+        **settings,
+    )
+
+
+def _check_choices(profile: str, engine: str, log_level: str) -> None:
     from engines import ENGINES
     from rigid.models.build import sizes_of
-    from server.config import IceServer, PortRange, ServerConfig
 
     sizes_of(profile)
     if engine not in ("auto", *ENGINES):
         raise ValueError(f"There is no engine {engine!r}; choose one of: auto, {', '.join(ENGINES)}.")
-    return ServerConfig(
-        profile=profile,
-        engine=engine,
-        max_sessions=max_sessions,
-        api_key=api_key,
-        ice_servers=tuple(IceServer.parse(text) for text in ice_servers),
-        udp_ports=None if ports is None else PortRange.parse(ports),
-    )
+    _check_log_level(log_level)
 
 
 def _check_log_level(name: str) -> None:

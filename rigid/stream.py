@@ -160,6 +160,13 @@ class FaceStream:
         self._timestamp: float | None = None
         self._found = False
         self._reanchor = False
+        self.cadence = 1
+        """The networks run for each so many frames; between them, what they made last is blended onto the face.
+
+        1 for all. May be set from any thread; motion within the face then lags by up to that many frames.
+        """
+        self._made: Array | None = None
+        self._made_ago = 0
 
     def step(self, frame: Pixels, edits: Mapping[str, float], timestamp: float) -> StepResult:
         """Edit one frame, uint8 RGB (H, W, 3), shown at `timestamp` seconds, with `edits` {attribute: strength}.
@@ -203,6 +210,7 @@ class FaceStream:
         self._state = state_from_bytes(data, self.runtime.sizes)
         self._last = None
         self._timestamp = None
+        self._made = None
 
     def close(self) -> None:
         """Close the tracker; safe to call twice."""
@@ -219,6 +227,7 @@ class FaceStream:
         level = self.options.fade.advance(self._state.level, wanted, elapsed) if sighting else 0.0
         self._last = sighting if self._found or level > 0 else None
         if sighting is None or (not self._found and level == 0):
+            self._made = None
             self._state = self._state.with_level(level)
             return StepResult(frame, face=False, edited=False, stage_ms=watch.stage_ms)
         return self._show(frame, sighting, edits, level, watch)
@@ -253,7 +262,9 @@ class FaceStream:
         """
         if self._found:
             self._forget_after_cut(sighting.crop)
-        if level > 0:
+        if level == 0:
+            self._made = None
+        else:
             frame = self._edit(frame, sighting, edits, level, watch)
         self._state = self._state.with_level(level)
         return StepResult(frame, face=self._found, edited=level > 0, stage_ms=watch.stage_ms)
@@ -263,15 +274,28 @@ class FaceStream:
     ) -> Pixels:
         shown_edits = {name: strength * strength_at(level) for name, strength in edits.items()}
         inputs = _to_inputs(sighting.crop)
+        if self._made is not None and self._found and self._made_ago + 1 < self.cadence:
+            return self._edit_again(frame, sighting, inputs, self._made, level, watch)
         inverted, pair = self._generate(inputs, self._remembered(), shown_edits, watch)
         with watch("blend"):
             shown, transfer = self._blend(frame, sighting, inputs, pair, level)
         self._state = replace(self._state, transfer=transfer)
         # what a lost face leaves in the crop is nothing for the networks to remember
+        self._made, self._made_ago = (pair if self._found else None), 0
         if self._found:
             memory, anchor = inverted.next_state(pair), inverted.shared.anchor
             self._state = replace(self._state, recurrent=memory, anchor=anchor, unseen=0.0)
             self._reanchor = False
+        return shown
+
+    def _edit_again(
+        self, frame: Pixels, sighting: _Sighting, inputs: Array, pair: Array, level: float, watch: _Stopwatch
+    ) -> Pixels:
+        """Blend what the networks made for an earlier frame; their memory stays where it is."""
+        self._made_ago += 1
+        with watch("blend"):
+            shown, transfer = self._blend(frame, sighting, inputs, pair, level)
+        self._state = replace(self._state, transfer=transfer)
         return shown
 
     def _remembered(self) -> StreamState:
@@ -287,6 +311,7 @@ class FaceStream:
         if last is not None and not are_alike(last, now):
             initial = RecurrentState.initial(self.runtime.sizes)
             self._state = replace(self._state, recurrent=initial, transfer=TransferState(), anchor=Anchor())
+            self._made = None
         self._state = replace(self._state, thumbnail=now)
 
     def _generate(
@@ -330,6 +355,7 @@ class FaceStream:
         if not self.counts.errors:
             logger.exception("A frame could not be edited and passes through; later ones are only counted.")
         self._state = self._state.with_level(0.0)
+        self._made = None
         message = f"{type(error).__name__}: {error}"
         return StepResult(frame, face=self._found, edited=False, stage_ms=watch.stage_ms, error=message)
 

@@ -19,6 +19,7 @@ from server.metrics import Metrics
 from server.readiness import Readiness
 from server.schemas import (
     Answer,
+    CandidatesRequest,
     EditsAnswer,
     EditsRequest,
     OfferRequest,
@@ -27,6 +28,8 @@ from server.schemas import (
     SessionState,
 )
 from server.session import Shared
+from server.trickle import parse_candidate
+from server.whip import add_whip
 
 SNAPSHOT_QUALITY = 90
 WAIT_SECONDS = 2.0
@@ -39,6 +42,7 @@ def build_router(shared: Shared, manager: SessionManager, readiness: Readiness) 
     _add_session(router, manager)
     add_attributes(router, shared)
     add_presets(router, shared)
+    add_whip(router, manager, readiness)
     _add_offers(router, shared)
     _add_probes(router, shared, manager, readiness)
     return router
@@ -62,7 +66,7 @@ def _add_sessions(router: APIRouter, manager: SessionManager, readiness: Readine
     @router.get("/api/v1/sessions")
     async def list_sessions() -> list[SessionState]:
         """The sessions open now."""
-        return [SessionState.model_validate(session.describe()) for session in manager]
+        return [SessionState.model_validate(session.describe()) for session in manager.visible()]
 
     @router.post("/offer")
     async def offer(request: OfferRequest) -> Answer:
@@ -85,6 +89,21 @@ def _add_session(router: APIRouter, manager: SessionManager) -> None:
         done = session.apply(request)
         frame = await session.applied.wait(done.rev, WAIT_SECONDS) if request.wait else None
         return EditsAnswer(edits=session.edits.targets, applied_frame=frame, **asdict(done))
+
+    @router.post("/api/v1/sessions/{identity}/candidates", status_code=204)
+    async def add_candidates(identity: str, request: CandidatesRequest) -> None:
+        """Take ICE candidates that the client found after its offer."""
+        session = manager.find(identity)
+        try:
+            session.add_candidates(
+                [
+                    parse_candidate(one.candidate, one.sdpMid, one.sdpMLineIndex if one.sdpMid is None else None)
+                    for one in request.candidates
+                    if one.candidate
+                ]
+            )
+        except ValueError as error:
+            raise ApiError(422, "bad_candidate", str(error), "Send candidates as toJSON() gives them.") from error
 
     @router.post("/api/v1/sessions/{identity}/reanchor", status_code=204)
     async def reanchor(identity: str) -> None:
@@ -119,7 +138,7 @@ def _add_offers(router: APIRouter, shared: Shared) -> None:
     @router.get("/api/v1/ice-servers")
     async def list_ice_servers() -> dict[str, list[dict[str, object]]]:
         """For RTCPeerConnection; empty where none is configured."""
-        return {"ice_servers": [server.describe() for server in shared.config.ice_servers]}
+        return {"ice_servers": [server.describe() for server in shared.config.relay.for_client()]}
 
 
 def _add_probes(router: APIRouter, shared: Shared, manager: SessionManager, readiness: Readiness) -> None:

@@ -13,11 +13,12 @@ from rigid.attributes.library import AttributeLibrary
 from rigid.attributes.presets import PresetStore
 from server import aiortc_fixes
 from server.api import build_router
+from server.callers import ApiKeys, RequestLimit
 from server.config import ServerConfig
 from server.errors import add_error_handlers
 from server.manager import SessionManager
 from server.metrics import Metrics
-from server.middleware import ApiKey, BodyLimit, SecurityHeaders
+from server.middleware import BodyLimit, Origins, SecurityHeaders
 from server.page import add_page
 from server.readiness import Readiness
 from server.session import Shared
@@ -53,7 +54,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         aiortc_fixes.install()
-        aiortc_fixes.set_bitrates(config.start_bitrate, config.max_bitrate)
+        aiortc_fixes.set_bitrates(config.start_bitrate, config.min_bitrate, config.max_bitrate)
         shared.worker.start(readiness.watch(warm_up))
         manager.start()
         try:
@@ -61,6 +62,7 @@ def create_app(
         finally:
             await manager.stop()
             await asyncio.to_thread(shared.worker.stop)
+            shared.encoding.shutdown(wait=False)
 
     # The interactive documentation loads scripts from elsewhere, which the security headers forbid.
     app = FastAPI(title="RIGID Live", lifespan=lifespan, docs_url=None, redoc_url=None)
@@ -69,8 +71,12 @@ def create_app(
     app.include_router(build_router(shared, manager, readiness))
     add_page(app, _client_folder() if page is None else page)
     app.add_middleware(BodyLimit, limit=config.max_body_bytes)
-    if config.api_key is not None:
-        app.add_middleware(ApiKey, key=config.api_key)
+    if config.requests_per_minute is not None:
+        app.add_middleware(RequestLimit, per_minute=config.requests_per_minute)
+    if config.api_keys:
+        app.add_middleware(ApiKeys, keys=config.api_keys)
+    if config.allow_origins:
+        app.add_middleware(Origins, allowed=config.allow_origins)
     app.add_middleware(SecurityHeaders)
     return app
 

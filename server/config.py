@@ -4,44 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import unquote
 
-URL = re.compile(r"(?P<scheme>stun|turn|turns):(?:(?P<user>[^:@]+):(?P<secret>[^@]+)@)?(?P<rest>[^@\s]+)")
+from server.turn import IceServer, Relay
 
-
-@dataclass(frozen=True)
-class IceServer:
-    """A STUN or TURN server, named to the browser and used by this side."""
-
-    url: str
-    username: str | None = None
-    credential: str | None = None
-
-    @classmethod
-    def parse(cls, text: str) -> IceServer:
-        """`stun:HOST[:PORT]` or `turn:USER:PASSWORD@HOST[:PORT][?transport=udp|tcp]`; ValueError otherwise."""
-        match = URL.fullmatch(text)
-        if match is None or not _is_reachable(f"{match['scheme']}:{match['rest']}"):
-            raise ValueError(f"{text!r} is not an ICE server; give stun:HOST:PORT or turn:USER:PASSWORD@HOST:PORT.")
-        if match["scheme"] != "stun" and match["user"] is None:
-            raise ValueError(f"{text!r} names no user; give {match['scheme']}:USER:PASSWORD@HOST:PORT.")
-        secret = None if match["secret"] is None else unquote(match["secret"])
-        user = None if match["user"] is None else unquote(match["user"])
-        return cls(f"{match['scheme']}:{match['rest']}", user, secret)
-
-    def describe(self) -> dict[str, object]:
-        """As RTCPeerConnection's `iceServers` takes it."""
-        credentials = {"username": self.username, "credential": self.credential}
-        return {"urls": [self.url], **{key: value for key, value in credentials.items() if value is not None}}
-
-
-def _is_reachable(url: str) -> bool:
-    from aiortc.rtcicetransport import parse_stun_turn_uri
-
-    try:
-        return bool(parse_stun_turn_uri(url)["host"])
-    except ValueError:
-        return False
+ORIGIN = re.compile(r"https?://[^/\s*]+")
 
 
 @dataclass(frozen=True)
@@ -79,10 +45,28 @@ class ServerConfig:
     """Named in /version."""
     max_sessions: int = 4
     """More than these are turned away with 503."""
-    api_key: str | None = None
-    """Where given, requests need `Authorization: Bearer KEY`."""
+    max_sessions_per_key: int | None = None
+    """More than these of one API key are turned away with 429."""
+    max_watchers: int = 8
+    """More viewers than these, of all sessions together, are turned away with 503: each needs an encoder."""
+    min_fps: float = 4.0
+    """A session that would leave each with fewer pictures a second than these, as measured, is turned away with 503."""
+    latency_budget_ms: float | None = None
+    """Pictures are kept younger than this by doing less; None for no budget."""
+    api_keys: tuple[str, ...] = ()
+    """Where given, requests need `Authorization: Bearer KEY`; each key sees the sessions that were opened with it."""
+    requests_per_minute: int | None = None
+    """More than these of one API key, or of one address, are turned away with 429."""
+    allow_origins: tuple[str, ...] = ()
+    """Of pages elsewhere that may use the API, as https://example.org."""
     ice_servers: tuple[IceServer, ...] = ()
     """None by default: a server on the local network needs none, and no third party is asked."""
+    turn_secret: str | None = None
+    """What TURN servers without a user share with this one; each client is given credentials of its own."""
+    turn_seconds: float = 3600.0
+    """How long those are valid for a new connection."""
+    gather_seconds: float = 2.0
+    """How long a STUN or TURN server may take to answer before a session opens without it."""
     udp_ports: PortRange | None = None
     """Where media may be received; None leaves it to the system."""
     ramp_ms: float = 400.0
@@ -106,6 +90,8 @@ class ServerConfig:
     """Whether clients may add attributes and presets, which stay on this machine."""
     start_bitrate: int = 1_500_000
     """Of the video sent, bits a second, until the receiver reports its own estimate."""
+    min_bitrate: int = 600_000
+    """What that estimate may bring it down to."""
     max_bitrate: int = 4_000_000
 
     def __post_init__(self) -> None:
@@ -117,15 +103,49 @@ class ServerConfig:
                 f"{self.max_resumable} lost sessions for {self.resume_seconds:g} s cannot be gone on with; "
                 "keep at least 1 for more than 0 s."
             )
-        if self.api_key is not None and not self.api_key.strip():
+        if not all(key.strip() for key in self.api_keys):
             raise ValueError("The API key is empty; give one of at least one character, or none at all.")
-        if not 0 < self.start_bitrate <= self.max_bitrate:
+        for origin in self.allow_origins:
+            if not ORIGIN.fullmatch(origin):
+                raise ValueError(
+                    f"{origin!r} is no origin; give SCHEME://HOST[:PORT], for example https://example.org."
+                )
+        self._check_limits()
+        if not 0 < self.min_bitrate <= self.start_bitrate <= self.max_bitrate:
             raise ValueError(
-                f"The bitrates {self.start_bitrate} to {self.max_bitrate} are no range; start with the lower one."
+                f"The bitrates {self.min_bitrate}, {self.start_bitrate} and {self.max_bitrate} do not rise; "
+                "give the lowest, the first and the highest, in bits a second."
             )
+        for server in self.ice_servers:
+            if server.needs_credentials and self.turn_secret is None:
+                raise ValueError(f"{server.url!r} names no user; give turn:USER:PASSWORD@HOST:PORT or a TURN secret.")
+
+    def _check_limits(self) -> None:
+        for name, least in (
+            ("max_sessions_per_key", 1),
+            ("max_watchers", 0),
+            ("min_fps", 0),
+            ("requests_per_minute", 1),
+        ):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ValueError(f"{value} is too few for {name}; allow at least {least}.")
+
+    @property
+    def relay(self) -> Relay:
+        """What clients are told of STUN and TURN servers."""
+        return Relay(self.ice_servers, self.turn_secret, self.turn_seconds)
 
     def _check_times(self) -> None:
-        for name in ("connect_seconds", "dead_seconds", "idle_seconds", "max_session_seconds"):
+        for name in (
+            "connect_seconds",
+            "dead_seconds",
+            "idle_seconds",
+            "max_session_seconds",
+            "turn_seconds",
+            "gather_seconds",
+            "latency_budget_ms",
+        ):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"{value:g} is too short for {name}; give more than 0 seconds.")

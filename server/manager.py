@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -11,13 +12,17 @@ from functools import partial
 
 from aiortc import RTCSessionDescription
 
+from server.callers import caller
+from server.capacity import Capacity
 from server.errors import ApiError
 from server.keeping import FINAL, Keeping, Kept
-from server.offers import check_offer
+from server.offers import check_offer, check_watch_offer
 from server.schemas import SessionRequest
 from server.session import Session, Shared
 from server.states import State
 from server.stream import MakeStream, Stream
+from server.turn import IceServer
+from server.watcher import Watcher
 
 logger = logging.getLogger(__name__)
 
@@ -37,10 +42,13 @@ class SessionManager:
         self._sessions: dict[str, Session] = {}
         self._ended: OrderedDict[str, str] = OrderedDict()
         self._opening = 0
+        self._capacity = Capacity()
+        self._ended_counts = (0, 0)
         self.draining = False
         config = shared.config
         self._keeping = Keeping(config.resume_seconds, config.max_resumable, shared.clock)
         self._ticker: asyncio.Task[None] | None = None
+        shared.metrics.watchers.set_function(lambda: self.watchers)
         for state in set(State) - {State.CLOSED}:
             shared.metrics.sessions.labels(state.value).set_function(partial(self._count, state))
 
@@ -60,14 +68,52 @@ class SessionManager:
         return iter(list(self._sessions.values()))
 
     def find(self, identity: str) -> Session:
-        """The session of that id; ApiError 404 where there is none, 410 where it has ended."""
+        """The session of that id; ApiError 404 where there is none, or another key's, 410 where it has ended."""
         session = self._sessions.get(identity)
-        if session is not None:
+        if session is not None and session.owner == caller.get():
             return session
         reason = self._ended.get(identity)
         if reason is not None:
             raise ApiError(410, "session_closed", f"The session has ended: {reason}.", "Open a new one.")
         raise ApiError(404, "unknown_session", f"There is no session {identity!r}.", "GET /api/v1/sessions lists them.")
+
+    def visible(self) -> list[Session]:
+        """The sessions of whoever makes the request at hand."""
+        return [session for session in self if session.owner == caller.get()]
+
+    def find_secret(self, secret: str) -> Session:
+        """The session whose WHIP resource this is; ApiError 404 where there is none."""
+        for session in self.visible():
+            if session.secret == secret:
+                return session
+        raise ApiError(404, "unknown_session", "There is no such WHIP session.", "It may have ended.")
+
+    async def watch(self, identity: str, offer: str) -> tuple[Watcher, RTCSessionDescription]:
+        """Let somebody watch a session. ApiError where the offer, the session or the room do not allow it."""
+        session = self.find(identity)
+        check_watch_offer(offer)
+        allowed = self._shared.config.max_watchers
+        if self.watchers >= allowed:
+            self._shared.metrics.refused.labels("watchers").inc()
+            message = f"All {allowed} viewers' places are taken."
+            raise ApiError(503, "too_many_viewers", message, "Try again later.", {"Retry-After": RETRY_SECONDS})
+        return await session.watch(offer)
+
+    @property
+    def watchers(self) -> int:
+        """Who watches, of all sessions together."""
+        return sum(len(session.watchers) for session in self)
+
+    def find_watcher(self, identity: str, secret: str) -> Watcher:
+        """The watcher whose WHEP resource this is; ApiError 404 where there is none."""
+        watcher = self.find(identity).watchers.get(secret)
+        if watcher is None:
+            raise ApiError(404, "unknown_session", "There is no such WHEP session.", "It may have ended.")
+        return watcher
+
+    def ice_servers(self) -> list[IceServer]:
+        """STUN and TURN servers for a client."""
+        return self._shared.config.relay.for_client()
 
     async def open(self, request: SessionRequest) -> tuple[Session, RTCSessionDescription]:
         """Open a session for an offer. ApiError where the offer, its edits or the room do not allow one.
@@ -97,7 +143,7 @@ class SessionManager:
         if token is None:
             return None
         for session in self:
-            if session.resume_token == token:
+            if session.resume_token == token and session.owner == caller.get():
                 await session.end("replaced")
         return self._keeping.find(token)
 
@@ -116,17 +162,26 @@ class SessionManager:
 
     def _reserve(self) -> None:
         self.check_draining()
+        self._check_key()
         allowed = self._shared.config.max_sessions
         if len(self._sessions) + self._opening >= allowed:
             self._shared.metrics.refused.labels("full").inc()
             message = f"All {allowed} places are taken."
             raise ApiError(503, "server_full", message, "Try again later.", {"Retry-After": RETRY_SECONDS})
+        self._check_capacity()
         self._opening += 1
+
+    def _check_key(self) -> None:
+        allowed = self._shared.config.max_sessions_per_key
+        if caller.get() and allowed is not None and len(self.visible()) >= allowed:
+            self._shared.metrics.refused.labels("key").inc()
+            message = f"All {allowed} sessions of this key are taken."
+            raise ApiError(429, "key_full", message, "Close one of them.", {"Retry-After": RETRY_SECONDS})
 
     async def _connect(self, offer: str, state: bytes | None) -> tuple[Session, RTCSessionDescription]:
         # A face tracker takes a moment to load.
         stream = await asyncio.to_thread(self._new_stream, state)
-        session = Session(stream, self._shared, self._forget)
+        session = Session(stream, self._shared, self._forget, caller.get())
         self._sessions[session.id] = session
         try:
             answer = await session.answer(offer)
@@ -148,6 +203,8 @@ class SessionManager:
 
     def _forget(self, session: Session, reason: str) -> None:
         self._sessions.pop(session.id, None)
+        received, processed = session.counts
+        self._ended_counts = (self._ended_counts[0] + received, self._ended_counts[1] + processed)
         self._ended[session.id] = reason
         while len(self._ended) > REMEMBERED:
             self._ended.popitem(last=False)
@@ -160,11 +217,28 @@ class SessionManager:
         while True:
             await asyncio.sleep(TICK_SECONDS)
             self._keeping.forget_old()
+            self._measure()
             for session in self:
                 try:
                     await session.tick()
                 except Exception:  # one session's trouble must not end the round that watches all
                     logger.exception("Session %s could not be looked after", session.id)
+
+    def _measure(self) -> None:
+        counts = [session.counts for session in self]
+        received = self._ended_counts[0] + sum(one for one, _ in counts)
+        processed = self._ended_counts[1] + sum(other for _, other in counts)
+        self._capacity.observe(self._shared.clock(), received, processed)
+        self._shared.metrics.limit.set(self._capacity.limit or math.nan)
+
+    def _check_capacity(self) -> None:
+        busy = {State.CONNECTING, State.LIVE, State.DEGRADED_INPUT, State.DEGRADED_INFERENCE}
+        sessions = 1 + self._opening + sum(session.state in busy for session in self)
+        share = self._capacity.share(sessions)
+        if share is not None and sessions > 1 and share < self._shared.config.min_fps:
+            self._shared.metrics.refused.labels("capacity").inc()
+            message = f"This machine is busy: another session would leave each {share:.1f} pictures a second."
+            raise ApiError(503, "no_capacity", message, "Try again later.", {"Retry-After": RETRY_SECONDS})
 
     def _count(self, state: State) -> int:
         return sum(session.state == state for session in self)

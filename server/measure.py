@@ -46,6 +46,9 @@ class SessionStats:
         self.picture = ""
         """What is wrong with the newest picture that came, as `Health.picture` names it."""
         self.size = (0, 0)
+        self.bits_per_second = 0.0
+        """Of the video sent, between the last two looks."""
+        self._bytes = (0, 0.0)
         self._in, self._out = Rate(), Rate()
         self._ages: deque[tuple[float, float]] = deque(maxlen=KEPT)
         self._stages: dict[str, deque[float]] = {}
@@ -69,6 +72,12 @@ class SessionStats:
         self._out.count(now)
         self._ages.append((now, age))
 
+    def sent_bytes(self, now: float, total: int) -> None:
+        """Note how many bytes of video were sent up to `now`."""
+        before, earlier = self._bytes
+        self.bits_per_second = 8 * (total - before) / max(now - earlier, 1e-3)
+        self._bytes = (total, now)
+
     @property
     def failing(self) -> float:
         """Share of the last pictures that failed."""
@@ -78,6 +87,10 @@ class SessionStats:
         """Pictures a second in and out."""
         return self._in.per_second(now), self._out.per_second(now)
 
+    def age(self, now: float) -> float | None:
+        """What 95 of 100 of the last seconds' pictures were younger than, seconds."""
+        return percentile((age for time, age in self._ages if now - time <= WINDOW_SECONDS), 0.95)
+
     def describe(self, now: float) -> dict[str, object]:
         """Ready for JSON; ages and stage times in milliseconds, None where nothing was measured."""
         ages = [age * 1000 for time, age in self._ages if now - time <= WINDOW_SECONDS]
@@ -86,6 +99,7 @@ class SessionStats:
             "frame": counts["processed"],
             "fps_in": round(self._in.per_second(now), 2),
             "fps_out": round(self._out.per_second(now), 2),
+            "kbit_out": round(self.bits_per_second / 1000),
             "age_ms": {"p50": _rounded(percentile(ages, 0.5)), "p95": _rounded(percentile(ages, 0.95))},
             "stage_ms": {stage: _rounded(median(times)) for stage, times in self._stages.items()},
             "face": self.face,

@@ -31,6 +31,9 @@ class Metrics:
         self.without_face = self._counter("frames_without_face", "Pictures in which no face was found.")
         self.age = self._histogram("frame_age_seconds", "From a picture's arrival to its sending.")
         self.stage = self._histogram("stage_seconds", "Time of a picture's stages.", "stage")
+        self.watchers = Gauge("watchers", "Viewers over WHEP now.", [], PREFIX, registry=self._registry)
+        text = "Pictures a second that can be edited, where more come; not a number where there is room to spare."
+        self.limit = Gauge("capacity_fps", text, [], PREFIX, registry=self._registry)
         ready = Gauge("ready", "1 once sessions can be opened.", namespace=PREFIX, registry=self._registry)
         ready.set_function(lambda: float(readiness.state == "ready"))
 

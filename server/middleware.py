@@ -1,10 +1,11 @@
-"""Around every request: security headers, a limit on bodies, and the API key. Plain ASGI."""
+"""Around every request: security headers, a limit on bodies, and who may ask from elsewhere. Plain ASGI."""
 
 from __future__ import annotations
 
-import secrets
+from collections.abc import Sequence
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.errors import ApiError
@@ -22,7 +23,9 @@ SECURITY_HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
-PROTECTED = ("/api/", "/offer", "/metrics")
+PROTECTED = ("/api/", "/offer", "/metrics", "/whip", "/whip/", "/whep/")
+EXPOSED = "Location, ETag, Link, Accept-Patch, Retry-After, X-Session-Id"
+"""Headers of answers that a foreign page may read."""
 
 
 class SecurityHeaders:
@@ -93,28 +96,39 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return once
 
 
-class ApiKey:
-    """Answers 401 to requests of the API without `Authorization: Bearer KEY`; the page and the probes stay open."""
+class Origins:
+    """Lets pages of the origins allowed use the API (CORS); without any, no foreign page may."""
 
-    def __init__(self, app: ASGIApp, key: str) -> None:
+    def __init__(self, app: ASGIApp, allowed: Sequence[str]) -> None:
         self._app = app
-        self._expected = f"Bearer {key}".encode()
+        self._allowed = frozenset(allowed)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and is_protected(scope) and not self._is_right(Headers(scope=scope)):
-            error = ApiError(
-                401,
-                "unauthorized",
-                "This server asks for a key.",
-                "Send Authorization: Bearer KEY.",
-                {"WWW-Authenticate": "Bearer"},
-            )
-            await error.response()(scope, receive, send)
+        origin = Headers(scope=scope).get("origin", "") if is_protected(scope) else ""
+        if origin not in self._allowed:
+            await self._app(scope, receive, send)
             return
-        await self._app(scope, receive, send)
 
-    def _is_right(self, headers: Headers) -> bool:
-        return secrets.compare_digest(headers.get("authorization", "").encode("utf-8", "replace"), self._expected)
+        async def send_with_origin(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["access-control-allow-origin"] = origin
+                headers["access-control-expose-headers"] = EXPOSED
+                headers["cross-origin-resource-policy"] = "cross-origin"
+                headers.append("vary", "Origin")
+            await send(message)
+
+        # A preflight carries no key (Fetch standard), so it is answered before one is asked for.
+        asked = Headers(scope=scope).get("access-control-request-method")
+        if scope["method"] == "OPTIONS" and asked is not None:
+            headers = {
+                "Access-Control-Allow-Methods": "GET, POST, PATCH, DELETE",
+                "Access-Control-Allow-Headers": "Authorization, Content-Type, If-Match",
+                "Access-Control-Max-Age": "600",
+            }
+            await Response(status_code=204, headers=headers)(scope, receive, send_with_origin)
+            return
+        await self._app(scope, receive, send_with_origin)
 
 
 def is_protected(scope: Scope) -> bool:

@@ -6,22 +6,25 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 from aiortc import (
     MediaStreamTrack,
     RTCConfiguration,
     RTCDataChannel,
+    RTCIceCandidate,
     RTCIceServer,
     RTCPeerConnection,
     RTCSessionDescription,
 )
+from aiortc.exceptions import InvalidStateError
 from aiortc.mediastreams import MediaStreamError
-from aiortc.stats import RTCInboundRtpStreamStats
+from aiortc.stats import RTCInboundRtpStreamStats, RTCOutboundRtpStreamStats
 from av import AudioFrame, VideoFrame
 
-from server.aiortc_fixes import bound_receiver, heard_at, refresh, udp_ports, wait_for_checks
+from server.aiortc_fixes import bound_receiver, gathering, heard_at, pool_encoding, refresh, wait_for_checks
 from server.config import ServerConfig
 from server.errors import ApiError
 from server.media import DelayedAudioTrack, OutputTrack
@@ -30,6 +33,7 @@ from server.offers import bad_sdp
 logger = logging.getLogger(__name__)
 
 CLOSE_SECONDS = 5.0
+Candidates = Sequence[RTCIceCandidate]
 
 
 class PeerEvents(Protocol):
@@ -37,6 +41,9 @@ class PeerEvents(Protocol):
 
     def received(self, frame: VideoFrame) -> None:
         """A picture came."""
+
+    def heard(self, frame: AudioFrame) -> None:
+        """A sound came."""
 
     def sent(self, age: float) -> None:
         """A picture goes to the encoder, `age` seconds after it came."""
@@ -54,14 +61,21 @@ class PeerEvents(Protocol):
 class Peer:
     """One `RTCPeerConnection` that answers, and its tracks."""
 
-    def __init__(self, config: ServerConfig, events: PeerEvents, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        config: ServerConfig,
+        events: PeerEvents,
+        encoding: ThreadPoolExecutor,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._config = config
         self._events = events
+        self._encoding = encoding
         self._clock = clock
         self._output: OutputTrack | None = None
         self._sound: DelayedAudioTrack | None = None
         self._readers: set[asyncio.Task[None]] = set()
-        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=_ice_servers(config)))
+        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=ice_servers(config)))
         self._connection.on("track", self._add_track)
         self._connection.on("datachannel", events.channel_opened)
         self._connection.on("connectionstatechange", self._state_changed)
@@ -73,13 +87,16 @@ class Peer:
             await self._connection.setRemoteDescription(description)
         except Exception as error:  # aiortc raises whatever the text leads it into
             raise bad_sdp(str(error) or type(error).__name__) from error
-        with udp_ports(self._config.udp_ports):
+        pool_encoding(self._connection, self._encoding)
+        with gathering(self._config.udp_ports, self._config.gather_seconds):
             await self._connection.setLocalDescription(await self._connection.createAnswer())
-        answer = self._connection.localDescription
-        if "a=candidate" not in answer.sdp:
-            message = "No UDP port is free for the video."
-            raise ApiError(503, "no_port", message, "Widen --udp-port-range.", {"Retry-After": "5"})
-        return answer
+        return checked_answer(self._connection)
+
+    @property
+    def returns_video(self) -> bool:
+        """Whether the client wants the edited video back; a WHIP client does not."""
+        directions = [one.currentDirection for one in self._connection.getTransceivers() if one.kind == "video"]
+        return any(one in ("sendrecv", "sendonly") for one in directions)
 
     def send(self, frame: VideoFrame, arrived: float) -> bool:
         """Send a picture that came at `arrived`; True when one not yet sent gives way to it."""
@@ -92,6 +109,17 @@ class Peer:
     def refresh(self) -> None:
         """Make the next picture sent a keyframe."""
         refresh(self._connection)
+
+    async def video_bytes(self) -> int:
+        """Bytes of video sent so far, without what the network adds."""
+        senders = [one for one in self._connection.getSenders() if one.kind == "video"]
+        reports = [await sender.getStats() for sender in senders]
+        counts = [one for report in reports for one in report.values() if isinstance(one, RTCOutboundRtpStreamStats)]
+        return sum(one.bytesSent for one in counts)
+
+    def add_candidates(self, candidates: Candidates) -> None:
+        """Take addresses that the client found after its offer; names of mDNS are looked up meanwhile."""
+        self._read(add_candidates(self._connection, candidates))
 
     async def video_packets(self) -> int:
         """RTP packets of video received so far."""
@@ -148,6 +176,7 @@ class Peer:
                 frame = await track.recv()
                 if isinstance(frame, AudioFrame):
                     sound.push(frame, self._clock())
+                    self._events.heard(frame)
 
     def _state_changed(self) -> None:
         self._events.connection_changed(self._connection.connectionState)
@@ -159,6 +188,24 @@ async def _discard(track: MediaStreamTrack) -> None:
             await track.recv()
 
 
-def _ice_servers(config: ServerConfig) -> list[RTCIceServer]:
+def checked_answer(connection: RTCPeerConnection) -> RTCSessionDescription:
+    """The local description; ApiError 503 where it has no address at all in it."""
+    answer = connection.localDescription
+    if "a=candidate" not in answer.sdp:
+        message = "No UDP port is free for the video."
+        raise ApiError(503, "no_port", message, "Widen --udp-port-range.", {"Retry-After": "5"})
+    return answer
+
+
+async def add_candidates(connection: RTCPeerConnection, candidates: Candidates) -> None:
+    """Take addresses that the other end found after its offer."""
+    for one in candidates:
+        try:
+            await connection.addIceCandidate(one)
+        except (ValueError, InvalidStateError) as error:
+            logger.info("A candidate is of no use: %s", error)
+
+
+def ice_servers(config: ServerConfig) -> list[RTCIceServer]:
     # An empty list, not None: aiortc takes None to mean Google's STUN server.
-    return [RTCIceServer(one.url, one.username, one.credential) for one in config.ice_servers]
+    return [RTCIceServer(one.url, one.username, one.credential) for one in config.relay.for_client()]

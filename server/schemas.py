@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rigid.attributes.ramp import Easing
 from server.states import State
+from server.trickle import MAX_CANDIDATES
 
 MAX_RAMP_MS = 60_000
 
@@ -49,6 +50,22 @@ class SessionOptions(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     ramp_ms: RampMs = None
+
+
+class Candidate(BaseModel):
+    """One of RTCPeerConnection's, as its `toJSON()` gives it."""
+
+    candidate: Annotated[
+        str, Field(max_length=1024, examples=["candidate:1 1 udp 2130706431 192.0.2.1 61764 typ host"])
+    ]
+    sdpMid: Annotated[str | None, Field(max_length=64)] = None
+    sdpMLineIndex: Annotated[int | None, Field(ge=0, le=64)] = None
+
+
+class CandidatesRequest(BaseModel):
+    """Addresses found after the offer; an empty one, which ends them, may be among them."""
+
+    candidates: Annotated[list[Candidate], Field(max_length=MAX_CANDIDATES)]
 
 
 class OfferRequest(BaseModel):

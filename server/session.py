@@ -7,16 +7,18 @@ import contextlib
 import logging
 import secrets
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from aiortc import RTCDataChannel, RTCSessionDescription
-from av import VideoFrame
+from aiortc import RTCDataChannel, RTCIceCandidate, RTCSessionDescription
+from av import AudioFrame, VideoFrame
 
 from rigid.attributes.library import AttributeLibrary
 from rigid.attributes.presets import Preset, PresetStore
 from rigid.attributes.ramp import Easing
+from server.aiortc_fixes import new_pool
 from server.config import ServerConfig
 from server.control import LABEL, ControlChannel
 from server.editing import Arrival, FrameEditor, Processed
@@ -24,10 +26,13 @@ from server.edits import AppliedEdits, SessionEdits
 from server.errors import ApiError
 from server.measure import SessionStats, VideoDelay
 from server.metrics import Metrics
+from server.pacing import Pacer
 from server.peer import Peer
 from server.schemas import EditsRequest
 from server.states import Health, Life, State
 from server.stream import Stream
+from server.trickle import ufrag_of
+from server.watcher import Watcher
 from server.worker import InferenceWorker
 
 logger = logging.getLogger(__name__)
@@ -52,6 +57,8 @@ class Shared:
     metrics: Metrics
     presets: PresetStore
     clock: Callable[[], float] = time.monotonic
+    encoding: ThreadPoolExecutor = field(default_factory=new_pool)
+    """Encodes what all sessions send."""
 
     def validate(self, edits: dict[str, object]) -> dict[str, float]:
         """`edits` as floats; ApiError 422 where they are not on offer."""
@@ -84,9 +91,18 @@ class Session:
     `on_closed(session, reason)` is called once, after everything is freed.
     """
 
-    def __init__(self, stream: Stream, shared: Shared, on_closed: Callable[[Session, str], None]) -> None:
+    def __init__(
+        self, stream: Stream, shared: Shared, on_closed: Callable[[Session, str], None], owner: str = ""
+    ) -> None:
         self.id = secrets.token_urlsafe(12)
+        self.owner = owner
+        """The name of the API key it was opened with, empty without one."""
         self.resume_token = secrets.token_urlsafe(24)
+        self.secret = secrets.token_urlsafe(24)
+        """Names its WHIP resource."""
+        self.etag = f'"{secrets.token_hex(8)}"'
+        self.ufrag: str | None = None
+        self.watchers: dict[str, Watcher] = {}
         self.created_at = datetime.now(UTC)
         self.resumed = False
         """Whether it goes on from an earlier one."""
@@ -99,13 +115,14 @@ class Session:
         """The newest picture out, for a snapshot."""
         self._stats = SessionStats()
         self._delay = VideoDelay()
+        self._pacer = Pacer(_seconds(shared.config.latency_budget_ms))
         self._stream = stream
         self._shared = shared
         self._clock = shared.clock
         self._on_closed = on_closed
         self._loop = asyncio.get_running_loop()
         self._lane = shared.worker.lane(FrameEditor(stream, self.edits, self._hand_over, self._clock).process)
-        self._peer = Peer(shared.config, self, self._clock)
+        self._peer = Peer(shared.config, self, shared.encoding, self._clock)
         self._control: ControlChannel | None = None
         self._closing: asyncio.Task[None] | None = None
         self._released: asyncio.Future[bytes | None] = self._loop.create_future()
@@ -113,6 +130,11 @@ class Session:
         self._packets = 0
         self._connected = False
         self._opened_at = self._packet_at = self._picture_at = self._clock()
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """Pictures received and processed so far."""
+        return self._stats.counts["received"], self._stats.counts["processed"]
 
     # ---- asked for by the client
 
@@ -123,6 +145,7 @@ class Session:
 
     async def answer(self, offer: str) -> RTCSessionDescription:
         """The answer to an offer that passed `check_offer`."""
+        self.ufrag = ufrag_of(offer)
         answer = await self._peer.answer(offer)
         self._life.enter(State.CONNECTING)
         return answer
@@ -138,6 +161,23 @@ class Session:
         easing = request.easing or easing
         rev = self.edits.set(edits, ramp_ms / 1000, easing, alone=request.preset is not None)
         return Applied(rev, ramp_ms, easing, self._shared.library.warnings(self.edits.targets))
+
+    async def watch(self, offer: str) -> tuple[Watcher, RTCSessionDescription]:
+        """Let somebody watch what it sends; the answer to an offer that passed `check_watch_offer`."""
+        watcher = Watcher(self._shared.config, self._shared.encoding, self.video_delay, self._watcher_closed)
+        self.watchers[watcher.secret] = watcher
+        try:
+            return watcher, await watcher.answer(offer)
+        except BaseException:
+            await watcher.close()
+            raise
+
+    def _watcher_closed(self, watcher: Watcher) -> None:
+        self.watchers.pop(watcher.secret, None)
+
+    def add_candidates(self, candidates: Sequence[RTCIceCandidate]) -> None:
+        """Take addresses that the client found after its offer."""
+        self._peer.add_candidates(candidates)
 
     def reanchor(self) -> None:
         """Take what all frames share afresh from the next ones."""
@@ -161,7 +201,12 @@ class Session:
         now = self._clock()
         delay = self._delay.at(now)
         audio_delay = None if delay is None else round(delay * 1000, 1)
-        return {**self.describe(), **self._stats.describe(now), "audio_delay_ms": audio_delay}
+        return {
+            **self.describe(),
+            **self._stats.describe(now),
+            "audio_delay_ms": audio_delay,
+            "pace": self._pacer.describe(),
+        }
 
     def end(self, reason: str) -> asyncio.Task[None]:
         """Begin to close, for a stated reason; the task ends when everything is freed. Safe to call again."""
@@ -174,9 +219,14 @@ class Session:
         if self._control is not None:
             self._control.tick()
             self._control.send("stats", **self.describe_stats())
+        self._stats.sent_bytes(self._clock(), await self._peer.video_bytes())
         packets = await self._peer.video_packets()
         if packets != self._packets:
             self._packets, self._packet_at = packets, self._clock()
+        for watcher in list(self.watchers.values()):
+            watcher.tick()
+        self._pacer.look(self._stats.age(self._clock()))
+        self._stream.cadence = self._pacer.pace.cadence
         if self._closing is None:
             self._look()
 
@@ -188,10 +238,19 @@ class Session:
         if self.state == State.PAUSED:
             self._peer.refresh()
         self._stats.received(now)
+        if not self._pacer.takes(now):
+            self._drop("paced")
+            return
         self._stats.size = (frame.width, frame.height)
         self._shared.metrics.frames_in.inc()
         if self._lane.offer(Arrival(frame, now)):
             self._drop("stale")
+
+    def heard(self, frame: AudioFrame) -> None:
+        """Pass a sound on to those who watch."""
+        now = self._clock()
+        for watcher in self.watchers.values():
+            watcher.hear(frame, now)
 
     def sent(self, age: float) -> None:
         """Note the age of a picture that goes to the encoder."""
@@ -235,7 +294,11 @@ class Session:
             self._drop("unusable")
             return
         self.last_frame = done.frame
-        if self._peer.send(done.frame, done.arrived):
+        for watcher in self.watchers.values():
+            watcher.show(done.frame, done.arrived)
+        if not self._peer.returns_video:
+            self.sent(self._clock() - done.arrived)
+        elif self._peer.send(done.frame, done.arrived):
             self._drop("unsent")
         if self.state in (State.CONNECTING, State.PAUSED):
             self._life.enter(State.LIVE)
@@ -298,7 +361,7 @@ class Session:
         self._life.enter(State.CLOSED, reason)
         if self._control is not None and self._control.send("session_ended", reason=reason):
             await asyncio.sleep(FAREWELL_SECONDS)
-        await self._peer.close()
+        await asyncio.gather(self._peer.close(), *(watcher.close() for watcher in self.watchers.values()))
         self._lane.close(self._release)
         with contextlib.suppress(TimeoutError):
             self.saved_state = await asyncio.wait_for(self._released, SAVE_SECONDS)
@@ -320,3 +383,7 @@ class Session:
         # Cancelled where the wait for it was given up.
         if not self._released.done():
             self._released.set_result(state)
+
+
+def _seconds(milliseconds: float | None) -> float | None:
+    return None if milliseconds is None else milliseconds / 1000

@@ -38,6 +38,9 @@ class StepResult(Protocol):
 class Stream(Protocol):
     """The edits of one viewer's video, frame by frame; called from one thread at a time."""
 
+    cadence: int
+    """The networks run for each so many frames, 1 for all; may be set from any thread."""
+
     def step(self, frame: Picture, edits: Mapping[str, float], timestamp: float) -> StepResult:
         """Edit a frame, RGB uint8 (H, W, 3), shown at `timestamp` seconds, with {attribute: strength}."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
+import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,6 +27,21 @@ class CertificateFiles:
 
     certificate: Path
     key: Path
+
+
+def given(certificate: Path | None, key: Path | None) -> CertificateFiles | None:
+    """A certificate of one's own; None where neither file is named, ValueError where it cannot be used."""
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise ValueError(
+            "A certificate needs its key, and a key its certificate; give --certificate and --private-key."
+        )
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        raise ValueError(f"{certificate} and {key} cannot be used: {error.strerror or error}.") from None
+    return CertificateFiles(certificate, key)
 
 
 def self_signed(folder: Path, names: Iterable[str] = ()) -> CertificateFiles:

@@ -339,3 +339,28 @@ def test_an_edit_may_depend_on_the_codes_it_is_added_to() -> None:
     frame = textured_frame().astype(int)
     contrast = [np.abs(result.frame.astype(int) - frame).max() for result in (first, second)]
     assert min(contrast) > 10
+
+
+def test_at_a_cadence_the_networks_run_for_each_so_many_frames_and_every_frame_is_edited() -> None:
+    runtime = FakeRuntime()
+    stream = make_stream(runtime)
+    stream.step(textured_frame(), LIGHT, 0.0)
+    stream.cadence = 3
+    counted = []
+    for number in range(1, 8):
+        result = stream.step(textured_frame(), LIGHT, number / 25)
+        assert result.edited and result.error is None
+        counted.append(runtime.inverted - 2)
+    assert counted == [0, 0, 1, 1, 1, 2, 2]
+
+
+def test_what_was_made_before_is_not_blended_onto_a_face_that_comes_back() -> None:
+    runtime, tracker = FakeRuntime(), FixedTracker()
+    tracker.blind = set(range(1, 40))
+    stream = make_stream(runtime, tracker)
+    stream.cadence = 1000
+    for number in range(40):
+        stream.step(textured_frame(), LIGHT, number / 25)
+    before = runtime.inverted
+    stream.step(textured_frame(), LIGHT, 40 / 25)
+    assert runtime.inverted > before

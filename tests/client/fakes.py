@@ -32,6 +32,7 @@ class LightStream:
 
     def __init__(self) -> None:
         self.closed = False
+        self.cadence = 1
 
     def step(self, frame: Picture, edits: Mapping[str, float], timestamp: float) -> Lit:
         light = 100 * edits.get("smile", 0.0)
@@ -66,4 +67,6 @@ def attributes() -> AttributeLibrary:
 
 def light_app(max_sessions: int = 2, api_key: str | None = None) -> FastAPI:
     """A server of `LightStream`s."""
-    return create_app(ServerConfig(max_sessions=max_sessions, api_key=api_key), LightStream, attributes())
+    return create_app(
+        ServerConfig(max_sessions=max_sessions, api_keys=(api_key,) if api_key else ()), LightStream, attributes()
+    )

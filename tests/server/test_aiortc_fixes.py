@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 import queue
+import socket
 import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
@@ -24,17 +26,18 @@ from av import VideoFrame
 from server import aiortc_fixes
 from server.aiortc_fixes import (
     AUDIO_PREFETCH_SECONDS,
-    EncodedQueue,
-    MarkerJitterBuffer,
-    NewestQueue,
-    QuickH264Encoder,
     bound_receiver,
-    host_addresses,
-    is_keyframe,
+    gathering,
+    new_pool,
+    pool_encoding,
     set_bitrates,
-    udp_ports,
     wait_for_checks,
 )
+from server.aiortc_fixes import ice as ice_fixes
+from server.aiortc_fixes.codecs import BoundedH264Decoder, BoundedVp8Decoder, QuickH264Encoder
+from server.aiortc_fixes.ice import host_addresses
+from server.aiortc_fixes.privates import RECEIVER, SENDER, replace
+from server.aiortc_fixes.queues import EncodedQueue, MarkerJitterBuffer, NewestQueue, is_keyframe
 from server.config import PortRange
 from tests.server.world import CLOCK, Camera, Microphone
 
@@ -57,7 +60,7 @@ async def offered(*tracks: MediaStreamTrack) -> AsyncIterator[tuple[RTCPeerConne
 
 
 def private(peer: RTCPeerConnection, index: int, name: str) -> Any:
-    return getattr(peer.getReceivers()[index], aiortc_fixes.RECEIVER + name)
+    return getattr(peer.getReceivers()[index], RECEIVER + name)
 
 
 # ---- the facts
@@ -88,11 +91,11 @@ def test_a_frame_is_still_given_out_only_with_the_next_one() -> None:
 
 
 def test_aioice_still_leaves_the_loopback_out() -> None:
-    assert "127.0.0.1" not in aiortc_fixes._addresses(True, True)
+    assert "127.0.0.1" not in ice_fixes._addresses(True, True)
 
 
 def test_aioice_still_lets_the_system_choose_ports() -> None:
-    assert "local_addr=(address, 0)" in inspect.getsource(aiortc_fixes._gather)
+    assert "local_addr=(address, 0)" in inspect.getsource(ice_fixes._gather)
 
 
 async def test_aioice_still_gives_up_at_once_without_candidates() -> None:
@@ -108,14 +111,17 @@ async def test_aioice_still_gives_up_at_once_without_candidates() -> None:
 def test_the_encoders_still_take_their_bitrates_from_constants() -> None:
     before = {(codec, name): getattr(codec, name) for codec in (vpx, h264) for name in RATES}
     try:
-        set_bitrates(2_000_000, 5_000_000)
+        set_bitrates(2_000_000, 1_000_000, 5_000_000)
         for encoder in (vpx.Vp8Encoder(), h264.H264Encoder(), QuickH264Encoder()):
             assert encoder.target_bitrate == 2_000_000
             encoder.target_bitrate = 9_000_000
             assert encoder.target_bitrate == 5_000_000
-            encoder.encode(blank())
+            payloads, _ = encoder.encode(blank())
+            assert payloads, "no picture is held back"
             assert encoder.codec is not None
             assert encoder.codec.bit_rate == 5_000_000
+            encoder.target_bitrate = 1
+            assert encoder.target_bitrate == 1_000_000
     finally:
         for (codec, name), value in before.items():
             setattr(codec, name, value)
@@ -138,8 +144,64 @@ def test_h264_is_encoded_with_a_quick_preset_and_made_anew_only_where_needed() -
     encoder.encode(blank(pts=6000, side=96))
     assert encoder.codec is not None and encoder.codec.width == 96
     encoder.target_bitrate *= 2
-    encoder.encode(blank(pts=9000, side=96))
-    assert encoder.codec.bit_rate == encoder.target_bitrate
+    for number in range(12):
+        encoder.encode(blank(pts=9000 + 3000 * number, side=96))
+    assert encoder.codec.bit_rate == pytest.approx(encoder.target_bitrate, rel=0.01)
+
+
+def moving(number: int, fps: int) -> VideoFrame:
+    """One of a row of noisy pictures, which no encoder makes small."""
+    pixels = np.random.default_rng(number).integers(0, 255, (72, 64), np.uint8).repeat(2, 0).repeat(3, 1)
+    frame = VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="yuv420p")
+    frame.pts, frame.time_base = number * 90000 // fps, CLOCK
+    return frame
+
+
+def test_aiortc_still_counts_on_thirty_pictures_a_second() -> None:
+    assert spent(h264.H264Encoder(), fps=10) < 0.5 * 500_000
+
+
+@pytest.mark.parametrize("fps", [10, 30])
+def test_a_slow_model_gets_all_the_bits_asked_for(fps: int) -> None:
+    assert spent(QuickH264Encoder(), fps) == pytest.approx(500_000, rel=0.2)
+
+
+def test_a_new_bitrate_shows_in_the_bytes() -> None:
+    encoder = QuickH264Encoder()
+    encoder.target_bitrate = 1_000_000
+    sizes = []
+    for number in range(180):
+        if number == 90:
+            encoder.target_bitrate = 500_000
+        sizes.append(sum(map(len, encoder.encode(moving(number, 15))[0])))
+    assert 8 * sum(sizes[45:90]) / 3 == pytest.approx(1_000_000, rel=0.25)
+    assert 8 * sum(sizes[135:]) / 3 == pytest.approx(500_000, rel=0.25)
+
+
+def spent(encoder: h264.H264Encoder, fps: int) -> float:
+    """Bits a second that an encoder makes when asked for 500,000, after three seconds."""
+    encoder.target_bitrate = 500_000
+    sizes = [sum(map(len, encoder.encode(moving(number, fps))[0])) for number in range(6 * fps)]
+    return 8 * sum(sizes[3 * fps :]) / 3
+
+
+def test_decoders_still_take_a_thread_a_processor_unless_bounded() -> None:
+    assert h264.H264Decoder().codec.thread_count == vpx.Vp8Decoder().codec.thread_count == 0
+    assert BoundedH264Decoder().codec.thread_count == BoundedVp8Decoder().codec.thread_count == 1
+    aiortc_fixes.install()
+    made = [type(aiortc.codecs.get_decoder(codec)) for codec in aiortc.codecs.CODECS["video"] if codec.name != "rtx"]
+    assert set(made) == {BoundedH264Decoder, BoundedVp8Decoder}
+
+
+async def test_a_sender_encodes_in_the_pool_given() -> None:
+    async with offered(Camera()) as (peer, _):
+        peer.addTrack(Camera())
+        assert getattr(peer.getSenders()[0], SENDER + "loop") is asyncio.get_running_loop()
+        pool = new_pool()
+        pool_encoding(peer, pool)
+        used = await getattr(peer.getSenders()[0], SENDER + "loop").run_in_executor(None, threading.current_thread)
+        assert used.name.startswith("encoder")
+        pool.shutdown()
 
 
 RATES = ("DEFAULT_BITRATE", "MIN_BITRATE", "MAX_BITRATE")
@@ -168,7 +230,7 @@ async def test_every_queue_towards_a_track_is_bounded() -> None:
 
 async def test_a_private_that_is_gone_is_an_error() -> None:
     with pytest.raises(AttributeError):
-        aiortc_fixes._replace(SimpleNamespace(other=1), "queue", 2)
+        replace(SimpleNamespace(other=1), "queue", 2)
 
 
 async def test_the_newest_items_stay() -> None:
@@ -261,7 +323,7 @@ def test_without_markers_the_next_frame_ends_one() -> None:
 async def test_candidates_listen_on_the_ports_allowed() -> None:
     aiortc_fixes.install()
     one, other, third = (aioice.ice.Connection(ice_controlling=False) for _ in range(3))
-    with udp_ports(PortRange(47321, 47322)):
+    with gathering(PortRange(47321, 47322), 2.0):
         for connection in (one, other, third):
             await connection.gather_candidates()
     used = [{candidate.port for candidate in connection.local_candidates} for connection in (one, other, third)]
@@ -274,8 +336,25 @@ async def test_candidates_listen_on_the_ports_allowed() -> None:
         await connection.close()
 
 
+async def test_a_server_that_never_answers_holds_nothing_up_for_long() -> None:
+    aiortc_fixes.install()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        address = silent.getsockname()
+        for ports in (None, PortRange(47323, 47330)):
+            connection = aioice.ice.Connection(
+                ice_controlling=False, stun_server=address, turn_server=address, turn_username="u", turn_password="p"
+            )
+            began = time.monotonic()
+            with gathering(ports, 0.3):
+                await connection.gather_candidates()
+            assert time.monotonic() - began < 2, "aioice itself waits five seconds"
+            assert connection.local_candidates
+            await connection.close()
+
+
 async def test_a_machine_without_a_network_connects_to_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aiortc_fixes, "_addresses", lambda use_ipv4, use_ipv6: [])
+    monkeypatch.setattr(ice_fixes, "_addresses", lambda use_ipv4, use_ipv6: [])
     assert host_addresses(True, True) == ["127.0.0.1"]
     aiortc_fixes.install()
     async with offered(Camera()) as (peer, tracks):

@@ -13,7 +13,8 @@ import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection
 
 from server.app import create_app
-from server.config import IceServer, ServerConfig
+from server.config import ServerConfig
+from server.turn import IceServer
 from tests.server.world import LIBRARY, Camera, PaintingStream, running, until
 
 JSON = {"Content-Type": "application/json"}
@@ -202,7 +203,7 @@ async def test_a_fault_of_the_server_is_told_without_its_details(caplog: pytest.
 
 
 async def test_a_key_guards_the_interface_but_not_the_page_and_the_probes() -> None:
-    async with running(ServerConfig(api_key="sesame")) as world:
+    async with running(ServerConfig(api_keys=("open", "sesame"))) as world:
         await world.ready()
         for path in ("/api/v1/sessions", "/api/v1/attributes", "/metrics"):
             refused = await world.http.get(path)

@@ -1,0 +1,52 @@
+"""What aiortc and aioice lack for a service, done from outside. tests/server/test_aiortc_fixes.py tells when to go.
+
+Each work-around states the fact it stands on. All of them reach into private names, which is why they live here.
+"""
+
+from __future__ import annotations
+
+import aioice.ice
+import aiortc.codecs
+
+from server.aiortc_fixes.codecs import (
+    BoundedH264Decoder,
+    BoundedVp8Decoder,
+    QuickH264Encoder,
+    new_pool,
+    pool_encoding,
+    refresh,
+    set_bitrates,
+)
+from server.aiortc_fixes.ice import (
+    component_candidates,
+    gathering,
+    heard_at,
+    host_addresses,
+    note_datagram,
+    wait_for_checks,
+)
+from server.aiortc_fixes.privates import replace
+from server.aiortc_fixes.queues import AUDIO_PREFETCH_SECONDS, bound_receiver
+
+__all__ = [
+    "AUDIO_PREFETCH_SECONDS",
+    "bound_receiver",
+    "gathering",
+    "heard_at",
+    "install",
+    "new_pool",
+    "pool_encoding",
+    "refresh",
+    "set_bitrates",
+    "wait_for_checks",
+]
+
+
+def install() -> None:
+    """Put what concerns candidates, life signs and codecs in place, in the whole process; safe to call again."""
+    replace(aiortc.codecs, "H264Encoder", QuickH264Encoder)
+    replace(aiortc.codecs, "H264Decoder", BoundedH264Decoder)
+    replace(aiortc.codecs, "Vp8Decoder", BoundedVp8Decoder)
+    replace(aioice.ice, "get_host_addresses", host_addresses)
+    replace(aioice.ice.StunProtocol, "datagram_received", note_datagram)
+    replace(aioice.ice.Connection, "get_component_candidates", component_candidates)

@@ -1,0 +1,126 @@
+"""Bounds for the unbounded queues on the way to a received track."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import re
+import threading
+from typing import Any
+
+from aiortc import MediaStreamTrack, RTCPeerConnection, RTCRtpReceiver
+from aiortc.jitterbuffer import JitterBuffer, JitterFrame
+
+from server.aiortc_fixes.privates import RECEIVER, replace
+
+AUDIO_PREFETCH_SECONDS = 0.08
+"""aiortc's audio jitter buffer holds four packets of 20 ms back; its video jitter buffer holds none."""
+
+DATAGRAMS = 1024
+ENCODED = {"video": 30, "audio": 50}
+DECODED = {"video": 2, "audio": 50}
+
+
+class NewestQueue(asyncio.Queue[Any]):
+    """An `asyncio.Queue` that makes room by discarding its oldest item instead of waiting or raising."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.discarded = 0
+
+    def put_nowait(self, item: Any) -> None:
+        while self.full():
+            self.get_nowait()
+            self.discarded += 1
+        super().put_nowait(item)
+
+    async def put(self, item: Any) -> None:
+        self.put_nowait(item)
+
+
+class EncodedQueue(queue.Queue[Any]):
+    """Encoded frames on their way to the decoder's thread, at most `limit`.
+
+    A video frame can be decoded only after those it refers to: once one is discarded, so are all up to the next
+    keyframe, and `lost` is set, upon which aiortc asks the sender for that keyframe.
+    """
+
+    def __init__(self, limit: int, lost: threading.Event, *, video: bool) -> None:
+        super().__init__()
+        self._limit = limit
+        self._lost = lost
+        self._video = video
+        self._broken = False
+        self.discarded = 0
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        if item is not None and self._is_discarded(*item):
+            self.discarded += 1
+            return
+        super().put(item, block, timeout)
+
+    def _is_discarded(self, codec: Any, frame: JitterFrame) -> bool:
+        if self.qsize() >= self._limit:
+            self._broken = self._video
+            if self._video:
+                self._lost.set()
+            return True
+        if self._broken and is_keyframe(codec.name, frame.data):
+            self._broken = False
+        return self._broken
+
+
+def is_keyframe(codec_name: str, data: bytes) -> bool:
+    """Whether an encoded picture can be decoded without those before it; True for codecs not known here."""
+    if codec_name == "VP8":  # RFC 6386 section 9.1: the lowest bit of a key frame's tag is 0
+        return bool(data) and not data[0] & 1
+    if codec_name == "H264":  # NAL unit types 5 (IDR picture) and 7 (sequence parameters)
+        return any(match[1][0] & 0x1F in (5, 7) for match in re.finditer(rb"\x00\x00\x01(.)", data, re.DOTALL))
+    return True
+
+
+class MarkerJitterBuffer(JitterBuffer):
+    """A video jitter buffer that hands a frame out with its last packet.
+
+    aiortc waits for the first packet of the next frame, which costs one frame's time; the marker bit says that a
+    packet is a frame's last (RFC 7741 section 4.1, RFC 6184 section 5.1).
+    """
+
+    def _remove_frame(self, sequence_number: int) -> JitterFrame | None:
+        frame = super()._remove_frame(sequence_number)
+        return frame if frame is not None else self._remove_marked()
+
+    def _remove_marked(self) -> JitterFrame | None:
+        packets: list[Any] = []
+        assert self._origin is not None
+        for count in range(self.capacity):
+            packet: Any = self._packets[(self._origin + count) % self.capacity]
+            if packet is None or (packets and packet.timestamp != packets[0].timestamp):
+                return None
+            packets.append(packet)
+            if packet.marker:
+                self.remove(len(packets))
+                return JitterFrame(data=b"".join(one._data for one in packets), timestamp=packet.timestamp)
+        return None
+
+
+def bound_receiver(peer: RTCPeerConnection, track: MediaStreamTrack) -> None:
+    """Bound every queue that leads to `track`; call it in the "track" event, before media flows.
+
+    aiortc's three queues (datagrams, encoded frames, decoded frames) are unbounded: where decoding or the reader of
+    the track is slower than the sender, delay and memory grow without end.
+    """
+    receiver = next(one for one in peer.getReceivers() if one.track is track)
+    lost = getattr(receiver, f"{RECEIVER}decoder_error")
+    encoded = EncodedQueue(ENCODED[track.kind], lost, video=track.kind == "video")
+    replace(receiver, f"{RECEIVER}decoder_queue", encoded)
+    replace(track, "_queue", NewestQueue(DECODED[track.kind]))
+    if track.kind == "video":
+        replace(receiver, f"{RECEIVER}jitter_buffer", MarkerJitterBuffer(capacity=512, is_video=True))
+    _bound_datagrams(receiver)
+
+
+def _bound_datagrams(receiver: RTCRtpReceiver) -> None:
+    connection = receiver.transport.transport._connection
+    if not isinstance(connection._queue, NewestQueue):
+        replace(connection, "_queue", NewestQueue(DATAGRAMS))
