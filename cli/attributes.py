@@ -1,4 +1,4 @@
-"""`rigid-live attributes`: list the edits a profile offers, and discover them in its generator."""
+"""`rigid-live attributes`: list the edits a profile offers, import more, and discover them in its generator."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
-attributes = typer.Typer(help="The edits: list, discover.", no_args_is_help=True)
+from cli.errors import BAD_INPUT, FAILED, fail
+
+attributes = typer.Typer(help="The edits: list, import, remove, discover; presets.", no_args_is_help=True)
 
 Profile = Annotated[str, typer.Option(help="Model profile.")]
 
@@ -36,6 +38,88 @@ def list_attributes(
     for attribute in library:
         span = f"{attribute.min:g} … {attribute.max:g}"
         typer.echo(f"{attribute.name:<16}{attribute.group:<12}{span:<10}  {attribute.label}: {attribute.effect}")
+
+
+@attributes.command("import")
+def import_attribute(
+    file: Annotated[Path, typer.Argument(help="The file that holds the edit; see below.", show_default=False)],
+    name: Annotated[
+        str | None, typer.Option(help="How the API calls it; a file of this project has its own.", show_default=False)
+    ] = None,
+    label: Annotated[str | None, typer.Option(help="What people read; the name unless given.")] = None,
+    group: Annotated[str | None, typer.Option(help="Where a page shows it: expression, age, hair ...; other.")] = None,
+    layers: Annotated[
+        str | None,
+        typer.Option(metavar="A-B", help="The codes that carry it, such as 4-7 or 4,5; counted as the file does. All."),
+    ] = None,
+    strength: Annotated[
+        float | None,
+        typer.Option(help="Length of the edit at strength 1, in multiples of what the file holds; as is usual for it."),
+    ] = None,
+    component: Annotated[int | None, typer.Option(min=0, help="Which direction, of a file with many.")] = None,
+    one_way: Annotated[bool, typer.Option("--one-way", help="Its range is 0 to 1, not -1 to 1.")] = False,
+    family: Annotated[
+        str | None, typer.Option(help="The generator it is for, where its file name says another one.")
+    ] = None,
+    profile: Profile = "mobile-256",
+) -> None:
+    """Add an edit from a file: this project's own, or one that others publish.
+
+    Taken are .safetensors of this project; directions in W as .npy or .pt (1x512 as InterFaceGAN's, 18x512 as in STIT
+    and e4e); principal components (GANSpace) and eigenvectors (SeFa) with --component; StyleCLIP's mappers and
+    Latent-Transformer checkpoints. No code in a file is run.
+    """
+    from rigid.attributes.importing import ImportRequest, import_attribute, target_of
+    from rigid.attributes.library import load_library
+
+    request = ImportRequest(name, label, group, layers, strength, component, one_way, family)
+    try:
+        added = import_attribute(file, request, target_of(profile), load_library(profile).names)
+    except ValueError as error:
+        fail(str(error), BAD_INPUT)
+    except OSError as error:
+        fail(f"{file} could not be taken in: {error.strerror or error}.", FAILED)
+    typer.echo(
+        f"{added.name}: {added.source}. It is on offer the next time; `attributes remove {added.name}` undoes it."
+    )
+
+
+@attributes.command()
+def remove(
+    name: Annotated[str, typer.Argument(help="An attribute that was imported.", show_default=False)],
+    profile: Profile = "mobile-256",
+) -> None:
+    """Remove an attribute that was imported; those that ship stay."""
+    from rigid.attributes.importing import remove_attribute, target_of
+
+    try:
+        remove_attribute(name, target_of(profile))
+    except ValueError as error:
+        fail(str(error), BAD_INPUT)
+
+
+@attributes.command()
+def presets(
+    profile: Profile = "mobile-256",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List the presets: those that ship, and your own, one JSON file each in the folder this names."""
+    from rigid.attributes.library import load_library
+    from rigid.attributes.presets import PresetStore, own_folder
+
+    try:
+        store = PresetStore(load_library(profile), own_folder())
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    if as_json:
+        typer.echo(json.dumps([preset.describe() for preset in store], indent=2))
+        return
+    for preset in store:
+        edits = ", ".join(f"{name}={strength:g}" for name, strength in preset.edits.items())
+        typer.echo(f"{preset.name:<16}{preset.label:<20}{edits}")
+    for problem in store.problems:
+        typer.echo(f"Left out: {problem}", err=True)
+    typer.echo(f'Your own: {own_folder()}/NAME.json, {{"edits": {{"smile": 0.8}}, "fade_ms": 800}}.', err=True)
 
 
 @attributes.command()

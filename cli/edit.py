@@ -43,6 +43,12 @@ def edit(
         list[str] | None,
         typer.Option("--set", metavar="NAME=STRENGTH", help="An edit, such as smile=0.8; may be repeated."),
     ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="A set of edits to begin with; `attributes presets` lists them. --set goes on top."
+        ),
+    ] = None,
     at: Annotated[
         list[str] | None,
         typer.Option(
@@ -73,11 +79,12 @@ def edit(
     from rigid.batch import is_batch
     from rigid.edit import check_folder, edit_file, write_report
 
+    edits = _with_preset(preset, set_ or [], profile)
     if is_batch(source):
-        _edit_many(source, target, set_ or [], at or [], compare, report, profile, engine, composite, jobs)
+        _edit_many(source, target, edits, at or [], compare, report, profile, engine, composite, jobs)
         return
     try:
-        job = _job(source, target, set_ or [], at or [], compare, profile)
+        job = _job(source, target, edits, at or [], compare, profile)
         if report is not None:
             check_folder(report)
         with ExitStack() as resources:
@@ -108,9 +115,27 @@ def _edits(edits: list[str], schedule: list[str], profile: str) -> tuple[dict[st
 
     library = load_library(profile)
     timed = [parse_scheduled(text) for text in schedule]
+    strengths = library.validate(dict(map(parse_edit, edits)))
+    for said in library.warnings(strengths):
+        typer.echo(f"Warning: {said}", err=True)
     for entry in timed:
-        library.validate({entry.name: entry.strength})
-    return library.validate(dict(map(parse_edit, edits))), timed
+        for said in library.warnings(library.validate({entry.name: entry.strength})):
+            typer.echo(f"Warning: {said}", err=True)
+    return strengths, timed
+
+
+def _with_preset(preset: str | None, edits: list[str], profile: str) -> list[str]:
+    """The edits of a preset, then those that go on top of it."""
+    if preset is None:
+        return edits
+    from rigid.attributes.library import load_library
+    from rigid.attributes.presets import PresetStore, own_folder
+
+    try:
+        chosen = PresetStore(load_library(profile), own_folder())[preset]
+    except ValueError as error:
+        fail(str(error), BAD_INPUT)
+    return [*(f"{name}={strength!r}" for name, strength in chosen.edits.items()), *edits]
 
 
 def _make_stream(

@@ -11,6 +11,10 @@ import typer
 from cli.errors import BAD_INPUT, fail
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fastapi import FastAPI
+
     from rigid.assets import AssetStore
     from server.backend import Backend
     from server.config import ServerConfig
@@ -95,11 +99,13 @@ def serve(
         bool,
         typer.Option("--expect-gpu", help="Say so at the start where no NVIDIA GPU can be used, and go on without."),
     ] = False,
+    allow_uploads: Annotated[
+        bool, typer.Option("--allow-uploads", help="Let clients add attributes and presets, which stay here.")
+    ] = False,
     log_level: Annotated[str, typer.Option(help="critical, error, warning, info or debug.")] = "warning",
 ) -> None:
     """Edit live video: serve the page, the HTTP interface and WebRTC."""
     from rigid.assets import AssetStore
-    from server.app import create_app
     from server.run import listen, run, urls
     from server.tls import given, self_signed
 
@@ -142,7 +148,8 @@ def serve(
         backend.warm_up()
         typer.echo(f"Ready ({backend.runtime.name}): open {' or '.join(addresses)}")
 
-    config = replace(config, engine=backend.runtime.name)
+    config = replace(config, engine=backend.runtime.name, allow_uploads=allow_uploads)
+    create_app = _app_maker(backend, profile, store)
     app = create_app(config, backend.make_stream, backend.library, warm_up=warm_up)
     if https and files is None:
         files = self_signed(store.cache_dir / "tls", [host])
@@ -181,6 +188,22 @@ def _check_log_level(name: str) -> None:
     logging.basicConfig(level=name.upper())
 
 
+def _app_maker(backend: Backend, profile: str, store: AssetStore) -> Callable[..., FastAPI]:
+    """`create_app` with presets, pictures of the attributes, and a place for more of them."""
+    from functools import partial
+
+    from rigid.attributes.importing import target_of
+    from rigid.attributes.presets import PresetStore, own_folder
+    from server.app import create_app
+    from server.backend import gallery_of
+
+    presets = PresetStore(backend.library, own_folder())
+    for problem in presets.problems:
+        typer.echo(f"Warning: {problem}", err=True)
+    gallery = gallery_of(backend, profile, store.cache_dir)
+    return partial(create_app, presets=presets, gallery=gallery, uploads=target_of(profile))
+
+
 def _warn_without_gpu() -> None:
     from engines.nvidia import gpu_problem
 
@@ -194,10 +217,11 @@ def _load(config: ServerConfig, store: AssetStore) -> Backend:
     from engines import load_runtime
     from export import ensure_exported
     from rigid.attributes.library import load_library
+    from rigid.models.build import mean_code
     from server.backend import Backend
 
     landmarks = store.file("face-landmarks", "face_landmarker.task")
     if config.engine != "torch":
         ensure_exported(config.profile, store, lambda line: typer.echo(line, err=True))
     runtime = load_runtime(config.profile, config.engine, store=store, shared=True)
-    return Backend(runtime, load_library(config.profile), landmarks)
+    return Backend(runtime, load_library(config.profile), landmarks, mean_code(config.profile).numpy())

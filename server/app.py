@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
+from rigid.attributes.importing import Target
 from rigid.attributes.library import AttributeLibrary
 from rigid.attributes.presets import PresetStore
 from server import aiortc_fixes
@@ -16,6 +17,7 @@ from server.api import build_router
 from server.callers import ApiKeys, RequestLimit
 from server.config import ServerConfig
 from server.errors import add_error_handlers
+from server.extras import Extras
 from server.manager import SessionManager
 from server.metrics import Metrics
 from server.middleware import BodyLimit, Origins, SecurityHeaders
@@ -23,6 +25,8 @@ from server.page import add_page
 from server.readiness import Readiness
 from server.session import Shared
 from server.stream import MakeStream
+from server.strips import Gallery, Strips
+from server.uploads import Uploads
 from server.worker import InferenceWorker, threads_for
 
 
@@ -38,17 +42,32 @@ def create_app(
     warm_up: Callable[[], None] = _nothing,
     page: Path | None = None,
     presets: PresetStore | None = None,
+    gallery: Gallery | None = None,
+    uploads: Target | None = None,
 ) -> FastAPI:
     """The server as an ASGI app; its thread and its sessions live as long as its lifespan.
 
     `make_stream` is called once a session, on any thread; what it gives is used on the inference
     threads, on one at a time. `warm_up` runs on one of them at the start; /readyz says 503 until it is done.
-    `presets`: those on offer; None for those that ship.
+    `presets`: those on offer; None for those that ship. `gallery`: what paints the attributes, and where to keep
+    it; None for no pictures of them. `uploads`: where attributes go that clients bring; None takes none, whatever
+    `config` allows.
     `page`: the folder of the static page; None for the one of the `client` package.
     """
     readiness = Readiness()
     metrics = Metrics(readiness)
-    shared = Shared(config, library, InferenceWorker(threads_for()), metrics, presets or PresetStore(library, own=None))
+    worker = InferenceWorker(threads_for())
+    shared = Shared(
+        config,
+        library,
+        worker,
+        metrics,
+        presets or PresetStore(library, own=None),
+        Extras(
+            Strips(gallery.paint, library, gallery.folder, worker) if gallery else None,
+            Uploads(library, uploads, config.max_upload_bytes) if uploads and config.allow_uploads else None,
+        ),
+    )
     manager = SessionManager(shared, make_stream)
 
     @asynccontextmanager

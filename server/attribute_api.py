@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query, Request, Response
 
 from rigid.attributes.library import Description
 from server.errors import ApiError
-from server.schemas import PresetRequest, PresetState
+from server.schemas import PresetRequest, PresetState, UploadQuery
 from server.session import Shared
+
+LISTED = "GET /api/v1/attributes lists them all."
 
 
 def add_attributes(router: APIRouter, shared: Shared) -> None:
@@ -19,6 +22,41 @@ def add_attributes(router: APIRouter, shared: Shared) -> None:
     async def list_attributes() -> list[Description]:
         """The edits on offer: name, group, range and the address of a picture of each."""
         return shared.library.describe()
+
+    @router.get("/api/v1/attributes/{name}/strip.jpg", response_class=Response)
+    async def show_strip(name: str) -> Response:
+        """A generated face with the attribute at five strengths, from the least to the greatest, as JPEG."""
+        if name not in shared.library:
+            raise ApiError(404, "unknown_attribute", f"There is no attribute {name!r}.", LISTED)
+        if shared.extras.strips is None:
+            raise ApiError(404, "no_pictures", "This server has no pictures of the attributes.")
+        picture = await shared.extras.strips.jpeg(name)
+        # Its address changes with the attribute.
+        return Response(picture, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=604800"})
+
+    @router.post("/api/v1/attributes", status_code=201)
+    async def add_attribute(
+        request: Request, response: Response, asked: Annotated[UploadQuery, Query()]
+    ) -> Description:
+        """Offer one more attribute: its file is the body; all sessions can use it at once.
+
+        Files are taken as `rigid-live attributes import` takes them.
+        """
+        check_allowed(shared)
+        if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/octet-stream":
+            message = "The body must be the file itself."
+            raise ApiError(415, "unsupported_media_type", message, "Send application/octet-stream.")
+        assert shared.extras.uploads is not None
+        attribute = await shared.extras.uploads.add(request.stream(), asked.filename, asked.as_request())
+        response.headers["Location"] = f"/api/v1/attributes/{attribute.name}"
+        return attribute.describe()
+
+    @router.get("/api/v1/attributes/{name}")
+    async def show_attribute(name: str) -> Description:
+        """One edit on offer."""
+        if name not in shared.library:
+            raise ApiError(404, "unknown_attribute", f"There is no attribute {name!r}.", LISTED)
+        return shared.library[name].describe()
 
 
 def add_presets(router: APIRouter, shared: Shared) -> None:
@@ -51,6 +89,6 @@ def add_presets(router: APIRouter, shared: Shared) -> None:
 
 def check_allowed(shared: Shared) -> None:
     """ApiError 403 where this server does not take what clients would leave on it."""
-    if not shared.config.allow_uploads:
+    if shared.extras.uploads is None:
         message = "This server takes no attributes and presets from clients."
         raise ApiError(403, "uploads_off", message, "Start it with --allow-uploads.")

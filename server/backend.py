@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rigid.align import FaceLandmarker, FaceTracker
-from rigid.attributes.library import AttributeLibrary
-from rigid.models.contract import RecurrentState, Runtime
+from rigid.attributes.library import Attribute, AttributeLibrary
+from rigid.attributes.strip import render_face
+from rigid.models.contract import Array, RecurrentState, Runtime
 from rigid.stream import FaceStream
+from server.strips import Gallery
 
 
 class Backend:
-    """Makes the sessions' streams. `landmarks`: MediaPipe's face_landmarker.task."""
+    """Makes the sessions' streams. `landmarks`: MediaPipe's face_landmarker.task; `face` (512,): to show edits on."""
 
-    def __init__(self, runtime: Runtime, library: AttributeLibrary, landmarks: Path) -> None:
+    def __init__(self, runtime: Runtime, library: AttributeLibrary, landmarks: Path, face: Array | None = None) -> None:
+        self._face = face
         self.runtime = runtime
         self.library = library
         self._landmarks = landmarks
@@ -24,6 +29,12 @@ class Backend:
         """A stream for one viewer."""
         tracker = FaceTracker(FaceLandmarker(self._landmarks), self.runtime.sizes.image_size)
         return FaceStream(self.runtime, tracker, self.library)
+
+    def paint(self, attribute: Attribute, strength: float) -> NDArray[np.uint8]:
+        """The mean face with `attribute` at `strength`, RGB (S, S, 3); ValueError without a face."""
+        if self._face is None:
+            raise ValueError("There is no face to show an attribute on.")
+        return render_face(self.runtime, self._face, attribute, strength)
 
     def warm_up(self) -> None:
         """Run everything once: the first call of an engine, and of a tracker, takes far longer than those after."""
@@ -34,3 +45,11 @@ class Backend:
         stream = self.make_stream()
         stream.step(np.full((480, 640, 3), 128, np.uint8), {}, 0.0)
         stream.close()
+
+
+def gallery_of(backend: Backend, profile: str, cache: Path) -> Gallery:
+    """Pictures of the attributes, kept below the folder `cache` for the generator that paints them."""
+    from rigid.models.build import weights_file
+
+    generator = hashlib.sha256(weights_file(profile, "generator").read_bytes()).hexdigest()[:12]
+    return Gallery(backend.paint, cache / "strips" / f"{profile}-{generator}")

@@ -88,6 +88,8 @@ class ServerConfig:
     max_body_bytes: int = 256 * 1024
     allow_uploads: bool = False
     """Whether clients may add attributes and presets, which stay on this machine."""
+    max_upload_bytes: int = 64 * 1024 * 1024
+    """Of an attribute's file: a Latent-Transformer has 19 MB."""
     start_bitrate: int = 1_500_000
     """Of the video sent, bits a second, until the receiver reports its own estimate."""
     min_bitrate: int = 600_000

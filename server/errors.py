@@ -76,7 +76,8 @@ async def _on_invalid_request(request: Request, error: Exception) -> JSONRespons
     if any(one["type"] == "json_invalid" for one in error.errors()):
         return BAD_JSON.response()
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if kind != "application/json" and int(request.headers.get("content-length") or 1):
+    in_body = any(one["loc"][:1] == ("body",) for one in error.errors())
+    if in_body and kind != "application/json" and int(request.headers.get("content-length") or 1):
         message = f"The body is {kind or 'of no stated type'}, which is not taken here."
         return ApiError(415, "unsupported_media_type", message, "Send application/json.").response()
     return invalid(error.errors()).response()
@@ -86,7 +87,7 @@ def invalid(problems: object) -> ApiError:
     """What pydantic found wrong, its first finding as one sentence."""
     assert isinstance(problems, list | tuple)
     first = problems[0]
-    place = ".".join(str(part) for part in first["loc"] if part != "body") or "the body"
+    place = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path")) or "the body"
     message = f"Bad value for {place}: {first['msg'][:1].lower()}{first['msg'][1:]}."
     return ApiError(422, "invalid_request", message, "See /openapi.json for what is expected.")
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from rigid.attributes.importing import ImportRequest
 from rigid.attributes.ramp import Easing
 from server.states import State
 from server.trickle import MAX_CANDIDATES
@@ -157,3 +158,25 @@ class PresetState(BaseModel):
     fade_ms: float
     easing: str
     custom: bool
+
+
+class UploadQuery(BaseModel):
+    """How an attribute's file is to be taken in; what is left out is as the file says, or as is usual for it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    filename: Annotated[str, Field(max_length=200, description="What the file is called.")] = "upload"
+    name: Annotated[str | None, Field(description="How the API calls it; a file of this project has its own.")] = None
+    label: Annotated[str | None, Field(max_length=200)] = None
+    group: Annotated[str | None, Field(examples=["expression"])] = None
+    layers: Annotated[str | None, Field(max_length=200, examples=["4-7"], description="The codes that carry it.")] = (
+        None
+    )
+    strength: Annotated[float | None, Field(allow_inf_nan=False, description="Its length at strength 1.")] = None
+    component: Annotated[int | None, Field(ge=0, description="Which of many directions in the file.")] = None
+    one_way: Annotated[bool, Field(description="The range is 0 to 1, not -1 to 1.")] = False
+    family: Annotated[str | None, Field(max_length=100, description="The generator that it is for.")] = None
+
+    def as_request(self) -> ImportRequest:
+        """As the library takes it."""
+        return ImportRequest(**self.model_dump(exclude={"filename"}))

@@ -24,6 +24,7 @@ from server.control import LABEL, ControlChannel
 from server.editing import Arrival, FrameEditor, Processed
 from server.edits import AppliedEdits, SessionEdits
 from server.errors import ApiError
+from server.extras import NO_EXTRAS, Extras
 from server.measure import SessionStats, VideoDelay
 from server.metrics import Metrics
 from server.pacing import Pacer
@@ -56,6 +57,7 @@ class Shared:
     worker: InferenceWorker
     metrics: Metrics
     presets: PresetStore
+    extras: Extras = NO_EXTRAS
     clock: Callable[[], float] = time.monotonic
     encoding: ThreadPoolExecutor = field(default_factory=new_pool)
     """Encodes what all sessions send."""

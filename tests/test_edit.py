@@ -247,6 +247,27 @@ def test_the_command_edits_and_reports(
     assert "Editing in.mp4" in shown.err and "\x1b" not in shown.err, "plain lines where there is no terminal"
 
 
+def test_a_preset_begins_and_what_goes_beyond_is_flagged(
+    command: Callable[..., int],
+    clip: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("RIGID_LIVE_CONFIG", str(tmp_path))
+    (tmp_path / "presets").mkdir()
+    (tmp_path / "presets" / "bright.json").write_text('{"edits": {"light": 1.5}}', encoding="utf-8")
+    assert command("in.mp4", "preset.mp4", "--preset", "bright") == 0
+    assert "light at 1.5 is beyond -1 to 1" in capsys.readouterr().err
+    assert command("in.mp4", "set.mp4", "--set", "light=1.5") == 0
+    assert command("in.mp4", "over.mp4", "--preset", "bright", "--set", "light=0") == 0
+    frames = [[picture for _, picture in frames_of(Path(f"{name}.mp4"))] for name in ("preset", "set", "over")]
+    assert all(np.array_equal(a, b) for a, b in zip(frames[0], frames[1], strict=True))
+    assert not np.array_equal(frames[0][-1], frames[2][-1])
+    assert command("in.mp4", "out.mp4", "--preset", "dark") == 2
+    assert "no preset 'dark'; choose from: bright" in capsys.readouterr().err.replace("\n", " ")
+
+
 BAD = [
     (["missing.mp4", "out.mp4"], "There is no file missing.mp4"),
     (["empty.mp4", "out.mp4"], "is empty (0 bytes)"),

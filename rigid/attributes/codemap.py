@@ -49,9 +49,10 @@ class MapPart:
 
 def _dense(x: Array, weight: Array) -> Array:
     """x (B, K, D) by a weight (D, D) for all, or (K, D, D)."""
-    if weight.ndim == 2:
-        return x @ weight.T
-    product: Array = np.matmul(weight, x[..., None])[..., 0]
+    product = np.empty_like(x)
+    # code by code: a product with a vector reads the weights once, in order, where one with a few packs them first
+    for batch, k in np.ndindex(x.shape[:2]):
+        np.dot(weight if weight.ndim == 2 else weight[k], x[batch, k], out=product[batch, k])
     return product
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import logging
 import math
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ from rigid.attributes.format import read_attribute
 from rigid.attributes.layouts import FAMILIES
 from rigid.attributes.limits import OVERDRIVE, restraint
 
+logger = logging.getLogger(__name__)
 Array = NDArray[np.float32]
 STORED = (
     "name",
@@ -124,7 +126,7 @@ class Attribute:
 
 
 class AttributeLibrary:
-    """Attributes of one profile by name, by group and then in the order given; more may be added from any thread."""
+    """Attributes of one profile by name, in the order given; more may be added from any thread."""
 
     def __init__(self, attributes: Sequence[Attribute], *, n_codes: int, code_size: int) -> None:
         self._shape = (n_codes, code_size)
@@ -236,17 +238,20 @@ def _checked(attribute: Attribute, value: object) -> float:
 def read_library(
     paths: Sequence[Path], *, n_codes: int, code_size: int, family: str = "", custom: Sequence[Path] = ()
 ) -> AttributeLibrary:
-    """A library of attribute files, by group and in the order they ask for; ValueError naming the file that is bad.
+    """A library of attribute files in the order they ask for; ValueError naming the file when one is bad.
 
-    `custom`: files that a user imported; they stand behind the others. `family`: see `read_attribute`.
+    `custom`: files that a user imported. They stand behind the others; one that is bad, or has the name of an
+    attribute that ships since, is left out and logged. `family`: see `read_attribute`.
     """
     load = partial(load_attribute, n_codes=n_codes, code_size=code_size, family=family)
-    attributes = [load(path) for path in paths] + [load(path, custom=True) for path in custom]
-    return AttributeLibrary(sorted(attributes, key=_place), n_codes=n_codes, code_size=code_size)
-
-
-def _place(attribute: Attribute) -> tuple[bool, int, str]:
-    return attribute.custom, attribute.order, attribute.name
+    shipped = sorted((load(path) for path in paths), key=lambda attribute: (attribute.order, attribute.name))
+    library = AttributeLibrary(shipped, n_codes=n_codes, code_size=code_size)
+    for path in custom:
+        try:
+            library.add(load(path, custom=True))
+        except ValueError as error:
+            logger.warning("The imported attribute %s is left out: %s", path, error)
+    return library
 
 
 def load_library(profile: str, *, custom: bool = True) -> AttributeLibrary:

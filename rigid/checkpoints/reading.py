@@ -21,17 +21,22 @@ class CheckpointError(ValueError):
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """What `torch.save` wrote to `path`: tensors, numbers, texts and containers of them, nothing that runs."""
-    if not path.is_file():
-        raise CheckpointError(f"There is no file {path}; name the checkpoint to import.")
-    try:
-        content = _load(path)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(f"{path.name} is not read: {_reason(error)}.") from error
-    except (RuntimeError, EOFError, ValueError, KeyError, AttributeError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{path.name} is no PyTorch checkpoint, or is damaged; download it again.") from error
+    content = read_anything(path)
     if not isinstance(content, dict):
         raise CheckpointError(f"{path.name} holds a {type(content).__name__}, not a checkpoint's dictionary.")
     return content
+
+
+def read_anything(path: Path) -> Any:
+    """As `read_checkpoint`, for files that hold a tensor alone, or a list of them, too."""
+    if not path.is_file():
+        raise CheckpointError(f"There is no file {path}; name the checkpoint to import.")
+    try:
+        return _load(path)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(f"{path.name} is not read: {_reason(error)}.") from error
+    except (RuntimeError, EOFError, ValueError, KeyError, AttributeError, TypeError, IndexError) as error:
+        raise CheckpointError(f"{path.name} is no PyTorch checkpoint, or is damaged; download it again.") from error
 
 
 def _load(path: Path) -> Any:
@@ -55,6 +60,11 @@ def _reason(error: pickle.UnpicklingError) -> str:
         if mark in text:
             name = text.split(mark, 1)[1].split()[0]
             return f"besides tensors it holds {name}, which could run code; save its state dict alone and import that"
+    # the frame that pickles of protocol 4 and later begin with, and PyTorch's never do
+    if "Unsupported operand 149" in text:
+        return (
+            "it is no PyTorch checkpoint but another pickle, or damaged; a pickle could run code, so save tensors alone"
+        )
     return "it is no PyTorch checkpoint, or is damaged; download it again"
 
 

@@ -148,6 +148,21 @@ def test_files_become_a_library(tmp_path: Path) -> None:
     np.testing.assert_array_equal(library["yaw"].direction, [[3, 3, 3], [0, 0, 0]])
 
 
+def test_an_imported_file_that_is_bad_is_left_out_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    shipped = write(tmp_path / "yaw.safetensors", "yaw")
+    for folder in ("same", "broken"):
+        (tmp_path / folder).mkdir()
+    same = write(tmp_path / "same" / "yaw.safetensors", "yaw")
+    broken = tmp_path / "broken" / "roll.safetensors"
+    broken.write_bytes(b"no file of ours")
+    library = read_library([shipped], n_codes=2, code_size=3, custom=[same, broken])
+    assert [(a.name, a.custom) for a in library] == [("yaw", False)]
+    assert [str(path) in record.getMessage() for path, record in zip((same, broken), caplog.records, strict=True)] == [
+        True,
+        True,
+    ]
+
+
 def test_a_file_must_bear_its_attributes_name(tmp_path: Path) -> None:
     path = write(tmp_path / "yaw.safetensors", "roll")
     with pytest.raises(ValueError, match=r"yaw\.safetensors.*'roll'"):

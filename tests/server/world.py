@@ -21,7 +21,6 @@ from fastapi import FastAPI
 from numpy.typing import NDArray
 
 from rigid.attributes.library import Attribute, AttributeLibrary
-from rigid.attributes.presets import PresetStore
 from server.aiortc_fixes import bound_receiver
 from server.app import create_app
 from server.config import ServerConfig
@@ -337,16 +336,17 @@ async def running(
     config: ServerConfig | None = None,
     make_stream: Callable[[], PaintingStream] = PaintingStream,
     warm_up: Callable[[], None] = lambda: None,
-    presets: PresetStore | None = None,
+    library: AttributeLibrary = LIBRARY,
+    **offered: Any,
 ) -> AsyncIterator[World]:
-    """A server in this process, without a socket for HTTP."""
+    """A server in this process, without a socket for HTTP; `offered` goes to `create_app`."""
     streams: list[PaintingStream] = []
 
     def make() -> PaintingStream:
         streams.append(make_stream())
         return streams[-1]
 
-    app = create_app(config or ServerConfig(), make, LIBRARY, warm_up=warm_up, presets=presets)
+    app = create_app(config or ServerConfig(), make, library, warm_up=warm_up, **offered)
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://server") as http:

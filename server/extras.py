@@ -1,0 +1,21 @@
+"""What a server offers about its attributes besides the library itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from server.strips import Strips
+from server.uploads import Uploads
+
+
+@dataclass(frozen=True)
+class Extras:
+    """None where a server does without."""
+
+    strips: Strips | None = None
+    """Pictures of the attributes."""
+    uploads: Uploads | None = None
+    """Takes attributes from clients."""
+
+
+NO_EXTRAS = Extras()

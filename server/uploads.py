@@ -1,0 +1,125 @@
+"""Attributes that clients bring: read in a process of their own, then offered to all sessions at once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from rigid.attributes.importing import ImportRequest, Target, check_free
+from rigid.attributes.library import MOST_ATTRIBUTES, Attribute, AttributeLibrary
+from server.errors import ApiError
+
+READ_SECONDS = 90.0
+HINT = "rigid-live attributes import --help tells what files are taken."
+
+
+class Uploads:
+    """Takes one file at a time into `folder`, from where it is there after a restart too."""
+
+    def __init__(self, library: AttributeLibrary, target: Target, limit: int) -> None:
+        """`limit`: bytes of a file."""
+        self._library = library
+        self._target = target
+        self._limit = limit
+        self._busy = asyncio.Lock()
+
+    async def add(self, body: AsyncIterator[bytes], filename: str, request: ImportRequest) -> Attribute:
+        """Offer the attribute in a file's bytes.
+
+        ApiError 409 for a name that is taken, 413 for too long a file, 422 for one that holds no edit for this
+        generator, 503 while another one is being read.
+        """
+        self._check_name(request)
+        if self._busy.locked():
+            raise ApiError(503, "busy", "Another file is being read.", "Try again in a moment.", {"Retry-After": "5"})
+        async with self._busy:
+            with TemporaryDirectory(prefix="rigid-live-") as folder:
+                path = Path(folder) / "upload" / _safe_name(filename)
+                path.parent.mkdir()
+                await self._receive(body, path)
+                name = await self._import(path, request)
+            return await asyncio.to_thread(self._offer, name)
+
+    def _check_name(self, request: ImportRequest) -> None:
+        if len(self._library) >= MOST_ATTRIBUTES:
+            raise ApiError(409, "library_full", f"There are {MOST_ATTRIBUTES} attributes already.", "Remove some.")
+        if request.name is None:
+            return
+        taken = request.name in self._library
+        try:
+            check_free(request.name, self._library.names)
+        except ValueError as error:
+            status, code = (409, "name_taken") if taken else (422, "bad_attribute")
+            raise ApiError(status, code, str(error), "Give another ?name=.") from error
+
+    async def _receive(self, body: AsyncIterator[bytes], path: Path) -> None:
+        size = 0
+        with path.open("wb") as file:
+            async for piece in body:
+                size += len(piece)
+                if size > self._limit:
+                    message = f"The file is larger than {self._limit >> 20} MiB."
+                    raise ApiError(413, "file_too_large", message, "Import it with rigid-live attributes import.")
+                await asyncio.to_thread(file.write, piece)
+
+    async def _import(self, path: Path, request: ImportRequest) -> str:
+        """The name of the attribute that is now in the library's folder."""
+        target = self._target
+        job = {
+            "path": str(path),
+            "request": asdict(request),
+            "folder": str(target.folder),
+            "n_codes": target.n_codes,
+            "code_size": target.code_size,
+            "family": target.family,
+            "taken": self._library.names,
+        }
+        told = await _in_own_process(json.dumps(job).encode())
+        if "error" in told:
+            raise ApiError(422, "bad_attribute", told["error"], HINT)
+        return told["name"]
+
+    def _offer(self, name: str) -> Attribute:
+        attribute = self._target.load(self._target.folder / f"{name}.safetensors")
+        self._library.add(attribute)
+        return attribute
+
+
+async def _in_own_process(job: bytes) -> dict[str, str]:
+    """What `rigid.attributes.importing` says of a job."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "rigid.attributes.importing",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        env=environment,
+    )
+    output = b""
+    try:
+        with suppress(TimeoutError):
+            output, _ = await asyncio.wait_for(process.communicate(job), READ_SECONDS)
+    finally:
+        # Too slow, or the server ends: nothing may go on reading a stranger's file.
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode != 0 or not output:
+        return {"error": "The file cannot be read within the memory and time that an edit needs."}
+    told: dict[str, str] = json.loads(output)
+    return told
+
+
+def _safe_name(filename: str) -> str:
+    """What a client calls its file, without a way to anywhere else."""
+    kept = "".join(character for character in filename if character.isalnum() or character in "._-")
+    return kept.lstrip(".")[-100:] or "upload"
