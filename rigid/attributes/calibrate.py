@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rigid.attributes.labels import Bytes
-from rigid.attributes.recipes import Recipe
 from rigid.attributes.samples import Studio
 
 Array = NDArray[np.float32]
@@ -18,6 +17,12 @@ LONGEST_STEP = 2.0
 """A round changes the length by at most this factor."""
 CLOSE = 0.03
 """A change this close to the wanted one, relatively, needs no further round."""
+CLOSE_ENOUGH = 0.2
+"""A change this close is accepted when there are no more rounds."""
+TOO_WEAK = 0.05
+"""An edit that reaches less than this share of the wanted change at the first try is given up."""
+MOST_LOST = 0.15
+"""An edit that loses more than this share of the faces is too strong."""
 SURROUNDINGS_UNIT = 0.05
 """A mean change of this much, of 1, outside the face weighs as much as one standard deviation of a measure."""
 
@@ -81,32 +86,43 @@ def surroundings(size: int) -> NDArray[np.bool_]:
     return outside
 
 
-def find_scale(studio: Studio, faces: Faces, edit: Array, recipe: Recipe, scale: float) -> float | None:
-    """The multiple of `edit` that brings about the recipe's change; None when no multiple does.
+@dataclass(frozen=True)
+class Aim:
+    """A wanted mean change, in the unit of the measure in `column`; negative where it is to fall."""
 
-    `scale`: a first guess, not 0. Only faces with room for the change should be given.
+    column: int
+    change: float
+
+
+def find_scale(
+    studio: Studio, faces: Faces, edit: Array, aim: Aim, guess: float, *, close: float = CLOSE, rounds: int = ROUNDS
+) -> tuple[float, Outcome] | None:
+    """The multiple of `edit` that brings about the change, and what it did; None when no multiple does.
+
+    `guess`: a first multiple, above 0. Only faces with room for the change should be given. A change within `close`
+    of the aim, relatively, is close enough; after `rounds` the closest is taken, if that is within a fifth.
     """
-    column = studio.column(recipe.measure)
-    for _ in range(ROUNDS):
-        outcome = try_edit(studio, faces, scale * edit)
-        change = float(outcome.change[column])
-        if not np.isfinite(change) or outcome.lost > 0.1 or change <= 0.1 * recipe.change:
-            return None
-        ratio = recipe.change / change
-        if abs(ratio - 1) < CLOSE:
-            return scale
-        scale *= float(np.clip(ratio, 1 / LONGEST_STEP, LONGEST_STEP))
-    return scale
+    scale, tried = guess, []
+    for _ in range(rounds):
+        outcome = try_edit(studio, faces, np.float32(scale) * edit)
+        reached = float(outcome.change[aim.column]) / aim.change
+        if not np.isfinite(reached) or outcome.lost > MOST_LOST or reached <= TOO_WEAK:
+            break
+        tried.append((abs(reached - 1), scale, outcome))
+        if tried[-1][0] < close:
+            break
+        scale *= float(np.clip(1 / reached, 1 / LONGEST_STEP, LONGEST_STEP))
+    if not tried:
+        return None
+    error, scale, outcome = min(tried, key=lambda one: one[0])
+    return (scale, outcome) if error < max(close, CLOSE_ENOUGH) else None
 
 
-def side_effects(both: tuple[Outcome, Outcome], columns: Sequence[int], deviations: Array, *, pose: bool) -> float:
-    """How much besides the wanted an edit changes, given what it did at full strength both ways; smaller is better.
+def side_effects(outcome: Outcome, columns: Sequence[int], deviations: Array, *, pose: bool) -> float:
+    """How much besides the wanted an edit changes, given what it did at full strength; smaller is better.
 
     The mean over the controls' `columns` of their absolute change in `deviations` (M,), plus the change of the
     surroundings in `SURROUNDINGS_UNIT`, unless the edit is of a `pose`, which must move them.
     """
-    total = 0.0
-    for outcome in both:
-        total += float((outcome.absolute[columns] / deviations[columns]).mean()) if columns else 0.0
-        total += 0.0 if pose else outcome.surroundings / SURROUNDINGS_UNIT
-    return total / 2
+    total = float((outcome.absolute[columns] / deviations[columns]).mean()) if columns else 0.0
+    return total if pose else total + outcome.surroundings / SURROUNDINGS_UNIT

@@ -1,177 +1,153 @@
-"""What can be seen in a generated face, as numbers: expression, pose, age, gender, glasses, light."""
+"""What can be seen in a generated face, as numbers: expression, pose, proportions, colours, looks."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Protocol
 
-import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from rigid.geometry import resample, similarity
-from rigid.models.age_gender import INPUT_SIZE, AgeGenderNet
+from rigid.assets import AssetStore
+from rigid.attributes import regions, shapes
+from rigid.attributes.looks import LookClassifier, describe, read_looks
+from rigid.attributes.observe import BLENDSHAPES, Landmarker, Observer, Seen
+from rigid.models.age_gender import load_age_gender
+from rigid.models.expression import EXPRESSIONS, load_expression
 
 Array = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 
-BLENDSHAPES = {
+SHAPES = {
     "smile": ("mouthSmileLeft", "mouthSmileRight"),
     "mouth_open": ("jawOpen",),
     "pucker": ("mouthPucker",),
     "eyes_closed": ("eyeBlinkLeft", "eyeBlinkRight"),
+    "squint": ("eyeSquintLeft", "eyeSquintRight"),
     "brow_up": ("browInnerUp", "browOuterUpLeft", "browOuterUpRight"),
+    "brow_down": ("browDownLeft", "browDownRight"),
 }
-MEASURES = (*BLENDSHAPES, "lips_gap", "face_width", "yaw", "pitch", "roll", "age", "male", "glasses", "light")
-"""smile … brow_up: mean blendshape, 0 to 1. lips_gap: between the inner lips, in eye distances. face_width: of
-cheeks and jaw, likewise. yaw, pitch, roll: degrees. age: years. male: a logit. glasses: 0 to 1, whether there are
-any. light: mean luma of the face, 0 to 1."""
-
-BROWS = (70, 63, 105, 66, 107, 336, 296, 334, 293, 300)
-CHIN = 152
-INNER_CORNERS = (133, 362)
-OUTER_CORNERS = (33, 263)
-INNER_LIPS = (13, 14)
-CHEEKS = (234, 454)
-JAW_CORNERS = (172, 397)
-
-
-class LabelledFace(Protocol):
-    """What the landmarker says of one face."""
-
-    @property
-    def landmarks(self) -> Array:
-        """(478, 2) in frame pixels."""
-
-    @property
-    def blendshapes(self) -> dict[str, float]:
-        """The 52 blendshapes by name, 0 to 1."""
-
-    @property
-    def pose(self) -> Array | None:
-        """The (4, 4) transform from the canonical face to the camera (x right, y up)."""
-
-
-class Landmarker(Protocol):
-    """Finds faces; `rigid.align.FaceLandmarker` with blendshapes and pose is one."""
-
-    def reset(self) -> None:
-        """Forget the last picture."""
-
-    def detect(self, frame: Bytes, timestamp_ms: int) -> Sequence[LabelledFace]:
-        """The faces in `frame` (H, W, 3) RGB."""
+EXPRESSION_MEASURES = ("sad", "angry", "surprised")
+UNITS = {
+    **dict.fromkeys(SHAPES, "of the blendshape"),
+    "lips_gap": "eye distances",
+    "face_width": "eye distances",
+    "jaw": "of the cheeks' width",
+    "nose_size": "eye distances",
+    "lip_size": "eye distances",
+    "eye_opening": "of an eye's width",
+    "eye_size": "of the face's width",
+    "yaw": "°",
+    "pitch": "°",
+    "roll": "°",
+    "age": "years",
+    "male": "log odds",
+    **dict.fromkeys(EXPRESSION_MEASURES, "of the classifier's certainty"),
+    "light": "of full luma",
+    "skin": "° of typology angle",
+    "rosiness": "of a* beside plain skin",
+    "lip_colour": "of a* beside skin",
+    "eye_shadow": "of L* beside skin",
+}
+GEOMETRY = {
+    "lips_gap": shapes.lips_gap,
+    "face_width": shapes.face_width,
+    "jaw": shapes.jaw_width,
+    "nose_size": shapes.nose_size,
+    "lip_size": shapes.lip_size,
+    "eye_opening": shapes.eye_opening,
+    "eye_size": shapes.eye_size,
+}
+LOOK_UNIT = "of the classifier's certainty"
+AGE_MANIFEST = "age_gender_model-weights_manifest.json"
+EXPRESSION_MANIFEST = "face_expression_model-weights_manifest.json"
 
 
 class Labeller(Protocol):
-    """Turns pictures into measures."""
+    """Turns pictures into measures; what is slow to see is kept apart, so that measures can be taken anew."""
 
     @property
     def measures(self) -> tuple[str, ...]:
         """The names of the columns."""
 
+    def observe(self, images: Bytes) -> Seen:
+        """RGB (B, S, S, 3) → arrays with a row a picture, NaN where there is no face."""
+
+    def measure(self, images: Bytes, seen: Seen) -> Array:
+        """Pictures and what was seen in them → (B, n_measures); a row of NaN where there is no face."""
+
     def __call__(self, images: Bytes) -> Array:
-        """RGB (B, S, S, 3) → (B, n_measures); a row of NaN where there is no face."""
+        """Both: RGB (B, S, S, 3) → (B, n_measures)."""
 
 
 class FaceLabeller:
-    """The measures of `MEASURES` for aligned faces."""
+    """The measures of `UNITS` for aligned faces, then the looks of `looks`, each as a probability."""
 
-    measures = MEASURES
+    def __init__(self, observer: Observer, looks: LookClassifier) -> None:
+        self.observe = observer.__call__
+        self._looks = looks
 
-    def __init__(self, landmarker: Landmarker, age_gender: AgeGenderNet) -> None:
-        self._landmarker = landmarker
-        self._age_gender = age_gender
-        self._timestamp_ms = 0
+    @property
+    def measures(self) -> tuple[str, ...]:
+        return (*UNITS, *self._looks.names)
 
     def __call__(self, images: Bytes) -> Array:
-        return np.stack([self._label(image) for image in images])
+        return self.measure(images, self.observe(images))
 
-    def _label(self, image: Bytes) -> Array:
-        self._landmarker.reset()
-        # far apart in time, so that nothing takes two people for one
-        self._timestamp_ms += 10_000
-        faces = self._landmarker.detect(image, self._timestamp_ms)
-        if not faces or faces[0].pose is None:
-            return np.full(len(MEASURES), np.nan, np.float32)
-        face = faces[0]
-        shapes = [float(np.mean([face.blendshapes[n] for n in names])) for names in BLENDSHAPES.values()]
-        values = (
-            *shapes,
-            lips_gap(face.landmarks),
-            face_width(face.landmarks),
-            *head_angles(faces[0].pose),
-            *self._age_and_gender(image, face.landmarks),
-            glasses(image, face.landmarks),
-            face_light(image, face.landmarks),
-        )
-        return np.array(values, np.float32)
+    def measure(self, images: Bytes, seen: Seen) -> Array:
+        """RGB (B, S, S, 3) with what `observe` saw in them → (B, n_measures)."""
+        return np.stack([self._measure(image, _row(seen, i)) for i, image in enumerate(images)])
 
-    def _age_and_gender(self, image: Bytes, landmarks: Array) -> tuple[float, float]:
-        crop = face_crop(image, landmarks, INPUT_SIZE)
-        age, male = self._age_gender(torch.from_numpy(crop).permute(2, 0, 1)[None].float())
-        return float(age), float(male)
+    def _measure(self, image: Bytes, seen: Seen) -> Array:
+        landmarks = seen["landmarks"]
+        if not np.isfinite(landmarks).all():
+            return np.full(len(self.measures), np.nan, np.float32)
+        values = {**_expression(seen), **_proportions(landmarks), **_classified(seen), **_colours(image, landmarks)}
+        logits = self._looks.logits(describe(image, landmarks)[None])[0]
+        chances = 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
+        return np.array([*(values[name] for name in UNITS), *chances], np.float32)
 
 
-def head_angles(pose: Array) -> tuple[float, float, float]:
-    """Yaw, pitch and roll in degrees from a (4, 4) pose.
-
-    Positive: turned towards the right edge of the picture, chin up, tilted clockwise as seen.
-    """
-    rotation = np.asarray(pose, np.float64)[:3, :3]
-    rotation = rotation / np.linalg.norm(rotation, axis=0, keepdims=True)
-    yaw = math.atan2(rotation[0, 2], rotation[2, 2])
-    pitch = math.asin(float(np.clip(rotation[1, 2], -1, 1)))
-    roll = -math.atan2(rotation[1, 0], rotation[1, 1])
-    return math.degrees(yaw), math.degrees(pitch), math.degrees(roll)
+def load_labeller(store: AssetStore, landmarker: Landmarker) -> FaceLabeller:
+    """The labeller with its networks; `landmarker` must give blendshapes and pose."""
+    age_gender = load_age_gender(store.file("face-labels", AGE_MANIFEST))
+    expression = load_expression(store.file("face-labels", EXPRESSION_MANIFEST))
+    return FaceLabeller(Observer(landmarker, age_gender, expression), read_looks())
 
 
-def face_crop(image: Bytes, landmarks: Array, size: int) -> Bytes:
-    """The square round brows, chin and cheeks plus a tenth, as the age net was trained on: (size, size, 3)."""
-    left, right = landmarks[:, 0].min(), landmarks[:, 0].max()
-    top, bottom = landmarks[list(BROWS), 1].min(), landmarks[CHIN, 1]
-    centre = ((left + right) / 2, (top + bottom) / 2)
-    return _square(image, centre, 1.2 * max(right - left, bottom - top), size)
+def _row(seen: Seen, index: int) -> Seen:
+    return {name: array[index] for name, array in seen.items()}
 
 
-def lips_gap(landmarks: Array) -> float:
-    """Distance between the inner lips over that between the outer eye corners."""
-    return _distance(landmarks, INNER_LIPS) / max(_distance(landmarks, OUTER_CORNERS), 1e-6)
+def _expression(seen: Seen) -> dict[str, float]:
+    values = dict(zip(BLENDSHAPES, seen["blendshapes"].tolist(), strict=True))
+    found = {name: float(np.mean([values[shape] for shape in names])) for name, names in SHAPES.items()}
+    logits = seen["expressions"] - seen["expressions"].max()
+    certain = dict(zip(EXPRESSIONS, (np.exp(logits) / np.exp(logits).sum()).tolist(), strict=True))
+    return found | {name: certain[name] for name in EXPRESSION_MEASURES}
 
 
-def face_width(landmarks: Array) -> float:
-    """Mean width of cheeks and jaw over the distance between the outer eye corners."""
-    width = (_distance(landmarks, CHEEKS) + _distance(landmarks, JAW_CORNERS)) / 2
-    return width / max(_distance(landmarks, OUTER_CORNERS), 1e-6)
+def _proportions(landmarks: Array) -> Mapping[str, float]:
+    return {name: measure(landmarks) for name, measure in GEOMETRY.items()}
 
 
-def _distance(landmarks: Array, pair: tuple[int, int]) -> float:
-    return float(np.linalg.norm(landmarks[pair[1]] - landmarks[pair[0]]))
+def _classified(seen: Seen) -> dict[str, float]:
+    yaw, pitch, roll = seen["angles"].tolist()
+    age, male = seen["age_gender"].tolist()
+    return {"yaw": yaw, "pitch": pitch, "roll": roll, "age": age, "male": male}
 
 
-def glasses(image: Bytes, landmarks: Array) -> float:
-    """Whether there are glasses, 0 to 1, from the edges that run across the bridge of the nose as theirs do.
-
-    On generated faces the mean |d/dy| of luma there is about 1 % of the range without glasses and 3-8 % with.
-    """
-    inner = landmarks[list(INNER_CORNERS)].mean(0)
-    width = float(np.linalg.norm(landmarks[INNER_CORNERS[1]] - landmarks[INNER_CORNERS[0]]))
-    patch = cv2.cvtColor(_square(image, (inner[0], inner[1]), 0.6 * width, 16), cv2.COLOR_RGB2GRAY)
-    percent = float(np.abs(np.diff(patch.astype(np.float32), axis=0)).mean() / 2.55)
-    return 1 / (1 + math.exp(-3 * (percent - 2.5)))
-
-
-def face_light(image: Bytes, landmarks: Array) -> float:
-    """Mean luma, 0 to 1, of the square between the outer eye corners and below."""
-    corners = landmarks[list(OUTER_CORNERS)]
-    width = float(np.linalg.norm(corners[1] - corners[0]))
-    centre = corners.mean(0) + np.array([0.0, 0.3 * width])
-    patch = _square(image, (centre[0], centre[1]), width, 32)
-    return float(cv2.cvtColor(patch, cv2.COLOR_RGB2GRAY).mean() / 255)
+def _colours(image: Bytes, landmarks: Array) -> dict[str, float]:
+    lab = regions.lab_of(image)
+    return {
+        "light": regions.face_light(image, landmarks),
+        "skin": regions.typology_angle(regions.skin_colour(lab, landmarks)),
+        "rosiness": regions.rosiness(lab, landmarks),
+        "lip_colour": regions.lip_colour(lab, landmarks),
+        "eye_shadow": regions.eye_shadow(lab, landmarks),
+    }
 
 
-def _square(image: Bytes, centre: tuple[float, float], side: float, size: int) -> Bytes:
-    """The upright square of `side` pixels round `centre`, resampled to `size`."""
-    transform = similarity(np.array(centre), max(float(side), 1.0), 0.0, (size, size))
-    return resample(image, transform, (size, size))
+def unit_of(measure: str) -> str:
+    """What a measure's numbers are counted in."""
+    return UNITS.get(measure, LOOK_UNIT)

@@ -14,18 +14,16 @@ from numpy.typing import NDArray
 from rigid.align import FaceLandmarker
 from rigid.assets import AssetStore
 from rigid.attributes.discover import Found, discover
-from rigid.attributes.labels import FaceLabeller
+from rigid.attributes.labels import load_labeller
 from rigid.attributes.library import read_library
 from rigid.attributes.recipes import RECIPES, Recipe
 from rigid.attributes.samples import BATCH, DrawCodes, Studio, Synthesize, code_source, short_hash
 from rigid.attributes.sheet import contact_sheet, write_sheet
-from rigid.models.age_gender import load_age_gender
 from rigid.models.build import WEIGHTS, build_mapping, build_mobile_generator, sizes_of
 from rigid.training.codes import mean_of
 from rigid.training.fast_inference import compiled
 
 Array = NDArray[np.float32]
-AGE_MANIFEST = "age_gender_model-weights_manifest.json"
 MEAN_SAMPLES = 65_536
 FIT_TRUNCATION = (0.5, 1.0)
 FIT_MIXING = 0.75
@@ -90,7 +88,7 @@ def open_studio(profile: str, store: AssetStore) -> Iterator[tuple[Studio, DrawC
     mean = mean_of(mapping, MEAN_SAMPLES, torch.Generator().manual_seed(0))
     landmarker = FaceLandmarker(store.file("face-landmarks", "face_landmarker.task"), blendshapes=True, pose=True)
     try:
-        labeller = FaceLabeller(landmarker, load_age_gender(store.file("face-labels", AGE_MANIFEST)))
+        labeller = load_labeller(store, landmarker)
         yield (
             Studio(_synthesize(profile, store), labeller),
             code_source(mapping, mean, sizes.n_codes, FIT_TRUNCATION, FIT_MIXING),

@@ -1,4 +1,4 @@
-"""Random codes and what is seen in the faces they make; the labels are kept, as they are slow to get."""
+"""Random codes and what is seen in the faces they make; pictures and sights are kept, as they are slow to get."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from rigid.attributes.labels import Bytes, Labeller
+from rigid.attributes.observe import Seen
 from rigid.models.mobile_stylegan import MappingNetwork
+from rigid.replacing import replacing
 from rigid.training.codes import sample_codes
 
 Array = NDArray[np.float32]
@@ -80,15 +83,16 @@ def take_samples(
 ) -> Iterator[Samples | int]:
     """Label `count` faces: yields how many are done after every chunk, at the end the samples.
 
-    Labels are kept in the folder `cache` under `fingerprint`, which names the generator and the draw they depend
-    on, and taken from there the next time: a run that was stopped goes on where it was.
+    Pictures and what was seen in them are kept in the folder `cache` under `fingerprint`, which names the generator
+    and the draw they depend on, and taken from there the next time: a run that was stopped goes on where it was,
+    and new measures are taken of pictures that are there.
     """
-    kept_as = f"labels-{fingerprint}-{short_hash(studio.labeller.measures)}-{seed}"
     measures: list[Array] = []
     starts = range(0, count, CHUNK)
     for start in starts:
-        path = cache / f"{kept_as}-{start:06d}.npy"
-        measures.append(_labels_of_chunk(studio, draw, seed + start, path))
+        path = cache / f"faces-{fingerprint}-{seed}-{start:06d}.npz"
+        images, seen = observed_chunk(studio, draw, seed + start, path)
+        measures.append(studio.labeller.measure(images, seen))
         yield min(count, start + CHUNK)
     codes = np.concatenate([draw(seed + start, CHUNK) for start in starts])[:count]
     labels = np.concatenate(measures)[:count]
@@ -101,14 +105,23 @@ def short_hash(value: object) -> str:
     return hashlib.sha256(repr(value).encode()).hexdigest()[:8]
 
 
-def _labels_of_chunk(studio: Studio, draw: DrawCodes, seed: int, path: Path) -> Array:
-    if path.exists():
-        stored: Array = np.load(path)
-        return stored
-    labels = studio.measure(draw(seed, CHUNK))
+def observed_chunk(studio: Studio, draw: DrawCodes, seed: int, path: Path) -> tuple[Bytes, Seen]:
+    """The faces of `draw(seed, CHUNK)` and what is seen in them, from `path` where they are kept, else put there."""
+    if not path.exists():
+        images = studio.photograph(draw(seed, CHUNK))
+        _keep(path, images, studio.labeller.observe(images))
+    # read back even when just made, so that a picture's losses do not depend on who made it
+    with np.load(path, allow_pickle=False) as stored:
+        kept = {name: stored[name] for name in stored.files}
+    ends, joined = kept.pop("picture_ends"), kept.pop("pictures")
+    pictures = np.split(joined, ends[:-1])
+    return np.stack([cv2.imdecode(picture, cv2.IMREAD_COLOR)[..., ::-1] for picture in pictures]), kept
+
+
+def _keep(path: Path, images: Bytes, seen: Seen) -> None:
+    quality = [cv2.IMWRITE_JPEG_QUALITY, 92, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    pictures = [cv2.imencode(".jpg", image[..., ::-1], quality)[1] for image in images]
     path.parent.mkdir(parents=True, exist_ok=True)
-    # written aside first, so that a stopped run leaves no half a file
-    part = path.with_suffix(".part.npy")
-    np.save(part, labels)
-    part.replace(path)
-    return labels
+    with replacing(path) as part:
+        ends = np.cumsum([len(picture) for picture in pictures])
+        np.savez(part, allow_pickle=False, pictures=np.concatenate(pictures), picture_ends=ends, **seen)

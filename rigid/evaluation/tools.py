@@ -12,16 +12,14 @@ from torch import nn
 
 from rigid.align import FaceLandmarker, FaceTracker
 from rigid.assets import AssetStore
-from rigid.attributes.labels import FaceLabeller
+from rigid.attributes.labels import load_labeller
 from rigid.attributes.library import load_library
-from rigid.attributes.run import AGE_MANIFEST
 from rigid.evaluation.fvd import I3D
 from rigid.evaluation.identity import FaceEmbedder
 from rigid.evaluation.measure import Meters
 from rigid.evaluation.methods import Networks
 from rigid.evaluation.run import Tools
 from rigid.evaluation.runtimes import ImageEncoder
-from rigid.models.age_gender import load_age_gender
 from rigid.models.build import WEIGHTS, build_image_encoder, build_lpips, build_mobile_generator
 from rigid.models.contract import Array, Runtime
 from rigid.training.device import placed
@@ -55,7 +53,7 @@ def open_tools(
     )
     landmarker = FaceLandmarker(model, blendshapes=True, pose=True)
     try:
-        labeller = FaceLabeller(landmarker, load_age_gender(store.file("face-labels", AGE_MANIFEST)))
+        labeller = load_labeller(store, landmarker)
         meters = Meters(build_lpips(store), FaceEmbedder(store), labeller, I3D(i3d) if i3d else None)
         own = {
             "profile": profile,
