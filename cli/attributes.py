@@ -125,7 +125,7 @@ def presets(
 @attributes.command()
 def discover(
     profile: Profile = "mobile-256",
-    samples: Annotated[int, typer.Option(min=100, help="Generated faces to look at and fit on.")] = 6000,
+    samples: Annotated[int, typer.Option(min=100, help="Generated faces to look at and fit on.")] = 20_000,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder for all that is written; runs/attributes/PROFILE unless given."),
@@ -134,30 +134,38 @@ def discover(
     only: Annotated[
         list[str] | None, typer.Option("--only", metavar="NAME", help="Discover this attribute only; may be repeated.")
     ] = None,
+    clips: Annotated[Path | None, typer.Option(help="Folder of aligned clips of real faces to measure on too.")] = None,
+    method: Annotated[
+        str, typer.Option(help="supervised: the named attributes; sefa, ganspace: whatever there is, to be named.")
+    ] = "supervised",
+    components: Annotated[int, typer.Option(min=1, max=64, help="Directions that sefa or ganspace finds.")] = 8,
+    learn_looks: Annotated[
+        bool, typer.Option("--learn-looks", help="First learn beards, glasses, ... anew from the hand labels.")
+    ] = False,
 ) -> None:
     """Find the attributes in the generator: label random faces, fit directions, set their strengths.
 
-    Labels are kept: the same command goes on where it was stopped, and fits again at once.
+    Faces are kept: the same command goes on where it was stopped, and fits again at once.
     """
     from rigid.assets import AssetStore
-    from rigid.attributes.run import discover_profile
+    from rigid.attributes.run import Request, discover_profile, explore_profile, learn_looks_of
     from rigid.progress import show_progress
 
-    folder = out or Path("runs/attributes") / profile
+    request = Request(profile, out or Path("runs/attributes") / profile, samples, seed, only or (), clips)
+    store = AssetStore()
     try:
+        if method != "supervised":
+            for path in explore_profile(request, store, method, components):
+                typer.echo(path)
+            return
+        if learn_looks:
+            learn_looks_of(request, store, _say)
         with show_progress("Labelling generated faces", samples, "faces") as update:
-            found = discover_profile(
-                profile,
-                AssetStore(),
-                folder,
-                count=samples,
-                seed=seed,
-                names=only or (),
-                progress=update,
-                report=lambda line: typer.echo(line, err=True),
-            )
+            discover_profile(request, store, progress=update, report=_say)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
-    for one in found:
-        typer.echo(f"{one.header.name}: {one.header.effect}")
-    typer.echo(f"Files, contact sheets and report.json are in {folder}.")
+    typer.echo(f"Files, contact sheets, report.json, calibration.md and entanglement.png are in {request.out}.")
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)

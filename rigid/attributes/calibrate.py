@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rigid.attributes.labels import Bytes
+from rigid.attributes.observe import Seen
 from rigid.attributes.samples import Studio
 
 Array = NDArray[np.float32]
@@ -29,23 +30,30 @@ SURROUNDINGS_UNIT = 0.05
 
 @dataclass(frozen=True)
 class Faces:
-    """Held-out faces before any edit."""
+    """Faces made of codes, and what is seen in them."""
 
     codes: Array
     images: Bytes
+    seen: Seen
     measures: Array
 
     @classmethod
-    def taken(cls, studio: Studio, codes: Array) -> Faces:
-        """The faces of `codes` (N, n_codes, 512) that are found as faces."""
+    def made(cls, studio: Studio, codes: Array) -> Faces:
+        """The faces of `codes` (N, n_codes, 512), with rows of NaN where no face is found."""
         images = studio.photograph(codes)
-        measures = studio.labeller(images)
-        found = np.isfinite(measures).all(1)
-        return cls(codes[found], images[found], measures[found])
+        seen = studio.labeller.observe(images)
+        return cls(codes, images, seen, studio.labeller.measure(images, seen))
 
-    def where(self, chosen: NDArray[np.bool_]) -> Faces:
-        """Only the chosen ones."""
-        return Faces(self.codes[chosen], self.images[chosen], self.measures[chosen])
+    @classmethod
+    def taken(cls, studio: Studio, codes: Array) -> Faces:
+        """The faces of `codes` that are found as faces."""
+        made = cls.made(studio, codes)
+        return made.where(np.isfinite(made.measures).all(1))
+
+    def where(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Faces:
+        """Only the chosen ones, by a mask or by number."""
+        seen = {name: array[chosen] for name, array in self.seen.items()}
+        return Faces(self.codes[chosen], self.images[chosen], seen, self.measures[chosen])
 
 
 @dataclass(frozen=True)
@@ -61,14 +69,18 @@ class Outcome:
 
 def try_edit(studio: Studio, faces: Faces, edit: Array) -> Outcome:
     """Add `edit` (n_codes, 512) to every face and look."""
-    images = studio.photograph(faces.codes + edit)
-    difference = studio.labeller(images) - faces.measures
+    return compare(faces, Faces.made(studio, faces.codes + edit))
+
+
+def compare(before: Faces, after: Faces) -> Outcome:
+    """What changed from `before` to `after`, the same faces edited."""
+    difference = after.measures - before.measures
     found = np.isfinite(difference).all(1)
     if not found.any():
         nothing = np.full(difference.shape[1], np.nan, np.float32)
         return Outcome(nothing, nothing, np.nan, 1.0)
-    moved = np.abs(images.astype(np.float32) - faces.images).mean(-1) / 255
-    outside = surroundings(images.shape[1])
+    moved = np.abs(after.images.astype(np.float32) - before.images).mean(-1) / 255
+    outside = surroundings(after.images.shape[1])
     return Outcome(
         difference[found].mean(0), np.abs(difference[found]).mean(0), float(moved[:, outside].mean()), 1 - found.mean()
     )

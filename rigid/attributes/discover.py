@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rigid.attributes.calibrate import Faces, find_scale, try_both, try_edit
-from rigid.attributes.directions import Gradients, fit_gradients, level_codes
+from rigid.attributes.calibrate import Aim, Faces, find_scale
+from rigid.attributes.directions import fit_gradients, level_codes
 from rigid.attributes.format import AttributeHeader, write_attribute
 from rigid.attributes.recipes import Recipe
 from rigid.attributes.samples import DrawCodes, Samples, Studio, take_samples
-from rigid.attributes.search import Report, Search
+from rigid.attributes.search import Candidate, Report, Search
+from rigid.attributes.statement import Embed, Statement, state, write_statement
 
 Array = NDArray[np.float32]
-MEASURING_FACES = 128
-"""Faces the strength is set and stated on."""
-HELD_OUT_SEED = 1_000_000
-"""Added to the seed for faces that no direction is fitted to."""
+SHARES = (1.0, 0.7, 0.5)
+"""Of the wanted change, tried in this order."""
+SETTING_FACES = 96
+"""Faces the strength is set on, at most `MOST_ROOM` of those that have room."""
+MOST_ROOM = 24
+STATING_FACES = 200
+"""Faces that neither the fit nor the strength has seen, on which the change is stated."""
+SETTING_SEED, STATING_SEED = 1_000_000, 2_000_000
+"""Added to the seed."""
+CLOSE = 0.06
+ROUNDS = 3
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,7 @@ class Found:
     header: AttributeHeader
     direction: Array
     """(n_codes, 512), of length 1."""
+    statement: Statement
 
     @property
     def edit(self) -> Array:
@@ -38,35 +46,79 @@ class Found:
         return np.float32(self.header.strength_scale) * self.direction
 
 
-def discover(
+@dataclass(frozen=True)
+class Bench:
+    """What all searches share: what was fitted, faces to set the strength on, and faces to state it on."""
+
+    search: Search
+    setting: Faces
+    stating: Faces
+    real: Faces | None
+    embed: Embed | None
+    count: int
+    family: str
+
+
+def prepare(
     studio: Studio,
     draw: DrawCodes,
     draw_held_out: DrawCodes,
-    recipes: Sequence[Recipe],
     *,
     count: int,
     seed: int,
-    out: Path,
+    cache: Path,
     fingerprint: str,
+    family: str = "",
+    real: Array | None = None,
+    embed: Embed | None = None,
     progress: Callable[[int], None] = lambda done: None,
     report: Report = lambda line: None,
-) -> list[Found]:
-    """Discover `recipes` from `count` labelled faces and write one file each, and `report.json`, into `out`.
+) -> Bench:
+    """Label `count` faces, fit, and take the faces that strengths are set and stated on.
 
-    `draw` gives the codes to fit on, `draw_held_out` those the strengths are measured on. `fingerprint` names
-    the generator the labels kept in `out` belong to.
+    `draw` gives the codes to fit on, `draw_held_out` the others. `fingerprint` names the generator the faces kept in
+    `cache` belong to. `real`: codes (N, n_codes, 512) of real faces, to state the change on too.
     """
-    samples = _labelled(studio, draw, count, seed, out / "labels", fingerprint, progress)
+    samples = _labelled(studio, draw, count, seed, cache, fingerprint, progress)
     names = studio.labeller.measures
     gradients = fit_gradients(samples.codes, samples.measures, names, seed)
     report("explained: " + ", ".join(f"{name} {r2:.2f}" for name, r2 in zip(names, gradients.r2, strict=True)))
-    faces = Faces.taken(studio, draw_held_out(seed + HELD_OUT_SEED, MEASURING_FACES))
-    search = Search(studio, gradients, samples.measures.std(0))
-    found = [_discover_one(search, faces, recipe, report, len(samples.codes)) for recipe in recipes]
-    for one in found:
-        write_attribute(out / f"{one.header.name}.safetensors", one.header, one.direction)
-    _write_report(out / "report.json", found, gradients, len(samples.codes))
+    return Bench(
+        Search(studio, gradients, samples.measures.std(0)),
+        Faces.taken(studio, draw_held_out(seed + SETTING_SEED, SETTING_FACES)),
+        Faces.taken(studio, draw_held_out(seed + STATING_SEED, STATING_FACES)),
+        None if real is None else Faces.taken(studio, real),
+        embed,
+        len(samples.codes),
+        family,
+    )
+
+
+def discover(bench: Bench, recipes: Sequence[Recipe], out: Path, report: Report = lambda line: None) -> list[Found]:
+    """Discover `recipes`, and write a file and a statement of each into `out`.
+
+    A change that no direction brings about is tried smaller, as `SHARES` says; an attribute that is out of reach
+    even then is reported and left out.
+    """
+    found = []
+    for recipe in recipes:
+        one = _discover_as_far_as_it_goes(bench, recipe, report)
+        if one is None:
+            continue
+        write_attribute(out / f"{recipe.name}.safetensors", one.header, one.direction)
+        write_statement(out / "statements" / f"{recipe.name}.json", one.statement)
+        report(f"{recipe.name}: {one.header.effect}")
+        found.append(one)
     return found
+
+
+def _discover_as_far_as_it_goes(bench: Bench, recipe: Recipe, report: Report) -> Found | None:
+    for share in SHARES:
+        try:
+            return discover_one(bench, replace(recipe, change=float(f"{share * recipe.change:.3g}")), report)
+        except ValueError as error:
+            report(f"{recipe.name}: {error}")
+    return None
 
 
 def _labelled(
@@ -85,52 +137,65 @@ def _labelled(
     raise ValueError(f"{count} samples cannot be fitted to; take at least 1.")
 
 
-def _discover_one(search: Search, faces: Faces, recipe: Recipe, report: Report, count: int) -> Found:
-    column = search.studio.column(recipe.measure)
-    has_room = faces.measures[:, column] <= recipe.ceiling
-    if not has_room.any():
+def discover_one(bench: Bench, recipe: Recipe, report: Report = lambda line: None) -> Found:
+    """The edit of `recipe`, its strength set and stated; ValueError when there is none."""
+    column = bench.search.studio.column(recipe.measure)
+    room = with_room(bench.setting, column, ceiling=recipe.ceiling)
+    if not len(room.codes):
         raise ValueError(f"No held-out face has room for {recipe.name}; sample with another seed.")
-    room = faces.where(has_room)
-    best = search.best(recipe, room, report)
-    scale = find_scale(search.studio, room, best.edit, recipe, 1.0) or 1.0
-    edit = np.float32(scale) * best.edit
-    return _described(recipe, edit, best.levels, _measured(search, recipe, edit, faces, room), count)
+    best = bench.search.best(recipe, room, report)
+    fitted = _fitted(bench, room, best.edit, Aim(column, recipe.change))
+    if fitted is None:
+        raise ValueError(f"No strength changes {recipe.measure} by {recipe.change:g}.")
+    edit = np.float32(fitted) * best.edit
+    opposite = _opposite(bench, recipe, edit) if recipe.two_way else 1.0
+    statement = state(bench.search, recipe, edit, opposite, bench.stating, bench.real, bench.embed)
+    return _described(bench, recipe, best, edit, opposite, statement)
 
 
-def _measured(search: Search, recipe: Recipe, edit: Array, faces: Faces, room: Faces) -> dict[str, float]:
-    """What full strength does on the held-out faces, for the record."""
-    studio = search.studio
-    column = studio.column(recipe.measure)
-    up, down = try_both(studio, faces, edit, recipe.opposite)
-    return {
-        "change_at_1_with_room": float(try_edit(studio, room, edit).change[column]),
-        "change_at_1": float(up.change[column]),
-        "change_at_minus_1": float(down.change[column]),
-        **{f"{name}_at_1": float(up.change[studio.column(name)]) for name in recipe.controls},
-        "surroundings_at_1": up.surroundings,
-        "faces": float(len(faces.codes)),
-    }
+def with_room(faces: Faces, column: int, *, ceiling: float = np.inf, floor: float = -np.inf) -> Faces:
+    """At most `MOST_ROOM` of the faces whose measure in `column` lies from `floor` to `ceiling`."""
+    values = faces.measures[:, column]
+    chosen = np.flatnonzero((values <= ceiling) & (values >= floor))[:MOST_ROOM]
+    return faces.where(np.isin(np.arange(len(values)), chosen))
 
 
-def _described(recipe: Recipe, edit: Array, levels: Sequence[int], measured: dict[str, float], count: int) -> Found:
+def _fitted(bench: Bench, room: Faces, edit: Array, aim: Aim) -> float | None:
+    found = find_scale(bench.search.studio, room, edit, aim, 1.0, close=CLOSE, rounds=ROUNDS)
+    return None if found is None else found[0]
+
+
+def _opposite(bench: Bench, recipe: Recipe, edit: Array) -> float:
+    """How long the way back must be for as much change, in lengths of `edit`; ValueError when it leads nowhere."""
+    column = bench.search.studio.column(recipe.measure)
+    room = with_room(bench.setting, column, floor=recipe.floor)
+    fitted = _fitted(bench, room, -edit, Aim(column, -recipe.change)) if len(room.codes) else None
+    if fitted is None:
+        raise ValueError(f"No strength changes {recipe.measure} by {-recipe.change:g}.")
+    return fitted
+
+
+def _described(
+    bench: Bench, recipe: Recipe, best: Candidate, edit: Array, opposite: float, statement: Statement
+) -> Found:
     scale = float(np.linalg.norm(edit))
+    codes = level_codes(edit.shape[0])
     header = AttributeHeader(
         name=recipe.name,
         label=recipe.label,
         group=recipe.group,
-        source=f"discovered on {count} generated faces",
+        source=f"discovered on {bench.count} generated faces",
         strength_scale=scale,
-        layers=tuple(code for level in levels for code in level_codes(edit.shape[0])[level]),
-        opposite=recipe.opposite,
+        layers=tuple(code for level in best.levels for code in codes[level]),
+        opposite=opposite,
+        min=-1.0 if recipe.two_way else 0.0,
+        effect=recipe.effect.format(f"{statement.reached['generated']:+.2g}"),
+        measured=statement.summary,
         order=recipe.order,
-        effect=recipe.effect.format(f"{measured['change_at_1_with_room']:+.2g}"),
-        measured={name: round(value, 4) for name, value in measured.items()},
+        family=bench.family,
+        measure=recipe.measure,
+        target=recipe.change,
+        identity=statement.identity,
+        calibration=statement.reached,
     )
-    return Found(header, edit / np.float32(scale))
-
-
-def _write_report(path: Path, found: Sequence[Found], gradients: Gradients, count: int) -> None:
-    """What was explained and measured, as JSON."""
-    explained = {name: round(float(r2), 3) for name, r2 in zip(gradients.measures, gradients.r2, strict=True)}
-    attributes = {one.header.name: {"layers": one.header.layers, **one.header.measured} for one in found}
-    path.write_text(json.dumps({"samples": count, "explained": explained, "attributes": attributes}, indent=2))
+    return Found(header, edit / np.float32(scale), statement)

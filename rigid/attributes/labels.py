@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import inspect
+import sys
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rigid.assets import AssetStore
+from rigid.attributes import looks as looks_module
 from rigid.attributes import regions, shapes
 from rigid.attributes.looks import LookClassifier, describe, read_looks
 from rigid.attributes.observe import BLENDSHAPES, Landmarker, Observer, Seen
@@ -26,6 +31,7 @@ SHAPES = {
     "squint": ("eyeSquintLeft", "eyeSquintRight"),
     "brow_up": ("browInnerUp", "browOuterUpLeft", "browOuterUpRight"),
     "brow_down": ("browDownLeft", "browDownRight"),
+    "surprise": ("browInnerUp", "browInnerUp", "jawOpen", "jawOpen", "eyeWideLeft", "eyeWideRight"),
 }
 EXPRESSION_MEASURES = ("sad", "angry", "surprised")
 UNITS = {
@@ -44,7 +50,7 @@ UNITS = {
     "male": "log odds",
     **dict.fromkeys(EXPRESSION_MEASURES, "of the classifier's certainty"),
     "light": "of full luma",
-    "skin": "° of typology angle",
+    "tan": "° of typology angle, darker",
     "rosiness": "of a* beside plain skin",
     "lip_colour": "of a* beside skin",
     "eye_shadow": "of L* beside skin",
@@ -64,20 +70,28 @@ EXPRESSION_MANIFEST = "face_expression_model-weights_manifest.json"
 
 
 class Labeller(Protocol):
-    """Turns pictures into measures; what is slow to see is kept apart, so that measures can be taken anew."""
+    """Turns pictures into measures."""
 
     @property
     def measures(self) -> tuple[str, ...]:
         """The names of the columns."""
+
+    def __call__(self, images: Bytes) -> Array:
+        """RGB (B, S, S, 3) → (B, n_measures); a row of NaN where there is no face."""
+
+
+class StagedLabeller(Labeller, Protocol):
+    """Keeps what is slow to see apart, so that measures can be taken anew."""
+
+    @property
+    def version(self) -> str:
+        """Changes whenever what was seen may be measured otherwise."""
 
     def observe(self, images: Bytes) -> Seen:
         """RGB (B, S, S, 3) → arrays with a row a picture, NaN where there is no face."""
 
     def measure(self, images: Bytes, seen: Seen) -> Array:
         """Pictures and what was seen in them → (B, n_measures); a row of NaN where there is no face."""
-
-    def __call__(self, images: Bytes) -> Array:
-        """Both: RGB (B, S, S, 3) → (B, n_measures)."""
 
 
 class FaceLabeller:
@@ -90,6 +104,15 @@ class FaceLabeller:
     @property
     def measures(self) -> tuple[str, ...]:
         return (*UNITS, *self._looks.names)
+
+    @cached_property
+    def version(self) -> str:
+        digest = hashlib.sha256(repr(self.measures).encode())
+        for module in (regions, shapes, looks_module, sys.modules[__name__]):
+            digest.update(inspect.getsource(module).encode())
+        for array in (self._looks.mean, self._looks.spread, self._looks.weights, self._looks.bias):
+            digest.update(array.tobytes())
+        return digest.hexdigest()[:8]
 
     def __call__(self, images: Bytes) -> Array:
         return self.measure(images, self.observe(images))
@@ -108,11 +131,14 @@ class FaceLabeller:
         return np.array([*(values[name] for name in UNITS), *chances], np.float32)
 
 
-def load_labeller(store: AssetStore, landmarker: Landmarker) -> FaceLabeller:
-    """The labeller with its networks; `landmarker` must give blendshapes and pose."""
+def load_labeller(store: AssetStore, landmarker: Landmarker, looks: LookClassifier | None = None) -> FaceLabeller:
+    """The labeller with its networks, and with the learned `looks` unless others are given.
+
+    `landmarker` must give blendshapes and pose.
+    """
     age_gender = load_age_gender(store.file("face-labels", AGE_MANIFEST))
     expression = load_expression(store.file("face-labels", EXPRESSION_MANIFEST))
-    return FaceLabeller(Observer(landmarker, age_gender, expression), read_looks())
+    return FaceLabeller(Observer(landmarker, age_gender, expression), looks or read_looks())
 
 
 def _row(seen: Seen, index: int) -> Seen:
@@ -141,7 +167,7 @@ def _colours(image: Bytes, landmarks: Array) -> dict[str, float]:
     lab = regions.lab_of(image)
     return {
         "light": regions.face_light(image, landmarks),
-        "skin": regions.typology_angle(regions.skin_colour(lab, landmarks)),
+        "tan": -regions.typology_angle(regions.skin_colour(lab, landmarks)),
         "rosiness": regions.rosiness(lab, landmarks),
         "lip_colour": regions.lip_colour(lab, landmarks),
         "eye_shadow": regions.eye_shadow(lab, landmarks),

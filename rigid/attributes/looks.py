@@ -69,6 +69,13 @@ class LookClassifier:
         return np.asarray(scaled @ self.weights.T + self.bias, np.float32)
 
 
+def no_looks() -> LookClassifier:
+    """Knows no looks."""
+    size = CELLS * CELLS * 5 + len(PROPORTIONS)
+    nothing = np.zeros((0, size), np.float32)
+    return LookClassifier((), np.zeros(size, np.float32), np.ones(size, np.float32), nothing, nothing[:, 0])
+
+
 def read_looks(path: Path = LEARNED) -> LookClassifier:
     """What `learn_looks` learned and `write_looks` kept."""
     with np.load(path, allow_pickle=False) as stored:
@@ -76,7 +83,7 @@ def read_looks(path: Path = LEARNED) -> LookClassifier:
         return LookClassifier(tuple(str(name) for name in stored["names"]), **arrays)
 
 
-def write_looks(path: Path, looks: LookClassifier) -> None:
+def write_looks(looks: LookClassifier, path: Path = LEARNED) -> None:
     """Keep `looks`; weights as float16, which changes no answer."""
     with replacing(path) as part:
         np.savez_compressed(
@@ -131,9 +138,7 @@ def learn_looks(descriptions: Array, labels: Sequence[HandLabel]) -> tuple[LookC
         solved = _logistic(x[sure], y, penalty)
         weights.append(solved[:-1])
         bias.append(solved[-1])
-    found = LookClassifier(
-        LOOKS, mean, spread, torch.stack(weights).float().numpy(), torch.stack(bias).float().numpy()
-    )
+    found = LookClassifier(LOOKS, mean, spread, torch.stack(weights).float().numpy(), torch.stack(bias).float().numpy())
     return found, areas
 
 

@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
+
+from rigid.attributes.labels import unit_of
+
+Spans = tuple[tuple[int, int], ...]
+HELD_STILL = (
+    *("yaw", "pitch", "roll"),
+    *("age", "male", "glasses", "light", "tan"),
+    *("smile", "mouth_open", "eyes_closed", "brow_up"),
+)
+"""What an edit must leave alone unless it is `free` to change it."""
+SHAPE: Spans = ((1, 2), (1, 3))
+DEEP: Spans = ((0, 2), (1, 2))
+POSE: Spans = ((0, 1), (0, 2))
+HAIR: Spans = ((1, 3), (1, 4))
+COLOUR: Spans = ((2, 4), (3, 4))
 
 
 @dataclass(frozen=True)
@@ -16,69 +32,63 @@ class Recipe:
     """The measure the direction is fitted to and its strength is set by."""
     change: float
     """By how much strength 1 raises the measure, on faces that have room for it."""
-    effect: str
-    """What strength 1 does, for people; `{}` takes the measured change."""
-    controls: tuple[str, ...]
-    """Measures that must stay as they are."""
-    spans: tuple[tuple[int, int], ...]
+    spans: Spans
     """First and last level (0 is 4×4) the edit may use; the best of these is taken."""
-    order: int
-    """Where a list shows it: lower first."""
-    opposite: float = 1.0
-    """Length of the edit at strength -1, in lengths at 1: less where the way back is shorter."""
-    ceiling: float = float("inf")
+    two_way: bool = False
+    """Whether it runs to -1, where the measure falls by as much; else from 0."""
+    ceiling: float = math.inf
     """Faces that have room: those whose measure is at most this."""
+    floor: float = -math.inf
+    """Faces that have room for the way back: those whose measure is at least this."""
+    free: tuple[str, ...] = ()
+    """Measures of `HELD_STILL` that go with it by nature."""
+    order: int = 0
+    """Where a list shows it: lower first."""
+    held: tuple[str, ...] = HELD_STILL
+
+    @property
+    def controls(self) -> tuple[str, ...]:
+        """Measures that must stay as they are."""
+        return tuple(name for name in self.held if name not in (self.measure, *self.free))
+
+    @property
+    def effect(self) -> str:
+        """What strength 1 does, for people; `{}` takes the measured change."""
+        return f"{{}} {unit_of(self.measure)}"
 
 
-POSE = ("yaw", "pitch", "roll")
-LOOKS = ("age", "male", "glasses", "light")
-RECIPES = (
-    Recipe(
-        name="smile",
-        label="Smile",
-        group="expression",
-        measure="smile",
-        change=0.6,
-        effect="{} of the smile blendshape",
-        controls=(*POSE, *LOOKS, "eyes_closed", "brow_up"),
-        order=10,
-        spans=((1, 2), (1, 3), (2, 3)),
-        ceiling=0.5,
-    ),
-    Recipe(
-        name="mouth_open",
-        label="Mouth open",
-        group="expression",
-        measure="mouth_open",
-        change=0.4,
-        effect="{} of the jaw-open blendshape",
-        controls=(*POSE, *LOOKS, "smile", "eyes_closed", "brow_up"),
-        order=20,
-        spans=((1, 2), (1, 3), (0, 2)),
-        opposite=0.5,
-        ceiling=0.3,
-    ),
-    Recipe(
-        name="age",
-        label="Age",
-        group="age",
-        measure="age",
-        change=20.0,
-        effect="{} years",
-        controls=(*POSE, "male", "glasses", "light", "smile", "mouth_open", "eyes_closed"),
-        order=30,
-        spans=((1, 3), (2, 3), (2, 4)),
-        ceiling=60.0,
-    ),
-    Recipe(
-        name="yaw",
-        label="Turn",
-        group="pose",
-        measure="yaw",
-        change=15.0,
-        effect="{}° of turn towards the right edge of the picture",
-        controls=("pitch", "roll", *LOOKS, "smile", "mouth_open", "eyes_closed"),
-        order=40,
-        spans=((0, 1), (0, 2), (1, 3)),
-    ),
+_IN_ORDER = (
+    Recipe("smile", "Smile", "expression", "smile", 0.6, SHAPE, two_way=True, ceiling=0.35, floor=0.65),
+    Recipe("frown", "Frown", "expression", "brow_down", 0.35, SHAPE, ceiling=0.4, free=("smile", "brow_up")),
+    Recipe("surprise", "Surprise", "expression", "surprise", 0.3, DEEP, ceiling=0.2, free=("mouth_open", "brow_up")),
+    Recipe("mouth_open", "Mouth open", "expression", "mouth_open", 0.4, DEEP, ceiling=0.2),
+    Recipe("lips_pucker", "Pucker", "expression", "pucker", 0.15, SHAPE, ceiling=0.3, free=("smile",)),
+    Recipe("eyes_open", "Eyes wide", "expression", "eye_opening", 0.1, SHAPE, free=("eyes_closed",)),
+    Recipe("eyes_closed", "Eyes closed", "expression", "eyes_closed", 0.25, SHAPE, ceiling=0.3),
+    Recipe("brow_raise", "Brows raised", "expression", "brow_up", 0.25, SHAPE, ceiling=0.3),
+    Recipe("squint", "Squint", "expression", "squint", 0.25, SHAPE, ceiling=0.6, free=("eyes_closed",)),
+    Recipe("age", "Age", "age", "age", 20.0, ((1, 3), (2, 4)), two_way=True, ceiling=55.0, floor=30.0),
+    Recipe("gender", "Gender", "age", "male", 6.0, SHAPE, two_way=True, ceiling=0.0, floor=0.0),
+    Recipe("chubby", "Chubby", "shape", "chubby", 0.5, SHAPE, ceiling=0.3),
+    Recipe("double_chin", "Double chin", "shape", "double_chin", 0.5, SHAPE, ceiling=0.3, free=("age",)),
+    Recipe("face_width", "Face width", "shape", "face_width", 0.1, DEEP, two_way=True),
+    Recipe("jaw", "Jaw", "shape", "jaw", 0.03, SHAPE, two_way=True),
+    Recipe("nose_size", "Nose size", "shape", "nose_size", 0.045, SHAPE, two_way=True),
+    Recipe("eye_size", "Eye size", "shape", "eye_size", 0.015, SHAPE, two_way=True),
+    Recipe("lip_size", "Lip size", "shape", "lip_size", 0.05, SHAPE, two_way=True),
+    Recipe("beard", "Beard", "beard", "beard", 0.6, HAIR, ceiling=0.3),
+    Recipe("mustache", "Mustache", "beard", "mustache", 0.6, HAIR, ceiling=0.3),
+    Recipe("glasses", "Glasses", "accessories", "glasses", 0.6, DEEP, ceiling=0.2),
+    Recipe("hair_blond", "Blond hair", "hair", "blond", 0.5, COLOUR, ceiling=0.3),
+    Recipe("hair_grey", "Grey hair", "hair", "grey", 0.5, COLOUR, ceiling=0.3),
+    Recipe("hair_dark", "Dark hair", "hair", "dark", 0.5, COLOUR, ceiling=0.4),
+    Recipe("bangs", "Bangs", "hair", "bangs", 0.5, HAIR, ceiling=0.3),
+    Recipe("bald", "Bald", "hair", "bald", 0.5, HAIR, ceiling=0.3),
+    Recipe("lipstick", "Lipstick", "make-up", "lip_colour", 10.0, COLOUR, ceiling=22.0),
+    Recipe("heavy_makeup", "Heavy make-up", "make-up", "makeup", 0.5, COLOUR, ceiling=0.4),
+    Recipe("skin_tone", "Skin tone", "make-up", "tan", 20.0, COLOUR, two_way=True),
+    Recipe("rosy_cheeks", "Rosy cheeks", "make-up", "rosiness", 3.5, COLOUR),
+    Recipe("yaw", "Turn", "pose", "yaw", 15.0, POSE, two_way=True),
+    Recipe("pitch", "Nod", "pose", "pitch", 10.0, POSE, two_way=True),
 )
+RECIPES = tuple(replace(recipe, order=10 * (1 + i)) for i, recipe in enumerate(_IN_ORDER))

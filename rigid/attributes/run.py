@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +14,36 @@ from numpy.typing import NDArray
 
 from rigid.align import FaceLandmarker
 from rigid.assets import AssetStore
-from rigid.attributes.discover import Found, discover
+from rigid.attributes.discover import Bench, Found, discover, prepare
+from rigid.attributes.format import GROUPS
 from rigid.attributes.labels import load_labeller
+from rigid.attributes.layouts import FAMILIES
 from rigid.attributes.library import read_library
+from rigid.attributes.looks import LookClassifier, describe, learn_looks, no_looks, read_hand_labels, write_looks
+from rigid.attributes.real import codes_of_clips
 from rigid.attributes.recipes import RECIPES, Recipe
-from rigid.attributes.samples import BATCH, DrawCodes, Studio, Synthesize, code_source, short_hash
-from rigid.attributes.sheet import contact_sheet, write_sheet
+from rigid.attributes.report import write_report
+from rigid.attributes.samples import (
+    BATCH,
+    CHUNK,
+    DrawCodes,
+    Studio,
+    Synthesize,
+    code_source,
+    kept_faces,
+    short_hash,
+)
+from rigid.attributes.sheet import contact_sheet, overview, read_sheet, write_sheet
+from rigid.attributes.statement import Embed, read_statements
+from rigid.attributes.unsupervised import explore, single_codes
+from rigid.evaluation.identity import FaceEmbedder, has_dlib
 from rigid.models.build import WEIGHTS, build_mapping, build_mobile_generator, sizes_of
 from rigid.training.codes import mean_of
 from rigid.training.fast_inference import compiled
 
 Array = NDArray[np.float32]
+Progress = Callable[[int], None]
+Report = Callable[[str], None]
 MEAN_SAMPLES = 65_536
 FIT_TRUNCATION = (0.5, 1.0)
 FIT_MIXING = 0.75
@@ -31,44 +51,131 @@ FIT_MIXING = 0.75
 HELD_OUT_TRUNCATION = (0.5, 0.8)
 """Faces as even as those an image encoder finds."""
 SHEET_FACES = 6
-SHEET_SEED = 2_000_000
+SHEET_SEED = 3_000_000
+METHODS = ("supervised", "sefa", "ganspace")
+EXPLORED_CODES = 16_384
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to discover, how, and where to."""
+
+    profile: str
+    out: Path
+    count: int
+    seed: int
+    names: Sequence[str] = ()
+    """Attributes; all of `RECIPES` when empty."""
+    clips: Path | None = None
+    """A folder of aligned clips of real faces to state the changes on too."""
+
+    @property
+    def cache(self) -> Path:
+        """Where faces and what is seen in them are kept."""
+        return self.out / "faces"
 
 
 def discover_profile(
-    profile: str,
-    store: AssetStore,
-    out: Path,
-    *,
-    count: int,
-    seed: int,
-    names: Sequence[str] = (),
-    progress: Callable[[int], None] = lambda done: None,
-    report: Callable[[str], None] = lambda line: None,
+    request: Request, store: AssetStore, *, progress: Progress = lambda done: None, report: Report = lambda line: None
 ) -> list[Found]:
-    """Discover the attributes `names` (all when empty) of `profile` into the folder `out`, with contact sheets.
+    """Discover attributes into the folder `request.out`, with contact sheets and a report.
 
-    ValueError for an unknown profile or attribute, or when no direction can be found.
+    ValueError for an unknown profile or attribute, or a folder of clips without one.
     """
-    recipes = recipes_named(names)
-    with open_studio(profile, store) as (studio, draw, draw_held_out):
-        found = discover(
+    recipes = recipes_named(request.names)
+    real = None if request.clips is None else codes_of_clips(request.profile, request.clips)
+    with open_studio(request.profile, store) as (studio, draw, draw_held_out):
+        bench = prepare(
             studio,
             draw,
             draw_held_out,
-            recipes,
-            count=count,
-            seed=seed,
-            out=out,
-            fingerprint=f"{weights_fingerprint(profile)}-{short_hash((FIT_TRUNCATION, FIT_MIXING))}",
+            count=request.count,
+            seed=request.seed,
+            cache=request.cache,
+            fingerprint=_fingerprint(request.profile),
+            family=FAMILIES[request.profile],
+            real=real,
+            embed=_embedder(store),
             progress=progress,
             report=report,
         )
-        faces = draw_held_out(seed + SHEET_SEED, SHEET_FACES)
-        sizes = sizes_of(profile)
-        files = [out / f"{one.header.name}.safetensors" for one in found]
-        for attribute in read_library(files, n_codes=sizes.n_codes, code_size=sizes.code_size):
-            write_sheet(out / "sheets" / f"{attribute.name}.png", contact_sheet(studio, faces, attribute.offset))
+        found = discover(bench, recipes, request.out, report)
+        _write_sheets(request, studio, draw_held_out, [one.header.name for one in found])
+    _write_report(request, bench)
     return found
+
+
+def _fingerprint(profile: str) -> str:
+    return f"{weights_fingerprint(profile)}-{short_hash((FIT_TRUNCATION, FIT_MIXING))}"
+
+
+def _embedder(store: AssetStore) -> Embed | None:
+    return FaceEmbedder(store) if has_dlib() else None
+
+
+def _write_sheets(request: Request, studio: Studio, draw: DrawCodes, names: Sequence[str]) -> None:
+    faces = draw(request.seed + SHEET_SEED, SHEET_FACES)
+    sizes = sizes_of(request.profile)
+    files = [request.out / f"{name}.safetensors" for name in names]
+    for attribute in read_library(files, n_codes=sizes.n_codes, code_size=sizes.code_size):
+        sheet = contact_sheet(studio, faces, attribute.offset, strengths=strengths_of(attribute.min))
+        write_sheet(request.out / "sheets" / f"{attribute.name}.jpg", sheet)
+    _write_overviews(request.out)
+
+
+def _write_overviews(folder: Path) -> None:
+    """A picture for each group of attributes, from the sheets of this and of earlier runs."""
+    for group in GROUPS:
+        paths = {r.name: folder / "sheets" / f"{r.name}.jpg" for r in RECIPES if r.group == group}
+        sheets = {name: read_sheet(path) for name, path in paths.items() if path.exists()}
+        if sheets:
+            write_sheet(folder / f"overview-{group}.jpg", overview(sheets, SHEET_FACES), quality=82)
+
+
+def strengths_of(least: float) -> tuple[float, ...]:
+    """The strengths a sheet shows of an attribute whose range begins at `least`."""
+    return (-1.0, -0.5, 0.0, 0.5, 1.0) if least < 0 else (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+def _write_report(request: Request, bench: Bench) -> None:
+    """Of all attributes in the folder, those of earlier runs too."""
+    kept = read_statements(request.out / "statements")
+    statements = [kept[recipe.name] for recipe in RECIPES if recipe.name in kept]
+    if not statements:
+        return
+    gradients = bench.search.gradients
+    explained = {name: round(float(r2), 3) for name, r2 in zip(gradients.measures, gradients.r2, strict=True)}
+    write_report(request.out, statements, {"samples": bench.count, "seed": request.seed, "explained": explained})
+
+
+def explore_profile(request: Request, store: AssetStore, method: str, components: int) -> Iterator[Path]:
+    """Directions by SeFa or GANSpace, each with a contact sheet to name it from; yields the sheets as they come."""
+    if method not in METHODS[1:]:
+        raise ValueError(f"There is no method {method!r}; choose one of: {', '.join(METHODS)}.")
+    generator, mapping = build_mobile_generator(request.profile, store), build_mapping(store)
+    codes = single_codes(mapping, EXPLORED_CODES, request.seed)
+    with open_studio(request.profile, store, no_looks()) as (studio, _, draw_held_out):
+        faces = draw_held_out(request.seed + SHEET_SEED, SHEET_FACES // 2)
+        yield from explore(method, studio, generator, codes, faces, count=components, out=request.out / method)
+
+
+def learn_looks_of(request: Request, store: AssetStore, report: Report = lambda line: None) -> LookClassifier:
+    """Learn the looks anew from the labels made by hand, and keep them for all later runs."""
+    labels = read_hand_labels()
+    seeds = sorted({label.seed for label in labels})
+    described: dict[tuple[int, int], Array] = {}
+    with open_studio(request.profile, store, no_looks()) as (studio, draw, _):
+        chunks = kept_faces(studio, draw, seeds, request.cache, _fingerprint(request.profile))
+        for seed, (images, seen) in zip(seeds, chunks, strict=True):
+            for i in range(CHUNK):
+                if np.isfinite(seen["landmarks"][i]).all():
+                    described[seed, i] = describe(images[i], seen["landmarks"][i])
+    usable = [label for label in labels if (label.seed, label.index) in described]
+    looks, areas = learn_looks(np.stack([described[label.seed, label.index] for label in usable]), usable)
+    write_looks(looks)
+    report(f"learned from {len(usable)} faces; area under the ROC curve, held out:")
+    report(", ".join(f"{name} {area:.2f}" for name, area in areas.items()))
+    return looks
 
 
 def recipes_named(names: Sequence[str]) -> list[Recipe]:
@@ -81,16 +188,17 @@ def recipes_named(names: Sequence[str]) -> list[Recipe]:
 
 
 @contextmanager
-def open_studio(profile: str, store: AssetStore) -> Iterator[tuple[Studio, DrawCodes, DrawCodes]]:
-    """The profile's studio, a source of codes to fit on and one of held-out codes."""
+def open_studio(
+    profile: str, store: AssetStore, looks: LookClassifier | None = None
+) -> Iterator[tuple[Studio, DrawCodes, DrawCodes]]:
+    """The profile's studio, a source of codes to fit on and one of held-out codes; `looks` as the labeller takes."""
     sizes = sizes_of(profile)
     mapping = build_mapping(store)
     mean = mean_of(mapping, MEAN_SAMPLES, torch.Generator().manual_seed(0))
     landmarker = FaceLandmarker(store.file("face-landmarks", "face_landmarker.task"), blendshapes=True, pose=True)
     try:
-        labeller = load_labeller(store, landmarker)
         yield (
-            Studio(_synthesize(profile, store), labeller),
+            Studio(_synthesize(profile, store), load_labeller(store, landmarker, looks)),
             code_source(mapping, mean, sizes.n_codes, FIT_TRUNCATION, FIT_MIXING),
             code_source(mapping, mean, sizes.n_codes, HELD_OUT_TRUNCATION, 0.0),
         )

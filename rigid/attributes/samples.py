@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rigid.attributes.labels import Bytes, Labeller
+from rigid.attributes.labels import Bytes, StagedLabeller
 from rigid.attributes.observe import Seen
 from rigid.models.mobile_stylegan import MappingNetwork
 from rigid.replacing import replacing
@@ -42,7 +43,7 @@ class Studio:
     """Makes faces from codes and says what is seen in them."""
 
     synthesize: Synthesize
-    labeller: Labeller
+    labeller: StagedLabeller
 
     def photograph(self, codes: Array) -> Bytes:
         """Codes (B, n_codes, 512) → RGB bytes (B, S, S, 3)."""
@@ -83,21 +84,50 @@ def take_samples(
 ) -> Iterator[Samples | int]:
     """Label `count` faces: yields how many are done after every chunk, at the end the samples.
 
-    Pictures and what was seen in them are kept in the folder `cache` under `fingerprint`, which names the generator
-    and the draw they depend on, and taken from there the next time: a run that was stopped goes on where it was,
-    and new measures are taken of pictures that are there.
+    Pictures, what was seen in them and what was measured are kept in the folder `cache`; see `kept_faces`.
     """
-    measures: list[Array] = []
     starts = range(0, count, CHUNK)
-    for start in starts:
-        path = cache / f"faces-{fingerprint}-{seed}-{start:06d}.npz"
-        images, seen = observed_chunk(studio, draw, seed + start, path)
-        measures.append(studio.labeller.measure(images, seen))
-        yield min(count, start + CHUNK)
-    codes = np.concatenate([draw(seed + start, CHUNK) for start in starts])[:count]
-    labels = np.concatenate(measures)[:count]
+    seeds = [seed + start for start in starts]
+    tables = {chunk: cache / f"measures-{fingerprint}-{studio.labeller.version}-{chunk:08d}.npy" for chunk in seeds}
+    unmeasured = [chunk for chunk in seeds if not tables[chunk].exists()]
+    yield max(0, count - CHUNK * len(unmeasured))
+    faces = kept_faces(studio, draw, unmeasured, cache, fingerprint)
+    for done, (chunk, (images, seen)) in enumerate(zip(unmeasured, faces, strict=True), 1 - len(unmeasured)):
+        with replacing(tables[chunk]) as part:
+            np.save(part, studio.labeller.measure(images, seen))
+        yield min(count, CHUNK * (len(seeds) + done))
+    codes = np.concatenate([draw(chunk, CHUNK) for chunk in seeds])[:count]
+    labels = np.concatenate([np.load(tables[chunk]) for chunk in seeds])[:count]
     found = np.isfinite(labels).all(1)
     yield Samples(codes[found], labels[found])
+
+
+def kept_faces(
+    studio: Studio, draw: DrawCodes, seeds: Sequence[int], cache: Path, fingerprint: str
+) -> Iterator[tuple[Bytes, Seen]]:
+    """The `CHUNK` faces of each of the draws `seeds`, and what is seen in them.
+
+    They are kept in `cache` under `fingerprint`, which names the generator and the draw, and taken from there the
+    next time: a run that was stopped goes on where it was, and new measures are taken of the pictures that are there.
+    """
+    paths = {seed: cache / f"faces-{fingerprint}-{seed:08d}.npz" for seed in seeds}
+    missing = iter([seed for seed, path in paths.items() if not path.exists()])
+    # the next faces are drawn while these are looked at: the two keep different processors busy
+    with ThreadPoolExecutor(1) as pool:
+        drawn: dict[int, Future[Bytes]] = {}
+
+        def draw_next() -> None:
+            seed = next(missing, None)
+            if seed is not None:
+                drawn[seed] = pool.submit(_photographed, studio, draw, seed)
+
+        draw_next()
+        for seed, path in paths.items():
+            if seed in drawn:
+                images = drawn.pop(seed).result()
+                draw_next()
+                _keep(path, images, studio.labeller.observe(images))
+            yield _kept(path)
 
 
 def short_hash(value: object) -> str:
@@ -105,17 +135,16 @@ def short_hash(value: object) -> str:
     return hashlib.sha256(repr(value).encode()).hexdigest()[:8]
 
 
-def observed_chunk(studio: Studio, draw: DrawCodes, seed: int, path: Path) -> tuple[Bytes, Seen]:
-    """The faces of `draw(seed, CHUNK)` and what is seen in them, from `path` where they are kept, else put there."""
-    if not path.exists():
-        images = studio.photograph(draw(seed, CHUNK))
-        _keep(path, images, studio.labeller.observe(images))
-    # read back even when just made, so that a picture's losses do not depend on who made it
+def _photographed(studio: Studio, draw: DrawCodes, seed: int) -> Bytes:
+    return studio.photograph(draw(seed, CHUNK))
+
+
+def _kept(path: Path) -> tuple[Bytes, Seen]:
     with np.load(path, allow_pickle=False) as stored:
-        kept = {name: stored[name] for name in stored.files}
-    ends, joined = kept.pop("picture_ends"), kept.pop("pictures")
-    pictures = np.split(joined, ends[:-1])
-    return np.stack([cv2.imdecode(picture, cv2.IMREAD_COLOR)[..., ::-1] for picture in pictures]), kept
+        seen = {name: stored[name] for name in stored.files}
+    ends, joined = seen.pop("picture_ends"), seen.pop("pictures")
+    pictures = [cv2.imdecode(picture, cv2.IMREAD_COLOR) for picture in np.split(joined, ends[:-1])]
+    return np.ascontiguousarray(np.stack(pictures)[..., ::-1], np.uint8), seen
 
 
 def _keep(path: Path, images: Bytes, seen: Seen) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rigid.attributes.calibrate import Faces, find_scale, side_effects, try_both
+from rigid.attributes.calibrate import Aim, Faces, find_scale, side_effects
 from rigid.attributes.directions import Gradients, solve_direction, spread_over_codes
 from rigid.attributes.recipes import Recipe
 from rigid.attributes.samples import Studio
@@ -16,9 +16,12 @@ from rigid.attributes.samples import Studio
 Array = NDArray[np.float32]
 Report = Callable[[str], None]
 NATURALNESS = 0.5
-CHOOSING_FACES = 16
+CHOOSING_FACES = 8
 """Faces the candidates are compared on."""
-CORRECTIONS = 2
+CHOOSING_ROUNDS = 3
+CHOOSING_CLOSE = 0.2
+"""How close to the wanted change a candidate must come to be compared."""
+CORRECTIONS = 1
 """How often the side effects seen are taken out of the best candidate."""
 
 
@@ -48,9 +51,10 @@ class Search:
         """The best edit for `recipe` on faces with `room` for it; ValueError when there is none."""
         few = room.where(np.arange(len(room.codes)) < CHOOSING_FACES)
         aims = {recipe.measure: 1.0, **dict.fromkeys(recipe.controls, 0.0)}
+        guess = recipe.change / float(self.deviations[self.studio.column(recipe.measure)])
         candidates = []
         for first, last in recipe.spans:
-            candidate = self._tried(recipe, few, tuple(range(first, last + 1)), aims, 1.0)
+            candidate = self._tried(recipe, few, tuple(range(first, last + 1)), aims, guess)
             report(f"{recipe.name}: levels {first}-{last}: {_cost_text(candidate)}")
             candidates += [candidate] if candidate else []
         if not candidates:
@@ -63,16 +67,16 @@ class Search:
         """The edit of `levels` that pursues `aims` with the recipe's strength; None when it cannot reach it."""
         solution = solve_direction(self.gradients, aims, levels, NATURALNESS)
         unit = spread_over_codes(solution, faces.codes.shape[1])
-        scale = find_scale(self.studio, faces, unit, recipe, guess)
-        if scale is None:
+        aim = Aim(self.studio.column(recipe.measure), recipe.change)
+        found = find_scale(self.studio, faces, unit, aim, guess, close=CHOOSING_CLOSE, rounds=CHOOSING_ROUNDS)
+        if found is None:
             return None
-        edit = np.float32(scale) * unit
-        both = try_both(self.studio, faces, edit, recipe.opposite)
+        scale, outcome = found
         columns = [self.studio.column(name) for name in recipe.controls]
-        cost = side_effects(both, columns, self.deviations, pose=recipe.group == "pose")
-        astray = (both[0].change - both[1].change) / 2 / self.deviations
+        cost = side_effects(outcome, columns, self.deviations, pose=recipe.group == "pose")
+        astray = outcome.change / self.deviations
         drift = {name: float(astray[self.studio.column(name)]) for name in recipe.controls}
-        return Candidate(edit, levels, aims, scale, drift, cost)
+        return Candidate(np.float32(scale) * unit, levels, aims, scale, drift, cost)
 
     def _corrected(self, recipe: Recipe, faces: Faces, best: Candidate, report: Report) -> Candidate:
         """Aim against the drift that was seen, as far as it helps: the linear fit does not foresee all of it."""
@@ -87,4 +91,4 @@ class Search:
 
 
 def _cost_text(candidate: Candidate | None) -> str:
-    return "too weak" if candidate is None else f"side effects {candidate.cost:.3f}"
+    return "out of reach" if candidate is None else f"side effects {candidate.cost:.3f}"

@@ -72,6 +72,9 @@ def test_presets_are_listed_with_the_users_own(own: Path, capsys: pytest.Capture
         (["discover", "--only", "laugh"], "laugh"),
         (["discover", "--samples", "3"], "samples"),
         (["discover", "--seed", "-1"], "seed"),
+        (["discover", "--method", "guess"], "guess"),
+        (["discover", "--method", "sefa", "--components", "0"], "components"),
+        (["discover", "--clips", "/nowhere"], "/nowhere"),
     ],
 )
 def test_bad_input_is_one_sentence_and_status_2(

@@ -3,17 +3,19 @@ from __future__ import annotations
 import pytest
 
 from rigid.attributes.directions import level_codes
-from rigid.attributes.labels import MEASURES
+from rigid.attributes.format import GROUPS
+from rigid.attributes.labels import UNITS
+from rigid.attributes.looks import LOOKS
 from rigid.attributes.recipes import RECIPES, Recipe
-from rigid.attributes.run import recipes_named
+from rigid.attributes.run import recipes_named, strengths_of
 from rigid.models.build import GENERATOR_CHANNELS, sizes_of
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
 def test_a_recipe_speaks_of_measures_and_levels_that_exist(recipe: Recipe) -> None:
-    assert {recipe.measure, *recipe.controls} <= set(MEASURES)
-    assert recipe.measure not in recipe.controls
-    assert "{}" in recipe.effect
+    assert {recipe.measure, *recipe.controls} <= {*UNITS, *LOOKS}
+    assert recipe.measure not in recipe.controls and not set(recipe.free) & set(recipe.controls)
+    assert "{}" in recipe.effect and recipe.group in GROUPS and recipe.change > 0
     for profile in GENERATOR_CHANNELS:
         sizes = sizes_of(profile)
         levels = level_codes(sizes.n_codes)
@@ -23,8 +25,17 @@ def test_a_recipe_speaks_of_measures_and_levels_that_exist(recipe: Recipe) -> No
             assert carried and max(carried) < sizes.n_codes - sizes.n_shared_codes
 
 
+def test_no_name_and_no_place_is_taken_twice() -> None:
+    assert len({recipe.name for recipe in RECIPES}) == len(RECIPES) == len({recipe.order for recipe in RECIPES})
+
+
 def test_recipes_are_chosen_by_name() -> None:
     assert recipes_named([]) == list(RECIPES)
     assert [r.name for r in recipes_named(["yaw", "smile"])] == ["yaw", "smile"]
     with pytest.raises(ValueError, match="no recipe for 'laugh'; choose from: smile"):
         recipes_named(["laugh"])
+
+
+def test_a_sheet_shows_the_whole_range() -> None:
+    assert strengths_of(-1.0)[0] == -1 and strengths_of(0.0)[0] == 0
+    assert strengths_of(-1.0)[-1] == strengths_of(0.0)[-1] == 1

