@@ -14,6 +14,8 @@ Array = NDArray[np.float32]
 SHRINKAGES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 """Ridge penalties tried, in multiples of the mean variance of a feature."""
 HELD_OUT = 0.2
+PRESENCES = frozenset({"glasses", "beard", "mustache", "bangs", "bald"})
+"""Measures that say whether something is there: their order among faces without it means nothing."""
 SHARED = 0.5
 """Weight of what the levels share beside what each does by itself."""
 
@@ -56,6 +58,8 @@ def fit_gradients(codes: Array, measures: Array, names: Sequence[str], seed: int
     x = torch.from_numpy(codes[:, firsts]).double()
     x = x - x.mean(0)
     y = normal_scores(measures)
+    for column in [i for i, name in enumerate(names) if name in PRESENCES]:
+        y[:, column] = _standardised(torch.from_numpy(measures[:, column]).double())
     features = torch.cat((SHARED * x.sum(1), x.flatten(1)), 1)
     penalties, r2 = _choose_penalties(features, y, torch.Generator().manual_seed(seed))
     weights = torch.empty(features.shape[1], y.shape[1], dtype=torch.float64)
@@ -66,6 +70,10 @@ def fit_gradients(codes: Array, measures: Array, names: Sequence[str], seed: int
     slopes = own.reshape(len(firsts), x.shape[2], -1) + SHARED * shared
     spread = torch.cov(x.flatten(0, 1).T)
     return Gradients(tuple(names), slopes.permute(2, 0, 1).numpy(), spread.numpy(), r2)
+
+
+def _standardised(column: Tensor) -> Tensor:
+    return (column - column.mean()) / column.std().clamp_min(1e-9)
 
 
 def _ridge(features: Tensor, y: Tensor, penalties: Iterable[float]) -> Iterator[Tensor]:

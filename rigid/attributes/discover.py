@@ -20,14 +20,14 @@ from rigid.attributes.statement import Embed, Statement, state, write_statement
 Array = NDArray[np.float32]
 SHARES = (1.0, 0.7, 0.5)
 """Of the wanted change, tried in this order."""
-SETTING_FACES = 96
+SETTING_FACES = 64
 """Faces the strength is set on, at most `MOST_ROOM` of those that have room."""
-MOST_ROOM = 24
+MOST_ROOM = 12
 STATING_FACES = 200
 """Faces that neither the fit nor the strength has seen, on which the change is stated."""
 SETTING_SEED, STATING_SEED = 1_000_000, 2_000_000
 """Added to the seed."""
-CLOSE = 0.06
+CLOSE = 0.08
 ROUNDS = 3
 
 
