@@ -135,6 +135,7 @@ def discover(
         list[str] | None, typer.Option("--only", metavar="NAME", help="Discover this attribute only; may be repeated.")
     ] = None,
     clips: Annotated[Path | None, typer.Option(help="Folder of aligned clips of real faces to measure on too.")] = None,
+    faces: Annotated[int, typer.Option(min=8, help="Held-out generated faces to state the changes on.")] = 200,
     method: Annotated[
         str, typer.Option(help="supervised: the named attributes; sefa, ganspace: whatever there is, to be named.")
     ] = "supervised",
@@ -151,7 +152,7 @@ def discover(
     from rigid.attributes.run import Request, discover_profile, explore_profile, learn_looks_of
     from rigid.progress import show_progress
 
-    request = Request(profile, out or Path("runs/attributes") / profile, samples, seed, only or (), clips)
+    request = Request(profile, out or Path("runs/attributes") / profile, samples, seed, only or (), clips, faces)
     store = AssetStore()
     try:
         if method != "supervised":

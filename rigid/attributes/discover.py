@@ -24,7 +24,7 @@ SETTING_FACES = 64
 """Faces the strength is set on, at most `MOST_ROOM` of those that have room."""
 MOST_ROOM = 12
 STATING_FACES = 200
-"""Faces that neither the fit nor the strength has seen, on which the change is stated."""
+"""Faces that neither the fit nor the strength has seen, on which the change is stated, unless told otherwise."""
 SETTING_SEED, STATING_SEED = 1_000_000, 2_000_000
 """Added to the seed."""
 CLOSE = 0.08
@@ -71,13 +71,15 @@ def prepare(
     family: str = "",
     real: Array | None = None,
     embed: Embed | None = None,
+    stating: int = STATING_FACES,
     progress: Callable[[int], None] = lambda done: None,
     report: Report = lambda line: None,
 ) -> Bench:
     """Label `count` faces, fit, and take the faces that strengths are set and stated on.
 
     `draw` gives the codes to fit on, `draw_held_out` the others. `fingerprint` names the generator the faces kept in
-    `cache` belong to. `real`: codes (N, n_codes, 512) of real faces, to state the change on too.
+    `cache` belong to. `real`: codes (N, n_codes, 512) of real faces, to state the change on too, beside `stating`
+    held-out generated ones.
     """
     samples = _labelled(studio, draw, count, seed, cache, fingerprint, progress)
     names = studio.labeller.measures
@@ -86,7 +88,7 @@ def prepare(
     return Bench(
         Search(studio, gradients, samples.measures.std(0)),
         Faces.taken(studio, draw_held_out(seed + SETTING_SEED, SETTING_FACES)),
-        Faces.taken(studio, draw_held_out(seed + STATING_SEED, STATING_FACES)),
+        Faces.taken(studio, draw_held_out(seed + STATING_SEED, stating)),
         None if real is None else Faces.taken(studio, real),
         embed,
         len(samples.codes),

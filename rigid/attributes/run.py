@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rigid.align import FaceLandmarker
 from rigid.assets import AssetStore
-from rigid.attributes.discover import Bench, Found, discover, prepare
+from rigid.attributes.discover import STATING_FACES, Bench, Found, discover, prepare
 from rigid.attributes.format import GROUPS
 from rigid.attributes.labels import load_labeller
 from rigid.attributes.layouts import FAMILIES
@@ -68,6 +68,8 @@ class Request:
     """Attributes; all of `RECIPES` when empty."""
     clips: Path | None = None
     """A folder of aligned clips of real faces to state the changes on too."""
+    faces: int = STATING_FACES
+    """Held-out generated faces to state the changes on."""
 
     @property
     def cache(self) -> Path:
@@ -96,6 +98,7 @@ def discover_profile(
             family=FAMILIES[request.profile],
             real=real,
             embed=_embedder(store),
+            stating=request.faces,
             progress=progress,
             report=report,
         )
