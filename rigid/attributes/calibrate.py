@@ -48,10 +48,10 @@ class Faces:
     def taken(cls, studio: Studio, codes: Array) -> Faces:
         """The faces of `codes` that are found as faces."""
         made = cls.made(studio, codes)
-        return made.where(np.isfinite(made.measures).all(1))
+        return made.where(np.flatnonzero(np.isfinite(made.measures).all(1)))
 
-    def where(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Faces:
-        """Only the chosen ones, by a mask or by number."""
+    def where(self, chosen: NDArray[np.intp]) -> Faces:
+        """Only the chosen ones, by number."""
         seen = {name: array[chosen] for name, array in self.seen.items()}
         return Faces(self.codes[chosen], self.images[chosen], seen, self.measures[chosen])
 

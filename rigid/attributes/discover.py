@@ -159,7 +159,7 @@ def with_room(faces: Faces, column: int, *, ceiling: float = np.inf, floor: floa
     """At most `MOST_ROOM` of the faces whose measure in `column` lies from `floor` to `ceiling`."""
     values = faces.measures[:, column]
     chosen = np.flatnonzero((values <= ceiling) & (values >= floor))[:MOST_ROOM]
-    return faces.where(np.isin(np.arange(len(values)), chosen))
+    return faces.where(chosen)
 
 
 def _fitted(bench: Bench, room: Faces, edit: Array, aim: Aim) -> float | None:

@@ -175,9 +175,8 @@ def _logistic(x: Tensor, y: Tensor, penalty: float) -> Tensor:
         logits = x @ solved[:-1] + solved[-1]
         loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, y)
         loss = loss + penalty * solved[:-1].square().sum()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         return loss
 
-    # without typing of its own
-    optimiser.step(closure)  # type: ignore[arg-type]
+    optimiser.step(closure)
     return solved.detach()

@@ -143,8 +143,16 @@ def _kept(path: Path) -> tuple[Bytes, Seen]:
     with np.load(path, allow_pickle=False) as stored:
         seen = {name: stored[name] for name in stored.files}
     ends, joined = seen.pop("picture_ends"), seen.pop("pictures")
-    pictures = [cv2.imdecode(picture, cv2.IMREAD_COLOR) for picture in np.split(joined, ends[:-1])]
-    return np.ascontiguousarray(np.stack(pictures)[..., ::-1], np.uint8), seen
+    pictures = [decoded(picture) for picture in np.split(joined, ends[:-1])]
+    return np.stack(pictures), seen
+
+
+def decoded(stored: Bytes) -> Bytes:
+    """A picture file's bytes → RGB (H, W, 3); ValueError when they are no picture."""
+    picture = cv2.imdecode(stored, cv2.IMREAD_COLOR)
+    if picture is None:
+        raise ValueError("A picture that was kept cannot be read; remove the folder of kept faces.")
+    return np.ascontiguousarray(picture[..., ::-1], np.uint8)
 
 
 def _keep(path: Path, images: Bytes, seen: Seen) -> None:

@@ -76,7 +76,7 @@ def test_a_description_follows_the_face() -> None:
     points[LEFT_EYE], points[RIGHT_EYE], points[MOUTH_CORNERS] = (100, 110), (156, 110), (128, 165)
     here = describe(image, points)
     assert here.shape == no_looks().mean.shape
-    moved = describe(np.roll(image, (5, 9), (0, 1)), points + np.float32((9, 5)))
+    moved = describe(np.roll(image, (5, 9), (0, 1)), points + np.array((9, 5), np.float32))
     middle = slice(4 * 14 * 5, 10 * 14 * 5)
     np.testing.assert_allclose(
         here[middle].reshape(6, 14, 5)[:, 4:10], moved[middle].reshape(6, 14, 5)[:, 4:10], atol=2
