@@ -168,13 +168,14 @@ def _fitted(bench: Bench, room: Faces, edit: Array, aim: Aim) -> float | None:
 
 
 def _opposite(bench: Bench, recipe: Recipe, edit: Array) -> float:
-    """How long the way back must be for as much change, in lengths of `edit`; ValueError when it leads nowhere."""
+    """How long the way back must be for as much change, in lengths of `edit`.
+
+    As long as the way there when no length does: the statement says what that comes to.
+    """
     column = bench.search.studio.column(recipe.measure)
     room = with_room(bench.setting, column, floor=recipe.floor)
     fitted = _fitted(bench, room, -edit, Aim(column, -recipe.change)) if len(room.codes) else None
-    if fitted is None:
-        raise ValueError(f"No strength changes {recipe.measure} by {-recipe.change:g}.")
-    return fitted
+    return 1.0 if fitted is None else fitted
 
 
 def _described(
