@@ -70,8 +70,9 @@ def state(
     if recipe.two_way:
         chosen = np.flatnonzero(stating.measures[:, column] >= recipe.floor)[:BACK_FACES]
         back = stating.where(chosen)
-        moved = Faces.made(studio, back.codes - np.float32(opposite) * edit)
-        tried["generated_back"] = (np.arange(len(chosen)), back, moved)
+        if chosen.size:
+            moved = Faces.made(studio, back.codes - np.float32(opposite) * edit)
+            tried["generated_back"] = (np.arange(len(chosen)), back, moved)
     if real is not None:
         chosen = np.flatnonzero(real.measures[:, column] <= recipe.ceiling)
         tried["clips"] = (chosen, real, Faces.made(studio, real.codes + edit))
