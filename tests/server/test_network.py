@@ -1,0 +1,189 @@
+"""Bad networks, cameras that change, clients that come and go, and many at once."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import re
+import threading
+from statistics import median
+
+import numpy as np
+import psutil
+import pytest
+from aiortc import MediaStreamTrack, RTCRtpSender, RTCSessionDescription
+from av import VideoFrame
+
+from server.config import ServerConfig
+from server.measure import percentile
+from tests.server.relay import relayed
+from tests.server.test_sessions import none_left
+from tests.server.world import CLOCK, Camera, PaintingStream, Viewer, World, draw_barcode, running, until
+
+LONG = pytest.mark.skipif(not os.environ.get("RIGID_LIVE_LONG_TESTS"), reason="minutes long: RIGID_LIVE_LONG_TESTS=1")
+
+
+async def connect_through(viewer: Viewer, answer: str) -> None:
+    await viewer.peer.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+
+
+def without_candidates(sdp: str) -> str:
+    """As if the client were behind a NAT: only its own packets tell where it is."""
+    return re.sub(r"a=(candidate|end-of-candidates).*\r\n", "", sdp)
+
+
+async def test_five_percent_loss_and_eighty_milliseconds_leave_a_video_that_lives() -> None:
+    async with running() as world:
+        await world.ready()
+        viewer = Viewer(world.http)
+        await viewer.peer.setLocalDescription(await viewer.peer.createOffer())
+        offer = without_candidates(viewer.peer.localDescription.sdp)
+        created = await world.http.post("/api/v1/sessions", json={"sdp": offer, "type": "offer"})
+        viewer.session = created.json()
+        async with relayed(viewer.session["sdp"], loss=0.05, delay=0.08, jitter=0.03) as (answer, relay):
+            await connect_through(viewer, answer)
+            await viewer.until(lambda: len(viewer.seen) >= 60, 60)
+            ack = await viewer.set("1", {"smile": 1.0}, ramp_ms=0)
+            await viewer.until(lambda: viewer.seen[-1].strength > 0.9)
+            assert relay.lost > 5
+            await viewer.close()
+    assert ack["ok"]
+    indices = [one.index for one in viewer.seen]
+    assert indices == sorted(set(indices)), "none twice, none out of order"
+    ages = [one.age for one in viewer.seen[10:]]
+    assert median(ages) < 1.5
+    # What was lost is sent again or skipped; nothing piles up.
+    assert median(ages[-15:]) < median(ages[:15]) + 0.5
+
+
+class TurningCamera(Camera):
+    """Held upright after its tenth picture, and of another size after its twentieth."""
+
+    async def recv(self) -> VideoFrame:
+        frame = await super().recv()
+        number = self._count
+        size = (320, 240) if number <= 10 else (240, 320) if number <= 20 else (640, 480)
+        if size == (320, 240):
+            return frame
+        pixels = np.full((size[1], size[0], 3), 90 + number % 2, np.uint8)
+        if size == (640, 480):
+            pixels[:240, :320] = draw_barcode(number, 0)
+        turned = VideoFrame.from_ndarray(pixels, format="rgb24")
+        turned.pts, turned.time_base = frame.pts, CLOCK
+        return turned
+
+
+@pytest.mark.parametrize("codec", ["video/VP8", "video/H264"])
+async def test_a_camera_that_turns_and_grows_keeps_its_session(codec: str) -> None:
+    sizes: list[tuple[int, int]] = []
+    async with running() as world:
+        await world.ready()
+        viewer = Viewer(world.http)
+        (sender,) = (one for one in viewer.peer.getSenders() if one.kind == "video")
+        sender.replaceTrack(TurningCamera())
+        transceiver = next(one for one in viewer.peer.getTransceivers() if one.kind == "video")
+        wanted = [one for one in RTCRtpSender.getCapabilities("video").codecs if one.mimeType == codec]
+        transceiver.setCodecPreferences(wanted)
+
+        async def watch(track: MediaStreamTrack) -> None:
+            while True:
+                frame = await track.recv()
+                assert isinstance(frame, VideoFrame)
+                sizes.append((frame.width, frame.height))
+
+        viewer.peer.remove_all_listeners("track")
+        tasks: list[asyncio.Future[None]] = []
+        viewer.peer.on("track", lambda track: tasks.append(asyncio.ensure_future(watch(track))))
+        answer = await viewer.connect()
+        assert codec.split("/")[1] in answer.json()["sdp"]
+        await until(lambda: sizes[-3:] == [(640, 480)] * 3)
+        stats = (await world.http.get(f"{viewer.url}/stats")).json()
+        assert (stats["width"], stats["height"], stats["frames_failed"]) == (640, 480, 0)
+        await viewer.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    changes = [size for number, size in enumerate(sizes) if number == 0 or sizes[number - 1] != size]
+    assert changes == [(320, 240), (240, 320), (640, 480)]
+
+
+def in_use() -> tuple[int, int, int]:
+    """Tasks, threads, and open files."""
+    gc.collect()
+    return len(asyncio.all_tasks()), threading.active_count(), psutil.Process().num_fds()
+
+
+async def visits(world: World, count: int) -> None:
+    for _ in range(count):
+        async with world.viewer():
+            pass
+    await none_left(world)
+
+
+def memory_mb() -> float:
+    gc.collect()
+    return psutil.Process().memory_info().rss / 2**20
+
+
+@LONG
+@pytest.mark.slow
+async def test_after_two_hundred_visits_as_much_is_in_use_as_before() -> None:
+    async with running() as world:
+        await world.ready()
+        await visits(world, 20)
+        before, memory = in_use(), memory_mb()
+        await visits(world, 200)
+        await until(lambda: in_use() <= before)
+        assert in_use() == before
+        assert memory_mb() - memory < 60
+
+
+async def crowd(seconds: float, count: int) -> list[float]:
+    """The ages of all pictures that so many viewers saw, the first second left out."""
+    config = ServerConfig(max_sessions=count, min_fps=0.0)
+    async with running(config, make_stream=lambda: PaintingStream(delay=0.002)) as world:
+        await world.ready()
+        viewers = [Viewer(world.http, fps=5) for _ in range(count)]
+        answers = await asyncio.gather(*(viewer.connect() for viewer in viewers))
+        assert [answer.status_code for answer in answers] == [201] * count
+        await until(lambda: all(len(viewer.seen) >= 5 for viewer in viewers), 60)
+        starts = [len(viewer.seen) for viewer in viewers]
+        await asyncio.sleep(seconds)
+        seen = [viewer.seen[start:] for viewer, start in zip(viewers, starts, strict=True)]
+        counts = [len(one) for one in seen]
+        assert min(counts) > 0.4 * max(counts) > 0, "each gets its share"
+        for viewer, pictures in zip(viewers, seen, strict=True):
+            indices = [one.index for one in pictures]
+            assert indices == sorted(set(indices)), viewer.url
+        await asyncio.gather(*(viewer.close() for viewer in viewers))
+    return [one.age for pictures in seen for one in pictures]
+
+
+async def test_six_at_once_each_get_their_pictures() -> None:
+    ages = await crowd(2.0, 6)
+    assert (percentile(ages, 0.95) or 9) < 2.0
+
+
+@LONG
+@pytest.mark.slow
+async def test_twenty_at_once_for_a_minute() -> None:
+    ages = await crowd(60.0, 20)
+    p50, p95 = percentile(ages, 0.5) or 9.0, percentile(ages, 0.95) or 9.0
+    print(f"20 sessions, 5 pictures a second each: {len(ages)} pictures, age p50 {p50:.3f} s, p95 {p95:.3f} s")
+    assert p95 < 1.0
+
+
+@LONG
+@pytest.mark.slow
+async def test_half_an_hour_leaves_memory_where_it_was() -> None:
+    memory: list[float] = []
+    async with running() as world:
+        await world.ready()
+        async with world.viewer(fps=15):
+            for _ in range(180):
+                await asyncio.sleep(10)
+                memory.append(memory_mb())
+    slope = np.polyfit(np.arange(150.0) / 6, np.array(memory[30:]), 1)[0]
+    print(f"memory grows by {slope:.3f} MB a minute over 25 minutes")
+    assert slope < 0.5
