@@ -5,10 +5,11 @@ from __future__ import annotations
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.choices import Composite
 from cli.errors import BAD_INPUT, FAILED, fail
 
 if TYPE_CHECKING:
@@ -64,8 +65,11 @@ def edit(
     profile: Annotated[str, typer.Option(help="The networks' profile.")] = "mobile-256",
     engine: Annotated[str, typer.Option(help="What runs the networks: auto, openvino, onnxruntime or torch.")] = "auto",
     composite: Annotated[
-        Literal["transfer", "paper"],
-        typer.Option(help="transfer carries only the change onto the real face; paper pastes the edited face."),
+        Composite,
+        typer.Option(
+            help="transfer carries only the change onto the real face, by optical flow or by landmarks; in learned a "
+            "net says how; paper pastes the edited face."
+        ),
     ] = "transfer",
     jobs: Annotated[
         int | None,
@@ -139,7 +143,10 @@ def _with_preset(preset: str | None, edits: list[str], profile: str) -> list[str
 
 
 def _make_stream(
-    resources: ExitStack, profile: str, engine: str, composite: Literal["transfer", "paper"]
+    resources: ExitStack,
+    profile: str,
+    engine: str,
+    composite: Composite,
 ) -> FaceStream:
     """A stream on the engine; `resources` closes what it runs on."""
     runtime = _load(profile, engine, None)

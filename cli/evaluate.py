@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.choices import Composite
 from cli.errors import BAD_INPUT, FAILED, fail
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ def evaluate(
     profile: Annotated[str, typer.Option(help="The networks' profile.")] = "mobile-256",
     engine: Annotated[str, typer.Option(help="What runs the networks: auto, openvino, onnxruntime or torch.")] = "auto",
     composite: Annotated[
-        Literal["transfer", "paper"], typer.Option(help="How rigid blends; the baselines paste (paper).")
+        Composite,
+        typer.Option(help="How rigid blends; the baselines paste (paper)."),
     ] = "transfer",
 ) -> None:
     """Measure inversion, coherence, identity and edit strength; write report.json, report.md, plots and strips."""

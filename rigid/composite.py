@@ -8,6 +8,8 @@ and W(·, f) the backward warp by it:
   wrong about the real face, its inner part is E + D: the edited face with the real details put back. Where
   they would not fit (a mouth that I has closed and O open, a place that the flow does not explain) only the
   smooth part of D is kept, which is pasting E with its colours matched.
+- `transfer-landmarks`: the same with f from the landmarks of E and O instead of their optical flow.
+- `learned`: M · (E + kept · D + residual) + (1 - M) · I, where a net says `kept` and `residual` (`ChangeNet`).
 
 Crops are float32 (S, S, 3) RGB in [-1, 1], masks float32 (S, S) in [0, 1], flows float32 (S, S, 2) in pixels.
 """
@@ -15,7 +17,7 @@ Crops are float32 (S, S, 3) RGB in [-1, 1], masks float32 (S, S) in [0, 1], flow
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import cv2
 import numpy as np
@@ -23,9 +25,10 @@ from numpy.typing import NDArray
 
 from rigid.blend import Composite, Crop, Flow, Mask, Masker, OvalMasker, feather, lips_mask, moved_mask, union, warp
 from rigid.geometry import Points
+from rigid.motion import LandmarkFinder, landmark_flow
 
-CompositeKind = Literal["transfer", "paper"]
-COMPOSITES: tuple[CompositeKind, ...] = ("transfer", "paper")
+CompositeKind = Literal["transfer", "transfer-landmarks", "learned", "paper"]
+COMPOSITES: tuple[CompositeKind, ...] = ("transfer", "transfer-landmarks", "learned", "paper")
 
 FLOW_SIZE = 128
 """Side of the pictures between which the flow is estimated."""
@@ -54,8 +57,25 @@ class TransferState:
     """(n, n, 2) at half of it: see `Trust`."""
 
 
-class FlowEstimator:
-    """Dense motion between two faces by DIS (Kroeger, 2016) at low resolution; holds OpenCV's work buffers only."""
+class Motion(Protocol):
+    """Estimates how the edited face has moved against the inverted one."""
+
+    def __call__(self, edited: Crop, inverted: Crop) -> Flow:
+        """f with `edited`(x) ≈ `inverted`(x + f(x)), (FLOW_SIZE, FLOW_SIZE, 2) in pixels at FLOW_SIZE."""
+
+
+class ChangeFinder(Protocol):
+    """What `ChangeNet` does, on arrays; `rigid.compositing.ChangeModel` is one."""
+
+    def __call__(self, pictures: Crop) -> tuple[Mask, Crop]:
+        """W(I, f), W(O, f), E and I, (n, n, 12) → kept (n/2, n/2) and residual (n/2, n/2, 3)."""
+
+
+class OpticalMotion:
+    """Motion by DIS (Kroeger, 2016) at low resolution, smooth in space, zero where the two faces do not differ.
+
+    Holds OpenCV's work buffers only.
+    """
 
     def __init__(self) -> None:
         self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
@@ -64,15 +84,33 @@ class FlowEstimator:
         self._dis.setVariationalRefinementIterations(2)
 
     def __call__(self, edited: Crop, inverted: Crop) -> Flow:
-        """f with `edited`(x) ≈ `inverted`(x + f(x)), (n, n, 2) in pixels; both pictures float32 (n, n, 3)."""
+        edited, inverted = _resized(edited, FLOW_SIZE), _resized(inverted, FLOW_SIZE)
         flow: Flow = self._dis.calc(_grey(edited), _grey(inverted), None)  # type: ignore[call-overload]
-        return flow
+        limit = MAX_FLOW * FLOW_SIZE
+        return _supported(flow.clip(-limit, limit), edited, inverted)
+
+
+class LandmarkMotion:
+    """Motion by the landmarks of both faces; optical flow where one of them shows no face."""
+
+    def __init__(self, find: LandmarkFinder):
+        self._find = find
+        self._otherwise = OpticalMotion()
+
+    def __call__(self, edited: Crop, inverted: Crop) -> Flow:
+        points = [self._find(_to_bytes(crop)) for crop in (edited, inverted)]
+        if points[0] is None or points[1] is None:
+            return self._otherwise(edited, inverted)
+        return landmark_flow(points[0], points[1], edited.shape[0], FLOW_SIZE)
+
+
+def _to_bytes(crop: Crop) -> NDArray[np.uint8]:
+    levels: NDArray[np.uint8] = np.rint((crop + 1) * 127.5).clip(0, 255).astype(np.uint8)
+    return levels
 
 
 def _grey(picture: Crop) -> NDArray[np.uint8]:
-    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-    levels: NDArray[np.uint8] = np.rint((grey + 1) * 127.5).clip(0, 255).astype(np.uint8)
-    return levels
+    return _to_bytes(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY))  # type: ignore[arg-type]
 
 
 def ramp(values: NDArray[np.float32], start: float, end: float) -> NDArray[np.float32]:
@@ -99,22 +137,22 @@ def transfer_composite(
     mask: Mask,
     state: TransferState,
     mouth: Mask | None = None,
-    estimate: FlowEstimator | None = None,
+    motion: Motion | None = None,
 ) -> tuple[Composite, TransferState]:
     """The change from O to E carried onto I; exactly I where E equals O.
 
-    `mask`: hard-edged inner face of `inputs`; `mouth`: its mouth, lips included. `estimate` may be given to
-    reuse its buffers.
+    `mask`: hard-edged inner face of `inputs`; `mouth`: its mouth, lips included. `motion` estimates f, optical flow
+    by default.
     """
     if np.array_equal(inverted, edited):
         return unchanged(inputs, mask), TransferState()
     size = inputs.shape[0]
     small_i, small_o, small_e = (_resized(crop, FLOW_SIZE) for crop in (inputs, inverted, edited))
-    small_flow = _flow(small_e, small_o, state.flow, estimate or FlowEstimator())
+    small_flow = _steadied((motion or OpticalMotion())(edited, inverted), state.flow)
     small_mouth = None if mouth is None else _resized(mouth, FLOW_SIZE)
     trust = _trust(small_i, small_o, small_e, small_flow, small_mouth)
     shares = trust.shares if state.shares is None else 0.5 * (state.shares + trust.shares)
-    flow = _resized(small_flow, size) * np.float32(size / FLOW_SIZE)
+    flow = grown_flow(small_flow, size)
     # E + smooth D + kept · (D - smooth D) - coarse · (C - smooth C), with C = E - W(O, f), put together by
     # picture, smooth parts first; kept · W(I, f) is missing, which `paste` takes from the frame.
     kept, coarse = shares[..., :1], shares[..., 1:]
@@ -124,6 +162,33 @@ def transfer_composite(
     generated += (grown[..., 1:] - grown[..., :1]) * warp(inverted, flow)
     composite = Composite(generated, _blend_mask(mask, flow), np.ascontiguousarray(grown[..., 0]), flow)
     return composite, TransferState(small_flow, shares)
+
+
+def learned_composite(
+    inputs: Crop, inverted: Crop, edited: Crop, mask: Mask, state: TransferState, net: ChangeFinder, motion: Motion
+) -> tuple[Composite, TransferState]:
+    """E, the real details as far as `net` keeps them, and what it adds; exactly I where E equals O.
+
+    `mask`: hard-edged inner face of `inputs`.
+    """
+    if np.array_equal(inverted, edited):
+        return unchanged(inputs, mask), TransferState()
+    size = inputs.shape[0]
+    small_flow = _steadied(motion(edited, inverted), state.flow)
+    flow = grown_flow(small_flow, size)
+    warped = warp(inverted, flow)
+    seen = (warp(inputs, flow), warped, edited, inputs)
+    share, residual = net(np.concatenate([_resized(picture, FLOW_SIZE) for picture in seen], 2))
+    shares = np.dstack((share, np.zeros_like(share)))
+    shares = shares if state.shares is None else 0.5 * (state.shares + shares)
+    kept = _resized(np.ascontiguousarray(shares[..., 0]), size)
+    generated = edited - kept[..., None] * warped + _resized(residual, size)
+    return Composite(generated, _blend_mask(mask, flow), kept, flow), TransferState(small_flow, shares)
+
+
+def grown_flow(flow: Flow, size: int) -> Flow:
+    """A flow at FLOW_SIZE as one for crops of `size`."""
+    return _resized(flow, size) * np.float32(size / FLOW_SIZE)
 
 
 def unchanged(inputs: Crop, mask: Mask) -> Composite:
@@ -153,11 +218,8 @@ def _blur(picture: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
     return cv2.GaussianBlur(picture, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)  # type: ignore[return-value]
 
 
-def _flow(edited: Crop, inverted: Crop, last: Flow | None, estimate: FlowEstimator) -> Flow:
-    """The flow at FLOW_SIZE, smooth in space and time, zero where the two faces do not differ."""
-    flow = estimate(edited, inverted)
-    limit = MAX_FLOW * FLOW_SIZE
-    flow = _supported(flow.clip(-limit, limit), edited, inverted)
+def _steadied(flow: Flow, last: Flow | None) -> Flow:
+    """The newest flow at FLOW_SIZE, smoothed over time where it hardly changed."""
     if last is None:
         return flow
     difference = flow - last
@@ -237,15 +299,28 @@ def _matching(error: NDArray[np.float32], kept: Mask) -> NDArray[np.float32]:
 
 
 class Compositor:
-    """One viewer's composite: masks, flow and their state from frame to frame."""
+    """One viewer's composite: masks, motion and their state from frame to frame."""
 
-    def __init__(self, kind: CompositeKind = "transfer", masker: Masker | None = None):
-        """`kind`: "transfer" or "paper"; `masker`: where the inner face is, by default the landmarks' oval."""
+    def __init__(
+        self,
+        kind: CompositeKind = "transfer",
+        masker: Masker | None = None,
+        finder: LandmarkFinder | None = None,
+        net: ChangeFinder | None = None,
+    ):
+        """`kind`: one of `COMPOSITES`; `masker`: where the inner face is, by default the landmarks' oval.
+
+        `finder` and `net` are what `transfer-landmarks` and `learned` need, ValueError without them; the finder is
+        closed with this.
+        """
         if kind not in COMPOSITES:
             raise ValueError(f"There is no composite {kind!r}; choose one of: {', '.join(COMPOSITES)}.")
+        if (kind == "transfer-landmarks" and finder is None) or (kind == "learned" and net is None):
+            raise ValueError(f"The composite {kind} needs what it works with; use rigid.compositing.open_compositor.")
         self.kind = kind
         self._masker = masker or OvalMasker()
-        self._estimate = FlowEstimator()
+        self._net, self._finder = net, finder
+        self._motion: Motion = OpticalMotion() if finder is None else LandmarkMotion(finder)
         self.state = TransferState()
 
     def __call__(self, inputs: Crop, inverted: Crop, edited: Crop, landmarks: Points) -> Composite:
@@ -255,14 +330,23 @@ class Compositor:
         """
         mask = self._masker(inputs, landmarks)
         if self.kind == "paper":
-            flow = _flow(_resized(edited, FLOW_SIZE), _resized(inverted, FLOW_SIZE), self.state.flow, self._estimate)
+            flow = _steadied(self._motion(edited, inverted), self.state.flow)
             self.state = TransferState(flow)
-            size = inputs.shape[0]
-            return paper_composite(inputs, inverted, edited, mask, _resized(flow, size) * np.float32(size / FLOW_SIZE))
+            return paper_composite(inputs, inverted, edited, mask, grown_flow(flow, inputs.shape[0]))
+        if self._net is not None:
+            composite, self.state = learned_composite(
+                inputs, inverted, edited, mask, self.state, self._net, self._motion
+            )
+            return composite
         mouth = lips_mask(landmarks, inputs.shape[0])
-        composite, self.state = transfer_composite(inputs, inverted, edited, mask, self.state, mouth, self._estimate)
+        composite, self.state = transfer_composite(inputs, inverted, edited, mask, self.state, mouth, self._motion)
         return composite
 
     def reset(self) -> None:
         """Forget the last frame, as when another face comes."""
         self.state = TransferState()
+
+    def close(self) -> None:
+        """Free what finds landmarks; safe to call twice."""
+        if self._finder is not None:
+            self._finder.close()

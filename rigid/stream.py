@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from rigid.align import TrackedFace, crop
 from rigid.blend import paste
-from rigid.composite import CompositeKind, Compositor, TransferState
+from rigid.composite import CompositeKind, TransferState
+from rigid.compositing import open_compositor
 from rigid.geometry import Points, Transform
 from rigid.latents import Anchor, Shared, add_edit, share
 from rigid.models.contract import Array, RecurrentState, Runtime
@@ -68,7 +69,7 @@ class StreamOptions:
     """How a stream looks."""
 
     composite: CompositeKind = "transfer"
-    """`transfer` carries only the change onto the real face, `paper` pastes the edited one (Eq. 7)."""
+    """How the edited face gets onto the real one; see `rigid.composite`."""
     fade: Fade = DEFAULT_FADE
     """How an edit comes and goes with the face."""
 
@@ -154,7 +155,7 @@ class FaceStream:
         self.options = options or StreamOptions()
         self._tracker = tracker
         self._library = library
-        self._compositor = Compositor(self.options.composite)
+        self._compositor = open_compositor(self.options.composite)
         self._state = StreamState.initial(runtime.sizes)
         self._last: _Sighting | None = None
         self._timestamp: float | None = None
@@ -213,8 +214,9 @@ class FaceStream:
         self._made = None
 
     def close(self) -> None:
-        """Close the tracker; safe to call twice."""
+        """Close the tracker and what the composite holds; safe to call twice."""
         self._tracker.close()
+        self._compositor.close()
 
     def _step(
         self, frame: Pixels, edits: Mapping[str, float], timestamp: float, elapsed: float, watch: _Stopwatch

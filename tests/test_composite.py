@@ -165,13 +165,86 @@ def test_the_flow_is_steadied_from_frame_to_frame() -> None:
     assert trembling[1] < 0.7 * trembling[0]
 
 
+class ShiftedLandmarks:
+    """Finds the same landmarks in every crop, those of each second one moved by `shift` pixels."""
+
+    def __init__(self, shift: float):
+        self.shift = shift
+        self.asked = 0
+        self.closed = False
+
+    def __call__(self, crop: NDArray[np.uint8]) -> Points | None:
+        assert crop.dtype == np.uint8
+        self.asked += 1
+        return landmarks_in_crop(crop.shape[0]) + (self.shift if self.asked % 2 == 0 else 0.0)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Blind(ShiftedLandmarks):
+    """Finds nothing."""
+
+    def __call__(self, crop: NDArray[np.uint8]) -> Points | None:
+        return None
+
+
+def keep_half(pictures: Crop) -> tuple[Crop, Crop]:
+    """Half of the real details, and a little red."""
+    half = pictures.shape[0] // 2
+    residual = np.zeros((half, half, 3), np.float32)
+    residual[..., 0] = 0.1
+    return np.full((half, half), 0.5, np.float32), residual
+
+
+def open_kind(kind: CompositeKind) -> Compositor:
+    finder = ShiftedLandmarks(2.0) if kind == "transfer-landmarks" else None
+    return Compositor(kind, finder=finder, net=keep_half if kind == "learned" else None)
+
+
+def test_the_learned_composite_keeps_and_adds_what_the_net_says() -> None:
+    inverted = texture(0)
+    inputs, edited = inverted + details(), inverted + np.float32(0.2)
+    composite = open_kind("learned")(inputs, inverted, edited, LANDMARKS)
+    expected = edited + 0.5 * (inputs - inverted) + np.array([0.1, 0, 0], np.float32)
+    # the optical flow between them is not quite nothing
+    assert np.abs(composite.over(inputs) - expected)[CENTRE].mean() < 0.02
+    unedited = open_kind("learned")(inputs, inverted, inverted, LANDMARKS)
+    np.testing.assert_array_equal(unedited.over(inputs), inputs)
+
+
+def test_landmarks_tell_the_motion_and_optical_flow_stands_in_for_them() -> None:
+    inverted = texture(3)
+    edited = warp(inverted, bulge(6.0))
+    by_landmarks = open_kind("transfer-landmarks")(inverted, inverted, edited, LANDMARKS)
+    assert by_landmarks.flow is not None
+    np.testing.assert_allclose(by_landmarks.flow[165:168, 125:131], 2.0, atol=0.3)
+    blind = Compositor("transfer-landmarks", finder=Blind(0))(inverted, inverted, edited, LANDMARKS)
+    optical = Compositor("transfer")(inverted, inverted, edited, LANDMARKS)
+    assert blind.flow is not None and optical.flow is not None
+    np.testing.assert_array_equal(blind.flow, optical.flow)
+
+
+def test_what_finds_landmarks_is_closed_with_the_compositor() -> None:
+    finder = ShiftedLandmarks(0)
+    Compositor("transfer-landmarks", finder=finder).close()
+    assert finder.closed
+    Compositor("transfer").close()
+
+
+@pytest.mark.parametrize("kind", ["transfer-landmarks", "learned"])
+def test_a_composite_without_its_tools_is_refused(kind: CompositeKind) -> None:
+    with pytest.raises(ValueError, match=f"{kind} needs"):
+        Compositor(kind)
+
+
 @pytest.mark.parametrize("kind", COMPOSITES)
 @pytest.mark.parametrize("size", [64, 256])
 def test_a_compositor_masks_and_composes(kind: CompositeKind, size: int) -> None:
     landmarks: Points = landmarks_in_crop(size)
     pictures = [cv2.resize(texture(i), (size, size)) for i in range(2)]
     inputs, inverted = (picture.astype(np.float32) for picture in pictures)
-    compositor = Compositor(kind)
+    compositor = open_kind(kind)
     composite = compositor(inputs, inverted, inverted + np.float32(0.2), landmarks)
     assert composite.mask.shape == (size, size) and composite.mask.max() == 1
     assert composite.generated.dtype == np.float32 and np.isfinite(composite.over(inputs)).all()
@@ -181,5 +254,5 @@ def test_a_compositor_masks_and_composes(kind: CompositeKind, size: int) -> None
 
 
 def test_an_unknown_composite_is_named_with_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="'blend'; choose one of: transfer, paper"):
+    with pytest.raises(ValueError, match="'blend'; choose one of: transfer, transfer-landmarks, learned, paper"):
         Compositor("blend")  # type: ignore[arg-type]
