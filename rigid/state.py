@@ -14,7 +14,7 @@ from rigid.latents import Anchor
 from rigid.models.contract import Array, RecurrentState, Sizes
 from rigid.presence import THUMBNAIL_SHAPE
 
-VERSION = 2
+VERSION = 3
 """Raised whenever the saved form changes; bytes of another version are refused."""
 IMAGES = ("previous_input", "previous_inverted", "previous_edited")
 
@@ -115,6 +115,7 @@ def _shapes(sizes: Sizes) -> dict[str, tuple[int, ...]]:
         "cell": (1, *sizes.hidden_shape),
         **dict.fromkeys(IMAGES, image),
         **dict.fromkeys(("late_codes", "recent"), (1, sizes.n_shared_codes, sizes.code_size)),
+        "previous_noise": (1, *sizes.noise_shape),
         "thumbnail": THUMBNAIL_SHAPE,
         "flow": (FLOW_SIZE, FLOW_SIZE, 2),
         "shares": (FLOW_SIZE // 2, FLOW_SIZE // 2, 2),

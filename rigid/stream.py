@@ -32,6 +32,7 @@ from rigid.presence import (
     thumbnail,
     usable_interval,
 )
+from rigid.settling import settled
 from rigid.state import StreamState, state_from_bytes, state_to_bytes
 
 Pixels = NDArray[np.uint8]
@@ -138,7 +139,7 @@ class _Inverted:
     recurrent: RecurrentState
 
     def next_state(self, pair: Array) -> RecurrentState:
-        return self.recurrent.after(self.inputs, pair[:1], pair[1:], self.shared.late_codes)
+        return self.recurrent.after(self.inputs, pair[:1], pair[1:], self.shared.late_codes, self.noise)
 
 
 class FaceStream:
@@ -330,10 +331,12 @@ class FaceStream:
     def _pass(
         self, inputs: Array, state: StreamState, memory: RecurrentState, edits: Mapping[str, float], watch: _Stopwatch
     ) -> tuple[_Inverted, Array]:
-        n_shared = self.runtime.sizes.n_shared_codes
+        sizes = self.runtime.sizes
+        n_shared = sizes.n_shared_codes
         with watch("invert"):
             codes, noise, recurrent = self.runtime.invert(inputs, memory)
             _require_finite(codes, noise, recurrent.hidden, recurrent.cell)
+            noise = settled(noise, recurrent.previous_noise, inputs, recurrent.previous_input, sizes.newest_noise_share)
             shared = share(codes, memory.late_codes, state.anchor, n_shared, state.unseen)
         with watch("synthesize"):
             edited = add_edit(shared.codes, self._library.offset(edits, shared.codes), n_shared)

@@ -69,7 +69,7 @@ class PlainCompositor:
 
 
 def feedback_stream(monkeypatch: pytest.MonkeyPatch) -> tuple[FaceStream, FeedbackRuntime]:
-    monkeypatch.setattr("rigid.stream.Compositor", lambda kind: PlainCompositor())
+    monkeypatch.setattr("rigid.stream.open_compositor", lambda kind: PlainCompositor())
     runtime = FeedbackRuntime()
     return make_stream(runtime, FixedTracker(centre=(32, 32), side=48.0, size=32)), runtime
 

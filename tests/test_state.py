@@ -26,7 +26,8 @@ def full_state() -> StreamState:
 
     hidden, image = (1, *TINY.hidden_shape), (1, 3, TINY.image_size, TINY.image_size)
     late = draw(1, TINY.n_shared_codes, TINY.code_size)
-    recurrent = RecurrentState(draw(*hidden), draw(*hidden), draw(*image), draw(*image), draw(*image), late)
+    noise = draw(1, *TINY.noise_shape)
+    recurrent = RecurrentState(draw(*hidden), draw(*hidden), draw(*image), draw(*image), draw(*image), late, noise)
     transfer = TransferState(draw(FLOW_SIZE, FLOW_SIZE, 2), draw(FLOW_SIZE // 2, FLOW_SIZE // 2, 2))
     thumbnail = 255 * np.abs(draw(*THUMBNAIL_SHAPE))
     return StreamState(recurrent, transfer, Anchor(draw(*late.shape), 0.25), thumbnail, 0.375, 1.5, seen=17)
@@ -75,7 +76,7 @@ def test_a_flipped_byte_gives_a_state_or_a_value_error(position: int, value: int
 def test_another_version_is_named() -> None:
     arrays = load(state_to_bytes(full_state()))
     arrays["rigid_live_state"][0] = 99
-    with pytest.raises(ValueError, match="version 99, expected 2"):
+    with pytest.raises(ValueError, match="version 99, expected 3"):
         state_from_bytes(save(arrays), TINY)
 
 

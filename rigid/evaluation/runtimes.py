@@ -75,7 +75,7 @@ class WithoutRecurrence(Wrapped):
 
     def invert(self, inputs: Array, state: RecurrentState) -> tuple[Array, Array, RecurrentState]:
         codes, noise, _ = super().invert(inputs, RecurrentState.initial(self.sizes, len(inputs)))
-        return codes, noise, state
+        return codes, noise, replace(state, previous_noise=None)
 
 
 class WithoutNoiseMap(Wrapped):

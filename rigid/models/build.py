@@ -33,6 +33,7 @@ PROFILES = {
         n_shared_codes=3,
         noise_shape=(512, 32, 32),
         hidden_shape=(192, 4, 4),
+        newest_noise_share=0.4,
     ),
     "rigid-256": Sizes(
         image_size=256,

@@ -27,6 +27,8 @@ class Sizes:
     """Channels, height and width of the noise map n_t."""
     hidden_shape: tuple[int, int, int]
     """Channels, height and width of the ConvLSTM's hidden and cell state."""
+    newest_noise_share: float = 1.0
+    """How much of the newest noise map a still place takes, see `rigid.settling`; 1 takes it as it is."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class RecurrentState:
     `hidden`, `cell`: ConvLSTM state (B, *hidden_shape). `previous_input`, `previous_inverted`,
     `previous_edited`: aligned RGB of the frame before, (B, 3, S, S) in [-1, 1], None before the first frame:
     the frame itself then stands for all three. `late_codes`: the shared codes (B, n_shared_codes, code_size),
-    the first frame's until they are anchored anew; None before the first frame.
+    the first frame's until they are anchored anew; None before the first frame. `previous_noise`: the noise map
+    that the frame before was generated with, (B, *noise_shape); None before the first frame.
     """
 
     hidden: Array
@@ -45,6 +48,7 @@ class RecurrentState:
     previous_inverted: Array | None = None
     previous_edited: Array | None = None
     late_codes: Array | None = None
+    previous_noise: Array | None = None
 
     @classmethod
     def initial(cls, sizes: Sizes, batch: int = 1) -> RecurrentState:
@@ -52,10 +56,17 @@ class RecurrentState:
         zeros = np.zeros((batch, *sizes.hidden_shape), np.float32)
         return cls(hidden=zeros, cell=zeros)
 
-    def after(self, inputs: Array, inverted: Array, edited: Array, late_codes: Array) -> RecurrentState:
-        """The state once a frame's inverted and edited faces are known."""
+    def after(
+        self, inputs: Array, inverted: Array, edited: Array, late_codes: Array, noise: Array | None = None
+    ) -> RecurrentState:
+        """The state once a frame's inverted and edited faces are known; `noise`: what they were generated with."""
         return replace(
-            self, previous_input=inputs, previous_inverted=inverted, previous_edited=edited, late_codes=late_codes
+            self,
+            previous_input=inputs,
+            previous_inverted=inverted,
+            previous_edited=edited,
+            late_codes=late_codes,
+            previous_noise=noise,
         )
 
     def at_rest(self) -> RecurrentState:

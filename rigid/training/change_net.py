@@ -90,6 +90,7 @@ def build_parts(options: ChangeNetOptions, store: AssetStore, folder: Path) -> P
         generator,
         sizes.n_shared_codes,
         sizes.hidden_shape,
+        sizes.newest_noise_share,
     )
     # the smallest window there is: nothing here looks at it
     cut = Cut(options.frames, 0, sizes.image_size, 32, sizes.code_size)

@@ -154,6 +154,7 @@ def build_parts(options: RecurrentOptions, store: AssetStore, folder: Path, say:
         generator,
         sizes.n_shared_codes,
         sizes.hidden_shape,
+        sizes.newest_noise_share,
     )
     losses = RecurrentLosses(options.weights, placed(build_lpips(store, exact=False)), visible, estimate)
     validation = Validation(options.data, options.validation_frames, library, placed(build_lpips(store)))
@@ -223,7 +224,7 @@ class RecurrentStage:
         inverted, edited, loud = first.clone(), first.clone(), (~quiet).nonzero().flatten().tolist()
         if loud:
             inverted[loud], edited[loud] = show(self.networks, codes, 0, found, loud, loud)
-        return Memory(first, inverted, edited, found.hidden, found.cell)
+        return Memory(first, inverted, edited, found.hidden, found.cell, found.noise)
 
     def _episode(self, batch: Batch, quiet: Tensor, random: np.random.Generator) -> dict[str, Tensor]:
         codes = encode_episode(self.networks, batch.inputs, batch.edits)

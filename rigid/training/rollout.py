@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from rigid.settling import MOVING, STILL
 from rigid.training.device import DEVICE, half_precision
 from rigid.training.layout import pixels_last
 
@@ -28,6 +30,8 @@ class Networks:
     n_shared: int
     """How many of the last codes all frames of an episode share (Eq. 3)."""
     hidden_shape: tuple[int, int, int]
+    newest_noise_share: float = 1.0
+    """See `rigid.settling`."""
 
     @torch.no_grad()
     def encode(self, inputs: Tensor) -> Tensor:
@@ -54,10 +58,12 @@ class Memory:
     edited: Tensor
     hidden: Tensor
     cell: Tensor
+    noise: Tensor | None = None
+    """What it was generated with (B, C, R, R); None before the first frame."""
 
     def detached(self) -> Memory:
         """The same, cut off from what came before: no gradient passes."""
-        return Memory(*(part.detach() for part in vars(self).values()))
+        return Memory(*(None if part is None else part.detach() for part in vars(self).values()))
 
 
 @dataclass(frozen=True)
@@ -79,7 +85,7 @@ class Compensation:
     offsets: Tensor
     """w' (B, n_early, 512)."""
     noise: Tensor
-    """n_t (B, C, R, R)."""
+    """n_t (B, C, R, R), settled."""
     hidden: Tensor
     cell: Tensor
 
@@ -96,7 +102,8 @@ class Step:
 
     def memory(self, inputs: Tensor) -> Memory:
         """What the next frame is handed, `inputs` being this one."""
-        return Memory(inputs, self.inverted, self.edited, self.compensation.hidden, self.compensation.cell)
+        found = self.compensation
+        return Memory(inputs, self.inverted, self.edited, found.hidden, found.cell, found.noise)
 
 
 def encode_episode(networks: Networks, inputs: Tensor, edits: Tensor) -> Codes:
@@ -131,7 +138,17 @@ def compensate(networks: Networks, inputs: Tensor, memory: Memory) -> Compensati
     frames = pixels_last(torch.cat((inputs, memory.inputs, memory.inverted, memory.edited), 1))
     with half_precision():
         offsets, noise, hidden, cell = networks.recurrent_encoder(frames, memory.hidden, memory.cell)
+    if memory.noise is not None and networks.newest_noise_share < 1:
+        noise = settled(noise, memory.noise, inputs, memory.inputs, networks.newest_noise_share)
     return Compensation(offsets.float(), noise, hidden.float(), cell.float())
+
+
+def settled(noise: Tensor, previous: Tensor, inputs: Tensor, previous_inputs: Tensor, newest_share: float) -> Tensor:
+    """`rigid.settling.settled` on tensors."""
+    change = F.avg_pool2d((inputs - previous_inputs).abs().mean(1, keepdim=True), inputs.shape[-1] // noise.shape[-1])
+    moving = ((change - STILL) / (MOVING - STILL)).clamp(0, 1)
+    weight = newest_share + (1 - newest_share) * moving
+    return previous + weight.to(noise.dtype) * (noise - previous)
 
 
 def show(

@@ -70,7 +70,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "recurrent": {
         "mobile-256": {
             "single_steps": 600,
-            "episode_steps": 1000,
+            "episode_steps": 320,
             # the encoder starts from nothing and has hours, not days
             "single_learning_rate": 1e-3,
             "learning_rate": 3e-4,

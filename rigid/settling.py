@@ -1,0 +1,35 @@
+"""How the noise map n_t goes from frame to frame: where nothing moves it settles, where something does it follows.
+
+The recurrent encoder sees what was wrong with the frame before (I_{t-1} beside O_{t-1}), not what had been done
+about it. A map made of that alone would correct too much in every other frame and shimmer. Taken in parts, it comes
+to rest where it leaves nothing to correct: a recursive filter that backs off where the picture moves.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rigid.models.contract import Array
+
+STILL, MOVING = 0.02, 0.1
+"""Mean change of a patch's RGB, in [-1, 1] values, up to which it stands still, and from which on it moves."""
+
+
+def settled(
+    noise: Array, previous: Array | None, inputs: Array, previous_inputs: Array | None, newest_share: float
+) -> Array:
+    """The noise map to generate with, (B, C, R, R).
+
+    `noise`, `previous`: what the encoder gives for this frame, and what the frame before was generated with;
+    `inputs`, `previous_inputs`: their aligned faces (B, 3, S, S) in [-1, 1]. `newest_share`: how much of `noise`
+    a still place takes. Without a frame before, `noise` itself.
+    """
+    if previous is None or previous_inputs is None or newest_share == 1:
+        return noise
+    patch = inputs.shape[-1] // noise.shape[-1]
+    change = np.abs(inputs - previous_inputs).mean(1)
+    change = change.reshape(len(change), noise.shape[-2], patch, noise.shape[-1], patch).mean((2, 4))
+    moving = np.clip((change - STILL) / (MOVING - STILL), 0, 1)
+    weight = (newest_share + (1 - newest_share) * moving).astype(np.float32)
+    mixed: Array = previous + weight[:, None] * (noise - previous)
+    return mixed
