@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -18,7 +18,14 @@ from torch import Tensor, nn
 
 from rigid.assets import AssetStore
 from rigid.attributes.library import load_library
-from rigid.models.build import build_generator, build_image_encoder, build_lpips, new_recurrent_encoder, sizes_of
+from rigid.models.build import (
+    build_generator,
+    build_image_encoder,
+    build_lpips,
+    build_recurrent_encoder,
+    new_recurrent_encoder,
+    sizes_of,
+)
 from rigid.replacing import replacing
 from rigid.training.device import DEVICE, placed
 from rigid.training.distributed import average_gradients, average_values, rank, world
@@ -36,6 +43,7 @@ from rigid.training.rollout import (
     advance,
     compensate,
     encode_episode,
+    plain_change,
     quiet_memory,
     roll,
     show,
@@ -53,6 +61,8 @@ class RecurrentOptions:
     """Folder of real clips and stills with an `index.json`."""
     profile: str = "mobile-256"
     seed: int = 0
+    initial: Literal["new", "shipped"] = "new"
+    """Start from nothing, or from the weights that ship."""
     visible: Path | None = None
     """The trained visible net; None for the one that ships."""
     flow: Path | None = None
@@ -86,6 +96,7 @@ class RecurrentOptions:
     edit_weight: float = 0.0
     """Of the true edited faces of generated episodes."""
     offset_weight: float = 0.0
+    change_weight: float = 0.0
     quiet: float = 0.0
     """Share of episodes that begin as a stream does while nothing is edited: the real face stands for E_0."""
     clips_share: float = 0.4
@@ -113,7 +124,8 @@ class RecurrentOptions:
             0.0 if name in self.without else weight
             for name, weight in (("tc", self.tc_weight), ("ibfcc", self.ibfcc_weight))
         )
-        return LossWeights(self.alpha, self.rec_weight, tc, ibfcc, self.edit_weight, self.offset_weight)
+        own = (self.edit_weight, self.offset_weight, self.change_weight)
+        return LossWeights(self.alpha, self.rec_weight, tc, ibfcc, *own)
 
 
 @dataclass(frozen=True)
@@ -150,7 +162,7 @@ def build_parts(options: RecurrentOptions, store: AssetStore, folder: Path, say:
     torch.manual_seed(options.seed)
     networks = Networks(
         placed(build_image_encoder(profile)),
-        placed(new_recurrent_encoder(profile)),
+        placed((new_recurrent_encoder if options.initial == "new" else build_recurrent_encoder)(profile)),
         generator,
         sizes.n_shared_codes,
         sizes.hidden_shape,
@@ -212,6 +224,9 @@ class RecurrentStage:
         """The second of two frames; the first only makes what is handed on."""
         codes = encode_episode(self.networks, batch.inputs, batch.edits)
         memory = self._second_memory(batch, codes, quiet)
+        if self.options.change_weight:
+            step = advance(self.networks, batch.inputs[:, 1], codes, 1, memory)
+            return self.losses.of_single(batch, step, 1, random, plain_change(self.networks, codes, 1))
         edited = batch.known if self.options.edit_weight else []
         step = advance(self.networks, batch.inputs[:, 1], codes, 1, memory, edited)
         return self.losses.of_single(batch, step, 1, random)
@@ -229,7 +244,9 @@ class RecurrentStage:
     def _episode(self, batch: Batch, quiet: Tensor, random: np.random.Generator) -> dict[str, Tensor]:
         codes = encode_episode(self.networks, batch.inputs, batch.edits)
         steps = list(roll(self.networks, batch.inputs, codes, quiet, self.options.truncation))
-        return self.losses.of_episode(batch, steps, random)
+        held = range(batch.frames) if self.options.change_weight else ()
+        changes = [plain_change(self.networks, codes, t) for t in held]
+        return self.losses.of_episode(batch, steps, random, changes)
 
     def _descend(self, loss: Tensor) -> float:
         """One step of the optimiser; the norm of the gradient, before it was clipped."""

@@ -25,7 +25,7 @@ from rigid.training.windows import same_window
 
 @dataclass(frozen=True)
 class LossWeights:
-    """The paper's factors, and two terms of our own that are off by default."""
+    """The paper's factors, and three terms of our own that are off by default."""
 
     alpha: float = 0.8
     """α of Eq. 12."""
@@ -39,6 +39,9 @@ class LossWeights:
     """Of the edited faces' own reconstruction loss, where the true ones are known (generated episodes)."""
     offset: float = 0.0
     """Of the mean square of w', which keeps codes where edits work."""
+    change: float = 0.0
+    """Of what an edit does, against what it does to the image encoder's codes alone: a noise map that says all there
+    is to say about a face would hold it fast."""
 
 
 class RecurrentLosses:
@@ -50,24 +53,41 @@ class RecurrentLosses:
         self.visible = visible
         self.estimate = estimate
 
-    def of_single(self, batch: Batch, step: Step, t: int, random: np.random.Generator) -> dict[str, Tensor]:
-        """The terms that one frame `t` has; `step.edited` are the faces of the episodes `batch.known`."""
-        outputs, targets = torch.cat((step.inverted, step.edited)), torch.cat((batch.targets[:, t], batch.edited[:, t]))
+    def of_single(
+        self, batch: Batch, step: Step, t: int, random: np.random.Generator, change: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """The terms that one frame `t` has.
+
+        `step.edited` are the faces of the episodes `batch.known`, or, with `change` (B, 3, S, S), what the edit should
+        do to them, of all.
+        """
+        edited = step.edited if change is None else step.edited[batch.known]
+        outputs, targets = torch.cat((step.inverted, edited)), torch.cat((batch.targets[:, t], batch.edited[:, t]))
         l2, lpips = self._distances(outputs, targets, random)
         count = len(step.inverted)
         losses = {"l2": l2[:count].mean(), "lpips": lpips[:count].mean()}
         edit = l2[count:] + self.weights.alpha * lpips[count:]
         losses |= {"edit": edit.sum() / count, "offset": step.compensation.offsets.square().mean()}
+        if change is not None:
+            losses["change"] = _change_error(step.inverted, step.edited, change)
         return self._total(losses)
 
-    def of_episode(self, batch: Batch, steps: Sequence[Step], random: np.random.Generator) -> dict[str, Tensor]:
-        """All terms of Eq. 16 for the steps of whole episodes, each a mean over the episodes."""
+    def of_episode(
+        self, batch: Batch, steps: Sequence[Step], random: np.random.Generator, changes: Sequence[Tensor] = ()
+    ) -> dict[str, Tensor]:
+        """All terms of Eq. 16 for the steps of whole episodes, each a mean over the episodes.
+
+        `changes`: what the edit should do to each step's faces (B, 3, S, S), where that is held to.
+        """
         inverted = torch.stack([step.inverted for step in steps], 1)
         edited = torch.stack([step.edited for step in steps], 1)
         l2, lpips = self._distances(inverted.flatten(0, 1), batch.targets.flatten(0, 1), random)
         losses = {"l2": batch.frames * l2.mean(), "lpips": batch.frames * lpips.mean()}
         if self.weights.edit:
             losses["edit"] = self._edit(batch, edited, random)
+        if changes:
+            errors = [_change_error(s.inverted, s.edited, c) for s, c in zip(steps, changes, strict=True)]
+            losses["change"] = torch.stack(errors).sum()
         losses["offset"] = batch.frames * torch.stack([step.compensation.offsets for step in steps]).square().mean()
         if self.weights.tc or self.weights.ibfcc:
             o, e = self._in_windows(batch, inverted, edited)
@@ -79,7 +99,7 @@ class RecurrentLosses:
         """`losses` with their weighted sum, Eq. 12 and 16, in front."""
         weights = self.weights
         factors = {"l2": weights.rec, "lpips": weights.rec * weights.alpha, "tc": weights.tc, "ibfcc": weights.ibfcc}
-        factors |= {"edit": weights.edit, "offset": weights.offset}
+        factors |= {"edit": weights.edit, "offset": weights.offset, "change": weights.change}
         counted = {name: value for name, value in losses.items() if factors[name]}
         return {"loss": torch.stack([factors[name] * value for name, value in counted.items()]).sum(), **counted}
 
@@ -120,6 +140,11 @@ class RecurrentLosses:
         back, on = self.estimate(here, before), self.estimate(here, after)
         between = compose_between(self.visible, before, after, back, on)
         return (e.shape[1] - 2) * F.l1_loss(between, here)
+
+
+def _change_error(inverted: Tensor, edited: Tensor, change: Tensor) -> Tensor:
+    """How far the edit's effect is from `change`, at half size: where exactly an edge runs is not the point."""
+    return F.l1_loss(F.avg_pool2d(edited - inverted, 2), F.avg_pool2d(change, 2))
 
 
 def temporal_consistency(batch: Batch, o: Tensor) -> Tensor:

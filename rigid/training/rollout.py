@@ -63,7 +63,9 @@ class Memory:
 
     def detached(self) -> Memory:
         """The same, cut off from what came before: no gradient passes."""
-        return Memory(*(None if part is None else part.detach() for part in vars(self).values()))
+        pictures = (self.inputs.detach(), self.inverted.detach(), self.edited.detach())
+        noise = None if self.noise is None else self.noise.detach()
+        return Memory(*pictures, self.hidden.detach(), self.cell.detach(), noise)
 
 
 @dataclass(frozen=True)
@@ -173,6 +175,14 @@ def advance(
     everyone = list(range(len(inputs)))
     pictures = show(networks, codes, t, found, everyone, everyone if edited is None else edited)
     return Step(*pictures, found)
+
+
+@torch.no_grad()
+def plain_change(networks: Networks, codes: Codes, t: int) -> Tensor:
+    """What the edit does to frame `t` by the image encoder's codes alone, without a noise map: (B, 3, S, S)."""
+    plain = codes.frames[:, t]
+    pictures = networks.generate(torch.cat((plain, plain + codes.edits))).clamp(-1, 1)
+    return pictures[len(plain) :] - pictures[: len(plain)]
 
 
 def roll(networks: Networks, inputs: Tensor, codes: Codes, quiet: Tensor, truncation: int) -> Iterator[Step]:

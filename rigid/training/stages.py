@@ -36,6 +36,19 @@ class Plan:
         )
 
 
+LIGHT_RECURRENT: dict[str, Any] = {
+    "single_steps": 600,
+    "single_batch": 5,
+    "episode_steps": 320,
+    # the encoder starts from nothing and has hours, not days
+    "single_learning_rate": 1e-3,
+    "learning_rate": 3e-4,
+    "final_rate": 0.1,
+    "edit_weight": 0.5,
+    "offset_weight": 1.0,
+    "change_weight": 2.0,
+    "quiet": 0.5,
+}
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "generator": {
         "mobile-256": {},
@@ -68,17 +81,9 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "smoke": {"steps": 6, "batch": 2, "learning_rate": 1e-3, "frames": 4, "clip_episodes": 2, "window": 64},
     },
     "recurrent": {
-        "mobile-256": {
-            "single_steps": 600,
-            "episode_steps": 320,
-            # the encoder starts from nothing and has hours, not days
-            "single_learning_rate": 1e-3,
-            "learning_rate": 3e-4,
-            "final_rate": 0.1,
-            "edit_weight": 0.5,
-            "offset_weight": 0.02,
-            "quiet": 0.5,
-        },
+        "mobile-256": LIGHT_RECURRENT,
+        "mobile-256-continue": LIGHT_RECURRENT
+        | {"initial": "shipped", "single_steps": 240, "episode_steps": 120, "single_learning_rate": 6e-4},
         "rigid-256": {
             "profile": "rigid-256",
             "episode_steps": 100_000,
@@ -96,6 +101,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "frames": 3,
             "average": 0.5,
             "edit_weight": 0.5,
+            "change_weight": 2.0,
             "quiet": 0.5,
             "clip_episodes": 1,
             "stills": 1,
@@ -154,7 +160,7 @@ def plan(
             raise ValueError(f"{stage} learns from real faces too; --data must name a folder of them.")
         values["data"] = data
     options = kind(**values)
-    loop = RECURRENT_LOOP if (stage, preset) == ("recurrent", "mobile-256") else LOOPS[preset]
+    loop = RECURRENT_LOOP if stage == "recurrent" and preset.startswith("mobile-256") else LOOPS[preset]
     return Plan(stage, options, LoopOptions(options.steps, **loop))
 
 
