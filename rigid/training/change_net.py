@@ -51,16 +51,16 @@ class ChangeNetOptions:
 
     profile: str = "mobile-256"
     seed: int = 0
-    walks: int = 300
+    walks: int = 160
     """Generated episodes to train on."""
-    held_out: int = 24
+    held_out: int = 16
     """Further ones to validate on."""
-    frames: int = 3
+    frames: int = 2
     """Of each."""
     misread: float = 0.4
     """How far codes are drawn to another face's at most."""
-    steps: int = 1200
-    batch: int = 6
+    steps: int = 600
+    batch: int = 4
     learning_rate: float = 1e-3
     perceptual_weight: float = 0.5
     residual_weight: float = 0.02
