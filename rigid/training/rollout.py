@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rigid.settling import MOVING, STILL
+from rigid.settling import MOVING, MOVING_SHARE, STILL
 from rigid.training.device import DEVICE, half_precision
 from rigid.training.layout import pixels_last
 
@@ -149,7 +149,7 @@ def settled(noise: Tensor, previous: Tensor, inputs: Tensor, previous_inputs: Te
     """`rigid.settling.settled` on tensors."""
     change = F.avg_pool2d((inputs - previous_inputs).abs().mean(1, keepdim=True), inputs.shape[-1] // noise.shape[-1])
     moving = ((change - STILL) / (MOVING - STILL)).clamp(0, 1)
-    weight = newest_share + (1 - newest_share) * moving
+    weight = newest_share + (MOVING_SHARE - newest_share) * moving
     return previous + weight.to(noise.dtype) * (noise - previous)
 
 
