@@ -166,7 +166,7 @@ def _load(profile: str, engine: str, threads: int | None) -> Runtime:
     return load_runtime(profile, engine, store=store, threads=threads)
 
 
-def _stream_on(runtime: Runtime, profile: str, composite: Literal["transfer", "paper"]) -> FaceStream:
+def _stream_on(runtime: Runtime, profile: str, composite: Composite) -> FaceStream:
     from rigid.align import FaceLandmarker, FaceTracker
     from rigid.assets import AssetStore
     from rigid.attributes.library import load_library
@@ -186,7 +186,7 @@ def _edit_many(
     report: Path | None,
     profile: str,
     engine: str,
-    composite: Literal["transfer", "paper"],
+    composite: Composite,
     jobs: int | None,
 ) -> None:
     from engines.machine import cores
@@ -221,7 +221,7 @@ def _open_worker(settings: Settings, engine: str, threads: int) -> Callable[[Edi
 
     cv2.setNumThreads(threads)
     runtime = _load(settings.profile, engine, threads)
-    composite: Literal["transfer", "paper"] = "paper" if settings.composite == "paper" else "transfer"
+    composite = settings.composite
 
     def work(job: EditJob) -> Report:
         make_stream = partial(_stream_on, runtime, settings.profile, composite)

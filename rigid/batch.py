@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from rigid.composite import CompositeKind
 from rigid.edit import EditJob, ScheduledEdit
 from rigid.images import IMAGE_SUFFIXES, is_image
 from rigid.replacing import replacing
@@ -33,7 +34,7 @@ class Settings:
     schedule: Sequence[ScheduledEdit]
     compare: bool
     profile: str
-    composite: str
+    composite: CompositeKind
 
     def as_json(self) -> dict[str, object]:
         """Equal for equal settings, also after it was written and read."""
