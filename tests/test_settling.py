@@ -46,6 +46,7 @@ def test_an_encoder_that_corrects_too_much_comes_to_rest() -> None:
 @pytest.mark.parametrize("change", [0.0, 0.05, 0.3])
 def test_training_settles_as_streams_do(change: float) -> None:
     later = FACE + np.float32(change)
-    tensors = [torch.from_numpy(array) for array in (NOISE, PREVIOUS, later, FACE)]
+    noise, previous, now, before = (torch.from_numpy(array) for array in (NOISE, PREVIOUS, later, FACE))
     expected = settled(NOISE, PREVIOUS, later, FACE, 0.4)
-    np.testing.assert_allclose(rollout.settled(*tensors, 0.4), expected, atol=1e-6)
+    found = rollout.settled(noise, previous, now, before, 0.4).numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-6)
