@@ -1,7 +1,14 @@
 // The HTTP half of the service. Addresses are relative to the page, so a path prefix in front of it keeps working.
 
+/** @import { Ack, Attribute, Edits, Preset, Session } from "./types.js" */
+
 /** An answer that is not a success; `status` 0 means that the server could not be reached at all. */
 export class ApiError extends Error {
+  /**
+   * @param {number} status
+   * @param {{code?: string, message?: string, hint?: string}} [said] the answer's `error`
+   * @param {number | null} [retryAfterSeconds]
+   */
   constructor(status, { code = "", message = "", hint = "" } = {}, retryAfterSeconds = null) {
     super(message || `The server answered ${status}.`);
     this.name = "ApiError";
@@ -15,51 +22,90 @@ export class ApiError extends Error {
 const TIMEOUT_MS = 15_000;
 
 export class Api {
-  constructor({ base = document.baseURI, key = null } = {}) {
-    this.base = base;
+  /**
+   * @param {object} [options]
+   * @param {string} [options.base] the server's address; without it the page's own
+   * @param {string | null} [options.key] what the server was given as `--api-key`
+   */
+  constructor({ base = globalThis.document?.baseURI, key = null } = {}) {
+    if (!base) throw new TypeError("Outside a page the server's address has to be given.");
+    // The last part of an address counts as a file's name, unless a slash ends it.
+    this.base = /\/[^/.]+$/.test(new URL(base).pathname) ? `${base}/` : base;
     this.key = key;
   }
 
+  /** @param {AbortSignal} [signal] */
   ready = (signal) => this.#request("GET", "readyz", { signal });
-  attributes = (signal) => this.#request("GET", "api/v1/attributes", { signal });
-  createSession = (body, signal) => this.#request("POST", "api/v1/sessions", { body, signal });
+
+  /** @param {string} id @param {Edits} edits @param {number} [rampMs] @returns {Promise<{rev: number, edits: Edits}>} */
   patchEdits = (id, edits, rampMs) =>
     this.#request("PATCH", `api/v1/sessions/${id}/edits`, { body: { edits, ramp_ms: rampMs } });
+
+  /** @param {string} id */
   deleteSession = (id) => this.#request("DELETE", `api/v1/sessions/${id}`);
 
-  /** ICE servers in the form that RTCPeerConnection takes; an empty list on a local network. */
+  /** @param {AbortSignal} [signal] @returns {Promise<Attribute[]>} */
+  attributes(signal) {
+    return this.#list("attributes", signal);
+  }
+
+  /** Empty where the server knows none. @param {AbortSignal} [signal] @returns {Promise<Preset[]>} */
+  async presets(signal) {
+    try {
+      return await this.#list("presets", signal);
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404) return [];
+      throw error;
+    }
+  }
+
+  /** @param {object} body @param {AbortSignal} [signal] @returns {Promise<Session>} */
+  createSession(body, signal) {
+    return this.#request("POST", "api/v1/sessions", { body, signal });
+  }
+
+  /**
+   * ICE servers in the form that RTCPeerConnection takes; an empty list on a local network.
+   * @param {AbortSignal} [signal] @returns {Promise<RTCIceServer[]>}
+   */
   async iceServers(signal) {
     const answer = await this.#request("GET", "api/v1/ice-servers", { signal });
     return Array.isArray(answer) ? answer : (answer.ice_servers ?? answer.iceServers ?? []);
   }
 
-  /** Ends a session while the page goes away, when no answer can be awaited any more. */
+  /**
+   * Ends a session while the page goes away, when no answer can be awaited any more.
+   * @param {string} id
+   */
   closeOnLeave(id) {
-    const url = this.#url(`api/v1/sessions/${id}/close`);
+    const url = this.url(`api/v1/sessions/${id}/close`);
     // A beacon cannot carry the key's header; a kept-alive fetch can.
     if (this.key || !navigator.sendBeacon?.(url)) {
-      fetch(url, { method: "POST", headers: this.#headers(), keepalive: true }).catch(() => undefined);
+      fetch(url, { method: "POST", headers: this.headers(), keepalive: true }).catch(() => undefined);
     }
   }
 
-  #url(path) {
+  /** @param {string} path */
+  url(path) {
     return new URL(path, this.base).href;
   }
 
-  #headers() {
+  /** @returns {Record<string, string>} */
+  headers() {
     return this.key ? { Authorization: `Bearer ${this.key}` } : {};
   }
 
-  async #request(method, path, { body, signal } = {}) {
-    const headers = { Accept: "application/json", ...this.#headers() };
-    if (body !== undefined) headers["Content-Type"] = "application/json";
+  /**
+   * One request; ApiError where it is not answered with a success.
+   * @param {string} path @param {RequestInit} init @param {AbortSignal} [signal] @returns {Promise<Response>}
+   */
+  async fetch(path, init, signal) {
     const timeout = AbortSignal.timeout(TIMEOUT_MS);
     let response;
     try {
-      response = await fetch(this.#url(path), {
-        method,
-        headers,
-        body: body === undefined ? undefined : JSON.stringify(body),
+      response = await fetch(this.url(path), {
+        ...init,
+        headers: { ...init.headers, ...this.headers() },
         signal: signal ? anyOf(signal, timeout) : timeout,
         cache: "no-store",
       });
@@ -67,18 +113,41 @@ export class Api {
       if (signal?.aborted) throw error;
       throw new ApiError(0, { code: "unreachable", message: "The server does not answer." });
     }
-    return answerOf(response);
+    if (!response.ok) throw await errorOf(response);
+    return response;
+  }
+
+  /**
+   * A list, bare or under its own name.
+   * @param {string} name @param {AbortSignal} [signal]
+   */
+  async #list(name, signal) {
+    const answer = await this.#request("GET", `api/v1/${name}`, { signal });
+    return Array.isArray(answer) ? answer : answer[name];
+  }
+
+  /**
+   * @param {string} method @param {string} path
+   * @param {{body?: object, signal?: AbortSignal}} [options]
+   * @returns {Promise<any>} the answer's JSON
+   */
+  async #request(method, path, { body, signal } = {}) {
+    /** @type {Record<string, string>} */
+    const headers = { Accept: "application/json" };
+    if (body !== undefined) headers["Content-Type"] = "application/json";
+    const response = await this.fetch(path, { method, headers, body: body && JSON.stringify(body) }, signal);
+    return parsed(await response.text());
   }
 }
 
-async function answerOf(response) {
-  const text = await response.text();
-  const answer = parsed(text);
-  if (response.ok) return answer;
+/** @param {Response} response */
+async function errorOf(response) {
+  const answer = parsed(await response.text());
   const wait = Number.parseFloat(response.headers.get("Retry-After") ?? "");
-  throw new ApiError(response.status, answer?.error, Number.isFinite(wait) ? wait : null);
+  return new ApiError(response.status, answer?.error, Number.isFinite(wait) ? wait : null);
 }
 
+/** @param {string} text */
 function parsed(text) {
   try {
     return text ? JSON.parse(text) : null;
@@ -87,7 +156,10 @@ function parsed(text) {
   }
 }
 
-// AbortSignal.any is younger than the rest of what the page needs.
+/**
+ * AbortSignal.any is younger than the rest of what the page needs.
+ * @param {AbortSignal[]} signals
+ */
 function anyOf(...signals) {
   const controller = new AbortController();
   for (const signal of signals) {

@@ -1,31 +1,57 @@
 // The page: joins camera, connection, sliders and stage.
 import { Api } from "./api.js";
-import { listCameras, openCamera, stopCamera } from "./camera.js";
-import { Dials } from "./dials.js";
+import { listCameras, openCamera, SIZES, stopCamera, USUAL_HEIGHT } from "./camera.js";
+import { Deck } from "./deck.js";
+import { diagnose } from "./diagnosis.js";
 import { describe, Failure } from "./failures.js";
-import { Calm, delayMs, FrameRate, Transport } from "./meter.js";
+import { Health } from "./health.js";
+import { duration, Recorder, saveSnapshot } from "./keepsake.js";
+import { detailOf, RigidLive } from "./live.js";
 import { recall, remember } from "./memory.js";
+import { Calm, delayMs, FrameRate, Transport } from "./meter.js";
 import { Notice } from "./notice.js";
-import { RigidLive } from "./rigid-live.js";
 import { Stage } from "./stage.js";
+import { bindTheme } from "./theme.js";
 import { drawStages, serverDelay } from "./timing.js";
 
-const find = (id) => document.getElementById(id);
+/** @import { Described, Edits, PhaseDetail, Stats } from "./types.js" */
+
 const KEY = "rigid-live.key";
+const HEIGHT = "rigid-live.height";
+const BADGE = "rigid-live.badge";
+
+/** @param {string} id @returns {HTMLElement} */
+const find = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+/** @param {string} id */
+const button = (id) => /** @type {HTMLButtonElement} */ (find(id));
+/** @param {string} id */
+const choice = (id) => /** @type {HTMLSelectElement} */ (find(id));
+/** @param {string} id */
+const box = (id) => /** @type {HTMLInputElement} */ (find(id));
 
 const api = new Api({ key: recall(KEY, "session") });
 const live = new RigidLive({ api });
 const stage = new Stage(find("stage"));
 const notice = new Notice(find("notice"), find("panes"));
-const dials = new Dials(find("dials"), (edits, rampMs) => live.set(edits, rampMs));
+const health = new Health(find("health"), find("hint"));
+const recorder = new Recorder();
 const frames = new FrameRate(stage.after);
 const fps = new Calm();
 const delay = new Calm();
+const deck = new Deck(find("deck"), api, {
+  onChange: (edits, rampMs) => live.set(edits, rampMs),
+  onSketch: (edits) => stage.sketch(edits),
+  onKeyNeeded: showFailure,
+});
 
 let transport = new Transport();
+/** @type {Stats | null} */
 let serverStats = null;
+/** @type {MediaStream | null} */
 let media = null;
+let seenAt = 0;
 
+/** @type {Record<string, [string, string]>} */
 const STATES = {
   idle: ["Ready", "quiet"],
   opening: ["Opening camera", "busy"],
@@ -36,6 +62,7 @@ const STATES = {
   failed: ["Stopped", "bad"],
 };
 
+/** @param {string} phase */
 function showPhase(phase) {
   const [words, tone] = STATES[phase];
   find("state").textContent = words;
@@ -45,6 +72,7 @@ function showPhase(phase) {
   find("welcome").hidden = isRunning;
   find("live").hidden = !isRunning;
   find("views").hidden = !isRunning;
+  find("elsewhere").hidden = phase !== "live";
 }
 
 async function start() {
@@ -56,29 +84,38 @@ async function start() {
     fail(error);
     return;
   }
-  await live.start(media, dials.edits);
+  await connect();
 }
 
+async function connect() {
+  live.options = { badge: box("badge").checked };
+  if (media) await live.start(media, deck.edits);
+}
+
+/** @param {string | null} [deviceId] */
 async function useCamera(deviceId = null) {
   // Most phones open one camera at a time: the old one goes first.
   stopCamera(media);
-  media = await openCamera(deviceId);
+  media = await openCamera(deviceId, Number(choice("size").value));
   const [track] = media.getVideoTracks();
   track.addEventListener("ended", () => fail(new Failure("camera-lost")));
   stage.showCamera(media);
   await offerCameras(track.getSettings().deviceId);
 }
 
+/** @param {string | undefined} current */
 async function offerCameras(current) {
   const cameras = await listCameras();
   const options = cameras.map(({ id, label }) => new Option(label, id, false, id === current));
-  find("camera").replaceChildren(...options);
+  choice("camera").replaceChildren(...options);
   find("camera-pick").hidden = cameras.length < 2;
 }
 
-async function switchCamera(deviceId) {
+async function changeCamera() {
+  remember(HEIGHT, choice("size").value);
+  if (!media) return;
   try {
-    await useCamera(deviceId);
+    await useCamera(choice("camera").value || null);
     await live.replaceCamera(media);
   } catch (error) {
     fail(error);
@@ -93,14 +130,17 @@ async function stop() {
 }
 
 function release() {
+  recorder.stop();
   stopCamera(media);
   media = null;
   stage.showCamera(null);
   stage.showEdited(null);
   frames.stop();
+  health.show(null);
   find("timing").hidden = true;
 }
 
+/** @param {unknown} error */
 function fail(error) {
   release();
   live.stop();
@@ -108,6 +148,7 @@ function fail(error) {
   showFailure(describe(error));
 }
 
+/** @param {Described} failure */
 function showFailure(failure) {
   notice.show(failure, {
     onAction: failure.code === "key-needed" ? useKey : start,
@@ -115,47 +156,53 @@ function showFailure(failure) {
   });
 }
 
+/** @param {string} key */
 function useKey(key) {
   remember(KEY, key, "session");
   api.key = key;
   notice.hide();
-  loadAttributes();
+  deck.load();
 }
 
-function phaseChanged({ detail }) {
-  const { phase, failure } = detail;
+/** @param {PhaseDetail} detail */
+function phaseChanged({ phase, failure, retryInMs }) {
   if (phase === "failed") {
     release();
     showPhase("failed");
-    showFailure(failure);
+    if (failure) showFailure(failure);
     return;
   }
   // Stopped from the notice or by a new start: whoever did it shows the phase.
   if (phase === "idle") return;
   showPhase(phase);
   if (phase === "live" || phase === "connecting") notice.hide();
-  if (phase === "waiting") notice.show(failure, { onDismiss: stop });
-  if (phase === "reconnecting") showReconnecting(detail);
+  if (phase === "live") showAddress();
+  if (phase === "waiting" && failure) notice.show(failure, { onDismiss: stop });
+  if (phase === "reconnecting") {
+    recorder.stop();
+    stage.showEdited(null);
+    if (failure) notice.show(failure, { onAction: () => live.retryNow(), onDismiss: stop, retryInMs });
+  }
 }
 
-function showReconnecting({ failure, retryInMs }) {
-  stage.showEdited(null);
-  if (!failure) return;
-  notice.show(failure, { onAction: () => live.retryNow(), onDismiss: stop, retryInMs });
-}
-
-function showEdited({ detail }) {
+/** @param {MediaStream} edited */
+function showEdited(edited) {
   transport = new Transport();
   fps.clear();
   delay.clear();
   serverStats = null;
-  stage.showEdited(detail);
-  frames.start((now) => stage.edited(now, delay.value));
+  seenAt = performance.now();
+  stage.showEdited(edited);
+  frames.start((now) => {
+    seenAt = now;
+    stage.edited(now, delay.value, serverStats?.badge ?? null);
+  });
 }
 
-function heard({ detail }) {
-  if (detail.edits) dials.follow(detail.edits);
-  if (detail.type === "stats") serverStats = detail;
+/** @param {{type: string, edits?: Edits} & Record<string, any>} message */
+function heard(message) {
+  if (message.edits) deck.follow(message.edits);
+  if (message.type === "stats") serverStats = /** @type {any} */ (message);
 }
 
 async function measure() {
@@ -165,41 +212,80 @@ async function measure() {
   const late = delay.add(delayMs(serverDelay(serverStats), network));
   find("fps").textContent = rate === null ? "–" : rate.toFixed(rate < 9.95 ? 1 : 0);
   find("delay").textContent = late === null ? "–" : late.toFixed(0);
-  drawStages(find("timing"), find("stages"), serverStats, network);
+  drawStages(/** @type {HTMLDetailsElement} */ (find("timing")), find("stages"), serverStats, network);
+  // A tab out of sight shows no pictures, and that is as it should be.
+  if (document.hidden) seenAt = performance.now();
+  const silentMs = performance.now() - seenAt;
+  const findings = diagnose({ network, stats: serverStats, camera: stage.lookAtCamera(), silentMs });
+  health.show({ network, stats: serverStats, findings });
 }
 
-async function loadAttributes() {
-  const note = find("deck-note");
-  note.hidden = true;
-  try {
-    const attributes = await api.attributes();
-    dials.build(Array.isArray(attributes) ? attributes : attributes.attributes);
-    dialsChanged();
-  } catch (error) {
-    const failure = describe(error);
-    if (failure.code === "key-needed") return void showFailure(failure);
-    note.textContent = `The list of changes did not arrive: ${failure.title.toLowerCase()}. Trying again.`;
-    note.hidden = false;
-    setTimeout(loadAttributes, 3_000);
-  }
+// ---- what is kept, and what is watched elsewhere
+
+async function takePicture() {
+  await saveSnapshot(stage.after);
+  find("hint").textContent = "The picture is in your downloads.";
 }
 
-function dialsChanged() {
-  find("reset").disabled = !dials.changed;
-  // Untouched sliders would draw the same face twice: a smile says what the page is for.
-  stage.sketch(dials.changed ? dials.edits : { smile: 0.8 });
+function film() {
+  if (recorder.isRunning) recorder.stop();
+  else if (stage.after.srcObject) recorder.start(/** @type {MediaStream} */ (stage.after.srcObject));
 }
 
+/** @param {number | null} milliseconds of the film so far; null where none is made */
+function showFilm(milliseconds) {
+  const film = button("film");
+  film.ariaPressed = String(milliseconds !== null);
+  film.textContent = milliseconds === null ? "Record" : `Stop recording ${duration(milliseconds)}`;
+}
+
+function showAddress() {
+  const address = new URL(`view.html?session=${live.sessionId}`, document.baseURI);
+  if (api.key) address.hash = `key=${encodeURIComponent(api.key)}`;
+  box("address").value = address.href;
+}
+
+async function copyAddress() {
+  box("address").select();
+  await navigator.clipboard.writeText(box("address").value);
+  button("copy").textContent = "Copied";
+  setTimeout(() => (button("copy").textContent = "Copy"), 2_000);
+}
+
+function changeBadge() {
+  remember(BADGE, String(box("badge").checked));
+  find("after-words").hidden = !box("badge").checked;
+  if (live.phase === "live") connect();
+}
+
+function restoreChoices() {
+  const heights = Object.keys(SIZES).map((height) => new Option(`${height}p`, height));
+  choice("size").replaceChildren(...heights);
+  choice("size").value = recall(HEIGHT) ?? String(USUAL_HEIGHT);
+  if (choice("size").selectedIndex < 0) choice("size").value = String(USUAL_HEIGHT);
+  box("badge").checked = recall(BADGE) !== "false";
+  find("after-words").hidden = !box("badge").checked;
+  button("film").hidden = !Recorder.possible;
+}
+
+if (new URLSearchParams(location.search).has("session")) location.replace(`view.html${location.search}${location.hash}`);
+bindTheme(find("theme"));
+restoreChoices();
 find("host").textContent = location.host;
 find("start").addEventListener("click", start);
 find("stop").addEventListener("click", stop);
-find("reset").addEventListener("click", () => dials.reset());
-find("dials").addEventListener("dials", dialsChanged);
-find("camera").addEventListener("change", ({ target }) => switchCamera(target.value));
-live.addEventListener("phase", phaseChanged);
-live.addEventListener("track", showEdited);
-live.addEventListener("message", heard);
+find("photo").addEventListener("click", takePicture);
+find("film").addEventListener("click", film);
+find("copy").addEventListener("click", copyAddress);
+find("badge").addEventListener("change", changeBadge);
+find("camera").addEventListener("change", changeCamera);
+find("size").addEventListener("change", changeCamera);
+recorder.addEventListener("time", (event) => showFilm(detailOf(event)));
+recorder.addEventListener("end", () => showFilm(null));
+live.addEventListener("phase", (event) => phaseChanged(detailOf(event)));
+live.addEventListener("track", (event) => showEdited(detailOf(event)));
+live.addEventListener("message", (event) => heard(detailOf(event)));
 setInterval(measure, 1_000);
 showPhase("idle");
 if (!window.isSecureContext) showFailure(describe(new Failure("insecure")));
-loadAttributes();
+deck.load();

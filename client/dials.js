@@ -1,8 +1,11 @@
 // One slider an attribute, grouped as the server groups them.
 
+/** @import { Ack, Attribute, Edits } from "./types.js" */
+
 const RAMP_DRAG_MS = 120;
 const RAMP_STEP_MS = 350;
 const SEND_EVERY_MS = 80;
+const DRAWN_AT_ONCE = 3;
 
 /**
  * Builds the sliders in `root`. `onChange(edits, rampMs)` sends them and resolves with the ack, or null where nothing
@@ -11,25 +14,33 @@ const SEND_EVERY_MS = 80;
 export class Dials {
   #root;
   #onChange;
+  /** @type {Map<string, Dial>} */
   #dials = new Map();
+  /** @type {Edits} */
   #waiting = {};
-  #timer = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
   #lastSent = 0;
 
+  /** @param {HTMLElement} root @param {(edits: Edits, rampMs: number) => Promise<Ack | null>} onChange */
   constructor(root, onChange) {
     this.#root = root;
     this.#onChange = onChange;
   }
 
-  /** `attributes`: the list of GET /api/v1/attributes. */
+  /** @param {Attribute[]} attributes the list of GET /api/v1/attributes */
   build(attributes) {
     this.#dials.clear();
-    const groups = Map.groupBy ? Map.groupBy(attributes, groupOf) : grouped(attributes);
+    const groups = grouped(attributes);
     this.#root.replaceChildren(...[...groups].map(([name, members]) => this.#group(name, members)));
     this.#root.setAttribute("aria-busy", "false");
   }
 
-  /** Strengths of all sliders, {attribute: strength}. */
+  get size() {
+    return this.#dials.size;
+  }
+
+  /** Strengths of all sliders. @returns {Edits} */
   get edits() {
     return Object.fromEntries([...this.#dials].map(([name, dial]) => [name, dial.value]));
   }
@@ -39,11 +50,47 @@ export class Dials {
   }
 
   reset() {
-    for (const dial of this.#dials.values()) if (!dial.isDefault) this.#move(dial, dial.attribute.default, RAMP_STEP_MS);
+    this.apply({});
   }
 
-  /** Follows what was set elsewhere (REST, another page): an attribute that `edits` leaves out is off. What is being
-   * moved here stays as it is. */
+  /** Moves every slider: to its strength in `edits`, or to rest. @param {Edits} edits @param {number} [rampMs] */
+  apply(edits, rampMs = RAMP_STEP_MS) {
+    for (const [name, dial] of this.#dials) {
+      const goal = edits[name] ?? dial.attribute.default;
+      if (!isClose(dial.value, goal)) this.#move(dial, goal, rampMs);
+    }
+  }
+
+  /** Whether every slider is where `apply` would bring it. @param {Edits} edits */
+  isAt(edits) {
+    return [...this.#dials].every(([name, dial]) => isClose(dial.value, edits[name] ?? dial.attribute.default));
+  }
+
+  /** Some changes at once, by chance, and everything else at rest. */
+  randomise(random = Math.random) {
+    const attributes = [...this.#dials.values()].map((dial) => dial.attribute);
+    this.apply(drawn(attributes, random));
+  }
+
+  /** Shows the attributes with `text` in their name, label or group; returns how many. @param {string} text */
+  search(text) {
+    const wanted = text.trim().toLowerCase();
+    let shown = 0;
+    for (const group of this.#root.querySelectorAll("fieldset")) {
+      const rows = [...group.querySelectorAll(".dial")].map((row) => /** @type {HTMLElement} */ (row));
+      for (const row of rows) row.hidden = !(row.dataset.words ?? "").includes(wanted);
+      const left = rows.filter((row) => !row.hidden).length;
+      group.hidden = left === 0;
+      shown += left;
+    }
+    return shown;
+  }
+
+  /**
+   * Follows what was set elsewhere (REST, another page): an attribute that `edits` leaves out is off. What is being
+   * moved here stays as it is.
+   * @param {Edits} edits
+   */
   follow(edits) {
     for (const [name, dial] of this.#dials) {
       if (!dial.busy && !(name in this.#waiting)) dial.settle(edits[name] ?? 0);
@@ -51,6 +98,7 @@ export class Dials {
     this.#root.dispatchEvent(new Event("dials"));
   }
 
+  /** @param {string} name @param {Attribute[]} attributes */
   #group(name, attributes) {
     const legend = element("legend", { textContent: name });
     // A group of one that is called like its member need not say it twice.
@@ -64,6 +112,7 @@ export class Dials {
     return fieldset;
   }
 
+  /** @param {Dial} dial @param {number} value @param {number} rampMs */
   #move(dial, value, rampMs) {
     dial.value = value;
     this.#waiting[dial.attribute.name] = dial.value;
@@ -74,17 +123,18 @@ export class Dials {
     this.#timer = setTimeout(() => this.#send(rampMs), wait);
   }
 
+  /** @param {number} rampMs */
   async #send(rampMs) {
     const edits = this.#waiting;
     this.#waiting = {};
     this.#lastSent = performance.now();
-    const dials = Object.keys(edits).map((name) => this.#dials.get(name));
+    const dials = Object.keys(edits).map((name) => /** @type {Dial} */ (this.#dials.get(name)));
     for (const dial of dials) dial.sent();
     try {
       const ack = await this.#onChange(edits, rampMs);
       for (const dial of dials) dial.confirmed(edits[dial.attribute.name], ack);
     } catch (error) {
-      for (const dial of dials) dial.refused(error.message);
+      for (const dial of dials) dial.refused(error instanceof Error ? error.message : String(error));
     }
     this.#root.dispatchEvent(new Event("dials"));
   }
@@ -98,19 +148,24 @@ class Dial {
   #inFlight = 0;
   #good;
 
+  /** @param {Attribute} attribute @param {(value: number, rampMs: number) => void} onMove */
   constructor(attribute, onMove) {
     this.attribute = attribute;
     this.#good = attribute.default;
     const { name, label, min, max } = attribute;
     const id = `attribute-${name}`;
-    this.#input = element("input", { id, type: "range", min, max, step: stepOf(attribute), value: attribute.default });
+    const range = { min: String(min), max: String(max), step: String(stepOf(attribute)) };
+    // The range before the value: a value outside of it would be cut.
+    this.#input = Object.assign(element("input", { id, type: "range", ...range }), { value: String(attribute.default) });
     // The slider itself says its value; an <output> would be read out a second time.
     this.#output = element("span", { className: "dial-value", ariaHidden: "true" });
     this.#reset = element("button", { type: "button", className: "dial-reset", ariaLabel: `Reset ${label}`, title: "Reset" });
     this.#problem = element("p", { className: "dial-problem", role: "alert", hidden: true });
     const title = element("label", { htmlFor: id, textContent: label, title: attribute.effect ?? "" });
+    if (attribute.thumbnail) title.prepend(element("img", { src: attribute.thumbnail, alt: "", loading: "lazy" }));
     this.row = element("div", { className: "dial" }, title, this.#output, this.#reset, this.#input, this.#problem);
     this.row.dataset.name = name;
+    this.row.dataset.words = `${name} ${label} ${groupOf(attribute)}`.toLowerCase();
     this.#input.addEventListener("input", () => onMove(this.#snapped(), RAMP_DRAG_MS));
     this.#reset.addEventListener("click", () => (onMove(attribute.default, RAMP_STEP_MS), this.#input.focus()));
     this.#draw();
@@ -121,22 +176,23 @@ class Dial {
   }
 
   set value(value) {
-    this.#input.value = value;
+    this.#input.value = String(value);
     this.#problem.hidden = true;
     this.#draw();
   }
 
   get isDefault() {
-    return Math.abs(this.value - this.attribute.default) < 1e-6;
+    return isClose(this.value, this.attribute.default);
   }
 
   get busy() {
     return this.#inFlight > 0;
   }
 
+  /** @param {number} value */
   settle(value) {
     this.#good = value;
-    if (Math.abs(this.value - value) > 1e-6) this.value = value;
+    if (!isClose(this.value, value)) this.value = value;
   }
 
   sent() {
@@ -144,12 +200,14 @@ class Dial {
     this.row.dataset.sending = "";
   }
 
+  /** @param {number} value @param {Ack | null} ack */
   confirmed(value, ack) {
     this.#landed();
     this.#good = value;
-    if (ack) this.row.dataset.revision = ack.rev ?? "";
+    if (ack) this.row.dataset.revision = String(ack.rev ?? "");
   }
 
+  /** @param {string} reason */
   refused(reason) {
     this.#landed();
     if (this.busy) return;
@@ -172,11 +230,11 @@ class Dial {
 
   #draw() {
     const { min, max, default: rest } = this.attribute;
-    const share = (value) => (value - min) / (max - min);
+    const share = (/** @type {number} */ value) => (value - min) / (max - min);
     const style = this.row.style;
-    style.setProperty("--rest", share(rest));
-    style.setProperty("--from", Math.min(share(rest), share(this.value)));
-    style.setProperty("--to", Math.max(share(rest), share(this.value)));
+    style.setProperty("--rest", String(share(rest)));
+    style.setProperty("--from", String(Math.min(share(rest), share(this.value))));
+    style.setProperty("--to", String(Math.max(share(rest), share(this.value))));
     this.row.dataset.side = this.isDefault ? "rest" : this.value > rest ? "more" : "less";
     this.#output.textContent = written(this.value, this.attribute);
     this.#input.setAttribute("aria-valuetext", written(this.value, this.attribute));
@@ -184,22 +242,50 @@ class Dial {
   }
 }
 
-/** `value` as people read it: a sign, two decimals (none for degrees and the like), a real minus. */
+/**
+ * `value` as people read it: a sign, two decimals (none for degrees and the like), a real minus.
+ * @param {number} value @param {Pick<Attribute, "unit" | "min" | "max">} attribute
+ */
 export function written(value, { unit = "", min = -1, max = 1 }) {
   const digits = max - min > 20 ? 0 : 2;
   const sign = value > 0 ? "+" : value < 0 ? "−" : "";
   return sign + Math.abs(value).toFixed(digits) + (["", "strength"].includes(unit) ? "" : ` ${unit}`);
 }
 
+/**
+ * Up to three attributes at a third to four fifths of their range, to either side.
+ * @param {Attribute[]} attributes @returns {Edits}
+ */
+export function drawn(attributes, random = Math.random) {
+  const left = [...attributes];
+  /** @type {Edits} */
+  const edits = {};
+  for (let count = 0; count < DRAWN_AT_ONCE && left.length > 0; count += 1) {
+    const [{ name, min, max, default: rest }] = left.splice(Math.floor(random() * left.length), 1);
+    const end = random() < (max - rest) / (max - min) ? max : min;
+    const step = stepOf({ min, max });
+    edits[name] = Number((Math.round((rest + (end - rest) * (0.33 + 0.47 * random())) / step) * step).toFixed(2));
+  }
+  return edits;
+}
+
+/** Closer than a slider's step, which may not hit a preset's strength. @param {number} one @param {number} other */
+function isClose(one, other) {
+  return Math.abs(one - other) < 0.004;
+}
+
+/** @param {Pick<Attribute, "min" | "max">} attribute */
 function stepOf({ min, max }) {
   return max - min > 20 ? 1 : 0.01;
 }
 
+/** @param {Attribute} attribute */
 function groupOf(attribute) {
   return attribute.group || "Other";
 }
 
-function grouped(attributes) {
+/** In the order in which the groups come. @param {Attribute[]} attributes @returns {Map<string, Attribute[]>} */
+export function grouped(attributes) {
   const groups = new Map();
   for (const attribute of attributes) {
     const members = groups.get(groupOf(attribute)) ?? [];
@@ -208,8 +294,15 @@ function grouped(attributes) {
   return groups;
 }
 
-function element(tag, properties = {}, ...children) {
-  const { role, ...rest } = properties;
+/**
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Partial<HTMLElementTagNameMap[Tag]>} properties
+ * @param {(Node | string)[]} children
+ * @returns {HTMLElementTagNameMap[Tag]}
+ */
+export function element(tag, properties = {}, ...children) {
+  const { role, ...rest } = /** @type {Record<string, any>} */ (properties);
   const node = Object.assign(document.createElement(tag), rest);
   if (role) node.setAttribute("role", role);
   node.append(...children);

@@ -1,8 +1,11 @@
 // Every way it can go wrong, in words for the person in front of the camera.
 import { ApiError } from "./api.js";
 
+/** @import { Described } from "./types.js" */
+
 /** A failure with a known cause; `code` is a key of `WORDS`. */
 export class Failure extends Error {
+  /** @param {string} code @param {string} [detail] what the browser or the server said */
   constructor(code, detail = "") {
     super(detail || code);
     this.name = "Failure";
@@ -11,7 +14,10 @@ export class Failure extends Error {
   }
 }
 
-/** title, text (`code` between backticks), the label of the button that helps; `retry` = worth trying again by itself. */
+/**
+ * title, text (`code` between backticks), the label of the button that helps; `retry` = worth trying again by itself.
+ * @type {Record<string, {title: string, text: (detail: string) => string, action?: string, retry?: boolean}>}
+ */
 export const WORDS = {
   insecure: {
     title: "The camera needs a secure address",
@@ -68,7 +74,7 @@ export const WORDS = {
   },
   unreachable: {
     title: "The server does not answer",
-    text: () => `Nothing came back from ${location.host}. Is it running?`,
+    text: () => "Nothing came back from it. Is it running, and does a firewall let it through?",
     action: "Try again",
     retry: true,
   },
@@ -84,8 +90,8 @@ export const WORDS = {
   },
   "no-route": {
     title: "The video found no way through",
-    text: () =>
-      "The server answers, but no video connection came about. A firewall may block UDP; a TURN server (`--ice-server`) leads round it.",
+    text: (detail) =>
+      `The server answers, but no video connection came about. ${detail || "A firewall may block UDP."}`,
     action: "Try again",
     retry: true,
   },
@@ -100,6 +106,12 @@ export const WORDS = {
     text: (detail) => detail || "You can start a new one.",
     action: "Start again",
   },
+  "no-session": {
+    title: "Nothing to watch yet",
+    text: () => "That session is not running. It shows here as soon as it does.",
+    action: "Try again",
+    retry: true,
+  },
   "page-broken": {
     title: "Something on this page went wrong",
     text: (detail) => detail,
@@ -107,19 +119,21 @@ export const WORDS = {
   },
 };
 
-/** `{code, title, text, action, retry}` of anything thrown. */
+/** Anything thrown, in words. @param {unknown} error @returns {Described} */
 export function describe(error) {
   const failure = asFailure(error);
   const words = WORDS[failure.code];
   return { ...words, code: failure.code, text: words.text(failure.detail), retry: words.retry ?? false };
 }
 
+/** @param {unknown} error */
 function asFailure(error) {
   if (error instanceof Failure) return error;
   if (error instanceof ApiError) return fromApi(error);
-  return new Failure("page-broken", error?.message ?? String(error));
+  return new Failure("page-broken", error instanceof Error ? error.message : String(error));
 }
 
+/** @param {ApiError} error */
 function fromApi(error) {
   const said = [error.message, error.hint].filter(Boolean).join(" ");
   if ([0, 502, 504].includes(error.status)) return new Failure("unreachable");
@@ -129,7 +143,7 @@ function fromApi(error) {
   return new Failure(error.status >= 500 ? "server-failed" : "rejected", said);
 }
 
-/** True where a 503 means "not ready yet", which passes by itself. */
+/** True where a 503 means "not ready yet", which passes by itself. @param {unknown} error */
 export function isStarting(error) {
   return error instanceof ApiError && error.status === 503 && error.code === "not_ready";
 }

@@ -1,5 +1,11 @@
 // One peer connection to the server: offer, answer, the `control` channel, and noticing when it dies.
+import { routeProblem } from "./diagnosis.js";
 import { Failure } from "./failures.js";
+
+/** @import { Api } from "./api.js" */
+/** @import { Ack, Edits, Session } from "./types.js" */
+
+/** @typedef {{resolve: (ack: Ack) => void, reject: (failure: Failure) => void, timer: ReturnType<typeof setTimeout>}} Waiting */
 
 const GATHER_MS = 2_000; // a dead STUN server must not hold up the call
 const CONNECT_MS = 15_000;
@@ -11,18 +17,24 @@ const ACK_MS = 5_000;
  * Events: "track" (detail: MediaStream), "message" (detail: the server's JSON), "lost" (detail: Failure).
  */
 export class Link extends EventTarget {
+  /** @type {Session | null} */
   session = null;
   #api;
   #peer;
   #channel;
+  /** @type {Map<string, Waiting>} */
   #pending = new Map();
   #nextId = 1;
+  /** @type {Record<string, ReturnType<typeof setTimeout>>} */
   #timers = {};
   #closed = false;
   #hasConnected = false;
-  #ended; // rejects once the link is lost or closed, so that nobody waits for it in vain
-  #end;
+  /** Rejects once the link is lost or closed, so that nobody waits for it in vain. @type {Promise<never>} */
+  #ended;
+  /** @type {(failure: Failure) => void} */
+  #end = () => undefined;
 
+  /** @param {Api} api @param {RTCIceServer[]} iceServers */
   constructor(api, iceServers) {
     super();
     this.#api = api;
@@ -41,26 +53,34 @@ export class Link extends EventTarget {
     return this.#peer;
   }
 
-  /** Sends `media`, asks for a session, and resolves with the server's answer once video can flow. */
+  /**
+   * Sends `media`, asks for a session, and resolves with the server's answer once video can flow.
+   * @param {MediaStream} media @param {object} body @param {AbortSignal} signal @returns {Promise<Session>}
+   */
   async open(media, body, signal) {
     const close = () => this.close();
     signal.addEventListener("abort", close);
     try {
       for (const track of media.getTracks()) this.#send(track, media);
-      await this.#negotiate(body, signal);
+      const session = await this.#negotiate(body, signal);
       await Promise.race([this.#connected(), this.#ended]);
+      return session;
     } finally {
       signal.removeEventListener("abort", close);
     }
-    return this.session;
   }
 
-  /** Sends edits; resolves with the ack, rejects with what the server objected to. */
+  /**
+   * Sends edits; resolves with the ack, rejects with what the server objected to.
+   * @param {Edits} edits @param {number} rampMs @returns {Promise<Ack>}
+   */
   async set(edits, rampMs) {
     if (this.#channel.readyState !== "open") {
+      if (!this.session) throw new Failure("connection-lost");
       return { ok: true, ...(await this.#api.patchEdits(this.session.id, edits, rampMs)) };
     }
     const id = String(this.#nextId++);
+    /** @type {Promise<Ack>} */
     const ack = new Promise((resolve, reject) => {
       const timer = setTimeout(() => this.#settle(id, { ok: false, message: "No answer came." }), ACK_MS);
       this.#pending.set(id, { resolve, reject, timer });
@@ -77,22 +97,27 @@ export class Link extends EventTarget {
     this.#peer.close();
   }
 
+  /** @param {MediaStreamTrack} track @param {MediaStream} media */
   #send(track, media) {
     if (track.kind === "video") track.contentHint = "motion";
     const transceiver = this.#peer.addTransceiver(track, { direction: "sendrecv", streams: [media] });
     if (track.kind === "video") preferH264(transceiver);
   }
 
+  /** @param {object} body @param {AbortSignal} signal */
   async #negotiate(body, signal) {
     await this.#peer.setLocalDescription(await this.#peer.createOffer());
     await gathered(this.#peer);
-    const { sdp, type } = this.#peer.localDescription;
-    this.session = await this.#api.createSession({ sdp, type, ...body }, signal);
-    await this.#peer.setRemoteDescription({ sdp: this.session.sdp, type: this.session.type });
+    const { sdp, type } = /** @type {RTCSessionDescription} */ (this.#peer.localDescription);
+    const session = await this.#api.createSession({ sdp, type, ...body }, signal);
+    this.session = session;
+    await this.#peer.setRemoteDescription({ sdp: session.sdp, type: session.type });
+    return session;
   }
 
+  /** @returns {Promise<void>} */
   #connected() {
-    this.#timers.connect = setTimeout(() => this.#lose(new Failure("no-route")), CONNECT_MS);
+    this.#timers.connect = setTimeout(() => this.#lose(this.#noRoute()), CONNECT_MS);
     return new Promise((resolve) => {
       const check = () => {
         if (this.#peer.connectionState !== "connected") return;
@@ -108,10 +133,17 @@ export class Link extends EventTarget {
   #connectionChanged() {
     clearTimeout(this.#timers.broken);
     const state = this.#peer.connectionState;
-    if (state === "failed") this.#lose(new Failure(this.#hasConnected ? "connection-lost" : "no-route"));
+    if (state === "failed") this.#lose(this.#hasConnected ? new Failure("connection-lost") : this.#noRoute());
     if (state === "disconnected") this.#after("broken", BROKEN_MS);
   }
 
+  #noRoute() {
+    const { localDescription, remoteDescription } = this.#peer;
+    const { hostname } = new URL(this.#api.base);
+    return new Failure("no-route", routeProblem(localDescription?.sdp ?? "", remoteDescription?.sdp ?? "", hostname));
+  }
+
+  /** @param {string} text */
   #received(text) {
     this.#heard();
     const message = JSON.parse(text);
@@ -125,11 +157,13 @@ export class Link extends EventTarget {
     this.#after("silent", SILENT_MS);
   }
 
+  /** @param {string} name @param {number} milliseconds */
   #after(name, milliseconds) {
     clearTimeout(this.#timers[name]);
     this.#timers[name] = setTimeout(() => this.#lose(new Failure("connection-lost")), milliseconds);
   }
 
+  /** @param {string} id @param {Ack & {message?: string, error?: {message: string}}} message */
   #settle(id, message) {
     const waiting = this.#pending.get(id);
     if (!waiting) return;
@@ -139,26 +173,30 @@ export class Link extends EventTarget {
     else waiting.reject(new Failure("rejected", message.error?.message ?? message.message ?? "The server objected."));
   }
 
+  /** @param {Failure} failure */
   #lose(failure) {
     if (this.#closed) return;
     this.close(failure);
     this.#emit("lost", failure);
   }
 
+  /** @param {string} name @param {unknown} detail */
   #emit(name, detail) {
     this.dispatchEvent(new CustomEvent(name, { detail }));
   }
 }
 
 // Safari shows what other codecs send as black often enough; H264 is the one that every device decodes in hardware.
-function preferH264(transceiver) {
+/** @param {RTCRtpTransceiver} transceiver */
+export function preferH264(transceiver) {
   const codecs = RTCRtpReceiver.getCapabilities?.("video")?.codecs;
   if (!codecs || !transceiver.setCodecPreferences) return;
-  const isH264 = (codec) => codec.mimeType.toLowerCase() === "video/h264";
+  const isH264 = (/** @type {RTCRtpCodec} */ codec) => codec.mimeType.toLowerCase() === "video/h264";
   transceiver.setCodecPreferences([...codecs.filter(isH264), ...codecs.filter((codec) => !isH264(codec))]);
 }
 
-function gathered(peer) {
+/** @param {RTCPeerConnection} peer @returns {Promise<void>} */
+export function gathered(peer) {
   return new Promise((resolve) => {
     if (peer.iceGatheringState === "complete") resolve();
     peer.addEventListener("icegatheringstatechange", () => peer.iceGatheringState === "complete" && resolve());
@@ -169,12 +207,14 @@ function gathered(peer) {
 // Ends that nobody wanted: a restart of the server, a network that went away and came back.
 const UNWANTED = ["server_shutdown", "connection_failed", "connection_closed", "silent"];
 
+/** @type {Record<string, string>} */
 const REASONS = {
   deleted: "It was closed over the API. You can start a new one.",
   replaced: "The same page connected anew from elsewhere.",
   video_ended: "No more video came from the camera.",
 };
 
+/** @param {string} reason */
 function ending(reason) {
   if (UNWANTED.includes(reason)) return new Failure("connection-lost");
   return new Failure("session-ended", REASONS[reason] ?? (reason && `Its reason: ${reason.replaceAll("_", " ")}.`));

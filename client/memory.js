@@ -1,17 +1,20 @@
 // What the page remembers between visits. A browser may forbid that; then it starts anew each time.
 
-/** `scope`: "local" for good, "session" until the tab closes. Null where nothing is known. */
+/** @typedef {"local" | "session"} Scope for good, or until the tab closes */
+
+/** Null where nothing is known. @param {string} name @param {Scope} [scope] */
 export function recall(name, scope = "local") {
   try {
-    return window[`${scope}Storage`].getItem(name);
+    return window[/** @type {"localStorage" | "sessionStorage"} */ (`${scope}Storage`)].getItem(name);
   } catch {
     return null;
   }
 }
 
+/** @param {string} name @param {string} value @param {Scope} [scope] */
 export function remember(name, value, scope = "local") {
   try {
-    window[`${scope}Storage`].setItem(name, value);
+    window[/** @type {"localStorage" | "sessionStorage"} */ (`${scope}Storage`)].setItem(name, value);
   } catch {
     // Forbidden or full: nothing depends on it.
   }

@@ -1,13 +1,25 @@
 // The one place where something is said over the pictures: what happened, and the button that helps.
 
+/** @import { Described } from "./types.js" */
+
+/**
+ * @typedef {object} Ways
+ * @property {((key: string) => void) | null} [onAction] without it there is only the way out
+ * @property {(() => void) | null} [onDismiss]
+ * @property {number | null} [retryInMs]
+ */
+
 export class Notice {
   #root;
   #covered;
-  #countdown = 0;
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  #countdown;
+  /** @type {Ways["onAction"]} */
   #onAction = null;
+  /** @type {Ways["onDismiss"]} */
   #onDismiss = null;
 
-  /** `covered`: what lies under the notice, dimmed while it shows. */
+  /** @param {HTMLElement} root @param {HTMLElement} covered what lies under the notice, dimmed while it shows */
   constructor(root, covered) {
     this.#root = root;
     this.#covered = covered;
@@ -16,7 +28,7 @@ export class Notice {
     this.#part("key").addEventListener("submit", (event) => (event.preventDefault(), this.#act()));
   }
 
-  /** `failure` as `describe` makes it. Without `onAction` there is only the way out. */
+  /** @param {Described} failure @param {Ways} [ways] */
   show(failure, { onAction = null, onDismiss = null, retryInMs = null } = {}) {
     clearInterval(this.#countdown);
     this.#onAction = onAction;
@@ -39,6 +51,7 @@ export class Notice {
     this.#root.hidden = true;
   }
 
+  /** @param {number} milliseconds */
   #count(milliseconds) {
     const until = performance.now() + milliseconds;
     const tick = () => {
@@ -50,18 +63,20 @@ export class Notice {
   }
 
   #act() {
-    const field = this.#root.querySelector("#key");
+    const field = /** @type {HTMLInputElement} */ (this.#root.querySelector("#key"));
     if (!this.#part("key").hidden && !field.reportValidity()) return;
     this.#onAction?.(field.value);
   }
 
+  /** @param {string} name @returns {HTMLElement} */
   #part(name) {
-    return this.#root.querySelector(`#notice-${name}`);
+    return /** @type {HTMLElement} */ (this.#root.querySelector(`#notice-${name}`));
   }
 }
 
 // "start it with `--https`" → text and <code> in turn
-function withCode(text) {
+/** @param {string} text */
+export function withCode(text) {
   return text.split("`").map((part, index) => {
     if (index % 2 === 0) return part;
     const code = document.createElement("code");

@@ -4,29 +4,34 @@ const NAMESPACE = "http://www.w3.org/2000/svg";
 
 /** Draws into `root`; `draw({smile, mouth_open, yaw, age})` changes the face, what it does not know it leaves. */
 export class Portrait {
+  /** @type {Record<string, SVGPathElement>} */
   #lines = {};
 
+  /** @param {Element} root */
   constructor(root) {
     const svg = node("svg", { viewBox: "0 0 320 400", "aria-hidden": "true", focusable: "false" });
     for (const name of LINES) {
-      this.#lines[name] = node("path", { class: `line-${name}` });
+      this.#lines[name] = /** @type {SVGPathElement} */ (node("path", { class: `line-${name}` }));
       svg.append(this.#lines[name]);
     }
     root.replaceChildren(svg);
     this.draw({});
   }
 
+  /** @param {Record<string, number>} edits */
   draw({ smile = 0, mouth_open: open = 0, yaw = 0, age = 0 }) {
     for (const [name, d] of Object.entries(shapes({ smile, open: Math.max(0, open), turn: yaw * 15 }))) {
       this.#lines[name].setAttribute("d", d);
     }
-    this.#lines.years.style.opacity = Math.min(1, Math.max(0, age));
-    this.#lines.hair.style.opacity = 1 - 0.45 * Math.min(1, Math.max(0, age));
+    const years = Math.min(1, Math.max(0, age));
+    this.#lines.years.style.opacity = String(years);
+    this.#lines.hair.style.opacity = String(1 - 0.45 * years);
   }
 }
 
 const LINES = ["shoulders", "hair", "head", "years", "brows", "eyes", "pupils", "nose", "mouth"];
 
+/** @param {{smile: number, open: number, turn: number}} face */
 function shapes({ smile, open, turn }) {
   const x = 160 + turn; // features move further than the head: that is what makes it turn
   const h = 160 + turn * 0.3;
@@ -49,14 +54,17 @@ function shapes({ smile, open, turn }) {
   };
 }
 
+/** @param {number} x @param {number} squint */
 function lid(x, squint) {
   return `M${x - 16} 178Q${x} ${161 + squint} ${x + 16} 178M${x - 7} ${187 - squint}Q${x} ${190 - squint * 2} ${x + 7} ${187 - squint}`;
 }
 
+/** @param {number} x */
 function pupil(x) {
   return `M${x - 5} 176a5 5 0 1 0 10 0a5 5 0 1 0 -10 0Z`;
 }
 
+/** @param {string} tag @param {Record<string, string>} attributes */
 function node(tag, attributes) {
   const made = document.createElementNS(NAMESPACE, tag);
   for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);

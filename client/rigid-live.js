@@ -1,214 +1,153 @@
-// The connection: a camera stream goes in, the edited stream comes out, and it is kept alive in between.
+// The SDK: a camera track goes in, a track with the face edited comes out.
 import { Api } from "./api.js";
-import { describe, Failure, isStarting } from "./failures.js";
-import { Link } from "./link.js";
+import { Failure } from "./failures.js";
+import { detailOf, FINAL, RigidLive } from "./live.js";
+import { makeMixer } from "./mixer.js";
 
-const READY_POLL_MS = 1_500;
-const RETRY_LIMIT = 8;
+/** @import { Ack, Attribute, Described, Edits, Phase, PhaseDetail, Preset, Stats } from "./types.js" */
 
-/** Wait before try number `attempt` (0, 1, …) in ms: 1 s doubled each time up to 15 s, ± 20 % so that clients spread. */
-export function backoff(attempt, random = Math.random) {
-  return Math.min(15_000, 1_000 * 2 ** attempt) * (0.8 + 0.4 * random());
-}
+export { Api, ApiError } from "./api.js";
+export { Failure } from "./failures.js";
+export { backoff, RigidLive } from "./live.js";
 
 /**
- * Edits a camera stream live.
+ * @typedef {object} Filter What a filtered track has beside what every MediaStreamTrack has.
  *
- *     const live = new RigidLive();
- *     live.addEventListener("track", ({ detail }) => { video.srcObject = detail; });
- *     await live.start(await navigator.mediaDevices.getUserMedia({ video: true }), { smile: 0.8 });
- *     await live.set({ smile: 0, age: 0.5 }, 400);
- *     await live.stop();
- *
- * Events (`event.detail`): "phase" ({phase, failure?, retryInMs?, attempt?}), "track" (MediaStream), "message" (the server's
- * JSON: stats each second, state). Phases: idle, waiting (server not ready yet), connecting, live, reconnecting, failed.
+ * Events of the track, each with a `detail`: "phase" (PhaseDetail), "source" ("camera" or "edited": what it shows from
+ * now on), "stats" (Stats, each second).
+ * @property {(edits: Edits, rampMs?: number) => Promise<Ack | null>} setEdits
+ *   changes the named attributes; null where it is noted for the next connection. Rejects what is not on offer.
+ * @property {(track: MediaStreamTrack) => Promise<void>} replaceCamera goes on with another camera
+ * @property {() => Edits} getEdits
+ * @property {() => Phase} getPhase
+ * @property {() => "camera" | "edited"} getSource
+ * @property {() => string | null} getSessionId for REST, and for viewers
  */
-export class RigidLive extends EventTarget {
-  phase = "idle";
-  #api;
-  #media = null;
-  #edits = {};
-  #unacknowledged = 0;
-  #link = null;
-  #abort = new AbortController();
-  #attempt = 0;
-  #wasLive = false;
-  #resumeToken = null;
-  #retryTimer = 0;
 
-  constructor({ api = new Api() } = {}) {
-    super();
-    this.#api = api;
-    addEventListener("pagehide", () => this.#leave());
-    addEventListener("online", () => this.phase === "reconnecting" && this.retryNow());
-  }
+/** @typedef {MediaStreamTrack & Filter} FilteredTrack */
 
-  get peer() {
-    return this.#link?.peer ?? null;
-  }
-
-  get sessionId() {
-    return this.#link?.session?.id ?? null;
-  }
-
-  /** Connects; resolves when live or failed (see "phase"). `media` needs a video track; `edits` {attribute: strength}. */
-  async start(media, edits = {}) {
-    await this.stop();
-    this.#media = media;
-    this.#edits = { ...edits };
-    await this.#connect("connecting");
-  }
-
-  /** Changes the named attributes over `rampMs`; resolves with the server's ack. Before the start it is only noted. */
-  async set(edits, rampMs = 300) {
-    this.#edits = { ...this.#edits, ...edits };
-    if (this.phase !== "live") return null;
-    this.#unacknowledged += 1;
-    try {
-      return await this.#link.set(edits, rampMs);
-    } finally {
-      this.#unacknowledged -= 1;
-    }
-  }
-
-  /** Swaps the camera without a new session. */
-  async replaceCamera(media) {
-    this.#media = media;
-    const sender = this.peer?.getSenders().find((one) => one.track?.kind === "video");
-    await sender?.replaceTrack(media.getVideoTracks()[0]);
-  }
-
-  /** Ends the wait between two tries. */
-  retryNow() {
-    clearTimeout(this.#retryTimer);
-    this.#attempt = 0;
-    return this.#connect("reconnecting");
-  }
-
-  /** Ends the session here and on the server. */
-  async stop() {
-    this.#wasLive = false;
-    this.#attempt = 0;
-    this.#resumeToken = null;
-    const ended = this.#end();
-    if (this.phase !== "idle") this.#enter("idle");
-    await ended;
-  }
-
-  async #connect(phase) {
-    this.#drop();
-    const { signal } = (this.#abort = new AbortController());
-    this.#enter(phase, { attempt: this.#attempt });
-    try {
-      await this.#whenReady(signal, phase);
-      await this.#open(signal);
-      this.#attempt = 0;
-      this.#wasLive = true;
-      this.#enter("live");
-    } catch (error) {
-      if (signal.aborted) return;
-      this.#end();
-      this.#failed(error);
-    }
-  }
-
-  async #whenReady(signal, phase) {
-    for (;;) {
-      try {
-        await this.#api.ready(signal);
-        break;
-      } catch (error) {
-        if (signal.aborted || !isStarting(error)) throw error;
-      }
-      this.#enter("waiting", { failure: describe(new Failure("server-starting")) });
-      await pause(READY_POLL_MS, signal);
-    }
-    if (this.phase !== phase) this.#enter(phase, { attempt: this.#attempt });
-  }
-
-  async #open(signal) {
-    const link = new Link(this.#api, await this.#api.iceServers(signal));
-    this.#link = link;
-    link.addEventListener("track", ({ detail }) => this.#emit("track", detail));
-    link.addEventListener("message", ({ detail }) => this.#heard(detail));
-    link.addEventListener("lost", ({ detail }) => this.#lost(link, detail));
-    const body = { edits: this.#edits };
-    if (this.#resumeToken) body.resume_token = this.#resumeToken;
-    const session = await link.open(this.#media, body, signal);
-    this.#resumeToken = session.resume_token ?? null;
-  }
-
-  #heard(message) {
-    // What was set elsewhere must outlive a reconnection too; what is on its way there is newer than the message.
-    if (message.edits && this.#unacknowledged === 0) this.#edits = { ...message.edits };
-    this.#emit("message", message);
-  }
-
-  #lost(link, failure) {
-    // While the attempt is still under way its own promise reports the failure.
-    if (link !== this.#link || this.phase !== "live") return;
-    this.#drop();
-    this.#failed(failure);
-  }
-
-  #failed(error) {
-    const failure = describe(error);
-    if (isStarting(error)) return void this.#connect("connecting");
-    if (!this.#wasLive || !failure.retry || this.#attempt >= RETRY_LIMIT) {
-      this.#enter("failed", { failure });
-      return;
-    }
-    const retryInMs = backoff(this.#attempt++);
-    this.#enter("reconnecting", { failure, retryInMs, attempt: this.#attempt });
-    this.#retryTimer = setTimeout(() => this.#connect("reconnecting"), retryInMs);
-  }
-
-  /** Lets go of the link without a word to the server; returns the id of the session it carried. */
-  #drop() {
-    const link = this.#detach();
-    link?.close();
-    return link?.session?.id ?? null;
-  }
-
-  /** Ends the session on the server, then the link: the other way round the server would have noticed by itself. */
-  async #end() {
-    const link = this.#detach();
-    try {
-      if (link?.session) await this.#api.deleteSession(link.session.id);
-    } catch {
-      // Gone already, or out of reach: then the server's own watchdog ends it.
-    } finally {
-      link?.close();
-    }
-  }
-
-  #detach() {
-    clearTimeout(this.#retryTimer);
-    const link = this.#link;
-    this.#link = null;
-    this.#abort.abort();
-    return link;
-  }
-
-  #leave() {
-    const id = this.#drop();
-    if (id) this.#api.closeOnLeave(id);
-    if (this.phase !== "idle") this.#enter("idle");
-  }
-
-  #enter(phase, detail = {}) {
-    this.phase = phase;
-    this.#emit("phase", { phase, ...detail });
-  }
-
-  #emit(name, detail) {
-    this.dispatchEvent(new CustomEvent(name, { detail }));
-  }
+/**
+ * The edited twin of a camera track, for any library that publishes a MediaStreamTrack.
+ *
+ *     const [camera] = (await navigator.mediaDevices.getUserMedia({ video: true })).getVideoTracks();
+ *     const filtered = await filterTrack(camera, { server: "https://faces.example.org", edits: { smile: 0.8 } });
+ *     peer.addTrack(filtered);
+ *     await filtered.setEdits({ smile: 0, age: 1 }, 400);
+ *     filtered.stop(); // the camera's own track is left to its owner
+ *
+ * While the server is away or its answer is late, the track shows the camera's own picture, and it reconnects by
+ * itself, longer waits between the tries. It rejects, with a Failure, only what no patience mends: wrong edits, a wrong
+ * key, a browser without WebRTC.
+ *
+ * @param {MediaStreamTrack} camera
+ * @param {object} [given]
+ * @param {string} [given.server] the server's address; without it the one that the page came from
+ * @param {Edits} [given.edits]
+ * @param {string | null} [given.key] what the server was given as `--api-key`
+ * @param {number} [given.waitMs] how long to wait for the first edited picture before the camera's own will do
+ * @param {object} [given.options] how the session works, as POST /api/v1/sessions takes it
+ * @returns {Promise<FilteredTrack>}
+ */
+export async function filterTrack(camera, { server, edits = {}, key = null, waitMs = 5_000, options } = {}) {
+  if (camera?.kind !== "video") throw new TypeError("filterTrack takes a video track.");
+  if (!globalThis.RTCPeerConnection) throw new Failure("unsupported");
+  const live = new RigidLive({ api: new Api({ base: server, key }), persistent: true, options });
+  const filter = new Filtering(camera, live);
+  const failure = await filter.begin(edits, waitMs);
+  if (!failure) return filter.track;
+  filter.track.stop();
+  throw new Failure(failure.code, failure.text);
 }
 
-function pause(milliseconds, signal) {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, milliseconds);
-    signal.addEventListener("abort", () => (clearTimeout(timer), reject(signal.reason)), { once: true });
-  });
+/** Ties a connection to a mixer, and both to the track that comes out. */
+class Filtering {
+  #live;
+  #camera;
+  /** @type {"camera" | "edited"} */
+  #source = "camera";
+  /** @type {ReturnType<typeof makeMixer>} */
+  #mixer;
+  /** @type {(source: "edited") => void} */
+  #onEdited = () => undefined;
+  /** @type {Described | null} */
+  #final = null;
+
+  /** @param {MediaStreamTrack} camera @param {RigidLive} live */
+  constructor(camera, live) {
+    this.#live = live;
+    this.#camera = camera;
+    this.#mixer = makeMixer((source) => this.#sourceChanged(source));
+    this.#mixer.useCamera(camera);
+    this.track = this.#dressed(this.#mixer.track);
+    live.addEventListener("track", (event) => this.#mixer.useEdited(detailOf(event).getVideoTracks()[0]));
+    live.addEventListener("phase", (event) => this.#phaseChanged(detailOf(event)));
+    live.addEventListener("message", (event) => {
+      if (detailOf(event).type === "stats") this.#tell("stats", detailOf(event));
+    });
+    camera.addEventListener("ended", () => this.#stop(), { once: true });
+  }
+
+  /**
+   * Connects, and waits until the track shows what it is for, or may be given out as it is.
+   * @param {Edits} edits @param {number} waitMs @returns {Promise<Described | null>} what no patience mends
+   */
+  async begin(edits, waitMs) {
+    const isEdited = new Promise((resolve) => (this.#onEdited = resolve));
+    const isConnected = this.#live.start(new MediaStream([this.#camera]), edits).then(() => {
+      if (this.#live.phase === "live") return isEdited;
+      return null;
+    });
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    let timer;
+    const isLate = new Promise((resolve) => (timer = setTimeout(resolve, waitMs)));
+    await Promise.race([isConnected, isLate]);
+    clearTimeout(timer);
+    return this.#final;
+  }
+
+  /** @param {PhaseDetail} detail */
+  #phaseChanged(detail) {
+    if (detail.phase !== "live") this.#mixer.lost();
+    if (detail.phase === "failed" && detail.failure && FINAL.includes(detail.failure.code)) {
+      this.#final = detail.failure;
+    }
+    this.#tell("phase", detail);
+  }
+
+  /** @param {"camera" | "edited"} source */
+  #sourceChanged(source) {
+    this.#source = source;
+    if (source === "edited") this.#onEdited(source);
+    this.#tell("source", source);
+  }
+
+  /** @param {string} name @param {unknown} detail */
+  #tell(name, detail) {
+    this.track?.dispatchEvent(new CustomEvent(name, { detail }));
+  }
+
+  /** @param {MediaStreamTrack} camera */
+  async #replaceCamera(camera) {
+    this.#camera = camera;
+    this.#mixer.useCamera(camera);
+    await this.#live.replaceCamera(new MediaStream([camera]));
+  }
+
+  #stop() {
+    this.#live.stop();
+    this.#mixer.close();
+  }
+
+  /** @param {MediaStreamTrack} track @returns {FilteredTrack} */
+  #dressed(track) {
+    return Object.assign(track, {
+      setEdits: (/** @type {Edits} */ edits, rampMs = 300) => this.#live.set(edits, rampMs),
+      replaceCamera: (/** @type {MediaStreamTrack} */ camera) => this.#replaceCamera(camera),
+      getEdits: () => this.#live.edits,
+      getPhase: () => this.#live.phase,
+      getSource: () => this.#source,
+      getSessionId: () => this.#live.sessionId,
+      stop: () => this.#stop(),
+    });
+  }
 }

@@ -1,5 +1,9 @@
 // Where the time goes: the server's stages and the way there and back, as bars of one scale.
 
+/** @import { Reading } from "./meter.js" */
+/** @import { Stats } from "./types.js" */
+
+/** @type {Record<string, string>} */
 const NAMES = {
   wait: "Wait",
   decode: "Unpack",
@@ -12,15 +16,18 @@ const NAMES = {
   buffer: "Browser",
 };
 
-/** The server's share of the delay in ms: what it measured from receiving a frame to sending it, else its stages' sum. */
+/**
+ * The server's share of the delay in ms: what it measured from receiving a frame to sending it, else its stages' sum.
+ * @param {Pick<Stats, "age_ms" | "stage_ms"> | null} stats
+ */
 export function serverDelay(stats) {
   if (!stats) return null;
-  const measured = stats.latency_ms ?? stats.frame_age_ms ?? stats.age_ms;
-  if (measured !== undefined && measured !== null) return typeof measured === "object" ? measured.p50 : measured;
+  if (stats.age_ms?.p50 !== undefined) return stats.age_ms.p50;
   const stages = Object.values(stats.stage_ms ?? {});
   return stages.length ? stages.reduce((sum, one) => sum + one, 0) : null;
 }
 
+/** @param {HTMLDetailsElement} details @param {HTMLElement} root @param {Stats | null} stats @param {Reading} network */
 export function drawStages(details, root, stats, network) {
   const parts = { ...stats?.stage_ms, network: network.roundTripMs, buffer: network.bufferMs + network.decodeMs };
   details.hidden = !stats?.stage_ms;
@@ -29,6 +36,7 @@ export function drawStages(details, root, stats, network) {
   root.replaceChildren(...Object.entries(parts).map(([name, value]) => bar(NAMES[name] ?? name, value, longest)));
 }
 
+/** @param {string} name @param {number} milliseconds @param {number} longest */
 function bar(name, milliseconds, longest) {
   const row = document.createElement("p");
   row.className = "stage-row";
