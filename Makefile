@@ -1,13 +1,13 @@
 # make serve   install, fetch the models, export them, start the server; PORT=9000 HOST=... ARGS="--https"
 # make test    install, check the code, run all tests
-# make check   lint, format and types only
+# make check   lint, format and types only, of the Python and of the JavaScript
 # make check-deploy   lint Dockerfile, compose file, scrape config and alerts (promtool comes from Debian's package)
 # make try-image TARGET=cpu   run every command of the Dockerfile in a clean virtual environment
 # make docs    build the documentation into build/docs, warnings being errors; docs-serve shows it while you write
 # make sbom    write dist/sbom.cdx.json (CycloneDX) and dist/licences.md of what is installed with the program
 # make release-check   everything that must hold before a release
 # make lock    pin the newest versions of everything in requirements.lock
-# make clean   remove the virtual environment and what tools left
+# make clean   remove the virtual environment, node_modules and what tools left
 
 HOST ?= 127.0.0.1
 PORT ?= 8080
@@ -50,6 +50,7 @@ check: $(VENV)/.installed-dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	@scripts/check-javascript
 
 check-deploy: $(VENV)/.installed-dev
 	@PATH="$$(scripts/promtool):$$PATH" $(BIN)/python -m pytest tests/deploy
@@ -91,7 +92,7 @@ lock: $(VENV)/.installed-dev
 	@rm requirements.new
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) client/node_modules client/types build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Error: no Python 3.11 or newer was found; install one, or name it: make PYTHON=..." >&2; exit 1; }

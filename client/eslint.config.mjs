@@ -3,7 +3,7 @@ import js from "@eslint/js";
 import globals from "globals";
 
 export default [
-  { ignores: ["node_modules/", "types/"] },
+  { ignores: ["**/node_modules/", "client/types/"] },
   js.configs.recommended,
   {
     languageOptions: { ecmaVersion: 2024, sourceType: "module", globals: globals.browser },
@@ -17,5 +17,5 @@ export default [
       "no-throw-literal": "error",
     },
   },
-  { files: ["**/*.test.js"], languageOptions: { globals: globals.node } },
+  { files: ["tests/**"], languageOptions: { globals: globals.node } },
 ];

@@ -28,7 +28,7 @@ export class Health {
     if (!shown) return;
     const summary = /** @type {HTMLElement} */ (this.#details.querySelector("summary"));
     summary.dataset.level = shown.findings[0]?.level ?? "good";
-    summary.textContent = shown.findings[0]?.title ?? "Camera, network and server are well";
+    summary.textContent = shown.findings[0]?.title ?? "All is well";
     if (this.#details.open) this.#draw(shown);
   }
 
@@ -59,8 +59,9 @@ export class Health {
 function numbers(network, stats) {
   const percent = (/** @type {number} */ share) => `${(100 * share).toFixed(1)} %`;
   return {
-    "Sent to the server": `${network.sentHeight || "–"}p, ${bits(network.bitsOut)}, ${percent(network.lostOut)} lost`,
-    "Come back": `${bits(network.bitsIn)}, ${percent(network.lost)} lost`,
+    "Sent": `${network.sentHeight || "–"}p, ${bits(network.bitsOut)}`,
+    "Received back": bits(network.bitsIn),
+    "Lost on the way": `${percent(network.lostOut)} there, ${percent(network.lost)} back`,
     "There and back": `${network.roundTripMs.toFixed(0)} ms${network.relayed ? ", by a TURN server" : ""}`,
     "At the server": stats?.age_ms?.p50 ? `${stats.age_ms.p50.toFixed(0)} ms, ${stats.age_ms.p95?.toFixed(0)} at most times` : "–",
     "Pictures": stats ? `${stats.fps_in.toFixed(0)} in, ${stats.fps_out.toFixed(0)} out a second` : "–",

@@ -16,7 +16,7 @@ export const FINAL = ["session-ended", "key-needed", "rejected", "unsupported", 
  * @param {number} attempt
  */
 export function backoff(attempt, random = Math.random) {
-  return Math.min(15_000, 1_000 * 2 ** attempt) * (0.8 + 0.4 * random());
+  return Math.round(Math.min(15_000, 1_000 * 2 ** attempt) * (0.8 + 0.4 * random()));
 }
 
 /**

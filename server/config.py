@@ -69,6 +69,8 @@ class ServerConfig:
     """How long a STUN or TURN server may take to answer before a session opens without it."""
     udp_ports: PortRange | None = None
     """Where media may be received; None leaves it to the system."""
+    badge: bool = True
+    """Whether edited pictures say that they are, unless a session asks otherwise."""
     ramp_ms: float = 400.0
     """How long an edit takes to reach its new strength where a request does not say."""
     connect_seconds: float = 20.0

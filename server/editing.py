@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from av import VideoFrame
 
+from server.badge import Badge
 from server.edits import SessionEdits
 from server.frames import from_rgb, normalised, to_rgb
 from server.scene import PictureWatch
@@ -52,8 +53,10 @@ class FrameEditor:
         edits: SessionEdits,
         deliver: Callable[[Processed], None],
         clock: Callable[[], float] = time.monotonic,
+        badge: Badge | None = None,
     ) -> None:
         self._stream = stream
+        self._badge = badge
         self._edits = edits
         self._deliver = deliver
         self._clock = clock
@@ -91,7 +94,10 @@ class FrameEditor:
 
     def _picture(self, result: StepResult, source: VideoFrame) -> VideoFrame:
         # What was not edited is sent as it came, without a way there and back through RGB.
-        return from_rgb(result.frame, source) if result.edited else source
+        if not result.edited:
+            return source
+        frame = result.frame if self._badge is None else self._badge.stamp(result.frame)
+        return from_rgb(frame, source)
 
     def _report(self, error: Exception) -> None:
         if not self._reported:

@@ -134,6 +134,8 @@ class SessionManager:
             self._keeping.forget(request.resume_token)
         if request.options.ramp_ms is not None:
             session.ramp_ms = request.options.ramp_ms
+        if request.options.badge is not None:
+            session.badge.on = request.options.badge
         if edits:
             session.edits.set(edits, 0.0)
         return session, answer

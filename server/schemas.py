@@ -51,6 +51,9 @@ class SessionOptions(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     ramp_ms: RampMs = None
+    badge: Annotated[
+        bool | None, Field(description="Whether edited pictures say that they are; null leaves it to the server.")
+    ] = None
 
 
 class Candidate(BaseModel):

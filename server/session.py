@@ -19,6 +19,7 @@ from rigid.attributes.library import AttributeLibrary
 from rigid.attributes.presets import Preset, PresetStore
 from rigid.attributes.ramp import Easing
 from server.aiortc_fixes import new_pool
+from server.badge import Badge
 from server.config import ServerConfig
 from server.control import LABEL, ControlChannel
 from server.editing import Arrival, FrameEditor, Processed
@@ -113,6 +114,7 @@ class Session:
         self.ramp_ms = shared.config.ramp_ms
         self.edits = SessionEdits()
         self.applied = AppliedEdits()
+        self.badge = Badge(shared.config.badge)
         self.last_frame: VideoFrame | None = None
         """The newest picture out, for a snapshot."""
         self._stats = SessionStats()
@@ -123,7 +125,8 @@ class Session:
         self._clock = shared.clock
         self._on_closed = on_closed
         self._loop = asyncio.get_running_loop()
-        self._lane = shared.worker.lane(FrameEditor(stream, self.edits, self._hand_over, self._clock).process)
+        editor = FrameEditor(stream, self.edits, self._hand_over, self._clock, self.badge)
+        self._lane = shared.worker.lane(editor.process)
         self._peer = Peer(shared.config, self, shared.encoding, self._clock)
         self._control: ControlChannel | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -207,6 +210,7 @@ class Session:
             **self.describe(),
             **self._stats.describe(now),
             "audio_delay_ms": audio_delay,
+            "badge": self.badge.place,
             "pace": self._pacer.describe(),
         }
 

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -346,7 +346,9 @@ async def running(
         streams.append(make_stream())
         return streams[-1]
 
-    app = create_app(config or ServerConfig(), make, library, warm_up=warm_up, **offered)
+    # The words would lie on what is painted.
+    config = replace(config or ServerConfig(), badge=False)
+    app = create_app(config, make, library, warm_up=warm_up, **offered)
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://server") as http:

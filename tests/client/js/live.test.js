@@ -1,0 +1,38 @@
+// When to try again, and what to show meanwhile.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { backoff, filterTrack } from "../../../client/rigid-live.js";
+import { Choice, STALE_MS } from "../../../client/mixer.js";
+import { serverDelay } from "../../../client/timing.js";
+
+test("waits longer from try to try, and not all clients as long", () => {
+  assert.deepEqual([0, 1, 2, 3, 9].map((attempt) => backoff(attempt, () => 0.5)), [1_000, 2_000, 4_000, 8_000, 15_000]);
+  assert.equal(backoff(0, () => 0), 800);
+  assert.equal(backoff(0, () => 1), 1_200);
+});
+
+test("shows the camera until an edited picture came, and again once they stay away", () => {
+  const choice = new Choice();
+  assert.equal(choice.at(0), "camera");
+  choice.edited(1_000);
+  assert.equal(choice.at(1_000), "edited");
+  assert.equal(choice.at(1_000 + STALE_MS), "edited");
+  assert.equal(choice.at(1_001 + STALE_MS), "camera");
+});
+
+test("shows the camera at once where the connection is lost", () => {
+  const choice = new Choice();
+  choice.edited(1_000);
+  choice.lost();
+  assert.equal(choice.at(1_001), "camera");
+});
+
+test("takes only video tracks", async () => {
+  await assert.rejects(filterTrack(/** @type {any} */ ({ kind: "audio" })), /takes a video track/);
+});
+
+test("the server's share is what it measured, else its stages' sum", () => {
+  assert.equal(serverDelay({ age_ms: { p50: 90, p95: 120 }, stage_ms: { align: 1 } }), 90);
+  assert.equal(serverDelay(/** @type {any} */ ({ stage_ms: { align: 1, draw: 2 } })), 3);
+  assert.equal(serverDelay(null), null);
+});
