@@ -12,7 +12,7 @@ import typer
 
 from cli.errors import explain
 
-COMMANDS = ("serve", "edit", "evaluate", "bench", "models", "attributes", "export", "train")
+COMMANDS = ("serve", "edit", "client", "verify", "evaluate", "bench", "models", "attributes", "export", "train")
 """The modules of `cli` that hold commands, in the order `--help` lists them."""
 
 app = typer.Typer(

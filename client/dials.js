@@ -40,9 +40,10 @@ export class Dials {
     return this.#dials.size;
   }
 
-  /** Strengths of all sliders. @returns {Edits} */
+  /** Strengths of all sliders that are not off. @returns {Edits} */
   get edits() {
-    return Object.fromEntries([...this.#dials].map(([name, dial]) => [name, dial.value]));
+    const strengths = [...this.#dials].map(([name, dial]) => /** @type {[string, number]} */ ([name, dial.value]));
+    return Object.fromEntries(strengths.filter(([, strength]) => strength !== 0));
   }
 
   get changed() {

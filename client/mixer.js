@@ -103,7 +103,7 @@ class FrameMixer {
   close() {
     for (const reader of Object.values(this.#readers)) reader.cancel().catch(() => undefined);
     this.#readers = {};
-    this.#generator.stop();
+    stop(this.#generator);
   }
 
   /** @param {"camera" | "edited"} source @param {MediaStreamTrack} track */
@@ -145,7 +145,7 @@ class CanvasMixer {
   #track;
   #timer;
   #videos = { camera: hiddenVideo(), edited: hiddenVideo() };
-  #times = { camera: -1, edited: -1 };
+  #counts = { camera: 0, edited: 0 };
 
   /** @param {(source: "camera" | "edited") => void} onSource */
   constructor(onSource) {
@@ -170,13 +170,14 @@ class CanvasMixer {
   }
 
   lost() {
+    this.#videos.edited.srcObject = null;
     this.#choice.lost();
   }
 
   close() {
     clearInterval(this.#timer);
     for (const video of Object.values(this.#videos)) video.srcObject = null;
-    this.#track.stop();
+    stop(this.#track);
   }
 
   #draw() {
@@ -196,11 +197,18 @@ class CanvasMixer {
 
   /** Whether a video shows another picture than at the last call. @param {"camera" | "edited"} source */
   #moved(source) {
-    const { currentTime, videoWidth } = this.#videos[source];
-    const moved = videoWidth > 0 && currentTime !== this.#times[source];
-    this.#times[source] = currentTime;
+    const video = this.#videos[source];
+    // Its time goes on without pictures too.
+    const { totalVideoFrames } = video.getVideoPlaybackQuality();
+    const moved = video.videoWidth > 0 && totalVideoFrames !== this.#counts[source];
+    this.#counts[source] = totalVideoFrames;
     return moved;
   }
+}
+
+/** As every track does it, whatever this one's own `stop` was made to do. @param {MediaStreamTrack} track */
+function stop(track) {
+  MediaStreamTrack.prototype.stop.call(track);
 }
 
 function hiddenVideo() {

@@ -60,6 +60,8 @@ def _plate(shorter: int) -> NDArray[np.float32] | None:
     thickness = max(1, round(height / 18))
     (length, rise), _ = cv2.getTextSize(WORDS, FONT, scale, thickness)
     words = np.zeros((height, length + height), np.uint8)
-    cv2.putText(words, WORDS, (height // 2, round(0.47 * height + 0.5 * rise)), FONT, scale, 255, thickness, cv2.LINE_AA)
+    cv2.putText(
+        words, WORDS, (height // 2, round(0.47 * height + 0.5 * rise)), FONT, scale, 255, thickness, cv2.LINE_AA
+    )
     share = words.astype(np.float32) / 255
     return np.stack([255 * share, np.maximum(share, BACKGROUND)], axis=-1)

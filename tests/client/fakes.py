@@ -56,11 +56,14 @@ def _attribute(name: str, label: str, group: str) -> Attribute:
 
 
 def attributes() -> AttributeLibrary:
-    """Three attributes in two groups."""
+    """Six attributes in two groups."""
     listed = [
         _attribute("smile", "Smile", "Expression"),
         _attribute("mouth_open", "Mouth open", "Expression"),
+        _attribute("yaw", "Turn", "Expression"),
         _attribute("age", "Age", "Appearance"),
+        _attribute("glasses", "Glasses", "Appearance"),
+        _attribute("beard", "Beard", "Appearance"),
     ]
     return AttributeLibrary(listed, n_codes=2, code_size=4)
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
+import av
+import cv2
 import httpx
 import numpy as np
 import pytest
@@ -86,7 +89,7 @@ def decoded(page: Page) -> int:
 
 def test_offers_every_attribute_by_group_with_a_label(address: str, open_page: OpenPage) -> None:
     page = open_page(address)
-    expect(page.get_by_role("group", name="Expression").get_by_role("slider")).to_have_count(2)
+    expect(page.get_by_role("group", name="Expression").get_by_role("slider")).to_have_count(3)
     expect(page.get_by_role("group", name="Appearance").get_by_role("slider", name="Age")).to_have_value("0")
     expect(page.get_by_role("button", name="Reset all")).to_be_disabled()
     expect(page.get_by_text("Nothing is recorded")).to_be_visible()
@@ -100,7 +103,7 @@ def test_offers_every_attribute_by_group_with_a_label(address: str, open_page: O
 def test_camera_comes_back_edited_and_stops(address: str, open_page: OpenPage) -> None:
     page = open_page(address)
     start(page)
-    expect(page.get_by_role("status")).to_have_text("Live")
+    expect(page.locator("#state")).to_have_text("Live")
     before = decoded(page)
     eventually(lambda: decoded(page) > before + 5, "more pictures")
     eventually(lambda: page.locator("#fps").inner_text() not in ("–", "0.0"), "a frame rate")
@@ -168,6 +171,90 @@ def test_divider_moves_by_keyboard(address: str, open_page: OpenPage) -> None:
     assert page.evaluate("document.getElementById('stage').style.getPropertyValue('--seam')") == "4%"
 
 
+def test_looks_search_and_chance_move_the_sliders(address: str, open_page: OpenPage) -> None:
+    page = open_page(address)
+    happy = page.get_by_role("button", name="Happy")
+    happy.click()
+    expect(page.get_by_role("slider", name="Smile")).to_have_value("1")
+    expect(happy).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("button", name="Surprise me").click()
+    values = page.evaluate("[...document.querySelectorAll('.dial input')].map((one) => Number(one.value))")
+    assert len(values) == 6 and sum(value != 0 for value in values) == 3
+    assert all(0.3 <= abs(value) <= 1.5 for value in values if value)
+
+    page.get_by_role("searchbox").fill("mou")
+    expect(page.locator(".dial:visible")).to_have_count(1)
+    expect(page.get_by_text("1 of 6 changes")).to_be_visible()
+    page.get_by_role("searchbox").fill("wings")
+    expect(page.get_by_text("Nothing is called “wings”.")).to_be_visible()
+    page.get_by_role("searchbox").fill("")
+    page.get_by_role("button", name="Reset all").click()
+    expect(page.locator(".dial[data-side=rest]")).to_have_count(6)
+
+
+def test_keeps_a_snapshot_and_a_film(address: str, open_page: OpenPage, tmp_path: Path) -> None:
+    page = open_page(address)
+    start(page)
+    page.get_by_role("slider", name="Smile").press("End")
+    wait_for_light(page, lambda light: light > 120, "a lit picture")
+    with page.expect_download() as snapshot:
+        page.get_by_role("button", name="Snapshot").click()
+    snapshot.value.save_as(tmp_path / "kept.jpg")
+    kept = cv2.imread(str(tmp_path / "kept.jpg"))
+    assert kept is not None and kept.shape == (240, 320, 3) and kept.mean() > 120
+
+    page.get_by_role("button", name="Record").click()
+    expect(page.get_by_role("button", name="Stop recording")).to_contain_text("0:0")
+    page.wait_for_timeout(1_500)
+    with page.expect_download() as film:
+        page.get_by_role("button", name="Stop recording").click()
+    film.value.save_as(tmp_path / "kept.film")
+    with av.open(str(tmp_path / "kept.film")) as container:
+        assert sum(1 for _ in container.decode(video=0)) > 5
+
+
+def test_the_picture_says_that_it_is_edited_unless_told_otherwise(address: str, open_page: OpenPage) -> None:
+    page = open_page(address)
+    start(page)
+    # Light where the words are not, dark under them.
+    page.get_by_role("slider", name="Smile").press("End")
+    eventually(lambda: badge_of(address) is not None, "the badge")
+    expect(page.locator("#after-mark")).to_be_visible()
+    page.get_by_text("Camera and picture").click()
+    page.get_by_text("into the picture").click()
+    eventually(lambda: len(sessions(address)) == 1 and badge_of(address) is None, "a picture without")
+    expect(page.locator("#state")).to_have_text("Live")
+    expect(page.get_by_text("edited by AI")).to_be_hidden()
+
+
+def badge_of(address: str) -> object:
+    """Where the only session's picture has its badge."""
+    answer = httpx.get(f"{address}/api/v1/sessions/{sessions(address)[0]['id']}/stats").json()
+    return answer.get("badge") if answer.get("frames_out") else "none sent yet"
+
+
+def test_themes_are_switched_and_remembered(address: str, open_page: OpenPage) -> None:
+    page = open_page(address, color_scheme="light")
+    background = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(background)
+    page.get_by_role("button", name="Theme: as the system").click()
+    page.get_by_role("button", name="Theme: light").click()
+    dark = page.evaluate(background)
+    assert dark != light
+    page.reload()
+    expect(page.get_by_role("button", name="Theme: dark")).to_be_visible()
+    assert page.evaluate(background) == dark
+
+
+def test_tells_what_is_the_matter(address: str, open_page: OpenPage) -> None:
+    page = open_page(address)
+    start(page)
+    page.evaluate("document.getElementById('before').srcObject.getVideoTracks()[0].enabled = false")
+    expect(page.get_by_text("The camera shows black. Is its shutter closed")).to_be_visible()
+    page.locator("#health summary").click()
+    expect(page.locator("#health dl")).to_contain_text("bit/s")
+
+
 @pytest.mark.parametrize("delay", [None, 1200, 300])
 def test_split_shows_the_camera_as_it_was_when_the_edited_picture_was_taken(
     address: str, open_page: OpenPage, delay: float | None
@@ -215,7 +302,7 @@ def test_says_why_the_camera_does_not_open(address: str, open_page: OpenPage, re
     page.get_by_role("button", name="Try again").click()
     expect(page.get_by_role("heading", name=title)).to_be_visible()
     page.get_by_role("button", name="Close").click()
-    expect(page.get_by_role("status")).to_have_text("Ready")
+    expect(page.locator("#state")).to_have_text("Ready")
 
 
 def test_says_that_permission_was_refused(address: str, playwright: Playwright) -> None:
@@ -281,9 +368,9 @@ def test_reconnects_to_a_server_that_comes_back(open_page: OpenPage) -> None:
         page.wait_for_timeout(1_500)
     expect(page.get_by_role("heading", name="Connection lost")).to_be_visible()
     expect(page.get_by_role("button", name="Reconnect now")).to_be_visible()
-    expect(page.get_by_role("status")).to_have_text("Reconnecting")
+    expect(page.locator("#state")).to_have_text("Reconnecting")
     with serving(light_app(), port) as address:
-        expect(page.get_by_role("status")).to_have_text("Live")
+        expect(page.locator("#state")).to_have_text("Live")
         expect(page.locator("#notice")).to_be_hidden()
         assert strengths(address) == {"smile": 1.5}
         page.get_by_role("button", name="Stop").click()

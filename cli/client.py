@@ -1,0 +1,125 @@
+"""`rigid-live client`: a file, a webcam or a virtual camera through a server elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.errors import BAD_INPUT, fail
+
+if TYPE_CHECKING:
+    from client.devices import Screen
+    from client.sync import Client
+
+commands = typer.Typer(help="Send video through a server elsewhere.", no_args_is_help=True)
+
+Server = Annotated[str, typer.Option(metavar="URL", help="The server's address.")]
+Edits = Annotated[
+    list[str] | None, typer.Option("--set", metavar="NAME=STRENGTH", help="An edit, such as smile=0.8; repeatable.")
+]
+Key = Annotated[
+    str | None, typer.Option(metavar="KEY", envvar="RIGID_LIVE_API_KEY", help="The key, where the server asks for one.")
+]
+Insecure = Annotated[bool, typer.Option("--insecure", help="Accept a self-signed certificate.")]
+NoBadge = Annotated[bool, typer.Option("--no-badge", help="Leave “Edited with AI” out of the picture.")]
+Camera = Annotated[int, typer.Option(metavar="N", help="The camera's number, from 0.")]
+Size = Annotated[str, typer.Option(metavar="WxH", help="The picture's size.")]
+LOCAL = "http://localhost:8080"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    app.add_typer(commands, name="client")
+
+
+@commands.command()
+def file(
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="The video to edit.")],
+    target: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Where the result goes.")],
+    server: Server = LOCAL,
+    set_: Edits = None,
+    key: Key = None,
+    insecure: Insecure = False,
+    no_badge: NoBadge = False,
+) -> None:
+    """Send a video file through a server, every frame of it; the sound is kept."""
+    from client.connection import LiveError
+    from client.files import edit_file
+    from rigid.progress import show_progress
+
+    make_client = _maker(server, set_ or [], key, insecure, no_badge)
+    try:
+        with make_client() as client, show_progress(f"Sending {source.name}", None, "frames") as update:
+            done = edit_file(source, target, client, lambda frames, total: update(frames))
+    except ValueError as error:
+        fail(str(error), BAD_INPUT)
+    except (LiveError, OSError) as error:
+        fail(str(error))
+    typer.echo(f"{target}: {done.frames} frames, edited at {server}.")
+
+
+@commands.command()
+def webcam(
+    server: Server = LOCAL,
+    set_: Edits = None,
+    camera: Camera = 0,
+    size: Size = "640x480",
+    key: Key = None,
+    insecure: Insecure = False,
+    no_badge: NoBadge = False,
+) -> None:
+    """Show this machine's camera, edited, in a window."""
+    from client.devices import Window
+
+    _live(lambda width, height: Window(), camera, size, _maker(server, set_ or [], key, insecure, no_badge))
+
+
+@commands.command()
+def virtualcam(
+    server: Server = LOCAL,
+    set_: Edits = None,
+    camera: Camera = 0,
+    size: Size = "640x480",
+    fps: Annotated[float, typer.Option(help="Pictures a second of the virtual camera.")] = 30.0,
+    device: Annotated[str | None, typer.Option(help="Its device, such as /dev/video2; else the first one.")] = None,
+    key: Key = None,
+    insecure: Insecure = False,
+    no_badge: NoBadge = False,
+) -> None:
+    """Offer this machine's camera, edited, to other programs as a camera."""
+    from client.devices import VirtualCamera
+
+    def screen(width: int, height: int) -> VirtualCamera:
+        opened = VirtualCamera(width, height, fps, device)
+        typer.echo(f"Choose the camera {opened.device} in your video call; Ctrl+C ends.")
+        return opened
+
+    _live(screen, camera, size, _maker(server, set_ or [], key, insecure, no_badge))
+
+
+def _maker(server: str, edits: list[str], key: str | None, insecure: bool, no_badge: bool) -> Callable[[], Client]:
+    from client.sync import Client
+    from rigid.edit import parse_edit
+
+    try:
+        wanted = dict(map(parse_edit, edits))
+    except ValueError as error:
+        fail(str(error), BAD_INPUT)
+    return lambda: Client(server, key=key, verify=not insecure, badge=not no_badge, **wanted)
+
+
+def _live(make_screen: Callable[[int, int], Screen], camera: int, size: str, make_client: Callable[[], Client]) -> None:
+    from client.devices import Keeper, parse_size, show_live, webcam
+
+    try:
+        width, height = parse_size(size)
+        with webcam(camera, width, height) as pictures:
+            shown = show_live(pictures, Keeper(make_client), make_screen(width, height))
+    except ValueError as error:
+        fail(str(error), BAD_INPUT)
+    except KeyboardInterrupt:
+        return
+    typer.echo(f"{shown} pictures were shown.")

@@ -1,0 +1,102 @@
+"""Manifests in what is written, and what is read from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from cli.main import run
+from rigid.provenance import Credentials, load_credentials, own_credentials, read, sign
+
+
+@pytest.fixture(scope="module")
+def credentials(tmp_path_factory: pytest.TempPathFactory) -> Credentials:
+    """Made once; what follows only signs with them."""
+    return own_credentials(tmp_path_factory.mktemp("signing"))
+
+
+def jpeg() -> bytes:
+    picture = np.random.default_rng(1).integers(0, 255, (48, 64, 3), np.uint8)
+    done, data = cv2.imencode(".jpg", picture)
+    assert done
+    return data.tobytes()
+
+
+def film(path: Path) -> bytes:
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for level in range(5):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 40 * level, np.uint8), format="rgb24")
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode())
+    return path.read_bytes()
+
+
+def test_a_picture_says_that_ai_edited_it_and_still_shows(credentials: Credentials, tmp_path: Path) -> None:
+    plain = jpeg()
+    path = tmp_path / "signed.jpg"
+    path.write_bytes(sign(plain, "image/jpeg", credentials, {"smile": 0.8, "age": 0.0}))
+    told = read(path)
+    assert told is not None
+    assert told.intact and told.edited_with_ai and not told.trusted
+    assert told.program.startswith("RIGID Live") and "self-signed" in told.signer
+    assert told.edits == {"smile": 0.8} and told.signed_at is not None
+    before = cv2.imdecode(np.frombuffer(plain, np.uint8), cv2.IMREAD_COLOR)
+    after = cv2.imread(str(path))
+    assert before is not None and after is not None and np.array_equal(before, after)
+
+
+def test_a_film_says_so_too(credentials: Credentials, tmp_path: Path) -> None:
+    path = tmp_path / "signed.mp4"
+    path.write_bytes(sign(film(tmp_path / "plain.mp4"), "video/mp4", credentials))
+    told = read(path)
+    assert told is not None and told.intact and told.edited_with_ai
+    with av.open(str(path)) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 5
+
+
+def test_a_change_shows(credentials: Credentials, tmp_path: Path) -> None:
+    data = bytearray(sign(jpeg(), "image/jpeg", credentials))
+    data[-20] ^= 0xFF
+    path = tmp_path / "changed.jpg"
+    path.write_bytes(data)
+    told = read(path)
+    assert told is not None and not told.intact and told.problems
+
+
+def test_credentials_are_kept_private_and_renewed_when_damaged(tmp_path: Path) -> None:
+    first = own_credentials(tmp_path)
+    assert own_credentials(tmp_path) == first
+    assert (tmp_path / "key.pem").stat().st_mode & 0o777 == 0o600
+    (tmp_path / "key.pem").write_text("nonsense")
+    renewed = own_credentials(tmp_path)
+    assert renewed.key != first.key
+    assert load_credentials(tmp_path / "chain.pem", tmp_path / "key.pem") == renewed
+
+
+def test_what_cannot_be_signed_or_read_is_said(credentials: Credentials, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="text/plain"):
+        sign(b"words", "text/plain", credentials)
+    with pytest.raises(ValueError, match="cannot be used to sign"):
+        load_credentials(tmp_path / "none.pem", tmp_path / "none.pem")
+    (tmp_path / "note.txt").write_text("words")
+    for name, words in (("note.txt", "no type"), ("missing.jpg", "cannot be read")):
+        with pytest.raises(ValueError, match=words):
+            read(tmp_path / name)
+
+
+def test_the_command_tells(credentials: Credentials, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    signed, plain, missing = tmp_path / "a.jpg", tmp_path / "b.jpg", tmp_path / "c.jpg"
+    signed.write_bytes(sign(jpeg(), "image/jpeg", credentials, {"smile": 0.8}))
+    plain.write_bytes(jpeg())
+    assert run(["verify", str(signed)]) == 0
+    said = capsys.readouterr().out
+    assert "edited with AI" in said and "smile" in said and "unchanged" in said
+    assert run(["verify", str(plain)]) == 1
+    assert "says nothing" in capsys.readouterr().err
+    assert run(["verify", str(missing)]) == 2
