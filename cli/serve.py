@@ -106,6 +106,7 @@ def serve(
 ) -> None:
     """Edit live video: serve the page, the HTTP interface and WebRTC."""
     from rigid.assets import AssetStore
+    from rigid.provenance import own_credentials
     from server.run import listen, run, urls
     from server.tls import given, self_signed
 
@@ -150,7 +151,8 @@ def serve(
 
     config = replace(config, engine=backend.runtime.name, allow_uploads=allow_uploads)
     create_app = _app_maker(backend, profile, store)
-    app = create_app(config, backend.make_stream, backend.library, warm_up=warm_up)
+    credentials = own_credentials(store.cache_dir / "signing")
+    app = create_app(config, backend.make_stream, backend.library, warm_up=warm_up, credentials=credentials)
     if https and files is None:
         files = self_signed(store.cache_dir / "tls", [host])
     run(app, listener, files, log_level, config.drain_seconds)

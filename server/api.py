@@ -11,6 +11,7 @@ import cv2
 from av import VideoFrame
 from fastapi import APIRouter, Response
 
+from rigid.provenance import Credentials, sign
 from server.attribute_api import add_attributes, add_presets
 from server.errors import ApiError
 from server.frames import to_rgb
@@ -39,7 +40,7 @@ def build_router(shared: Shared, manager: SessionManager, readiness: Readiness) 
     """Every route of the API."""
     router = APIRouter()
     _add_sessions(router, manager, readiness)
-    _add_session(router, manager)
+    _add_session(router, shared, manager)
     add_attributes(router, shared)
     add_presets(router, shared)
     add_whip(router, manager, readiness)
@@ -76,7 +77,7 @@ def _add_sessions(router: APIRouter, manager: SessionManager, readiness: Readine
         return Answer(sdp=answer.sdp, type=answer.type, session_id=session.id)
 
 
-def _add_session(router: APIRouter, manager: SessionManager) -> None:
+def _add_session(router: APIRouter, shared: Shared, manager: SessionManager) -> None:
     @router.get("/api/v1/sessions/{identity}")
     async def show_session(identity: str) -> SessionState:
         """One session in brief."""
@@ -127,11 +128,14 @@ def _add_session(router: APIRouter, manager: SessionManager) -> None:
 
     @router.get("/api/v1/sessions/{identity}/snapshot.jpg", response_class=Response)
     async def snapshot(identity: str) -> Response:
-        """The newest picture sent, as JPEG."""
-        frame = manager.find(identity).last_frame
+        """The newest picture sent, as JPEG; signed as edited with AI where the server has credentials and it is."""
+        session = manager.find(identity)
+        frame = session.last_frame
         if frame is None:
             raise ApiError(404, "no_picture_yet", "No picture has been sent yet.", "Try again in a moment.")
-        return Response(await asyncio.to_thread(_jpeg, frame), media_type="image/jpeg")
+        edits = {name: strength for name, strength in session.edits.targets.items() if strength}
+        credentials = shared.credentials if edits else None
+        return Response(await asyncio.to_thread(_jpeg, frame, credentials, edits), media_type="image/jpeg")
 
 
 def _add_offers(router: APIRouter, shared: Shared) -> None:
@@ -171,10 +175,10 @@ def _add_probes(router: APIRouter, shared: Shared, manager: SessionManager, read
         }
 
 
-def _jpeg(frame: VideoFrame) -> bytes:
+def _jpeg(frame: VideoFrame, credentials: Credentials | None, edits: dict[str, float]) -> bytes:
     done, data = cv2.imencode(".jpg", to_rgb(frame)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, SNAPSHOT_QUALITY])
     assert done
-    return data.tobytes()
+    return data.tobytes() if credentials is None else sign(data.tobytes(), "image/jpeg", credentials, edits)
 
 
 def _version(package: str) -> str:

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from rigid.attributes.importing import Target
 from rigid.attributes.library import AttributeLibrary
 from rigid.attributes.presets import PresetStore
+from rigid.provenance import Credentials
 from server import aiortc_fixes
 from server.api import build_router
 from server.callers import ApiKeys, RequestLimit
@@ -44,6 +45,7 @@ def create_app(
     presets: PresetStore | None = None,
     gallery: Gallery | None = None,
     uploads: Target | None = None,
+    credentials: Credentials | None = None,
 ) -> FastAPI:
     """The server as an ASGI app; its thread and its sessions live as long as its lifespan.
 
@@ -53,6 +55,7 @@ def create_app(
     it; None for no pictures of them. `uploads`: where attributes go that clients bring; None takes none, whatever
     `config` allows.
     `page`: the folder of the static page; None for the one of the `client` package.
+    `credentials`: what edited snapshots are signed with; None leaves them unsigned.
     """
     readiness = Readiness()
     metrics = Metrics(readiness)
@@ -67,6 +70,7 @@ def create_app(
             Strips(gallery.paint, library, gallery.folder, worker) if gallery else None,
             Uploads(library, uploads, config.max_upload_bytes) if uploads and config.allow_uploads else None,
         ),
+        credentials=credentials,
     )
     manager = SessionManager(shared, make_stream)
 

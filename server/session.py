@@ -18,6 +18,7 @@ from av import AudioFrame, VideoFrame
 from rigid.attributes.library import AttributeLibrary
 from rigid.attributes.presets import Preset, PresetStore
 from rigid.attributes.ramp import Easing
+from rigid.provenance import Credentials
 from server.aiortc_fixes import new_pool
 from server.badge import Badge
 from server.config import ServerConfig
@@ -62,6 +63,8 @@ class Shared:
     clock: Callable[[], float] = time.monotonic
     encoding: ThreadPoolExecutor = field(default_factory=new_pool)
     """Encodes what all sessions send."""
+    credentials: Credentials | None = None
+    """What snapshots are signed with; None leaves them unsigned."""
 
     def validate(self, edits: dict[str, object]) -> dict[str, float]:
         """`edits` as floats; ApiError 422 where they are not on offer."""

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from numpy.typing import NDArray
 
 from rigid.attributes.library import Attribute, AttributeLibrary
+from rigid.provenance import Credentials
 from server.app import create_app
 from server.config import ServerConfig
 
@@ -68,8 +69,7 @@ def attributes() -> AttributeLibrary:
     return AttributeLibrary(listed, n_codes=2, code_size=4)
 
 
-def light_app(max_sessions: int = 2, api_key: str | None = None) -> FastAPI:
+def light_app(max_sessions: int = 2, api_key: str | None = None, credentials: Credentials | None = None) -> FastAPI:
     """A server of `LightStream`s."""
-    return create_app(
-        ServerConfig(max_sessions=max_sessions, api_keys=(api_key,) if api_key else ()), LightStream, attributes()
-    )
+    config = ServerConfig(max_sessions=max_sessions, api_keys=(api_key,) if api_key else ())
+    return create_app(config, LightStream, attributes(), credentials=credentials)

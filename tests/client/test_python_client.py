@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import cast
 
 import av
+import httpx
 import numpy as np
 import pytest
 
@@ -15,6 +16,7 @@ from client import rigid_live
 from client.connection import LiveError
 from client.devices import FIRST_WAIT, STALE_SECONDS, Keeper, VirtualCamera, parse_size, show_live
 from client.sync import Client
+from rigid.provenance import Provenance, own_credentials, read
 from tests.client.fakes import Picture, light_app
 from tests.client.serving import free_port, serving
 from tests.server.world import HEIGHT, WIDTH, draw_barcode, read_barcode
@@ -190,3 +192,19 @@ def test_a_machine_without_a_virtual_camera_is_told_so(monkeypatch: pytest.Monke
     monkeypatch.setitem(__import__("sys").modules, "pyvirtualcam", None)
     with pytest.raises(ValueError, match="virtualcam"):
         VirtualCamera(640, 480, 30)
+
+
+def test_an_edited_snapshot_says_so_and_a_plain_one_does_not(tmp_path: Path) -> None:
+    with serving(light_app(credentials=own_credentials(tmp_path))) as url, rigid_live.Client(url) as live:
+        live.process(draw_barcode(1, 0))
+        assert snapshot(url, live, tmp_path / "plain.jpg") is None
+        live.set(smile=0.5, ramp_ms=0)
+        live.process(draw_barcode(2, 0))
+        told = snapshot(url, live, tmp_path / "edited.jpg")
+        assert told is not None and told.intact and told.edited_with_ai and told.edits == {"smile": 0.5}
+
+
+def snapshot(url: str, live: Client, path: Path) -> Provenance | None:
+    answer = httpx.get(f"{url}/api/v1/sessions/{live.session_id}/snapshot.jpg").raise_for_status()
+    path.write_bytes(answer.content)
+    return read(path)
