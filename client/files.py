@@ -63,22 +63,25 @@ def _transfer(container: InputContainer, output: OutputContainer, client: Client
     sounds: AudioStream | None = container.streams.audio[0] if container.streams.audio else None
     kept = None if sounds is None else output.add_stream_from_template(sounds)
     film: VideoStream | None = None
+    early: list[av.Packet] = []
     frames, last = 0, 0.0
     for packet in container.demux([one for one in (pictures, sounds) if one is not None]):
         if packet.stream.type == "audio" and kept is not None:
             if packet.dts is not None:
                 packet.stream = kept
-                output.mux(packet)
-            continue
-        for frame in packet.decode():
-            assert isinstance(frame, av.VideoFrame)
-            last = float(frame.time or 0.0)
-            edited = client.process(frame.to_ndarray(format="rgb24"), last)
-            if film is None:
-                film = _film(output, edited, pictures.average_rate)
-            _write(output, film, edited, last)
-            frames += 1
-            progress(frames, pictures.frames or None)
+                early.append(packet)
+        else:
+            for frame in packet.decode():
+                assert isinstance(frame, av.VideoFrame)
+                last = float(frame.time or 0.0)
+                edited = client.process(frame.to_ndarray(format="rgb24"), last)
+                film = film or _film(output, edited, pictures.average_rate)
+                _write(output, film, edited, last)
+                frames += 1
+                progress(frames, pictures.frames or None)
+        if film is not None:  # a file's beginning names all its streams
+            output.mux(early)
+            early.clear()
     if film is None:
         raise ValueError("The video has no frames.")
     output.mux(film.encode())
