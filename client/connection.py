@@ -164,9 +164,10 @@ class AsyncClient:
         self._edits = {**self._edits, **edits}
         body = {"edits": edits, **({} if ramp_ms is None else {"ramp_ms": ramp_ms})}
         if self._channel is None or self._channel.readyState != "open":
-            return await self._request("PATCH", f"api/v1/sessions/{self.session_id}/edits", body)
+            return dict(await self._request("PATCH", f"api/v1/sessions/{self.session_id}/edits", body))
         identity = uuid.uuid4().hex
-        answer = self._pending[identity] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._pending[identity] = answer
         self._channel.send(json.dumps({"type": "set", "id": identity, **body}))
         try:
             said = await asyncio.wait_for(answer, ACK_SECONDS)

@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
@@ -63,7 +64,7 @@ def _transfer(container: InputContainer, output: OutputContainer, client: Client
     sounds: AudioStream | None = container.streams.audio[0] if container.streams.audio else None
     kept = None if sounds is None else output.add_stream_from_template(sounds)
     film: VideoStream | None = None
-    early: list[av.Packet] = []
+    early: list[av.Packet[AudioStream]] = []
     frames, last = 0, 0.0
     for packet in container.demux([one for one in (pictures, sounds) if one is not None]):
         if packet.stream.type == "audio" and kept is not None:
@@ -74,7 +75,7 @@ def _transfer(container: InputContainer, output: OutputContainer, client: Client
             for frame in packet.decode():
                 assert isinstance(frame, av.VideoFrame)
                 last = float(frame.time or 0.0)
-                edited = client.process(frame.to_ndarray(format="rgb24"), last)
+                edited = client.process(frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False), last)
                 film = film or _film(output, edited, pictures.average_rate)
                 _write(output, film, edited, last)
                 frames += 1
