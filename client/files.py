@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -64,7 +65,7 @@ def _transfer(container: InputContainer, output: OutputContainer, client: Client
     sounds: AudioStream | None = container.streams.audio[0] if container.streams.audio else None
     kept = None if sounds is None else output.add_stream_from_template(sounds)
     film: VideoStream | None = None
-    early: list[av.Packet[AudioStream]] = []
+    early: list[av.Packet[Any]] = []
     frames, last = 0, 0.0
     for packet in container.demux([one for one in (pictures, sounds) if one is not None]):
         if packet.stream.type == "audio" and kept is not None:
