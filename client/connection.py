@@ -40,7 +40,7 @@ AGAIN_SECONDS = 3.0
 PROCESS_SECONDS = 30.0
 CONNECT_SECONDS = 20.0
 ACK_SECONDS = 5.0
-START_BITRATE, MAX_BITRATE = 3_000_000, 8_000_000
+START_BITRATE, MIN_BITRATE, MAX_BITRATE = 3_000_000, 1_000_000, 8_000_000
 
 
 class LiveError(Exception):
@@ -125,7 +125,7 @@ class AsyncClient:
     async def connect(self) -> None:
         """Open the session. LiveError where that cannot be."""
         install()
-        set_bitrates(START_BITRATE, MAX_BITRATE)
+        set_bitrates(START_BITRATE, MIN_BITRATE, MAX_BITRATE)
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=await self._ice_servers()))
         self._channel = self._peer.createDataChannel("control")
         self._channel.on("message", self._heard)
