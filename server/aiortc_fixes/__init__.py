@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import aioice.ice
 import aiortc.codecs
+from aiortc.rtcdtlstransport import RTCCertificate
 
 from server.aiortc_fixes.codecs import (
     BoundedH264Decoder,
@@ -17,6 +18,7 @@ from server.aiortc_fixes.codecs import (
     refresh,
     set_bitrates,
 )
+from server.aiortc_fixes.dtls import create_ssl_context
 from server.aiortc_fixes.ice import (
     component_candidates,
     gathering,
@@ -43,10 +45,11 @@ __all__ = [
 
 
 def install() -> None:
-    """Put what concerns candidates, life signs and codecs in place, in the whole process; safe to call again."""
+    """Put what concerns candidates, life signs, ciphers and codecs in place, process-wide; safe to call again."""
     replace(aiortc.codecs, "H264Encoder", QuickH264Encoder)
     replace(aiortc.codecs, "H264Decoder", BoundedH264Decoder)
     replace(aiortc.codecs, "Vp8Decoder", BoundedVp8Decoder)
     replace(aioice.ice, "get_host_addresses", host_addresses)
     replace(aioice.ice.StunProtocol, "datagram_received", note_datagram)
     replace(aioice.ice.Connection, "get_component_candidates", component_candidates)
+    replace(RTCCertificate, "_create_ssl_context", create_ssl_context)

@@ -20,8 +20,10 @@ import pytest
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.codecs import h264, opus, vpx
 from aiortc.jitterbuffer import JitterBuffer, JitterFrame
+from aiortc.rtcdtlstransport import SRTP_PROFILES, RTCCertificate
 from aiortc.rtp import RtpPacket
 from av import VideoFrame
+from OpenSSL import SSL
 
 from server import aiortc_fixes
 from server.aiortc_fixes import (
@@ -33,6 +35,7 @@ from server.aiortc_fixes import (
     set_bitrates,
     wait_for_checks,
 )
+from server.aiortc_fixes import dtls as dtls_fixes
 from server.aiortc_fixes import ice as ice_fixes
 from server.aiortc_fixes.codecs import BoundedH264Decoder, BoundedVp8Decoder, QuickH264Encoder
 from server.aiortc_fixes.ice import host_addresses
@@ -88,6 +91,17 @@ async def test_sound_is_still_held_back_by_four_packets() -> None:
 
 def test_a_frame_is_still_given_out_only_with_the_next_one() -> None:
     assert JitterBuffer(16, is_video=True).add(packet(0, 100, marker=True)) == (False, None)
+
+
+def test_aiortc_still_speaks_to_peers_with_ecdsa_certificates_only() -> None:
+    assert "ECDHE-RSA" not in inspect.getsource(dtls_fixes._create)
+
+
+def test_peers_with_rsa_certificates_are_spoken_to() -> None:
+    aiortc_fixes.install()
+    context = RTCCertificate.generateCertificate()._create_ssl_context(SRTP_PROFILES)
+    names = SSL.Connection(context).get_cipher_list()
+    assert {"ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256"} <= set(names)
 
 
 def test_aioice_still_leaves_the_loopback_out() -> None:
