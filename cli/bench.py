@@ -1,10 +1,10 @@
-"""`rigid-live bench`: how fast this machine edits live video."""
+"""`rigid-live bench`: how fast this machine edits live video, and how exports compare."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,42 +16,119 @@ if TYPE_CHECKING:
     from server.backend import Backend
     from server.benchmark import BenchmarkJob, Measure
 
+Profile = Annotated[str, typer.Option(help="The networks' profile.")]
+Engine = Annotated[str, typer.Option(help="What runs the networks: auto, or one that `engines list` names.")]
+Clip = Annotated[
+    Path | None, typer.Option("--input", metavar="VIDEO", help="A clip with a face; without it, one is rendered.")
+]
+Report = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures here.")]
+
 
 def register(app: typer.Typer) -> None:
-    """Add the command to the program."""
-    app.command("bench")(bench)
+    """Add the commands to the program."""
+    commands = typer.Typer(invoke_without_command=True, help="Measure the whole path of a frame; `export`, `scale`.")
+    commands.callback()(bench)
+    commands.command("export")(bench_export)
+    commands.command("scale")(bench_scale)
+    app.add_typer(commands, name="bench")
 
 
 def bench(
-    sessions: Annotated[str, typer.Option(metavar="N,…", help="How many viewers at once, one figure each.")] = "1,2,4",
+    context: typer.Context,
+    sessions: Annotated[
+        str, typer.Option(metavar="N,…", help="How many viewers at once, one figure each.")
+    ] = "1,2,4,8",
     seconds: Annotated[float, typer.Option(min=0.1, help="How long each figure is measured.")] = 10.0,
-    profile: Annotated[str, typer.Option(help="The networks' profile.")] = "mobile-256",
-    engine: Annotated[str, typer.Option(help="What runs the networks: auto, openvino, onnxruntime or torch.")] = "auto",
-    clip: Annotated[
-        Path | None,
-        typer.Option("--input", metavar="VIDEO", help="A clip with a face; without it, one is rendered."),
-    ] = None,
-    report: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures here.")] = None,
+    profile: Profile = "mobile-256",
+    engine: Engine = "auto",
+    clip: Clip = None,
+    report: Report = None,
+    picture: Annotated[Path | None, typer.Option("--plot", metavar="FILE.png", help="Draw the figures.")] = None,
 ) -> None:
-    """Measure the whole path of a frame at 640×480, beside eager PyTorch in the same run."""
+    """Measure the whole path of a frame at 640×480, beside eager PyTorch and the machine's bounds in the same run."""
+    if context.invoked_subcommand is not None:
+        return
     from engines import check_engine
     from rigid.edit import check_folder
     from server.benchmark import run_benchmark
+    from server.benchmark_plot import plot
 
     try:
         counts = _counts(sessions)
         check_engine(engine)
-        if report is not None:
-            check_folder(report)
+        for path in (report, picture):
+            if path is not None:
+                check_folder(path)
         store, runtime = _load(profile, engine)
         job = _job(profile, clip, counts, seconds, store, runtime)
         done = run_benchmark(job, _backend(profile, store, runtime), lambda: _eager(profile, store), _print_measure)
         runtime.close()
+        done |= _bounds(profile, engine, store)
     except ValueError as error:
         fail(str(error), BAD_INPUT)
     typer.echo(f"{done['speedup_vs_eager']} times as fast as eager PyTorch.")
     if report is not None:
         _write(report, done)
+    if picture is not None:
+        plot(done, picture)
+
+
+def bench_export(
+    profile: Profile = "mobile-256",
+    untrained: Annotated[
+        bool, typer.Option("--untrained", help="With random weights of full size, for a profile that has none yet.")
+    ] = False,
+) -> None:
+    """Compare the exported networks on every engine with eager PyTorch, on fresh random inputs."""
+    from export import ensure_exported
+    from export.compare import table
+    from export.parity import check_parity, check_untrained
+    from rigid.assets import AssetStore
+    from rigid.models.build import sizes_of
+
+    store = AssetStore()
+    try:
+        sizes_of(profile)
+    except ValueError as error:
+        fail(str(error), BAD_INPUT)
+    if untrained:
+        differences = check_untrained(profile, store)
+    else:
+        ensure_exported(profile, store, lambda line: typer.echo(line, err=True))
+        differences = check_parity(profile, store)
+    typer.echo(table(differences))
+    if not all(difference.passed for difference in differences):
+        fail("The exported networks do not agree with PyTorch; export them anew with `rigid-live export --force`.")
+
+
+def bench_scale(
+    profile: Profile = "mobile-256", engine: Engine = "auto", clip: Clip = None, report: Report = None
+) -> None:
+    """Measure how cost grows with the batch and with the frame's size."""
+    from engines import check_engine
+    from rigid.edit import check_folder
+    from server.benchmark import machine, strong_edit
+    from server.benchmark_scale import scale_batches, scale_resolutions
+
+    try:
+        check_engine(engine)
+        if report is not None:
+            check_folder(report)
+        store, runtime = _load(profile, engine)
+        backend = _backend(profile, store, runtime)
+        frames = _job(profile, clip, [1], 1.0, store, runtime).frames
+        by_batch = scale_batches(runtime)
+        by_size = scale_resolutions(backend.make_stream, frames, strong_edit(backend.library))
+    except ValueError as error:
+        fail(str(error), BAD_INPUT)
+    for row in (*by_batch, *by_size):
+        typer.echo(", ".join(f"{name} {value:g}" for name, value in row.items()))
+    if report is not None:
+        name = runtime.name
+        _write(
+            report, {"machine": machine(), "engine": name, "profile": profile, "batches": by_batch, "sizes": by_size}
+        )
+    runtime.close()
 
 
 def _counts(text: str) -> list[int]:
@@ -72,7 +149,7 @@ def _load(profile: str, engine: str) -> tuple[AssetStore, Runtime]:
     store = AssetStore()
     if engine != "torch":
         ensure_exported(profile, store, lambda line: typer.echo(line, err=True))
-    return store, load_runtime(profile, engine, store=store)
+    return store, load_runtime(profile, engine, store=store, shared=True)
 
 
 def _job(
@@ -96,7 +173,21 @@ def _backend(profile: str, store: AssetStore, runtime: Runtime) -> Backend:
 def _eager(profile: str, store: AssetStore) -> Backend:
     from engines import load_runtime
 
-    return _backend(profile, store, load_runtime(profile, "torch", store=store))
+    return _backend(profile, store, load_runtime(profile, "torch", store=store, shared=True))
+
+
+def _bounds(profile: str, engine: str, store: AssetStore) -> dict[str, Any]:
+    """What this machine could do at best; nothing where no networks are exported."""
+    from engines.files import export_folder
+    from engines.peak import measure_peak
+    from server.benchmark_bounds import bounds_of
+
+    if engine == "torch":
+        return {}
+    bounds = bounds_of(export_folder(profile, store), measure_peak())
+    for graph in ("invert", "synthesize"):
+        typer.echo(f"{graph}: at best {bounds[graph]['bound_ms']} ms a frame")  # type: ignore[index]
+    return {"bounds": bounds}
 
 
 def _print_measure(engine: str, measured: Measure) -> None:
@@ -108,7 +199,7 @@ def _print_measure(engine: str, measured: Measure) -> None:
     )
 
 
-def _write(path: Path, done: dict[str, object]) -> None:
+def _write(path: Path, done: dict[str, Any]) -> None:
     try:
         path.write_text(json.dumps(done, indent=1), "utf-8")
     except OSError as error:

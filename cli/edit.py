@@ -63,7 +63,9 @@ def edit(
         Path | None, typer.Option(metavar="FILE.json", help="Write counts, speed and stage times here.")
     ] = None,
     profile: Annotated[str, typer.Option(help="The networks' profile.")] = "mobile-256",
-    engine: Annotated[str, typer.Option(help="What runs the networks: auto, openvino, onnxruntime or torch.")] = "auto",
+    engine: Annotated[
+        str, typer.Option(help="What runs the networks: auto, or one that `engines list` names.")
+    ] = "auto",
     composite: Annotated[
         Composite,
         typer.Option(

@@ -59,7 +59,9 @@ def evaluate(
         Path | None, typer.Option(metavar="FILE", help="I3D weights as TorchScript, for FVD; no FVD without.")
     ] = None,
     profile: Annotated[str, typer.Option(help="The networks' profile.")] = "mobile-256",
-    engine: Annotated[str, typer.Option(help="What runs the networks: auto, openvino, onnxruntime or torch.")] = "auto",
+    engine: Annotated[
+        str, typer.Option(help="What runs the networks: auto, or one that `engines list` names.")
+    ] = "auto",
     composite: Annotated[
         Composite,
         typer.Option(help="How rigid blends; the baselines paste (paper)."),

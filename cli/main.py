@@ -12,7 +12,20 @@ import typer
 
 from cli.errors import explain
 
-COMMANDS = ("serve", "edit", "client", "verify", "evaluate", "bench", "models", "attributes", "export", "train")
+COMMANDS = (
+    "serve",
+    "edit",
+    "client",
+    "verify",
+    "evaluate",
+    "bench",
+    "models",
+    "attributes",
+    "export",
+    "engines",
+    "doctor",
+    "train",
+)
 """The modules of `cli` that hold commands, in the order `--help` lists them."""
 
 app = typer.Typer(

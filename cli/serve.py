@@ -29,7 +29,9 @@ def serve(
     host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 for the whole network.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The TCP port to listen on.")] = 8080,
     profile: Annotated[str, typer.Option(help="The networks' profile.")] = "mobile-256",
-    engine: Annotated[str, typer.Option(help="What runs the networks: auto, openvino, onnxruntime or torch.")] = "auto",
+    engine: Annotated[
+        str, typer.Option(help="What runs the networks: auto, or one that `engines list` names.")
+    ] = "auto",
     max_sessions: Annotated[int, typer.Option(metavar="N", help="More sessions than these are turned away.")] = 4,
     max_watchers: Annotated[int, typer.Option(metavar="N", help="More viewers over WHEP are turned away.")] = 8,
     min_fps: Annotated[
@@ -172,12 +174,11 @@ def _config(ice_servers: list[str], ports: str | None, **settings: Any) -> Serve
 
 
 def _check_choices(profile: str, engine: str, log_level: str) -> None:
-    from engines import ENGINES
+    from engines import check_engine
     from rigid.models.build import sizes_of
 
     sizes_of(profile)
-    if engine not in ("auto", *ENGINES):
-        raise ValueError(f"There is no engine {engine!r}; choose one of: auto, {', '.join(ENGINES)}.")
+    check_engine(engine)
     _check_log_level(log_level)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
-from engines.auto import fastest
+from engines.auto import cache_file, fastest
 from engines.base import EngineError, EngineOptions, Precision, first_line
 from engines.batching import BatchedRuntime
 from engines.files import exported, weights_hash
+from engines.registry import ENGINES, has_gpu, installed_engines
+from engines.switching import SwitchingRuntime
 from rigid.assets import AssetStore
 from rigid.models.build import sizes_of
 from rigid.models.contract import Runtime, Sizes
@@ -23,14 +24,6 @@ __all__ = [
     "load_runtime",
     "open_graphs",
 ]
-
-ENGINES = ("openvino", "onnxruntime", "torch")
-"""The names `--engine` takes, besides `auto`; each is also the name of the package it needs."""
-
-
-def installed_engines() -> tuple[str, ...]:
-    """The engines whose package is installed."""
-    return tuple(name for name in ENGINES if importlib.util.find_spec(name))
 
 
 def check_engine(engine: str) -> None:
@@ -50,8 +43,8 @@ def load_runtime(
 ) -> Runtime:
     """The networks of `profile`, ready to run.
 
-    `engine`: one of `ENGINES`, or `auto`, which measures once which of those that run exported networks is
-    fastest here and remembers the answer; without any of them it is `torch`.
+    `engine`: one of `ENGINES`, or `auto`, which measures once which of those installed is fastest here and
+    remembers the answer; without any other it is `torch`.
     `threads`: how many one call may use; None = as many as there are cores. `precision` "f32": float32
     throughout, for comparisons. `shared`: sessions on several threads may call it at once, and what waits together
     runs as one batch (`engines.batching`). Raises ValueError for an unknown profile or engine, and EngineError when the
@@ -61,10 +54,23 @@ def load_runtime(
     check_engine(engine)
     store = store or AssetStore()
     options = EngineOptions(threads, precision)
-    if engine == "auto":
-        engine = _choose(profile, store, options)
+    unbuilt = shared and engine in ("auto", "tensorrt") and _is_unbuilt(profile, store)
+    if engine == "auto" or unbuilt:
+        engine = _choose(profile, store, options, but="tensorrt" if unbuilt else "")
     runtime = _load(profile, engine, store, options)
+    if unbuilt:
+        # Building takes minutes, in which nobody should wait.
+        runtime = SwitchingRuntime(runtime, lambda: _load(profile, "tensorrt", store, options))
     return BatchedRuntime(runtime) if shared else runtime
+
+
+def _is_unbuilt(profile: str, store: AssetStore) -> bool:
+    """Whether TensorRT can run here, but has no engines of the profile yet."""
+    if "tensorrt" not in installed_engines():
+        return False
+    from engines import tensorrt_engine
+
+    return not tensorrt_engine.is_built(exported(profile, store))
 
 
 def open_graphs(engine: str, folder: Path, sizes: Sizes, options: EngineOptions) -> Runtime:
@@ -72,35 +78,35 @@ def open_graphs(engine: str, folder: Path, sizes: Sizes, options: EngineOptions)
 
     Raises EngineError as `load_runtime` does; the engine `torch` runs no files.
     """
-    if engine not in installed_engines():
-        raise EngineError(f"The engine {engine} is not installed; run `pip install {engine}` or choose another engine.")
+    known = ENGINES[engine]
+    if not known.installed:
+        raise EngineError(
+            f"The engine {engine} is not installed; run `pip install {known.install}` or choose another engine."
+        )
     try:
-        if engine == "openvino":
-            from engines import openvino_engine
-
-            return openvino_engine.open_graphs(folder, sizes, options)
-        from engines import onnxruntime_engine
-
-        return onnxruntime_engine.open_graphs(folder, sizes, options)
+        runtime: Runtime = known.load_module().open_graphs(folder, sizes, options)
+    except EngineError:
+        raise
     except Exception as error:  # each back end raises classes of its own
         raise EngineError(f"The engine {engine} cannot load the networks in {folder}: {first_line(error)}.") from error
+    return runtime
 
 
 def _load(profile: str, engine: str, store: AssetStore, options: EngineOptions) -> Runtime:
-    if engine == "torch":
-        from engines import torch_engine
+    known = ENGINES[engine]
+    if known.files or not known.installed:
+        return open_graphs(engine, exported(profile, store), sizes_of(profile), options)
+    runtime: Runtime = known.load_module().load(profile, store, options)
+    return runtime
 
-        return torch_engine.load(profile, store, options)
-    return open_graphs(engine, exported(profile, store), sizes_of(profile), options)
 
-
-def _choose(profile: str, store: AssetStore, options: EngineOptions) -> str:
-    # Eager PyTorch is the reference: several times slower than the others, and slow to load.
-    candidates = [name for name in installed_engines() if name != "torch"]
+def _choose(profile: str, store: AssetStore, options: EngineOptions, but: str = "") -> str:
+    # Eager PyTorch is the reference: on a processor several times slower than the others, and slow to load.
+    candidates = [name for name in installed_engines() if name != but and (name != "torch" or has_gpu())]
     if not candidates:
         return "torch"
-    # Missing exports are told here, where otherwise every engine would be left out for them.
-    exported(profile, store)
+    if any(ENGINES[name].files for name in candidates):
+        # Missing exports are told here, where otherwise every engine would be left out for them.
+        exported(profile, store)
     of = f"{profile} {weights_hash(profile, store)}, {options.threads or 'all'} threads, {options.precision}"
-    cache_file = store.cache_dir / "engines" / "fastest.json"
-    return fastest(candidates, lambda name: _load(profile, name, store, options), cache_file, of)
+    return fastest(candidates, lambda name: _load(profile, name, store, options), cache_file(store), of)

@@ -12,11 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from engines.base import EngineError
-from engines.machine import cores, processor, versions
+from engines.machine import cores, gpus, processor, versions
+from rigid.assets import AssetStore
 from rigid.models.contract import RecurrentState, Runtime
 
 logger = logging.getLogger(__name__)
 ROUNDS = 3
+PACKAGES = ("openvino", "onnxruntime", "onnxruntime-gpu", "tensorrt", "torch", "torch-tensorrt")
+"""A new version of any may be faster or slower than the last."""
 FRAME_BATCH = 2
 """The inverted and the edited face of a frame are one batch."""
 
@@ -35,22 +38,32 @@ def measure_frame(runtime: Runtime, rounds: int = ROUNDS) -> float:
     return min(times[1:])
 
 
-def fastest(names: Sequence[str], load: Callable[[str], Runtime], cache_file: Path, of: str) -> str:
+def fastest(names: Sequence[str], load: Callable[[str], Runtime], kept_in: Path, of: str) -> str:
     """The fastest of the engines `names` at what `of` describes (profile, weights, threads) on this machine.
 
-    The answer is kept in `cache_file`; it is measured anew when the machine, a package or `of` changes.
+    The answer is kept in `kept_in`; it is measured anew when the machine, a package or `of` changes.
     Engines that cannot be loaded are left out with a warning; EngineError when none can.
     """
-    key = "; ".join((processor(), f"{cores()} cores", json.dumps(versions(tuple(names))), of))
-    known = _read(cache_file)
+    key = "; ".join((processor(), f"{cores()} cores", *gpus(), json.dumps(versions(PACKAGES)), of))
+    known = _read(kept_in)
     times = known.get(key)
     if not times or set(times) - set(names):
         times = _measure(names, load)
-        _write(cache_file, known | {key: times})
+        _write(kept_in, known | {key: times})
     best = min(times, key=lambda name: times[name])
     figures = ", ".join(f"{name} {times[name]:.0f} ms" for name in sorted(times, key=lambda name: times[name]))
     logger.info("engine %s: the fastest for a frame on this machine (%s)", best, figures)
     return best
+
+
+def remembered(store: AssetStore) -> list[dict[str, float]]:
+    """Milliseconds by engine, of every measurement that is kept for this machine."""
+    return [times for key, times in _read(cache_file(store)).items() if key.startswith(processor())]
+
+
+def cache_file(store: AssetStore) -> Path:
+    """Where measurements are kept."""
+    return store.cache_dir / "engines" / "fastest.json"
 
 
 def _measure(names: Sequence[str], load: Callable[[str], Runtime]) -> dict[str, float]:
@@ -67,17 +80,17 @@ def _measure(names: Sequence[str], load: Callable[[str], Runtime]) -> dict[str, 
     return times
 
 
-def _read(cache_file: Path) -> dict[str, dict[str, float]]:
+def _read(path: Path) -> dict[str, dict[str, float]]:
     """What was measured before; nothing where the file is missing or broken."""
     try:
-        known = json.loads(cache_file.read_text("utf-8"))
+        known = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
         return {}
     return known if isinstance(known, dict) else {}
 
 
-def _write(cache_file: Path, known: dict[str, dict[str, float]]) -> None:
-    cache_file.parent.mkdir(parents=True, exist_ok=True)
-    part = cache_file.with_suffix(f".{os.getpid()}.part")
+def _write(path: Path, known: dict[str, dict[str, float]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(f".{os.getpid()}.part")
     part.write_text(json.dumps(known, indent=1), "utf-8")
-    part.replace(cache_file)
+    part.replace(path)

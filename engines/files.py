@@ -7,11 +7,12 @@ import json
 from pathlib import Path
 
 from engines.base import EngineError
+from engines.registry import ENGINES, installed_engines
 from rigid.assets import AssetStore
 from rigid.models.build import PAPER, sizes_of, weights_files
 
 GRAPHS = ("invert", "synthesize")
-FORMAT = 1
+FORMAT = 2
 """Goes up when the graphs change while the weights do not, so that old exports are made again."""
 
 
@@ -41,8 +42,14 @@ def is_current(folder: Path, weights: str) -> bool:
     except (OSError, ValueError):
         return False
     sizes = record.get("sizes", {}) if isinstance(record, dict) and record.get("weights") == weights else {}
-    paths = {name: folder / f"{name}.onnx" for name in GRAPHS}
-    return all(path.is_file() and path.stat().st_size == sizes.get(name) for name, path in paths.items())
+    paths = [folder / name for name in needed_files()]
+    return all(path.is_file() and path.stat().st_size == sizes.get(path.name) for path in paths)
+
+
+def needed_files() -> list[str]:
+    """The names of the files that the engines which can run here read."""
+    kinds = {ENGINES[name].files for name in installed_engines()} - {""} | {"{}.onnx"}
+    return [kind.format(name) for kind in sorted(kinds) for name in GRAPHS]
 
 
 def exported(profile: str, store: AssetStore) -> Path:

@@ -18,6 +18,27 @@ def processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
+FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "amx_int8")
+"""What decides which kernels an engine has for a processor."""
+
+
+def features() -> list[str]:
+    """Those of `FEATURES` that the processor has, as far as the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return []
+    flags = {flag for line in lines if line.startswith("flags") for flag in line.split()}
+    return [feature for feature in FEATURES if feature in flags]
+
+
+def gpus() -> list[str]:
+    """The names of the NVIDIA GPUs that PyTorch sees."""
+    import torch
+
+    return [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+
+
 def cores() -> int:
     """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,8 +1,9 @@
-"""PyTorch eager, in float32: the reference the other engines are compared with."""
+"""PyTorch eager, in float32: the reference the other engines are compared with. On an NVIDIA GPU, CUDA graphs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +46,17 @@ class ModuleGraph:
         return {name: value.numpy() for name, value in zip(self._outputs, answers, strict=True)}
 
 
+@dataclass(frozen=True)
+class Part:
+    """`invert` or `synthesize` as a module, with the names of what goes in and comes out."""
+
+    module: nn.Module
+    inputs: tuple[str, ...]
+    shapes: tuple[tuple[int, ...], ...]
+    """Of the inputs, less the batch."""
+    outputs: tuple[str, ...]
+
+
 def open_networks(
     image_encoder: nn.Module,
     generator: nn.Module,
@@ -56,16 +68,58 @@ def open_networks(
     """Networks as they are, in eval mode. PyTorch's thread count belongs to the process: `threads` sets it for all."""
     if options.threads is not None:
         torch.set_num_threads(options.threads)
+    parts = parts_of(image_encoder, generator, sizes, recurrent_encoder)
+    graphs = (ModuleGraph(part.module, part.inputs, part.outputs) for part in parts)
+    return GraphRuntime("torch", sizes, *graphs)
+
+
+def parts_of(
+    image_encoder: nn.Module, generator: nn.Module, sizes: Sizes, recurrent_encoder: nn.Module | None
+) -> tuple[Part, Part]:
+    """`invert` and `synthesize`."""
+    picture = (3, sizes.image_size, sizes.image_size)
     if recurrent_encoder is None:
-        invert = ModuleGraph(image_encoder, ("inputs",), ("codes",))
+        invert = Part(image_encoder, ("inputs",), (picture,), ("codes",))
     else:
         both = RecurrentInversion(image_encoder, recurrent_encoder)
-        invert = ModuleGraph(both, inversion.INPUTS, inversion.OUTPUTS)
-    return GraphRuntime("torch", sizes, invert, ModuleGraph(generator, ("codes", "noise"), ("images",)))
+        shapes = (*(picture for _ in range(4)), sizes.hidden_shape, sizes.hidden_shape)
+        invert = Part(both, inversion.INPUTS, shapes, inversion.OUTPUTS)
+    codes = (sizes.n_codes, sizes.code_size)
+    return invert, Part(generator, ("codes", "noise"), (codes, sizes.noise_shape), ("images",))
 
 
-def load(profile: str, store: AssetStore, options: EngineOptions) -> GraphRuntime:
+def network_parts(profile: str, store: AssetStore) -> tuple[Part, Part]:
     """The profile's networks from its weights."""
     encoder, generator = build_image_encoder(profile), build_generator(profile, store)
     recurrent = build_recurrent_encoder(profile) if has_recurrent_encoder(profile) else None
-    return open_networks(encoder, generator, sizes_of(profile), options, recurrent_encoder=recurrent)
+    return parts_of(encoder, generator, sizes_of(profile), recurrent)
+
+
+def load(profile: str, store: AssetStore, options: EngineOptions) -> GraphRuntime:
+    """The profile's networks from its weights, on an NVIDIA GPU where there is one."""
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    parts = network_parts(profile, store)
+    if torch.cuda.is_available():
+        return on_gpu(parts, sizes_of(profile), options)
+    graphs = (ModuleGraph(part.module, part.inputs, part.outputs) for part in parts)
+    return GraphRuntime("torch", sizes_of(profile), *graphs)
+
+
+def on_gpu(parts: tuple[Part, Part], sizes: Sizes, options: EngineOptions) -> GraphRuntime:
+    """`parts` as CUDA graphs, channels last and in bfloat16 where it keeps enough, unless float32 is asked for."""
+    from engines.device import CapturedGraph
+
+    def call_of(part: Part) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
+        module = part.module.cuda().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+        def call(given: dict[str, Tensor]) -> dict[str, Tensor]:
+            # The cache of cast weights would be filled inside a capture and be gone after it.
+            with torch.autocast("cuda", torch.bfloat16, enabled=options.precision != "f32", cache_enabled=False):
+                answer = module(*(given[name] for name in part.inputs))
+            answers = (answer,) if isinstance(answer, Tensor) else answer
+            return dict(zip(part.outputs, answers, strict=True))
+
+        return call
+
+    return GraphRuntime("torch", sizes, *(CapturedGraph(call_of(part), part.inputs) for part in parts))

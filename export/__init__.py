@@ -9,11 +9,12 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from engines import EngineError
-from engines.files import GRAPHS, export_folder, is_current, weights_hash
-from export.compare import Difference, compare, table
-from export.networks import Networks, build_networks, exportables
+from engines import EngineError, Precision
+from engines.files import export_folder, is_current, needed_files, weights_hash
+from export.compare import PRECISIONS, Difference, compare, table
+from export.networks import Networks, build_networks, exportables, in_bfloat16
 from export.onnx_file import OPSET, write_onnx
+from export.operators import unsupported
 from rigid.assets import AssetStore
 
 __all__ = ["ExportError", "ensure_exported", "export_networks"]
@@ -53,12 +54,22 @@ def ensure_exported(profile: str, store: AssetStore, progress: Report | None = N
     return folder
 
 
-def export_networks(networks: Networks, folder: Path, weights: str) -> Sequence[Difference]:
-    """Write `networks` to `folder`, run the files and compare; `weights`: the hash they are recorded under."""
+def export_networks(
+    networks: Networks, folder: Path, weights: str, precisions: Sequence[Precision] = PRECISIONS
+) -> Sequence[Difference]:
+    """Write `networks` to `folder`, run the files and compare; `weights`: the hash they are recorded under.
+
+    ExportError where an operator is not standard, or an engine too far off in one of `precisions`.
+    """
     folder.mkdir(parents=True)
     for exportable in exportables(networks):
-        write_onnx(exportable, folder / f"{exportable.name}.onnx")
-    differences = compare(networks, folder, COMPARISON_SEED)
+        for kind in ("{}.onnx", "{}.bf16.onnx"):
+            path = folder / kind.format(exportable.name)
+            if path.name in needed_files():
+                write_onnx(exportable if kind == "{}.onnx" else in_bfloat16(exportable), path)
+                if problems := unsupported(path):
+                    raise ExportError(f"TensorRT could not read {path.name}: {'; '.join(problems[:3])}.")
+    differences = compare(networks, folder, COMPARISON_SEED, precisions)
     if not all(difference.passed for difference in differences):
         raise ExportError(f"The exported networks do not agree with PyTorch and are not used:\n{table(differences)}")
     write_record(folder, weights)
@@ -67,7 +78,7 @@ def export_networks(networks: Networks, folder: Path, weights: str) -> Sequence[
 
 def write_record(folder: Path, weights: str) -> None:
     """Write `export.json`: what the files in `folder` were made from, and how large they are."""
-    sizes = {name: (folder / f"{name}.onnx").stat().st_size for name in GRAPHS}
+    sizes = {path.name: path.stat().st_size for path in folder.glob("*.onnx")}
     record = {"weights": weights, "opset": OPSET, "sizes": sizes}
     (folder / "export.json").write_text(json.dumps(record, indent=1), "utf-8")
 
@@ -76,5 +87,6 @@ def _move(scratch: Path, folder: Path) -> None:
     """Replace the files in `folder` by those in `scratch`; at no moment does `export.json` speak of other files."""
     folder.mkdir(exist_ok=True)
     (folder / "export.json").unlink(missing_ok=True)
-    for name in (*(f"{graph}.onnx" for graph in GRAPHS), "export.json"):
-        (scratch / name).replace(folder / name)
+    for path in sorted(scratch.glob("*.onnx")):
+        path.replace(folder / path.name)
+    (scratch / "export.json").replace(folder / "export.json")

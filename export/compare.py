@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from engines import EngineOptions, installed_engines, open_graphs
+from engines import EngineOptions, Precision, installed_engines, open_graphs
+from engines.registry import ENGINES
 from engines.torch_engine import open_networks
 from export.networks import Exportable, Networks, exportables
 from rigid.models.contract import Array, RecurrentState, Runtime
 
 BATCHES = (1, 2)
-LARGEST_ERROR = 1e-4
-"""In float32, as a part of the largest value of the reference."""
+PRECISIONS: tuple[Precision, ...] = ("f32", "auto")
+
+
+@dataclass(frozen=True)
+class Bound:
+    """How far from eager float32 a precision may lie."""
+
+    largest: float = np.inf
+    """The largest difference, as a part of the reference's largest value."""
+    mean: float = np.inf
+    """The root mean square difference, as a part of the reference's."""
+    decibels: float = -np.inf
+    """The least signal-to-noise ratio of images."""
+
+
+BOUNDS: dict[Precision, Bound] = {
+    "f32": Bound(largest=1e-4),
+    # Eight bits a factor: the one worst of a hundred thousand values says nothing of the picture.
+    "auto": Bound(mean=2e-2, decibels=40),
+}
 
 
 @dataclass(frozen=True)
@@ -23,54 +42,100 @@ class Difference:
     """How far one graph of an engine lies from eager PyTorch on the same random inputs: its worst output."""
 
     engine: str
+    precision: Precision
     graph: str
     batch: int
-    error: float
+    largest: float
     """Largest absolute difference, divided by the largest absolute value of the reference."""
+    mean: float
+    """Root mean square difference, divided by the root mean square of the reference."""
+    decibels: float | None = None
+    """Signal-to-noise ratio of images; None of what is no image."""
 
     @property
     def passed(self) -> bool:
         """False also for NaN."""
-        return self.error <= LARGEST_ERROR
+        bound = BOUNDS[self.precision]
+        clear = self.decibels is None or self.decibels >= bound.decibels
+        return self.largest <= bound.largest and self.mean <= bound.mean and clear
 
 
-def compare(networks: Networks, folder: Path, seed: int) -> list[Difference]:
-    """Every installed engine that runs the files in `folder`, in float32, against `networks`."""
-    options = EngineOptions(precision="f32")
+def compare(
+    networks: Networks, folder: Path, seed: int, precisions: Sequence[Precision] = PRECISIONS
+) -> list[Difference]:
+    """Every installed engine that runs the files in `folder`, in each of `precisions`, against `networks`."""
     reference = open_networks(
         networks.image_encoder,
         networks.generator,
         networks.sizes,
-        options,
+        EngineOptions(precision="f32"),
         recurrent_encoder=networks.recurrent_encoder,
     )
+    examples = [example for batch in BATCHES for example in exportables(networks, seed, batch)]
+    expected = [_answers(reference, example) for example in examples]
     found = []
-    for engine in (name for name in installed_engines() if name != "torch"):
-        runtime = open_graphs(engine, folder, networks.sizes, options)
-        for batch in BATCHES:
-            for example in exportables(networks, seed, batch):
-                pairs = zip(_answers(runtime, example), _answers(reference, example), strict=True)
-                # NumPy's maximum of anything and NaN is NaN; Python's is not.
-                error = float(np.max([relative_error(*pair) for pair in pairs]))
-                found.append(Difference(engine, example.name, batch, error))
+    for engine, precision in _choices(folder, precisions):
+        runtime = open_graphs(engine, folder, networks.sizes, EngineOptions(precision=precision))
+        for example, answers in zip(examples, expected, strict=True):
+            found.append(_difference(engine, precision, example, _answers(runtime, example), answers))
         runtime.close()
     return found
 
 
+def _choices(folder: Path, precisions: Sequence[Precision]) -> list[tuple[str, Precision]]:
+    """The engines that run files which are there, in each precision."""
+    choices: list[tuple[str, Precision]] = []
+    for name in installed_engines():
+        files = ENGINES[name].files
+        if files and (folder / files.format("invert")).is_file():
+            choices += [(name, precision) for precision in precisions]
+    return choices
+
+
+def _difference(
+    engine: str, precision: Precision, example: Exportable, found: Sequence[Array], expected: Sequence[Array]
+) -> Difference:
+    pairs = list(zip(found, expected, strict=True))
+    # NumPy's maximum of anything and NaN is NaN; Python's is not.
+    largest, mean = (float(np.max([measure(*pair) for pair in pairs])) for measure in (relative_error, mean_error))
+    decibels = signal_to_noise(*pairs[0]) if example.name == "synthesize" else None
+    return Difference(engine, precision, example.name, len(expected[0]), largest, mean, decibels)
+
+
 def table(differences: Iterable[Difference]) -> str:
-    """`differences` as lines of text, worst first."""
+    """`differences` as lines of text, those that are too far first."""
     # NaN sorts as the worst.
-    ordered = sorted(differences, key=lambda d: (-np.nan_to_num(d.error, nan=np.inf), d.engine, d.graph, d.batch))
-    head = f"{'engine':<14}{'graph':<12}{'batch':>5}{'relative error':>16}  (at most {LARGEST_ERROR:g})"
-    lines = (
-        f"{d.engine:<14}{d.graph:<12}{d.batch:>5}{d.error:>16.2e}  {'ok' if d.passed else 'too far'}" for d in ordered
-    )
-    return "\n".join((head, *lines))
+    ordered = sorted(differences, key=lambda d: (d.passed, -np.nan_to_num(d.largest, nan=np.inf), d.engine, d.batch))
+    head = f"{'engine':<14}{'precision':<10}{'graph':<12}{'batch':>5}{'largest':>10}{'mean':>10}{'dB':>7}"
+    bounds = "f32: largest 1e-4; auto: mean 2e-2, 40 dB"
+    return "\n".join((f"{head}  ({bounds})", *map(_line, ordered)))
+
+
+def _line(d: Difference) -> str:
+    decibels = "" if d.decibels is None else f"{d.decibels:.1f}"
+    figures = f"{d.batch:>5}{d.largest:>10.1e}{d.mean:>10.1e}{decibels:>7}"
+    return f"{d.engine:<14}{d.precision:<10}{d.graph:<12}{figures}  {'ok' if d.passed else 'too far'}"
 
 
 def relative_error(found: Array, expected: Array) -> float:
     """max |found − expected| / max |expected|; max |found| where nothing is expected."""
     return float(np.abs(found - expected).max() / (np.abs(expected).max() or 1))
+
+
+def mean_error(found: Array, expected: Array) -> float:
+    """rms(found − expected) / rms(expected); rms(found) where nothing is expected."""
+    return _rms(found - expected) / (_rms(expected) or 1.0)
+
+
+def signal_to_noise(found: Array, expected: Array) -> float:
+    """PSNR in dB of images in [-1, 1], or in the range that they have where it is wider; infinite where equal."""
+    error = float(np.square(found - expected).mean())
+    peak = max(2.0, float(np.ptp(expected)))
+    return float("inf") if error == 0 else float(10 * np.log10(peak**2 / error))
+
+
+def _rms(array: Array) -> float:
+    return float(np.sqrt(np.square(array, dtype=np.float64).mean()))
 
 
 def _answers(runtime: Runtime, example: Exportable) -> tuple[Array, ...]:

@@ -7,6 +7,7 @@ Measured with OpenVINO in bfloat16 on two cores, a batch of two 256² images: 67
   plain split.
 - The inverse transform shares its sums (8 additions, not 12), and its ½ sits in the scale.
 - The scale of an upsampling and of the convolution after it are one, applied at the lower resolution.
+- The head's read-outs put their bands out in that order too, already halved.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rigid.models.mobile_stylegan import LEAK, Level, MobileStyleGAN, StyledConv
+from rigid.models.mobile_stylegan import LEAK, DeepWaveletHead, Level, MobileStyleGAN, StyledConv, WaveletHead
 
 
 def band_order(channels: int) -> Tensor:
@@ -59,6 +60,33 @@ class LeanLevel(nn.Module):
         return _convolve(self.conv2, self.conv2.modulation.modulate(x, w2), n)
 
 
+class LeanHead(nn.Module):
+    """`WaveletHead` or `DeepWaveletHead`: features (B, C, H, W) → RGB (B, 3, 2H, 2W)."""
+
+    def __init__(self, head: WaveletHead):
+        super().__init__()
+        self.direct = head
+        self.middle: WaveletHead | None = None
+        self.last: WaveletHead | None = None
+        self.hidden: nn.ModuleList | None = None
+        if isinstance(head, DeepWaveletHead):
+            self.middle, self.last, self.hidden = head.middle, head.last, head.hidden
+        for readout in (self.direct, self.middle, self.last):
+            if readout is not None:
+                _reorder(readout.pointwise, scale=0.5)
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        bands = WaveletHead.bands(self.direct, x, w)
+        if self.hidden is not None and self.middle is not None and self.last is not None:
+            for i, convolution in enumerate(self.hidden):
+                assert isinstance(convolution, StyledConv)
+                x = _convolve(convolution, convolution.modulation.modulate(x, w), None)
+                if i == 0:
+                    bands = bands + self.middle.bands(x, w)
+            bands = bands + self.last.bands(x, w)
+        return inverse_haar(bands)
+
+
 class LeanGenerator(nn.Module):
     """Codes (B, n_codes, 512), noise (B, C, H, W) → RGB (B, 3, R, R), as the `MobileStyleGAN` it is made from."""
 
@@ -67,7 +95,7 @@ class LeanGenerator(nn.Module):
         source = copy.deepcopy(generator)
         levels = [level for level in source.levels if isinstance(level, Level)]
         self.n_codes, self.noise_resolution = source.n_codes, source.noise_resolution
-        self.input, self.conv1, self.head = source.input, source.conv1, source.head
+        self.input, self.conv1, self.head = source.input, source.conv1, LeanHead(source.head)
         _reorder_output(self.conv1)
         self.levels = nn.ModuleList(LeanLevel(level, ordered=level is not levels[-1]) for level in levels)
 
@@ -80,9 +108,10 @@ class LeanGenerator(nn.Module):
 
 
 def _convolve(convolution: StyledConv, x: Tensor, n: Tensor | None) -> Tensor:
-    """A separable `StyledConv` of features that are scaled already."""
-    assert convolution.depthwise is not None
-    x = convolution.pointwise(convolution.depthwise(x)) + convolution.noise
+    """A `StyledConv` of features that are scaled already."""
+    if convolution.depthwise is not None:
+        x = convolution.depthwise(x)
+    x = convolution.pointwise(x) + convolution.noise
     return F.leaky_relu(x if n is None else x + n, LEAK)
 
 
@@ -95,7 +124,11 @@ def _reordered(linear: nn.Linear) -> nn.Linear:
 
 def _reorder_output(convolution: StyledConv) -> None:
     """Put the channels that `convolution` puts out in `band_order`."""
-    pointwise = convolution.pointwise
+    _reorder(convolution.pointwise)
+
+
+def _reorder(pointwise: nn.Conv2d, scale: float = 1.0) -> None:
     assert pointwise.bias is not None
     order = band_order(pointwise.out_channels)
-    pointwise.weight.data, pointwise.bias.data = pointwise.weight.data[order], pointwise.bias.data[order]
+    pointwise.weight.data = scale * pointwise.weight.data[order]
+    pointwise.bias.data = scale * pointwise.bias.data[order]

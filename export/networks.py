@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -61,6 +61,23 @@ class Inverter(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         return self.image_encoder(inputs)  # type: ignore[no-any-return]
+
+
+class InBfloat16(nn.Module):
+    """A module that computes in bfloat16 between float32 inputs and outputs."""
+
+    def __init__(self, module: nn.Module):
+        super().__init__()
+        self.module = copy.deepcopy(module).bfloat16()
+
+    def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
+        answer = self.module(*(value.bfloat16() for value in inputs))
+        return answer.float() if isinstance(answer, Tensor) else tuple(value.float() for value in answer)
+
+
+def in_bfloat16(exportable: Exportable) -> Exportable:
+    """For engines that take a network's types as they are written."""
+    return replace(exportable, module=InBfloat16(exportable.module))
 
 
 def build_networks(profile: str, store: AssetStore) -> Networks:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from export.networks import Exportable
+from export.networks import Exportable, InBfloat16
 
 OPSET = 23
 MOST_BATCH = 64
@@ -19,6 +19,7 @@ MOST_BATCH = 64
 def write_onnx(exportable: Exportable, path: Path) -> None:
     """Write `exportable` to `path`: standard operators, constants folded, weights inside, dynamic batch."""
     batch = torch.export.Dim("batch", min=1, max=MOST_BATCH)
+    shapes = tuple({0: batch} for _ in exportable.inputs)
     with _quiet(), torch.no_grad():
         program = torch.onnx.export(
             exportable.module.eval(),
@@ -27,7 +28,7 @@ def write_onnx(exportable: Exportable, path: Path) -> None:
             opset_version=OPSET,
             input_names=list(exportable.inputs),
             output_names=list(exportable.outputs),
-            dynamic_shapes=tuple({0: batch} for _ in exportable.inputs),
+            dynamic_shapes=(shapes,) if isinstance(exportable.module, InBfloat16) else shapes,
             verbose=False,
         )
         assert program is not None

@@ -7,8 +7,9 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Generic, NamedTuple, TypeVar
 
 logger = logging.getLogger(__name__)
 
@@ -21,64 +22,107 @@ MOST_THREADS = 32
 
 def threads_for(cores: int | None = None) -> int:
     """How many sessions' frames are in hand at once: more than there are cores, as those in an engine's batch wait."""
-    return min(MOST_THREADS, 2 + 2 * (cores or os.cpu_count() or 1))
+    return min(MOST_THREADS, 2 + 2 * (cores or len(os.sched_getaffinity(0))))
+
+
+Stage = Callable[[Any], Any]
+"""Takes what the stage before gave, an item at first; None ends the item's way early."""
+MOST_IN_HAND = 2
+"""Frames of one session at work at once: a second one overlaps with the first, a third would only be late."""
 
 
 class Lane(Generic[Item]):
-    """One session's place at the worker: holds at most one item, the newest offered, and runs one at a time."""
+    """One session's place at the worker: holds at most one item, the newest offered.
 
-    def __init__(self, worker: InferenceWorker, process: Callable[[Item], None]) -> None:
+    An item goes through the stages one after another. A stage has one item at a time, in order; different stages may
+    have different items in hand at once.
+    """
+
+    def __init__(self, worker: InferenceWorker, stages: Sequence[Stage]) -> None:
         self._worker = worker
-        self._process = process
-        self._waiting: Item | None = None
+        self._stages = tuple(stages)
+        self._inputs: list[object] = [None] * len(self._stages)
+        self._busy: set[int] = set()
         self._last: Callable[[], None] | None = None
         self._closed = False
-        self.running = False
-        """Whether a thread has this lane in hand; guarded by the worker's lock."""
 
     def offer(self, item: Item) -> bool:
-        """Hand in an item for `process`; True when it took the place of one still waiting."""
+        """Hand in an item, anything but None, for the first stage; True when it took the place of one still waiting."""
+        assert item is not None
         with self._worker.changed:
             if self._closed:
                 return False
-            displaced = self._waiting is not None
-            self._waiting = item
+            displaced = self._inputs[0] is not None
+            self._inputs[0] = item
             self._worker.enqueue(self)
             return displaced
 
     def close(self, last: Callable[[], None]) -> None:
-        """Drop what waits and run `last` on a worker's thread, after which `process` is not called any more."""
+        """Drop what is not in hand and run `last` on a worker's thread, after which no stage is called any more."""
         with self._worker.changed:
             if self._closed:
                 return
-            self._closed, self._waiting, self._last = True, None, last
+            self._closed, self._last = True, last
+            self._inputs = [None] * len(self._stages)
             self._worker.enqueue(self)
 
-    @property
-    def wants_a_turn(self) -> bool:
-        """Whether something waits; the caller holds the worker's lock."""
-        return self._waiting is not None or self._last is not None
+    def ready(self) -> bool:
+        """Whether something can run now; the caller holds the worker's lock."""
+        return (self._last is not None and not self._busy) or self._ready_stage() is not None
 
-    def take(self) -> Callable[[], None] | None:
-        """What to run now; the caller holds the worker's lock."""
-        item, self._waiting = self._waiting, None
-        last, self._last = self._last, None
-        if last is not None:
-            return last
-        return None if item is None else lambda: self._process(item)
+    def take(self) -> Turn:
+        """What to run now, once `ready`; the caller holds the worker's lock."""
+        stage = self._ready_stage()
+        if stage is None:
+            last, self._last = self._last, None
+            assert last is not None
+            self._busy.add(-1)
+            return Turn(-1, last)
+        item, self._inputs[stage] = self._inputs[stage], None
+        self._busy.add(stage)
+        return Turn(stage, partial(self._stages[stage], item))
+
+    def done(self, turn: Turn, result: object) -> None:
+        """Hand on what a turn gave; the caller holds the worker's lock."""
+        self._busy.discard(turn.stage)
+        following = turn.stage + 1
+        if turn.stage >= 0 and following < len(self._stages) and not self._closed:
+            self._inputs[following] = result
+
+    def _ready_stage(self) -> int | None:
+        """The furthest stage that has an item to take and room to hand it on."""
+        if -1 in self._busy:
+            return None
+        for stage in range(len(self._stages) - 1, -1, -1):
+            room = stage + 1 == len(self._stages) or self._inputs[stage + 1] is None
+            allowed = stage > 0 or self._in_hand() < MOST_IN_HAND
+            if self._inputs[stage] is not None and stage not in self._busy and room and allowed:
+                return stage
+        return None
+
+    def _in_hand(self) -> int:
+        return len(self._busy) + sum(item is not None for item in self._inputs[1:])
+
+
+class Turn(NamedTuple):
+    """One call of one lane's stage; stage -1 is the lane's last call."""
+
+    stage: int
+    call: Callable[[], object]
 
 
 class InferenceWorker:
-    """Runs the lanes' items round robin on a few threads, never two of one lane at once.
+    """Runs the lanes' items round robin on a few threads.
 
-    With several threads, sessions' frames are prepared and blended beside each other, and their calls of a shared
-    engine can run as one batch (`engines.batching`).
+    With several threads, sessions' frames, and two of one session, are located, generated and blended beside each
+    other, and sessions' calls of a shared engine can run as one batch (`engines.batching`).
     """
 
     def __init__(self, threads: int = 1) -> None:
         self.changed = threading.Condition()
         self._count = threads
-        self._turns: deque[Lane[object]] = deque()
+        self._turns: deque[Lane[Any]] = deque()
+        self._at_work = 0
         self._stopping = False
         self._threads: list[threading.Thread] = []
 
@@ -100,14 +144,14 @@ class InferenceWorker:
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
 
-    def lane(self, process: Callable[[Item], None]) -> Lane[Item]:
-        """A place for one session, whose items `process` takes on the worker's threads, one at a time, in order."""
-        return Lane(self, process)
+    def lane(self, *stages: Stage) -> Lane[Any]:
+        """A place for one session, whose items go through `stages` on the worker's threads."""
+        return Lane(self, stages)
 
-    def enqueue(self, lane: Lane[Item]) -> None:
-        """Give `lane` a turn unless it waits for one or has one already; the caller holds the lock."""
-        if lane not in self._turns and not lane.running:
-            self._turns.append(lane)  # type: ignore[arg-type]
+    def enqueue(self, lane: Lane[Any]) -> None:
+        """Give `lane` a turn if it has use for one and does not wait for one already; the caller holds the lock."""
+        if lane not in self._turns and lane.ready():
+            self._turns.append(lane)
             self.changed.notify()
 
     def _run(self, first: Callable[[], None] | None, ready: threading.Event, number: int) -> None:
@@ -117,35 +161,44 @@ class InferenceWorker:
             ready.set()
         else:
             ready.wait()
-        while (turn := self._next_turn()) is not None:
-            lane, call = turn
-            if call is not None:
-                self._guarded(call)
-            # not kept while waiting: it holds a frame
-            del turn, call
-            self._finish(lane)
+        while (taken := self._next_turn()) is not None:
+            lane, turn = taken
+            result = self._guarded(turn.call)
+            self._finish(lane, turn, result)
+            # not kept while waiting: they hold a frame
+            del taken, turn, result
 
-    def _next_turn(self) -> tuple[Lane[object], Callable[[], None] | None] | None:
+    def _next_turn(self) -> tuple[Lane[Any], Turn] | None:
         """Wait for a lane's turn and take what it has; None once stopped and nothing is left to do."""
         with self.changed:
-            while not self._turns and not self._stopping:
-                self.changed.wait()
-            if not self._turns:
-                return None
-            lane = self._turns.popleft()
-            lane.running = True
-            return lane, lane.take()
+            while True:
+                while not self._turns:
+                    if self._stopping and not self._at_work:
+                        self.changed.notify_all()
+                        return None
+                    self.changed.wait()
+                lane = self._turns.popleft()
+                # A lane that was closed meanwhile waits for its stages at work.
+                if lane.ready():
+                    break
+            turn = lane.take()
+            self._at_work += 1
+            self.enqueue(lane)
+            return lane, turn
 
-    def _finish(self, lane: Lane[object]) -> None:
+    def _finish(self, lane: Lane[Any], turn: Turn, result: object) -> None:
         with self.changed:
-            lane.running = False
-            if lane.wants_a_turn:
-                self.enqueue(lane)
+            self._at_work -= 1
+            lane.done(turn, result)
+            self.enqueue(lane)
+            if self._stopping:
+                self.changed.notify_all()
 
     @staticmethod
-    def _guarded(call: Callable[[], None]) -> None:
+    def _guarded(call: Callable[[], object]) -> object:
         """One broad catch: a fault in one session's frame must not end a thread that all share."""
         try:
-            call()
+            return call()
         except Exception:
             logger.exception("A frame could not be processed")
+            return None

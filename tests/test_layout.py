@@ -31,7 +31,7 @@ CLIENT_TAKES = ("server.aiortc_fixes",)
 ENGINES_TAKE_FROM_RIGID = ("rigid.models", "rigid.assets")
 
 SERVICE = {"asyncio", "fastapi", "starlette", "uvicorn", "aiortc", "typer", "http"}
-ENGINES = {"openvino", "onnxruntime", "onnx"}
+ENGINES = {"openvino", "onnxruntime", "onnx", "tensorrt", "torch_tensorrt", "onnxruntime_ep_nv_tensorrt_rtx"}
 
 EXCEPTIONS = {("rigid/asset_sources.py", "http"), ("rigid/training/fast_inference.py", "openvino")}
 """The model store is an HTTP client; training may compute its samples with an engine."""

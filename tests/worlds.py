@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rigid.align import Face, TrackedFace
 from rigid.geometry import Transform, apply, inverse, similarity
 from rigid.landmarks import FACE_OVAL, OUTER_LIPS
-from rigid.models.contract import Array, RecurrentState, Sizes
+from rigid.models.contract import Array, RecurrentState, Runtime, Sizes
 from rigid.stream import FaceStream, StreamOptions
 from tests.fakes import TINY, FakeRuntime
 
@@ -97,7 +97,7 @@ class FaultyRuntime(FakeRuntime):
 
 
 def make_stream(
-    runtime: FakeRuntime | None = None, tracker: FixedTracker | None = None, options: StreamOptions | None = None
+    runtime: Runtime | None = None, tracker: FixedTracker | None = None, options: StreamOptions | None = None
 ) -> FaceStream:
     """A stream in this world."""
     return FaceStream(runtime or FakeRuntime(), tracker or FixedTracker(), Brighten(), options)

@@ -126,11 +126,10 @@ def idle(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every command parses its arguments and then does nothing."""
 
     def empty(command: Any) -> None:
-        if hasattr(command, "commands"):
-            for inner in command.commands.values():
-                empty(inner)
-        else:
-            monkeypatch.setattr(command, "callback", lambda **_: None)
+        for inner in getattr(command, "commands", {}).values():
+            empty(inner)
+        # Groups too: some do something by themselves.
+        monkeypatch.setattr(command, "callback", lambda **_: None)
 
     group = typer.main.get_command(app)
     empty(group)

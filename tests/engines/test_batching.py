@@ -8,17 +8,16 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from engines import ENGINES, EngineError, EngineOptions, open_graphs
+from engines import EngineError
 from engines.batching import BatchedRuntime, BatchingOptions
-from engines.torch_engine import open_networks
 from rigid.models.contract import Array, RecurrentState, Runtime, Sizes
 from rigid.stream import FaceStream
+from tests.engines.available import engine_parameters, open_engine
 from tests.fakes import TINY, FakeRuntime
 from tests.networks import SIZES, export_once, random_networks
 from tests.worlds import Brighten, FixedTracker, Pixels, textured_frame
@@ -281,17 +280,12 @@ def test_sessions_show_bit_for_bit_what_each_shows_alone(in_step: bool) -> None:
     assert max(batched.batches) > 1, "no calls met, so nothing was proved"
 
 
-@pytest.fixture(scope="module", params=ENGINES)
+@pytest.fixture(scope="module", params=engine_parameters())
 def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
-    options = EngineOptions(precision="f32", threads=1)
-    if request.param == "torch":
-        networks = random_networks(recurrent=True)
-        yield open_networks(
-            networks.image_encoder, networks.generator, SIZES, options, recurrent_encoder=networks.recurrent_encoder
-        )
-    else:
-        folder: Path = export_once(tmp_path_factory.getbasetemp(), recurrent=True)
-        yield open_graphs(request.param, folder, SIZES, options)
+    folder = export_once(tmp_path_factory.getbasetemp(), recurrent=True)
+    runtime = open_engine(request.param, random_networks(recurrent=True), folder)
+    yield runtime
+    runtime.close()
 
 
 class Kept:

@@ -9,14 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engines import ENGINES, EngineError, EngineOptions, open_graphs
-from engines.torch_engine import open_networks
+from engines import EngineError
 from export import export_networks
 from export.networks import Networks
 from rigid.models.contract import Array, RecurrentState, Runtime
+from tests.engines.available import eager, engine_parameters, open_engine
 from tests.networks import SIZES, export_once, random_networks, untrained_recurrent_encoder
-
-FLOAT32 = EngineOptions(precision="f32", threads=1)
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["per-frame", "recurrent"])
@@ -35,21 +33,12 @@ def reference(networks: Networks) -> Runtime:
     return eager(networks)
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=engine_parameters())
 def runtime(request: pytest.FixtureRequest, networks: Networks, folder: Path) -> Iterator[Runtime]:
     runtime = open_engine(request.param, networks, folder)
     assert runtime.name == request.param
     yield runtime
     runtime.close()
-
-
-def eager(networks: Networks) -> Runtime:
-    encoder, generator, recurrent = networks.image_encoder, networks.generator, networks.recurrent_encoder
-    return open_networks(encoder, generator, SIZES, FLOAT32, recurrent_encoder=recurrent)
-
-
-def open_engine(engine: str, networks: Networks, folder: Path) -> Runtime:
-    return eager(networks) if engine == "torch" else open_graphs(engine, folder, SIZES, FLOAT32)
 
 
 def faces(batch: int, seed: int = 1) -> Array:
@@ -157,12 +146,12 @@ def untrained() -> Networks:
 @pytest.fixture(scope="module")
 def untrained_folder(untrained: Networks, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("untrained") / "export"
-    export_networks(untrained, folder, weights="untrained")
+    export_networks(untrained, folder, "untrained", ["f32"])
     return folder
 
 
 @pytest.mark.parametrize("networks", [False], indirect=True)
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", engine_parameters())
 def test_an_untrained_recurrent_encoder_leaves_the_image_encoders_codes(
     engine: str, networks: Networks, folder: Path, untrained: Networks, untrained_folder: Path
 ) -> None:

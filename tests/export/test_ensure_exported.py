@@ -10,7 +10,7 @@ import onnx
 import pytest
 
 import export
-from engines import EngineError
+from engines import EngineError, Precision
 from engines.files import GRAPHS, is_current
 from export import ExportError, ensure_exported, export_networks
 from export.compare import Difference, compare, table
@@ -71,19 +71,19 @@ def test_graphs_are_standard_lean_and_of_any_batch(request: pytest.FixtureReques
 
 
 def test_files_of_other_networks_do_not_pass(folder: Path) -> None:
-    differences = compare(random_networks(seed=1), folder, seed=3)
+    differences = compare(random_networks(seed=1), folder, 3, ["f32"])
     assert len(differences) == 8
     assert not any(difference.passed for difference in differences)
-    assert all(difference.passed for difference in compare(random_networks(), folder, seed=3))
+    assert all(difference.passed for difference in compare(random_networks(), folder, 3, ["f32"]))
 
 
 @pytest.mark.parametrize("part", ["fc.bias", "noise.out.bias", "lstm.gates.bias"])
 def test_every_output_of_a_recurrent_graph_is_compared(recurrent_folder: Path, part: str) -> None:
     networks = random_networks(recurrent=True)
-    assert all(difference.passed for difference in compare(networks, recurrent_folder, seed=3))
+    assert all(difference.passed for difference in compare(networks, recurrent_folder, 3, ["f32"]))
     assert networks.recurrent_encoder is not None
     networks.recurrent_encoder.get_parameter(part).data += 0.1
-    passed = {difference.graph: difference.passed for difference in compare(networks, recurrent_folder, seed=3)}
+    passed = {difference.graph: difference.passed for difference in compare(networks, recurrent_folder, 3, ["f32"])}
     assert passed == {"invert": False, "synthesize": True}
 
 
@@ -94,14 +94,35 @@ def test_a_network_that_exports_wrongly_raises_with_the_table(
         shutil.copy(folder / path.name, path)
 
     monkeypatch.setattr(export, "write_onnx", write_another)
-    with pytest.raises(ExportError, match=r"do not agree with PyTorch[\s\S]*openvino +synthesize +2 .* too far"):
+    with pytest.raises(ExportError, match=r"do not agree with PyTorch[\s\S]*openvino +f32 +synthesize +2 .* too far"):
         export_networks(random_networks(seed=1), tmp_path / "wrong", weights="random")
     assert not (tmp_path / "wrong" / "export.json").exists()
 
 
+FAR = (1e-6, float("nan"), 1e-3)
+
+
+@pytest.mark.parametrize(
+    ("precision", "largest", "mean", "decibels", "passed"),
+    [
+        ("f32", 0.99e-4, 0.0, 90.0, True),
+        ("f32", 1.01e-4, 0.0, 90.0, False),
+        ("auto", 0.5, 1.9e-2, 40.1, True),
+        ("auto", 0.5, 2.1e-2, 40.1, False),
+        ("auto", 0.5, 1.9e-2, 39.9, False),
+        ("auto", 0.5, 1.9e-2, None, True),
+        ("auto", 0.5, float("nan"), 50.0, False),
+    ],
+)
+def test_each_precision_has_its_bounds(
+    precision: Precision, largest: float, mean: float, decibels: float | None, passed: bool
+) -> None:
+    assert Difference("a", precision, "synthesize", 1, largest, mean, decibels).passed is passed
+
+
 def test_the_table_names_the_worst_first_and_takes_nan_for_it() -> None:
-    rows = [Difference("a", "invert", 1, 1e-6), Difference("b", "invert", 1, float("nan"))]
-    lines = table([*rows, Difference("c", "invert", 1, 1e-3)]).splitlines()
+    rows = [Difference(name, "f32", "invert", 1, error, 0.0) for name, error in zip("abc", FAR, strict=True)]
+    lines = table(rows).splitlines()
     assert [line[0] for line in lines[1:]] == ["b", "c", "a"]
     assert [line.endswith("too far") for line in lines[1:]] == [True, True, False]
 

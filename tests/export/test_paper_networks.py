@@ -35,6 +35,6 @@ def small_networks() -> Networks:
 
 @pytest.mark.slow
 def test_every_engine_computes_what_pytorch_does(tmp_path: Path) -> None:
-    differences = export_networks(small_networks(), tmp_path / "exports", weights="random")
+    differences = export_networks(small_networks(), tmp_path / "exports", "random", ["f32"])
     assert {difference.graph for difference in differences} == {"invert", "synthesize"}
     assert all(difference.passed for difference in differences)

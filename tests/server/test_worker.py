@@ -190,3 +190,123 @@ def test_with_several_threads_nothing_runs_before_the_first_call_is_done() -> No
 
 def test_there_are_more_threads_than_cores_but_not_without_bound() -> None:
     assert threads_for(2) == 6 and threads_for(1) > 1 and threads_for(512) == 32
+
+
+def test_stages_of_consecutive_items_overlap_and_keep_their_order() -> None:
+    worker, seen = InferenceWorker(threads=4), list[int]()
+    overlapped = threading.Barrier(2)
+    inside = [threading.Lock(), threading.Lock(), threading.Lock()]
+    done = threading.Event()
+
+    def stage(number: int, item: int) -> int:
+        assert inside[number].acquire(blocking=False), "a stage has one item at a time"
+        if number == 0 and item < 19:
+            lane.offer(item + 1)
+        # The first stage of the next item and the second of this one wait for each other.
+        if (number == 1 and item < 19) or (number == 0 and item > 0):
+            overlapped.wait(5)
+        inside[number].release()
+        return item
+
+    def last(item: int) -> None:
+        seen.append(stage(2, item))
+        if item == 19:
+            done.set()
+
+    lane = worker.lane(lambda item: stage(0, item), lambda item: stage(1, item), last)
+    worker.start()
+    lane.offer(0)
+    assert done.wait(5)
+    worker.stop()
+    assert seen == list(range(20))
+
+
+def test_no_more_than_two_items_of_a_lane_are_in_hand() -> None:
+    worker, in_hand = InferenceWorker(threads=6), list[int]()
+    count, most = [0], [0]
+    guard = threading.Lock()
+
+    def begin(item: int) -> int:
+        with guard:
+            count[0] += 1
+            most[0] = max(most[0], count[0])
+        lane.offer(item + 1)
+        return item
+
+    def middle(item: int) -> int:
+        time.sleep(0.002)
+        return item
+
+    def end(item: int) -> None:
+        in_hand.append(item)
+        with guard:
+            count[0] -= 1
+
+    lane = worker.lane(begin, middle, middle, end)
+    worker.start()
+    lane.offer(0)
+    time.sleep(0.1)
+    lane.close(lambda: None)
+    worker.stop()
+    assert most[0] == 2 and in_hand == sorted(in_hand) and len(in_hand) > 2
+
+
+def test_an_item_that_a_stage_drops_or_breaks_on_goes_no_further() -> None:
+    worker, seen = InferenceWorker(threads=2), list[int]()
+
+    def choose(item: int) -> int | None:
+        if item == 1:
+            raise ZeroDivisionError
+        return None if item == 2 else item
+
+    worker.start()
+    for item in range(4):
+        worker.lane(choose, seen.append).offer(item)
+    worker.stop()
+    assert sorted(seen) == [0, 3]
+
+
+def test_a_closed_lane_hands_nothing_on() -> None:
+    worker, order = InferenceWorker(threads=2), list[str]()
+    entered, go_on = threading.Event(), threading.Event()
+
+    def slow(item: int) -> int:
+        entered.set()
+        go_on.wait(5)
+        return item
+
+    lane = worker.lane(slow, lambda item: order.append("item"))
+    worker.start()
+    lane.offer(1)
+    assert entered.wait(5)
+    lane.close(lambda: order.append("last"))
+    go_on.set()
+    worker.stop()
+    assert order == ["last"]
+
+
+def test_a_lane_closed_while_it_waits_for_a_turn_ends_after_its_stages_at_work() -> None:
+    worker, order = InferenceWorker(threads=2), list[str]()
+    entered, go_on, held = threading.Event(), threading.Event(), threading.Event()
+
+    def hold(item: int) -> None:
+        held.set()
+        go_on.wait(5)
+
+    def second(item: int) -> None:
+        entered.set()
+        go_on.wait(5)
+        order.append("item")
+
+    lane = worker.lane(lambda item: item, second)
+    worker.start()
+    lane.offer(1)
+    assert entered.wait(5)
+    worker.lane(hold).offer(1)
+    assert held.wait(5)
+    # Both threads are at work: the lane gets a place among the turns, and is closed there.
+    lane.offer(2)
+    lane.close(lambda: order.append("last"))
+    go_on.set()
+    worker.stop()
+    assert order == ["item", "last"]

@@ -1,0 +1,39 @@
+"""`rigid-live doctor`: what this machine has, and what limits it."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from cli.errors import BAD_INPUT, FAILED, fail
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command("doctor")(doctor)
+
+
+def doctor(
+    profile: Annotated[str, typer.Option(help="The networks' profile.")] = "mobile-256",
+    engine: Annotated[
+        str, typer.Option(help="What runs the networks: auto, or one that `engines list` names.")
+    ] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Print processor, GPUs, versions, engines, models and their state, and which stage of a frame takes longest."""
+    from engines import check_engine
+    from rigid.assets import AssetStore
+    from rigid.models.build import sizes_of
+    from server.diagnosis import diagnose, lines
+
+    try:
+        sizes_of(profile)
+        check_engine(engine)
+        report = diagnose(profile, engine, AssetStore())
+    except ValueError as error:
+        fail(str(error), BAD_INPUT)
+    typer.echo(json.dumps(report, indent=1) if as_json else "\n".join(lines(report)))
+    if report["problems"]:
+        fail(f"{len(report['problems'])} things are not as they should be.", FAILED)

@@ -1,0 +1,64 @@
+"""`rigid-live engines list|build|clear`: what runs the networks, and what is kept for it."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from cli.errors import BAD_INPUT, fail
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    commands = typer.Typer(help="What runs the networks: list, build ahead of time, clear.", no_args_is_help=True)
+    commands.command("list")(list_engines)
+    commands.command("build")(build)
+    commands.command("clear")(clear)
+    app.add_typer(commands, name="engines")
+
+
+def list_engines(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """The engines there are, whether each can run here, and what was measured of them."""
+    from engines.keeping import list_all
+    from rigid.assets import AssetStore
+
+    listed = list_all(AssetStore())
+    if as_json:
+        typer.echo(json.dumps([entry.as_json() for entry in listed], indent=1))
+        return
+    for entry in listed:
+        typer.echo(f"{entry.name:<15}{entry.state:<15}{entry.note}")
+
+
+def build(
+    profile: Annotated[str, typer.Option(help="The networks' profile.")] = "mobile-256",
+    engine: Annotated[
+        str, typer.Option(help="auto: measure those installed and remember the fastest; or one by name.")
+    ] = "auto",
+) -> None:
+    """Export the networks and make an engine ready, so that the next start is quick."""
+    from engines import check_engine, load_runtime
+    from export import ensure_exported
+    from rigid.assets import AssetStore
+
+    store = AssetStore()
+    try:
+        check_engine(engine)
+        if engine != "torch":
+            ensure_exported(profile, store, lambda line: typer.echo(line, err=True))
+        runtime = load_runtime(profile, engine, store=store)
+    except ValueError as error:
+        fail(str(error), BAD_INPUT)
+    typer.echo(f"Ready: {profile} on {runtime.name}.")
+    runtime.close()
+
+
+def clear() -> None:
+    """Remove exported networks, built engines and what was measured; fetched models and weights stay."""
+    from engines.keeping import clear_all
+    from rigid.assets import AssetStore
+
+    removed, size = clear_all(AssetStore())
+    typer.echo(f"Removed {removed} files, {size / 1e6:.1f} MB.")

@@ -1,0 +1,53 @@
+"""What is kept on disk for the engines: exports, built engines, measurements."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import asdict, dataclass
+
+from engines.auto import remembered
+from engines.registry import ENGINES, installed_engines
+from rigid.assets import AssetStore
+
+FOLDERS = ("exports", "engines", "plans", "onnxruntime-tensorrt", "tensorrt-rtx", "torch-tensorrt")
+"""In the store's cache; all of it can be made again."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One engine, for a list."""
+
+    name: str
+    state: str
+    """`ready`, `no GPU` or `not installed`."""
+    note: str
+    """What was measured, or what to do."""
+
+    def as_json(self) -> dict[str, str]:
+        """Ready for JSON."""
+        return asdict(self)
+
+
+def list_all(store: AssetStore) -> list[Entry]:
+    """Every engine, in the order of `ENGINES`."""
+    here, times = installed_engines(), remembered(store)
+    return [_entry(name, name in here, times) for name in ENGINES]
+
+
+def clear_all(store: AssetStore) -> tuple[int, int]:
+    """Remove what is kept; how many files and bytes that were."""
+    paths = [path for name in FOLDERS for path in (store.cache_dir / name).rglob("*") if path.is_file()]
+    size = sum(path.stat().st_size for path in paths)
+    for name in FOLDERS:
+        shutil.rmtree(store.cache_dir / name, ignore_errors=True)
+    return len(paths), size
+
+
+def _entry(name: str, here: bool, times: list[dict[str, float]]) -> Entry:
+    engine = ENGINES[name]
+    if not engine.installed:
+        return Entry(name, "not installed", f"pip install {engine.install}")
+    if not here:
+        return Entry(name, "no GPU", "needs an NVIDIA GPU")
+    measured = [f"{known[name]:.0f} ms" for known in times if name in known]
+    return Entry(name, "ready", f"a frame's networks: {', '.join(measured)}" if measured else "")

@@ -1,0 +1,66 @@
+"""The engines there are: their names, what each needs, and which of them can run here."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from dataclasses import dataclass
+from types import ModuleType
+
+
+@dataclass(frozen=True)
+class Engine:
+    """One back end; its module in this package has `open_graphs`, or `load` where it runs no exported files."""
+
+    name: str
+    package: str
+    """The package that must be importable."""
+    install: str
+    """What `pip install` takes to get it."""
+    module: str
+    files: str = "{}.onnx"
+    """The files it reads for `invert` and `synthesize`; empty for one that runs the networks themselves."""
+    gpu: bool = False
+    """Whether it needs an NVIDIA GPU."""
+
+    @property
+    def installed(self) -> bool:
+        """Whether its package is there."""
+        return importlib.util.find_spec(self.package) is not None
+
+    def load_module(self) -> ModuleType:
+        """Its module, which imports the package."""
+        return importlib.import_module(f"engines.{self.module}")
+
+
+_ALL = (
+    Engine("openvino", "openvino", "openvino", "openvino_engine"),
+    Engine("onnxruntime", "onnxruntime", "onnxruntime", "onnxruntime_engine"),
+    Engine("tensorrt", "tensorrt", "'rigid-live[tensorrt]'", "tensorrt_engine", "{}.bf16.onnx", gpu=True),
+    Engine(
+        "tensorrt-rtx",
+        "onnxruntime_ep_nv_tensorrt_rtx",
+        "'rigid-live[tensorrt-rtx]'",
+        "tensorrt_rtx_engine",
+        "{}.bf16.onnx",
+        gpu=True,
+    ),
+    Engine("torch-tensorrt", "torch_tensorrt", "'rigid-live[torch-tensorrt]'", "torch_tensorrt_engine", "", gpu=True),
+    Engine("torch", "torch", "torch", "torch_engine", ""),
+)
+ENGINES = {engine.name: engine for engine in _ALL}
+"""By the name that `--engine` takes, besides `auto`."""
+
+
+def has_gpu() -> bool:
+    """Whether PyTorch sees an NVIDIA GPU."""
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def installed_engines() -> tuple[str, ...]:
+    """The engines that can run here: their package is installed and, where they need a GPU, there is one."""
+    found = [engine for engine in _ALL if engine.installed]
+    usable = not any(engine.gpu for engine in found) or has_gpu()
+    return tuple(engine.name for engine in found if usable or not engine.gpu)

@@ -1,0 +1,53 @@
+"""The parity of exports at any time, with fresh random inputs, and with random weights where a profile has none."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from engines.files import exported
+from export import export_networks
+from export.compare import Difference, compare
+from export.networks import Networks, build_networks
+from rigid.assets import AssetStore
+from rigid.models.build import (
+    PAPER,
+    new_e4e,
+    new_image_encoder,
+    new_recurrent_encoder,
+    new_stylegan2,
+    sizes_of,
+)
+
+
+def check_parity(profile: str, store: AssetStore) -> list[Difference]:
+    """The profile's exports against its networks; EngineError where they are missing."""
+    return compare(build_networks(profile, store), exported(profile, store), seed=time.time_ns() % 2**31)
+
+
+def check_untrained(profile: str, store: AssetStore) -> list[Difference]:
+    """Networks of the profile's full size with random weights, exported for this only; ExportError if they differ."""
+    with tempfile.TemporaryDirectory(prefix="rigid-live-") as folder:
+        return list(export_networks(untrained_networks(profile, store), Path(folder) / "exports", "untrained"))
+
+
+def untrained_networks(profile: str, store: AssetStore) -> Networks:
+    """The profile's networks as they are before training, with something random wherever they begin as zero."""
+    torch.manual_seed(0)
+    if profile == PAPER:
+        encoder: nn.Module = new_e4e()
+        generator: nn.Module = new_stylegan2()
+    else:
+        encoder = new_image_encoder(profile, torch.randn(sizes_of(profile).code_size))
+        generator = build_networks(profile, store).generator
+    recurrent = new_recurrent_encoder(profile)
+    for module in (*encoder.modules(), *recurrent.modules()):
+        for tensor in module.parameters(recurse=False):
+            if not tensor.any():
+                tensor.data.normal_(0, 0.02)
+    parts = [network.eval().requires_grad_(False) for network in (encoder, generator, recurrent)]
+    return Networks(sizes_of(profile), parts[0], parts[1], parts[2])  # type: ignore[arg-type]

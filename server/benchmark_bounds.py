@@ -1,0 +1,27 @@
+"""The bounds that stand beside a benchmark's figures: what this machine could do at best with these networks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engines.cost import Layer, Machine, bound_seconds, layers_of
+from engines.peak import Peak
+
+BATCHES = {"invert": 1, "synthesize": 2}
+"""Of one frame: the inverted and the edited face are one batch."""
+BYTES = {"f32": 4, "bf16": 2}
+
+
+def bounds_of(folder: Path, peak: Peak) -> dict[str, object]:
+    """For a frame through the networks exported to `folder`: arithmetic, traffic, and the least time they take."""
+    layers = {graph: layers_of(folder / f"{graph}.onnx", batch) for graph, batch in BATCHES.items()}
+    return {"peak": peak.as_json(), **{graph: _graph(found, peak) for graph, found in layers.items()}}
+
+
+def _graph(layers: list[Layer], peak: Peak) -> dict[str, object]:
+    bound = {
+        precision: round(1000 * bound_seconds(layers, Machine(peak.flops[precision], peak.bandwidth, width)), 1)
+        for precision, width in BYTES.items()
+    }
+    gflop = round(sum(layer.flops for layer in layers) / 1e9, 2)
+    return {"gflop": gflop, "mb_f32": round(sum(4 * layer.elements for layer in layers) / 1e6, 1), "bound_ms": bound}

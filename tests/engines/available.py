@@ -1,0 +1,41 @@
+"""The engines as parameters of a test: those for an NVIDIA GPU are marked, and left out with a reason without one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engines import EngineOptions, installed_engines, open_graphs
+from engines.registry import ENGINES
+from engines.torch_engine import open_networks, parts_of
+from export.networks import Networks
+from rigid.models.contract import Runtime
+from tests.networks import SIZES
+
+FLOAT32 = EngineOptions(precision="f32", threads=1)
+
+
+def engine_parameters() -> list[object]:
+    """One for every engine."""
+    here = installed_engines()
+    reason = "needs an NVIDIA GPU and the engine's package"
+    marks = {name: [pytest.mark.gpu, pytest.mark.skipif(name not in here, reason=reason)] for name in ENGINES}
+    return [pytest.param(name, marks=marks[name] if engine.gpu else []) for name, engine in ENGINES.items()]
+
+
+def eager(networks: Networks) -> Runtime:
+    encoder, generator, recurrent = networks.image_encoder, networks.generator, networks.recurrent_encoder
+    return open_networks(encoder, generator, SIZES, FLOAT32, recurrent_encoder=recurrent)
+
+
+def open_engine(engine: str, networks: Networks, folder: Path) -> Runtime:
+    """`engine` over tiny networks, in float32."""
+    if ENGINES[engine].files:
+        return open_graphs(engine, folder, SIZES, FLOAT32)
+    if engine == "torch":
+        return eager(networks)
+    from engines import torch_tensorrt_engine
+
+    parts = parts_of(networks.image_encoder, networks.generator, SIZES, networks.recurrent_encoder)
+    return torch_tensorrt_engine.open_parts(parts, SIZES, str(folder), FLOAT32)

@@ -1,0 +1,106 @@
+"""Which engines there are, what is kept of TensorRT's, and what ONNX Runtime runs on."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import onnxruntime
+import pytest
+
+from engines import EngineError, EngineOptions, installed_engines, onnxruntime_engine, open_graphs, registry
+from engines.onnxruntime_engine import CPU, CUDA, TENSORRT, wanted_providers
+from engines.plans import PlanKey, PlanStore, file_hash
+from tests.networks import SIZES, export_once
+
+KEY = PlanKey("a" * 64, "11.0.0", "Some GPU", "bf16", 32)
+
+
+def test_engines_for_a_gpu_are_not_offered_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry.Engine, "installed", True)
+    monkeypatch.setattr(registry, "has_gpu", lambda: False)
+    assert installed_engines() == ("openvino", "onnxruntime", "torch")
+    monkeypatch.setattr(registry, "has_gpu", lambda: True)
+    assert installed_engines() == tuple(registry.ENGINES)
+
+
+def test_an_engine_that_is_not_installed_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry.Engine, "installed", False)
+    with pytest.raises(EngineError, match=r"pip install 'rigid-live\[tensorrt\]'` or choose another"):
+        open_graphs("tensorrt", tmp_path, SIZES, EngineOptions())
+
+
+def test_an_engine_comes_back_for_its_own_key_only(tmp_path: Path) -> None:
+    plans = PlanStore(tmp_path / "plans")
+    assert plans.read(KEY) is None
+    plans.write(KEY, b"engine")
+    assert plans.read(KEY) == b"engine"
+    others = (
+        replace(KEY, network="b" * 64),
+        replace(KEY, version="11.1.0"),
+        replace(KEY, gpu="Another GPU"),
+        replace(KEY, precision="f32"),
+        replace(KEY, most_batch=8),
+    )
+    assert [plans.read(other) for other in others] == [None] * 5
+
+
+@pytest.mark.parametrize("damage", [b"", b"engin", b"anothr"])
+def test_a_broken_engine_is_set_aside(tmp_path: Path, damage: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    plans = PlanStore(tmp_path)
+    plans.write(KEY, b"engine")
+    (tmp_path / f"{KEY.name}.plan").write_bytes(damage)
+    assert plans.read(KEY) is None and "set aside" in caplog.text
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".broken", ".broken"]
+    plans.write(KEY, b"engine")
+    assert plans.read(KEY) == b"engine"
+
+
+def test_an_engine_of_another_key_under_the_same_name_is_not_loaded(tmp_path: Path) -> None:
+    plans, other = PlanStore(tmp_path), replace(KEY, gpu="Another GPU")
+    plans.write(other, b"engine")
+    for path in list(tmp_path.iterdir()):
+        path.rename(tmp_path / f"{KEY.name}{path.suffix}")
+    assert plans.read(KEY) is None
+
+
+def test_timings_are_kept_by_version_and_gpu(tmp_path: Path) -> None:
+    plans = PlanStore(tmp_path)
+    assert plans.timing_cache("11", "gpu") == b""
+    plans.keep_timing_cache("11", "gpu", b"times")
+    assert plans.timing_cache("11", "gpu") == b"times" and plans.timing_cache("12", "gpu") == b""
+
+
+def test_a_hash_follows_the_content(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"1")
+    first = file_hash(tmp_path / "a")
+    (tmp_path / "a").write_bytes(b"2")
+    assert len(first) == 64 and file_hash(tmp_path / "a") != first
+
+
+def test_onnxruntime_takes_the_best_providers_it_has(tmp_path: Path) -> None:
+    def names(*available: str) -> list[str]:
+        return [name for name, _ in wanted_providers(available, tmp_path, EngineOptions())]
+
+    assert names(CPU, "AzureExecutionProvider") == [CPU]
+    assert names(CPU, CUDA) == [CUDA, CPU]
+    assert names(CPU, CUDA, TENSORRT) == [TENSORRT, CUDA, CPU]
+    (_, tensorrt), (_, cuda), _ = wanted_providers((CPU, CUDA, TENSORRT), tmp_path, EngineOptions(precision="f32"))
+    assert tensorrt["trt_bf16_enable"] is False and cuda["use_tf32"] is False
+
+
+def test_a_provider_that_is_missing_is_one_logged_line(
+    tmp_path_factory: pytest.TempPathFactory, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = export_once(tmp_path_factory.getbasetemp())
+    monkeypatch.setattr(onnxruntime_engine.OnnxRuntimeGraph, "providers", (CPU,))
+    monkeypatch.setattr(onnxruntime_engine, "wanted_providers", lambda *_: [(CUDA, {}), (CPU, {})])
+    session = onnxruntime.InferenceSession
+    on_cpu = lambda path, settings, providers: session(path, settings, providers=[CPU])  # noqa: E731
+    monkeypatch.setattr(onnxruntime, "InferenceSession", on_cpu)
+    with caplog.at_level(logging.WARNING):
+        onnxruntime_engine.open_graphs(folder, SIZES, EngineOptions()).close()
+    assert [record.getMessage() for record in caplog.records] == [
+        f"engine onnxruntime: no {CUDA} here; it runs on {CPU}"
+    ]

@@ -1,0 +1,67 @@
+"""An engine that is built while another serves."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+from engines import EngineError
+from engines.switching import SwitchingRuntime
+from tests.fakes import TINY, FakeRuntime
+from tests.worlds import make_stream, textured_frame
+
+
+class Better(FakeRuntime):
+    @property
+    def name(self) -> str:
+        return "better"
+
+
+def test_frames_go_on_while_an_engine_is_built_and_it_takes_over_between_two() -> None:
+    first, better, ready = FakeRuntime(), Better(), threading.Event()
+
+    def build() -> Better:
+        assert ready.wait(5)
+        return better
+
+    runtime = SwitchingRuntime(first, build)
+    stream, alone = make_stream(runtime), make_stream()
+    frames = [textured_frame(i // 3) for i in range(8)]
+    shown = [stream.step(frame, {"light": 1.0}, i / 25).frame for i, frame in enumerate(frames[:4])]
+    assert (runtime.name, first.inverted > 0, better.batches) == ("fake", True, [])
+    ready.set()
+    runtime.thread.join(5)
+    shown += [stream.step(frame, {"light": 1.0}, i / 25).frame for i, frame in enumerate(frames[4:], 4)]
+    assert runtime.name == "better" and first.closed and better.batches == [2] * 4
+    expected = [alone.step(frame, {"light": 1.0}, i / 25).frame for i, frame in enumerate(frames)]
+    assert np.array_equal(shown, expected), "the state goes on"
+    runtime.close()
+    assert better.closed
+
+
+def test_an_engine_that_cannot_be_built_leaves_the_first(caplog: pytest.LogCaptureFixture) -> None:
+    def build() -> FakeRuntime:
+        raise EngineError("TensorRT cannot read it.")
+
+    runtime = SwitchingRuntime(FakeRuntime(), build)
+    runtime.thread.join(5)
+    codes = np.zeros((1, TINY.n_codes, TINY.code_size), np.float32)
+    assert runtime.synthesize(codes, np.zeros((1, *TINY.noise_shape), np.float32)).shape == (1, 3, 64, 64)
+    assert runtime.name == "fake" and "engine fake goes on: TensorRT cannot read it." in caplog.text
+    runtime.close()
+
+
+def test_what_is_built_after_the_end_is_closed() -> None:
+    first, better, ready = FakeRuntime(), Better(), threading.Event()
+
+    def build() -> Better:
+        assert ready.wait(5)
+        return better
+
+    runtime = SwitchingRuntime(first, build)
+    runtime.close()
+    ready.set()
+    runtime.thread.join(5)
+    assert first.closed and better.closed

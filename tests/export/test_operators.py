@@ -1,0 +1,58 @@
+"""The static check of an ONNX file against what TensorRT's parser takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from export.operators import unsupported
+from tests.networks import export_once
+
+
+def model_of(
+    *nodes: onnx.NodeProto, constants: dict[str, np.ndarray] | None = None, domain: str = ""
+) -> onnx.ModelProto:
+    ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4, 4, 4]) for name in ("x", "w")]
+    out = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    weights = [numpy_helper.from_array(value, name) for name, value in (constants or {}).items()]
+    graph = helper.make_graph(list(nodes), "g", ports, [out], weights)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid(domain, 23)])
+
+
+def check(folder: Path, model: onnx.ModelProto) -> list[str]:
+    onnx.save(model, folder / "model.onnx")
+    return unsupported(folder / "model.onnx")
+
+
+def test_an_unknown_operator_is_named(tmp_path: Path) -> None:
+    assert check(tmp_path, model_of(helper.make_node("Det", ["x"], ["y"], "here"))) == [
+        "here: the operator Det is not supported"
+    ]
+
+
+def test_a_convolution_with_a_computed_weight_is_told(tmp_path: Path) -> None:
+    node = helper.make_node("Conv", ["x", "w"], ["y"], "here")
+    assert check(tmp_path, model_of(node)) == ["here: Conv takes only constants as w"]
+    weight = np.ones((4, 4, 1, 1), np.float32)
+    assert check(tmp_path, model_of(helper.make_node("Conv", ["x", "c"], ["y"]), constants={"c": weight})) == []
+
+
+@pytest.mark.parametrize("zero", [0, 3])
+def test_only_a_zero_point_of_zero_passes(tmp_path: Path, zero: int) -> None:
+    constants: dict[str, np.ndarray] = {"scale": np.array(0.1, np.float32), "zero": np.array(zero, np.int8)}
+    node = helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["y"], "here")
+    assert len(check(tmp_path, model_of(node, constants=constants))) == (zero != 0)
+
+
+def test_a_custom_domain_is_told(tmp_path: Path) -> None:
+    assert "the opset own is not standard" in check(tmp_path, model_of(domain="own"))
+
+
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_what_is_exported_passes(tmp_path_factory: pytest.TempPathFactory, recurrent: bool) -> None:
+    folder = export_once(tmp_path_factory.getbasetemp(), recurrent=recurrent)
+    assert [unsupported(folder / f"{name}.onnx") for name in ("invert", "synthesize")] == [[], []]
