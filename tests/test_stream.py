@@ -52,7 +52,9 @@ def change(result: StepResult, frame: Pixels | None = None) -> float:
 @pytest.mark.parametrize("composite", COMPOSITES)
 def test_the_first_frame_is_edited_inside_the_mask_and_bit_identical_outside(composite: CompositeKind) -> None:
     tracker = FixedTracker()
-    result = make_stream(tracker=tracker, options=StreamOptions(composite)).step(textured_frame(), LIGHT, 0.0)
+    stream = make_stream(tracker=tracker, options=StreamOptions(composite))
+    result = stream.step(textured_frame(), LIGHT, 0.0)
+    stream.close()
     mask = feather(oval_mask(landmarks_in_crop(64), 64))
     shown = resample(mask, inverse(tracker.transform), (FRAME_SHAPE[1], FRAME_SHAPE[0]), 0)
     inside, outside = shown > 0.9, shown == 0
