@@ -283,8 +283,8 @@ def _trust(inputs: Crop, inverted: Crop, edited: Crop, flow: Flow, mouth: Mask |
 def _mouth_distrust(mouth: Mask, change: Mask, uneven: Mask, flow: Flow) -> Mask:
     """The mouth (n, n), as a whole, if it was changed and I's and O's differ: half of each is worse than either."""
     where = _blur(np.maximum(mouth, warp(mouth, flow)), 1.0)
-    changed = ramp(_blur(where * change, 3.0), 0.02, 0.06)
-    return where * changed * ramp(_blur(where * uneven, 3.0), 0.02, 0.05)
+    changed = ramp(_blur(where * change, 3.0), 0.01, 0.04)
+    return where * changed * ramp(_blur(where * uneven, 3.0), 0.01, 0.03)
 
 
 def _matching(error: NDArray[np.float32], kept: Mask) -> NDArray[np.float32]:
