@@ -117,8 +117,11 @@ def test_every_package_is_installed() -> None:
     assert all((ROOT / package / "__init__.py").exists() for package in MAY_IMPORT)
 
 
-def declared(*, dev: bool) -> set[str]:
-    """The distributions that the project file asks for, those of its extras too, names normalised."""
+def declared(*, dev: bool, gpus: bool = False) -> set[str]:
+    """The distributions that the project file asks for, those of its extras too, names normalised.
+
+    `gpus`: those for NVIDIA GPUs too, which no lock file for all machines can pin.
+    """
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     extras = project["optional-dependencies"]
     wanted = (
@@ -127,6 +130,7 @@ def declared(*, dev: bool) -> set[str]:
         + extras["evaluate"]
         + extras["virtualcam"]
         + (extras["dev"] if dev else [])
+        + (extras["tensorrt"] + extras["torch-tensorrt"] + extras["tensorrt-rtx"] if gpus else [])
     )
     return {normalised(re.split(r"[<>=!~\[; ]", requirement)[0]) for requirement in wanted}
 
@@ -135,16 +139,26 @@ def normalised(distribution: str) -> str:
     return distribution.lower().replace("_", "-")
 
 
+FOR_GPUS = {
+    "tensorrt": ["tensorrt-cu13"],
+    "torch_tensorrt": ["torch-tensorrt"],
+    "onnxruntime_ep_nv_tensorrt_rtx": ["onnxruntime-ep-nv-tensorrt-rtx-cu13"],
+}
+"""Modules of extras that are installed where there is such a GPU, and what brings them."""
+
+
 def test_what_is_imported_is_declared() -> None:
     """Nothing is used only because another library happens to bring it."""
     # dlib-bin lists only its compiled part as a module of its own
-    known = {**packages_distributions(), "dlib": ["dlib-bin"]}
+    known = {**packages_distributions(), "dlib": ["dlib-bin"], **FOR_GPUS}
     for dev, packages in ((False, list(MAY_IMPORT)), (True, ["tests"])):
         tops = {
             module.partition(".")[0] for package in packages for path in sources(package) for module in imports(path)
         }
         foreign = tops - set(sys.stdlib_module_names) - set(MAY_IMPORT) - {"tests", "scripts", "__future__"}
-        undeclared = {top for top in foreign if not set(map(normalised, known.get(top, [top]))) & declared(dev=dev)}
+        undeclared = {
+            top for top in foreign if not set(map(normalised, known.get(top, [top]))) & declared(dev=dev, gpus=True)
+        }
         assert not undeclared
 
 
