@@ -59,7 +59,9 @@ def export_networks(
 ) -> Sequence[Difference]:
     """Write `networks` to `folder`, run the files and compare; `weights`: the hash they are recorded under.
 
-    ExportError where an operator is not standard, or an engine too far off in one of `precisions`.
+    ExportError where an operator is not standard, or an engine too far off in float32. Half precision is told in what
+    comes back, and fails `rigid-live bench export`: with random codes it can pass its bound by chance, and a server
+    must start all the same.
     """
     folder.mkdir(parents=True)
     for exportable in exportables(networks):
@@ -70,7 +72,7 @@ def export_networks(
                 if problems := unsupported(path):
                     raise ExportError(f"TensorRT could not read {path.name}: {'; '.join(problems[:3])}.")
     differences = compare(networks, folder, COMPARISON_SEED, precisions)
-    if not all(difference.passed for difference in differences):
+    if not all(difference.passed for difference in differences if difference.precision == "f32"):
         raise ExportError(f"The exported networks do not agree with PyTorch and are not used:\n{table(differences)}")
     write_record(folder, weights)
     return differences

@@ -99,6 +99,20 @@ def test_a_network_that_exports_wrongly_raises_with_the_table(
     assert not (tmp_path / "wrong" / "export.json").exists()
 
 
+@pytest.mark.parametrize(("precision", "allowed"), [("f32", False), ("auto", True)])
+def test_only_float32_decides_whether_an_export_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: Precision, allowed: bool
+) -> None:
+    far = [Difference("a", precision, "synthesize", 1, 1.0, 1.0, 10.0)]
+    monkeypatch.setattr(export, "exportables", lambda networks: [])
+    monkeypatch.setattr(export, "compare", lambda *_: far)
+    if allowed:
+        assert export_networks(random_networks(), tmp_path / "made", "random") == far
+    else:
+        with pytest.raises(ExportError, match="too far"):
+            export_networks(random_networks(), tmp_path / "made", "random")
+
+
 FAR = (1e-6, float("nan"), 1e-3)
 
 
