@@ -339,7 +339,8 @@ class FaceStream:
             noise = settled(noise, recurrent.previous_noise, inputs, recurrent.previous_input, sizes.newest_noise_share)
             shared = share(codes, memory.late_codes, state.anchor, n_shared, state.unseen)
         with watch("synthesize"):
-            edited = add_edit(shared.codes, self._library.offset(edits, shared.codes), n_shared)
+            offset = np.float32(sizes.edit_gain) * self._library.offset(edits, shared.codes)
+            edited = add_edit(shared.codes, offset, n_shared)
             # one batch costs less than two
             pair = self.runtime.synthesize(np.concatenate([shared.codes, edited]), np.concatenate([noise] * 2))
             _require_finite(pair)

@@ -81,6 +81,11 @@ class WithoutRecurrence(Wrapped):
 class WithoutNoiseMap(Wrapped):
     """`--without nm`: the noise map n_t is zero."""
 
+    @property
+    def sizes(self) -> Sizes:
+        """Without a noise map nothing holds an edit back."""
+        return replace(self.runtime.sizes, edit_gain=1.0)
+
     def invert(self, inputs: Array, state: RecurrentState) -> tuple[Array, Array, RecurrentState]:
         codes, noise, after = super().invert(inputs, state)
         return codes, np.zeros_like(noise), after
@@ -113,6 +118,10 @@ class Encoded(WithoutSharing):
     def __init__(self, runtime: Runtime, encode: ImageEncoder) -> None:
         super().__init__(runtime)
         self._encode = encode
+
+    @property
+    def sizes(self) -> Sizes:
+        return replace(super().sizes, edit_gain=1.0)
 
     def invert(self, inputs: Array, state: RecurrentState) -> tuple[Array, Array, RecurrentState]:
         noise = np.zeros((len(inputs), *self.sizes.noise_shape), np.float32)

@@ -34,6 +34,7 @@ PROFILES = {
         noise_shape=(512, 32, 32),
         hidden_shape=(192, 4, 4),
         newest_noise_share=0.4,
+        edit_gain=1.5,
     ),
     "rigid-256": Sizes(
         image_size=256,

@@ -29,6 +29,8 @@ class Sizes:
     """Channels, height and width of the ConvLSTM's hidden and cell state."""
     newest_noise_share: float = 1.0
     """How much of the newest noise map a still place takes, see `rigid.settling`; 1 takes it as it is."""
+    edit_gain: float = 1.0
+    """How much longer edits are made than the codes alone need: the noise map holds a part of them back."""
 
 
 @dataclass(frozen=True)
