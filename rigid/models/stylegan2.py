@@ -45,7 +45,8 @@ class StyledConv(nn.Module):
     def forward(self, x: Tensor, w: Tensor, n: Tensor | None = None) -> Tensor:
         """`x` (B, c_in, H, W), `w` (B, code_size), `n` (B, c_out, H, W): a noise map in place of the fixed noise."""
         s = self.modulation(w)
-        d = torch.rsqrt(s.square() @ self.weight.square().sum((2, 3)).T + 1e-8) * GAIN
+        # a power, since TensorRT's parser knows no reciprocal, which a reciprocal root becomes in ONNX
+        d = (s.square() @ self.weight.square().sum((2, 3)).T + 1e-8).pow(-0.5) * GAIN
         x = self._convolve(x * s[:, :, None, None])
         x = torch.addcmul(self.bias[:, None, None], x, d[:, :, None, None])
         return F.leaky_relu(x + self.strength * (self.noise if n is None else n), LEAK)

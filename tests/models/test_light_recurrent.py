@@ -96,7 +96,7 @@ def test_rows_of_a_batch_do_not_mix() -> None:
     together = network(frames(), *zeros())
     alone = network(frames()[1:], *zeros(1))
     for both, one in zip(together, alone, strict=True):
-        torch.testing.assert_close(both[1:], one)
+        torch.testing.assert_close(both[1:], one, rtol=1e-4, atol=1e-4)
 
 
 def test_the_state_stays_bounded_however_long() -> None:
