@@ -171,15 +171,19 @@ def moving(number: int, fps: int) -> VideoFrame:
     return frame
 
 
+ASKED = 800_000
+"""Bits a second; above the least that a server in this process may have set."""
+
+
 def test_aiortc_still_counts_on_thirty_pictures_a_second() -> None:
-    assert spent(h264.H264Encoder(), fps=10) < 0.8 * 500_000
+    assert spent(h264.H264Encoder(), fps=10) < 0.8 * ASKED
 
 
-@pytest.mark.parametrize(("fps", "told"), [(10, 1_500_000), (30, 500_000)])
+@pytest.mark.parametrize(("fps", "told"), [(10, 2_400_000), (30, 800_000)])
 def test_a_slow_model_gets_all_the_bits_asked_for(fps: int, told: int) -> None:
     """x264's threads spend more or fewer bits as they get to run: what it is told counts, and that it is not short."""
     encoder = QuickH264Encoder()
-    assert spent(encoder, fps) >= 0.8 * 500_000
+    assert spent(encoder, fps) >= 0.7 * ASKED
     assert encoder.codec is not None and encoder.codec.bit_rate == pytest.approx(told, rel=0.1)
 
 
@@ -195,8 +199,8 @@ def test_a_new_bitrate_shows_in_the_bytes() -> None:
 
 
 def spent(encoder: h264.H264Encoder, fps: int) -> float:
-    """Bits a second that an encoder makes when asked for 500,000, after three seconds."""
-    encoder.target_bitrate = 500_000
+    """Bits a second that an encoder makes when asked for ASKED, after three seconds."""
+    encoder.target_bitrate = ASKED
     sizes = [sum(map(len, encoder.encode(moving(number, fps))[0])) for number in range(6 * fps)]
     return 8 * sum(sizes[3 * fps :]) / 3
 
