@@ -11,6 +11,7 @@ from typing import Any
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCRtpReceiver
 from aiortc.jitterbuffer import JitterBuffer, JitterFrame
 
+from server.aiortc_fixes.nacks import ask_again
 from server.aiortc_fixes.privates import RECEIVER, replace
 
 AUDIO_PREFETCH_SECONDS = 0.08
@@ -105,7 +106,7 @@ class MarkerJitterBuffer(JitterBuffer):
 
 
 def bound_receiver(peer: RTCPeerConnection, track: MediaStreamTrack) -> None:
-    """Bound every queue that leads to `track`; call it in the "track" event, before media flows.
+    """Bound every queue that leads to `track`, and every wait; call it in the "track" event, before media flows.
 
     aiortc's three queues (datagrams, encoded frames, decoded frames) are unbounded: where decoding or the reader of
     the track is slower than the sender, delay and memory grow without end.
@@ -117,6 +118,7 @@ def bound_receiver(peer: RTCPeerConnection, track: MediaStreamTrack) -> None:
     replace(track, "_queue", NewestQueue(DECODED[track.kind]))
     if track.kind == "video":
         replace(receiver, f"{RECEIVER}jitter_buffer", MarkerJitterBuffer(capacity=512, is_video=True))
+        ask_again(receiver)
     _bound_datagrams(receiver)
 
 

@@ -21,6 +21,7 @@ from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSes
 from aiortc.codecs import h264, opus, vpx
 from aiortc.jitterbuffer import JitterBuffer, JitterFrame
 from aiortc.rtcdtlstransport import SRTP_PROFILES, RTCCertificate
+from aiortc.rtcrtpreceiver import NackGenerator
 from aiortc.rtp import RtpPacket
 from av import VideoFrame
 from OpenSSL import SSL
@@ -39,6 +40,7 @@ from server.aiortc_fixes import dtls as dtls_fixes
 from server.aiortc_fixes import ice as ice_fixes
 from server.aiortc_fixes.codecs import BoundedH264Decoder, BoundedVp8Decoder, QuickH264Encoder
 from server.aiortc_fixes.ice import host_addresses
+from server.aiortc_fixes.nacks import ASK_AGAIN_SECONDS, RepeatingNackGenerator
 from server.aiortc_fixes.privates import RECEIVER, SENDER, replace
 from server.aiortc_fixes.queues import EncodedQueue, MarkerJitterBuffer, NewestQueue, is_keyframe
 from server.config import PortRange
@@ -242,8 +244,29 @@ async def test_every_queue_towards_a_track_is_bounded() -> None:
             assert isinstance(track._queue, NewestQueue)  # type: ignore[attr-defined]
             assert isinstance(private(peer, index, "decoder_queue"), EncodedQueue)
         assert isinstance(private(peer, 0, "jitter_buffer"), MarkerJitterBuffer)
+        assert isinstance(private(peer, 0, "nack_generator"), RepeatingNackGenerator)
         assert not isinstance(private(peer, 1, "jitter_buffer"), MarkerJitterBuffer)
         assert isinstance(peer.getReceivers()[0].transport.transport._connection._queue, NewestQueue)
+
+
+def rtp(number: int) -> RtpPacket:
+    return RtpPacket(sequence_number=number)
+
+
+def test_aiortc_still_asks_once_for_what_is_lost() -> None:
+    asks = NackGenerator()
+    assert [asks.add(rtp(number)) for number in (1, 2, 4, *range(5, 60))] == [False, False, True] + 55 * [False]
+    assert asks.missing == {3}
+
+
+def test_what_is_lost_twice_is_asked_for_again_until_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    asks, now = RepeatingNackGenerator(), [100.0]
+    monkeypatch.setattr("server.aiortc_fixes.nacks.time.monotonic", lambda: now[0])
+    assert [asks.add(rtp(number)) for number in (1, 2, 4, 5)] == [False, False, True, False]
+    now[0] += ASK_AGAIN_SECONDS
+    assert [asks.add(rtp(number)) for number in (6, 7)] == [True, False]
+    now[0] += ASK_AGAIN_SECONDS
+    assert not asks.add(rtp(3)) and not asks.add(rtp(8)), "it has come"
 
 
 async def test_a_private_that_is_gone_is_an_error() -> None:

@@ -15,6 +15,7 @@ import pytest
 from aiortc import MediaStreamTrack, RTCRtpSender, RTCSessionDescription
 from av import VideoFrame
 
+from server.aiortc_fixes.nacks import ask_again
 from server.config import ServerConfig
 from server.measure import percentile
 from tests.server.relay import relayed
@@ -22,10 +23,6 @@ from tests.server.test_sessions import none_left
 from tests.server.world import CLOCK, Camera, PaintingStream, Viewer, World, draw_barcode, running, until
 
 LONG = pytest.mark.skipif(not os.environ.get("RIGID_LIVE_LONG_TESTS"), reason="minutes long: RIGID_LIVE_LONG_TESTS=1")
-BY_CHANCE = pytest.mark.skipif(
-    not os.environ.get("RIGID_LIVE_LONG_TESTS"),
-    reason="one lost retransmission in many stalls aiortc's receiver for seconds: RIGID_LIVE_LONG_TESTS=1",
-)
 
 
 async def connect_through(viewer: Viewer, answer: str) -> None:
@@ -37,11 +34,12 @@ def without_candidates(sdp: str) -> str:
     return re.sub(r"a=(candidate|end-of-candidates).*\r\n", "", sdp)
 
 
-@BY_CHANCE
 async def test_five_percent_loss_and_eighty_milliseconds_leave_a_video_that_lives() -> None:
     async with running() as world:
         await world.ready()
         viewer = Viewer(world.http)
+        # a browser asks again for what is lost twice
+        viewer.peer.on("track", lambda track: ask_again(viewer.peer.getReceivers()[0]))
         await viewer.peer.setLocalDescription(await viewer.peer.createOffer())
         offer = without_candidates(viewer.peer.localDescription.sdp)
         created = await world.http.post("/api/v1/sessions", json={"sdp": offer, "type": "offer"})
