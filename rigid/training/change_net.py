@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -27,7 +26,6 @@ from rigid.models.build import (
     sizes_of,
 )
 from rigid.models.change_net import compose
-from rigid.replacing import replacing
 from rigid.training.changes import Changes, changes_of, kept_changes
 from rigid.training.device import DEVICE, half_precision, placed
 from rigid.training.fast_inference import from_bytes
@@ -38,6 +36,7 @@ from rigid.training.loop import Losses, check_finite
 from rigid.training.material import kept_walks
 from rigid.training.pictures import write_grid
 from rigid.training.rollout import Networks
+from rigid.training.shipping import write_weights
 from rigid.training.windows import same_window
 
 FILE = "change_net.safetensors"
@@ -149,9 +148,7 @@ class ChangeNetStage:
         return dict(zip(("val_l1", "val_lpips", "val_l1_pasted", "val_lpips_pasted"), map(float, means), strict=True))
 
     def export(self, folder: Path) -> None:
-        weights = {name: value.half().cpu().contiguous() for name, value in self.network.state_dict().items()}
-        with replacing(folder / FILE) as part:
-            save_file(weights, part)
+        write_weights(folder / FILE, self.network.state_dict())
 
     def state_dict(self) -> dict[str, Any]:
         return {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}

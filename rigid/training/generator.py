@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -30,6 +29,7 @@ from rigid.training.device import half_precision, placed
 from rigid.training.head import inherit, solve_head
 from rigid.training.loop import Losses
 from rigid.training.pictures import write_grid
+from rigid.training.shipping import write_weights
 from rigid.training.teacher import TeacherPairs, kept_pairs
 from rigid.training.windows import same_window
 
@@ -113,10 +113,8 @@ class GeneratorStage:
         return {"mse": torch.cat(errors).mean().item(), "lpips": torch.cat(distances).mean().item()}
 
     def export(self, folder: Path) -> None:
-        tuned = {
-            k: v.half().cpu().contiguous() for k, v in self.network.state_dict().items() if k.startswith(TUNED_PARTS)
-        }
-        save_file(tuned, folder / "generator.safetensors")
+        tuned = {k: v for k, v in self.network.state_dict().items() if k.startswith(TUNED_PARTS)}
+        write_weights(folder / "generator.safetensors", tuned)
 
     def state_dict(self) -> dict[str, Any]:
         parts: dict[str, Any] = {"network": self.network, "optimizer": self.optimizer, "schedule": self.schedule}

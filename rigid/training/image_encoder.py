@@ -16,7 +16,6 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -40,6 +39,7 @@ from rigid.training.layout import pixels_last
 from rigid.training.loop import Losses
 from rigid.training.pairs import Pairs, generated_pairs
 from rigid.training.pictures import write_grid
+from rigid.training.shipping import write_weights
 from rigid.training.windows import same_window
 
 
@@ -132,8 +132,7 @@ class ImageEncoderStage:
         return {"val_mse": _mean_over_names(names, errors), "val_lpips": _mean_over_names(names, distances)}
 
     def export(self, folder: Path) -> None:
-        weights = {name: value.half().cpu().contiguous() for name, value in self._averaged().state_dict().items()}
-        save_file(weights, folder / "image_encoder.safetensors")
+        write_weights(folder / "image_encoder.safetensors", self._averaged().state_dict())
 
     def state_dict(self) -> dict[str, Any]:
         parts: dict[str, Any] = {"network": self.network, "average": self.average, "optimizer": self.optimizer}

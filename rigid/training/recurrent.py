@@ -13,7 +13,6 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from rigid.assets import AssetStore
@@ -26,7 +25,6 @@ from rigid.models.build import (
     new_recurrent_encoder,
     sizes_of,
 )
-from rigid.replacing import replacing
 from rigid.training.device import DEVICE, placed
 from rigid.training.distributed import average_gradients, average_values, rank, world
 from rigid.training.episodes import Batch
@@ -48,6 +46,7 @@ from rigid.training.rollout import (
     roll,
     show,
 )
+from rigid.training.shipping import write_weights
 from rigid.training.visible_net import load_visible
 
 ABLATIONS = ("ibfcc", "tc")
@@ -207,9 +206,7 @@ class RecurrentStage:
         return self._validate(replace(self.networks, recurrent_encoder=self._averaged()), folder)
 
     def export(self, folder: Path) -> None:
-        weights = {name: value.half().cpu().contiguous() for name, value in self._averaged().state_dict().items()}
-        with replacing(folder / "recurrent_encoder.safetensors") as part:
-            save_file(weights, part)
+        write_weights(folder / "recurrent_encoder.safetensors", self._averaged().state_dict())
 
     def state_dict(self) -> dict[str, Any]:
         parts: dict[str, Any] = {"encoder": self.encoder, "average": self.average, "optimizer": self.optimizer}

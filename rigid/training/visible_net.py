@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rigid.assets import AssetStore
 from rigid.models.build import WEIGHTS, sizes_of
 from rigid.models.visibility import VisibleNet
-from rigid.replacing import replacing
 from rigid.training.between import compose_between
 from rigid.training.device import DEVICE, placed
 from rigid.training.distributed import average_gradients, average_values, rank, world
@@ -27,6 +26,7 @@ from rigid.training.framing import Cut
 from rigid.training.loop import Losses, check_finite
 from rigid.training.material import kept_clips
 from rigid.training.pictures import write_grid
+from rigid.training.shipping import write_weights
 from rigid.training.warping import warp
 
 FILE = "visible_net.safetensors"
@@ -120,9 +120,7 @@ class VisibleNetStage:
         return {"val_l1": torch.stack(errors).mean().item(), "val_l1_mean": torch.stack(means).mean().item()}
 
     def export(self, folder: Path) -> None:
-        weights = {name: value.half().cpu().contiguous() for name, value in self.network.state_dict().items()}
-        with replacing(folder / FILE) as part:
-            save_file(weights, part)
+        write_weights(folder / FILE, self.network.state_dict())
 
     def state_dict(self) -> dict[str, Any]:
         return {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
