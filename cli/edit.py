@@ -144,12 +144,7 @@ def _with_preset(preset: str | None, edits: list[str], profile: str) -> list[str
     return [*(f"{name}={strength!r}" for name, strength in chosen.edits.items()), *edits]
 
 
-def _make_stream(
-    resources: ExitStack,
-    profile: str,
-    engine: str,
-    composite: Composite,
-) -> FaceStream:
+def _make_stream(resources: ExitStack, profile: str, engine: str, composite: Composite) -> FaceStream:
     """A stream on the engine; `resources` closes what it runs on."""
     runtime = _load(profile, engine, None)
     resources.callback(runtime.close)
@@ -223,10 +218,9 @@ def _open_worker(settings: Settings, engine: str, threads: int) -> Callable[[Edi
 
     cv2.setNumThreads(threads)
     runtime = _load(settings.profile, engine, threads)
-    composite = settings.composite
 
     def work(job: EditJob) -> Report:
-        make_stream = partial(_stream_on, runtime, settings.profile, composite)
+        make_stream = partial(_stream_on, runtime, settings.profile, settings.composite)
         return edit_file(job, make_stream, settings.profile).as_json()
 
     return work

@@ -147,10 +147,8 @@ def transfer_composite(
     if np.array_equal(inverted, edited):
         return unchanged(inputs, mask), TransferState()
     size = inputs.shape[0]
-    small_i, small_o, small_e = (_resized(crop, FLOW_SIZE) for crop in (inputs, inverted, edited))
     small_flow = _steadied((motion or OpticalMotion())(edited, inverted), state.flow)
-    small_mouth = None if mouth is None else _resized(mouth, FLOW_SIZE)
-    trust = _trust(small_i, small_o, small_e, small_flow, small_mouth)
+    trust = _trust(inputs, inverted, edited, small_flow, mouth)
     shares = trust.shares if state.shares is None else 0.5 * (state.shares + trust.shares)
     flow = grown_flow(small_flow, size)
     # E + smooth D + kept · (D - smooth D) - coarse · (C - smooth C), with C = E - W(O, f), put together by
