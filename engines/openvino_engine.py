@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openvino
 
 from engines.base import EngineOptions, GraphRuntime
 from rigid.models.contract import Array, Sizes
+from rigid.models.openvino_core import shared_core
 
 
 class OpenVinoGraph:
     """One compiled model with its own infer request."""
 
     def __init__(self, path: Path, options: EngineOptions):
-        model = openvino.Core().compile_model(path, "CPU", _settings(options))
+        model = shared_core().compile_model(path, "CPU", _settings(options))
         self._request = model.create_infer_request()
         self._inputs = tuple(port.any_name for port in model.inputs)
         self._outputs = tuple(port.any_name for port in model.outputs)

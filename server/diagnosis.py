@@ -56,9 +56,9 @@ def providers() -> dict[str, list[str]]:
 
         found["onnxruntime"] = list(onnxruntime.get_available_providers())
     if ENGINES["openvino"].installed:
-        import openvino
+        from rigid.models.openvino_core import shared_core
 
-        core = openvino.Core()
+        core = shared_core()
         found["openvino"] = [
             f"{device}: {', '.join(core.get_property(device, 'OPTIMIZATION_CAPABILITIES'))}"
             for device in core.available_devices

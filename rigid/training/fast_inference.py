@@ -32,13 +32,15 @@ def _on_cpu(network: nn.Module, example: Tensor) -> Callable[[Tensor], NDArray[n
     # A GPU machine that only trains may be without it.
     import openvino
 
+    from rigid.models.openvino_core import shared_core
+
     program = torch.export.export(network.eval(), (example,))
     with warnings.catch_warnings():
         # OpenVINO's converter calls what this version of PyTorch deprecates.
         warnings.simplefilter("ignore", FutureWarning)
         model = openvino.convert_model(program)
     model.reshape(list(example.shape))
-    request = openvino.Core().compile_model(model, "CPU", {"PERFORMANCE_HINT": "LATENCY"}).create_infer_request()
+    request = shared_core().compile_model(model, "CPU", {"PERFORMANCE_HINT": "LATENCY"}).create_infer_request()
 
     def call(inputs: Tensor) -> NDArray[np.float32]:
         outputs = request.infer([inputs.numpy()])

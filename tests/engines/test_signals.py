@@ -1,0 +1,44 @@
+"""A signal after an engine is gone: Python's handlers run on the alternate signal stack, which must still be there."""
+
+from __future__ import annotations
+
+import faulthandler
+import multiprocessing
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.engines.available import engine_parameters, open_engine
+from tests.networks import export_once, random_networks
+
+
+def close_elsewhere_and_signal(engine: str, folder: Path) -> None:
+    """Two engines opened on this thread and closed on another, oldest first, then a signal to this one."""
+    # It gives the thread an alternate stack of its own, which an engine must hand back.
+    faulthandler.enable()
+    runtimes = [open_engine(engine, random_networks(), folder) for _ in range(2)]
+
+    def close_all() -> None:
+        while runtimes:
+            runtimes.pop(0).close()
+
+    closing = threading.Thread(target=close_all)
+    closing.start()
+    closing.join()
+    seen: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: seen.append(number))
+    signal.raise_signal(signal.SIGTERM)
+    assert seen == [signal.SIGTERM]
+
+
+@pytest.mark.parametrize("engine", engine_parameters())
+def test_a_signal_is_handled_after_engines_were_closed_on_another_thread(
+    engine: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = export_once(tmp_path_factory.getbasetemp())
+    child = multiprocessing.get_context("spawn").Process(target=close_elsewhere_and_signal, args=(engine, folder))
+    child.start()
+    child.join()
+    assert child.exitcode == 0
