@@ -129,7 +129,7 @@ class Origins:
         asked = Headers(scope=scope).get("access-control-request-method")
         if scope["method"] == "OPTIONS" and asked is not None:
             headers = {
-                "Access-Control-Allow-Methods": "GET, POST, PATCH, DELETE",
+                "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, DELETE",
                 "Access-Control-Allow-Headers": "Authorization, Content-Type, If-Match",
                 "Access-Control-Max-Age": "600",
             }

@@ -87,6 +87,8 @@ async def test_pages_of_origins_allowed_may_ask_and_no_others() -> None:
         assert allowed.status_code == 204
         assert allowed.headers["Access-Control-Allow-Origin"] == "https://shop.example"
         assert "Authorization" in allowed.headers["Access-Control-Allow-Headers"]
+        # Every method of the API but the safe ones needs a preflight (Fetch standard).
+        assert {"PUT", "PATCH", "DELETE"} <= set(allowed.headers["Access-Control-Allow-Methods"].split(", "))
         answer = await world.http.get("/api/v1/sessions", headers={"Origin": "https://shop.example"})
         assert answer.status_code == 401, "a key is needed all the same"
         assert answer.headers["Access-Control-Allow-Origin"] == "https://shop.example"
