@@ -20,7 +20,7 @@ from server.config import ServerConfig
 from server.errors import add_error_handlers
 from server.extras import Extras
 from server.manager import SessionManager
-from server.metrics import Metrics
+from server.metrics import CountBatches, Metrics, no_batches
 from server.middleware import BodyLimit, Origins, SecurityHeaders
 from server.page import add_page
 from server.readiness import Readiness
@@ -46,6 +46,7 @@ def create_app(
     gallery: Gallery | None = None,
     uploads: Target | None = None,
     credentials: Credentials | None = None,
+    batches: CountBatches = no_batches,
 ) -> FastAPI:
     """The server as an ASGI app; its thread and its sessions live as long as its lifespan.
 
@@ -56,9 +57,10 @@ def create_app(
     `config` allows.
     `page`: the folder of the static page; None for the one of the `client` package.
     `credentials`: what edited snapshots are signed with; None leaves them unsigned.
+    `batches`: how many rounds of the engine held how many sessions' calls.
     """
     readiness = Readiness()
-    metrics = Metrics(readiness)
+    metrics = Metrics(readiness, batches)
     worker = InferenceWorker(threads_for())
     shared = Shared(
         config,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.batching import BatchedRuntime
 from rigid.align import FaceLandmarker, FaceTracker
 from rigid.attributes.library import Attribute, AttributeLibrary
 from rigid.attributes.strip import render_face
@@ -29,6 +31,10 @@ class Backend:
         """A stream for one viewer."""
         tracker = FaceTracker(FaceLandmarker(self._landmarks), self.runtime.sizes.image_size)
         return FaceStream(self.runtime, tracker, self.library)
+
+    def batches(self) -> Mapping[int, int]:
+        """How many rounds of the engine held how many sessions' calls; none where it takes them one by one."""
+        return self.runtime.batches if isinstance(self.runtime, BatchedRuntime) else {}
 
     def paint(self, attribute: Attribute, strength: float) -> NDArray[np.uint8]:
         """The mean face with `attribute` at `strength`, RGB (S, S, 3); ValueError without a face."""

@@ -2,14 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import HistogramMetricFamily
+from prometheus_client.registry import Collector
 
 from server.readiness import Readiness
 
 SECONDS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0)
+BATCHES = (1, 2, 3, 4, 6, 8, 12, 16)
 PREFIX = "rigid_live"
+
+CountBatches = Callable[[], Mapping[int, int]]
+"""How many rounds of the engine held how many sessions' calls, so far; called from any thread."""
+
+
+def no_batches() -> Mapping[int, int]:
+    """Of an engine that counts none."""
+    return {}
+
+
+class BatchSizes(Collector):
+    """A histogram of what the engine itself counts: read when asked for, so that no frame pays for it."""
+
+    def __init__(self, count: CountBatches) -> None:
+        self._count = count
+
+    def collect(self) -> Iterator[HistogramMetricFamily]:
+        """The histogram as it is now."""
+        counts = dict(self._count())
+        below = [(str(float(size)), _up_to(counts, size)) for size in BATCHES]
+        family = HistogramMetricFamily(f"{PREFIX}_batch_sessions", "Sessions whose networks ran as one batch.")
+        family.add_metric(
+            [], [*below, ("+Inf", sum(counts.values()))], sum(size * rounds for size, rounds in counts.items())
+        )
+        yield family
+
+
+def _up_to(counts: Mapping[int, int], size: int) -> int:
+    return sum(rounds for held, rounds in counts.items() if held <= size)
 
 
 class Metrics:
@@ -17,8 +49,9 @@ class Metrics:
 
     MEDIA_TYPE = CONTENT_TYPE_LATEST
 
-    def __init__(self, readiness: Readiness) -> None:
+    def __init__(self, readiness: Readiness, batches: CountBatches = no_batches) -> None:
         self._registry = CollectorRegistry()
+        self._registry.register(BatchSizes(batches))
         self.sessions = Gauge("sessions", "Open now, by state.", ["state"], PREFIX, registry=self._registry)
         self.opened = self._counter("sessions_opened", "Sessions opened.")
         self.resumed = self._counter("sessions_resumed", "Sessions that went on where a lost one was.")

@@ -172,6 +172,7 @@ async def test_not_ready_until_warm() -> None:
         assert waiting.headers["Retry-After"] == "2"
         offer = {"sdp": await offer_of(), "type": "offer"}
         assert_error(await world.http.post("/api/v1/sessions", json=offer), 503, "not_ready")
+        assert "rigid_live_batch_sessions_count 0.0" in (await world.http.get("/metrics")).text
         assert "rigid_live_ready 0.0" in (await world.http.get("/metrics")).text
         warm.set()
         await world.ready()
