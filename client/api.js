@@ -74,6 +74,15 @@ export class Api {
   }
 
   /**
+   * A picture of the server's, as an address of this page's own; revoke it once it is shown.
+   * @param {string} path as the server states it: below its own address, whatever prefix that has here
+   */
+  async picture(path) {
+    const response = await this.fetch(path.replace(/^\//, ""), { method: "GET", cache: "default" });
+    return URL.createObjectURL(await response.blob());
+  }
+
+  /**
    * Ends a session while the page goes away, when no answer can be awaited any more.
    * @param {string} id
    */
@@ -104,10 +113,10 @@ export class Api {
     let response;
     try {
       response = await fetch(this.url(path), {
+        cache: "no-store",
         ...init,
         headers: { ...init.headers, ...this.headers() },
         signal: signal ? anyOf(signal, timeout) : timeout,
-        cache: "no-store",
       });
     } catch (error) {
       if (signal?.aborted) throw error;

@@ -1,6 +1,7 @@
 // Everything about what is changed: the sliders, the looks, the search, and what brings them back to rest.
 import { Dials, element } from "./dials.js";
 import { describe } from "./failures.js";
+import { Thumbnails } from "./thumbnails.js";
 
 /** @import { Api } from "./api.js" */
 /** @import { Ack, Attribute, Described, Edits, Preset } from "./types.js" */
@@ -23,6 +24,7 @@ export class Deck {
   #api;
   #events;
   #dials;
+  #thumbnails;
 
   /** @param {HTMLElement} root @param {Api} api @param {DeckEvents} events */
   constructor(root, api, events) {
@@ -30,6 +32,7 @@ export class Deck {
     this.#api = api;
     this.#events = events;
     this.#dials = new Dials(this.#find("#dials"), events.onChange);
+    this.#thumbnails = new Thumbnails(api);
     this.#find("#dials").addEventListener("dials", () => this.#changed());
     this.#find("#reset").addEventListener("click", () => this.#dials.reset());
     this.#find("#random").addEventListener("click", () => this.#dials.randomise());
@@ -64,6 +67,7 @@ export class Deck {
   /** @param {Attribute[]} attributes @param {Preset[]} presets */
   #build(attributes, presets) {
     this.#dials.build(attributes);
+    this.#thumbnails.show(this.#find("#dials"));
     this.#find("#search-line").hidden = attributes.length < WORTH_A_SEARCH;
     this.#find("#presets").hidden = presets.length === 0;
     this.#find("#preset-list").replaceChildren(...presets.map((preset) => this.#chip(preset)));

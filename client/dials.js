@@ -163,7 +163,11 @@ class Dial {
     this.#reset = element("button", { type: "button", className: "dial-reset", ariaLabel: `Reset ${label}`, title: "Reset" });
     this.#problem = element("p", { className: "dial-problem", role: "alert", hidden: true });
     const title = element("label", { htmlFor: id, textContent: label, title: attribute.effect ?? "" });
-    if (attribute.thumbnail) title.prepend(element("img", { src: attribute.thumbnail, alt: "", loading: "lazy" }));
+    if (attribute.strip) {
+      const picture = element("img", { alt: "", hidden: true });
+      picture.dataset.strip = attribute.strip;
+      title.prepend(picture);
+    }
     this.row = element("div", { className: "dial" }, title, this.#output, this.#reset, this.#input, this.#problem);
     this.row.dataset.name = name;
     this.row.dataset.words = `${name} ${label} ${groupOf(attribute)}`.toLowerCase();

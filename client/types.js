@@ -12,7 +12,7 @@
  * @property {number} default
  * @property {string} [unit]
  * @property {string} [effect] what it does, in a sentence
- * @property {string} [thumbnail] address of a picture of its effect
+ * @property {string | null} [strip] address of a picture of its effect, below the server's own
  */
 
 /**

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from rigid.attributes.library import Description
+from rigid.attributes.library import Attribute, Description
 from server.errors import ApiError
 from server.schemas import PresetRequest, PresetState, UploadQuery
 from server.session import Shared
@@ -21,7 +21,7 @@ def add_attributes(router: APIRouter, shared: Shared) -> None:
     @router.get("/api/v1/attributes")
     async def list_attributes() -> list[Description]:
         """The edits on offer: name, group, range and the address of a picture of each."""
-        return shared.library.describe()
+        return [_described(shared, attribute) for attribute in shared.library]
 
     @router.get("/api/v1/attributes/{name}/strip.jpg", response_class=Response)
     async def show_strip(name: str) -> Response:
@@ -49,14 +49,20 @@ def add_attributes(router: APIRouter, shared: Shared) -> None:
         assert shared.extras.uploads is not None
         attribute = await shared.extras.uploads.add(request.stream(), asked.filename, asked.as_request())
         response.headers["Location"] = f"/api/v1/attributes/{attribute.name}"
-        return attribute.describe()
+        return _described(shared, attribute)
 
     @router.get("/api/v1/attributes/{name}")
     async def show_attribute(name: str) -> Description:
         """One edit on offer."""
         if name not in shared.library:
             raise ApiError(404, "unknown_attribute", f"There is no attribute {name!r}.", LISTED)
-        return shared.library[name].describe()
+        return _described(shared, shared.library[name])
+
+
+def _described(shared: Shared, attribute: Attribute) -> Description:
+    """As a client needs it; without the address of a picture where this server has none."""
+    pictures = {} if shared.extras.strips is not None else {"strip": None}
+    return {**attribute.describe(), **pictures}
 
 
 def add_presets(router: APIRouter, shared: Shared) -> None:

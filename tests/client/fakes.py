@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from fastapi import FastAPI
 from numpy.typing import NDArray
 
 from rigid.attributes.library import Attribute, AttributeLibrary
-from rigid.provenance import Credentials
 from server.app import create_app
 from server.config import ServerConfig
 
@@ -69,7 +69,7 @@ def attributes() -> AttributeLibrary:
     return AttributeLibrary(listed, n_codes=2, code_size=4)
 
 
-def light_app(max_sessions: int = 2, api_key: str | None = None, credentials: Credentials | None = None) -> FastAPI:
-    """A server of `LightStream`s."""
+def light_app(max_sessions: int = 2, api_key: str | None = None, **offered: Any) -> FastAPI:
+    """A server of `LightStream`s; `offered` goes to `create_app`."""
     config = ServerConfig(max_sessions=max_sessions, api_keys=(api_key,) if api_key else ())
-    return create_app(config, LightStream, attributes(), credentials=credentials)
+    return create_app(config, LightStream, attributes(), **offered)

@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, Page, Playwright, expect
 
 from server.app import create_app
 from server.config import ServerConfig
+from server.strips import Gallery
 from tests.client.browser import CAMERA, GRANTED, grab, launch
 from tests.client.conftest import OpenPage
 from tests.client.fakes import LightStream, attributes, light_app
@@ -404,6 +405,17 @@ def test_asks_for_the_key(open_page: OpenPage) -> None:
         page.get_by_role("button", name="Continue").click()
         expect(page.get_by_role("slider", name="Smile")).to_be_visible()
         start(page)
+
+
+def test_pictures_of_the_attributes_come_with_the_key_too(open_page: OpenPage, tmp_path: Path) -> None:
+    painted = Gallery(lambda one, strength: np.full((112, 112, 3), 90, np.uint8), tmp_path)
+    with serving(light_app(api_key="let me in", gallery=painted)) as address:
+        page = open_page(address, expected=(FETCH_FAILED,))
+        page.get_by_label("Key").fill("let me in")
+        page.get_by_role("button", name="Continue").click()
+        picture = page.locator(".dial[data-name=smile] img")
+        expect(picture).to_be_visible()
+        assert picture.evaluate("(image) => [image.naturalWidth, image.naturalHeight]") == [560, 112]
 
 
 def test_waits_longer_from_try_to_try(address: str, chromium: Browser) -> None:

@@ -180,6 +180,7 @@ async def test_strips_that_cannot_be(tmp_path: Path) -> None:
         assert (await world.http.get("/api/v1/attributes/smile/strip.jpg")).status_code == 200
     async with running() as world:
         assert_error(await world.http.get("/api/v1/attributes/smile/strip.jpg"), 404, "no_pictures")
+        assert (await world.http.get("/api/v1/attributes")).json()[0]["strip"] is None
 
 
 async def test_presets_are_kept_only_where_that_is_allowed(tmp_path: Path) -> None:
