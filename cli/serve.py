@@ -104,11 +104,19 @@ def serve(
     allow_uploads: Annotated[
         bool, typer.Option("--allow-uploads", help="Let clients add attributes and presets, which stay here.")
     ] = False,
+    no_badge: Annotated[
+        bool, typer.Option("--no-badge", help="Leave “Edited with AI” out of pictures, unless a session asks for it.")
+    ] = False,
+    c2pa_certificate: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Sign what is kept of edited video with this certificate (chain), PEM."),
+    ] = None,
+    c2pa_key: Annotated[Path | None, typer.Option(metavar="FILE", help="That certificate's key, P-256, PEM.")] = None,
     log_level: Annotated[str, typer.Option(help="critical, error, warning, info or debug.")] = "warning",
 ) -> None:
     """Edit live video: serve the page, the HTTP interface and WebRTC."""
     from rigid.assets import AssetStore
-    from rigid.provenance import own_credentials
+    from rigid.provenance import choose_credentials
     from server.run import listen, run, urls
     from server.tls import given, self_signed
 
@@ -136,14 +144,16 @@ def serve(
             max_session_seconds=max_session_seconds,
             resume_seconds=resume_seconds,
             drain_seconds=drain_seconds,
+            badge=not no_badge,
         )
+        store = AssetStore()
+        credentials = choose_credentials(c2pa_certificate, c2pa_key, store.cache_dir / "signing")
         files = given(certificate, private_key)
         listener = listen(host, port)
     except ValueError as error:
         fail(str(error), BAD_INPUT)
     if expect_gpu:
         _warn_without_gpu()
-    store = AssetStore()
     backend = _load(config, store)
     addresses = urls(host, listener.getsockname()[1], secure=https or files is not None)
 
@@ -153,7 +163,6 @@ def serve(
 
     config = replace(config, engine=backend.runtime.name, allow_uploads=allow_uploads)
     create_app = _app_maker(backend, profile, store)
-    credentials = own_credentials(store.cache_dir / "signing")
     app = create_app(config, backend.make_stream, backend.library, warm_up=warm_up, credentials=credentials)
     if https and files is None:
         files = self_signed(store.cache_dir / "tls", [host])
@@ -204,7 +213,7 @@ def _app_maker(backend: Backend, profile: str, store: AssetStore) -> Callable[..
     for problem in presets.problems:
         typer.echo(f"Warning: {problem}", err=True)
     gallery = gallery_of(backend, profile, store.cache_dir)
-    return partial(create_app, presets=presets, gallery=gallery, uploads=target_of(profile))
+    return partial(create_app, presets=presets, gallery=gallery, uploads=target_of(profile), batches=backend.batches)
 
 
 def _warn_without_gpu() -> None:

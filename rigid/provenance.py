@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import c2pa
+import cv2
+import numpy as np
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -44,12 +46,32 @@ def load_credentials(chain: Path, key: Path) -> Credentials:
     """From files; ValueError where they are no certificate or no elliptic-curve key."""
     try:
         credentials = Credentials(chain.read_bytes(), key.read_bytes())
-        x509.load_pem_x509_certificates(credentials.chain)
+        certificate = x509.load_pem_x509_certificates(credentials.chain)[0]
         secret = serialization.load_pem_private_key(credentials.key, None)
     except (OSError, ValueError, TypeError) as error:
         raise ValueError(f"{chain} and {key} cannot be used to sign: {error}.") from error
+    if certificate.public_key() != secret.public_key():
+        raise ValueError(f"{key} is not the key of {chain}'s first certificate.")
     if not isinstance(secret, ec.EllipticCurvePrivateKey) or not isinstance(secret.curve, ec.SECP256R1):
         raise ValueError(f"{key} is no P-256 key, which ES256 signatures need.")
+    return credentials
+
+
+def choose_credentials(chain: Path | None, key: Path | None, folder: Path) -> Credentials:
+    """Those given, else this machine's own in `folder`. ValueError: one of two was given, or they cannot be used."""
+    if chain is None and key is None:
+        return own_credentials(folder)
+    if chain is None or key is None:
+        given, missing = ("key", "certificate") if chain is None else ("certificate", "key")
+        raise ValueError(f"The C2PA {given} alone cannot sign; give its {missing} too, or neither.")
+    credentials = load_credentials(chain, key)
+    # A chain that readers refuse shows only when something is signed with it.
+    done, picture = cv2.imencode(".png", np.zeros((8, 8, 3), np.uint8))
+    assert done
+    try:
+        sign(picture.tobytes(), "image/png", credentials)
+    except ValueError as error:
+        raise ValueError(f"{chain} and {key} cannot be used to sign: {error}") from error
     return credentials
 
 

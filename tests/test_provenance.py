@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cli.main import run
-from rigid.provenance import Credentials, load_credentials, own_credentials, read, sign
+from rigid.provenance import Credentials, choose_credentials, load_credentials, own_credentials, read, sign
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +77,24 @@ def test_credentials_are_kept_private_and_renewed_when_damaged(tmp_path: Path) -
     renewed = own_credentials(tmp_path)
     assert renewed.key != first.key
     assert load_credentials(tmp_path / "chain.pem", tmp_path / "key.pem") == renewed
+
+
+def test_given_credentials_are_used_or_the_reason_is_said(credentials: Credentials, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    assert choose_credentials(None, None, own) == own_credentials(own)
+    chain, key, other = tmp_path / "chain.pem", tmp_path / "key.pem", own / "key.pem"
+    chain.write_bytes(credentials.chain)
+    key.write_bytes(credentials.key)
+    assert choose_credentials(chain, key, own) == credentials
+    with pytest.raises(ValueError, match="certificate alone cannot sign"):
+        choose_credentials(chain, None, own)
+    with pytest.raises(ValueError, match="key alone cannot sign"):
+        choose_credentials(None, key, own)
+    with pytest.raises(ValueError, match="is not the key of"):
+        choose_credentials(chain, other, own)
+    chain.write_bytes(credentials.chain[credentials.chain.rindex(b"-----BEGIN") :])
+    with pytest.raises(ValueError, match="is not the key of"):
+        choose_credentials(chain, key, own)
 
 
 def test_what_cannot_be_signed_or_read_is_said(credentials: Credentials, tmp_path: Path) -> None:

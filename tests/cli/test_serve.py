@@ -20,6 +20,7 @@ from cli.main import run
         (["--port", "70000"], "does not exist"),
         (["--log-level", "loud"], "There is no log level 'loud'"),
         (["--api-key", " "], "API key is empty"),
+        (["--c2pa-key", "key.pem"], "give its certificate too"),
     ],
 )
 def test_bad_settings_are_one_sentence_and_status_2(
