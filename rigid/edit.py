@@ -6,21 +6,27 @@ import json
 import math
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
+import av
 import numpy as np
 from numpy.typing import NDArray
 
 from rigid.attributes.ramp import EditRamp
 from rigid.images import IMAGE_SUFFIXES, is_image, read_image, write_image
+from rigid.pipeline import Step, overlapped
 from rigid.replacing import replacing
 from rigid.stream import FaceStream, StepResult
 from rigid.video import Picture, VideoError, VideoReader
-from rigid.video_writer import FORMATS, open_writer
+from rigid.video_writer import FORMATS, VideoWriter, open_writer
 
 Pixels = NDArray[np.uint8]
+Item: TypeAlias = "Picture | av.Packet[av.AudioStream]"
 Progress = Callable[[int, int | None], None]
 """Takes the frames done and the frames there probably are, None where that is not known."""
 
@@ -244,23 +250,44 @@ def _require_a_frame(source: Path) -> None:
 
 def _edit_frames(job: EditJob, reader: VideoReader, stream: FaceStream, report: EditReport, progress: Progress) -> None:
     timeline = Timeline(job.edits, job.schedule)
-    origin: int | None = None
-    with open_writer(job.target, reader) as writer:
-        for item in reader:
-            if not isinstance(item, Picture):
-                writer.write_audio(item)
-                continue
-            origin = item.pts if origin is None else origin
-            seconds = float((item.pts - origin) * reader.time_base)
-            result = stream.step(item.image, timeline.at(seconds), seconds)
+    read: deque[Item] = deque()
+    results = overlapped(stream, _steps(reader, read, timeline))
+    # Closed before the stream is, whatever fails: its threads use it.
+    with open_writer(job.target, reader) as writer, closing(results):
+        for result in results:
+            _write_sound(writer, read)
+            item = read.popleft()
+            assert isinstance(item, Picture)
             shown = _beside(item.image, result.frame) if job.compare else result.frame
             report.add(result)
             report.stages["decode"].append(item.decode_ms)
             report.stages["encode"].append(writer.write(shown, item))
             progress(report.frames, reader.frame_estimate)
+        _write_sound(writer, read)
     report.warnings += writer.notes
     for entry in timeline.unreached:
         report.warnings.append(f"The clip ends before {entry.seconds:g} s, where {entry.name} was to change.")
+
+
+def _steps(reader: VideoReader, read: deque[Item], timeline: Timeline) -> Iterator[Step]:
+    """The clip's frames for the stream; everything that was read is left in `read`."""
+    origin: int | None = None
+    for item in reader:
+        read.append(item)
+        if isinstance(item, Picture):
+            origin = item.pts if origin is None else origin
+            seconds = float((item.pts - origin) * reader.time_base)
+            yield Step(item.image, timeline.at(seconds), seconds)
+
+
+def _write_sound(writer: VideoWriter, read: deque[Item]) -> None:
+    """Write the sound that comes before the next picture."""
+    while read:
+        item = read[0]
+        if isinstance(item, Picture):
+            return
+        writer.write_audio(item)
+        read.popleft()
 
 
 def _beside(before: Pixels, after: Pixels) -> Pixels:

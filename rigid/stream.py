@@ -6,10 +6,8 @@ Knows no asyncio, no HTTP and no engine: it is given a runtime, a face tracker a
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -17,9 +15,8 @@ from numpy.typing import NDArray
 
 from rigid.align import TrackedFace, crop
 from rigid.blend import paste
-from rigid.composite import CompositeKind, TransferState
+from rigid.composite import CompositeKind
 from rigid.compositing import open_compositor
-from rigid.geometry import Points, Transform
 from rigid.latents import Anchor, Shared, add_edit, share
 from rigid.models.contract import Array, RecurrentState, Runtime
 from rigid.presence import (
@@ -33,6 +30,7 @@ from rigid.presence import (
     usable_interval,
 )
 from rigid.settling import settled
+from rigid.stages import Generated, Located, Sighting, Stopwatch
 from rigid.state import StreamState, state_from_bytes, state_to_bytes
 
 Pixels = NDArray[np.uint8]
@@ -101,34 +99,6 @@ class StreamCounts:
     errors: int = 0
 
 
-@dataclass
-class _Stopwatch:
-    """The milliseconds that named stages took."""
-
-    stage_ms: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def __call__(self, stage: str) -> Iterator[None]:
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.stage_ms[stage] = self.stage_ms.get(stage, 0.0) + (time.perf_counter() - start) * 1e3
-
-
-@dataclass(frozen=True)
-class _Sighting:
-    """Where the face is: seen in this frame, or followed from the last one for as long as its edit fades."""
-
-    transform: Transform
-    """Frame → crop."""
-    landmarks: Points
-    """(478, 2), crop pixels."""
-    crop: Pixels
-    """(S, S, 3)."""
-    frame_shape: tuple[int, ...]
-
-
 @dataclass(frozen=True)
 class _Inverted:
     """A crop as the generator's codes, and the networks' state after it."""
@@ -145,7 +115,10 @@ class _Inverted:
 class FaceStream:
     """Edits the face of one video, frame by frame, and owns everything that lasts from frame to frame.
 
-    The runtime may be shared between streams and is not closed with them. Calls come from one thread at a time.
+    The runtime may be shared between streams and is not closed with them. A frame goes through three stages, `locate`,
+    `generate` and `blend`; `step` is all of them. Each stage takes the frames in order and one at a time, but different
+    stages may have different frames in hand, on different threads. Other calls come while no stage is at work, except
+    where they say so.
     """
 
     def __init__(
@@ -158,7 +131,7 @@ class FaceStream:
         self._library = library
         self._compositor = open_compositor(self.options.composite)
         self._state = StreamState.initial(runtime.sizes)
-        self._last: _Sighting | None = None
+        self._last: Sighting | None = None
         self._timestamp: float | None = None
         self._found = False
         self._reanchor = False
@@ -169,26 +142,65 @@ class FaceStream:
         """
         self._made: Array | None = None
         self._made_ago = 0
+        self._forgotten = False
+        self._faults = 0
+        """Frames that could not be blended; `blend` alone counts them."""
+        self._known_faults = 0
 
     def step(self, frame: Pixels, edits: Mapping[str, float], timestamp: float) -> StepResult:
         """Edit one frame, uint8 RGB (H, W, 3), shown at `timestamp` seconds, with `edits` {attribute: strength}.
 
         Without a face, or with every strength 0, the frame passes through bit-identical; where a face comes or
         goes, or edits start or stop, the edit fades over `options.fade`. Whatever fails inside passes the frame
-        through as well and is told in `error`; the networks then begin anew, on the late codes from before this
-        frame. ValueError only for a frame of another shape or type.
+        through as well and is told in `error`; the networks then begin anew, on the late codes they last shared.
+        ValueError only for a frame of another shape or type.
         """
+        result = self.blend(self.generate(self.locate(frame, timestamp), edits))
+        self._recover()
+        return result
+
+    def locate(self, frame: Pixels, timestamp: float) -> Located:
+        """The first stage of `step`: find the face. ValueError for a frame of another shape or type."""
         if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or 0 in frame.shape:
             raise ValueError(f"A frame is uint8 RGB (H, W, 3), but this one is {frame.dtype} {frame.shape}.")
-        watch = _Stopwatch()
-        elapsed = 0.0 if self._timestamp is None else timestamp - self._timestamp
-        self._timestamp, self._found = timestamp, False
+        watch = Stopwatch()
+        try:
+            with watch("align"):
+                tracked = self._tracker.track(frame, timestamp)
+                sighting = None if tracked is None else self._sight(frame, tracked)
+        # whatever a tracker raises, the viewer keeps a picture
+        except Exception as error:
+            return Located(frame, timestamp, watch, error=error)
+        return Located(frame, timestamp, watch, sighting)
+
+    def generate(self, located: Located, edits: Mapping[str, float]) -> Generated:
+        """The second stage of `step`: invert and synthesize, where an edit shows."""
+        self._recover()
+        elapsed = 0.0 if self._timestamp is None else located.timestamp - self._timestamp
+        self._timestamp, self._found, self._forgotten = located.timestamp, located.sighting is not None, False
         self._state = replace(self._state, unseen=self._state.unseen + usable_interval(elapsed))
         try:
-            result = self._step(frame, edits, timestamp, elapsed, watch)
-        # whatever an engine or a filter raises, the viewer keeps a picture
+            if located.error is not None:
+                raise located.error
+            return self._generated(located, edits, elapsed)
+        # whatever an engine raises, the viewer keeps a picture
         except Exception as error:
-            result = self._failed(frame, error, watch)
+            self._rest()
+            return Generated(located.frame, located.watch, self._found, self._known_faults, error=error)
+
+    def blend(self, made: Generated) -> StepResult:
+        """The last stage of `step`: the edited face into its frame."""
+        if made.anew:
+            self._compositor.reset()
+        try:
+            if made.error is not None:
+                raise made.error
+            result = self._blended(made)
+        # whatever a filter raises, the viewer keeps a picture
+        except Exception as error:
+            self._faults += made.error is None
+            self._compositor.reset()
+            result = self._failed(made, error)
         self._count(result)
         return result
 
@@ -202,7 +214,7 @@ class FaceStream:
 
     def save(self) -> bytes:
         """The stream's state, so that another stream of the same profile can go on where this one is."""
-        return state_to_bytes(self._state)
+        return state_to_bytes(replace(self._state, transfer=self._compositor.state))
 
     def restore(self, data: bytes) -> None:
         """Take over a state that `save` gave; ValueError, and nothing changed, when `data` is not one.
@@ -210,6 +222,7 @@ class FaceStream:
         The place of the face is not part of it: the next frame shows it.
         """
         self._state = state_from_bytes(data, self.runtime.sizes)
+        self._compositor.state = self._state.transfer
         self._last = None
         self._timestamp = None
         self._made = None
@@ -219,27 +232,32 @@ class FaceStream:
         self._tracker.close()
         self._compositor.close()
 
-    def _step(
-        self, frame: Pixels, edits: Mapping[str, float], timestamp: float, elapsed: float, watch: _Stopwatch
-    ) -> StepResult:
-        with watch("align"):
-            tracked = self._tracker.track(frame, timestamp)
-            self._found = tracked is not None
-            sighting = self._follow_last(frame) if tracked is None else self._sight(frame, tracked)
+    def _generated(self, located: Located, edits: Mapping[str, float], elapsed: float) -> Generated:
+        frame, watch, sighting = located.frame, located.watch, located.sighting
+        if sighting is None:
+            with watch("align"):
+                sighting = self._follow_last(frame)
         wanted = self._found and any(edits.values())
         level = self.options.fade.advance(self._state.level, wanted, elapsed) if sighting else 0.0
         self._last = sighting if self._found or level > 0 else None
-        if sighting is None or (not self._found and level == 0):
+        if self._found and sighting is not None:
+            self._forget_after_cut(sighting.crop)
+        # With nothing to show the networks rest. Inverting alone would not keep their memory sound: it is trained
+        # on what the generator made of the frames before, and knows frames without only as an episode's first.
+        # So an edit may start at any frame, as if the stream began there, and fades in meanwhile.
+        shown = sighting if level > 0 else None
+        pair = self._pair(shown, edits, level, watch) if shown is not None else None
+        if pair is None:
             self._made = None
-            self._state = self._state.with_level(level)
-            return StepResult(frame, face=False, edited=False, stage_ms=watch.stage_ms)
-        return self._show(frame, sighting, edits, level, watch)
+        self._state = self._state.with_level(level)
+        anew = self._forgotten or level == 0
+        return Generated(frame, watch, self._found, self._known_faults, anew, level, shown, pair)
 
-    def _sight(self, frame: Pixels, tracked: TrackedFace) -> _Sighting:
+    def _sight(self, frame: Pixels, tracked: TrackedFace) -> Sighting:
         face = crop(frame, tracked.transform, self.runtime.sizes.image_size)
-        return _Sighting(tracked.transform, tracked.landmarks_in_crop, face, frame.shape)
+        return Sighting(tracked.transform, tracked.landmarks_in_crop, face, frame.shape)
 
-    def _follow_last(self, frame: Pixels) -> _Sighting | None:
+    def _follow_last(self, frame: Pixels) -> Sighting | None:
         """Where a face that is no longer found has gone, while its edit fades; None after a cut.
 
         The edit is made anew on this frame's own pixels: a held picture would stand still over a moving scene.
@@ -254,52 +272,21 @@ class FaceStream:
         transform = follow(last.transform, last.crop, now, last.landmarks)
         return replace(last, transform=transform, crop=crop(frame, transform, size))
 
-    def _show(
-        self, frame: Pixels, sighting: _Sighting, edits: Mapping[str, float], level: float, watch: _Stopwatch
-    ) -> StepResult:
-        """Where an edit shows, invert, synthesize and blend.
-
-        With nothing to show the networks rest. Inverting alone would not keep their memory sound: it is trained
-        on what the generator made of the frames before, and knows frames without only as an episode's first.
-        So an edit may start at any frame, as if the stream began there, and fades in meanwhile.
-        """
-        if self._found:
-            self._forget_after_cut(sighting.crop)
-        if level == 0:
-            self._made = None
-        else:
-            frame = self._edit(frame, sighting, edits, level, watch)
-        self._state = self._state.with_level(level)
-        return StepResult(frame, face=self._found, edited=level > 0, stage_ms=watch.stage_ms)
-
-    def _edit(
-        self, frame: Pixels, sighting: _Sighting, edits: Mapping[str, float], level: float, watch: _Stopwatch
-    ) -> Pixels:
-        shown_edits = {name: strength * strength_at(level) for name, strength in edits.items()}
-        inputs = _to_inputs(sighting.crop)
+    def _pair(self, sighting: Sighting, edits: Mapping[str, float], level: float, watch: Stopwatch) -> Array:
+        """The inverted and the edited face to show at `level`, and what the networks remember of them."""
         if self._made is not None and self._found and self._made_ago + 1 < self.cadence:
-            return self._edit_again(frame, sighting, inputs, self._made, level, watch)
-        inverted, pair = self._generate(inputs, self._remembered(), shown_edits, watch)
-        with watch("blend"):
-            shown, transfer = self._blend(frame, sighting, inputs, pair, level)
-        self._state = replace(self._state, transfer=transfer)
+            # what they made for an earlier frame; their memory stays where it is
+            self._made_ago += 1
+            return self._made
+        shown_edits = {name: strength * strength_at(level) for name, strength in edits.items()}
+        inverted, pair = self._generate(_to_inputs(sighting.crop), self._remembered(), shown_edits, watch)
         # what a lost face leaves in the crop is nothing for the networks to remember
         self._made, self._made_ago = (pair if self._found else None), 0
         if self._found:
             memory, anchor = inverted.next_state(pair), inverted.shared.anchor
             self._state = replace(self._state, recurrent=memory, anchor=anchor, unseen=0.0)
             self._reanchor = False
-        return shown
-
-    def _edit_again(
-        self, frame: Pixels, sighting: _Sighting, inputs: Array, pair: Array, level: float, watch: _Stopwatch
-    ) -> Pixels:
-        """Blend what the networks made for an earlier frame; their memory stays where it is."""
-        self._made_ago += 1
-        with watch("blend"):
-            shown, transfer = self._blend(frame, sighting, inputs, pair, level)
-        self._state = replace(self._state, transfer=transfer)
-        return shown
+        return pair
 
     def _remembered(self) -> StreamState:
         """The state to go on from: a new one where the last is too old, late codes on the move where asked."""
@@ -313,12 +300,12 @@ class FaceStream:
         last, now = self._state.thumbnail, thumbnail(face)
         if last is not None and not are_alike(last, now):
             initial = RecurrentState.initial(self.runtime.sizes)
-            self._state = replace(self._state, recurrent=initial, transfer=TransferState(), anchor=Anchor())
-            self._made = None
+            self._state = replace(self._state, recurrent=initial, anchor=Anchor())
+            self._made, self._forgotten = None, True
         self._state = replace(self._state, thumbnail=now)
 
     def _generate(
-        self, inputs: Array, state: StreamState, edits: Mapping[str, float], watch: _Stopwatch
+        self, inputs: Array, state: StreamState, edits: Mapping[str, float], watch: Stopwatch
     ) -> tuple[_Inverted, Array]:
         """Eq. 1 to 5: the inverted and the edited face, (2, 3, S, S), from one memory to the next."""
         inverted, pair = self._pass(inputs, state, state.recurrent, edits, watch)
@@ -329,7 +316,7 @@ class FaceStream:
         return inverted, pair
 
     def _pass(
-        self, inputs: Array, state: StreamState, memory: RecurrentState, edits: Mapping[str, float], watch: _Stopwatch
+        self, inputs: Array, state: StreamState, memory: RecurrentState, edits: Mapping[str, float], watch: Stopwatch
     ) -> tuple[_Inverted, Array]:
         sizes = self.runtime.sizes
         n_shared = sizes.n_shared_codes
@@ -346,24 +333,38 @@ class FaceStream:
             _require_finite(pair)
         return _Inverted(inputs, shared, noise, recurrent), pair
 
-    def _blend(
-        self, frame: Pixels, sighting: _Sighting, inputs: Array, pair: Array, level: float
-    ) -> tuple[Pixels, TransferState]:
-        """Eq. 7: the edited face un-aligned into the frame, and what the composite remembers of it."""
-        real, inverted, edited = (np.ascontiguousarray(image.transpose(1, 2, 0)) for image in (inputs[0], *pair))
-        self._compositor.state = self._state.transfer
-        composite = self._compositor(real, inverted, edited, sighting.landmarks)
-        shown = paste(frame, composite, None, sighting.transform, opacity_at(level))
-        return shown, self._compositor.state
+    def _blended(self, made: Generated) -> StepResult:
+        """Eq. 7: the edited face un-aligned into the frame.
 
-    def _failed(self, frame: Pixels, error: Exception, watch: _Stopwatch) -> StepResult:
+        What was generated before a fault was known passes: shown once more, the edit would flash.
+        """
+        if made.sighting is None or made.pair is None or made.faults < self._faults:
+            return StepResult(made.frame, face=made.face, edited=False, stage_ms=made.watch.stage_ms)
+        with made.watch("blend"):
+            inverted, edited = (np.ascontiguousarray(image.transpose(1, 2, 0)) for image in made.pair)
+            composite = self._compositor(_to_values(made.sighting.crop), inverted, edited, made.sighting.landmarks)
+            shown = paste(made.frame, composite, None, made.sighting.transform, opacity_at(made.level))
+        return StepResult(shown, face=made.face, edited=True, stage_ms=made.watch.stage_ms)
+
+    def _failed(self, made: Generated, error: Exception) -> StepResult:
         """The frame as it came; the edit fades in anew afterwards, where a jump back would flash."""
         if not self.counts.errors:
-            logger.exception("A frame could not be edited and passes through; later ones are only counted.")
+            logger.error("A frame could not be edited and passes through; later ones are only counted.", exc_info=error)
+        message = f"{type(error).__name__}: {error}"
+        return StepResult(made.frame, face=made.face, edited=False, stage_ms=made.watch.stage_ms, error=message)
+
+    def _rest(self) -> None:
+        """Begin anew, on the late codes there are."""
         self._state = self._state.with_level(0.0)
         self._made = None
-        message = f"{type(error).__name__}: {error}"
-        return StepResult(frame, face=self._found, edited=False, stage_ms=watch.stage_ms, error=message)
+
+    def _recover(self) -> None:
+        """After a frame that could not be blended, begin anew."""
+        faults = self._faults
+        if faults != self._known_faults:
+            self._known_faults = faults
+            self._state = replace(self._state.with_level(0.0), seen=self._state.seen)
+            self._made = None
 
     def _count(self, result: StepResult) -> None:
         self.counts.frames += 1
@@ -377,6 +378,11 @@ def _require_finite(*arrays: Array) -> None:
         raise ArithmeticError("the engine returned values that are not finite numbers")
 
 
+def _to_values(face: Pixels) -> Array:
+    """A crop (S, S, 3) as float32 in [-1, 1]."""
+    return face.astype(np.float32) / np.float32(127.5) - np.float32(1)
+
+
 def _to_inputs(face: Pixels) -> Array:
     """A crop (S, S, 3) as the networks take it: float32 (1, 3, S, S) in [-1, 1]."""
-    return np.ascontiguousarray(face.transpose(2, 0, 1)[None], np.float32) / np.float32(127.5) - np.float32(1)
+    return np.ascontiguousarray(_to_values(face).transpose(2, 0, 1)[None])

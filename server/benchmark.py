@@ -5,7 +5,8 @@ from __future__ import annotations
 import gc
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -16,10 +17,11 @@ from numpy.typing import NDArray
 from engines import EngineError
 from engines.machine import cores, processor, versions
 from rigid.attributes.library import AttributeLibrary
+from rigid.stages import Generated, Located
 from rigid.stream import FaceStream, StepResult
 from server.backend import Backend
 from server.measure import percentile
-from server.worker import InferenceWorker
+from server.worker import InferenceWorker, Lane, threads_for
 
 Pixels = NDArray[np.uint8]
 MakeStream = Callable[[], FaceStream]
@@ -38,7 +40,7 @@ class Measure:
     fps: float
     """Frames a second, all sessions together."""
     frame_ms: Sequence[float]
-    """For every frame, the milliseconds from when it is handed in to when it is back."""
+    """For every frame, the milliseconds from when the path begins with it to when it is back."""
     stages: Mapping[str, Sequence[float]]
     """For every frame that went through a stage, its milliseconds."""
     face_frames: int
@@ -80,13 +82,13 @@ def machine() -> dict[str, object]:
 def measure(
     make_stream: MakeStream, frames: Sequence[Pixels], edits: Mapping[str, float], n: int, seconds: float
 ) -> Measure:
-    """Run `n` sessions for `seconds`, each handing in its next frame as soon as it has the last one back.
+    """Run `n` sessions for `seconds`, each handing in its next frame as soon as the last one is located.
 
-    They share the server's one worker, a turn each. `frames`, uint8 RGB, are played forwards and backwards, so
-    that there is no cut; each session starts elsewhere in them.
+    They share a worker like the server's, and as there two frames of a session are in hand at most. `frames`, uint8
+    RGB, are played forwards and backwards, so that there is no cut; each session starts elsewhere in them.
     """
     viewers = [_Viewer(make_stream(), frames, edits, i * len(frames) // n) for i in range(n)]
-    worker = InferenceWorker()
+    worker = InferenceWorker(threads_for())
     try:
         for viewer in viewers:
             viewer.warm_up()
@@ -204,39 +206,65 @@ class _Viewer:
         self._edits = edits
         self._offset = offset
         self._steps = 0
-        self._handed_in = 0.0
-        self._hand_in: Callable[[], object] = self.done.set
+        self._offered = 0
+        self._deadline = 0.0
+        self._lane: Lane[bool] | None = None
 
     def warm_up(self) -> None:
         for _ in range(WARM_UP_FRAMES):
             self._step()
 
     def start(self, worker: InferenceWorker, deadline: float) -> None:
-        """Hand in the first frame; the last is the one that is in hand at `deadline`."""
-        lane = worker.lane(self._process)
-        self._hand_in = lambda: lane.offer(deadline)
-        self._handed_in = time.perf_counter()
-        self._hand_in()
+        """Hand in the first frame; the last is the one that is handed in before `deadline`."""
+        self._deadline = deadline
+        self._lane = worker.lane(self._locate, self._generate, self._blend)
+        self._offer(self._lane)
 
-    def _process(self, deadline: float) -> None:
+    def _offer(self, lane: Lane[bool]) -> None:
+        self._offered += 1
+        lane.offer(True)
+
+    def _locate(self, _: bool) -> tuple[float, Located]:
+        # Its time begins here, as where a newer frame takes the place of those that wait.
+        began = time.perf_counter()
+        with self._ending_on_a_fault():
+            located = self.stream.locate(*self._next_frame())
+        # A camera that is faster than the path: the next one is there.
+        if self._lane is not None and time.perf_counter() < self._deadline:
+            self._offer(self._lane)
+        return began, located
+
+    def _generate(self, work: tuple[float, Located]) -> tuple[float, Generated]:
+        began, located = work
+        with self._ending_on_a_fault():
+            return began, self.stream.generate(located, self._edits)
+
+    def _blend(self, work: tuple[float, Generated]) -> None:
+        began, made = work
+        with self._ending_on_a_fault():
+            result = self.stream.blend(made)
+        self.finished = time.perf_counter()
+        self.tally.add(result, 1000 * (self.finished - began))
+        # Whether another frame comes was decided when this one was located.
+        if len(self.tally.frame_ms) == self._offered:
+            self.done.set()
+
+    @contextmanager
+    def _ending_on_a_fault(self) -> Iterator[None]:
         try:
-            result = self._step()
+            yield
         except BaseException:
             self.done.set()
             raise
-        self.finished = time.perf_counter()
-        self.tally.add(result, 1000 * (self.finished - self._handed_in))
-        if self.finished >= deadline:
-            self.done.set()
-        else:
-            self._handed_in = self.finished
-            self._hand_in()
 
     def _step(self) -> StepResult:
+        frame, timestamp = self._next_frame()
+        return self.stream.step(frame, self._edits, timestamp)
+
+    def _next_frame(self) -> tuple[Pixels, float]:
         frame = self._frames[there_and_back(self._offset + self._steps, len(self._frames))]
-        result = self.stream.step(frame, self._edits, self._steps * FRAME_SECONDS)
         self._steps += 1
-        return result
+        return frame, (self._steps - 1) * FRAME_SECONDS
 
 
 def there_and_back(step: int, count: int) -> int:

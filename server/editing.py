@@ -1,4 +1,4 @@
-"""One session's frames through the algorithm, on the inference thread."""
+"""One session's frames through the algorithm, on the inference threads."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from av import VideoFrame
 
@@ -41,10 +42,27 @@ class Processed:
     """What is wrong with the camera's picture, as `Health.picture` names it."""
 
 
+@dataclass(frozen=True)
+class _InHand:
+    """A picture between two stages, and what is known of it so far."""
+
+    source: VideoFrame
+    arrived: float
+    began: float
+    seconds: float
+    picture: str
+    rev: int = 0
+    work: Any = None
+    """What the stream's last stage gave."""
+    error: Exception | None = None
+
+
 class FrameEditor:
     """Takes a session's pictures through its `Stream`; whatever fails goes through unedited.
 
-    `deliver` is called on the same thread with each outcome.
+    `stages` are called with an `Arrival` and then with what the one before gave, each for one picture at a time and in
+    order; different stages may have different pictures in hand, on different threads. `deliver` is called on the
+    thread of the stage that ends a picture's way.
     """
 
     def __init__(
@@ -64,33 +82,64 @@ class FrameEditor:
         self._last_pts = -1
         self._reported = False
 
+    @property
+    def stages(self) -> tuple[Callable[[Any], Any], ...]:
+        """For a lane of the worker."""
+        return self.locate, self.generate, self.finish
+
     def process(self, arrival: Arrival) -> None:
-        """Edit one picture with the strengths of its time in the video."""
+        """All stages, one after another."""
+        begun = self.locate(arrival)
+        if begun is not None:
+            self.finish(self.generate(begun))
+
+    def locate(self, arrival: Arrival) -> _InHand | None:
+        """Look for the face in a picture; None where the picture has no use."""
         now = self._clock()
         pts, time_base = arrival.frame.pts, arrival.frame.time_base
         if pts is None or time_base is None or pts <= self._last_pts:
             self._deliver(Processed(None, arrival.arrived, 0, error="its time does not follow the last one's"))
-            return
+            return None
         self._last_pts = pts
         try:
             source = normalised(arrival.frame)
         except ValueError as error:
             self._deliver(Processed(None, arrival.arrived, 0, error=str(error), picture="tiny_picture"))
-            return
-        picture = self._watch.look(source, now)
-        self._deliver(replace(self._edited(source, arrival.arrived, float(pts * time_base)), picture=picture))
+            return None
+        seconds = float(pts * time_base)
+        begun = _InHand(source, arrival.arrived, self._clock(), seconds, self._watch.look(source, now))
+        return self._guarded(begun, lambda: self._stream.locate(to_rgb(source), seconds))
 
-    def _edited(self, source: VideoFrame, arrived: float, seconds: float) -> Processed:
-        began = self._clock()
-        values, rev = self._edits.at(seconds)
+    def generate(self, begun: _InHand) -> _InHand:
+        """The networks' part, with the strengths of the picture's time in the video."""
+        values, rev = self._edits.at(begun.seconds)
+        return self._guarded(replace(begun, rev=rev), lambda: self._stream.generate(begun.work, values))
+
+    def finish(self, made: _InHand) -> None:
+        """Put the picture together and deliver it."""
+        done = self._guarded(made, lambda: self._shown(made))
+        if done.error is None:
+            self._deliver(done.work)
+            return
+        self._report(done.error)
+        message = f"{type(done.error).__name__}: {done.error}"
+        self._deliver(Processed(done.source, done.arrived, done.rev, error=message, picture=done.picture))
+
+    @staticmethod
+    def _guarded(picture: _InHand, work: Callable[[], Any]) -> _InHand:
+        """`picture` with what `work` gave; after a failure, here or before, it only passes."""
+        if picture.error is not None:
+            return picture
         try:
-            result = self._stream.step(to_rgb(source), values, seconds)
-            frame = self._picture(result, source)
+            return replace(picture, work=work())
         except Exception as error:  # a viewer's call must not end because one frame of it fails
-            self._report(error)
-            return Processed(source, arrived, rev, error=f"{type(error).__name__}: {error}")
-        stages = {"wait": 1000 * (began - arrived), **result.stage_ms}
-        return Processed(frame, arrived, rev, result.face, result.error, stages)
+            return replace(picture, error=error)
+
+    def _shown(self, made: _InHand) -> Processed:
+        result = self._stream.blend(made.work)
+        frame = self._picture(result, made.source)
+        stages = {"wait": 1000 * (made.began - made.arrived), **result.stage_ms}
+        return Processed(frame, made.arrived, made.rev, result.face, result.error, stages, made.picture)
 
     def _picture(self, result: StepResult, source: VideoFrame) -> VideoFrame:
         # What was not edited is sent as it came, without a way there and back through RGB.

@@ -129,7 +129,7 @@ class Session:
         self._on_closed = on_closed
         self._loop = asyncio.get_running_loop()
         editor = FrameEditor(stream, self.edits, self._hand_over, self._clock, self.badge)
-        self._lane = shared.worker.lane(editor.process)
+        self._lane = shared.worker.lane(*editor.stages)
         self._peer = Peer(shared.config, self, shared.encoding, self._clock)
         self._control: ControlChannel | None = None
         self._closing: asyncio.Task[None] | None = None

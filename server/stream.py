@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,13 +36,23 @@ class StepResult(Protocol):
 
 
 class Stream(Protocol):
-    """The edits of one viewer's video, frame by frame; called from one thread at a time."""
+    """The edits of one viewer's video, frame by frame, in three stages.
+
+    Each stage takes the frames in order and one at a time; different stages may have different frames in hand, on
+    different threads. Other calls come while no stage is at work, except where they say so.
+    """
 
     cadence: int
     """The networks run for each so many frames, 1 for all; may be set from any thread."""
 
-    def step(self, frame: Picture, edits: Mapping[str, float], timestamp: float) -> StepResult:
-        """Edit a frame, RGB uint8 (H, W, 3), shown at `timestamp` seconds, with {attribute: strength}."""
+    def locate(self, frame: Picture, timestamp: float) -> Any:
+        """Look for the face in a frame, RGB uint8 (H, W, 3), shown at `timestamp` seconds; what `generate` takes."""
+
+    def generate(self, located: Any, edits: Mapping[str, float]) -> Any:
+        """Make the face with {attribute: strength}; what `blend` takes."""
+
+    def blend(self, made: Any) -> StepResult:
+        """Put the face into its frame."""
 
     def reanchor(self) -> None:
         """Take what all frames share afresh from the next ones; may be called from any thread."""

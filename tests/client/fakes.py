@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rigid.attributes.library import Attribute, AttributeLibrary
 from server.app import create_app
 from server.config import ServerConfig
+from tests.staged import Staged
 
 Picture = NDArray[np.uint8]
 
@@ -28,7 +29,7 @@ class Lit:
     error: str | None = None
 
 
-class LightStream:
+class LightStream(Staged):
     """Adds 100 · smile to every pixel."""
 
     def __init__(self) -> None:

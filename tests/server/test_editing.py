@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import numpy as np
@@ -10,7 +11,9 @@ from av import VideoFrame
 
 from server.editing import Arrival, FrameEditor, Processed
 from server.edits import SessionEdits
+from server.worker import InferenceWorker
 from tests.server.world import CLOCK, PaintedResult, PaintingStream, Picture
+from tests.worlds import make_stream, textured_frame
 
 
 def picture(pts: int | None, side: int = 64) -> VideoFrame:
@@ -116,3 +119,63 @@ def test_a_picture_too_small_to_encode_is_left_out() -> None:
     (done,) = process(PaintingStream(), picture(0, side=8))
     assert done.frame is None
     assert "8x8" in str(done.error)
+
+
+def test_pictures_whose_stages_overlap_are_those_that_come_one_by_one() -> None:
+    frames = [pictured(textured_frame(number // 3), 9000 * number) for number in range(12)]
+    alone: list[Processed] = []
+    editor = FrameEditor(make_stream(), lit(), alone.append)
+    for frame in frames:
+        editor.process(Arrival(frame, arrived=0.0))
+
+    done: list[Processed] = []
+    whole, waiting = threading.Event(), iter(frames[1:])
+
+    def deliver(processed: Processed) -> None:
+        done.append(processed)
+        if len(done) == len(frames):
+            whole.set()
+
+    def locate(arrival: Arrival) -> object:
+        located = locating(arrival)
+        following = next(waiting, None)
+        if following is not None:
+            assert not lane.offer(Arrival(following, arrived=0.0)), "nothing waits that could be displaced"
+        return located
+
+    worker = InferenceWorker(threads=3)
+    locating, *others = FrameEditor(make_stream(), lit(), deliver).stages
+    lane = worker.lane(locate, *others)
+    worker.start()
+    lane.offer(Arrival(frames[0], arrived=0.0))
+    assert whole.wait(10)
+    worker.stop()
+    assert [one.error for one in done] == [None] * len(frames)
+    assert sum(one.frame is not frame for one, frame in zip(done, frames, strict=True)) > 8
+    assert [one.rev for one in done] == [one.rev for one in alone]
+    for one, other in zip(done, alone, strict=True):
+        assert one.frame is not None and other.frame is not None and one.frame.pts == other.frame.pts
+        np.testing.assert_array_equal(one.frame.to_ndarray(), other.frame.to_ndarray())
+
+
+def lit() -> SessionEdits:
+    edits = SessionEdits()
+    edits.set({"light": 1.0}, 0.2)
+    return edits
+
+
+def pictured(pixels: Picture, pts: int) -> VideoFrame:
+    frame = VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format="yuv420p")
+    frame.pts, frame.time_base = pts, CLOCK
+    return frame
+
+
+@pytest.mark.parametrize("stage", ["locate", "generate", "blend"])
+def test_whatever_stage_breaks_the_picture_passes(stage: str) -> None:
+    def breaks(*_: object) -> None:
+        raise RuntimeError("a stage broke")
+
+    stream, frame, done = PaintingStream(), picture(0), list[Processed]()
+    setattr(stream, stage, breaks)
+    FrameEditor(stream, SessionEdits(), done.append).process(Arrival(frame, arrived=0.0))
+    assert [(one.frame is frame, one.error) for one in done] == [(True, "RuntimeError: a stage broke")]

@@ -24,6 +24,7 @@ from rigid.attributes.library import Attribute, AttributeLibrary
 from server.aiortc_fixes import bound_receiver
 from server.app import create_app
 from server.config import ServerConfig
+from tests.staged import Staged
 
 Picture = NDArray[np.uint8]
 
@@ -84,7 +85,7 @@ class PaintedResult:
     error: str | None = None
 
 
-class PaintingStream:
+class PaintingStream(Staged):
     """Paints the strength of `smile`; takes `delay` seconds; raises on the numbers in `failing`."""
 
     def __init__(self, delay: float = 0.0, failing: Callable[[int], bool] = lambda number: False) -> None:

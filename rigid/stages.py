@@ -1,0 +1,76 @@
+"""What a stream's stages hand to each other for one frame."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rigid.geometry import Points, Transform
+from rigid.models.contract import Array
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass
+class Stopwatch:
+    """The milliseconds that one frame's named stages took."""
+
+    stage_ms: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.stage_ms[stage] = self.stage_ms.get(stage, 0.0) + (time.perf_counter() - start) * 1e3
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """Where the face is: seen in this frame, or followed from the last one for as long as its edit fades."""
+
+    transform: Transform
+    """Frame → crop."""
+    landmarks: Points
+    """(478, 2), crop pixels."""
+    crop: Pixels
+    """(S, S, 3)."""
+    frame_shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Located:
+    """A frame in which the face has been looked for: what `FaceStream.locate` hands to `generate`."""
+
+    frame: Pixels
+    timestamp: float
+    watch: Stopwatch
+    sighting: Sighting | None = None
+    """None where no face was found."""
+    error: Exception | None = None
+
+
+@dataclass(frozen=True)
+class Generated:
+    """A frame with its faces: what `FaceStream.generate` hands to `blend`."""
+
+    frame: Pixels
+    watch: Stopwatch
+    face: bool
+    """Whether one was found."""
+    faults: int
+    """How many frames were known not to have been blended when this one was generated."""
+    anew: bool = True
+    """Whether nothing that earlier frames left is to be blended with."""
+    level: float = 0.0
+    """How far the edit is faded in; 0 where nothing is to be blended."""
+    sighting: Sighting | None = None
+    pair: Array | None = None
+    """(2, 3, S, S) in [-1, 1]: the inverted and the edited face."""
+    error: Exception | None = None
