@@ -61,7 +61,8 @@ async def test_age_is_bounded_when_the_model_is_ten_times_slower_than_the_camera
     assert_bounded(seen, lag.stop())
     assert stats["fps_out"] < 3.5
     assert stats["fps_in"] > 2 * stats["fps_out"]
-    assert stats["frames_dropped"] >= stats["frames_in"] - stats["frames_out"] - 2
+    # two are in hand, one waits
+    assert stats["frames_dropped"] >= stats["frames_in"] - stats["frames_out"] - 3
     assert stats["age_ms"]["p95"] < 1000
 
 
