@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import aioice.ice
 import aiortc.codecs
+import aiortc.rtcrtpreceiver
 from aiortc.rtcdtlstransport import RTCCertificate
 
 from server.aiortc_fixes.codecs import (
@@ -28,11 +29,13 @@ from server.aiortc_fixes.ice import (
     wait_for_checks,
 )
 from server.aiortc_fixes.privates import replace
-from server.aiortc_fixes.queues import AUDIO_PREFETCH_SECONDS, bound_receiver
+from server.aiortc_fixes.queues import AUDIO_PREFETCH_SECONDS, bound_receiver, discarded
+from server.aiortc_fixes.timestamps import SerialTimestampMapper
 
 __all__ = [
     "AUDIO_PREFETCH_SECONDS",
     "bound_receiver",
+    "discarded",
     "gathering",
     "heard_at",
     "install",
@@ -45,10 +48,11 @@ __all__ = [
 
 
 def install() -> None:
-    """Put what concerns candidates, life signs, ciphers and codecs in place, process-wide; safe to call again."""
+    """Put what concerns addresses, life signs, ciphers, codecs and times in place, process-wide; safe to call again."""
     replace(aiortc.codecs, "H264Encoder", QuickH264Encoder)
     replace(aiortc.codecs, "H264Decoder", BoundedH264Decoder)
     replace(aiortc.codecs, "Vp8Decoder", BoundedVp8Decoder)
+    replace(aiortc.rtcrtpreceiver, "TimestampMapper", SerialTimestampMapper)
     replace(aioice.ice, "get_host_addresses", host_addresses)
     replace(aioice.ice.StunProtocol, "datagram_received", note_datagram)
     replace(aioice.ice.Connection, "get_component_candidates", component_candidates)

@@ -6,6 +6,9 @@ import asyncio
 import queue
 import re
 import threading
+import time
+from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCRtpReceiver
@@ -20,6 +23,8 @@ AUDIO_PREFETCH_SECONDS = 0.08
 DATAGRAMS = 1024
 ENCODED = {"video": 30, "audio": 50}
 DECODED = {"video": 2, "audio": 50}
+ENCODED_SECONDS = 1.0
+"""A frame that waits longer for its decoder, few as they may be, is not worth decoding any more."""
 
 
 class NewestQueue(asyncio.Queue[Any]):
@@ -40,14 +45,19 @@ class NewestQueue(asyncio.Queue[Any]):
 
 
 class EncodedQueue(queue.Queue[Any]):
-    """Encoded frames on their way to the decoder's thread, at most `limit`.
+    """Encoded frames on their way to the decoder's thread: at most `limit`, none older than a second.
 
     A video frame can be decoded only after those it refers to: once one is discarded, so are all up to the next
-    keyframe, and `lost` is set, upon which aiortc asks the sender for that keyframe.
+    keyframe, and `lost` is set, upon which aiortc asks the sender for that keyframe. Those that wait then are
+    discarded too, so that the keyframe does not grow old behind them.
     """
 
-    def __init__(self, limit: int, lost: threading.Event, *, video: bool) -> None:
+    def __init__(
+        self, limit: int, lost: threading.Event, *, video: bool, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         super().__init__()
+        self._clock = clock
+        self._times: deque[float] = deque()
         self._limit = limit
         self._lost = lost
         self._video = video
@@ -60,15 +70,35 @@ class EncodedQueue(queue.Queue[Any]):
             return
         super().put(item, block, timeout)
 
+    def _put(self, item: Any) -> None:
+        super()._put(item)
+        self._times.append(self._clock())
+
+    def _get(self) -> Any:
+        self._times.popleft()
+        return super()._get()
+
     def _is_discarded(self, codec: Any, frame: JitterFrame) -> bool:
-        if self.qsize() >= self._limit:
+        if self._is_behind():
             self._broken = self._video
             if self._video:
-                self._lost.set()
+                self._give_up()
             return True
         if self._broken and is_keyframe(codec.name, frame.data):
             self._broken = False
         return self._broken
+
+    def _is_behind(self) -> bool:
+        with self.mutex:
+            is_old = bool(self._times) and self._clock() - self._times[0] > ENCODED_SECONDS
+            return len(self.queue) >= self._limit or is_old
+
+    def _give_up(self) -> None:
+        with self.mutex:
+            self.discarded += len(self.queue)
+            self.queue.clear()
+            self._times.clear()
+        self._lost.set()
 
 
 def is_keyframe(codec_name: str, data: bytes) -> bool:
@@ -120,6 +150,14 @@ def bound_receiver(peer: RTCPeerConnection, track: MediaStreamTrack) -> None:
         replace(receiver, f"{RECEIVER}jitter_buffer", MarkerJitterBuffer(capacity=512, is_video=True))
         ask_again(receiver)
     _bound_datagrams(receiver)
+
+
+def discarded(peer: RTCPeerConnection) -> int:
+    """How many video frames that came, of all that `peer` receives, were left undecoded or unread so far."""
+    receivers = [one for one in peer.getReceivers() if one.track is not None and one.track.kind == "video"]
+    queues = [getattr(one, f"{RECEIVER}decoder_queue") for one in receivers]
+    queues += [vars(one.track)["_queue"] for one in receivers]
+    return sum(one.discarded for one in queues if isinstance(one, EncodedQueue | NewestQueue))
 
 
 def _bound_datagrams(receiver: RTCRtpReceiver) -> None:

@@ -42,7 +42,7 @@ from server.aiortc_fixes.codecs import BoundedH264Decoder, BoundedVp8Decoder, Qu
 from server.aiortc_fixes.ice import host_addresses
 from server.aiortc_fixes.nacks import ASK_AGAIN_SECONDS, RepeatingNackGenerator
 from server.aiortc_fixes.privates import RECEIVER, SENDER, replace
-from server.aiortc_fixes.queues import EncodedQueue, MarkerJitterBuffer, NewestQueue, is_keyframe
+from server.aiortc_fixes.queues import ENCODED_SECONDS, EncodedQueue, MarkerJitterBuffer, NewestQueue, is_keyframe
 from server.config import PortRange
 from tests.server.world import CLOCK, Camera, Microphone
 
@@ -295,14 +295,28 @@ def test_after_a_lost_video_frame_decoding_goes_on_with_a_keyframe() -> None:
     for item in (key(), delta(), delta()):
         encoded.put(item)
     assert lost.is_set()
-    assert encoded.qsize() == 2
-    encoded.get()
-    encoded.get()
+    assert (encoded.qsize(), encoded.discarded) == (0, 3)
     encoded.put(delta())
     assert encoded.qsize() == 0
     encoded.put(key())
     encoded.put(delta())
-    assert (encoded.qsize(), encoded.discarded) == (2, 2)
+    assert (encoded.qsize(), encoded.discarded) == (2, 4)
+
+
+def test_frames_that_wait_too_long_for_their_decoder_give_way_to_a_keyframe() -> None:
+    now, lost = [0.0], threading.Event()
+    encoded = EncodedQueue(30, lost, video=True, clock=lambda: now[0])
+    for item in (key(), delta(), delta()):
+        encoded.put(item)
+    now[0] = ENCODED_SECONDS + 0.1
+    encoded.put(delta())
+    assert lost.is_set() and (encoded.qsize(), encoded.discarded) == (0, 4)
+    encoded.put(delta())
+    encoded.put(key())
+    encoded.put(None)
+    assert (encoded.qsize(), encoded.discarded) == (2, 5)
+    assert encoded.get()[1].data == b"\x10key"
+    assert encoded.get() is None
 
 
 def test_a_full_queue_of_sound_loses_only_what_has_no_room_and_the_end_always_fits() -> None:
