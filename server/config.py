@@ -71,6 +71,8 @@ class ServerConfig:
     """Where media may be received; None leaves it to the system."""
     badge: bool = True
     """Whether edited pictures say that they are, unless a session asks otherwise."""
+    late_seconds: float = 1.0
+    """Pictures that piled up on their way and come later than this are left out, as fresher ones follow them."""
     ramp_ms: float = 400.0
     """How long an edit takes to reach its new strength where a request does not say."""
     connect_seconds: float = 20.0
@@ -149,6 +151,7 @@ class ServerConfig:
             "turn_seconds",
             "gather_seconds",
             "latency_budget_ms",
+            "late_seconds",
         ):
             value = getattr(self, name)
             if value is not None and not value > 0:

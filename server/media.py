@@ -23,7 +23,7 @@ POLL_SECONDS = 0.02
 
 
 class OutputTrack(MediaStreamTrack):
-    """Sends each picture pushed once, with the picture's own time; the newest where the sender is slower."""
+    """Sends each picture pushed once, with the picture's own time; the last to come where the sender is slower."""
 
     kind = "video"
 
@@ -35,9 +35,10 @@ class OutputTrack(MediaStreamTrack):
         self._changed = asyncio.Event()
 
     def push(self, frame: VideoFrame, arrived: float) -> bool:
-        """Offer a picture that arrived at time `arrived`; True when it took the place of one not yet sent."""
+        """Offer a picture that arrived at time `arrived`; True when one gave way to the other, which came later."""
         displaced = self._newest is not None
-        self._newest = (frame, arrived)
+        if self._newest is None or arrived >= self._newest[1]:
+            self._newest = (frame, arrived)
         self._changed.set()
         return displaced
 

@@ -24,7 +24,7 @@ from aiortc.mediastreams import MediaStreamError
 from aiortc.stats import RTCInboundRtpStreamStats, RTCOutboundRtpStreamStats
 from av import AudioFrame, VideoFrame
 
-from server.aiortc_fixes import bound_receiver, gathering, heard_at, pool_encoding, refresh, wait_for_checks
+from server.aiortc_fixes import bound_receiver, discarded, gathering, heard_at, pool_encoding, refresh, wait_for_checks
 from server.config import ServerConfig
 from server.errors import ApiError
 from server.media import DelayedAudioTrack, OutputTrack
@@ -128,6 +128,10 @@ class Peer:
         # The transport's own count has RTCP and the data channel in it, which go on when the video stops.
         counts = [one for report in reports for one in report.values() if isinstance(one, RTCInboundRtpStreamStats)]
         return sum(one.packetsReceived for one in counts)
+
+    def discarded(self) -> int:
+        """Pictures of the client's that were left out so far because decoding or reading them fell behind."""
+        return discarded(self._connection)
 
     async def close(self) -> None:
         """End the connection and its readers; safe to call twice."""

@@ -27,6 +27,7 @@ from server.editing import Arrival, FrameEditor, Processed
 from server.edits import AppliedEdits, SessionEdits
 from server.errors import ApiError
 from server.extras import NO_EXTRAS, Extras
+from server.freshness import Freshness
 from server.measure import SessionStats, VideoDelay
 from server.metrics import Metrics
 from server.pacing import Pacer
@@ -122,6 +123,8 @@ class Session:
         """The newest picture out, for a snapshot."""
         self._stats = SessionStats()
         self._delay = VideoDelay()
+        self._freshness = Freshness(shared.config.late_seconds)
+        self._discarded = 0
         self._pacer = Pacer(_seconds(shared.config.latency_budget_ms))
         self._stream = stream
         self._shared = shared
@@ -141,8 +144,10 @@ class Session:
 
     @property
     def counts(self) -> tuple[int, int]:
-        """Pictures received and processed so far."""
-        return self._stats.counts["received"], self._stats.counts["processed"]
+        """Pictures received in time and processed so far."""
+        counts = self._stats.counts
+        out_of_time = counts["dropped_late"] + counts["dropped_reordered"]
+        return counts["received"] - out_of_time, counts["processed"]
 
     # ---- asked for by the client
 
@@ -229,6 +234,7 @@ class Session:
             self._control.tick()
             self._control.send("stats", **self.describe_stats())
         self._stats.sent_bytes(self._clock(), await self._peer.video_bytes())
+        self._count_discarded()
         packets = await self._peer.video_packets()
         if packets != self._packets:
             self._packets, self._packet_at = packets, self._clock()
@@ -247,6 +253,10 @@ class Session:
         if self.state == State.PAUSED:
             self._peer.refresh()
         self._stats.received(now)
+        problem = "" if frame.time is None else self._freshness.judge(frame.time, now)
+        if problem:
+            self._drop(problem)
+            return
         if not self._pacer.takes(now):
             self._drop("paced")
             return
@@ -325,9 +335,14 @@ class Session:
         elif not done.face:
             metrics.without_face.inc()
 
-    def _drop(self, reason: str) -> None:
-        self._stats.counts[f"dropped_{reason}"] += 1
-        self._shared.metrics.dropped.labels(reason).inc()
+    def _count_discarded(self) -> None:
+        before, self._discarded = self._discarded, self._peer.discarded()
+        if self._discarded > before:
+            self._drop("undecoded", self._discarded - before)
+
+    def _drop(self, reason: str, count: int = 1) -> None:
+        self._stats.counts[f"dropped_{reason}"] += count
+        self._shared.metrics.dropped.labels(reason).inc(count)
 
     def _tell_state(self) -> None:
         if self._control is not None and self.state != State.CLOSED:
