@@ -104,6 +104,18 @@ def serve(
     allow_uploads: Annotated[
         bool, typer.Option("--allow-uploads", help="Let clients add attributes and presets, which stay here.")
     ] = False,
+    recordings: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Let clients have their sessions recorded here; nothing is kept without it."
+        ),
+    ] = None,
+    max_recording_seconds: Annotated[
+        float, typer.Option(metavar="S", help="A recording ends by itself after these.")
+    ] = 600.0,
+    max_recording_mb: Annotated[
+        float, typer.Option(metavar="MB", help="A recording ends by itself before it is larger.")
+    ] = 256.0,
     no_badge: Annotated[
         bool, typer.Option("--no-badge", help="Leave “Edited with AI” out of pictures, unless a session asks for it.")
     ] = False,
@@ -117,6 +129,7 @@ def serve(
     """Edit live video: serve the page, the HTTP interface and WebRTC."""
     from rigid.assets import AssetStore
     from rigid.provenance import choose_credentials
+    from server.recording import usable_folder
     from server.run import listen, run, urls
     from server.tls import given, self_signed
 
@@ -145,6 +158,9 @@ def serve(
             resume_seconds=resume_seconds,
             drain_seconds=drain_seconds,
             badge=not no_badge,
+            recordings=None if recordings is None else usable_folder(recordings),
+            max_recording_seconds=max_recording_seconds,
+            max_recording_bytes=round(max_recording_mb * 2**20),
         )
         store = AssetStore()
         credentials = choose_credentials(c2pa_certificate, c2pa_key, store.cache_dir / "signing")

@@ -202,7 +202,15 @@ function showEdited(edited) {
 /** @param {{type: string, edits?: Edits} & Record<string, any>} message */
 function heard(message) {
   if (message.edits) deck.follow(message.edits);
-  if (message.type === "stats") serverStats = /** @type {any} */ (message);
+  if (message.type !== "stats") return;
+  serverStats = /** @type {any} */ (message);
+  if (live.phase === "live") showLive(serverStats?.recording?.state === "recording");
+}
+
+/** Whoever is recorded is told. @param {boolean} isRecorded */
+function showLive(isRecorded) {
+  const words = isRecorded ? "Live, recorded by the server" : STATES.live[0];
+  if (find("state").textContent !== words) find("state").textContent = words;
 }
 
 async function measure() {

@@ -46,6 +46,7 @@
  * @property {string} [reason] why a session does less than it could
  * @property {string} [message] why a session does less than it could, in a sentence
  * @property {number[] | null} [badge] where the picture says that it is edited: left, top, width, height in its pixels
+ * @property {{state: string} | null} [recording] the film that the server keeps of it
  * @property {number} fps_in
  * @property {number} fps_out
  * @property {{p50: number | null, p95: number | null}} age_ms from a picture's arrival at the server to its departure

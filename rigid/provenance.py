@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import c2pa
 import cv2
@@ -159,16 +159,30 @@ def sign(data: bytes, media_type: str, credentials: Credentials, edits: dict[str
 
     ValueError for a type that cannot carry one.
     """
+    target = io.BytesIO()
+    _sign(io.BytesIO(data), target, media_type, credentials, edits or {})
+    return target.getvalue()
+
+
+def sign_file(
+    source: Path, target: Path, media_type: str, credentials: Credentials, edits: dict[str, float] | None = None
+) -> None:
+    """`sign` from one file to another, however large they are. OSError where they cannot be read or written."""
+    with source.open("rb") as read, target.open("w+b") as written:
+        _sign(read, written, media_type, credentials, edits or {})
+
+
+def _sign(
+    source: BinaryIO, target: BinaryIO, media_type: str, credentials: Credentials, edits: dict[str, float]
+) -> None:
     signer = c2pa.Signer.from_info(
         c2pa.C2paSignerInfo(c2pa.C2paSigningAlg.ES256, credentials.chain, credentials.key, None)
     )
-    target = io.BytesIO()
     try:
-        with c2pa.Builder(json.dumps(_manifest(edits or {}))) as builder:
-            builder.sign(signer, media_type, io.BytesIO(data), target)
+        with c2pa.Builder(json.dumps(_manifest(edits))) as builder:
+            builder.sign(signer, media_type, source, target)
     except c2pa.C2paError as error:
         raise ValueError(f"A file of type {media_type} could not be signed: {error}.") from error
-    return target.getvalue()
 
 
 def _manifest(edits: dict[str, float]) -> dict[str, Any]:

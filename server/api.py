@@ -18,6 +18,7 @@ from server.frames import to_rgb
 from server.manager import SessionManager
 from server.metrics import Metrics
 from server.readiness import Readiness
+from server.recording_api import add_recordings
 from server.schemas import (
     Answer,
     CandidatesRequest,
@@ -28,7 +29,7 @@ from server.schemas import (
     SessionRequest,
     SessionState,
 )
-from server.session import Shared
+from server.shared import Shared
 from server.trickle import parse_candidate
 from server.whip import add_whip
 
@@ -41,6 +42,7 @@ def build_router(shared: Shared, manager: SessionManager, readiness: Readiness) 
     router = APIRouter()
     _add_sessions(router, manager, readiness)
     _add_session(router, shared, manager)
+    add_recordings(router, shared, manager)
     add_attributes(router, shared)
     add_presets(router, shared)
     add_whip(router, manager, readiness)

@@ -19,12 +19,14 @@ from server.callers import ApiKeys, RequestLimit
 from server.config import ServerConfig
 from server.errors import add_error_handlers
 from server.extras import Extras
+from server.film import Limits
 from server.manager import SessionManager
 from server.metrics import CountBatches, Metrics, no_batches
 from server.middleware import BodyLimit, Origins, SecurityHeaders
 from server.page import add_page
 from server.readiness import Readiness
-from server.session import Shared
+from server.recording import Recordings, usable_folder
+from server.shared import Shared
 from server.stream import MakeStream
 from server.strips import Gallery, Strips
 from server.uploads import Uploads
@@ -56,7 +58,7 @@ def create_app(
     it; None for no pictures of them. `uploads`: where attributes go that clients bring; None takes none, whatever
     `config` allows.
     `page`: the folder of the static page; None for the one of the `client` package.
-    `credentials`: what edited snapshots are signed with; None leaves them unsigned.
+    `credentials`: what snapshots and recordings of edited video are signed with; None leaves them unsigned.
     `batches`: how many rounds of the engine held how many sessions' calls.
     """
     readiness = Readiness()
@@ -71,6 +73,7 @@ def create_app(
         Extras(
             Strips(gallery.paint, library, gallery.folder, worker) if gallery else None,
             Uploads(library, uploads, config.max_upload_bytes) if uploads and config.allow_uploads else None,
+            _recordings(config, metrics, credentials),
         ),
         credentials=credentials,
     )
@@ -104,6 +107,13 @@ def create_app(
         app.add_middleware(Origins, allowed=config.allow_origins)
     app.add_middleware(SecurityHeaders)
     return app
+
+
+def _recordings(config: ServerConfig, metrics: Metrics, credentials: Credentials | None) -> Recordings | None:
+    if config.recordings is None:
+        return None
+    limits = Limits(config.max_recording_seconds, config.max_recording_bytes)
+    return Recordings(usable_folder(config.recordings), limits, credentials, metrics.unrecorded.inc)
 
 
 def _client_folder() -> Path:

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from rigid.attributes.library import Attribute, Description
 from server.errors import ApiError
 from server.schemas import PresetRequest, PresetState, UploadQuery
-from server.session import Shared
+from server.shared import Shared
 
 LISTED = "GET /api/v1/attributes lists them all."
 

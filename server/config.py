@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from server.turn import IceServer, Relay
 
+LEAST_RECORDING_BYTES = 1024 * 1024
 ORIGIN = re.compile(r"https?://[^/\s*]+")
 
 
@@ -94,6 +96,10 @@ class ServerConfig:
     """Whether clients may add attributes and presets, which stay on this machine."""
     max_upload_bytes: int = 64 * 1024 * 1024
     """Of an attribute's file: a Latent-Transformer has 19 MB."""
+    recordings: Path | None = None
+    """The folder where films of sessions are kept that ask for it; None keeps none."""
+    max_recording_seconds: float = 600.0
+    max_recording_bytes: int = 256 * 1024 * 1024
     start_bitrate: int = 1_500_000
     """Of the video sent, bits a second, until the receiver reports its own estimate."""
     min_bitrate: int = 600_000
@@ -132,6 +138,7 @@ class ServerConfig:
             ("max_watchers", 0),
             ("min_fps", 0),
             ("requests_per_minute", 1),
+            ("max_recording_bytes", LEAST_RECORDING_BYTES),
         ):
             value = getattr(self, name)
             if value is not None and value < least:
@@ -152,6 +159,7 @@ class ServerConfig:
             "gather_seconds",
             "latency_budget_ms",
             "late_seconds",
+            "max_recording_seconds",
         ):
             value = getattr(self, name)
             if value is not None and not value > 0:

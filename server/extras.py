@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from server.recording import Recordings
 from server.strips import Strips
 from server.uploads import Uploads
 
@@ -16,6 +17,8 @@ class Extras:
     """Pictures of the attributes."""
     uploads: Uploads | None = None
     """Takes attributes from clients."""
+    recordings: Recordings | None = None
+    """Keeps films of what sessions send."""
 
 
 NO_EXTRAS = Extras()

@@ -18,7 +18,8 @@ from server.errors import ApiError
 from server.keeping import FINAL, Keeping, Kept
 from server.offers import check_offer, check_watch_offer
 from server.schemas import SessionRequest
-from server.session import Session, Shared
+from server.session import Session
+from server.shared import Shared
 from server.states import State
 from server.stream import MakeStream, Stream
 from server.turn import IceServer

@@ -60,6 +60,8 @@ class Metrics:
         self.frames_in = self._counter("frames_in", "Pictures received.")
         self.frames_out = self._counter("frames_out", "Pictures sent.")
         self.dropped = self._counter("frames_dropped", "Pictures not sent.", "reason")
+        text = "Pictures left out of recordings because writing them fell behind."
+        self.unrecorded = self._counter("recording_frames_dropped", text)
         self.failed = self._counter("frames_failed", "Pictures not edited because of a failure.")
         self.without_face = self._counter("frames_without_face", "Pictures in which no face was found.")
         self.age = self._histogram("frame_age_seconds", "From a picture's arrival to its sending.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -139,6 +139,27 @@ class SessionState(BaseModel):
     rev: int
     edits: dict[str, float]
     applied: AppliedState
+
+
+class RecordingState(BaseModel):
+    """A film that the server keeps of what a session sends."""
+
+    state: Annotated[
+        Literal["recording", "finishing", "done", "failed"], Field(description="`failed`: there is no file.")
+    ]
+    file: Annotated[str, Field(description="Its name in the server's folder of recordings, once it is done.")]
+    started_at: str
+    seconds: float
+    frames: int
+    frames_dropped: Annotated[int, Field(description="Pictures left out because writing them fell behind.")]
+    bytes: int
+    ended: Annotated[
+        str,
+        Field(
+            description="Why: stopped, max_seconds, max_bytes, session_ended, no_picture or failed; empty before.",
+            examples=["stopped"],
+        ),
+    ]
 
 
 class PresetRequest(BaseModel):

@@ -8,78 +8,42 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from aiortc import RTCDataChannel, RTCIceCandidate, RTCSessionDescription
 from av import AudioFrame, VideoFrame
 
-from rigid.attributes.library import AttributeLibrary
-from rigid.attributes.presets import Preset, PresetStore
+from rigid.attributes.presets import Preset
 from rigid.attributes.ramp import Easing
-from rigid.provenance import Credentials
-from server.aiortc_fixes import new_pool
 from server.badge import Badge
-from server.config import ServerConfig
 from server.control import LABEL, ControlChannel
 from server.editing import Arrival, FrameEditor, Processed
 from server.edits import AppliedEdits, SessionEdits
-from server.errors import ApiError
-from server.extras import NO_EXTRAS, Extras
 from server.freshness import Freshness
 from server.measure import SessionStats, VideoDelay
-from server.metrics import Metrics
 from server.pacing import Pacer
 from server.peer import Peer
+from server.recording import Recording
 from server.schemas import EditsRequest
+from server.shared import Shared
 from server.states import Health, Life, State
 from server.stream import Stream
 from server.trickle import ufrag_of
 from server.watcher import Watcher
-from server.worker import InferenceWorker
 
 logger = logging.getLogger(__name__)
 
 FAREWELL_SECONDS = 0.1
 SAVE_SECONDS = 2.0
 """How long an ending session waits for its turn at the inference thread."""
+FINISH_SECONDS = 10.0
+"""How long it waits for its recording to be complete."""
 ENDINGS = {
     "failed": "connection_failed",
     "closed": "connection_closed",
     "video_ended": "video_ended",
 }
-
-
-@dataclass(frozen=True)
-class Shared:
-    """What all sessions of a server use."""
-
-    config: ServerConfig
-    library: AttributeLibrary
-    worker: InferenceWorker
-    metrics: Metrics
-    presets: PresetStore
-    extras: Extras = NO_EXTRAS
-    clock: Callable[[], float] = time.monotonic
-    encoding: ThreadPoolExecutor = field(default_factory=new_pool)
-    """Encodes what all sessions send."""
-    credentials: Credentials | None = None
-    """What snapshots are signed with; None leaves them unsigned."""
-
-    def validate(self, edits: dict[str, object]) -> dict[str, float]:
-        """`edits` as floats; ApiError 422 where they are not on offer."""
-        try:
-            return self.library.validate(edits)
-        except ValueError as error:
-            raise ApiError(422, "bad_edit", str(error), "GET /api/v1/attributes lists them all.") from error
-
-    def preset(self, name: str) -> Preset:
-        """The preset `name`; ApiError 422 where there is none."""
-        try:
-            return self.presets[name]
-        except ValueError as error:
-            raise ApiError(422, "unknown_preset", str(error), "GET /api/v1/presets lists them all.") from error
 
 
 @dataclass(frozen=True)
@@ -121,6 +85,8 @@ class Session:
         self.badge = Badge(shared.config.badge)
         self.last_frame: VideoFrame | None = None
         """The newest picture out, for a snapshot."""
+        self.recording: Recording | None = None
+        """The last one of what it sends."""
         self._stats = SessionStats()
         self._delay = VideoDelay()
         self._freshness = Freshness(shared.config.late_seconds)
@@ -220,6 +186,7 @@ class Session:
             "audio_delay_ms": audio_delay,
             "badge": self.badge.place,
             "pace": self._pacer.describe(),
+            "recording": None if self.recording is None else self.recording.describe(),
         }
 
     def end(self, reason: str) -> asyncio.Task[None]:
@@ -313,6 +280,8 @@ class Session:
             self._drop("unusable")
             return
         self.last_frame = done.frame
+        if self.recording is not None:
+            self.recording.offer(done.frame, self.edits.targets)
         for watcher in self.watchers.values():
             watcher.show(done.frame, done.arrived)
         if not self._peer.returns_video:
@@ -383,6 +352,8 @@ class Session:
 
     async def _close(self, reason: str) -> None:
         self._life.enter(State.CLOSED, reason)
+        if self.recording is not None:
+            self.recording.stop("session_ended")
         if self._control is not None and self._control.send("session_ended", reason=reason):
             await asyncio.sleep(FAREWELL_SECONDS)
         await asyncio.gather(self._peer.close(), *(watcher.close() for watcher in self.watchers.values()))
@@ -390,6 +361,9 @@ class Session:
         with contextlib.suppress(TimeoutError):
             self.saved_state = await asyncio.wait_for(self._released, SAVE_SECONDS)
         self.last_frame = None
+        if self.recording is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.wrap_future(self.recording.finished), FINISH_SECONDS)
         self._on_closed(self, reason)
 
     def _release(self) -> None:

@@ -418,6 +418,18 @@ def test_pictures_of_the_attributes_come_with_the_key_too(open_page: OpenPage, t
         assert picture.evaluate("(image) => [image.naturalWidth, image.naturalHeight]") == [560, 112]
 
 
+def test_says_that_the_server_records(open_page: OpenPage, tmp_path: Path) -> None:
+    app = create_app(ServerConfig(recordings=tmp_path), LightStream, attributes())
+    with serving(app) as address:
+        page = open_page(address)
+        start(page)
+        url = f"{address}/api/v1/sessions/{sessions(address)[0]['id']}/recording"
+        httpx.post(url).raise_for_status()
+        expect(page.locator("#state")).to_have_text("Live, recorded by the server")
+        httpx.delete(url).raise_for_status()
+        expect(page.locator("#state")).to_have_text("Live")
+
+
 def test_waits_longer_from_try_to_try(address: str, chromium: Browser) -> None:
     page = chromium.new_page()
     page.goto(address)

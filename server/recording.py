@@ -1,0 +1,183 @@
+"""Films that the server keeps of what sessions send, where it was told to and somebody asks."""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from datetime import UTC, datetime
+from pathlib import Path
+
+from av import VideoFrame
+
+from rigid.provenance import Credentials, sign_file
+from rigid.replacing import replacing
+from server.errors import ApiError
+from server.film import Film, Limits
+
+logger = logging.getLogger(__name__)
+
+MOST_WAITING = 30
+"""Pictures that wait to be written: a second of them, of which each has up to 3 MB."""
+REMEMBERED = 256
+MEDIA_TYPE = "video/mp4"
+NO_RECORDING = "There is no recording of this session."
+
+Item = tuple[VideoFrame, Mapping[str, float]]
+
+
+class Recording:
+    """One film of one session, written on a thread of its own; all its methods are called on the event loop."""
+
+    def __init__(
+        self, path: Path, owner: str, limits: Limits, credentials: Credentials | None, dropped: Callable[[], None]
+    ) -> None:
+        """`path` appears once the film is complete. `dropped` is called for each picture that finds no place."""
+        self.path = path
+        self.owner = owner
+        self.started_at = datetime.now(UTC)
+        self.finished: Future[None] = Future()
+        """Done once the file is there, or it is known that it will not be."""
+        self._credentials = credentials
+        self._count_dropped = dropped
+        self._film = Film(_hidden(path), limits)
+        self._waiting: queue.Queue[Item | None] = queue.Queue()
+        self._dropped = 0
+        self._reason = ""
+        self._failed = False
+        self._size = 0
+        self._edits: dict[str, float] = {}
+        threading.Thread(target=self._run, name="recording", daemon=True).start()
+
+    def offer(self, frame: VideoFrame, edits: Mapping[str, float]) -> None:
+        """Add a picture that was sent, with the strengths it has; left out where writing is a second behind."""
+        if self._reason:
+            return
+        if self._waiting.qsize() >= MOST_WAITING:
+            self._dropped += 1
+            self._count_dropped()
+            return
+        self._waiting.put((frame, edits))
+
+    def stop(self, reason: str) -> None:
+        """Let it end with the pictures it has; safe to call again."""
+        if not self._reason:
+            self._reason = reason
+            self._waiting.put(None)
+
+    @property
+    def state(self) -> str:
+        """`recording`, `finishing`, `done`, or `failed`: there is no file."""
+        if self.finished.done():
+            return "failed" if self._failed else "done"
+        return "finishing" if self._reason else "recording"
+
+    def describe(self) -> dict[str, object]:
+        """Ready for JSON."""
+        return {
+            "state": self.state,
+            "file": self.path.name,
+            "started_at": self.started_at.isoformat(timespec="seconds"),
+            "seconds": round(self._film.seconds, 2),
+            "frames": self._film.frames,
+            "frames_dropped": self._dropped,
+            "bytes": self._size or self._film.bytes,
+            "ended": self._reason,
+        }
+
+    # ---- on the recording's thread
+
+    def _run(self) -> None:
+        try:
+            self._write()
+        except Exception:  # whatever the disk or the encoder has against it, the session goes on
+            logger.exception("The recording %s could not be written", self.path.name)
+            self._reason, self._failed = "failed", True
+        self.finished.set_result(None)
+
+    def _write(self) -> None:
+        plain = _hidden(self.path)
+        try:
+            # Nobody else on this machine needs to see it; the encoder keeps the mode of a file that is there.
+            os.close(os.open(plain, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
+            self._take_all()
+            self._film.close()
+            if not self._film.frames:
+                self._reason, self._failed = "no_picture", True
+                return
+            self._complete(plain)
+        finally:
+            plain.unlink(missing_ok=True)
+
+    def _take_all(self) -> None:
+        while (item := self._waiting.get()) is not None:
+            frame, edits = item
+            end = self._film.write(frame)
+            if end:
+                self._reason = self._reason or end
+                return
+            for name, strength in edits.items():
+                self._edits[name] = max(strength, self._edits.get(name, 0.0), key=abs)
+
+    def _complete(self, plain: Path) -> None:
+        edited = {name: strength for name, strength in self._edits.items() if strength}
+        with replacing(self.path) as part:
+            if edited and self._credentials is not None:
+                sign_file(plain, part, MEDIA_TYPE, self._credentials, edited)
+                part.chmod(0o600)
+            else:
+                os.replace(plain, part)
+            self._size = part.stat().st_size
+
+
+class Recordings:
+    """Where films go and how long they may be; remembers the last one of each session, after its end too."""
+
+    def __init__(
+        self, folder: Path, limits: Limits, credentials: Credentials | None, dropped: Callable[[], None]
+    ) -> None:
+        """`folder` must be there."""
+        self._folder = folder
+        self._limits = limits
+        self._credentials = credentials
+        self._dropped = dropped
+        self._recordings: OrderedDict[str, Recording] = OrderedDict()
+
+    def start(self, identity: str, owner: str) -> Recording:
+        """Begin a film of the session `identity`; ApiError 409 where one is being made."""
+        running = self._recordings.get(identity)
+        if running is not None and not running.finished.done():
+            raise ApiError(409, "recording", "This session is being recorded already.", "DELETE …/recording ends that.")
+        now = datetime.now(UTC)
+        path = self._folder / f"{now:%Y%m%d-%H%M%S-%f}-{identity}.mp4"
+        self._recordings[identity] = Recording(path, owner, self._limits, self._credentials, self._dropped)
+        self._recordings.move_to_end(identity)
+        while len(self._recordings) > REMEMBERED:
+            self._recordings.popitem(last=False)
+        return self._recordings[identity]
+
+    def find(self, identity: str, owner: str) -> Recording:
+        """The last film of a session; ApiError 404 where there is none, or another key's."""
+        recording = self._recordings.get(identity)
+        if recording is None or recording.owner != owner:
+            raise ApiError(404, "no_recording", NO_RECORDING, "POST …/recording begins one.")
+        return recording
+
+
+def _hidden(path: Path) -> Path:
+    return path.with_name(f".{path.stem}.{os.getpid()}.plain{path.suffix}")
+
+
+def usable_folder(folder: Path) -> Path:
+    """`folder`, made where it is not there; ValueError where nothing can be written to it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise ValueError(f"{folder} cannot hold recordings: {error.strerror}.") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ValueError(f"{folder} cannot hold recordings: it may not be written to.")
+    return folder

@@ -1,0 +1,59 @@
+"""Recordings over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fastapi import APIRouter, Response
+from starlette.responses import FileResponse
+
+from server.callers import caller
+from server.errors import ApiError
+from server.manager import SessionManager
+from server.recording import MEDIA_TYPE, NO_RECORDING, Recordings
+from server.schemas import RecordingState
+from server.shared import Shared
+from server.states import State
+
+PATH = "/api/v1/sessions/{identity}/recording"
+
+
+def add_recordings(router: APIRouter, shared: Shared, manager: SessionManager) -> None:
+    """The routes of the recordings."""
+
+    @router.post(PATH, status_code=201)
+    async def start_recording(identity: str, response: Response) -> RecordingState:
+        """Begin to record what a session sends; ends by itself at the server's limits, or with the session."""
+        recordings = _kept(shared)
+        session = manager.find(identity)
+        if session.state == State.CLOSED:
+            raise ApiError(410, "session_closed", "The session is ending.", "Open a new one.")
+        session.recording = recordings.start(session.id, session.owner)
+        response.headers["Location"] = f"/api/v1/sessions/{session.id}/recording"
+        return RecordingState.model_validate(session.recording.describe())
+
+    @router.delete(PATH)
+    async def stop_recording(identity: str) -> RecordingState:
+        """End a recording; answers once its file is complete."""
+        recording = _kept(shared).find(identity, caller.get())
+        recording.stop("stopped")
+        await asyncio.wrap_future(recording.finished)
+        return RecordingState.model_validate(recording.describe())
+
+    @router.get(PATH, response_class=FileResponse)
+    async def fetch_recording(identity: str) -> FileResponse:
+        """The newest complete recording of a session, as mp4; after the session's end too."""
+        recording = _kept(shared).find(identity, caller.get())
+        if not recording.finished.done():
+            raise ApiError(409, "recording", "The recording is not complete yet.", "DELETE …/recording ends it.")
+        if not await asyncio.to_thread(recording.path.is_file):
+            raise ApiError(404, "no_recording", NO_RECORDING, "It held no picture, failed, or was taken away.")
+        return FileResponse(recording.path, media_type=MEDIA_TYPE, filename=recording.path.name)
+
+
+def _kept(shared: Shared) -> Recordings:
+    """ApiError 403 where this server keeps no recordings."""
+    if shared.extras.recordings is None:
+        message = "This server keeps no recordings."
+        raise ApiError(403, "recordings_off", message, "Start it with --recordings FOLDER.")
+    return shared.extras.recordings
