@@ -41,7 +41,8 @@ def evaluate(
     without: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="PART", help="Also measure rigid without tcc, nm or lfd (Table 3); may be repeated or NAME,…."
+            metavar="PART",
+            help="Also measure rigid without tcc, nm, lfd (Table 3) or steadying; may be repeated or NAME,….",
         ),
     ] = None,
     every: Annotated[

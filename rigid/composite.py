@@ -84,8 +84,8 @@ class OpticalMotion:
         self._dis.setVariationalRefinementIterations(2)
 
     def __call__(self, edited: Crop, inverted: Crop) -> Flow:
-        edited, inverted = _resized(edited, FLOW_SIZE), _resized(inverted, FLOW_SIZE)
-        flow: Flow = self._dis.calc(_grey(edited), _grey(inverted), None)  # type: ignore[call-overload]
+        edited, inverted = resized(edited, FLOW_SIZE), resized(inverted, FLOW_SIZE)
+        flow: Flow = self._dis.calc(grey_bytes(edited), grey_bytes(inverted), None)  # type: ignore[call-overload]
         limit = MAX_FLOW * FLOW_SIZE
         return _supported(flow.clip(-limit, limit), edited, inverted)
 
@@ -109,7 +109,7 @@ def _to_bytes(crop: Crop) -> NDArray[np.uint8]:
     return levels
 
 
-def _grey(picture: Crop) -> NDArray[np.uint8]:
+def grey_bytes(picture: Crop) -> NDArray[np.uint8]:
     return _to_bytes(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY))  # type: ignore[arg-type]
 
 
@@ -154,8 +154,8 @@ def transfer_composite(
     # E + smooth D + kept · (D - smooth D) - coarse · (C - smooth C), with C = E - W(O, f), put together by
     # picture, smooth parts first; kept · W(I, f) is missing, which `paste` takes from the frame.
     kept, coarse = shares[..., :1], shares[..., 1:]
-    generated = _resized((1 - kept) * trust.smooth_error + coarse * trust.smooth_change, size)
-    grown = _resized(shares, size)
+    generated = resized((1 - kept) * trust.smooth_error + coarse * trust.smooth_change, size)
+    grown = resized(shares, size)
     generated += (1 - grown[..., 1:]) * edited
     generated += (grown[..., 1:] - grown[..., :1]) * warp(inverted, flow)
     composite = Composite(generated, _blend_mask(mask, flow), np.ascontiguousarray(grown[..., 0]), flow)
@@ -176,17 +176,17 @@ def learned_composite(
     flow = grown_flow(small_flow, size)
     warped = warp(inverted, flow)
     seen = (warp(inputs, flow), warped, edited, inputs)
-    share, residual = net(np.concatenate([_resized(picture, FLOW_SIZE) for picture in seen], 2))
+    share, residual = net(np.concatenate([resized(picture, FLOW_SIZE) for picture in seen], 2))
     shares = np.dstack((share, np.zeros_like(share)))
     shares = shares if state.shares is None else 0.5 * (state.shares + shares)
-    kept = _resized(np.ascontiguousarray(shares[..., 0]), size)
-    generated = edited - kept[..., None] * warped + _resized(residual, size)
+    kept = resized(np.ascontiguousarray(shares[..., 0]), size)
+    generated = edited - kept[..., None] * warped + resized(residual, size)
     return Composite(generated, _blend_mask(mask, flow), kept, flow), TransferState(small_flow, shares)
 
 
 def grown_flow(flow: Flow, size: int) -> Flow:
     """A flow at FLOW_SIZE as one for crops of `size`."""
-    return _resized(flow, size) * np.float32(size / FLOW_SIZE)
+    return resized(flow, size) * np.float32(size / FLOW_SIZE)
 
 
 def unchanged(inputs: Crop, mask: Mask) -> Composite:
@@ -200,19 +200,19 @@ def _blend_mask(mask: Mask, flow: Flow | None) -> Mask:
     return feather(mask if flow is None else union(mask, moved_mask(mask, flow)))
 
 
-def _resized(picture: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+def resized(picture: NDArray[np.float32], size: int) -> NDArray[np.float32]:
     """`picture` (S, S[, C]) as (size, size[, C]), averaged when it shrinks."""
     how = cv2.INTER_AREA if size < picture.shape[0] else cv2.INTER_LINEAR
     return cv2.resize(picture, (size, size), interpolation=how)  # type: ignore[return-value]
 
 
-def _largest(picture: NDArray[np.float32]) -> NDArray[np.float32]:
+def largest(picture: NDArray[np.float32]) -> NDArray[np.float32]:
     """The largest of the three channels (n, n, 3) at each pixel."""
     red, green, blue = cv2.split(picture)
     return cv2.max(cv2.max(red, green), blue)  # type: ignore[return-value]
 
 
-def _blur(picture: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
+def blurred(picture: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
     return cv2.GaussianBlur(picture, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)  # type: ignore[return-value]
 
 
@@ -221,7 +221,7 @@ def _steadied(flow: Flow, last: Flow | None) -> Flow:
     if last is None:
         return flow
     difference = flow - last
-    moved = _blur(np.hypot(difference[..., 0], difference[..., 1]), 2.0)
+    moved = blurred(np.hypot(difference[..., 0], difference[..., 1]), 2.0)
     weight = (STEADY + (LOOSE - STEADY) * ramp(moved, 0.3, LOOSE_CHANGE))[..., None]
     steadied: Flow = last + weight * difference
     return steadied
@@ -233,14 +233,14 @@ def _supported(flow: Flow, edited: Crop, inverted: Crop) -> Flow:
     On plain skin any motion fits and DIS returns noise; there the flow is the mean of what surrounds it,
     weighted by how much the warp improved the match, and nothing where nothing was improved.
     """
-    improved = _largest(np.abs(edited - inverted)) - _largest(np.abs(edited - warp(inverted, flow)))
-    support = _blur(np.maximum(improved, 0), FLOW_SIGMA)
+    improved = largest(np.abs(edited - inverted)) - largest(np.abs(edited - warp(inverted, flow)))
+    support = blurred(np.maximum(improved, 0), FLOW_SIGMA)
     weight = support[..., None]
-    wide = _resized(flow * weight, FLOW_SIZE // 4), _resized(support, FLOW_SIZE // 4)
-    around = _blur(wide[0], 1.2) / (_blur(wide[1], 1.2) + UNSUPPORTED)[..., None]
+    wide = resized(flow * weight, FLOW_SIZE // 4), resized(support, FLOW_SIZE // 4)
+    around = blurred(wide[0], 1.2) / (blurred(wide[1], 1.2) + UNSUPPORTED)[..., None]
     own: Flow = weight / (weight + np.float32(OWN_SUPPORT))
-    far = _resized(around, FLOW_SIZE)
-    return far + own * (_blur(flow, FLOW_SIGMA) - far)
+    far = resized(around, FLOW_SIZE)
+    return far + own * (blurred(flow, FLOW_SIGMA) - far)
 
 
 @dataclass(frozen=True)
@@ -264,32 +264,32 @@ def _trust(inputs: Crop, inverted: Crop, edited: Crop, flow: Flow, mouth: Mask |
     beside the real ones: there the change is carried over without its fine part.
     """
     half = flow.shape[0] // 2
-    inputs, inverted, edited = (_resized(picture, half) for picture in (inputs, inverted, edited))
-    flow = _resized(flow, half) * np.float32(0.5)
+    inputs, inverted, edited = (resized(picture, half) for picture in (inputs, inverted, edited))
+    flow = resized(flow, half) * np.float32(0.5)
     error = warp(inputs - inverted, flow)
     left_over = edited - warp(inverted, flow)
-    uneven = _blur(_largest(np.abs(error - _blur(error, 4.0))), 0.8)
-    distrust = ramp(_blur(_largest(np.abs(left_over)), 0.7), 0.2, 0.5) * ramp(uneven, 0.08, 0.25)
+    uneven = blurred(largest(np.abs(error - blurred(error, 4.0))), 0.8)
+    distrust = ramp(blurred(largest(np.abs(left_over)), 0.7), 0.2, 0.5) * ramp(uneven, 0.08, 0.25)
     if mouth is not None:
-        change = _blur(_largest(np.abs(edited - inverted)), 1.0)
-        distrust = np.maximum(distrust, _mouth_distrust(_resized(mouth, half), change, uneven, flow))
-    kept = 1 - _blur(distrust, 0.8)
-    coarse = kept * _blur(ramp(uneven, *COARSE), 1.0)
-    return Trust(np.dstack((kept, coarse)), _matching(error, kept), _blur(left_over, 1.5))
+        change = blurred(largest(np.abs(edited - inverted)), 1.0)
+        distrust = np.maximum(distrust, _mouth_distrust(resized(mouth, half), change, uneven, flow))
+    kept = 1 - blurred(distrust, 0.8)
+    coarse = kept * blurred(ramp(uneven, *COARSE), 1.0)
+    return Trust(np.dstack((kept, coarse)), _matching(error, kept), blurred(left_over, 1.5))
 
 
 def _mouth_distrust(mouth: Mask, change: Mask, uneven: Mask, flow: Flow) -> Mask:
     """The mouth (n, n), as a whole, if it was changed and I's and O's differ: half of each is worse than either."""
-    where = _blur(np.maximum(mouth, warp(mouth, flow)), 1.0)
-    changed = ramp(_blur(where * change, 3.0), 0.01, 0.04)
-    return where * changed * ramp(_blur(where * uneven, 3.0), 0.01, 0.03)
+    where = blurred(np.maximum(mouth, warp(mouth, flow)), 1.0)
+    changed = ramp(blurred(where * change, 3.0), 0.01, 0.04)
+    return where * changed * ramp(blurred(where * uneven, 3.0), 0.01, 0.03)
 
 
 def _matching(error: NDArray[np.float32], kept: Mask) -> NDArray[np.float32]:
     """What to add to generated pixels (n, n, 3) so that they fit in colour: the smooth part of D = `error`."""
     # Averaging only what is kept takes a mouth's colour from the skin round it, not from another mouth.
     weight = np.maximum(kept, np.float32(0.02))
-    smooth = _blur(error * weight[..., None], 3.0) / _blur(weight, 3.0)[..., None]
+    smooth = blurred(error * weight[..., None], 3.0) / blurred(weight, 3.0)[..., None]
     # Skin's shade suits teeth, its tint does not.
     shade = smooth.mean(2, keepdims=True)
     matched: NDArray[np.float32] = smooth + TINT_LOST * (1 - kept)[..., None] * (shade - smooth)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -73,4 +73,8 @@ class Generated:
     sighting: Sighting | None = None
     pair: Array | None = None
     """(2, 3, S, S) in [-1, 1]: the inverted and the edited face."""
+    edits: Mapping[str, float] = field(default_factory=dict)
+    """What they differ by."""
+    again: bool = False
+    """Whether they were made for an earlier frame."""
     error: Exception | None = None

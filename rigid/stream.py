@@ -32,6 +32,7 @@ from rigid.presence import (
 from rigid.settling import settled
 from rigid.stages import Generated, Located, Sighting, Stopwatch
 from rigid.state import StreamState, state_from_bytes, state_to_bytes
+from rigid.steadying import SHARE, Faces, Steadying
 
 Pixels = NDArray[np.uint8]
 logger = logging.getLogger(__name__)
@@ -71,6 +72,8 @@ class StreamOptions:
     """How the edited face gets onto the real one; see `rigid.composite`."""
     fade: Fade = DEFAULT_FADE
     """How an edit comes and goes with the face."""
+    steady: float = SHARE
+    """How much of the pictures before is in the generated ones, see `rigid.steadying`; 0 shows them as they come."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,8 @@ class StepResult:
     """Whether the frame differs by an edit."""
     stage_ms: dict[str, float]
     """Milliseconds of the stages that ran: align, invert, synthesize, blend."""
+    faces: Faces | None = None
+    """The aligned faces behind an edited frame."""
     error: str | None = None
     """Why the frame passes unedited although it should not, None when all went well."""
 
@@ -130,15 +135,16 @@ class FaceStream:
         self._tracker = tracker
         self._library = library
         self._compositor = open_compositor(self.options.composite)
+        self._steadying = Steadying(self.options.steady)
         self._state = StreamState.initial(runtime.sizes)
         self._last: Sighting | None = None
         self._timestamp: float | None = None
         self._found = False
         self._reanchor = False
         self.cadence = 1
-        """The networks run for each so many frames; between them, what they made last is blended onto the face.
+        """The networks run for each so many frames; between them, what they made last is moved along with the face.
 
-        1 for all. May be set from any thread; motion within the face then lags by up to that many frames.
+        1 for all. May be set from any thread; a change within the face then lags by up to that many frames.
         """
         self._made: Array | None = None
         self._made_ago = 0
@@ -191,7 +197,7 @@ class FaceStream:
     def blend(self, made: Generated) -> StepResult:
         """The last stage of `step`: the edited face into its frame."""
         if made.anew:
-            self._compositor.reset()
+            self._forget_pictures()
         try:
             if made.error is not None:
                 raise made.error
@@ -199,7 +205,7 @@ class FaceStream:
         # whatever a filter raises, the viewer keeps a picture
         except Exception as error:
             self._faults += made.error is None
-            self._compositor.reset()
+            self._forget_pictures()
             result = self._failed(made, error)
         self._count(result)
         return result
@@ -222,6 +228,7 @@ class FaceStream:
         The place of the face is not part of it: the next frame shows it.
         """
         self._state = state_from_bytes(data, self.runtime.sizes)
+        self._steadying.forget()
         self._compositor.state = self._state.transfer
         self._last = None
         self._timestamp = None
@@ -246,12 +253,13 @@ class FaceStream:
         # on what the generator made of the frames before, and knows frames without only as an episode's first.
         # So an edit may start at any frame, as if the stream began there, and fades in meanwhile.
         shown = sighting if level > 0 else None
-        pair = self._pair(shown, edits, level, watch) if shown is not None else None
+        shown_edits = {name: strength * strength_at(level) for name, strength in edits.items()}
+        pair = self._pair(shown, shown_edits, watch) if shown is not None else None
         if pair is None:
             self._made = None
         self._state = self._state.with_level(level)
-        anew = self._forgotten or level == 0
-        return Generated(frame, watch, self._found, self._known_faults, anew, level, shown, pair)
+        anew, again = self._forgotten or level == 0, self._made_ago > 0
+        return Generated(frame, watch, self._found, self._known_faults, anew, level, shown, pair, shown_edits, again)
 
     def _sight(self, frame: Pixels, tracked: TrackedFace) -> Sighting:
         face = crop(frame, tracked.transform, self.runtime.sizes.image_size)
@@ -272,14 +280,13 @@ class FaceStream:
         transform = follow(last.transform, last.crop, now, last.landmarks)
         return replace(last, transform=transform, crop=crop(frame, transform, size))
 
-    def _pair(self, sighting: Sighting, edits: Mapping[str, float], level: float, watch: Stopwatch) -> Array:
-        """The inverted and the edited face to show at `level`, and what the networks remember of them."""
+    def _pair(self, sighting: Sighting, edits: Mapping[str, float], watch: Stopwatch) -> Array:
+        """The inverted and the edited face to show, and what the networks remember of them."""
         if self._made is not None and self._found and self._made_ago + 1 < self.cadence:
             # what they made for an earlier frame; their memory stays where it is
             self._made_ago += 1
             return self._made
-        shown_edits = {name: strength * strength_at(level) for name, strength in edits.items()}
-        inverted, pair = self._generate(_to_inputs(sighting.crop), self._remembered(), shown_edits, watch)
+        inverted, pair = self._generate(_to_inputs(sighting.crop), self._remembered(), edits, watch)
         # what a lost face leaves in the crop is nothing for the networks to remember
         self._made, self._made_ago = (pair if self._found else None), 0
         if self._found:
@@ -341,10 +348,22 @@ class FaceStream:
         if made.sighting is None or made.pair is None or made.faults < self._faults:
             return StepResult(made.frame, face=made.face, edited=False, stage_ms=made.watch.stage_ms)
         with made.watch("blend"):
-            inverted, edited = (np.ascontiguousarray(image.transpose(1, 2, 0)) for image in made.pair)
-            composite = self._compositor(_to_values(made.sighting.crop), inverted, edited, made.sighting.landmarks)
+            faces = self._steadied(_to_values(made.sighting.crop), made.pair, made)
+            composite = self._compositor(faces.real, faces.inverted, faces.edited, made.sighting.landmarks)
             shown = paste(made.frame, composite, None, made.sighting.transform, opacity_at(made.level))
-        return StepResult(shown, face=made.face, edited=True, stage_ms=made.watch.stage_ms)
+        if not made.face:
+            # what a lost face leaves in the crop is nothing to go on with
+            self._steadying.forget()
+        return StepResult(shown, face=made.face, edited=True, stage_ms=made.watch.stage_ms, faces=faces)
+
+    def _steadied(self, real: Array, pair: Array, made: Generated) -> Faces:
+        """The faces to show: moved along with the real one where they are an earlier frame's."""
+        moved = self._steadying.moved_along(real) if made.again else None
+        return moved or self._steadying(Faces(real, *(_to_crop(image) for image in pair)), made.edits)
+
+    def _forget_pictures(self) -> None:
+        self._compositor.reset()
+        self._steadying.forget()
 
     def _failed(self, made: Generated, error: Exception) -> StepResult:
         """The frame as it came; the edit fades in anew afterwards, where a jump back would flash."""
@@ -381,6 +400,11 @@ def _require_finite(*arrays: Array) -> None:
 def _to_values(face: Pixels) -> Array:
     """A crop (S, S, 3) as float32 in [-1, 1]."""
     return face.astype(np.float32) / np.float32(127.5) - np.float32(1)
+
+
+def _to_crop(image: Array) -> Array:
+    """(3, S, S) → (S, S, 3)."""
+    return np.ascontiguousarray(image.transpose(1, 2, 0))
 
 
 def _to_inputs(face: Pixels) -> Array:

@@ -366,3 +366,37 @@ def test_what_was_made_before_is_not_blended_onto_a_face_that_comes_back() -> No
     before = runtime.inverted
     stream.step(textured_frame(), LIGHT, 40 / 25)
     assert runtime.inverted > before
+
+
+def test_the_faces_behind_a_frame_can_be_had() -> None:
+    stream = make_stream()
+    (result,) = run(stream, 1)
+    faces = result.faces
+    assert faces is not None and faces.real.shape == (TINY.image_size, TINY.image_size, 3)
+    assert np.abs(faces.real - faces.inverted).mean() < 0.2, "the fake inverts to a mosaic of the crop"
+    assert faces.edited.mean() > faces.inverted.mean() + 0.1
+    assert run(stream, 20, OFF, start=1)[-1].faces is None
+
+
+class Shimmering(FakeRuntime):
+    """Makes every picture lighter or darker by turns."""
+
+    def synthesize(self, codes: Array, noise: Array) -> Array:
+        pictures = super().synthesize(codes, noise)
+        return pictures + np.float32(0.1 if len(self.batches) % 2 else -0.1)
+
+
+def test_what_shimmers_is_held_steady_unless_told_otherwise() -> None:
+    changes = []
+    for options in (StreamOptions("paper"), StreamOptions("paper", steady=0.0)):
+        levels = [change(result) for result in run(make_stream(Shimmering(), options=options), 30)][10:]
+        changes.append(np.abs(np.diff(levels)).mean())
+    assert changes[0] < 0.4 * changes[1]
+
+
+def test_another_edit_shows_in_full_in_the_next_frame() -> None:
+    once, switched = make_stream(), make_stream()
+    run(once, 20)
+    run(switched, 19, {"light": 0.2})
+    expected, seen = (change(run(stream, 1, start=20)[0]) for stream in (once, switched))
+    assert seen == pytest.approx(expected, rel=0.1)

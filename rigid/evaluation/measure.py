@@ -20,12 +20,12 @@ from rigid.evaluation.clips import Clip, Frame, Replay, Track, read_frames
 from rigid.evaluation.fvd import I3D, PICTURE_SIZE, Features
 from rigid.evaluation.identity import Embedder, Embedding
 from rigid.evaluation.methods import Prepared
-from rigid.evaluation.runtimes import Recording, Seen
 from rigid.evaluation.strength import changes
 from rigid.evaluation.strips import Rows, StripMaker
 from rigid.evaluation.warp_error import MotionEstimator
 from rigid.evaluation.window import FaceWindow, crop_area
 from rigid.presence import Fade
+from rigid.steadying import Faces
 from rigid.stream import FaceStream, StreamOptions
 
 AT_ONCE = Fade(seconds=0.0, frames=1)
@@ -103,9 +103,8 @@ def measure_clip(
 
     `progress` takes the frames done. EvaluationError when a frame fails.
     """
-    recording = Recording(prepared.runtime)
-    options = StreamOptions(prepared.composite, AT_ONCE)
-    stream = FaceStream(recording, Replay(source.track), prepared.offsets, options)
+    options = StreamOptions(prepared.composite, AT_ONCE, prepared.steady)
+    stream = FaceStream(prepared.runtime, Replay(source.track), prepared.offsets, options)
     taker = _Taker(source, edits, meters, every, prepared.runtime.sizes.image_size)
     for index, (frame, seconds) in enumerate(read_frames(source.clip.path, len(source.track.faces))):
         start = time.perf_counter()
@@ -113,9 +112,9 @@ def measure_clip(
         elapsed = (time.perf_counter() - start) * 1e3
         if result.error is not None:
             raise EvaluationError(f"Frame {index + 1} of {source.clip.name} could not be edited: {result.error}.")
-        face, seen = source.track.faces[index], recording.take()
-        if face is not None and seen is not None:
-            taker.take(index, frame, result.frame, face, seen)
+        face = source.track.faces[index]
+        if face is not None and result.faces is not None:
+            taker.take(index, frame, result.frame, face, result.faces)
             taker.step_ms.append(elapsed)
         progress(index + 1)
     return taker.result(prepared.seconds)
@@ -137,17 +136,17 @@ class _Taker:
         self._videos: dict[str, list[Frame]] = {name: [] for name in WARP_VIDEOS}
         self._last: tuple[int, dict[str, Frame]] | None = None
 
-    def take(self, index: int, frame: Frame, edited: Frame, face: TrackedFace, seen: Seen) -> None:
+    def take(self, index: int, frame: Frame, edited: Frame, face: TrackedFace, seen: Faces) -> None:
         """Frame `index`: as it came, as it was delivered, and the aligned faces behind it."""
         inverted = unaligned(frame, face, seen.inverted)
         shown = dict(zip(WARP_VIDEOS, (frame, inverted, edited), strict=True))
-        self._note("mse", index, metrics.mean_squared_error(seen.inputs, seen.inverted))
+        self._note("mse", index, metrics.mean_squared_error(seen.real, seen.inverted))
         self._take_warp(index, shown, face)
         # TL-ID compares neighbours: the frame after each chosen one is embedded, too
         if index % self._every in (0, 1):
             self._take_identity(index, frame, edited, face)
         if index % self._every == 0:
-            self._note("lpips", index, metrics.lpips_distance(self._meters.lpips, seen.inputs, seen.inverted))
+            self._note("lpips", index, metrics.lpips_distance(self._meters.lpips, seen.real, seen.inverted))
             self._take_strength(index, frame, edited, face)
         if self._meters.i3d is not None:
             for name, video in self._videos.items():
@@ -209,6 +208,6 @@ class _Taker:
 
 
 def unaligned(frame: Frame, face: TrackedFace, aligned: NDArray[np.float32]) -> Frame:
-    """Eq. 6: the aligned face (3, S, S) in [-1, 1] in its place in `frame`, blended by the face's feathered mask."""
-    mask = feather(oval_mask(face.landmarks_in_crop, aligned.shape[-1]))
-    return paste(frame, np.ascontiguousarray(aligned.transpose(1, 2, 0)), mask, face.transform)
+    """Eq. 6: the aligned face (S, S, 3) in [-1, 1] in its place in `frame`, blended by the face's feathered mask."""
+    mask = feather(oval_mask(face.landmarks_in_crop, len(aligned)))
+    return paste(frame, aligned, mask, face.transform)

@@ -25,10 +25,13 @@ from rigid.evaluation.runtimes import (
 from rigid.evaluation.tune import Pivots, Tuned, tuned_generator
 from rigid.models.build import Generator
 from rigid.models.contract import Runtime
+from rigid.steadying import SHARE
 from rigid.stream import Offsets
 
 METHODS = ("rigid", "per-frame", "optimise", "tune")
-ABLATIONS = {"tcc": WithoutRecurrence, "nm": WithoutNoiseMap, "lfd": WithoutSharing}
+UNSTEADY = "steadying"
+"""Without what `rigid.steadying` adds to the paper."""
+ABLATIONS = {"tcc": WithoutRecurrence, "nm": WithoutNoiseMap, "lfd": WithoutSharing, UNSTEADY: Wrapped}
 TRAINED_ABLATIONS = ("ibfcc", "tc")
 """Losses of the training; leaving one out gives other weights, and nothing to switch at run time."""
 VARIANT = "rigid-without-"
@@ -51,7 +54,7 @@ class MethodOptions:
             return {"optimise_steps": self.optimise_steps}
         if method == "tune":
             return {"tune_steps": self.tune_steps}
-        return {"composite": self.composite} if method.startswith("rigid") else {}
+        return {"composite": self.composite, "steady": SHARE} if method.startswith("rigid") else {}
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,8 @@ class Prepared:
     runtime: Runtime
     offsets: Offsets
     composite: CompositeKind
+    steady: float = 0.0
+    """How much of the pictures before is in the generated ones; the published baselines take each as it comes."""
     seconds: float = 0.0
     """What getting ready for this clip took."""
 
@@ -117,7 +122,7 @@ def prepare(method: str, networks: Networks, options: MethodOptions, clip: Clip,
     if method.startswith("rigid"):
         left_out = method.removeprefix(VARIANT)
         variant = ABLATIONS[left_out](runtime) if left_out in ABLATIONS else Wrapped(runtime)
-        return Prepared(variant, offsets, options.composite)
+        return Prepared(variant, offsets, options.composite, 0.0 if left_out == UNSTEADY else SHARE)
     if method == "per-frame":
         return Prepared(Encoded(runtime, networks.encode), offsets, "paper")
     if method == "optimise":
@@ -128,7 +133,7 @@ def prepare(method: str, networks: Networks, options: MethodOptions, clip: Clip,
     start = time.perf_counter()
     pivots = Pivots(list(_crops(clip, track, runtime.sizes.image_size)), encode)
     tuned = Tuned(runtime, tuned_generator(generator, lpips, pivots, options.tune_steps), pivots)
-    return Prepared(tuned, offsets, "paper", time.perf_counter() - start)
+    return Prepared(tuned, offsets, "paper", seconds=time.perf_counter() - start)
 
 
 def _crops(clip: Clip, track: Track, size: int) -> Iterator[Frame]:

@@ -1,6 +1,6 @@
 """The measures of inversion and of identity, as plain functions of arrays.
 
-Aligned faces are float32 (3, S, S) RGB in [-1, 1]. Embeddings are unit vectors, so that their dot product is
+Aligned faces are float32 (S, S, 3) RGB in [-1, 1]. Embeddings are unit vectors, so that their dot product is
 their cosine similarity.
 """
 
@@ -29,7 +29,8 @@ def mean_squared_error(face: Face, inverted: Face) -> float:
 def lpips_distance(network: nn.Module, face: Face, inverted: Face) -> float:
     """LPIPS by `network`, which takes two batches (B, 3, S, S) in [-1, 1] and gives a distance for each pair."""
     with torch.inference_mode():
-        distance = network(*(torch.from_numpy(np.ascontiguousarray(image))[None] for image in (face, inverted)))
+        pictures = (np.ascontiguousarray(image.transpose(2, 0, 1)) for image in (face, inverted))
+        distance = network(*(torch.from_numpy(picture)[None] for picture in pictures))
     return float(distance)
 
 

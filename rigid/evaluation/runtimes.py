@@ -1,9 +1,9 @@
-"""Runtimes round a runtime: they watch it, leave a part of the method out, or put another encoder in its place."""
+"""Runtimes round a runtime: they leave a part of the method out, or put another encoder in its place."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -36,38 +36,6 @@ class Wrapped:
 
     def close(self) -> None:
         """Nothing: the wrapped runtime belongs to whoever made it."""
-
-
-@dataclass(frozen=True)
-class Seen:
-    """The aligned faces of one frame, (3, S, S) RGB in [-1, 1]."""
-
-    inputs: Array
-    inverted: Array
-    edited: Array
-
-
-class Recording(Wrapped):
-    """Keeps what passes through of the frame at hand."""
-
-    def __init__(self, runtime: Runtime) -> None:
-        super().__init__(runtime)
-        self._inputs: Array | None = None
-        self._pair: Array | None = None
-
-    def invert(self, inputs: Array, state: RecurrentState) -> tuple[Array, Array, RecurrentState]:
-        self._inputs, self._pair = inputs[0], None
-        return super().invert(inputs, state)
-
-    def synthesize(self, codes: Array, noise: Array) -> Array:
-        self._pair = super().synthesize(codes, noise)
-        return self._pair
-
-    def take(self) -> Seen | None:
-        """What was seen since the last call; None when no face was made."""
-        inputs, pair = self._inputs, self._pair
-        self._inputs = self._pair = None
-        return None if inputs is None or pair is None else Seen(inputs, pair[0], pair[1])
 
 
 class WithoutRecurrence(Wrapped):

@@ -13,14 +13,15 @@ from rigid.evaluation.optimise import Optimised
 from rigid.evaluation.runtimes import (
     EarlyOffsets,
     Encoded,
-    Recording,
     WithoutNoiseMap,
     WithoutRecurrence,
     WithoutSharing,
+    Wrapped,
 )
 from rigid.evaluation.tune import Pivots, Tuned, fine_parts, smoothed, tuned_generator
-from rigid.models.contract import Array, RecurrentState
+from rigid.models.contract import Array, RecurrentState, Runtime
 from rigid.models.stylegan2 import StyleGAN2
+from rigid.steadying import SHARE
 from rigid.stream import FaceStream, Offsets
 from tests.evaluation.world import PixelDistance, Thumbnails, tiny_generator
 from tests.fakes import TINY, FakeRuntime
@@ -48,21 +49,10 @@ def crops(count: int) -> list[Pixels]:
     return [textured_frame(seed, (TINY.image_size, TINY.image_size, 3)) for seed in range(count)]
 
 
-def run_stream(runtime: FakeRuntime | Encoded | Recording, frames: int = 3, library: Offsets | None = None) -> None:
+def run_stream(runtime: Runtime, frames: int = 3, library: Offsets | None = None) -> None:
     stream = FaceStream(runtime, FixedTracker(), library or Brighten())
     for i in range(frames):
         assert stream.step(textured_frame() + np.uint8(8 * i), LIGHT, i / 25).error is None
-
-
-def test_recording_keeps_the_faces_of_the_frame_at_hand() -> None:
-    recording = Recording(FakeRuntime())
-    assert recording.take() is None
-    run_stream(recording, frames=1)
-    seen = recording.take()
-    assert seen is not None and seen.inputs.shape == seen.inverted.shape == (3, TINY.image_size, TINY.image_size)
-    assert np.abs(seen.inputs - seen.inverted).mean() < 0.2, "the fake inverts to a mosaic of the crop"
-    assert seen.edited.mean() > seen.inverted.mean() + 0.1
-    assert recording.take() is None, "taken once"
 
 
 def test_without_recurrence_every_frame_is_the_first() -> None:
@@ -84,7 +74,7 @@ def late_codes_shown(runtime: FakeRuntime | WithoutSharing) -> list[Array]:
     """The late codes that the stream has synthesized for each of three different frames."""
     shown: list[Array] = []
 
-    class Watched(Recording):
+    class Watched(Wrapped):
         def synthesize(self, codes: Array, noise: Array) -> Array:
             shown.append(codes[0, -TINY.n_shared_codes :])
             return super().synthesize(codes, noise)
@@ -182,7 +172,7 @@ def test_names_of_methods_and_variants() -> None:
     assert method_names(["rigid", "rigid"], []) == ["rigid"]
     with pytest.raises(ValueError, match="There is no method 'stit'; choose from: rigid, per-frame, optimise, tune"):
         method_names(["stit"], [])
-    with pytest.raises(ValueError, match="--without takes tcc, nm, lfd, not 'x'"):
+    with pytest.raises(ValueError, match="--without takes tcc, nm, lfd, steadying, not 'x'"):
         method_names([], ["x"])
     with pytest.raises(ValueError, match="--without ibfcc is no switch"):
         method_names([], ["ibfcc"])
@@ -190,6 +180,6 @@ def test_names_of_methods_and_variants() -> None:
 
 def test_only_what_changes_a_method_is_among_its_options() -> None:
     options = MethodOptions("paper", optimise_steps=7, tune_steps=8)
-    assert options.of("rigid-without-nm") == {"composite": "paper"}
+    assert options.of("rigid-without-nm") == {"composite": "paper", "steady": SHARE}
     assert options.of("per-frame") == {}
     assert options.of("optimise") == {"optimise_steps": 7} and options.of("tune") == {"tune_steps": 8}
