@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from typing import TYPE_CHECKING
 
-import openvino
+if TYPE_CHECKING:
+    import openvino
 
 _creating = threading.Lock()
 _cores: list[openvino.Core] = []
@@ -18,6 +20,9 @@ def shared_core() -> openvino.Core:
     destructor leaves a stack that is gone, and the next signal (Ctrl-C, SIGTERM) ends the process with SIGSEGV.
     A core that is never dropped keeps its plugin.
     """
+    # A machine that only trains may be without it.
+    import openvino
+
     with _creating:
         if not _cores:
             _cores.append(openvino.Core())
