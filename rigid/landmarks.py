@@ -20,4 +20,5 @@ FACE_OVAL = np.array([
 """Clockwise from the top of the forehead."""
 OUTER_LIPS = np.array([61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185])
 """Round the lips, from the left corner along the lower lip."""
+INNER_LIPS, INNER_MOUTH_CORNERS = np.array([13, 14]), np.array([78, 308])
 FOREHEAD_TOP, CHIN = 10, 152

@@ -17,7 +17,8 @@ from rigid.align import TrackedFace, crop
 from rigid.blend import paste
 from rigid.composite import CompositeKind
 from rigid.compositing import open_compositor
-from rigid.latents import Anchor, Shared, add_edit, share
+from rigid.inversion import AlignedFace, Inverter, Offsets
+from rigid.latents import Anchor
 from rigid.models.contract import Array, RecurrentState, Runtime
 from rigid.presence import (
     Fade,
@@ -29,7 +30,6 @@ from rigid.presence import (
     thumbnail,
     usable_interval,
 )
-from rigid.settling import settled
 from rigid.stages import Generated, Located, Sighting, Stopwatch
 from rigid.state import StreamState, state_from_bytes, state_to_bytes
 from rigid.steadying import SHARE, Faces, Steadying
@@ -39,9 +39,6 @@ logger = logging.getLogger(__name__)
 DEFAULT_FADE = Fade(seconds=0.25, frames=3)
 LONGEST_GAP = 3.0
 """Seconds without a face generated after which nothing of it is gone on with, its late codes neither."""
-FIRST_PASSES = 2
-"""How often a frame that is shown edited at once goes through a recurrent encoder: the first time it knows nothing
-of what the generator makes of this face."""
 
 
 class Tracker(Protocol):
@@ -52,16 +49,6 @@ class Tracker(Protocol):
 
     def close(self) -> None:
         """Free what it holds."""
-
-
-class Offsets(Protocol):
-    """What edits do to the codes; `rigid.attributes.library.AttributeLibrary` is one."""
-
-    def offset(self, edits: Mapping[str, float], codes: Array | None = None) -> Array:
-        """float32 (n_codes, code_size) to add to the codes (Eq. 5).
-
-        Where an edit depends on them, (B, n_codes, code_size) for the given `codes` (B, n_codes, code_size).
-        """
 
 
 @dataclass(frozen=True)
@@ -104,19 +91,6 @@ class StreamCounts:
     errors: int = 0
 
 
-@dataclass(frozen=True)
-class _Inverted:
-    """A crop as the generator's codes, and the networks' state after it."""
-
-    inputs: Array
-    shared: Shared
-    noise: Array
-    recurrent: RecurrentState
-
-    def next_state(self, pair: Array) -> RecurrentState:
-        return self.recurrent.after(self.inputs, pair[:1], pair[1:], self.shared.late_codes, self.noise)
-
-
 class FaceStream:
     """Edits the face of one video, frame by frame, and owns everything that lasts from frame to frame.
 
@@ -133,7 +107,7 @@ class FaceStream:
         self.counts = StreamCounts()
         self.options = options or StreamOptions()
         self._tracker = tracker
-        self._library = library
+        self._invert = Inverter(runtime, library)
         self._compositor = open_compositor(self.options.composite)
         self._steadying = Steadying(self.options.steady)
         self._state = StreamState.initial(runtime.sizes)
@@ -232,7 +206,7 @@ class FaceStream:
         self._compositor.state = self._state.transfer
         self._last = None
         self._timestamp = None
-        self._made = None
+        self._drop()
 
     def close(self) -> None:
         """Close the tracker and what the composite holds; safe to call twice."""
@@ -256,7 +230,7 @@ class FaceStream:
         shown_edits = {name: strength * strength_at(level) for name, strength in edits.items()}
         pair = self._pair(shown, shown_edits, watch) if shown is not None else None
         if pair is None:
-            self._made = None
+            self._drop()
         self._state = self._state.with_level(level)
         anew, again = self._forgotten or level == 0, self._made_ago > 0
         return Generated(frame, watch, self._found, self._known_faults, anew, level, shown, pair, shown_edits, again)
@@ -286,14 +260,15 @@ class FaceStream:
             # what they made for an earlier frame; their memory stays where it is
             self._made_ago += 1
             return self._made
-        inverted, pair = self._generate(_to_inputs(sighting.crop), self._remembered(), edits, watch)
+        face = AlignedFace(_to_inputs(sighting.crop), sighting.landmarks)
+        inverted = self._invert(face, self._remembered(), edits, watch)
         # what a lost face leaves in the crop is nothing for the networks to remember
-        self._made, self._made_ago = (pair if self._found else None), 0
+        self._made, self._made_ago = (inverted.pair if self._found else None), 0
         if self._found:
-            memory, anchor = inverted.next_state(pair), inverted.shared.anchor
+            memory, anchor = inverted.next_state(), inverted.shared.anchor
             self._state = replace(self._state, recurrent=memory, anchor=anchor, unseen=0.0)
             self._reanchor = False
-        return pair
+        return inverted.pair
 
     def _remembered(self) -> StreamState:
         """The state to go on from: a new one where the last is too old, late codes on the move where asked."""
@@ -308,37 +283,9 @@ class FaceStream:
         if last is not None and not are_alike(last, now):
             initial = RecurrentState.initial(self.runtime.sizes)
             self._state = replace(self._state, recurrent=initial, anchor=Anchor())
-            self._made, self._forgotten = None, True
+            self._forgotten = True
+            self._drop()
         self._state = replace(self._state, thumbnail=now)
-
-    def _generate(
-        self, inputs: Array, state: StreamState, edits: Mapping[str, float], watch: Stopwatch
-    ) -> tuple[_Inverted, Array]:
-        """Eq. 1 to 5: the inverted and the edited face, (2, 3, S, S), from one memory to the next."""
-        inverted, pair = self._pass(inputs, state, state.recurrent, edits, watch)
-        for _ in range(1, FIRST_PASSES if state.level is None else 1):
-            if np.array_equal(inverted.recurrent.hidden, state.recurrent.hidden):
-                break  # there is no recurrent encoder
-            inverted, pair = self._pass(inputs, state, inverted.next_state(pair), edits, watch)
-        return inverted, pair
-
-    def _pass(
-        self, inputs: Array, state: StreamState, memory: RecurrentState, edits: Mapping[str, float], watch: Stopwatch
-    ) -> tuple[_Inverted, Array]:
-        sizes = self.runtime.sizes
-        n_shared = sizes.n_shared_codes
-        with watch("invert"):
-            codes, noise, recurrent = self.runtime.invert(inputs, memory)
-            _require_finite(codes, noise, recurrent.hidden, recurrent.cell)
-            noise = settled(noise, recurrent.previous_noise, inputs, recurrent.previous_input, sizes.newest_noise_share)
-            shared = share(codes, memory.late_codes, state.anchor, n_shared, state.unseen)
-        with watch("synthesize"):
-            offset = np.float32(sizes.edit_gain) * self._library.offset(edits, shared.codes)
-            edited = add_edit(shared.codes, offset, n_shared)
-            # one batch costs less than two
-            pair = self.runtime.synthesize(np.concatenate([shared.codes, edited]), np.concatenate([noise] * 2))
-            _require_finite(pair)
-        return _Inverted(inputs, shared, noise, recurrent), pair
 
     def _blended(self, made: Generated) -> StepResult:
         """Eq. 7: the edited face un-aligned into the frame.
@@ -375,7 +322,12 @@ class FaceStream:
     def _rest(self) -> None:
         """Begin anew, on the late codes there are."""
         self._state = self._state.with_level(0.0)
+        self._drop()
+
+    def _drop(self) -> None:
+        """Go on from none of what was generated."""
         self._made = None
+        self._invert.forget()
 
     def _recover(self) -> None:
         """After a frame that could not be blended, begin anew."""
@@ -383,18 +335,13 @@ class FaceStream:
         if faults != self._known_faults:
             self._known_faults = faults
             self._state = replace(self._state.with_level(0.0), seen=self._state.seen)
-            self._made = None
+            self._drop()
 
     def _count(self, result: StepResult) -> None:
         self.counts.frames += 1
         self.counts.faces += result.face
         self.counts.edited += result.edited
         self.counts.errors += result.error is not None
-
-
-def _require_finite(*arrays: Array) -> None:
-    if not all(np.isfinite(array).all() for array in arrays):
-        raise ArithmeticError("the engine returned values that are not finite numbers")
 
 
 def _to_values(face: Pixels) -> Array:

@@ -23,10 +23,10 @@ from rigid.evaluation.runtimes import (
     Wrapped,
 )
 from rigid.evaluation.tune import Pivots, Tuned, tuned_generator
+from rigid.inversion import Offsets
 from rigid.models.build import Generator
 from rigid.models.contract import Runtime
 from rigid.steadying import SHARE
-from rigid.stream import Offsets
 
 METHODS = ("rigid", "per-frame", "optimise", "tune")
 UNSTEADY = "steadying"

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from rigid.inversion import Offsets
 from rigid.models.contract import Array, RecurrentState, Runtime, Sizes
-from rigid.stream import Offsets
 
 ImageEncoder = Callable[[Array], Array]
 """Aligned RGB (1, 3, S, S) in [-1, 1] → codes (1, n_codes, code_size)."""

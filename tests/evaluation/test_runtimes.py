@@ -19,10 +19,11 @@ from rigid.evaluation.runtimes import (
     Wrapped,
 )
 from rigid.evaluation.tune import Pivots, Tuned, fine_parts, smoothed, tuned_generator
+from rigid.inversion import Offsets
 from rigid.models.contract import Array, RecurrentState, Runtime
 from rigid.models.stylegan2 import StyleGAN2
 from rigid.steadying import SHARE
-from rigid.stream import FaceStream, Offsets
+from rigid.stream import FaceStream
 from tests.evaluation.world import PixelDistance, Thumbnails, tiny_generator
 from tests.fakes import TINY, FakeRuntime
 from tests.worlds import Brighten, FixedTracker, Pixels, textured_frame

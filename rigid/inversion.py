@@ -1,0 +1,110 @@
+"""One frame through the networks (Eq. 1 to 5): the face as codes and noise map, inverted and edited."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from rigid.geometry import Points
+from rigid.latents import Shared, add_edit, share
+from rigid.models.contract import Array, RecurrentState, Runtime
+from rigid.mouth import EditedNoise
+from rigid.settling import settled
+from rigid.stages import Stopwatch
+from rigid.state import StreamState
+
+FIRST_PASSES = 2
+"""How often a frame that is shown edited at once goes through a recurrent encoder: the first time it knows nothing
+of what the generator makes of this face."""
+
+
+class Offsets(Protocol):
+    """What edits do to the codes; `rigid.attributes.library.AttributeLibrary` is one."""
+
+    def offset(self, edits: Mapping[str, float], codes: Array | None = None) -> Array:
+        """float32 (n_codes, code_size) to add to the codes (Eq. 5).
+
+        Where an edit depends on them, (B, n_codes, code_size) for the given `codes` (B, n_codes, code_size).
+        """
+
+
+@dataclass(frozen=True)
+class AlignedFace:
+    """What the networks are given of one frame."""
+
+    inputs: Array
+    """(1, 3, S, S) in [-1, 1]."""
+    landmarks: Points
+    """(478, 2), crop pixels."""
+
+
+@dataclass(frozen=True)
+class Inverted:
+    """A face as the generator's codes and its pictures, and the networks' state after it."""
+
+    inputs: Array
+    shared: Shared
+    noise: Array
+    recurrent: RecurrentState
+    pair: Array
+    """(2, 3, S, S) in [-1, 1]: the inverted and the edited face."""
+
+    def next_state(self) -> RecurrentState:
+        """What the next frame starts from."""
+        return self.recurrent.after(self.inputs, self.pair[:1], self.pair[1:], self.shared.late_codes, self.noise)
+
+
+class Inverter:
+    """One stream's way through the networks of a runtime, which is not closed with it."""
+
+    def __init__(self, runtime: Runtime, library: Offsets) -> None:
+        self._runtime, self._library = runtime, library
+        self._edited_noise = EditedNoise(runtime.synthesize)
+
+    def __call__(self, face: AlignedFace, state: StreamState, edits: Mapping[str, float], watch: Stopwatch) -> Inverted:
+        """The face inverted and edited, from the memory in `state`.
+
+        ArithmeticError when the engine returns values that are not finite.
+        """
+        inverted = self._pass(face, state, state.recurrent, edits, watch)
+        for _ in range(1, FIRST_PASSES if state.level is None else 1):
+            if np.array_equal(inverted.recurrent.hidden, state.recurrent.hidden):
+                break  # there is no recurrent encoder
+            inverted = self._pass(face, state, inverted.next_state(), edits, watch)
+        return inverted
+
+    def forget(self) -> None:
+        """Begin anew, as when another face comes; the memory itself lies in the state."""
+        self._edited_noise.forget()
+
+    def _pass(
+        self,
+        face: AlignedFace,
+        state: StreamState,
+        memory: RecurrentState,
+        edits: Mapping[str, float],
+        watch: Stopwatch,
+    ) -> Inverted:
+        sizes, inputs = self._runtime.sizes, face.inputs
+        n_shared = sizes.n_shared_codes
+        with watch("invert"):
+            codes, noise, recurrent = self._runtime.invert(inputs, memory)
+            _require_finite(codes, noise, recurrent.hidden, recurrent.cell)
+            noise = settled(noise, recurrent.previous_noise, inputs, recurrent.previous_input, sizes.newest_noise_share)
+            shared = share(codes, memory.late_codes, state.anchor, n_shared, state.unseen)
+        with watch("synthesize"):
+            offset = np.float32(sizes.edit_gain) * self._library.offset(edits, shared.codes)
+            both = np.concatenate([shared.codes, add_edit(shared.codes, offset, n_shared)])
+            edited_noise = self._edited_noise(noise, both, edits, face.landmarks / sizes.image_size)
+            # one batch costs less than two
+            pair = self._runtime.synthesize(both, np.concatenate([noise, edited_noise]))
+            _require_finite(pair)
+        return Inverted(inputs, shared, noise, recurrent, pair)
+
+
+def _require_finite(*arrays: Array) -> None:
+    if not all(np.isfinite(array).all() for array in arrays):
+        raise ArithmeticError("the engine returned values that are not finite numbers")

@@ -1,0 +1,86 @@
+"""The noise map of the edited face: an edit that moves the mouth is not to find the old mouth in its way.
+
+The noise map n_t holds the detail of the real face in its place. Where an edit makes lips and teeth anew, that detail
+belongs to another mouth and shows as crumbs on the teeth; there E is generated without it. Whether an edit is of that
+kind is measured on the face at hand: the inverted and the edited face without any noise map, compared at the mouth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import cv2
+import numpy as np
+
+from rigid.blend import Mask, lips_mask
+from rigid.composite import resized
+from rigid.geometry import Points
+from rigid.landmarks import INNER_LIPS, INNER_MOUTH_CORNERS
+from rigid.models.contract import Array
+
+REDRAWN = (0.08, 0.14)
+"""Change of the mouth's edges by the codes alone, mean, [-1, 1] values, from which the mouth counts as made anew, and
+by which it does fully. On four faces: mouth_open 0.20, beard 0.19, smile 0.145, age and dark hair 0.08, bangs 0.04."""
+FINE_SIGMA = 8.0 / 256
+"""What is smoother than this, crop sides, is colour, not edges."""
+WIDE_OPEN = (0.4, 0.8)
+"""Height over width of the real mouth's opening from which its detail is kept after all, and kept fully: the codes
+alone make little of a mouth that is wide open."""
+WAIT = 2
+"""Frames between two measurements while an edit changes."""
+EASE = 0.5
+"""How fast what is taken follows what was measured, a frame."""
+
+
+class EditedNoise:
+    """One stream's noise maps for its edited faces."""
+
+    def __init__(self, synthesize: Callable[[Array, Array], Array]) -> None:
+        """`synthesize` as `Runtime.synthesize`; called once or twice for each change of the edits."""
+        self._synthesize = synthesize
+        self._edits: dict[str, float] | None = None
+        self._age, self._redrawn, self._share = WAIT, 0.0, 0.0
+
+    def __call__(self, noise: Array, codes: Array, edits: Mapping[str, float], landmarks: Points) -> Array:
+        """(1, *noise_shape) for the edited face, from that of the inverted one.
+
+        `codes` (2, n_codes, code_size): the inverted and the edited face's; `edits`: what they differ by; `landmarks`
+        (478, 2) of the real face in crop sides.
+        """
+        if not noise.any():
+            return noise
+        self._age += 1
+        if edits != self._edits and self._age >= WAIT:
+            self._edits, self._age = dict(edits), 0
+            self._redrawn = self._measured(noise, codes, landmarks)
+        self._share += EASE * (self._redrawn - self._share)
+        taken = self._share * (1 - _between(_opening(landmarks), *WIDE_OPEN))
+        size = noise.shape[-1]
+        mouth = resized(lips_mask(landmarks * (4 * size), 4 * size), size)
+        edited: Array = noise * (1 - np.float32(taken) * mouth)
+        return edited
+
+    def forget(self) -> None:
+        """Begin anew, as when another face comes."""
+        self._edits = None
+        self._age, self._redrawn, self._share = WAIT, 0.0, 0.0
+
+    def _measured(self, noise: Array, codes: Array, landmarks: Points) -> float:
+        """How far the codes alone draw another mouth, 0 to 1."""
+        inverted, edited = self._synthesize(codes, np.zeros_like(noise).repeat(2, 0)).mean(1)
+        change = edited - inverted
+        size = len(change)
+        edges = np.abs(change - cv2.GaussianBlur(change, (0, 0), FINE_SIGMA * size))
+        mouth: Mask = lips_mask(landmarks * size, size)
+        return _between(float((edges * mouth).sum() / max(float(mouth.sum()), 1.0)), *REDRAWN)
+
+
+def _opening(landmarks: Points) -> float:
+    """Height over width of the gap between the lips."""
+    (upper, lower), (left, right) = (landmarks[pair] for pair in (INNER_LIPS, INNER_MOUTH_CORNERS))
+    return float(np.linalg.norm(lower - upper) / max(float(np.linalg.norm(right - left)), 1e-6))
+
+
+def _between(value: float, start: float, end: float) -> float:
+    """0 up to `start`, 1 from `end` on."""
+    return min(max((value - start) / (end - start), 0.0), 1.0)

@@ -1,0 +1,101 @@
+"""The edited face's noise map: without the old mouth where an edit draws another, and whole everywhere else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rigid.landmarks import INNER_LIPS, INNER_MOUTH_CORNERS
+from rigid.models.contract import Array
+from rigid.mouth import EASE, WAIT, EditedNoise
+from tests.worlds import landmarks_in_crop
+
+SIZE, CHANNELS, CELLS = 64, 4, 16
+NOISE = np.ones((1, CHANNELS, CELLS, CELLS), np.float32)
+SMILE = {"smile": 1.0}
+
+
+def landmarks(opening: float = 0.0) -> Array:
+    """A face in crop sides, its lips apart by `opening` of their width."""
+    points = landmarks_in_crop(SIZE) / np.float32(SIZE)
+    points[INNER_MOUTH_CORNERS] = [[0.4, 0.65], [0.6, 0.65]]
+    points[INNER_LIPS] = [[0.5, 0.65], [0.5, 0.65 + 0.2 * opening]]
+    return points
+
+
+class Painter:
+    """Draws stripes across the whole face, as strong as the code's first number."""
+
+    def __init__(self) -> None:
+        self.noises: list[Array] = []
+
+    def __call__(self, codes: Array, noise: Array) -> Array:
+        self.noises.append(noise)
+        stripes = np.where(np.arange(SIZE) // 2 % 2, 1, -1).astype(np.float32)
+        picture: Array = codes[:, 0, 0][:, None, None, None] * np.broadcast_to(stripes, (len(codes), 3, SIZE, SIZE))
+        return picture
+
+
+def codes(change: float) -> Array:
+    """Of an inverted and an edited face that differ by `change`."""
+    pair = np.zeros((2, 2, 4), np.float32)
+    pair[1, 0, 0] = change
+    return pair
+
+
+def settle(edited_noise: EditedNoise, change: float, edits: dict[str, float], opening: float = 0.0) -> Array:
+    for _ in range(20):
+        noise = edited_noise(NOISE, codes(change), edits, landmarks(opening))
+    return noise
+
+
+def mouth_and_rest(noise: Array) -> tuple[float, float]:
+    """The least of the map, and the map at the forehead."""
+    return float(noise.min()), float(noise[0, 0, 3, CELLS // 2])
+
+
+def test_an_edit_that_draws_another_mouth_is_rid_of_the_old_ones_detail() -> None:
+    mouth, rest = mouth_and_rest(settle(EditedNoise(Painter()), 1.0, SMILE))
+    assert mouth < 0.05 and rest == 1
+
+
+def test_an_edit_that_leaves_the_mouth_keeps_its_detail() -> None:
+    assert np.array_equal(settle(EditedNoise(Painter()), 0.05, {"hair": 1.0}), NOISE)
+
+
+def test_a_mouth_wide_open_keeps_its_detail() -> None:
+    assert np.array_equal(settle(EditedNoise(Painter()), 1.0, SMILE, opening=0.9), NOISE)
+    mouth, _ = mouth_and_rest(settle(EditedNoise(Painter()), 1.0, SMILE, opening=0.6))
+    assert 0.3 < mouth < 0.7
+
+
+def test_it_is_measured_without_a_noise_map_and_only_where_edits_change() -> None:
+    painter = Painter()
+    edited_noise = EditedNoise(painter)
+    settle(edited_noise, 1.0, SMILE)
+    assert len(painter.noises) == 1 and not painter.noises[0].any()
+    for number in range(4 * WAIT):
+        edited_noise(NOISE, codes(0.1 * number), {"smile": 0.1 * number}, landmarks())
+    assert len(painter.noises) == 1 + 4
+
+
+def test_once_the_edit_is_gone_the_detail_is_back() -> None:
+    edited_noise = EditedNoise(Painter())
+    settle(edited_noise, 1.0, SMILE)
+    first = mouth_and_rest(edited_noise(NOISE, codes(0.05), {"hair": 1.0}, landmarks()))[0]
+    assert first == pytest.approx(1 - (1 - EASE), abs=0.05), "step by step"
+    assert settle(edited_noise, 0.05, {"hair": 1.0}).min() > 0.999
+
+
+def test_after_forgetting_it_begins_anew() -> None:
+    edited_noise = EditedNoise(Painter())
+    settle(edited_noise, 1.0, SMILE)
+    edited_noise.forget()
+    assert np.array_equal(edited_noise(NOISE, codes(0.05), {"hair": 1.0}, landmarks()), NOISE)
+
+
+def test_without_a_noise_map_nothing_is_measured() -> None:
+    painter = Painter()
+    nothing = np.zeros_like(NOISE)
+    assert EditedNoise(painter)(nothing, codes(1.0), SMILE, landmarks()) is nothing
+    assert not painter.noises
