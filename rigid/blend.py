@@ -58,6 +58,8 @@ def lips_mask(landmarks: Points, size: int, grow: float = 0.15) -> Mask:
     return polygon_mask(lips + grow * width * away, size)
 
 
+HAIR_RISE, HAIR_WIDTH = 0.45, 0.35
+"""How much higher than the face oval, in faces, and wider, in faces at that height, hair may be."""
 FOREHEAD_RISE = 0.04
 """The hairline lies this share of the face's height above the oval's top."""
 
@@ -74,6 +76,20 @@ def with_forehead(landmarks: Points) -> NDArray[np.float64]:
     share = np.clip((along - 0.6) / 0.4, 0.0, 1.0)
     raised: NDArray[np.float64] = oval + FOREHEAD_RISE * share[:, None] * up
     return raised
+
+
+def hair_mask(landmarks: Points, size: int) -> Mask:
+    """Where the hair may be, the face from the eyes up included, (size, size) with a feathered edge.
+
+    The upper part of the face oval of `landmarks` (478, 2), crop pixels, drawn out by `HAIR_RISE` and `HAIR_WIDTH`.
+    """
+    points = np.asarray(landmarks, np.float64)
+    oval, up = points[FACE_OVAL], points[FOREHEAD_TOP] - points[CHIN]
+    along = (oval - points[CHIN]) @ up / max(float(up @ up), 1e-9)
+    upper = np.clip((along - 0.5) / 0.5, 0.0, 1.0)[:, None]
+    middle = points[CHIN] + along[:, None] * up
+    cap = middle + (1 + HAIR_WIDTH * (along[:, None] > 0.5)) * (oval - middle) + HAIR_RISE * upper * up
+    return feather(polygon_mask(cap[along > 0.5], size))
 
 
 def polygon_mask(polygon: Points, size: int) -> Mask:

@@ -7,7 +7,7 @@ and W(·, f) the backward warp by it:
 - `transfer`: M · (W(I, f) + E - W(O, f)) + (1 - M) · I. Written with D = W(I - O, f), what the generator got
   wrong about the real face, its inner part is E + D: the edited face with the real details put back. Where
   they would not fit (a mouth that I has closed and O open, a place that the flow does not explain) only the
-  smooth part of D is kept, which is pasting E with its colours matched.
+  smooth part of D is kept, which is pasting E with its colours matched. M grows into the hair as far as E changes it.
 - `transfer-landmarks`: the same with f from the landmarks of E and O instead of their optical flow.
 - `learned`: M · (E + kept · D + residual) + (1 - M) · I, where a net says `kept` and `residual` (`ChangeNet`).
 
@@ -23,7 +23,20 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rigid.blend import Composite, Crop, Flow, Mask, Masker, OvalMasker, feather, lips_mask, moved_mask, union, warp
+from rigid.blend import (
+    Composite,
+    Crop,
+    Flow,
+    Mask,
+    Masker,
+    OvalMasker,
+    feather,
+    hair_mask,
+    lips_mask,
+    moved_mask,
+    union,
+    warp,
+)
 from rigid.geometry import Points
 from rigid.motion import LandmarkFinder, landmark_flow
 
@@ -40,6 +53,8 @@ OWN_SUPPORT, UNSUPPORTED = 0.03, 0.01
 """How much better the warped face must match, in [-1, 1] values, for its flow to count by itself, and at all."""
 COARSE = (0.12, 0.3)
 """Mismatch of I and O, in [-1, 1] values, from which the change begins to lose its fine part, and has lost it."""
+REACHED = (0.1, 0.25)
+"""Change beyond the face, [-1, 1] values, from which it is carried over to the hair, and carried over fully."""
 TINT_LOST = 0.6
 """Share of the colour matching, brightness apart, that generated pixels go without."""
 STEADY, LOOSE = 0.35, 1.0
@@ -138,11 +153,12 @@ def transfer_composite(
     state: TransferState,
     mouth: Mask | None = None,
     motion: Motion | None = None,
+    hair: Mask | None = None,
 ) -> tuple[Composite, TransferState]:
     """The change from O to E carried onto I; exactly I where E equals O.
 
-    `mask`: hard-edged inner face of `inputs`; `mouth`: its mouth, lips included. `motion` estimates f, optical flow
-    by default.
+    `mask`: hard-edged inner face of `inputs`; `mouth`: its mouth, lips included; `hair`: where the edit may go beyond
+    the face, feathered. `motion` estimates f, optical flow by default.
     """
     if np.array_equal(inverted, edited):
         return unchanged(inputs, mask), TransferState()
@@ -158,7 +174,10 @@ def transfer_composite(
     grown = resized(shares, size)
     generated += (1 - grown[..., 1:]) * edited
     generated += (grown[..., 1:] - grown[..., :1]) * warp(inverted, flow)
-    composite = Composite(generated, _blend_mask(mask, flow), np.ascontiguousarray(grown[..., 0]), flow)
+    shown = _blend_mask(mask, flow)
+    if hair is not None:
+        shown = union(shown, hair * _reached(inverted, edited))
+    composite = Composite(generated, shown, np.ascontiguousarray(grown[..., 0]), flow)
     return composite, TransferState(small_flow, shares)
 
 
@@ -198,6 +217,13 @@ def unchanged(inputs: Crop, mask: Mask) -> Composite:
 
 def _blend_mask(mask: Mask, flow: Flow | None) -> Mask:
     return feather(mask if flow is None else union(mask, moved_mask(mask, flow)))
+
+
+def _reached(inverted: Crop, edited: Crop) -> Mask:
+    """How far the edit, at each place, is more than what any edit stirs up, (S, S)."""
+    half = FLOW_SIZE // 2
+    change = blurred(largest(np.abs(resized(edited, half) - resized(inverted, half))), 1.5)
+    return resized(blurred(ramp(change, *REACHED), 1.0), len(edited))
 
 
 def resized(picture: NDArray[np.float32], size: int) -> NDArray[np.float32]:
@@ -337,7 +363,10 @@ class Compositor:
             )
             return composite
         mouth = lips_mask(landmarks, inputs.shape[0])
-        composite, self.state = transfer_composite(inputs, inverted, edited, mask, self.state, mouth, self._motion)
+        hair = hair_mask(landmarks, inputs.shape[0])
+        composite, self.state = transfer_composite(
+            inputs, inverted, edited, mask, self.state, mouth, self._motion, hair
+        )
         return composite
 
     def reset(self) -> None:

@@ -11,6 +11,7 @@ from rigid.blend import (
     Masker,
     OvalMasker,
     feather,
+    hair_mask,
     lips_mask,
     moved_mask,
     oval_mask,
@@ -68,6 +69,24 @@ def test_the_forehead_rises_along_the_faces_own_axis() -> None:
 def test_a_face_beyond_the_crop_is_clipped() -> None:
     mask = oval_mask(landmarks_in_crop(SIZE) + 1000, SIZE)
     assert not mask.any()
+
+
+def test_hair_reaches_above_and_beside_the_upper_face_and_not_below() -> None:
+    landmarks = landmarks_in_crop(256)
+    hair, oval = hair_mask(landmarks, 256), oval_mask(landmarks, 256)
+    top, chin = landmarks[FOREHEAD_TOP], landmarks[CHIN]
+    height, middle = chin[1] - top[1], int(top[0])
+    assert hair[int(top[1] - 0.2 * height), middle] > 0.99 and hair[int(chin[1] - 0.3 * height), middle] == 0
+    beside = int(np.flatnonzero(oval[int(top[1] + 0.3 * height)])[-1]) + 6
+    assert hair[int(top[1] + 0.3 * height), beside] > 0.5
+    assert not hair[[0, 0, -1, -1], [0, -1, 0, -1]].any()
+
+
+def test_hair_lies_along_the_faces_own_axis() -> None:
+    landmarks = 0.6 * (landmarks_in_crop(256) - 128) + 128
+    lying = (landmarks - 128) @ np.array([[0, 1], [-1, 0]], np.float32) + 128
+    upright, turned = hair_mask(landmarks, 256), hair_mask(lying, 256)
+    assert np.abs(np.rot90(upright, -1) - turned).mean() < 0.004
 
 
 def test_the_lips_grow_on_every_side() -> None:
