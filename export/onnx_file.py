@@ -9,11 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from onnxscript.optimizer import optimize_ir
 
 from export.networks import Exportable, InBfloat16
 
 OPSET = 23
 MOST_BATCH = 64
+LARGEST_CONSTANT = 2**30
+"""Bytes; the exporter itself folds only small constants, and would transpose large weights at every call."""
 
 
 def write_onnx(exportable: Exportable, path: Path) -> None:
@@ -32,6 +35,7 @@ def write_onnx(exportable: Exportable, path: Path) -> None:
             verbose=False,
         )
         assert program is not None
+        optimize_ir(program.model, input_size_limit=LARGEST_CONSTANT, output_size_limit=LARGEST_CONSTANT)
         program.save(path, external_data=False)
 
 

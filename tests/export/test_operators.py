@@ -7,8 +7,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import torch
 from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
 
+from export.networks import Exportable
+from export.onnx_file import write_onnx
 from export.operators import unsupported
 from tests.networks import export_once
 
@@ -56,3 +60,21 @@ def test_a_custom_domain_is_told(tmp_path: Path) -> None:
 def test_what_is_exported_passes(tmp_path_factory: pytest.TempPathFactory, recurrent: bool) -> None:
     folder = export_once(tmp_path_factory.getbasetemp(), recurrent=recurrent)
     assert [unsupported(folder / f"{name}.onnx") for name in ("invert", "synthesize")] == [[], []]
+
+
+class Spread(nn.Module):
+    """A transposed convolution whose weight, too large for the exporter to fold, is held the other way round."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(64, 64, 3, 3))
+
+    def forward(self, codes: Tensor) -> Tensor:
+        return nn.functional.conv_transpose2d(codes, self.weight.transpose(0, 1), stride=2)
+
+
+def test_large_constants_are_folded_too(tmp_path: Path) -> None:
+    path = tmp_path / "large.onnx"
+    write_onnx(Exportable("large", Spread(), {"codes": torch.randn(2, 64, 6, 6)}, ("images",)), path)
+    assert [node.op_type for node in onnx.load(path).graph.node] == ["ConvTranspose"]
+    assert not unsupported(path)
