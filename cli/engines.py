@@ -39,20 +39,14 @@ def build(
     ] = "auto",
 ) -> None:
     """Export the networks and make an engine ready, so that the next start is quick."""
-    from engines import check_engine, load_runtime
-    from export import ensure_exported
+    from export import prepare
     from rigid.assets import AssetStore
 
-    store = AssetStore()
     try:
-        check_engine(engine)
-        if engine != "torch":
-            ensure_exported(profile, store, lambda line: typer.echo(line, err=True))
-        runtime = load_runtime(profile, engine, store=store)
+        ready = prepare(profile, engine, AssetStore(), lambda line: typer.echo(line, err=True))
     except ValueError as error:
         fail(str(error), BAD_INPUT)
-    typer.echo(f"Ready: {profile} on {runtime.name}.")
-    runtime.close()
+    typer.echo(f"Ready: {profile} on {ready}.")
 
 
 def clear() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -16,14 +16,33 @@ def register(app: typer.Typer) -> None:
 
 def export(
     profile: Annotated[str, typer.Option(help="The networks' profile.")] = "mobile-256",
+    precision: Annotated[
+        Literal["auto", "int8"],
+        typer.Option(
+            help="auto: what the engines here want; int8: the generator in 8 bits too, calibrated with generated faces."
+        ),
+    ] = "auto",
+    engine: Annotated[
+        str | None, typer.Option(help="Also make this engine ready: auto, or one that `engines list` names.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Export anew, also when nothing has changed.")] = False,
 ) -> None:
     """Write the networks to ONNX files, run them and compare them with PyTorch; does nothing when that is done."""
-    from export import ensure_exported
+    from engines import check_engine
+    from export import ensure_exported, ensure_int8, prepare
     from rigid.assets import AssetStore
 
+    store = AssetStore()
     try:
-        folder = ensure_exported(profile, AssetStore(), lambda line: typer.echo(line, err=True), force=force)
+        check_engine(engine or "auto")
+        ensure = ensure_int8 if precision == "int8" else ensure_exported
+        folder = ensure(profile, store, _say, force=force)
+        typer.echo(f"Ready: {folder}.")
+        if engine is not None:
+            typer.echo(f"Ready: {profile} on {prepare(profile, engine, store, _say)}.")
     except ValueError as error:
         fail(str(error), BAD_INPUT)
-    typer.echo(f"Ready: {folder}.")
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from engines.auto import cache_file, fastest
 from engines.base import EngineError, EngineOptions, Precision, first_line
 from engines.batching import BatchedRuntime
-from engines.files import exported, weights_hash
+from engines.files import export_folder, exported, has_int8, weights_hash
 from engines.registry import ENGINES, has_gpu, installed_engines
 from engines.switching import SwitchingRuntime
 from rigid.assets import AssetStore
@@ -102,11 +102,17 @@ def _load(profile: str, engine: str, store: AssetStore, options: EngineOptions) 
 
 def _choose(profile: str, store: AssetStore, options: EngineOptions, but: str = "") -> str:
     # Eager PyTorch is the reference: on a processor several times slower than the others, and slow to load.
-    candidates = [name for name in installed_engines() if name != but and (name != "torch" or has_gpu())]
+    int8 = options.precision != "f32" and has_int8(export_folder(profile, store))
+    candidates = [
+        name
+        for name in installed_engines()
+        if name != but and (name != "torch" or has_gpu()) and (int8 or not ENGINES[name].int8)
+    ]
     if not candidates:
         return "torch"
     if any(ENGINES[name].files for name in candidates):
         # Missing exports are told here, where otherwise every engine would be left out for them.
         exported(profile, store)
-    of = f"{profile} {weights_hash(profile, store)}, {options.threads or 'all'} threads, {options.precision}"
+    precision = f"{options.precision}, int8" if int8 else options.precision
+    of = f"{profile} {weights_hash(profile, store)}, {options.threads or 'all'} threads, {precision}"
     return fastest(candidates, lambda name: _load(profile, name, store, options), cache_file(store), of)

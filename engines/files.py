@@ -12,6 +12,7 @@ from rigid.assets import AssetStore
 from rigid.models.build import PAPER, sizes_of, weights_files
 
 GRAPHS = ("invert", "synthesize")
+INT8_FILE, INT8_RECORD = "synthesize.int8.onnx", "int8.json"
 FORMAT = 2
 """Goes up when the graphs change while the weights do not, so that old exports are made again."""
 
@@ -44,6 +45,17 @@ def is_current(folder: Path, weights: str) -> bool:
     sizes = record.get("sizes", {}) if isinstance(record, dict) and record.get("weights") == weights else {}
     paths = [folder / name for name in needed_files()]
     return all(path.is_file() and path.stat().st_size == sizes.get(path.name) for path in paths)
+
+
+def has_int8(folder: Path) -> bool:
+    """True when `folder` holds int8's file, made from the exports beside it."""
+    try:
+        record, exports = (json.loads((folder / name).read_text("utf-8")) for name in (INT8_RECORD, "export.json"))
+        size = (folder / INT8_FILE).stat().st_size
+    except (OSError, ValueError):
+        return False
+    known = isinstance(record, dict) and isinstance(exports, dict)
+    return known and record.get("weights") == exports.get("weights") and record.get("size") == size
 
 
 def needed_files() -> list[str]:

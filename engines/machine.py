@@ -18,7 +18,7 @@ def processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "amx_int8")
+FEATURES = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "amx_int8")
 """What decides which kernels an engine has for a processor."""
 
 

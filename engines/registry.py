@@ -22,6 +22,8 @@ class Engine:
     """The files it reads for `invert` and `synthesize`; empty for one that runs the networks themselves."""
     gpu: bool = False
     """Whether it needs an NVIDIA GPU."""
+    int8: bool = False
+    """Whether it runs the generator in int8, from a file that is there only where int8 was made and is close enough."""
 
     @property
     def installed(self) -> bool:
@@ -35,6 +37,7 @@ class Engine:
 
 _ALL = (
     Engine("openvino", "openvino", "openvino", "openvino_engine"),
+    Engine("openvino-int8", "openvino", "openvino", "openvino_int8_engine", int8=True),
     Engine("onnxruntime", "onnxruntime", "onnxruntime", "onnxruntime_engine"),
     Engine("tensorrt", "tensorrt", "'rigid-live[tensorrt]'", "tensorrt_engine", "{}.bf16.onnx", gpu=True),
     Engine(

@@ -9,21 +9,27 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from engines import EngineError, Precision
-from engines.files import export_folder, is_current, needed_files, weights_hash
+from engines import ENGINES, EngineError, Precision, check_engine, load_runtime
+from engines.files import INT8_FILE, INT8_RECORD, export_folder, has_int8, is_current, needed_files, weights_hash
+from engines.machine import features
+from export.calibration import FaceSource
 from export.compare import PRECISIONS, Difference, compare, table
+from export.int8 import compare_int8, scan_table, write_int8
 from export.networks import Networks, build_networks, exportables, in_bfloat16
 from export.onnx_file import OPSET, write_onnx
 from export.operators import unsupported
-from rigid.assets import AssetStore
+from rigid.assets import AssetError, AssetStore
+from rigid.models.mobile_stylegan import MobileStyleGAN
 
-__all__ = ["ExportError", "ensure_exported", "export_networks"]
+__all__ = ["ExportError", "ensure_exported", "ensure_int8", "export_networks", "prepare"]
 
 Report = Callable[[str], None]
 """Takes one line of what is being done."""
 
 COMPARISON_SEED = 2023
 """Other inputs than those the graphs are traced with."""
+INT8_FEATURES = {"avx512_vnni", "avx_vnni", "amx_int8"}
+"""Of a processor that multiplies 8-bit numbers faster than wider ones."""
 
 
 class ExportError(EngineError):
@@ -33,7 +39,8 @@ class ExportError(EngineError):
 def ensure_exported(profile: str, store: AssetStore, progress: Report | None = None, *, force: bool = False) -> Path:
     """The folder of the profile's `invert.onnx` and `synthesize.onnx`, made where they are missing or out of date.
 
-    One process at a time exports; the others wait and use what it made. `force` exports anew. Raises
+    One process at a time exports; the others wait and use what it made. `force` exports anew. Where the processor
+    gains from it, the generator is made in int8 too; whether that is used is for `--engine auto` to measure. Raises
     ExportError, with the table of differences, when a file does not agree with eager PyTorch; what was there
     before then stays.
     """
@@ -47,11 +54,71 @@ def ensure_exported(profile: str, store: AssetStore, progress: Report | None = N
             scratch = folder.with_suffix(".part")
             shutil.rmtree(scratch, ignore_errors=True)
             try:
-                report(table(export_networks(build_networks(profile, store), scratch, weights)))
+                networks = build_networks(profile, store)
+                report(table(export_networks(networks, scratch, weights)))
+                if int8_helps(networks):
+                    _try_int8(networks, profile, store, scratch, report)
                 _move(scratch, folder)
             finally:
                 shutil.rmtree(scratch, ignore_errors=True)
     return folder
+
+
+def ensure_int8(profile: str, store: AssetStore, progress: Report | None = None, *, force: bool = False) -> Path:
+    """As `ensure_exported`, and the generator in int8, compared on faces of its own.
+
+    ExportError when it is further from float32 than the bounds allow, or no layer bears int8; none is then left.
+    """
+    report = progress or (lambda line: None)
+    folder = ensure_exported(profile, store, progress, force=force)
+    networks, source = build_networks(profile, store), FaceSource.of(profile, store)
+    with FileLock(folder.with_suffix(".lock")):
+        if not has_int8(folder):
+            report(f"Calibrating int8 for {profile}")
+            try:
+                report(scan_table(write_int8(networks, source, folder, weights_hash(profile, store))))
+            except ValueError as error:
+                raise ExportError(str(error)) from error
+        difference = compare_int8(networks, source, folder, store, COMPARISON_SEED)
+        report(table([difference]))
+        if not difference.passed:
+            for name in (INT8_FILE, INT8_RECORD):
+                (folder / name).unlink()
+            raise ExportError("Int8 is too far from float32 and is not used; use another precision.")
+    return folder
+
+
+def prepare(profile: str, engine: str, store: AssetStore, progress: Report | None = None) -> str:
+    """Export the networks, build `engine` and run it once, so that the next start is quick; the engine's name.
+
+    `auto` measures those installed and remembers the fastest. ValueError for an unknown profile or engine, EngineError
+    where it cannot be made ready.
+    """
+    check_engine(engine)
+    if engine in ENGINES and ENGINES[engine].int8:
+        ensure_int8(profile, store, progress)
+    elif engine != "torch":
+        ensure_exported(profile, store, progress)
+    runtime = load_runtime(profile, engine, store=store)
+    runtime.close()
+    return runtime.name
+
+
+def int8_helps(networks: Networks) -> bool:
+    """Whether this machine may gain from the generator in int8."""
+    engines = any(engine.int8 and engine.installed for engine in ENGINES.values())
+    return engines and isinstance(networks.generator, MobileStyleGAN) and bool(INT8_FEATURES & set(features()))
+
+
+def _try_int8(networks: Networks, profile: str, store: AssetStore, folder: Path, report: Report) -> None:
+    """Add int8 to the exports in `folder`; where that cannot be, the others serve."""
+    report(f"Calibrating int8 for {profile}")
+    try:
+        made = write_int8(networks, FaceSource.of(profile, store), folder, weights_hash(profile, store))
+    except (ValueError, AssetError) as error:
+        report(f"Not in int8: {error}")
+        return
+    report(scan_table(made))
 
 
 def export_networks(
@@ -88,7 +155,8 @@ def write_record(folder: Path, weights: str) -> None:
 def _move(scratch: Path, folder: Path) -> None:
     """Replace the files in `folder` by those in `scratch`; at no moment does `export.json` speak of other files."""
     folder.mkdir(exist_ok=True)
-    (folder / "export.json").unlink(missing_ok=True)
-    for path in sorted(scratch.glob("*.onnx")):
+    for name in ("export.json", INT8_RECORD, INT8_FILE):
+        (folder / name).unlink(missing_ok=True)
+    for path in sorted(path for path in scratch.iterdir() if path.name != "export.json"):
         path.replace(folder / path.name)
     (scratch / "export.json").replace(folder / "export.json")

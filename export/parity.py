@@ -9,9 +9,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from engines.files import exported
+from engines.files import exported, has_int8
 from export import export_networks
+from export.calibration import FaceSource
 from export.compare import Difference, compare
+from export.int8 import compare_int8
 from export.networks import Networks, build_networks
 from rigid.assets import AssetStore
 from rigid.models.build import (
@@ -25,8 +27,15 @@ from rigid.models.build import (
 
 
 def check_parity(profile: str, store: AssetStore) -> list[Difference]:
-    """The profile's exports against its networks; EngineError where they are missing."""
-    return compare(build_networks(profile, store), exported(profile, store), seed=time.time_ns() % 2**31)
+    """The profile's exports against its networks, int8 on faces where it is there; EngineError where they are missing.
+
+    AssetError where what measures perceptual distance cannot be fetched.
+    """
+    networks, folder, seed = build_networks(profile, store), exported(profile, store), time.time_ns() % 2**31
+    found = compare(networks, folder, seed)
+    if has_int8(folder):
+        found.append(compare_int8(networks, FaceSource.of(profile, store), folder, store, seed))
+    return found
 
 
 def check_untrained(profile: str, store: AssetStore) -> list[Difference]:

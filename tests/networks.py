@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import functools
+import json
+import shutil
 from pathlib import Path
 from typing import TypeVar
 
 import torch
 from torch import nn
 
+from engines.files import INT8_FILE, INT8_RECORD
 from export import export_networks
 from export.networks import Networks
 from rigid.models.contract import Sizes
@@ -60,7 +63,15 @@ def _export(base: Path, recurrent: bool) -> Path:
     folder = base / ("recurrent-networks" if recurrent else "random-networks")
     # What half precision makes of random weights says nothing.
     export_networks(random_networks(recurrent=recurrent), folder, "random", ["f32"])
+    add_int8(folder, "random")
     return folder
+
+
+def add_int8(folder: Path, weights: str) -> None:
+    """Int8 of tiny networks, none of whose layers is wide enough for it: the file computes what the exports do."""
+    shutil.copy(folder / "synthesize.onnx", folder / INT8_FILE)
+    record = {"weights": weights, "size": (folder / INT8_FILE).stat().st_size}
+    (folder / INT8_RECORD).write_text(json.dumps(record), "utf-8")
 
 
 def _frozen(network: Network) -> Network:

@@ -14,7 +14,7 @@ from export import export_networks
 from export.networks import Networks
 from rigid.models.contract import Array, RecurrentState, Runtime
 from tests.engines.available import eager, engine_parameters, open_engine
-from tests.networks import SIZES, export_once, random_networks, untrained_recurrent_encoder
+from tests.networks import SIZES, add_int8, export_once, random_networks, untrained_recurrent_encoder
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["per-frame", "recurrent"])
@@ -147,6 +147,7 @@ def untrained() -> Networks:
 def untrained_folder(untrained: Networks, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("untrained") / "export"
     export_networks(untrained, folder, "untrained", ["f32"])
+    add_int8(folder, "untrained")
     return folder
 
 

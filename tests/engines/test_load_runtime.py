@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import engines
-from engines import EngineError, EngineOptions, load_runtime, open_graphs
+from engines import EngineError, EngineOptions, Precision, load_runtime, open_graphs
 from engines.auto import fastest, measure_frame
 from engines.base import GraphRuntime
 from engines.files import GRAPHS, is_current, weights_hash
@@ -35,7 +35,7 @@ def files(tmp_path: Path) -> FileStore:
 
 
 def test_an_unknown_engine_is_refused_with_the_choices(files: FileStore) -> None:
-    with pytest.raises(ValueError, match=r"no engine 'openvina'; choose one of: auto, openvino, onnxruntime, tensorrt"):
+    with pytest.raises(ValueError, match="no engine 'openvina'; choose one of: auto, openvino, openvino-int8, onnx"):
         load_runtime("mobile-256", "openvina", store=files)
 
 
@@ -110,6 +110,25 @@ def test_auto_measures_what_runs_exported_networks(files: FileStore, monkeypatch
     load_runtime("mobile-256", store=files)
     load_runtime("mobile-256", store=files)
     assert loaded == ["openvino", "onnxruntime", "onnxruntime", "onnxruntime"], "measured once, then remembered"
+
+
+@pytest.mark.parametrize(("precision", "measured"), [("auto", True), ("f32", False)])
+def test_auto_measures_int8_where_it_was_made(
+    precision: Precision, measured: bool, files: FileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "exported", lambda profile, store: store.cache_dir)
+    loaded: list[str] = []
+
+    def load(profile: str, engine: str, *_: object) -> FakeRuntime:
+        loaded.append(engine)
+        return FakeRuntime()
+
+    monkeypatch.setattr(engines, "_load", load)
+    load_runtime("mobile-256", store=files, precision=precision)
+    assert "openvino-int8" not in loaded
+    monkeypatch.setattr(engines, "has_int8", lambda folder: True)
+    load_runtime("mobile-256", store=files, precision=precision)
+    assert ("openvino-int8" in loaded) is measured, "what was measured without it is not enough"
 
 
 def test_auto_takes_the_fastest_and_remembers(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -20,7 +20,7 @@ KEY = PlanKey("a" * 64, "11.0.0", "Some GPU", "bf16", 32)
 def test_engines_for_a_gpu_are_not_offered_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry.Engine, "installed", True)
     monkeypatch.setattr(registry, "has_gpu", lambda: False)
-    assert installed_engines() == ("openvino", "onnxruntime", "torch")
+    assert installed_engines() == ("openvino", "openvino-int8", "onnxruntime", "torch")
     monkeypatch.setattr(registry, "has_gpu", lambda: True)
     assert installed_engines() == tuple(registry.ENGINES)
 

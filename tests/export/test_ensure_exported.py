@@ -13,7 +13,7 @@ import export
 from engines import EngineError, Precision
 from engines.files import GRAPHS, is_current
 from export import ExportError, ensure_exported, export_networks
-from export.compare import Difference, compare, table
+from export.compare import Compared, Difference, compare, table
 from export.networks import Exportable, Networks
 from tests.engines.test_load_runtime import FileStore
 from tests.networks import export_once, random_networks
@@ -52,6 +52,7 @@ def quick_exports(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(export, "build_networks", lambda profile, store: random_networks())
     monkeypatch.setattr(export, "export_networks", quick)
+    monkeypatch.setattr(export, "int8_helps", lambda networks: False)
     return made
 
 
@@ -126,10 +127,12 @@ FAR = (1e-6, float("nan"), 1e-3)
         ("auto", 0.5, 1.9e-2, 39.9, False),
         ("auto", 0.5, 1.9e-2, None, True),
         ("auto", 0.5, float("nan"), 50.0, False),
+        ("int8", 0.5, 0.1, 32.1, True),
+        ("int8", 0.5, 0.1, 31.9, False),
     ],
 )
 def test_each_precision_has_its_bounds(
-    precision: Precision, largest: float, mean: float, decibels: float | None, passed: bool
+    precision: Compared, largest: float, mean: float, decibels: float | None, passed: bool
 ) -> None:
     assert Difference("a", precision, "synthesize", 1, largest, mean, decibels).passed is passed
 

@@ -1,0 +1,23 @@
+"""OpenVINO with the generator's wide pointwise convolutions in int8; the rest as `openvino` computes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engines.base import EngineError, EngineOptions, GraphRuntime
+from engines.files import INT8_FILE, has_int8
+from engines.openvino_engine import OpenVinoGraph
+from rigid.models.contract import Sizes
+
+NAME = "openvino-int8"
+
+
+def open_graphs(folder: Path, sizes: Sizes, options: EngineOptions) -> GraphRuntime:
+    """The networks exported to `folder`; EngineError where int8 was not made."""
+    if not has_int8(folder):
+        raise EngineError(
+            f"The networks in {folder} have no int8 export; run `rigid-live export --precision int8` or choose "
+            "another engine."
+        )
+    invert, synthesize = (OpenVinoGraph(folder / name, options) for name in ("invert.onnx", INT8_FILE))
+    return GraphRuntime(NAME, sizes, invert, synthesize)
