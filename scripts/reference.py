@@ -45,6 +45,7 @@ def _operation(description: Schema, path: str, method: str, operation: Schema) -
     yield f"## {method.upper()} {path}"
     text = operation.get("description") or operation.get("summary") or ""
     yield from ("", str(text).strip())
+    # those of the path stand in the heading
     parameters = [p for p in operation.get("parameters", []) if p["in"] != "path"]
     if parameters:
         rows = [
@@ -54,16 +55,36 @@ def _operation(description: Schema, path: str, method: str, operation: Schema) -
     for kind, content in operation.get("requestBody", {}).get("content", {}).items():
         yield from ("", f"Takes `{kind}`:" if "$ref" in content.get("schema", {}) else f"Takes `{kind}`.")
         yield from _fields(description, content.get("schema", {}))
-    for status, answer in operation.get("responses", {}).items():
+        yield from _example(content)
+    answers = operation.get("responses", {})
+    for status, answer in answers.items():
+        if not status.startswith("2"):
+            continue
         contents = list(answer.get("content", {}).values())
         schema = contents[0].get("schema", {}) if contents else {}
         told = str(answer.get("description", ""))
-        if status == "422" and "HTTPValidationError" in str(schema):
-            # FastAPI's own words for it; this server answers as it does to every mistake
-            continue
         said = "" if told == "Successful Response" else f": {told}"
         yield from ("", f"Answers {status}{said}{_answered(schema)}")
         yield from _fields(description, schema)
+        yield from _example(contents[0] if contents else {})
+    mistakes = [f"{status} {_codes(answer)}" for status, answer in answers.items() if not status.startswith("2")]
+    if mistakes:
+        yield from ("", f"Or with an error: {'; '.join(mistakes)}.")
+
+
+def _example(content: Schema) -> Iterator[str]:
+    """A worked example, as it goes over the wire."""
+    shown = content.get("example")
+    if shown is None:
+        return
+    if isinstance(shown, str):
+        yield from ("", "```text", *shown.splitlines(), "```")
+    else:
+        yield from ("", "```json", *json.dumps(shown, indent=2, ensure_ascii=False).splitlines(), "```")
+
+
+def _codes(answer: Schema) -> str:
+    return ", ".join(f"`{code}`" for code in answer["content"]["application/json"]["examples"])
 
 
 def _answered(schema: Schema) -> str:

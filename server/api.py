@@ -6,13 +6,16 @@ import asyncio
 import platform
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 import cv2
 from av import VideoFrame
 from fastapi import APIRouter, Response
 
 from rigid.provenance import Credentials, sign
+from server.answers import IceServers, SessionNumbers, Status, VersionState
 from server.attribute_api import add_attributes, add_presets
+from server.catalogue import FIND, OPEN, READY, Codes, errors
 from server.errors import ApiError
 from server.frames import to_rgb
 from server.manager import SessionManager
@@ -35,6 +38,14 @@ from server.whip import add_whip
 
 SNAPSHOT_QUALITY = 90
 WAIT_SECONDS = 2.0
+UNUSABLE_EDITS: Codes = {422: ("bad_edit", "unknown_preset")}
+BINARY = {"type": "string", "format": "binary"}
+PICTURE: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The picture.", "content": {"image/jpeg": {"schema": BINARY}}}
+}
+TEXT: dict[int | str, dict[str, Any]] = {
+    200: {"description": "Prometheus' text format.", "content": {"text/plain": {"schema": {"type": "string"}}}}
+}
 
 
 def build_router(shared: Shared, manager: SessionManager, readiness: Readiness) -> APIRouter:
@@ -52,7 +63,7 @@ def build_router(shared: Shared, manager: SessionManager, readiness: Readiness) 
 
 
 def _add_sessions(router: APIRouter, manager: SessionManager, readiness: Readiness) -> None:
-    @router.post("/api/v1/sessions", status_code=201)
+    @router.post("/api/v1/sessions", status_code=201, responses=errors(OPEN))
     async def open_session(request: SessionRequest, response: Response) -> SessionCreated:
         """Open a session: a WebRTC offer in, the answer out."""
         readiness.check()
@@ -71,7 +82,7 @@ def _add_sessions(router: APIRouter, manager: SessionManager, readiness: Readine
         """The sessions open now."""
         return [SessionState.model_validate(session.describe()) for session in manager.visible()]
 
-    @router.post("/offer")
+    @router.post("/offer", responses=errors(OPEN))
     async def offer(request: OfferRequest) -> Answer:
         """Open a session, in the shape of aiortc's own example."""
         readiness.check()
@@ -80,12 +91,12 @@ def _add_sessions(router: APIRouter, manager: SessionManager, readiness: Readine
 
 
 def _add_session(router: APIRouter, shared: Shared, manager: SessionManager) -> None:
-    @router.get("/api/v1/sessions/{identity}")
+    @router.get("/api/v1/sessions/{identity}", responses=errors(FIND))
     async def show_session(identity: str) -> SessionState:
         """One session in brief."""
         return SessionState.model_validate(manager.find(identity).describe())
 
-    @router.patch("/api/v1/sessions/{identity}/edits")
+    @router.patch("/api/v1/sessions/{identity}/edits", responses=errors(FIND, UNUSABLE_EDITS))
     async def change_edits(identity: str, request: EditsRequest) -> EditsAnswer:
         """Change some strengths of a running session; the others stay."""
         session = manager.find(identity)
@@ -93,7 +104,9 @@ def _add_session(router: APIRouter, shared: Shared, manager: SessionManager) -> 
         frame = await session.applied.wait(done.rev, WAIT_SECONDS) if request.wait else None
         return EditsAnswer(edits=session.edits.targets, applied_frame=frame, **asdict(done))
 
-    @router.post("/api/v1/sessions/{identity}/candidates", status_code=204)
+    @router.post(
+        "/api/v1/sessions/{identity}/candidates", status_code=204, responses=errors(FIND, {422: ("bad_candidate",)})
+    )
     async def add_candidates(identity: str, request: CandidatesRequest) -> None:
         """Take ICE candidates that the client found after its offer."""
         session = manager.find(identity)
@@ -108,27 +121,31 @@ def _add_session(router: APIRouter, shared: Shared, manager: SessionManager) -> 
         except ValueError as error:
             raise ApiError(422, "bad_candidate", str(error), "Send candidates as toJSON() gives them.") from error
 
-    @router.post("/api/v1/sessions/{identity}/reanchor", status_code=204)
+    @router.post("/api/v1/sessions/{identity}/reanchor", status_code=204, responses=errors(FIND))
     async def reanchor(identity: str) -> None:
         """Take light, colour and texture, which all frames share, afresh from the next ones."""
         manager.find(identity).reanchor()
 
-    @router.delete("/api/v1/sessions/{identity}", status_code=204)
+    @router.delete("/api/v1/sessions/{identity}", status_code=204, responses=errors(FIND))
     async def delete_session(identity: str) -> None:
         """End a session."""
         await manager.find(identity).end("deleted")
 
-    @router.post("/api/v1/sessions/{identity}/close", status_code=204)
+    @router.post("/api/v1/sessions/{identity}/close", status_code=204, responses=errors(FIND))
     async def close_session(identity: str) -> None:
         """End a session, for navigator.sendBeacon, which can only POST."""
         await manager.find(identity).end("left")
 
-    @router.get("/api/v1/sessions/{identity}/stats")
-    async def show_stats(identity: str) -> dict[str, object]:
+    @router.get("/api/v1/sessions/{identity}/stats", responses=errors(FIND))
+    async def show_stats(identity: str) -> SessionNumbers:
         """A session in numbers, over the last seconds."""
-        return manager.find(identity).describe_stats()
+        return SessionNumbers.model_validate(manager.find(identity).describe_stats())
 
-    @router.get("/api/v1/sessions/{identity}/snapshot.jpg", response_class=Response)
+    @router.get(
+        "/api/v1/sessions/{identity}/snapshot.jpg",
+        response_class=Response,
+        responses={**PICTURE, **errors(FIND, {404: ("no_picture_yet",)})},
+    )
     async def snapshot(identity: str) -> Response:
         """The newest picture sent, as JPEG; signed as edited with AI where the server has credentials and it is."""
         session = manager.find(identity)
@@ -141,40 +158,42 @@ def _add_session(router: APIRouter, shared: Shared, manager: SessionManager) -> 
 
 
 def _add_offers(router: APIRouter, shared: Shared) -> None:
-    @router.get("/api/v1/ice-servers")
-    async def list_ice_servers() -> dict[str, list[dict[str, object]]]:
+    @router.get("/api/v1/ice-servers", response_model_exclude_none=True)
+    async def list_ice_servers() -> IceServers:
         """For RTCPeerConnection; empty where none is configured."""
-        return {"ice_servers": [server.describe() for server in shared.config.relay.for_client()]}
+        return IceServers.model_validate(
+            {"ice_servers": [server.describe() for server in shared.config.relay.for_client()]}
+        )
 
 
 def _add_probes(router: APIRouter, shared: Shared, manager: SessionManager, readiness: Readiness) -> None:
     @router.get("/healthz")
-    async def healthz() -> dict[str, str]:
+    async def healthz() -> Status:
         """200 while the server runs."""
-        return {"status": "ok"}
+        return Status(status="ok")
 
-    @router.get("/readyz")
-    async def readyz() -> dict[str, str]:
+    @router.get("/readyz", responses=errors(READY, {503: ("draining",)}))
+    async def readyz() -> Status:
         """200 while sessions can be opened, 503 before and while the server drains."""
         readiness.check()
         manager.check_draining()
-        return {"status": "ready"}
+        return Status(status="ready")
 
-    @router.get("/metrics", response_class=Response)
+    @router.get("/metrics", response_class=Response, responses=TEXT)
     async def metrics() -> Response:
         """Numbers for Prometheus."""
         return Response(shared.metrics.text(), media_type=Metrics.MEDIA_TYPE)
 
     @router.get("/version")
-    async def show_version() -> dict[str, str]:
+    async def show_version() -> VersionState:
         """What runs here."""
-        return {
-            "version": _version("rigid-live"),
-            "profile": shared.config.profile,
-            "engine": shared.config.engine,
-            "aiortc": _version("aiortc"),
-            "python": platform.python_version(),
-        }
+        return VersionState(
+            version=version_of("rigid-live"),
+            profile=shared.config.profile,
+            engine=shared.config.engine,
+            aiortc=version_of("aiortc"),
+            python=platform.python_version(),
+        )
 
 
 def _jpeg(frame: VideoFrame, credentials: Credentials | None, edits: dict[str, float]) -> bytes:
@@ -183,7 +202,8 @@ def _jpeg(frame: VideoFrame, credentials: Credentials | None, edits: dict[str, f
     return data.tobytes() if credentials is None else sign(data.tobytes(), "image/jpeg", credentials, edits)
 
 
-def _version(package: str) -> str:
+def version_of(package: str) -> str:
+    """What is installed of a package."""
     try:
         return version(package)
     except PackageNotFoundError:

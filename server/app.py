@@ -14,7 +14,7 @@ from rigid.attributes.library import AttributeLibrary
 from rigid.attributes.presets import PresetStore
 from rigid.provenance import Credentials
 from server import aiortc_fixes
-from server.api import build_router
+from server.api import build_router, version_of
 from server.callers import ApiKeys, RequestLimit
 from server.config import ServerConfig
 from server.errors import add_error_handlers
@@ -23,6 +23,7 @@ from server.film import Limits
 from server.manager import SessionManager
 from server.metrics import CountBatches, Metrics, no_batches
 from server.middleware import BodyLimit, Origins, SecurityHeaders
+from server.openapi import add_description
 from server.page import add_page
 from server.readiness import Readiness
 from server.recording import Recordings, usable_folder
@@ -93,7 +94,14 @@ def create_app(
             shared.encoding.shutdown(wait=False)
 
     # The interactive documentation loads scripts from elsewhere, which the security headers forbid.
-    app = FastAPI(title="RIGID Live", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="RIGID Live",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    add_description(app, version_of("rigid-live"))
     app.state.manager = manager
     add_error_handlers(app)
     app.include_router(build_router(shared, manager, readiness))

@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from rigid.attributes.library import Attribute, Description
+from rigid.attributes.library import Attribute
+from server.answers import AttributeState
+from server.catalogue import Codes, errors
 from server.errors import ApiError
 from server.schemas import PresetRequest, PresetState, UploadQuery
 from server.shared import Shared
 
+OFF: Codes = {403: ("uploads_off",)}
+UPLOAD: Codes = {
+    **OFF,
+    409: ("name_taken", "library_full"),
+    413: ("file_too_large",),
+    415: ("unsupported_media_type",),
+    422: ("bad_attribute",),
+    503: ("busy",),
+}
+BINARY = {"type": "string", "format": "binary"}
+FILE = {"requestBody": {"required": True, "content": {"application/octet-stream": {"schema": BINARY}}}}
+STRIP: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The picture.", "content": {"image/jpeg": {"schema": BINARY}}}
+}
 LISTED = "GET /api/v1/attributes lists them all."
 
 
@@ -19,11 +35,15 @@ def add_attributes(router: APIRouter, shared: Shared) -> None:
     """The routes of the attributes."""
 
     @router.get("/api/v1/attributes")
-    async def list_attributes() -> list[Description]:
+    async def list_attributes() -> list[AttributeState]:
         """The edits on offer: name, group, range and the address of a picture of each."""
         return [_described(shared, attribute) for attribute in shared.library]
 
-    @router.get("/api/v1/attributes/{name}/strip.jpg", response_class=Response)
+    @router.get(
+        "/api/v1/attributes/{name}/strip.jpg",
+        response_class=Response,
+        responses={**STRIP, **errors({404: ("unknown_attribute", "no_pictures"), 503: ("busy",)})},
+    )
     async def show_strip(name: str) -> Response:
         """A generated face with the attribute at five strengths, from the least to the greatest, as JPEG."""
         if name not in shared.library:
@@ -34,10 +54,10 @@ def add_attributes(router: APIRouter, shared: Shared) -> None:
         # Its address changes with the attribute.
         return Response(picture, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=604800"})
 
-    @router.post("/api/v1/attributes", status_code=201)
+    @router.post("/api/v1/attributes", status_code=201, responses=errors(UPLOAD), openapi_extra=FILE)
     async def add_attribute(
         request: Request, response: Response, asked: Annotated[UploadQuery, Query()]
-    ) -> Description:
+    ) -> AttributeState:
         """Offer one more attribute: its file is the body; all sessions can use it at once.
 
         Files are taken as `rigid-live attributes import` takes them.
@@ -51,18 +71,18 @@ def add_attributes(router: APIRouter, shared: Shared) -> None:
         response.headers["Location"] = f"/api/v1/attributes/{attribute.name}"
         return _described(shared, attribute)
 
-    @router.get("/api/v1/attributes/{name}")
-    async def show_attribute(name: str) -> Description:
+    @router.get("/api/v1/attributes/{name}", responses=errors({404: ("unknown_attribute",)}))
+    async def show_attribute(name: str) -> AttributeState:
         """One edit on offer."""
         if name not in shared.library:
             raise ApiError(404, "unknown_attribute", f"There is no attribute {name!r}.", LISTED)
         return _described(shared, shared.library[name])
 
 
-def _described(shared: Shared, attribute: Attribute) -> Description:
+def _described(shared: Shared, attribute: Attribute) -> AttributeState:
     """As a client needs it; without the address of a picture where this server has none."""
     pictures = {} if shared.extras.strips is not None else {"strip": None}
-    return {**attribute.describe(), **pictures}
+    return AttributeState.model_validate({**attribute.describe(), **pictures})
 
 
 def add_presets(router: APIRouter, shared: Shared) -> None:
@@ -73,7 +93,7 @@ def add_presets(router: APIRouter, shared: Shared) -> None:
         """The looks on offer; `PATCH …/edits {"preset": NAME}` cross-fades to one."""
         return [PresetState.model_validate(preset.describe()) for preset in shared.presets]
 
-    @router.put("/api/v1/presets/{name}")
+    @router.put("/api/v1/presets/{name}", responses=errors(OFF, {422: ("bad_preset",)}))
     async def save_preset(name: str, request: PresetRequest) -> PresetState:
         """Keep a preset on this server, or change one that was kept."""
         check_allowed(shared)
@@ -83,7 +103,7 @@ def add_presets(router: APIRouter, shared: Shared) -> None:
             raise ApiError(422, "bad_preset", str(error), "GET /api/v1/presets shows what they look like.") from error
         return PresetState.model_validate(saved.describe())
 
-    @router.delete("/api/v1/presets/{name}", status_code=204)
+    @router.delete("/api/v1/presets/{name}", status_code=204, responses=errors(OFF, {404: ("unknown_preset",)}))
     async def remove_preset(name: str) -> None:
         """Forget a preset that was kept."""
         check_allowed(shared)

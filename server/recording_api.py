@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from fastapi import APIRouter, Response
 from starlette.responses import FileResponse
 
 from server.callers import caller
+from server.catalogue import FIND, Codes, errors
 from server.errors import ApiError
 from server.manager import SessionManager
 from server.recording import MEDIA_TYPE, NO_RECORDING, Recordings
@@ -15,13 +17,20 @@ from server.schemas import RecordingState
 from server.shared import Shared
 from server.states import State
 
+OFF: Codes = {403: ("recordings_off",)}
+FILM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The film.",
+        "content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
 PATH = "/api/v1/sessions/{identity}/recording"
 
 
 def add_recordings(router: APIRouter, shared: Shared, manager: SessionManager) -> None:
     """The routes of the recordings."""
 
-    @router.post(PATH, status_code=201)
+    @router.post(PATH, status_code=201, responses=errors(FIND, OFF, {409: ("recording",)}))
     async def start_recording(identity: str, response: Response) -> RecordingState:
         """Begin to record what a session sends; ends by itself at the server's limits, or with the session."""
         recordings = _kept(shared)
@@ -32,7 +41,7 @@ def add_recordings(router: APIRouter, shared: Shared, manager: SessionManager) -
         response.headers["Location"] = f"/api/v1/sessions/{session.id}/recording"
         return RecordingState.model_validate(session.recording.describe())
 
-    @router.delete(PATH)
+    @router.delete(PATH, responses=errors(OFF, {404: ("no_recording",)}))
     async def stop_recording(identity: str) -> RecordingState:
         """End a recording; answers once its file is complete."""
         recording = _kept(shared).find(identity, caller.get())
@@ -40,7 +49,11 @@ def add_recordings(router: APIRouter, shared: Shared, manager: SessionManager) -
         await asyncio.wrap_future(recording.finished)
         return RecordingState.model_validate(recording.describe())
 
-    @router.get(PATH, response_class=FileResponse)
+    @router.get(
+        PATH,
+        response_class=FileResponse,
+        responses={**FILM, **errors(OFF, {404: ("no_recording",), 409: ("recording",)})},
+    )
     async def fetch_recording(identity: str) -> FileResponse:
         """The newest complete recording of a session, as mp4; after the session's end too."""
         recording = _kept(shared).find(identity, caller.get())

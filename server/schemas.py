@@ -15,7 +15,11 @@ MAX_RAMP_MS = 60_000
 
 Edits = Annotated[
     dict[str, Any],
-    Field(description="{attribute: strength}; 0 is off; see /api/v1/attributes.", examples=[{"smile": 0.8}]),
+    Field(
+        description="{attribute: strength}; 0 is off; see /api/v1/attributes.",
+        examples=[{"smile": 0.8}],
+        json_schema_extra={"additionalProperties": {"type": "number"}},
+    ),
 ]
 RampMs = Annotated[
     float | None,

@@ -12,6 +12,8 @@ from typing import Any, Protocol
 from aiortc import RTCIceCandidate, RTCSessionDescription
 from fastapi import APIRouter, Request, Response
 
+from server import catalogue
+from server.catalogue import FIND, OPEN, Codes, errors
 from server.errors import ApiError
 from server.manager import SessionManager
 from server.readiness import Readiness
@@ -44,20 +46,49 @@ def add_whip(router: APIRouter, manager: SessionManager, readiness: Readiness) -
     _add_watching(router, manager, readiness)
 
 
-def _body(kind: str, example: str) -> dict[str, object]:
-    content = {kind: {"schema": {"type": "string"}, "example": example}}
+def _body(kind: str) -> dict[str, object]:
+    content = {kind: {"schema": {"type": "string"}}}
     return {"requestBody": {"required": True, "content": content}}
 
 
-OFFER = _body(SDP, "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\n...")
-TRICKLE = _body(FRAGMENT, "a=ice-ufrag:EsAw\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:0\r\na=candidate:1 ...\r\n")
+GONE: Codes = {404: ("unknown_session",)}
+OFFERED: Codes = {413: ("body_too_large",), 415: ("unsupported_media_type",)}
+WATCH: Codes = {
+    **OFFERED,
+    400: ("bad_sdp", "no_video", "no_common_codec"),
+    503: ("not_ready", "engine_failed", "too_many_viewers", "no_port"),
+}
+EDITS = {
+    "name": "edits",
+    "in": "query",
+    "required": False,
+    "style": "form",
+    "explode": True,
+    "schema": {"type": "object", "additionalProperties": {"type": "number"}},
+    "description": "Strengths the session begins with, each under its attribute's name: `?smile=0.8`.",
+}
+IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "required": True,
+    "schema": {"type": "string"},
+    "description": "The ETag that the session was opened with.",
+}
+OFFER = _body(SDP)
+TRICKLE = {**_body(FRAGMENT), "parameters": [IF_MATCH]}
 ANSWERED: dict[int | str, dict[str, Any]] = {
     201: {"description": "The answer.", "content": {SDP: {"schema": {"type": "string"}}}}
 }
 
 
 def _add_sending(router: APIRouter, manager: SessionManager, readiness: Readiness) -> None:
-    @router.post("/whip", status_code=201, response_class=Response, responses=ANSWERED, openapi_extra=OFFER)
+    @router.post(
+        "/whip",
+        status_code=201,
+        response_class=Response,
+        responses={**ANSWERED, **errors(OPEN, OFFERED)},
+        openapi_extra={**OFFER, "parameters": [EDITS]},
+    )
     async def send(request: Request) -> Response:
         """Open a session for a standard client, such as OBS; edits may be given as `?smile=0.8`."""
         readiness.check()
@@ -70,13 +101,19 @@ def _add_sending(router: APIRouter, manager: SessionManager, readiness: Readines
     async def may_send() -> Response:
         return _options("POST", {"Accept-Post": SDP})
 
-    @router.patch("/whip/{secret}", status_code=204, response_class=Response, openapi_extra=TRICKLE)
-    async def trickle(request: Request, secret: str) -> Response:
+    @router.patch(
+        "/whip/{secret}",
+        status_code=204,
+        response_class=Response,
+        responses=errors(GONE, catalogue.TRICKLE),
+        openapi_extra=TRICKLE,
+    )
+    async def trickle_sending(request: Request, secret: str) -> Response:
         """Take candidates that the client found after its offer."""
         return await _trickle(request, manager.find_secret(secret))
 
-    @router.delete("/whip/{secret}", response_class=Response)
-    async def stop(secret: str) -> Response:
+    @router.delete("/whip/{secret}", response_class=Response, responses=errors(GONE))
+    async def stop_sending(secret: str) -> Response:
         """End the session."""
         await manager.find_secret(secret).end("deleted")
         return Response()
@@ -87,7 +124,13 @@ def _add_sending(router: APIRouter, manager: SessionManager, readiness: Readines
 
 
 def _add_watching(router: APIRouter, manager: SessionManager, readiness: Readiness) -> None:
-    @router.post("/whep/{identity}", status_code=201, response_class=Response, responses=ANSWERED, openapi_extra=OFFER)
+    @router.post(
+        "/whep/{identity}",
+        status_code=201,
+        response_class=Response,
+        responses={**ANSWERED, **errors(FIND, WATCH)},
+        openapi_extra=OFFER,
+    )
     async def watch(request: Request, identity: str) -> Response:
         """Watch what a session sends; any number of viewers up to the server's limit."""
         readiness.check()
@@ -99,13 +142,19 @@ def _add_watching(router: APIRouter, manager: SessionManager, readiness: Readine
     async def may_watch() -> Response:
         return _options("POST", {"Accept-Post": SDP})
 
-    @router.patch("/whep/{identity}/{secret}", status_code=204, response_class=Response, openapi_extra=TRICKLE)
-    async def trickle(request: Request, identity: str, secret: str) -> Response:
+    @router.patch(
+        "/whep/{identity}/{secret}",
+        status_code=204,
+        response_class=Response,
+        responses=errors(FIND, catalogue.TRICKLE),
+        openapi_extra=TRICKLE,
+    )
+    async def trickle_watching(request: Request, identity: str, secret: str) -> Response:
         """Take candidates that the viewer found after its offer."""
         return await _trickle(request, manager.find_watcher(identity, secret))
 
-    @router.delete("/whep/{identity}/{secret}", response_class=Response)
-    async def stop(identity: str, secret: str) -> Response:
+    @router.delete("/whep/{identity}/{secret}", response_class=Response, responses=errors(FIND))
+    async def stop_watching(identity: str, secret: str) -> Response:
         """Watch no longer."""
         await manager.find_watcher(identity, secret).close()
         return Response()
