@@ -136,7 +136,7 @@ ANSWERS: dict[str, Any] = {
     "readyz": {"status": "ready"},
     "metrics": METRICS,
     "show_version": {
-        "version": "0.1.0",
+        "version": "1.2.3",
         "profile": "mobile-256",
         "engine": "openvino",
         "aiortc": "1.15.0",
