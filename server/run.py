@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import signal
 import socket
 from contextlib import suppress
@@ -14,6 +15,8 @@ from fastapi import FastAPI
 
 from server.manager import SessionManager
 from server.tls import CertificateFiles, own_names
+
+logger = logging.getLogger(__name__)
 
 ANY = ("0.0.0.0", "::")
 GRACE_SECONDS = 3
@@ -79,6 +82,9 @@ class DrainingServer(uvicorn.Server):
         self._draining = asyncio.create_task(self._drain())
 
     async def _drain(self) -> None:
+        count = len(list(self._manager))
+        sessions = "1 session has" if count == 1 else f"{count} sessions have"
+        logger.warning("Draining: no new sessions are taken, and %s %g s to end", sessions, self._seconds)
         await self._manager.drain(self._seconds)
         self.should_exit = True
 
