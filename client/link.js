@@ -212,10 +212,13 @@ const REASONS = {
   deleted: "It was closed over the API. You can start a new one.",
   replaced: "The same page connected anew from elsewhere.",
   video_ended: "No more video came from the camera.",
+  idle: "No video came from the camera for too long. You can start a new one.",
+  time_limit: "It reached the server's time limit. You can start a new one.",
+  never_connected: "No video connection came about in time; a firewall may block UDP.",
 };
 
-/** @param {string} reason */
-function ending(reason) {
+/** Why the server ended a session, as a failure. @param {string} reason */
+export function ending(reason) {
   if (UNWANTED.includes(reason)) return new Failure("connection-lost");
   return new Failure("session-ended", REASONS[reason] ?? (reason && `Its reason: ${reason.replaceAll("_", " ")}.`));
 }

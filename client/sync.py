@@ -17,18 +17,24 @@ class Client:
     """`AsyncClient` without `await`; use it with `with`. Its methods may be called from any thread."""
 
     def __init__(
-        self, server: str, *, key: str | None = None, verify: bool | str = True, badge: bool = True, **edits: float
+        self,
+        server: str,
+        *,
+        key: str | None = None,
+        verify: bool | str = True,
+        badge: bool = True,
+        reconnect: bool = True,
+        **edits: float,
     ) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="rigid-live client", daemon=True)
         self._thread.start()
-        self._live = self._run(self._make(server, key, verify, badge, edits))
+        options = {"key": key, "verify": verify, "badge": badge, "reconnect": reconnect}
+        self._live = self._run(self._make(server, {**options, **edits}))
 
     @staticmethod
-    async def _make(
-        server: str, key: str | None, verify: bool | str, badge: bool, edits: dict[str, float]
-    ) -> AsyncClient:
-        return AsyncClient(server, key=key, verify=verify, badge=badge, **edits)
+    async def _make(server: str, options: dict[str, Any]) -> AsyncClient:
+        return AsyncClient(server, **options)
 
     def __enter__(self) -> Self:
         try:
@@ -47,6 +53,11 @@ class Client:
     def session_id(self) -> str | None:
         """For REST, and for viewers."""
         return self._live.session_id
+
+    @property
+    def resumed(self) -> int:
+        """How often the session went on after its connection broke."""
+        return self._live.resumed
 
     @property
     def stats(self) -> dict[str, Any]:

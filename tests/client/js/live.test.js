@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { backoff, filterTrack } from "../../../client/rigid-live.js";
+import { describe } from "../../../client/failures.js";
+import { ending } from "../../../client/link.js";
 import { Choice, STALE_MS } from "../../../client/mixer.js";
 import { serverDelay } from "../../../client/timing.js";
 
@@ -35,4 +37,13 @@ test("the server's share is what it measured, else its stages' sum", () => {
   assert.equal(serverDelay({ age_ms: { p50: 90, p95: 120 }, stage_ms: { align: 1 } }), 90);
   assert.equal(serverDelay(/** @type {any} */ ({ stage_ms: { align: 1, draw: 2 } })), 3);
   assert.equal(serverDelay(null), null);
+});
+
+test("says in words why the server ended a session", () => {
+  for (const [reason, words] of [["idle", /too long/], ["time_limit", /time limit/], ["never_connected", /came about/]]) {
+    const failure = ending(/** @type {string} */ (reason));
+    assert.equal(failure.code, "session-ended");
+    assert.match(describe(failure).text, /** @type {RegExp} */ (words));
+  }
+  assert.equal(ending("silent").code, "connection-lost");
 });

@@ -1,0 +1,119 @@
+"""The Python client when its connection breaks, or its session ends."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import httpx
+import pytest
+
+from client import rigid_live
+from client.connection import LiveError
+from server.aiortc_fixes.nacks import RepeatingNackGenerator
+from server.aiortc_fixes.privates import RECEIVER
+from server.app import create_app
+from server.config import ServerConfig
+from tests.client.fakes import LightStream, attributes, light_app
+from tests.client.serving import free_port, serving
+from tests.server.world import draw_barcode, read_barcode
+
+
+class CountingStream(LightStream):
+    """Remembers how often it was saved and restored."""
+
+    saved = 0
+    restored = 0
+
+    def save(self) -> bytes:
+        CountingStream.saved += 1
+        return b"a face"
+
+    def restore(self, data: bytes) -> None:
+        assert data == b"a face"
+        CountingStream.restored += 1
+
+
+def break_off(live: rigid_live.Client) -> None:
+    """Close the peer without a word to the server, as a network that is gone would."""
+    link = live._live._link
+    assert link is not None and link._peer is not None
+    asyncio.run_coroutine_threadsafe(link._peer.close(), live._loop).result()
+
+
+def test_a_connection_that_breaks_is_gone_on_with_in_its_session() -> None:
+    CountingStream.saved = CountingStream.restored = 0
+    with serving(create_app(ServerConfig(), CountingStream, attributes())) as url:
+        with rigid_live.Client(url, badge=False) as live:
+            live.set(smile=1.0, ramp_ms=0)
+            light = live.process(draw_barcode(1, 0)).mean()
+            before = live.session_id
+            break_off(live)
+            again = live.process(draw_barcode(2, 0))
+            assert live.resumed == 1 and live.session_id not in (None, before)
+            assert abs(again.mean() - light) < 15, "with its edits"
+            assert live.set(smile=0.0, ramp_ms=0)["ok"]
+            dark = live.process(draw_barcode(3, 0))
+            assert read_barcode(dark)[0] == 3 and dark.mean() < light - 40
+            assert CountingStream.restored == 1, "with what its stream remembered"
+            assert [one["id"] for one in httpx.get(f"{url}/api/v1/sessions").json()] == [live.session_id]
+        assert httpx.get(f"{url}/api/v1/sessions").json() == []
+
+
+def test_a_server_that_starts_again_is_waited_for() -> None:
+    port = free_port()
+    with serving(light_app(), port) as url:
+        live = rigid_live.Client(url, badge=False, smile=1.0)
+        live.__enter__()
+        light = live.process(draw_barcode(1, 0)).mean()
+    with serving(light_app(), port):
+        assert abs(live.process(draw_barcode(2, 0)).mean() - light) < 15
+        assert live.resumed == 0, "it remembers nothing"
+        live.close()
+
+
+def test_without_reconnection_a_break_is_said() -> None:
+    with serving(light_app()) as url, rigid_live.Client(url, reconnect=False) as live:
+        live.process(draw_barcode(1, 0))
+        break_off(live)
+        with pytest.raises(LiveError, match="was lost"):
+            live.process(draw_barcode(2, 0))
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (ServerConfig(idle_seconds=1.0), "no video came for too long"),
+        (ServerConfig(max_session_seconds=1.0), "it reached the server's time limit"),
+        (ServerConfig(), "it was closed over the API"),
+    ],
+)
+def test_why_a_session_ended_is_said_in_words(config: ServerConfig, said: str) -> None:
+    with serving(create_app(config, LightStream, attributes())) as url, rigid_live.Client(url) as live:
+        live.process(draw_barcode(1, 0))
+        if config == ServerConfig():
+            httpx.delete(f"{url}/api/v1/sessions/{live.session_id}").raise_for_status()
+        with pytest.raises(LiveError, match=said):
+            live.receive(timeout=20)
+        assert live.session_id is None
+        time.sleep(0.2)
+        assert httpx.get(f"{url}/api/v1/sessions").json() == [], "it is not opened again"
+
+
+def test_a_closed_client_opens_nothing_again() -> None:
+    with serving(light_app()) as url:
+        with rigid_live.Client(url) as live:
+            live.process(draw_barcode(1, 0))
+            break_off(live)
+        time.sleep(1.0)
+        # What broke off is the server's to notice; nothing else may be there.
+        assert len(httpx.get(f"{url}/api/v1/sessions").json()) <= 1
+
+
+def test_its_receiver_asks_again_for_what_is_lost_twice() -> None:
+    with serving(light_app()) as url, rigid_live.Client(url) as live:
+        live.process(draw_barcode(1, 0))
+        link = live._live._link
+        assert link is not None and link._peer is not None
+        (receiver,) = (one for one in link._peer.getReceivers() if one.track and one.track.kind == "video")
+        assert isinstance(getattr(receiver, f"{RECEIVER}nack_generator"), RepeatingNackGenerator)
