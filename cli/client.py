@@ -108,7 +108,7 @@ def _maker(server: str, edits: list[str], key: str | None, insecure: bool, no_ba
         wanted = dict(map(parse_edit, edits))
     except ValueError as error:
         fail(str(error), BAD_INPUT)
-    return lambda: Client(server, key=key, verify=not insecure, badge=not no_badge, **wanted)
+    return lambda: Client(server, key=key, verify=not insecure, badge=not no_badge, reconnect=True, **wanted)
 
 
 def _live(make_screen: Callable[[int, int], Screen], camera: int, size: str, make_client: Callable[[], Client]) -> None:
