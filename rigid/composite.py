@@ -7,7 +7,8 @@ and W(·, f) the backward warp by it:
 - `transfer`: M · (W(I, f) + E - W(O, f)) + (1 - M) · I. Written with D = W(I - O, f), what the generator got
   wrong about the real face, its inner part is E + D: the edited face with the real details put back. Where
   they would not fit (a mouth that I has closed and O open, a place that the flow does not explain) only the
-  smooth part of D is kept, which is pasting E with its colours matched. M grows into the hair as far as E changes it.
+  smooth part of D is kept, which is pasting E with its colours matched. For an edit of
+  the hair M grows as far as E changes it.
 - `transfer-landmarks`: the same with f from the landmarks of E and O instead of their optical flow.
 - `learned`: M · (E + kept · D + residual) + (1 - M) · I, where a net says `kept` and `residual` (`ChangeNet`).
 
@@ -70,6 +71,19 @@ class TransferState:
     flow: Flow | None = None
     shares: NDArray[np.float32] | None = None
     """(n, n, 2) at half of it: see `Trust`."""
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far an edit goes, each 0 to 1."""
+
+    mouth: float = 1.0
+    """How far it draws another mouth."""
+    hair: float = 0.0
+    """How far it is meant for the hair beyond the face."""
+
+
+FACE_ONLY = Reach()
 
 
 class Motion(Protocol):
@@ -157,14 +171,15 @@ def transfer_composite(
 ) -> tuple[Composite, TransferState]:
     """The change from O to E carried onto I; exactly I where E equals O.
 
-    `mask`: hard-edged inner face of `inputs`; `mouth`: its mouth, lips included; `hair`: where the edit may go beyond
+    `mask`: hard-edged inner face of `inputs`; `mouth`: its mouth, lips included, as far
+    as the edit draws it anew; `hair`: where the edit may go beyond
     the face, feathered. `motion` estimates f, optical flow by default.
     """
     if np.array_equal(inverted, edited):
         return unchanged(inputs, mask), TransferState()
     size = inputs.shape[0]
     small_flow = _steadied((motion or OpticalMotion())(edited, inverted), state.flow)
-    trust = _trust(inputs, inverted, edited, small_flow, mouth)
+    trust = _trust(inputs, inverted, edited, small_flow, mask, mouth)
     shares = trust.shares if state.shares is None else 0.5 * (state.shares + trust.shares)
     flow = grown_flow(small_flow, size)
     # E + smooth D + kept · (D - smooth D) - coarse · (C - smooth C), with C = E - W(O, f), put together by
@@ -281,13 +296,14 @@ class Trust:
     """(n, n, 3): the smooth part of E - W(O, f)."""
 
 
-def _trust(inputs: Crop, inverted: Crop, edited: Crop, flow: Flow, mouth: Mask | None) -> Trust:
+def _trust(inputs: Crop, inverted: Crop, edited: Crop, flow: Flow, mask: Mask, mouth: Mask | None) -> Trust:
     """Where to trust the real pixels, and where the change.
 
     The real pixels are kept everywhere but where three things come together: the edit changes the place, the
     flow does not explain the change (or it is the mouth), and I and O differ there in more than colour. Where
     I and O differ much in shape and the real pixels are kept, lines drawn or erased by the edit would stand
-    beside the real ones: there the change is carried over without its fine part.
+    beside the real ones: there the change is carried over without its fine part. So it is outside the face's `mask`:
+    hair keeps its own strands.
     """
     half = flow.shape[0] // 2
     inputs, inverted, edited = (resized(picture, half) for picture in (inputs, inverted, edited))
@@ -299,8 +315,9 @@ def _trust(inputs: Crop, inverted: Crop, edited: Crop, flow: Flow, mouth: Mask |
     if mouth is not None:
         change = blurred(largest(np.abs(edited - inverted)), 1.0)
         distrust = np.maximum(distrust, _mouth_distrust(resized(mouth, half), change, uneven, flow))
-    kept = 1 - blurred(distrust, 0.8)
-    coarse = kept * blurred(ramp(uneven, *COARSE), 1.0)
+    face = resized(mask, half)
+    kept = 1 - face * blurred(distrust, 0.8)
+    coarse = kept * np.maximum(blurred(ramp(uneven, *COARSE), 1.0), 1 - blurred(face, 1.0))
     return Trust(np.dstack((kept, coarse)), _matching(error, kept), blurred(left_over, 1.5))
 
 
@@ -347,10 +364,13 @@ class Compositor:
         self._motion: Motion = OpticalMotion() if finder is None else LandmarkMotion(finder)
         self.state = TransferState()
 
-    def __call__(self, inputs: Crop, inverted: Crop, edited: Crop, landmarks: Points) -> Composite:
+    def __call__(
+        self, inputs: Crop, inverted: Crop, edited: Crop, landmarks: Points, reach: Reach = FACE_ONLY
+    ) -> Composite:
         """The edited crop of one frame, to be pasted.
 
-        `inputs`, `inverted`, `edited`: I, O and E; `landmarks` (478, 2) of I in crop pixels.
+        `inputs`, `inverted`, `edited`: I, O and E; `landmarks` (478, 2) of I in crop pixels; `reach`: how far the edit
+        goes.
         """
         mask = self._masker(inputs, landmarks)
         if self.kind == "paper":
@@ -362,8 +382,8 @@ class Compositor:
                 inputs, inverted, edited, mask, self.state, self._net, self._motion
             )
             return composite
-        mouth = lips_mask(landmarks, inputs.shape[0])
-        hair = hair_mask(landmarks, inputs.shape[0])
+        mouth = np.float32(reach.mouth) * lips_mask(landmarks, inputs.shape[0])
+        hair = np.float32(reach.hair) * hair_mask(landmarks, inputs.shape[0]) if reach.hair else None
         composite, self.state = transfer_composite(
             inputs, inverted, edited, mask, self.state, mouth, self._motion, hair
         )

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from rigid.composite import Reach
 from rigid.geometry import Points
 from rigid.latents import Shared, add_edit, share
 from rigid.models.contract import Array, RecurrentState, Runtime
@@ -29,6 +30,9 @@ class Offsets(Protocol):
 
         Where an edit depends on them, (B, n_codes, code_size) for the given `codes` (B, n_codes, code_size).
         """
+
+    def of_hair(self, edits: Mapping[str, float]) -> float:
+        """How far `edits` are meant for the hair, 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,10 @@ class Inverter:
                 break  # there is no recurrent encoder
             inverted = self._pass(face, state, inverted.next_state(), edits, watch)
         return inverted
+
+    def reach(self, edits: Mapping[str, float]) -> Reach:
+        """How far `edits`, those in hand, go."""
+        return Reach(self._edited_noise.redrawn, self._library.of_hair(edits))
 
     def forget(self) -> None:
         """Begin anew, as when another face comes; the memory itself lies in the state."""

@@ -3,6 +3,7 @@
 The noise map n_t holds the detail of the real face in its place. Where an edit makes lips and teeth anew, that detail
 belongs to another mouth and shows as crumbs on the teeth; there E is generated without it. Whether an edit is of that
 kind is measured on the face at hand: the inverted and the edited face without any noise map, compared at the mouth.
+The composite asks, too: a mouth that is not drawn anew stays the real one.
 """
 
 from __future__ import annotations
@@ -39,7 +40,12 @@ class EditedNoise:
         """`synthesize` as `Runtime.synthesize`; called once or twice for each change of the edits."""
         self._synthesize = synthesize
         self._edits: dict[str, float] | None = None
-        self._age, self._redrawn, self._share = WAIT, 0.0, 0.0
+        self._age, self._measure, self._share = WAIT, 0.0, 0.0
+
+    @property
+    def redrawn(self) -> float:
+        """How far the edit draws another mouth, 0 to 1; 1 where it cannot be told, as there is no noise map."""
+        return 1.0 if self._edits is None else self._share
 
     def __call__(self, noise: Array, codes: Array, edits: Mapping[str, float], landmarks: Points) -> Array:
         """(1, *noise_shape) for the edited face, from that of the inverted one.
@@ -52,8 +58,8 @@ class EditedNoise:
         self._age += 1
         if edits != self._edits and self._age >= WAIT:
             self._edits, self._age = dict(edits), 0
-            self._redrawn = self._measured(noise, codes, landmarks)
-        self._share += EASE * (self._redrawn - self._share)
+            self._measure = self._measured(noise, codes, landmarks)
+        self._share += EASE * (self._measure - self._share)
         taken = self._share * (1 - _between(_opening(landmarks), *WIDE_OPEN))
         size = noise.shape[-1]
         mouth = resized(lips_mask(landmarks * (4 * size), 4 * size), size)
@@ -63,7 +69,7 @@ class EditedNoise:
     def forget(self) -> None:
         """Begin anew, as when another face comes."""
         self._edits = None
-        self._age, self._redrawn, self._share = WAIT, 0.0, 0.0
+        self._age, self._measure, self._share = WAIT, 0.0, 0.0
 
     def _measured(self, noise: Array, codes: Array, landmarks: Points) -> float:
         """How far the codes alone draw another mouth, 0 to 1."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from rigid.composite import FACE_ONLY, Reach
 from rigid.geometry import Points, Transform
 from rigid.models.contract import Array
 
@@ -75,6 +76,8 @@ class Generated:
     """(2, 3, S, S) in [-1, 1]: the inverted and the edited face."""
     edits: Mapping[str, float] = field(default_factory=dict)
     """What they differ by."""
+    reach: Reach = FACE_ONLY
+    """How far the edit goes."""
     again: bool = False
     """Whether they were made for an earlier frame."""
     error: Exception | None = None

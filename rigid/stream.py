@@ -233,7 +233,8 @@ class FaceStream:
             self._drop()
         self._state = self._state.with_level(level)
         anew, again = self._forgotten or level == 0, self._made_ago > 0
-        return Generated(frame, watch, self._found, self._known_faults, anew, level, shown, pair, shown_edits, again)
+        made = pair, shown_edits, self._invert.reach(shown_edits), again
+        return Generated(frame, watch, self._found, self._known_faults, anew, level, shown, *made)
 
     def _sight(self, frame: Pixels, tracked: TrackedFace) -> Sighting:
         face = crop(frame, tracked.transform, self.runtime.sizes.image_size)
@@ -296,7 +297,7 @@ class FaceStream:
             return StepResult(made.frame, face=made.face, edited=False, stage_ms=made.watch.stage_ms)
         with made.watch("blend"):
             faces = self._steadied(_to_values(made.sighting.crop), made.pair, made)
-            composite = self._compositor(faces.real, faces.inverted, faces.edited, made.sighting.landmarks)
+            composite = self._compositor(faces.real, faces.inverted, faces.edited, made.sighting.landmarks, made.reach)
             shown = paste(made.frame, composite, None, made.sighting.transform, opacity_at(made.level))
         if not made.face:
             # what a lost face leaves in the crop is nothing to go on with

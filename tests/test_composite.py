@@ -10,6 +10,7 @@ from rigid.composite import (
     COMPOSITES,
     CompositeKind,
     Compositor,
+    Reach,
     TransferState,
     paper_composite,
     transfer_composite,
@@ -146,6 +147,16 @@ def test_an_edit_of_the_hair_goes_beyond_the_face() -> None:
     assert not changed[:, :20].any() and not changed[200:].any(), "where no hair can be"
 
 
+def test_hair_keeps_its_own_strands() -> None:
+    inputs, inverted = texture(0) + details(), texture(1)
+    edited = inverted + np.float32(0.4) + details(seed=3)
+    composite, _ = transfer_composite(inputs, inverted, edited, MASK, TransferState(), hair=HAIR)
+    place = (slice(10, 22), slice(112, 144))
+    left = composite.over(inputs)[place] - inputs[place]
+    assert left.mean() == pytest.approx(0.4, abs=0.08)
+    assert left.std() < 0.4 * (edited - inverted)[place].std()
+
+
 def test_what_any_edit_stirs_up_in_the_hair_stays_out() -> None:
     changed = hair_changed(0.05)
     assert not changed[:24].any()
@@ -271,6 +282,14 @@ def test_a_compositor_masks_and_composes(kind: CompositeKind, size: int) -> None
     assert compositor.state.flow is not None
     compositor.reset()
     assert compositor.state.flow is None
+
+
+def test_a_mouth_that_is_not_drawn_anew_stays_the_real_one() -> None:
+    inputs, inverted = painted_mouth(texture(0), -0.8), texture(0)
+    edited = inverted + (painted_mouth(inverted, 0.8) - inverted) * np.float32(0.15)
+    shown = [open_kind("transfer")(inputs, inverted, edited, LANDMARKS, Reach(mouth)).kept for mouth in (0.0, 1.0)]
+    kept, taken = (float(np.asarray(mask)[166, 128]) for mask in shown)
+    assert taken < 0.3 and kept > taken + 0.3
 
 
 def test_an_unknown_composite_is_named_with_the_known_ones() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from rigid import latents
 from rigid.blend import Composite
-from rigid.composite import TransferState
+from rigid.composite import Reach, TransferState
 from rigid.models.contract import Array, RecurrentState
 from rigid.stream import LONGEST_GAP, FaceStream
 from tests.fakes import TINY, FakeRuntime
@@ -24,13 +24,12 @@ SIZES = replace(TINY, image_size=32, hidden_shape=(3, 4, 4))
 class FeedbackRuntime(FakeRuntime):
     """An encoder that sees too little contrast, and a memory that learns from what was generated what is missing.
 
-    `errors`: of every inverted face, `gains`: how much brighter the edited one was.
+    `errors`: of every inverted face.
     """
 
     def __init__(self) -> None:
         super().__init__(SIZES)
         self.errors: list[float] = []
-        self.gains: list[float] = []
         self.blind_to_the_past = False
         self._inputs = np.zeros((1, 3, 1, 1), np.float32)
 
@@ -50,7 +49,6 @@ class FeedbackRuntime(FakeRuntime):
     def synthesize(self, codes: Array, noise: Array) -> Array:
         images = super().synthesize(codes, noise)
         self.errors.append(float(np.square(_mosaic(images[:1] - self._inputs)).mean()))
-        self.gains.append(float((images[1] - images[0]).mean()))
         return images
 
 
@@ -64,7 +62,7 @@ class PlainCompositor:
 
     state = TransferState()
 
-    def __call__(self, inputs: Pixels, inverted: Array, edited: Array, landmarks: Array) -> Composite:
+    def __call__(self, inputs: Pixels, inverted: Array, edited: Array, landmarks: Array, reach: Reach) -> Composite:
         return Composite(edited, np.ones(edited.shape[:2], np.float32))
 
 
@@ -85,16 +83,19 @@ def clip() -> list[Pixels]:
 
 
 def test_nothing_drifts_in_ten_thousand_frames(monkeypatch: pytest.MonkeyPatch) -> None:
-    stream, runtime = feedback_stream(monkeypatch)
+    stream, _ = feedback_stream(monkeypatch)
     frames, seen, moves = clip(), [], 0
     gliding = False
     for i in range(10_000):
         result = stream.step(frames[i % LOOP], LIGHT, i / FPS)
         assert result.error is None
-        seen.append([float(result.frame.mean()), float(result.frame.std())])
+        assert result.faces is not None
+        error = np.square(result.faces.inverted - result.faces.real).mean()
+        gain = (result.faces.edited - result.faces.inverted).mean()
+        seen.append([float(error), float(gain), float(result.frame.mean()), float(result.frame.std())])
         moves += not gliding and stream._state.anchor.gliding > 0
         gliding = stream._state.anchor.gliding > 0
-    figures = np.column_stack((runtime.errors, runtime.gains, seen))
+    figures = np.array(seen)
     early, late = figures[500:1000].mean(0), figures[-500:].mean(0)
     np.testing.assert_allclose(late, early, rtol=0.05)
     assert moves > 30, "the light never called for other late codes"

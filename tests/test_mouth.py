@@ -55,12 +55,16 @@ def mouth_and_rest(noise: Array) -> tuple[float, float]:
 
 
 def test_an_edit_that_draws_another_mouth_is_rid_of_the_old_ones_detail() -> None:
-    mouth, rest = mouth_and_rest(settle(EditedNoise(Painter()), 1.0, SMILE))
+    edited_noise = EditedNoise(Painter())
+    mouth, rest = mouth_and_rest(settle(edited_noise, 1.0, SMILE))
     assert mouth < 0.05 and rest == 1
+    assert edited_noise.redrawn > 0.99
 
 
 def test_an_edit_that_leaves_the_mouth_keeps_its_detail() -> None:
-    assert np.array_equal(settle(EditedNoise(Painter()), 0.05, {"hair": 1.0}), NOISE)
+    edited_noise = EditedNoise(Painter())
+    assert np.array_equal(settle(edited_noise, 0.05, {"hair": 1.0}), NOISE)
+    assert edited_noise.redrawn == 0
 
 
 def test_a_mouth_wide_open_keeps_its_detail() -> None:
@@ -97,5 +101,6 @@ def test_after_forgetting_it_begins_anew() -> None:
 def test_without_a_noise_map_nothing_is_measured() -> None:
     painter = Painter()
     nothing = np.zeros_like(NOISE)
-    assert EditedNoise(painter)(nothing, codes(1.0), SMILE, landmarks()) is nothing
-    assert not painter.noises
+    edited_noise = EditedNoise(painter)
+    assert edited_noise(nothing, codes(1.0), SMILE, landmarks()) is nothing
+    assert not painter.noises and edited_noise.redrawn == 1, "it cannot be told"

@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from rigid.blend import feather, hair_mask, oval_mask, union
+from rigid.blend import feather, hair_mask, oval_mask
 from rigid.composite import COMPOSITES, CompositeKind
 from rigid.geometry import inverse, resample
 from rigid.models.contract import Array, RecurrentState
@@ -19,6 +19,7 @@ from rigid.stream import FaceStream, StepResult, StreamOptions
 from tests.fakes import TINY, FakeRuntime
 from tests.worlds import (
     FRAME_SHAPE,
+    Brighten,
     FaultyRuntime,
     FixedTracker,
     Pixels,
@@ -60,14 +61,31 @@ def test_the_first_frame_is_edited_inside_the_mask_and_bit_identical_outside(com
     stream = make_stream(tracker=tracker, options=StreamOptions(composite))
     result = stream.step(textured_frame(), LIGHT, 0.0)
     stream.close()
-    face, hair = feather(oval_mask(landmarks_in_crop(64), 64)), hair_mask(landmarks_in_crop(64), 64)
-    may_show = union(face, hair) if composite.startswith("transfer") else face
-    inside, outside = in_frame(face, tracker) > 0.9, in_frame(may_show, tracker) == 0
+    face = in_frame(feather(oval_mask(landmarks_in_crop(64), 64)), tracker)
+    inside, outside = face > 0.9, face == 0
     difference = result.frame.astype(int) - textured_frame()
     assert inside.sum() > 200 and outside.sum() > 2000
     assert difference[inside].mean() > 20
     assert not difference[outside].any()
     assert result.face and result.edited and result.error is None
+
+
+class Dye(Brighten):
+    """Brightens all, and is meant for the hair."""
+
+    def of_hair(self, edits: Mapping[str, float]) -> float:
+        return edits.get("light", 0.0)
+
+
+def test_an_edit_of_the_hair_goes_beyond_the_face_into_the_hair_alone() -> None:
+    tracker = FixedTracker()
+    stream = FaceStream(FakeRuntime(), tracker, Dye())
+    difference = np.abs(stream.step(textured_frame(), LIGHT, 0.0).frame.astype(int) - textured_frame()).mean(2)
+    stream.close()
+    landmarks = landmarks_in_crop(64)
+    face, hair = in_frame(feather(oval_mask(landmarks, 64)), tracker), in_frame(hair_mask(landmarks, 64), tracker)
+    assert difference[(face == 0) & (hair > 0.9)].mean() > 20
+    assert not difference[(face == 0) & (hair == 0)].any()
 
 
 def test_inverted_and_edited_face_are_one_batch_and_every_stage_is_timed() -> None:
@@ -333,6 +351,9 @@ class Deeper:
         assert codes is not None
         self.given.append(codes.copy())
         return edits.get("depth", 0.0) * codes
+
+    def of_hair(self, edits: Mapping[str, float]) -> float:
+        return 0.0
 
 
 def test_an_edit_may_depend_on_the_codes_it_is_added_to() -> None:

@@ -213,6 +213,11 @@ class AttributeLibrary:
         total: Array = np.float32(restraint(offsets)) * sum(offsets[1:], offsets[0])
         return total
 
+    def of_hair(self, edits: Mapping[str, float]) -> float:
+        """How far `edits` are meant for the hair, 0 to 1: the strongest of those in that group."""
+        strengths = [abs(strength) for name, strength in edits.items() if self[name].group == "hair"]
+        return min(1.0, max(strengths, default=0.0))
+
     def _unknown(self, name: str) -> str:
         close = difflib.get_close_matches(str(name), self.names, n=1, cutoff=0.5)
         hint = f"did you mean {close[0]!r}?" if close else f"choose from: {', '.join(self.names) or 'none'}."

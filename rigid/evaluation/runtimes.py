@@ -79,6 +79,9 @@ class EarlyOffsets:
         offset[..., offset.shape[-2] - self._n_late :, :] = 0
         return offset
 
+    def of_hair(self, edits: Mapping[str, float]) -> float:
+        return self._library.of_hair(edits)
+
 
 class Encoded(WithoutSharing):
     """Every frame by itself: codes from `encode`, no noise map, nothing kept from frame to frame."""

@@ -118,6 +118,14 @@ def test_offsets_add_up(library: AttributeLibrary) -> None:
     np.testing.assert_array_equal(library.offset({}), np.zeros((2, 3)))
 
 
+def test_edits_of_the_hair_are_told_by_their_group() -> None:
+    dark, smile = replace(attribute("hair_dark"), group="hair"), attribute("smile")
+    both = AttributeLibrary([dark, smile], n_codes=2, code_size=3)
+    assert both.of_hair({"smile": 1.0}) == both.of_hair({}) == 0
+    assert both.of_hair({"hair_dark": -0.4, "smile": 1.0}) == 0.4
+    assert both.of_hair({"hair_dark": 2.0}) == 1
+
+
 def test_the_way_back_may_be_shorter() -> None:
     short = replace(attribute("smile", 2), opposite=0.25)
     library = AttributeLibrary([short], n_codes=2, code_size=3)
