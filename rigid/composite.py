@@ -35,6 +35,7 @@ from rigid.blend import (
     hair_mask,
     lips_mask,
     moved_mask,
+    spread,
     union,
     warp,
 )
@@ -187,8 +188,8 @@ def transfer_composite(
     kept, coarse = shares[..., :1], shares[..., 1:]
     generated = resized((1 - kept) * trust.smooth_error + coarse * trust.smooth_change, size)
     grown = resized(shares, size)
-    generated += (1 - grown[..., 1:]) * edited
-    generated += (grown[..., 1:] - grown[..., :1]) * warp(inverted, flow)
+    generated += spread(1 - grown[..., 1]) * edited
+    generated += spread(grown[..., 1] - grown[..., 0]) * warp(inverted, flow)
     shown = _blend_mask(mask, flow)
     if hair is not None:
         shown = union(shown, hair * _reached(inverted, edited))

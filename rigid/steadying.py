@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rigid.blend import Crop, Flow, Mask, warp
+from rigid.blend import Crop, Flow, Mask, spread, warp
 from rigid.composite import FLOW_SIZE, blurred, grey_bytes, grown_flow, largest, ramp, resized
 
 SHARE = 0.6
@@ -73,7 +73,7 @@ class Steadying:
             flow = self._flow(now, before)
             weight = np.float32(self._share) * _explained(now, before, flow)
             size = len(faces.real)
-            flow, weight = grown_flow(flow, size), resized(weight, size)
+            flow, weight = grown_flow(flow, size), spread(resized(weight, size))
             inverted = _mixed(faces.inverted, last.inverted, flow, weight)
             edited = _mixed(faces.edited, last.edited, flow, weight) if edits == self._edits else faces.edited
             faces = Faces(faces.real, inverted, edited)
@@ -104,6 +104,9 @@ def _explained(now: _Sight, before: _Sight, flow: Flow) -> Mask:
     return 1 - ramp(blurred(error, 1.0), MOVED, CHANGED)
 
 
-def _mixed(newest: Crop, last: Crop, flow: Flow, weight: Mask) -> Crop:
-    mixed: Crop = newest + weight[..., None] * (warp(last, flow) - newest)
+def _mixed(newest: Crop, last: Crop, flow: Flow, weight: Crop) -> Crop:
+    mixed = warp(last, flow)
+    mixed -= newest
+    mixed *= weight
+    mixed += newest
     return mixed
