@@ -103,6 +103,9 @@ def run(
         ssl_keyfile=None if files is None else files.key,
         log_level=log_level,
         server_header=False,
+        # Never what an extra happens to bring: the media were made for, and tried with, asyncio's own loop.
+        loop="asyncio",
+        http="h11",
         ws="none",
         timeout_graceful_shutdown=GRACE_SECONDS,
     )

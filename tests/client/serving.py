@@ -26,7 +26,9 @@ def free_port() -> int:
 def serving(app: FastAPI, port: int | None = None) -> Iterator[str]:
     """Run `app` until the block ends; yields its address, under the name that browsers trust with a camera."""
     port = free_port() if port is None else port
-    server = uvicorn.Server(uvicorn.Config(app, "127.0.0.1", port, log_level="warning", timeout_graceful_shutdown=2))
+    server = uvicorn.Server(
+        uvicorn.Config(app, "127.0.0.1", port, loop="asyncio", log_level="warning", timeout_graceful_shutdown=2)
+    )
     thread = threading.Thread(target=server.run, name="server")
     thread.start()
     try:
