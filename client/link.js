@@ -204,8 +204,8 @@ export function gathered(peer) {
   });
 }
 
-// Ends that nobody wanted: a restart of the server, a network that went away and came back.
-const UNWANTED = ["server_shutdown", "connection_failed", "connection_closed", "silent"];
+// Ends that nobody wanted: a restart of the server, a worker that is emptied, a network that went away and came back.
+const UNWANTED = ["server_shutdown", "moved", "connection_failed", "connection_closed", "silent"];
 
 /** @type {Record<string, string>} */
 const REASONS = {

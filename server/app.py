@@ -102,7 +102,7 @@ def create_app(
         generate_unique_id_function=lambda route: route.name,
     )
     add_description(app, version_of("rigid-live"))
-    app.state.manager = manager
+    app.state.manager, app.state.readiness, app.state.metrics = manager, readiness, metrics
     add_error_handlers(app)
     app.include_router(build_router(shared, manager, readiness))
     add_page(app, _client_folder() if page is None else page)

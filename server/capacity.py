@@ -22,6 +22,13 @@ class Capacity:
         self._looks.append((now, received, processed))
 
     @property
+    def rate(self) -> float:
+        """Pictures a second that are edited now."""
+        if len(self._looks) < 2 or self._looks[-1][0] <= self._looks[0][0]:
+            return 0.0
+        return (self._looks[-1][2] - self._looks[0][2]) / (self._looks[-1][0] - self._looks[0][0])
+
+    @property
     def limit(self) -> float | None:
         """Pictures a second that can be edited; None while there is room to spare, or too little was seen."""
         if len(self._looks) < LEAST_LOOKS:

@@ -43,6 +43,8 @@ class ServerConfig:
 
     profile: str = "mobile-256"
     """Named in /version."""
+    worker: str = ""
+    """Which of a cluster's workers it is: the ids and tokens of its sessions begin with it; empty for a lone server."""
     engine: str = "auto"
     """Named in /version."""
     max_sessions: int = 4

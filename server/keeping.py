@@ -44,6 +44,11 @@ class Keeping:
         kept, _ = self._kept.get(token, (None, 0.0))
         return kept
 
+    def all(self) -> dict[str, Kept]:
+        """All that is kept, by token."""
+        self.forget_old()
+        return {token: kept for token, (kept, _) in self._kept.items()}
+
     def forget(self, token: str) -> None:
         """Keep it no longer."""
         self._kept.pop(token, None)

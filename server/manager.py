@@ -6,8 +6,9 @@ import asyncio
 import logging
 import math
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 
 from aiortc import RTCSessionDescription
@@ -32,6 +33,20 @@ DRAIN_POLL_SECONDS = 0.1
 RETRY_SECONDS = "5"
 REMEMBERED = 256
 """Of ended sessions, so that a late request is told why."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a server carries, for whoever chooses between several."""
+
+    sessions: int
+    """Those that are being opened too."""
+    limit_fps: float | None
+    """Pictures a second that it can edit; None while there is room to spare."""
+    fps: float
+    """Pictures a second that it edits now."""
+    owners: dict[str, int]
+    """Sessions by the name of their API key."""
 
 
 class SessionManager:
@@ -88,6 +103,12 @@ class SessionManager:
             if session.secret == secret:
                 return session
         raise ApiError(404, "unknown_session", "There is no such WHIP session.", "It may have ended.")
+
+    @property
+    def load(self) -> Load:
+        """How busy it is."""
+        owners = Counter(session.owner for session in self)
+        return Load(len(self._sessions) + self._opening, self._capacity.limit, self._capacity.rate, dict(owners))
 
     async def watch(self, identity: str, offer: str) -> tuple[Watcher, RTCSessionDescription]:
         """Let somebody watch a session. ApiError where the offer, the session or the room do not allow it."""
@@ -149,6 +170,29 @@ class SessionManager:
             if session.resume_token == token and session.owner == caller.get():
                 await session.end("replaced")
         return self._keeping.find(token)
+
+    def remember(self, token: str, kept: Kept) -> None:
+        """Keep what a session left elsewhere, so that its client can go on from it here."""
+        self._keeping.put(token, kept)
+
+    async def give_up(self, token: str) -> Kept | None:
+        """End the session of that token, for it to go on elsewhere; what it leaves, None without one."""
+        return await self._take_over(token)
+
+    def left_behind(self) -> dict[str, Kept]:
+        """What is kept of ended sessions, by token."""
+        return self._keeping.all()
+
+    def forget(self, token: str) -> None:
+        """Keep nothing more under that token: its session goes on elsewhere."""
+        self._keeping.forget(token)
+
+    async def move_out(self) -> int:
+        """Take no new sessions, and end all that run for their clients to come back elsewhere; how many they were."""
+        self.draining = True
+        running = list(self)
+        await asyncio.gather(*(session.end("moved") for session in running))
+        return len(running)
 
     async def drain(self, seconds: float) -> None:
         """Take no new sessions, and wait until those that run have ended, at most `seconds`."""

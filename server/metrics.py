@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 
@@ -82,6 +82,10 @@ class Metrics:
         """Count one picture's stage times, milliseconds."""
         for stage, milliseconds in stage_ms.items():
             self.stage.labels(stage).observe(milliseconds / 1000)
+
+    def families(self) -> list[Metric]:
+        """All numbers, for whoever puts those of several servers together."""
+        return list(self._registry.collect())
 
     def text(self) -> bytes:
         """All numbers in Prometheus' text format."""

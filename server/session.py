@@ -65,11 +65,13 @@ class Session:
     def __init__(
         self, stream: Stream, shared: Shared, on_closed: Callable[[Session, str], None], owner: str = ""
     ) -> None:
-        self.id = secrets.token_urlsafe(12)
+        # Of a worker of a cluster each begins with its name, so that whoever is asked for one knows where it is.
+        place = f"{shared.config.worker}." if shared.config.worker else ""
+        self.id = place + secrets.token_urlsafe(12)
         self.owner = owner
         """The name of the API key it was opened with, empty without one."""
-        self.resume_token = secrets.token_urlsafe(24)
-        self.secret = secrets.token_urlsafe(24)
+        self.resume_token = place + secrets.token_urlsafe(24)
+        self.secret = place + secrets.token_urlsafe(24)
         """Names its WHIP resource."""
         self.etag = f'"{secrets.token_hex(8)}"'
         self.ufrag: str | None = None
@@ -78,7 +80,7 @@ class Session:
         self.resumed = False
         """Whether it goes on from an earlier one."""
         self.saved_state: bytes | None = None
-        """Its stream's state once the session has ended."""
+        """Its stream's state: as of the last checkpoint, and once the session has ended its last."""
         self.ramp_ms = shared.config.ramp_ms
         self.edits = SessionEdits()
         self.applied = AppliedEdits()
@@ -97,8 +99,8 @@ class Session:
         self._clock = shared.clock
         self._on_closed = on_closed
         self._loop = asyncio.get_running_loop()
-        editor = FrameEditor(stream, self.edits, self._hand_over, self._clock, self.badge)
-        self._lane = shared.worker.lane(*editor.stages)
+        self._editor = FrameEditor(stream, self.edits, self._hand_over, self._clock, self.badge)
+        self._lane = shared.worker.lane(*self._editor.stages)
         self._peer = Peer(shared.config, self, shared.encoding, self._clock)
         self._control: ControlChannel | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -161,6 +163,10 @@ class Session:
     def reanchor(self) -> None:
         """Take what all frames share afresh from the next ones."""
         self._stream.reanchor()
+
+    def checkpoint(self) -> None:
+        """Have `saved_state` brought up to date with the next picture; without one there is nothing new to save."""
+        self._editor.checkpoint = self._hand_over_state
 
     def describe(self) -> dict[str, object]:
         """The session in brief."""
@@ -271,6 +277,15 @@ class Session:
         # Called on the worker's thread; the loop is closed only when the server goes down.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._deliver, done)
+
+    def _hand_over_state(self, state: bytes) -> None:
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._note_state, state)
+
+    def _note_state(self, state: bytes) -> None:
+        # A session that has ended has saved a later one.
+        if self._closing is None:
+            self.saved_state = state
 
     def _deliver(self, done: Processed) -> None:
         if self._closing is not None:
