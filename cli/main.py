@@ -16,6 +16,7 @@ COMMANDS = (
     "serve",
     "edit",
     "client",
+    "cluster",
     "verify",
     "evaluate",
     "bench",
@@ -59,7 +60,7 @@ for _name in COMMANDS:
 def run(arguments: Sequence[str]) -> int:
     """Run the program; returns the exit status: 0 done, 2 usage or bad input, 1 failed."""
     try:
-        status = app(list(arguments) or ["--help"], prog_name="rigid-live", standalone_mode=False)
+        status = app(_complete(arguments) or ["--help"], prog_name="rigid-live", standalone_mode=False)
     except Exception as error:
         explained = explain(error)
         if explained is None:
@@ -68,6 +69,16 @@ def run(arguments: Sequence[str]) -> int:
         print(f"Error: {message}", file=sys.stderr, flush=True)
         return code
     return status if isinstance(status, int) else 0
+
+
+def _complete(arguments: Sequence[str]) -> list[str]:
+    """`--cluster` without an address means the cluster of this machine; Typer knows no options with or without one."""
+    completed: list[str] = []
+    for i, argument in enumerate(arguments):
+        completed.append(argument)
+        if argument == "--cluster" and (i + 1 == len(arguments) or arguments[i + 1].startswith("-")):
+            completed.append("auto")
+    return completed
 
 
 def main() -> None:

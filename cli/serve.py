@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from rigid.assets import AssetStore
+    from rigid.provenance import Credentials
     from server.backend import Backend
     from server.config import ServerConfig
 
@@ -124,6 +125,25 @@ def serve(
         typer.Option(metavar="FILE", help="Sign what is kept of edited video with this certificate (chain), PEM."),
     ] = None,
     c2pa_key: Annotated[Path | None, typer.Option(metavar="FILE", help="That certificate's key, P-256, PEM.")] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[ADDRESS]",
+            help="Serve on all nodes of the Ray cluster at HOST:PORT; without an address, on that of this machine. "
+            "--max-sessions and --max-watchers are then each worker's.",
+        ),
+    ] = None,
+    workers: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A-B",
+            help="With --cluster: how many workers, by free capacity; as many as the nodes hold by default.",
+        ),
+    ] = None,
+    worker_cpus: Annotated[float, typer.Option(metavar="N", help="With --cluster: processors of a worker.")] = 2.0,
+    worker_gpus: Annotated[
+        float | None, typer.Option(metavar="N", help="With --cluster: GPUs of a worker; 1 where there are any.")
+    ] = None,
     log_level: Annotated[str, typer.Option(help="critical, error, warning, info or debug.")] = "warning",
 ) -> None:
     """Edit live video: serve the page, the HTTP interface and WebRTC."""
@@ -165,21 +185,29 @@ def serve(
         store = AssetStore()
         credentials = choose_credentials(c2pa_certificate, c2pa_key, store.cache_dir / "signing")
         files = given(certificate, private_key)
+        if cluster is not None:
+            _check_for_cluster(https=https and files is None, allow_uploads=allow_uploads)
         listener = listen(host, port)
     except ValueError as error:
         fail(str(error), BAD_INPUT)
+    if cluster is not None:
+        from cli.cluster import serve_on
+
+        # Ray Serve is to listen there.
+        listener.close()
+        signing = (c2pa_certificate, c2pa_key)
+        serve_on(cluster, config, workers, worker_cpus, worker_gpus, host, port, files, signing)
+        return
     if expect_gpu:
         _warn_without_gpu()
-    backend = _load(config, store)
+    backend = load_backend(config, store)
     addresses = urls(host, listener.getsockname()[1], secure=https or files is not None)
 
     def warm_up() -> None:
         backend.warm_up()
         typer.echo(f"Ready ({backend.runtime.name}): open {' or '.join(addresses)}")
 
-    config = replace(config, engine=backend.runtime.name, allow_uploads=allow_uploads)
-    create_app = _app_maker(backend, profile, store)
-    app = create_app(config, backend.make_stream, backend.library, warm_up=warm_up, credentials=credentials)
+    app = app_of(backend, replace(config, allow_uploads=allow_uploads), store, credentials, warm_up)
     if https and files is None:
         files = self_signed(store.cache_dir / "tls", [host])
     run(app, listener, files, log_level, config.drain_seconds)
@@ -216,10 +244,24 @@ def _check_log_level(name: str) -> None:
     logging.basicConfig(level=name.upper())
 
 
-def _app_maker(backend: Backend, profile: str, store: AssetStore) -> Callable[..., FastAPI]:
-    """`create_app` with presets, pictures of the attributes, and a place for more of them."""
-    from functools import partial
+def _check_for_cluster(*, https: bool, allow_uploads: bool) -> None:
+    if https:
+        raise ValueError("--https makes a certificate for this machine; with --cluster give --certificate a file.")
+    if allow_uploads:
+        raise ValueError(
+            "--allow-uploads would leave attributes on one node; with --cluster import them on each: "
+            "rigid-live attributes import."
+        )
 
+
+def app_of(
+    backend: Backend,
+    config: ServerConfig,
+    store: AssetStore,
+    credentials: Credentials | None,
+    warm_up: Callable[[], None] | None = None,
+) -> FastAPI:
+    """The server with presets, pictures of the attributes, and a place for more of them."""
     from rigid.attributes.importing import target_of
     from rigid.attributes.presets import PresetStore, own_folder
     from server.app import create_app
@@ -228,8 +270,17 @@ def _app_maker(backend: Backend, profile: str, store: AssetStore) -> Callable[..
     presets = PresetStore(backend.library, own_folder())
     for problem in presets.problems:
         typer.echo(f"Warning: {problem}", err=True)
-    gallery = gallery_of(backend, profile, store.cache_dir)
-    return partial(create_app, presets=presets, gallery=gallery, uploads=target_of(profile), batches=backend.batches)
+    return create_app(
+        replace(config, engine=backend.runtime.name),
+        backend.make_stream,
+        backend.library,
+        warm_up=warm_up or backend.warm_up,
+        presets=presets,
+        gallery=gallery_of(backend, config.profile, store.cache_dir),
+        uploads=target_of(config.profile),
+        credentials=credentials,
+        batches=backend.batches,
+    )
 
 
 def _warn_without_gpu() -> None:
@@ -240,7 +291,7 @@ def _warn_without_gpu() -> None:
         typer.echo(f"Warning: {problem} The processor does the work until then.", err=True)
 
 
-def _load(config: ServerConfig, store: AssetStore) -> Backend:
+def load_backend(config: ServerConfig, store: AssetStore, threads: int | None = None) -> Backend:
     """Fetch, export and load what is missing; the listening socket keeps early visitors waiting meanwhile."""
     from engines import load_runtime
     from export import ensure_exported
@@ -251,5 +302,5 @@ def _load(config: ServerConfig, store: AssetStore) -> Backend:
     landmarks = store.file("face-landmarks", "face_landmarker.task")
     if config.engine != "torch":
         ensure_exported(config.profile, store, lambda line: typer.echo(line, err=True))
-    runtime = load_runtime(config.profile, config.engine, store=store, shared=True)
+    runtime = load_runtime(config.profile, config.engine, store=store, threads=threads, shared=True)
     return Backend(runtime, load_library(config.profile), landmarks, mean_code(config.profile).numpy())

@@ -97,6 +97,45 @@ def test_the_algorithm_knows_no_event_loop_server_or_engine() -> None:
     assert found <= EXCEPTIONS
 
 
+RAY = {"server/cluster": "server.cluster", "cli/cluster.py": "cli.cluster"}
+"""Where Ray may be imported, or what imports it."""
+
+
+def test_a_lone_server_never_loads_ray() -> None:
+    """Neither when all of it is imported, nor when it starts."""
+    found = [
+        (str(path.relative_to(ROOT)), module)
+        for package in MAY_IMPORT
+        for path in sources(package)
+        if not str(path.relative_to(ROOT)).startswith(tuple(RAY))
+        for module in imports(path)
+        if below(module, ("ray", "server.cluster"))
+    ]
+    assert not found
+    modules = [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for package in ("server", "cli")
+        for path in sources(package)
+        if not str(path.relative_to(ROOT)).startswith("server/cluster")
+    ]
+    code = f"""
+import asyncio, importlib, sys
+for name in {modules!r}:
+    importlib.import_module(name)
+from server.app import create_app
+from server.config import ServerConfig
+from tests.server.world import LIBRARY, PaintingStream
+async def live():
+    app = create_app(ServerConfig(), PaintingStream, LIBRARY)
+    async with app.router.lifespan_context(app):
+        await asyncio.sleep(0.1)
+asyncio.run(live())
+assert "ray" not in sys.modules
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def pure_modules() -> list[str]:
     files = [path.relative_to(ROOT).with_suffix("") for path in sources("rigid")]
     names = [".".join(path.parts).removesuffix(".__init__") for path in files]
@@ -134,6 +173,7 @@ def declared(*, dev: bool, gpus: bool = False) -> set[str]:
         + extras["train"]
         + extras["evaluate"]
         + extras["virtualcam"]
+        + extras["cluster"]
         + (extras["dev"] if dev else [])
         + (extras["tensorrt"] + extras["torch-tensorrt"] + extras["tensorrt-rtx"] if gpus else [])
     )

@@ -1,0 +1,152 @@
+"""`rigid-live cluster`, and `rigid-live serve --cluster`: the service on many machines."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from cli.errors import BAD_INPUT, fail
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import ModuleType
+
+    from fastapi import FastAPI
+
+    from server.cluster.messages import Share
+    from server.config import ServerConfig
+    from server.tls import CertificateFiles
+
+Given = TypeVar("Given")
+AUTO = "auto"
+"""The cluster that this machine is a node of."""
+Address = Annotated[
+    str, typer.Option(metavar="ADDRESS", help="Of the Ray cluster, HOST:PORT; auto for the one of this machine.")
+]
+commands = typer.Typer(help="Look after a service that runs on a Ray cluster.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    app.add_typer(commands, name="cluster")
+
+
+@commands.command()
+def status(address: Address = AUTO) -> None:
+    """List the workers, how they are, and what they carry."""
+    service = _joined(address)
+    for one in _asked(service.workers):
+        where = f"{one['address'] or '-':15} {one['version'] or '-':8}"
+        typer.echo(f"{one['name']:10} {one['state']:9} {where} {one['sessions']:3} sessions, {one['free']:3} free")
+        if one["problem"]:
+            typer.echo(f"Warning: {one['problem']}", err=True)
+
+
+@commands.command()
+def drain(
+    worker: Annotated[str, typer.Argument(metavar="WORKER", help="Its name; `cluster status` lists them.")],
+    address: Address = AUTO,
+    leave: Annotated[
+        bool, typer.Option("--leave", help="Start no other worker on its node, which is to be taken away.")
+    ] = False,
+) -> None:
+    """Move a worker's sessions to others and end it; another one begins in its place."""
+    service = _joined(address)
+    moved = _asked(lambda: service.drain(worker, replace=not leave))
+    typer.echo(f"Worker {worker} has ended; {moved} sessions were moved.")
+
+
+@commands.command()
+def stop(address: Address = AUTO) -> None:
+    """End the service on all nodes; the Ray cluster itself stays."""
+    service = _joined(address)
+    _asked(service.stop)
+    typer.echo("The service has ended.")
+
+
+def serve_on(
+    address: str,
+    config: ServerConfig,
+    workers: str | None,
+    cpus: float,
+    gpus: float | None,
+    host: str,
+    port: int,
+    files: CertificateFiles | None,
+    signing: tuple[Path | None, Path | None],
+) -> None:
+    """Put the service on a cluster and attend to it until SIGINT or SIGTERM."""
+    service = loaded()
+    from server.cluster.fleet import Plan
+    from server.cluster.messages import Share
+    from server.cluster.roster import Bounds
+    from server.run import urls
+
+    try:
+        bounds = None if workers is None else Bounds.parse(workers)
+        Share(cpus, gpus or 0.0)
+    except ValueError as error:
+        fail(str(error), BAD_INPUT)
+    service = _joined(address)
+    share = Share(cpus, service.gpus_each() if gpus is None else gpus)
+    ended = threading.Event()
+    _asked(
+        lambda: service.start(
+            Plan(config, share, partial(build, signing=signing), bounds), service.Entrance(host, port, files)
+        )
+    )
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    typer.echo("The workers load their networks ...", err=True)
+    service.attend(ended, typer.echo, " or ".join(urls(host, port, secure=files is not None)))
+    service.stop()
+
+
+def build(config: ServerConfig, share: Share, signing: tuple[Path | None, Path | None] = (None, None)) -> FastAPI:
+    """A worker's server, on its node: fetches, exports and loads there what is missing.
+
+    `signing`: the certificate and the key that edited pictures are signed with, files of the node.
+    """
+    from cli.serve import app_of, load_backend
+    from rigid.assets import AssetStore
+    from rigid.provenance import choose_credentials
+    from server.recording import usable_folder
+
+    store = AssetStore()
+    if config.recordings is not None:
+        usable_folder(config.recordings)
+    credentials = choose_credentials(*signing, store.cache_dir / "signing")
+    backend = load_backend(config, store, threads=max(1, int(share.cpus)))
+    return app_of(backend, config, store, credentials)
+
+
+def loaded() -> ModuleType:
+    """The part of the server that needs Ray; ends the program where the extra is not installed."""
+    try:
+        from server.cluster import service
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "ray":
+            fail("Ray is not installed; install the extra: pip install 'rigid-live[cluster]'.", BAD_INPUT)
+        raise
+    return service
+
+
+def _joined(address: str) -> ModuleType:
+    service = loaded()
+    _asked(lambda: service.connect(address))
+    return service
+
+
+def _asked(ask: Callable[[], Given]) -> Given:
+    """What `ask` gives; ends the program in one sentence where the cluster does not go along."""
+    from server.cluster.service import ClusterError
+
+    try:
+        return ask()
+    except (ClusterError, ValueError) as error:
+        fail(str(error), BAD_INPUT)

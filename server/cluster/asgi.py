@@ -1,0 +1,49 @@
+"""One HTTP request put to an ASGI app without a socket."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.types import ASGIApp, Message
+
+from server.cluster.messages import HttpReply, HttpRequest
+
+
+async def answer(app: ASGIApp, request: HttpRequest) -> HttpReply:
+    """What `app` answers, whole; whatever it raises is raised."""
+    given, sent = False, HttpReply(500, [], b"")
+    parts: list[bytes] = []
+
+    async def receive() -> Message:
+        nonlocal given
+        if given:
+            return {"type": "http.disconnect"}
+        given = True
+        return {"type": "http.request", "body": request.body, "more_body": False}
+
+    async def send(message: Message) -> None:
+        nonlocal sent
+        if message["type"] == "http.response.start":
+            sent = HttpReply(message["status"], list(message.get("headers", [])), b"")
+        elif message["type"] == "http.response.body":
+            parts.append(bytes(message.get("body", b"")))
+
+    await app(_scope(request), receive, send)
+    return HttpReply(sent.status, sent.headers, b"".join(parts))
+
+
+def _scope(request: HttpRequest) -> dict[str, Any]:
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": request.method,
+        "scheme": request.scheme,
+        "path": request.path,
+        "raw_path": request.path.encode(),
+        "root_path": request.root_path,
+        "query_string": request.query,
+        "headers": request.headers,
+        "client": request.client,
+        "server": None,
+    }

@@ -1,0 +1,254 @@
+"""The HTTP side of a cluster: every replica of it finds any session, places new ones, and answers for all workers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import FastAPI
+from ray import serve
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp
+
+from server.callers import ApiKeys, RequestLimit, caller
+from server.cluster.actors import Actors, Gone, Unreachable
+from server.cluster.messages import HttpReply, HttpRequest, Placement
+from server.cluster.metrics import together, workers_by_state
+from server.cluster.names import FLEET, worker_of
+from server.config import ServerConfig
+from server.errors import ApiError, add_error_handlers
+from server.keeping import Kept
+from server.metrics import Metrics
+from server.middleware import BodyLimit, Origins, SecurityHeaders
+
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+OF_A_SESSION = re.compile(r"/(?:api/v1/sessions|whip|whep)/(?P<id>[^/]+)(?:/.*)?")
+OPENING = ("/api/v1/sessions", "/offer", "/whip")
+GATHER_SECONDS = 2.0
+FIND_SECONDS = 1.0
+"""A worker that does not give up a session within these is taken for dead."""
+RETRY = {"Retry-After": "5"}
+REPLICA_HEADER = "X-Ingress"
+"""Which replica answered, to tell them apart."""
+
+
+class Ingress:
+    """A Ray Serve deployment."""
+
+    def __init__(self, config: ServerConfig) -> None:
+        self._config = config
+
+    def __serve_build_asgi_app__(self) -> ASGIApp:
+        return build_ingress(self._config, serve.get_replica_context().replica_id.unique_id)
+
+
+def build_ingress(config: ServerConfig, replica: str) -> FastAPI:
+    """The ingress as an ASGI app, with the same checks of requests as a lone server."""
+    router = Router(Actors())
+    app = FastAPI(title="RIGID Live", openapi_url=None, docs_url=None, redoc_url=None)
+    add_error_handlers(app)
+    app.add_route("/healthz", router.healthz, methods=["GET"])
+    app.add_route("/readyz", router.readyz, methods=["GET"])
+    app.add_route("/metrics", router.metrics, methods=["GET"])
+    app.add_route("/api/v1/workers", router.workers, methods=["GET"])
+    app.add_route("/{path:path}", router.forward, methods=METHODS)
+
+    @app.middleware("http")
+    async def name_replica(request: Request, call_next: Any) -> Response:
+        response: Response = await call_next(request)
+        response.headers[REPLICA_HEADER] = replica
+        return response
+
+    app.add_middleware(BodyLimit, limit=config.max_body_bytes, streamed=())
+    if config.requests_per_minute is not None:
+        app.add_middleware(RequestLimit, per_minute=config.requests_per_minute)
+    if config.api_keys:
+        app.add_middleware(ApiKeys, keys=config.api_keys)
+    if config.allow_origins:
+        app.add_middleware(Origins, allowed=config.allow_origins)
+    app.add_middleware(SecurityHeaders)
+    return app
+
+
+class Router:
+    """Decides who answers a request."""
+
+    def __init__(self, actors: Actors) -> None:
+        self._actors = actors
+
+    async def healthz(self, _request: Request) -> Response:
+        """200 while this replica runs."""
+        return JSONResponse({"status": "ok"})
+
+    async def readyz(self, _request: Request) -> Response:
+        """200 while a worker takes sessions."""
+        ready = sum(one["state"] == "ready" for one in await self._describe())
+        if not ready:
+            raise _refused(Placement(code="not_ready", message="No worker of this cluster can take sessions yet."))
+        return JSONResponse({"status": "ready", "workers": ready})
+
+    async def workers(self, _request: Request) -> Response:
+        """Every worker, how it is and what it carries."""
+        return JSONResponse(await self._describe())
+
+    async def metrics(self, _request: Request) -> Response:
+        """The numbers of all workers, each with its name, for Prometheus."""
+        states = [str(one["state"]) for one in await self._describe()]
+        parts = await self._of_all("metrics")
+        text = await asyncio.to_thread(together, [*parts, [workers_by_state(states)]])
+        return Response(text, media_type=Metrics.MEDIA_TYPE)
+
+    async def forward(self, request: Request) -> Response:
+        """Let the worker answer that has the session, or that is to get it, or any."""
+        asked = await _taken(request)
+        found = OF_A_SESSION.fullmatch(asked.path)
+        if found is not None:
+            return _given(await self._of_session(found["id"], asked))
+        if asked.method == "POST" and asked.path in OPENING:
+            return _given(await self._open(asked))
+        if asked.method == "GET" and asked.path == "/api/v1/sessions":
+            return await self._list(asked)
+        return _given(await self._any(asked))
+
+    async def _of_session(self, identity: str, asked: HttpRequest) -> HttpReply:
+        name = worker_of(identity)
+        if not name:
+            raise ApiError(404, "unknown_session", f"There is no session {identity!r}.", "GET /api/v1/sessions.")
+        try:
+            return _reply(await self._actors.call(name, "request", asked))
+        except Gone:
+            hint = "Open one with your resume token."
+            raise ApiError(410, "session_closed", "The session's worker has ended.", hint) from None
+        except Unreachable:
+            hint = "Open a new session with your resume token."
+            raise ApiError(503, "worker_lost", "The session's worker does not answer.", hint, RETRY) from None
+
+    async def _open(self, asked: HttpRequest) -> HttpReply:
+        """Try the freest workers one after another, until one takes the session."""
+        token = _token_in(asked)
+        kept, holders = await self._recover(token)
+        placement: Placement = await self._fleet("place", caller.get())
+        last: HttpReply | None = None
+        for name in placement.workers:
+            try:
+                last = _reply(await self._actors.call(name, "request", asked, token, kept))
+            except (Gone, Unreachable):
+                continue
+            if last.status != 503:
+                break
+        if placement.workers:
+            await self._tell([FLEET], "settled", placement.workers[0])
+        if last is None:
+            raise _refused(placement)
+        if last.status == 201 and kept is not None:
+            await self._tell(holders, "forget", token)
+        return last
+
+    async def _recover(self, token: str) -> tuple[Kept | None, list[str]]:
+        """What the session of a resume token left, and who has it: its worker, else whoever has its copy."""
+        name = worker_of(token)
+        if not name:
+            return None, []
+        try:
+            kept: Kept | None = await self._actors.call(name, "give_up", token, caller.get(), seconds=FIND_SECONDS)
+        except (Gone, Unreachable):
+            kept = None
+        if kept is not None:
+            return kept, [name]
+        names = [one for one in await self._fleet("workers") if one != name] + [FLEET]
+        found = await asyncio.gather(*(self._find(one, token) for one in names))
+        copies = [(at, kept, one) for one, (at, kept) in zip(names, found, strict=True) if kept is not None]
+        if not copies:
+            return None, []
+        _, newest, _ = max(copies, key=lambda one: one[0])
+        return newest, [one for _, _, one in copies]
+
+    async def _find(self, name: str, token: str) -> tuple[float, Kept | None]:
+        try:
+            found = await self._actors.call(name, "find_kept", token, seconds=FIND_SECONDS)
+        except (Gone, Unreachable):
+            return 0.0, None
+        return found or (0.0, None)
+
+    async def _tell(self, names: Sequence[str], method: str, *arguments: object) -> None:
+        calls = (self._actors.call(name, method, *arguments, seconds=FIND_SECONDS) for name in names)
+        await asyncio.gather(*calls, return_exceptions=True)
+
+    async def _list(self, asked: HttpRequest) -> Response:
+        replies = [_reply(one) for one in await self._of_all("request", asked)]
+        for reply in replies:
+            if reply.status != 200:
+                return _given(reply)
+        return JSONResponse([one for reply in replies for one in json.loads(reply.body)])
+
+    async def _any(self, asked: HttpRequest) -> HttpReply:
+        """What every worker answers alike: the page, attributes, presets, ICE servers, the version."""
+        for one in await self._describe():
+            if one["state"] == "ready":
+                try:
+                    return _reply(await self._actors.call(str(one["name"]), "request", asked))
+                except (Gone, Unreachable):
+                    continue
+        raise _refused(Placement(code="not_ready", message="No worker of this cluster is ready yet."))
+
+    async def _of_all(self, method: str, *arguments: object) -> list[Any]:
+        names = await self._fleet("workers")
+        calls = (self._actors.call(name, method, *arguments, seconds=GATHER_SECONDS) for name in names)
+        found = await asyncio.gather(*calls, return_exceptions=True)
+        return [one for one in found if not isinstance(one, BaseException)]
+
+    async def _describe(self) -> list[dict[str, object]]:
+        found: list[dict[str, object]] = await self._fleet("describe")
+        return found
+
+    async def _fleet(self, method: str, *arguments: object) -> Any:
+        try:
+            return await self._actors.fleet(method, *arguments, seconds=GATHER_SECONDS)
+        except (Gone, Unreachable):
+            message = "Who places the sessions of this cluster does not answer."
+            raise ApiError(503, "not_ready", message, "Try again in a moment.", RETRY) from None
+
+
+async def _taken(request: Request) -> HttpRequest:
+    scope = request.scope
+    client = scope.get("client")
+    return HttpRequest(
+        scope["method"],
+        scope["path"],
+        scope["query_string"],
+        [(bytes(name), bytes(value)) for name, value in scope["headers"]],
+        await request.body(),
+        None if client is None else (client[0], client[1]),
+        scope["scheme"],
+        scope.get("root_path", ""),
+    )
+
+
+def _token_in(asked: HttpRequest) -> str:
+    """The resume token of a request to open a session; empty where there is none, or the body is no JSON."""
+    try:
+        token = json.loads(asked.body)["resume_token"]
+    except (ValueError, KeyError, TypeError):
+        return ""
+    return token if isinstance(token, str) else ""
+
+
+def _reply(found: Any) -> HttpReply:
+    assert isinstance(found, HttpReply)
+    return found
+
+
+def _given(reply: HttpReply) -> Response:
+    response = Response(reply.body, reply.status)
+    response.raw_headers = list(reply.headers)
+    return response
+
+
+def _refused(placement: Placement) -> ApiError:
+    message = placement.message or "The workers that were to take the session do not answer."
+    hint = placement.hint or "Try again in a moment."
+    return ApiError(placement.status, placement.code or "not_ready", message, hint, RETRY)

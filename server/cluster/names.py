@@ -1,0 +1,32 @@
+"""What things are called in a cluster, and which versions go together."""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed
+
+NAMESPACE = "rigid-live"
+"""Ray's, of all actors here."""
+FLEET = "fleet"
+"""The name of the actor that knows the workers."""
+WORKER = re.compile(r"[a-z0-9]{1,16}")
+
+
+def worker_of(identity: str) -> str:
+    """The worker that a session's id, token or secret was made by; empty where it names none."""
+    name, dot, _ = identity.partition(".")
+    return name if dot and WORKER.fullmatch(name) else ""
+
+
+def own_version() -> str:
+    """Of the program installed here."""
+    try:
+        return installed("rigid-live")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def go_together(one: str, other: str) -> bool:
+    """Whether nodes of two versions may serve together: they differ in the last number at most."""
+    return one.split(".")[:2] == other.split(".")[:2]

@@ -1,0 +1,219 @@
+"""Which worker takes the next session, which keeps whose checkpoints, and how many there should be. Plain Python."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Set
+from dataclasses import dataclass, field
+
+from server.cluster.messages import Placement, Report
+from server.cluster.names import go_together
+
+TRIES = 3
+"""Workers that a new session is tried on, should the first refuse it."""
+SPARE = 0.2
+"""Share of all places that should be free."""
+OPENING_SECONDS = 60.0
+CALM_ROUNDS = 30
+"""Looks in a row that must find too many workers before one is taken away."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How many workers there may be."""
+
+    least: int
+    most: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.least <= self.most:
+            raise ValueError(f"{self.least}-{self.most} workers cannot be; give A-B with 1 <= A <= B.")
+
+    @classmethod
+    def parse(cls, text: str) -> Bounds:
+        """`N` or `A-B`; ValueError otherwise."""
+        least, _, most = text.partition("-")
+        if not least.isdigit() or not (most or least).isdigit():
+            raise ValueError(f"{text!r} is no number of workers; give N or A-B, for example 2-8.")
+        return cls(int(least), int(most or least))
+
+
+@dataclass
+class Place:
+    """One worker as last heard of."""
+
+    report: Report | None = None
+    """None until it has said anything."""
+    lost: bool = False
+    """It did not answer when last asked."""
+    draining: bool = False
+    """It is to end."""
+    opening: list[float] = field(default_factory=list)
+    """When sessions were sent to it that have not been answered yet."""
+    opened: list[float] = field(default_factory=list)
+    """When they were answered, where the report does not know of it."""
+
+    def usable(self, version: str) -> bool:
+        """Whether sessions may go there."""
+        report = self.report
+        if report is None or self.lost or self.draining or report.draining or not report.ready:
+            return False
+        return go_together(report.version, version)
+
+    @property
+    def free(self) -> int:
+        """Sessions it has room for: places, or fewer where it measures that it cannot edit for so many."""
+        report = self.report
+        if report is None:
+            return 0
+        places = float(report.places)
+        if report.limit_fps is not None and report.min_fps > 0:
+            places = min(places, report.limit_fps / report.min_fps)
+        return max(0, math.floor(places) - report.sessions - len(self.opening) - len(self.opened))
+
+
+@dataclass
+class Roster:
+    """All workers of a cluster whose nodes should run `version`."""
+
+    version: str
+    max_per_key: int | None = None
+    clock: Callable[[], float] = time.monotonic
+    places: dict[str, Place] = field(default_factory=dict)
+    _calm: int = 0
+
+    def heard(self, report: Report, asked_at: float) -> None:
+        """Note how a worker is, as it was at `asked_at` at the earliest."""
+        place = self.places[report.name]
+        place.report, place.lost = report, False
+        place.opened = [at for at in place.opened if at >= asked_at]
+        # An ingress that died does not say any more what became of its sessions.
+        place.opening = [at for at in place.opening if at > self.clock() - OPENING_SECONDS]
+
+    def note_nodes(self, alive: Set[str]) -> None:
+        """Give up workers whose nodes are gone; they are heard of again once Ray has started them elsewhere."""
+        for place in self.places.values():
+            if place.report is not None and place.report.node not in alive:
+                place.lost = True
+
+    def usable(self) -> Iterator[tuple[str, Place]]:
+        """Those that sessions may go to."""
+        return ((name, place) for name, place in self.places.items() if place.usable(self.version))
+
+    def place(self, owner: str) -> Placement:
+        """Where a new session of that API key goes: to the most free of all, and of equal ones to the least busy."""
+        usable = list(self.usable())
+        if not usable:
+            message = "No worker of this cluster can take sessions yet."
+            return Placement(code="not_ready", message=message, hint="Try again in a moment.")
+        if owner and self.max_per_key is not None and self._sessions_of(owner) >= self.max_per_key:
+            message = f"All {self.max_per_key} sessions of this key are taken."
+            return Placement((), 429, "key_full", message, "Close one of them.")
+        roomy = sorted((one for one in usable if one[1].free > 0), key=_by_room)
+        if not roomy:
+            taken = sum(place.report.sessions for _, place in usable if place.report)
+            message = f"This cluster is full: its {len(usable)} workers carry {taken} sessions."
+            return Placement(code="server_full", message=message, hint="Try again later.")
+        roomy[0][1].opening.append(self.clock())
+        return Placement(tuple(name for name, _ in roomy[:TRIES]))
+
+    def settled(self, name: str) -> None:
+        """A session that `place` sent to a worker first was answered, one way or the other."""
+        place = self.places.get(name)
+        if place is not None and place.opening:
+            place.opening.pop(0)
+            place.opened.append(self.clock())
+
+    def _sessions_of(self, owner: str) -> int:
+        return sum(place.report.owners.get(owner, 0) for place in self.places.values() if place.report)
+
+    def buddy(self, name: str) -> str:
+        """Who keeps a worker's checkpoints: the next one on another node, else the next; empty for nobody."""
+        mine = self.places[name].report
+        names = sorted(self.places)
+        at = names.index(name)
+        after = [one for one in names[at + 1 :] + names[:at] if self.places[one].usable(self.version)]
+        elsewhere = [one for one in after if mine is None or _node(self.places[one]) != mine.node]
+        return (elsewhere or after or [""])[0]
+
+    def wanted(self, bounds: Bounds) -> int:
+        """How many workers there should be for `SPARE` of all places to be free; fewer only after a while."""
+        staying = [place for place in self.places.values() if not place.draining]
+        usable = [place for _, place in self.usable()]
+        if not usable:
+            return min(max(len(staying), bounds.least), bounds.most)
+        most = max(place.report.places for place in usable if place.report)
+        free, all_places = sum(place.free for place in usable), most * len(usable)
+        # A place that is being made counts: what was asked for once is not asked for again.
+        coming = len(staying) - len(usable)
+        if free + coming * most < SPARE * all_places:
+            self._calm = 0
+            return min(len(staying) + 1, bounds.most)
+        spare_without_one = free - most >= max(1.0, 2 * SPARE * (all_places - most))
+        self._calm = self._calm + 1 if spare_without_one and not coming else 0
+        fewer = len(staying) - 1 if self._calm >= CALM_ROUNDS else len(staying)
+        return min(max(fewer, bounds.least), bounds.most)
+
+    def to_end(self) -> str:
+        """Which worker goes first where there are too many: a lost one, else the one with the fewest sessions."""
+        staying = [(name, place) for name, place in self.places.items() if not place.draining]
+        return min(staying, key=lambda one: (not _is_lost(one[1]), _sessions(one[1])))[0]
+
+    def problems(self) -> dict[str, str]:
+        """By worker, in one sentence each, why it takes no sessions and will not by itself."""
+        return {name: said for name, place in self.places.items() if (said := self._problem(name, place))}
+
+    def _problem(self, name: str, place: Place) -> str:
+        report = place.report
+        if report is None:
+            return ""
+        if not go_together(report.version, self.version):
+            return (
+                f"Worker {name} on {report.address} runs rigid-live {report.version}, this cluster {self.version}: "
+                "it gets no sessions until that node has the same."
+            )
+        return f"Worker {name} on {report.address} did not start: {report.problem}" if report.problem else ""
+
+    def describe(self) -> list[dict[str, object]]:
+        """Every worker, for people and programs."""
+        return [self._describe(name, place) for name, place in sorted(self.places.items())]
+
+    def _describe(self, name: str, place: Place) -> dict[str, object]:
+        report = place.report
+        return {
+            "name": name,
+            "state": self._state(place),
+            "problem": self._problem(name, place),
+            "address": report.address if report else "",
+            "version": report.version if report else "",
+            "sessions": report.sessions if report else 0,
+            "free": place.free if place.usable(self.version) else 0,
+            "fps": round(report.fps, 1) if report else 0.0,
+        }
+
+    def _state(self, place: Place) -> str:
+        if place.lost:
+            return "lost"
+        if place.draining or (place.report is not None and place.report.draining):
+            return "draining"
+        if place.usable(self.version):
+            return "ready"
+        return "refused" if place.report is not None and (place.report.ready or place.report.problem) else "starting"
+
+
+def _by_room(one: tuple[str, Place]) -> tuple[int, float, str]:
+    name, place = one
+    return -place.free, place.report.fps if place.report else 0.0, name
+
+
+def _node(place: Place) -> str:
+    return place.report.node if place.report else ""
+
+
+def _is_lost(place: Place) -> bool:
+    return place.lost or place.report is None
+
+
+def _sessions(place: Place) -> int:
+    return place.report.sessions if place.report else 0

@@ -1,0 +1,177 @@
+"""Starts the service on a Ray cluster, attends to it, and ends it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+# Before Ray is imported: nothing is reported to anybody.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+
+import ray
+from ray import serve
+
+from server.cluster.fleet import Fleet, Plan
+from server.cluster.ingress import Ingress
+from server.cluster.names import FLEET, NAMESPACE
+from server.tls import CertificateFiles
+
+logger = logging.getLogger(__name__)
+
+APPLICATION = "rigid-live"
+REACH_SECONDS = 3.0
+CALL_SECONDS = 10.0
+DRAIN_SECONDS = 120.0
+AUTO = "auto"
+"""The cluster that this machine is a node of."""
+
+
+@dataclass(frozen=True)
+class Entrance:
+    """Where the service listens."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    files: CertificateFiles | None = None
+    """On every node that listens, at the same place; None for http."""
+    everywhere: bool = True
+    """On every node with a replica of the ingress, or on the head node alone."""
+    replicas: int = 2
+
+
+class ClusterError(Exception):
+    """The cluster cannot be used; one sentence."""
+
+
+def connect(address: str) -> None:
+    """Join the Ray cluster at `HOST:PORT`, or `auto` for the one of this machine; ClusterError, one sentence."""
+    if address != AUTO:
+        _check_reachable(address)
+    try:
+        ray.init(
+            address=address,
+            namespace=NAMESPACE,
+            logging_level=logging.WARNING,
+            log_to_driver=False,
+            configure_logging=False,
+        )
+    except ConnectionError:
+        raise ClusterError(
+            f"No Ray cluster was found at {address!r}; start one with `ray start --head`, or name its address."
+        ) from None
+    except (RuntimeError, ValueError) as error:  # such as another version of Ray or of Python than the cluster's
+        said = " ".join(str(error).split())
+        raise ClusterError(f"The Ray cluster at {address!r} cannot be joined: {said}") from error
+
+
+def _check_reachable(address: str) -> None:
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ClusterError(f"{address!r} is no address of a Ray cluster; give HOST:PORT, usually port 6379, or auto.")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), REACH_SECONDS).close()
+    except OSError as error:
+        why = error.strerror or str(error) or "no answer"
+        raise ClusterError(f"The Ray cluster at {address} cannot be reached ({why}); is its head node up?") from None
+
+
+def start(plan: Plan, entrance: Entrance) -> None:
+    """Put the service on the cluster this process has joined; ClusterError where one is there already."""
+    try:
+        ray.get_actor(FLEET, NAMESPACE)
+    except ValueError:
+        pass
+    else:
+        raise ClusterError("The service runs on this cluster already; end it with `rigid-live cluster stop` first.")
+    _check_room(plan)
+    actor: Any = ray.remote(Fleet)
+    fleet = actor.options(name=FLEET, lifetime="detached", max_restarts=-1, num_cpus=0).remote(plan)
+    ray.get(fleet.describe.remote(), timeout=60)
+    serve.start(
+        proxy_location="EveryNode" if entrance.everywhere else "HeadOnly",
+        http_options={
+            "host": entrance.host,
+            "port": entrance.port,
+            "ssl_certfile": None if entrance.files is None else entrance.files.certificate,
+            "ssl_keyfile": None if entrance.files is None else entrance.files.key,
+        },
+    )
+    undeployed: Any = serve.deployment(serve.ingress()(Ingress))
+    deployment = undeployed.options(
+        name="ingress",
+        num_replicas=entrance.replicas,
+        max_ongoing_requests=1000,
+        ray_actor_options={"num_cpus": 0},
+    )
+    serve.run(deployment.bind(plan.config), name=APPLICATION, route_prefix="/")
+
+
+def _check_room(plan: Plan) -> None:
+    share = plan.share
+    if not any(share.fitting(node["Resources"]) for node in ray.nodes() if node["Alive"]):
+        gpus = f" and {share.gpus:g} GPUs" if share.gpus else ""
+        raise ClusterError(f"No node of this cluster has {share.cpus:g} processors{gpus} for a worker; ask for less.")
+
+
+def gpus_each() -> float:
+    """How many GPUs a worker gets where nobody says: one, if there are any."""
+    return 1.0 if ray.cluster_resources().get("GPU", 0.0) >= 1 else 0.0
+
+
+def workers() -> list[dict[str, Any]]:
+    """Every worker as /api/v1/workers has it; ClusterError where no service runs."""
+    found: list[dict[str, Any]] = _ask_fleet("describe")
+    return found
+
+
+def drain(name: str, *, replace: bool = True) -> int:
+    """Move a worker's sessions elsewhere and end it; how many they were. ValueError where there is none such."""
+    try:
+        moved: int = _ask_fleet("drain", name, replace, seconds=DRAIN_SECONDS)
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, ValueError):
+            raise ValueError(str(error.cause)) from None
+        raise
+    return moved
+
+
+def stop() -> None:
+    """End the service: no new requests, then the sessions, the workers and all that was started for them."""
+    serve.delete(APPLICATION)
+    _ask_fleet("stop", seconds=DRAIN_SECONDS)
+    ray.kill(ray.get_actor(FLEET, NAMESPACE), no_restart=True)
+    serve.shutdown()
+
+
+def _ask_fleet(method: str, *arguments: object, seconds: float = CALL_SECONDS) -> Any:
+    try:
+        fleet = ray.get_actor(FLEET, NAMESPACE)
+    except ValueError:
+        raise ClusterError("No service runs on this cluster; start it with `rigid-live serve --cluster`.") from None
+    return ray.get(getattr(fleet, method).remote(*arguments), timeout=seconds)
+
+
+def attend(ended: threading.Event, say: Callable[[str], None], addresses: str) -> None:
+    """Until `ended`, say what becomes of the workers: when they are ready, how many, and what is wrong with one."""
+    told: set[str] = set()
+    ready = 0
+    while not ended.is_set():
+        try:
+            found = workers()
+        except ray.exceptions.RayError as error:
+            logger.warning("The workers cannot be asked about now: %s", error)
+            ended.wait(1.0)
+            continue
+        for problem in sorted({str(one["problem"]) for one in found if one["problem"]} - told):
+            told.add(problem)
+            say(f"Warning: {problem}")
+        now = sum(one["state"] == "ready" for one in found)
+        if now != ready:
+            say(f"{'Ready' if now else 'Not ready'} ({now} workers): {addresses}")
+            ready = now
+        ended.wait(1.0)

@@ -1,0 +1,183 @@
+"""The actor that carries media: a whole server of its own, asked through Ray instead of a socket."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+
+import ray
+from fastapi import FastAPI
+from prometheus_client import Metric
+
+from server.callers import caller
+from server.cluster.actors import Actors, Gone, Unreachable
+from server.cluster.asgi import answer
+from server.cluster.copies import Copies, packed, unpacked
+from server.cluster.host import AppHost
+from server.cluster.messages import Build, HttpReply, HttpRequest, Report, Share
+from server.cluster.metrics import labelled
+from server.cluster.names import FLEET, own_version
+from server.cluster.shelf import Shelf
+from server.config import ServerConfig
+from server.keeping import Kept
+from server.manager import Load
+
+logger = logging.getLogger(__name__)
+
+COPY_SECONDS = 1.0
+SEND_SECONDS = 5.0
+SHELVED_PER_PLACE = 4
+"""Sessions of others kept here for each one carried here."""
+
+
+class MediaWorker:
+    """Runs as a Ray actor of the same name as its sessions' ids begin with."""
+
+    def __init__(self, name: str, config: ServerConfig, share: Share, build: Build) -> None:
+        self._name = name
+        # Limits to a caller are the ingress's to keep: it sees all that one caller does.
+        self._config = replace(config, worker=name, requests_per_minute=None, max_sessions_per_key=None)
+        self._actors = Actors()
+        self._shelf = Shelf(config.resume_seconds, SHELVED_PER_PLACE * config.max_sessions)
+        self._buddy = ""
+        self._copying: asyncio.Task[None] | None = None
+        self._copies: Copies | None = None
+        self._sending = asyncio.Lock()
+        context = ray.get_runtime_context()
+        self._node = context.get_node_id()
+        self._address = ray.util.get_node_ip_address()
+
+        def make_app() -> FastAPI:
+            return build(self._config, share)
+
+        self._host = AppHost(make_app)
+
+    # ---- asked by the fleet
+
+    async def report(self, buddy: str) -> Report:
+        """How it is; from now on its checkpoints go to `buddy`, or to the fleet where that is nobody."""
+        self._buddy = buddy or FLEET
+        if self._copying is None:
+            self._copying = asyncio.create_task(self._copy_on())
+        ready, problem = self._host.readiness
+        base = Report(
+            self._name,
+            own_version(),
+            self._node,
+            self._address,
+            os.getpid(),
+            ready,
+            problem,
+            places=self._config.max_sessions,
+        )
+        if not ready:
+            return base
+        load, draining = await self._host.run(self._load())
+        return replace(
+            base,
+            draining=draining,
+            sessions=load.sessions,
+            limit_fps=load.limit_fps,
+            min_fps=self._config.min_fps,
+            fps=load.fps,
+            owners=load.owners,
+        )
+
+    async def _load(self) -> tuple[Load, bool]:
+        return self._host.manager.load, self._host.manager.draining
+
+    async def move_out(self) -> int:
+        """Take no more sessions, and end those that run so that their clients come back elsewhere; how many."""
+        moved = await self._host.run(self._host.manager.move_out())
+        await self._send_copies()
+        return moved
+
+    async def stop(self) -> None:
+        """End the sessions and the server."""
+        if self._copying is not None:
+            self._copying.cancel()
+        await self._host.stop()
+
+    # ---- asked by the ingress
+
+    async def request(self, request: HttpRequest, token: str = "", kept: Kept | None = None) -> HttpReply:
+        """Answer a request; with what the session of a resume token left elsewhere, where there is such."""
+
+        async def work() -> HttpReply:
+            if kept is not None:
+                self._host.manager.remember(token, kept)
+            return await answer(self._host.app, request)
+
+        if kept is not None:
+            kept = await self._restorable(kept)
+        return await self._host.run(work())
+
+    async def _restorable(self, kept: Kept) -> Kept:
+        try:
+            return await asyncio.to_thread(unpacked, kept)
+        except ValueError as error:
+            logger.warning("A session begins anew: %s", error)
+            return Kept(kept.edits, None)
+
+    async def give_up(self, token: str, owner: str) -> Kept | None:
+        """End a session for it to go on elsewhere; what it leaves. None where no such session was here."""
+
+        async def work() -> Kept | None:
+            caller.set(owner)
+            return await self._host.manager.give_up(token)
+
+        return await self._host.run(work())
+
+    async def forget(self, token: str) -> None:
+        """Keep nothing under a token any more: its session goes on elsewhere."""
+
+        async def work() -> None:
+            self._host.manager.forget(token)
+
+        self._shelf.put({}, [token])
+        await self._host.run(work())
+
+    async def metrics(self) -> list[Metric]:
+        """Its numbers, labelled as its own."""
+
+        async def work() -> list[Metric]:
+            return labelled(self._host.metrics.families(), self._name)
+
+        return await self._host.run(work())
+
+    # ---- copies of sessions, here and elsewhere
+
+    async def keep(self, copies: Mapping[str, Kept], gone: Iterable[str]) -> None:
+        """Hold copies of another worker's sessions."""
+        self._shelf.put(copies, gone)
+
+    async def find_kept(self, token: str) -> tuple[float, Kept] | None:
+        """The copy of one, and when it came; None without one."""
+        return self._shelf.find(token)
+
+    async def _copy_on(self) -> None:
+        while True:
+            await asyncio.sleep(COPY_SECONDS)
+            try:
+                await self._send_copies()
+            except Exception:  # the next round is a second away, and sessions must have it
+                logger.exception("Copies of the sessions could not be sent")
+
+    async def _send_copies(self) -> None:
+        if not self._host.readiness[0] and self._copies is None:
+            return
+        async with self._sending:
+            copies, gone = await self._host.run(self._collect())
+            if copies or gone:
+                small = await asyncio.to_thread(packed, copies)
+                with suppress(Gone, Unreachable):
+                    await self._actors.call(self._buddy, "keep", small, gone, seconds=SEND_SECONDS)
+
+    async def _collect(self) -> tuple[dict[str, Kept], set[str]]:
+        if self._copies is None:
+            self._copies = Copies(self._host.manager)
+        return self._copies.next(self._buddy)

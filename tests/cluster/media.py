@@ -1,0 +1,50 @@
+"""What a worker of the tests' cluster runs: the server as it is, with a stream that paints and remembers."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+
+from fastapi import FastAPI
+
+from server.app import create_app
+from server.cluster.messages import Share
+from server.config import ServerConfig
+from tests.server.world import LIBRARY, PaintedResult, PaintingStream, Picture
+
+
+class CountingStream(PaintingStream):
+    """Goes on counting where the one that it goes on from was; the count is told as a stage's milliseconds."""
+
+    def step(self, frame: Picture, edits: Mapping[str, float], timestamp: float) -> PaintedResult:
+        result = super().step(frame, edits, timestamp)
+        result.stage_ms = {"count": float(self.steps)}
+        return result
+
+    def restore(self, data: bytes) -> None:
+        super().restore(data)
+        self.steps = int(data.split()[0])
+
+
+def build(config: ServerConfig, share: Share) -> FastAPI:
+    """A worker's server."""
+    # The words would lie on what is painted.
+    return create_app(replace(config, badge=False), CountingStream, LIBRARY)
+
+
+class EngineStream(CountingStream):
+    """Shares one engine with all streams of its worker, which takes 50 ms a picture: 20 pictures a second."""
+
+    engine = threading.Lock()
+
+    def step(self, frame: Picture, edits: Mapping[str, float], timestamp: float) -> PaintedResult:
+        with self.engine:
+            time.sleep(0.05)
+        return super().step(frame, edits, timestamp)
+
+
+def build_engine(config: ServerConfig, share: Share) -> FastAPI:
+    """A worker's server with an engine that bounds what it can do."""
+    return create_app(replace(config, badge=False), EngineStream, LIBRARY)

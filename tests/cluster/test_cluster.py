@@ -1,0 +1,127 @@
+"""Several Ray nodes on this machine, with real WebRTC viewers: placement, edits, draining, and nodes that die."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from itertools import pairwise
+
+import httpx
+import pytest
+
+from server.cluster.ingress import REPLICA_HEADER
+from tests.cluster.world import PATIENT, ClusterWorld, ReturningViewer, cluster_of
+from tests.server.world import Viewer, until
+
+FPS = 2.0
+"""Few, as all nodes and all viewers share this machine's processors."""
+VIEWERS = 24
+BACK_SECONDS = 5.0
+
+# Ray's own processes are its to end; what it leaves open here is not this project's.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[ClusterWorld]:
+    """Three nodes with a worker each."""
+    with cluster_of(3, PATIENT) as running:
+        yield running
+
+
+@asynccontextmanager
+async def audience(world: ClusterWorld, count: int) -> AsyncIterator[tuple[httpx.AsyncClient, list[ReturningViewer]]]:
+    """So many viewers, each with an edit of its own."""
+    await until(lambda: not any(one["sessions"] for one in world.workers()), 60)
+    async with world.http() as http:
+        viewers = [ReturningViewer(http, FPS) for _ in range(count)]
+        try:
+            await asyncio.gather(*(one.come(edits={"smile": strength(i)}) for i, one in enumerate(viewers)))
+            yield http, viewers
+        finally:
+            await asyncio.gather(*(http.delete(one.viewer.url) for one in viewers if one.viewer.session))
+            await asyncio.gather(*(one.close() for one in viewers))
+
+
+def strength(number: int) -> float:
+    return -1 + number / VIEWERS
+
+
+async def test_sessions_are_placed_evenly_and_reached_through_any_ingress(world: ClusterWorld) -> None:
+    async with audience(world, VIEWERS) as (http, viewers):
+        assert set(Counter(one.worker for one in viewers).values()) == {VIEWERS // 3}
+        listed = (await http.get("/api/v1/sessions")).json()
+        assert {one["id"] for one in listed} == {one.viewer.session["id"] for one in viewers}
+        replicas: set[str] = set()
+        for number, one in enumerate(viewers):
+            body = {"edits": {"age": strength(number)}, "ramp_ms": 0}
+            async with world.http() as fresh:  # a connection of its own goes to a replica of Serve's choosing
+                answer = await fresh.patch(f"{one.viewer.url}/edits", json=body)
+            assert answer.status_code == 200
+            replicas.add(answer.headers[REPLICA_HEADER])
+        assert len(replicas) == 2
+        await asyncio.gather(*(one.viewer.see(1) for one in viewers))
+        for number, one in enumerate(viewers):
+            assert (await one.state())["edits"] == pytest.approx({"smile": strength(number), "age": strength(number)})
+            assert one.viewer.seen[-1].strength == pytest.approx(strength(number), abs=0.1)
+
+
+async def test_a_session_is_closed_watched_and_counted_through_the_ingress(world: ClusterWorld) -> None:
+    async with audience(world, 2) as (http, (one, other)):
+        assert one.worker != other.worker
+        text = (await http.get("/metrics")).text
+        for viewer in (one, other):
+            assert f'rigid_live_sessions_opened_total{{worker="{viewer.worker}"}}' in text
+        assert 'rigid_live_workers{state="ready"} 3.0' in text
+        assert text.count("# TYPE rigid_live_frames_in_total counter") == 1
+        assert (await http.post(f"{one.viewer.url}/close")).status_code == 204
+        await until(lambda: bool(one.viewer.said("session_ended")))
+        assert (await http.get(one.viewer.url)).status_code == 410
+        assert (await http.get(other.viewer.url)).status_code == 200
+        watcher = Viewer(http, fps=FPS)
+        await watcher.peer.setLocalDescription(await watcher.peer.createOffer())
+        sdp = {"Content-Type": "application/sdp"}
+        answer = await http.post(
+            f"/whep/{other.viewer.session['id']}", content=watcher.peer.localDescription.sdp, headers=sdp
+        )
+        assert answer.status_code == 201 and answer.headers["Location"].startswith(f"/whep/{other.worker}.")
+        assert (await http.delete(answer.headers["Location"])).status_code == 200
+        sent = await http.post("/whip?smile=0.5", content=watcher.peer.localDescription.sdp, headers=sdp)
+        assert sent.status_code == 201
+        assert (await http.delete(sent.headers["Location"])).status_code == 200
+        await watcher.close()
+
+
+async def test_a_killed_nodes_sessions_go_on_elsewhere_and_the_others_lose_no_frame(world: ClusterWorld) -> None:
+    async with audience(world, VIEWERS) as (_, viewers):
+        victim = world.mortal_worker()
+        hit = [one for one in viewers if one.worker == victim]
+        spared = [one for one in viewers if one.worker != victim]
+        numbers = {id(one): number for number, one in enumerate(viewers)}
+        await asyncio.gather(*(one.viewer.see(5) for one in viewers))
+        before = {id(one): len(one.viewer.seen) for one in spared}
+        counted = [(await one.stats())["frames_out"] for one in hit]
+        world.kill_node_of(victim)
+        began = time.monotonic()
+        await asyncio.gather(*(one.come_back() for one in hit))
+        took = time.monotonic() - began
+        print(f"{len(hit)} of {VIEWERS} sessions went on elsewhere within {took:.2f} s")
+        assert took < BACK_SECONDS
+        assert not {one.worker for one in hit} & {victim}
+        await asyncio.gather(*(one.viewer.see(2) for one in viewers))
+        for one, frames in zip(hit, counted, strict=True):
+            assert one.viewer.session["resumed"] is True
+            assert (await one.state())["edits"] == {"smile": strength(numbers[id(one)])}
+            assert one.viewer.seen[-1].strength == pytest.approx(strength(numbers[id(one)]), abs=0.1)
+            # a checkpoint is a second old at most
+            assert (await one.stats())["stage_ms"]["count"] >= frames - 2 * FPS
+        for one in spared:
+            indices = [seen.index for seen in one.viewer.seen[before[id(one)] - 1 :]]
+            assert all(after - previous == 1 for previous, after in pairwise(indices)), indices
+            assert (await one.stats())["frames_dropped"] == 0

@@ -1,0 +1,202 @@
+"""The ingress before workers that are made by hand: whom it asks, and what it answers when nobody can."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from server.cluster.actors import Actors, Gone, Unreachable
+from server.cluster.ingress import build_ingress
+from server.cluster.messages import HttpReply, HttpRequest, Placement
+from server.cluster.names import FLEET
+from server.config import ServerConfig
+from server.keeping import Kept
+
+JSON = [(b"content-type", b"application/json")]
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+class HandMade(Actors):
+    """Workers that answer with what they are asked; `faults` by name of the actor and the method."""
+
+    def __init__(self, *workers: str) -> None:
+        super().__init__()
+        self.workers = workers
+        self.placement = Placement(workers)
+        self.faults: dict[tuple[str, str], Exception] = {}
+        self.replies: dict[str, HttpReply] = {}
+        self.kept: dict[tuple[str, str], Any] = {}
+        self.asked: list[tuple[str, str, tuple[object, ...]]] = []
+
+    async def call(self, name: str, method: str, *arguments: object, seconds: float = 1.0) -> Any:
+        self.asked.append((name, method, arguments))
+        fault = self.faults.get((name, method))
+        if fault is not None:
+            raise fault
+        if name == FLEET and method in ("place", "workers", "describe"):
+            described = [{"name": one, "state": "ready"} for one in self.workers]
+            return {"place": self.placement, "workers": list(self.workers), "describe": described}[method]
+        if method in ("give_up", "find_kept"):
+            return self.kept.get((name, method))
+        if method != "request":
+            return None
+        assert isinstance(arguments[0], HttpRequest)
+        said = {"worker": name, "path": arguments[0].path, "body": arguments[0].body.decode()}
+        return self.replies.get(name) or HttpReply(200, JSON, json.dumps(said).encode())
+
+    def requests(self) -> list[tuple[str, tuple[object, ...]]]:
+        return [(name, arguments[1:]) for name, method, arguments in self.asked if method == "request"]
+
+
+@asynccontextmanager
+async def before(
+    actors: HandMade, monkeypatch: pytest.MonkeyPatch, config: ServerConfig | None = None
+) -> AsyncIterator[httpx.AsyncClient]:
+    made: Callable[[], HandMade] = lambda: actors  # noqa: E731
+    monkeypatch.setattr("server.cluster.ingress.Actors", made)
+    transport = httpx.ASGITransport(build_ingress(config or ServerConfig(), "one"), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://server") as http:
+        yield http
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/api/v1/sessions/w2.x"),
+        ("PATCH", "/api/v1/sessions/w2.x/edits"),
+        ("POST", "/api/v1/sessions/w2.x/close"),
+        ("DELETE", "/whip/w2.x"),
+        ("POST", "/whep/w2.x"),
+        ("PATCH", "/whep/w2.x/w2.y"),
+    ],
+)
+async def test_a_sessions_requests_go_to_its_worker(method: str, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with before(HandMade("w1", "w2"), monkeypatch) as http:
+        answer = await http.request(method, path, content=b"{}")
+    assert answer.json() == {"worker": "w2", "path": path, "body": "{}"}
+    assert answer.headers["x-ingress"] == "one" and answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "code"), [(Gone(""), 410, "session_closed"), (Unreachable(""), 503, "worker_lost")]
+)
+async def test_a_session_whose_worker_is_gone_is_said_so(
+    fault: Exception, status: int, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    actors = HandMade("w1", "w2")
+    actors.faults["w2", "request"] = fault
+    async with before(actors, monkeypatch) as http:
+        answer = await http.get("/api/v1/sessions/w2.x")
+        other = await http.get("/api/v1/sessions/w1.x")
+        nowhere = await http.get("/api/v1/sessions/plain")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+    assert "resume token" in answer.json()["error"]["hint"]
+    assert (other.status_code, nowhere.status_code) == (200, 404)
+
+
+async def test_a_session_is_tried_elsewhere_where_the_first_choice_refuses_or_dies(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    actors = HandMade("w1", "w2", "w3")
+    actors.faults["w1", "request"] = Gone("")
+    actors.replies["w2"] = HttpReply(503, JSON, b'{"error": {"code": "server_full"}}')
+    actors.replies["w3"] = HttpReply(201, JSON, b"{}")
+    async with before(actors, monkeypatch) as http:
+        assert (await http.post("/api/v1/sessions", json={})).status_code == 201
+        del actors.replies["w3"]
+        actors.faults["w3", "request"] = Unreachable("")
+        refused = await http.post("/offer", json={})
+    assert refused.status_code == 503 and refused.json()["error"]["code"] == "server_full"
+    assert [one[2] for one in actors.asked if one[1] == "settled"] == [("w1",), ("w1",)]
+
+
+@pytest.mark.parametrize(
+    ("placement", "status"),
+    [
+        (Placement(code="server_full", message="This cluster is full.", hint="Later."), 503),
+        (Placement((), 429, "key_full", "All are taken.", "Close one."), 429),
+    ],
+)
+async def test_a_full_cluster_refuses_in_one_sentence(
+    placement: Placement, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    actors = HandMade("w1")
+    actors.placement = placement
+    async with before(actors, monkeypatch) as http:
+        answer = await http.post("/api/v1/sessions", json={})
+        assert (await http.get("/api/v1/sessions/w1.x")).status_code == 200, "the rest goes on"
+    assert answer.status_code == status and answer.headers["Retry-After"]
+    assert answer.json()["error"] == {"code": placement.code, "message": placement.message, "hint": placement.hint}
+
+
+async def test_without_workers_or_without_the_fleet_it_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with before(HandMade(), monkeypatch) as http:
+        for path in ("/readyz", "/", "/api/v1/attributes"):
+            assert (await http.get(path)).json()["error"]["code"] == "not_ready"
+        assert (await http.get("/healthz")).status_code == 200
+        assert (await http.get("/api/v1/sessions")).json() == []
+    lost = HandMade("w1")
+    lost.faults = {(FLEET, method): Unreachable("") for method in ("place", "describe", "workers")}
+    async with before(lost, monkeypatch) as http:
+        assert (await http.post("/whip", content=b"v=0")).status_code == 503
+        assert (await http.get("/api/v1/sessions/w1.x")).status_code == 200, "its worker is asked all the same"
+
+
+async def test_a_client_comes_back_to_what_its_own_worker_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    actors, kept = HandMade("w1", "w2"), Kept({"smile": 0.5}, b"exact")
+    actors.kept["w2", "give_up"] = kept
+    actors.kept["w1", "find_kept"] = (5.0, Kept({}, b"copy"))
+    actors.replies["w1"] = HttpReply(201, JSON, b"{}")
+    async with before(actors, monkeypatch) as http:
+        assert (await http.post("/api/v1/sessions", json={"resume_token": "w2.t"})).status_code == 201
+    assert actors.requests() == [("w1", ("w2.t", kept))]
+    assert [one[0] for one in actors.asked if one[1] == "forget"] == ["w2"]
+
+
+async def test_a_client_comes_back_to_the_newest_copy_where_its_worker_is_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    actors, newest = HandMade("w1", "w2"), Kept({"smile": 0.5}, b"newest")
+    actors.faults["w9", "give_up"] = Gone("")
+    actors.kept["w1", "find_kept"] = (5.0, Kept({}, b"older"))
+    actors.kept[FLEET, "find_kept"] = (6.0, newest)
+    actors.replies["w1"] = HttpReply(201, JSON, b"{}")
+    async with before(actors, monkeypatch) as http:
+        await http.post("/api/v1/sessions", json={"resume_token": "w9.t"})
+    assert actors.requests() == [("w1", ("w9.t", newest))]
+    assert {one[0] for one in actors.asked if one[1] == "forget"} == {"w1", FLEET}
+
+
+@pytest.mark.parametrize("body", [b"no json", b"[]", b'{"resume_token": 5}', b'{"resume_token": "guessed"}'])
+async def test_what_is_no_resume_token_is_left_to_the_worker(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    actors = HandMade("w1")
+    async with before(actors, monkeypatch) as http:
+        await http.post("/api/v1/sessions", content=body)
+    assert not [one for one in actors.asked if one[1] in ("give_up", "find_kept")]
+    assert len(actors.requests()) == 1
+
+
+async def test_lists_are_those_of_all_workers_that_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    actors = HandMade("w1", "w2", "w3")
+    actors.replies["w1"] = HttpReply(200, JSON, b'[{"id": "w1.a"}]')
+    actors.replies["w3"] = HttpReply(200, JSON, b'[{"id": "w3.b"}]')
+    actors.faults["w2", "request"] = Unreachable("")
+    async with before(actors, monkeypatch) as http:
+        assert (await http.get("/api/v1/sessions")).json() == [{"id": "w1.a"}, {"id": "w3.b"}]
+
+
+async def test_keys_and_limits_are_kept_for_the_cluster_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    actors = HandMade("w1", "w2")
+    config = ServerConfig(api_keys=("secret",), requests_per_minute=2, max_body_bytes=100)
+    async with before(actors, monkeypatch, config) as http:
+        assert (await http.get("/api/v1/sessions")).status_code == 401
+        assert (await http.get("/api/v1/workers")).status_code == 401
+        http.headers["Authorization"] = "Bearer secret"
+        assert (await http.post("/api/v1/sessions/w1.x/close", content=b"x" * 101)).status_code == 413
+        statuses = [(await http.get(f"/api/v1/sessions/w{i}.x")).status_code for i in (1, 2, 1)]
+    assert statuses == [200, 429, 429]

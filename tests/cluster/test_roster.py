@@ -1,0 +1,186 @@
+"""Which worker gets a session, which keeps its copies, and how many there should be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from server.cluster.messages import Report, Share
+from server.cluster.names import go_together, worker_of
+from server.cluster.roster import CALM_ROUNDS, Bounds, Place, Roster
+
+VERSION = "1.2.3"
+
+
+def roster_of(*reports: Report, **settings: Any) -> Roster:
+    roster = Roster(VERSION, **settings)
+    for report in reports:
+        roster.places[report.name] = Place()
+        hear(roster, report)
+    return roster
+
+
+def hear(roster: Roster, report: Report) -> None:
+    roster.heard(report, roster.clock())
+
+
+def worker(name: str, sessions: int = 0, places: int = 4, **more: Any) -> Report:
+    base = Report(name, VERSION, f"node of {name}", "10.0.0.1", 1, ready=True, sessions=sessions, places=places)
+    return replace(base, **more)
+
+
+def test_sessions_go_to_the_freest_and_those_on_their_way_count() -> None:
+    roster = roster_of(worker("a", 2), worker("b"), worker("c", 1))
+    assert [roster.place("").workers[0] for _ in range(6)] == ["b", "b", "c", "a", "b", "c"]
+    assert roster.place("").workers == ("a", "b", "c")
+
+
+def test_a_session_counts_from_its_placing_until_a_report_knows_of_it() -> None:
+    now = [10.0]
+    roster = roster_of(worker("a"), worker("b"), clock=lambda: now[0])
+    assert roster.place("").workers[0] == "a"
+    roster.heard(worker("a"), asked_at=9.0)
+    assert roster.place("").workers[0] == "b", "that report may be older than the session"
+    now[0] = 11.0
+    roster.settled("a")
+    roster.heard(worker("a"), asked_at=10.5)
+    assert roster.places["a"].free == 3
+    roster.heard(worker("a", 1), asked_at=11.5)
+    assert roster.places["a"].free == 3, "it is counted once"
+    now[0] = 100.0
+    roster.heard(worker("b"), asked_at=99.0)
+    assert roster.places["b"].free == 4, "nobody will say any more what became of it"
+    roster.settled("b")
+    roster.settled("c")
+
+
+def test_room_is_what_is_measured_not_what_is_allowed() -> None:
+    slow = worker("slow", 2, 8, limit_fps=12.0, min_fps=4.0, fps=12.0)
+    roster = roster_of(slow, worker("quick", 5, 8, min_fps=4.0))
+    assert [roster.places[name].free for name in ("slow", "quick")] == [1, 3]
+    assert roster.place("").workers == ("quick", "slow")
+
+
+def test_of_equally_free_workers_the_least_busy_is_first() -> None:
+    roster = roster_of(worker("a", fps=20.0), worker("b", fps=5.0))
+    assert roster.place("").workers == ("b", "a")
+
+
+def test_no_session_goes_where_none_may() -> None:
+    roster = roster_of(
+        worker("warming", ready=False),
+        worker("draining", draining=True),
+        worker("lost"),
+        worker("old", version="1.1.9"),
+    )
+    roster.places["lost"].lost = True
+    roster.places["silent"] = Place()
+    refused = roster.place("")
+    assert (refused.workers, refused.status, refused.code) == ((), 503, "not_ready")
+    states = {one["name"]: one["state"] for one in roster.describe()}
+    assert states == {
+        "warming": "starting", "draining": "draining", "lost": "lost", "old": "refused", "silent": "starting",
+    }  # fmt: skip
+    assert roster.problems() == {
+        "old": "Worker old on 10.0.0.1 runs rigid-live 1.1.9, this cluster 1.2.3: "
+        "it gets no sessions until that node has the same."
+    }
+
+
+def test_a_full_cluster_and_a_full_key_are_said_so() -> None:
+    roster = roster_of(worker("a", 4), worker("b", 3, owners={"key": 2}), max_per_key=2)
+    full_key = roster.place("key")
+    assert (full_key.workers, full_key.status, full_key.code) == ((), 429, "key_full")
+    assert roster.place("other").workers == ("b",)
+    full = roster.place("other")
+    assert (full.workers, full.status, full.code) == ((), 503, "server_full")
+    assert full.message == "This cluster is full: its 2 workers carry 7 sessions."
+
+
+def test_a_worker_that_does_not_start_says_why() -> None:
+    roster = roster_of(worker("a", ready=False, problem="no model"), worker("b"))
+    assert roster.problems() == {"a": "Worker a on 10.0.0.1 did not start: no model"}
+    assert roster.place("").workers == ("b",)
+
+
+def test_copies_go_to_another_node_where_there_is_one() -> None:
+    here = [worker(name, node="here") for name in ("a", "b")]
+    roster = roster_of(*here, worker("c", node="there"))
+    assert [roster.buddy(name) for name in ("a", "b", "c")] == ["c", "c", "a"]
+    roster.places["c"].lost = True
+    assert [roster.buddy(name) for name in ("a", "b")] == ["b", "a"]
+    roster.places["b"].lost = True
+    assert roster.buddy("a") == ""
+
+
+def test_workers_on_nodes_that_are_gone_are_given_up_first() -> None:
+    roster = roster_of(worker("a"), worker("b", 3))
+    roster.note_nodes({"node of a"})
+    assert roster.places["b"].lost and roster.to_end() == "b"
+    hear(roster, worker("b", 3, node="node of a"))
+    assert not roster.places["b"].lost and roster.to_end() == "a"
+
+
+def test_one_more_worker_is_wanted_when_little_is_free_and_only_one_at_a_time() -> None:
+    bounds = Bounds(1, 3)
+    roster = roster_of(worker("a", 2))
+    assert roster.wanted(bounds) == 1
+    hear(roster, worker("a", 4))
+    assert roster.wanted(bounds) == 2
+    roster.places["b"] = Place()
+    assert roster.wanted(bounds) == 2, "the one that starts is waited for"
+    hear(roster, worker("b", 4))
+    assert roster.wanted(bounds) == 3
+    roster.places["c"] = Place()
+    hear(roster, worker("c", 4))
+    assert roster.wanted(bounds) == 3, "there may be no more"
+
+
+def test_a_worker_goes_only_after_it_was_of_no_use_for_a_while() -> None:
+    roster = roster_of(worker("a", 1), worker("b"), worker("c"))
+    assert [roster.wanted(Bounds(1, 3)) for _ in range(CALM_ROUNDS)] == [3] * (CALM_ROUNDS - 1) + [2]
+    assert roster.to_end() == "b"
+    assert roster.wanted(Bounds(3, 3)) == 3
+    hear(roster, worker("a", 4))
+    assert roster.wanted(Bounds(1, 3)) == 2
+    busy = roster_of(worker("a", 3), worker("b", 2))
+    assert {busy.wanted(Bounds(1, 3)) for _ in range(2 * CALM_ROUNDS)} == {2}
+
+
+def test_without_any_usable_worker_those_that_start_are_waited_for() -> None:
+    roster = Roster(VERSION)
+    assert roster.wanted(Bounds(2, 3)) == 2
+    roster.places.update(a=Place(), b=Place(), c=Place())
+    assert roster.wanted(Bounds(2, 3)) == 3
+
+
+@pytest.mark.parametrize(("text", "bounds"), [("3", Bounds(3, 3)), ("2-8", Bounds(2, 8))])
+def test_numbers_of_workers_are_read(text: str, bounds: Bounds) -> None:
+    assert Bounds.parse(text) == bounds
+
+
+@pytest.mark.parametrize("text", ["", "x", "0", "4-2", "-3", "1-x"])
+def test_what_is_no_number_of_workers_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="give N or A-B|cannot be"):
+        Bounds.parse(text)
+
+
+def test_shares_that_fit_a_node_are_counted() -> None:
+    assert Share(2).fitting({"CPU": 7.0, "GPU": 1.0}) == 3
+    assert Share(2, 1).fitting({"CPU": 7.0, "GPU": 2.0}) == 2
+    assert Share(2, 1).fitting({"CPU": 7.0}) == 0
+    with pytest.raises(ValueError, match="cannot be"):
+        Share(0)
+
+
+@pytest.mark.parametrize(
+    ("identity", "name"), [("w1a2b3.Xy-_9", "w1a2b3"), ("Xy-_9", ""), ("..", ""), ("W!.x", ""), ("", "")]
+)
+def test_a_sessions_id_names_its_worker(identity: str, name: str) -> None:
+    assert worker_of(identity) == name
+
+
+def test_versions_that_differ_in_the_last_number_go_together() -> None:
+    assert go_together("1.2.3", "1.2.9") and not go_together("1.2.3", "1.3.0") and not go_together("0.1.0", "unknown")
