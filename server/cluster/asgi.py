@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from starlette.types import ASGIApp, Message
 
 from server.cluster.messages import HttpReply, HttpRequest
 
+logger = logging.getLogger(__name__)
+
 
 async def answer(app: ASGIApp, request: HttpRequest) -> HttpReply:
-    """What `app` answers, whole; whatever it raises is raised."""
-    given, sent = False, HttpReply(500, [], b"")
+    """What `app` answers, whole; what it raises without an answer is raised."""
+    given = False
+    sent: HttpReply | None = None
     parts: list[bytes] = []
 
     async def receive() -> Message:
@@ -28,7 +32,13 @@ async def answer(app: ASGIApp, request: HttpRequest) -> HttpReply:
         elif message["type"] == "http.response.body":
             parts.append(bytes(message.get("body", b"")))
 
-    await app(_scope(request), receive, send)
+    try:
+        await app(_scope(request), receive, send)
+    except Exception:  # Starlette answers a fault with 500, and then raises it for a server that would log it
+        if sent is None:
+            raise
+        logger.exception("%s %s failed", request.method, request.path)
+    assert sent is not None
     return HttpReply(sent.status, sent.headers, b"".join(parts))
 
 

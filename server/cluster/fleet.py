@@ -211,7 +211,11 @@ class Fleet:
         asked_at = time.monotonic()
         try:
             report = await self._actors.call(name, "report", self._roster.buddy(name), seconds=REPORT_SECONDS)
-        except (Gone, Unreachable):
+        except Gone as error:
+            place.lost = place.report is not None
+            place.fault = "" if place.lost else " ".join(str(error).split())
+            return
+        except Unreachable:
             place.lost = place.report is not None
             return
         if name in self._roster.places:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from fastapi import FastAPI
@@ -72,7 +73,8 @@ class AppHost:
 
     async def stop(self) -> None:
         """End the sessions and the app."""
-        self._loop.call_soon_threadsafe(self._ending.set)
+        with suppress(RuntimeError):  # its loop is closed where it has ended by itself
+            self._loop.call_soon_threadsafe(self._ending.set)
         await asyncio.to_thread(self._thread.join, STOP_SECONDS)
 
     def _run(self) -> None:
@@ -83,6 +85,8 @@ class AppHost:
         except Exception as error:  # told to whoever asks how this worker is, for there is nobody else to tell
             logger.exception("The server of this worker ended")
             self._app, self.problem = None, str(error) or type(error).__name__
+        finally:
+            self._loop.close()
 
     async def _live(self, app: FastAPI) -> None:
         async with app.router.lifespan_context(app):

@@ -49,6 +49,8 @@ class Place:
     """It did not answer when last asked."""
     draining: bool = False
     """It is to end."""
+    fault: str = ""
+    """Why it will never say anything."""
     opening: list[float] = field(default_factory=list)
     """When sessions were sent to it that have not been answered yet."""
     opened: list[float] = field(default_factory=list)
@@ -167,7 +169,7 @@ class Roster:
     def _problem(self, name: str, place: Place) -> str:
         report = place.report
         if report is None:
-            return ""
+            return f"Worker {name} did not start: {place.fault}" if place.fault else ""
         if not go_together(report.version, self.version):
             return (
                 f"Worker {name} on {report.address} runs rigid-live {report.version}, this cluster {self.version}: "
@@ -199,7 +201,8 @@ class Roster:
             return "draining"
         if place.usable(self.version):
             return "ready"
-        return "refused" if place.report is not None and (place.report.ready or place.report.problem) else "starting"
+        refused = place.fault or (place.report is not None and (place.report.ready or place.report.problem))
+        return "refused" if refused else "starting"
 
 
 def _by_room(one: tuple[str, Place]) -> tuple[int, float, str]:

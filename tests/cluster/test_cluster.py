@@ -12,6 +12,7 @@ from itertools import pairwise
 import httpx
 import pytest
 
+from server.cluster import service
 from server.cluster.ingress import REPLICA_HEADER
 from tests.cluster.world import PATIENT, ClusterWorld, ReturningViewer, cluster_of
 from tests.server.world import Viewer, until
@@ -96,6 +97,28 @@ async def test_a_session_is_closed_watched_and_counted_through_the_ingress(world
         assert sent.status_code == 201
         assert (await http.delete(sent.headers["Location"])).status_code == 200
         await watcher.close()
+
+
+async def test_a_drained_worker_ends_empty_and_its_sessions_go_on_elsewhere(world: ClusterWorld) -> None:
+    async with audience(world, 6) as (_, viewers):
+        await asyncio.gather(*(one.viewer.see(3) for one in viewers))
+        drained = viewers[0].worker
+        moved = [one for one in viewers if one.worker == drained]
+        edits = [(await one.state())["edits"] for one in moved]
+        counted = [(await one.stats())["frames_out"] for one in moved]
+        draining = asyncio.create_task(asyncio.to_thread(service.drain, drained))
+        for one in moved:
+            await one.viewer.until(lambda one=one: one.viewer.said("session_ended"))  # type: ignore[misc]
+            assert one.viewer.said("session_ended")[0]["reason"] == "moved"
+        await asyncio.gather(*(one.come_back() for one in moved))
+        assert world.report(drained).sessions == 0
+        assert await draining == len(moved)
+        assert drained not in [one["name"] for one in world.workers()]
+        for one, before, frames in zip(moved, edits, counted, strict=True):
+            assert one.worker != drained and one.viewer.session["resumed"] is True
+            assert (await one.state())["edits"] == before
+            assert (await one.stats())["stage_ms"]["count"] > frames
+    await asyncio.to_thread(world.wait_ready, 3)
 
 
 async def test_a_killed_nodes_sessions_go_on_elsewhere_and_the_others_lose_no_frame(world: ClusterWorld) -> None:

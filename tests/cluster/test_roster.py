@@ -101,7 +101,12 @@ def test_a_full_cluster_and_a_full_key_are_said_so() -> None:
 
 def test_a_worker_that_does_not_start_says_why() -> None:
     roster = roster_of(worker("a", ready=False, problem="no model"), worker("b"))
-    assert roster.problems() == {"a": "Worker a on 10.0.0.1 did not start: no model"}
+    roster.places["c"] = Place(fault="its code is another one")
+    assert roster.problems() == {
+        "a": "Worker a on 10.0.0.1 did not start: no model",
+        "c": "Worker c did not start: its code is another one",
+    }
+    assert [one["state"] for one in roster.describe()] == ["refused", "ready", "refused"]
     assert roster.place("").workers == ("b",)
 
 
