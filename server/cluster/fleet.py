@@ -65,13 +65,13 @@ class Fleet:
 
     # ---- asked by the ingress
 
-    async def place(self, owner: str) -> Placement:
-        """Where a new session of that API key goes."""
+    async def place(self, owner: str, tried: Sequence[str]) -> Placement:
+        """Where a new session of that API key goes, none of `tried` having taken it."""
         self._begin()
-        return self._roster.place(owner)
+        return self._roster.place(owner, tried)
 
     async def settled(self, name: str) -> None:
-        """What was placed on a worker first was answered, by it or by another."""
+        """What was placed on a worker was answered, one way or the other."""
         self._roster.settled(name)
 
     async def workers(self) -> list[str]:

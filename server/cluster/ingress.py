@@ -28,6 +28,8 @@ from server.middleware import BodyLimit, Origins, SecurityHeaders
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 OF_A_SESSION = re.compile(r"/(?:api/v1/sessions|whip|whep)/(?P<id>[^/]+)(?:/.*)?")
 OPENING = ("/api/v1/sessions", "/offer", "/whip")
+TRIES = 3
+"""Workers that a new session is tried on."""
 GATHER_SECONDS = 2.0
 FIND_SECONDS = 1.0
 """A worker that does not give up a session within these is taken for dead."""
@@ -131,22 +133,28 @@ class Router:
         """Try the freest workers one after another, until one takes the session."""
         token = _token_in(asked)
         kept, holders = await self._recover(token)
-        placement: Placement = await self._fleet("place", caller.get())
-        last: HttpReply | None = None
-        for name in placement.workers:
-            try:
-                last = _reply(await self._actors.call(name, "request", asked, token, kept))
-            except (Gone, Unreachable):
-                continue
-            if last.status != 503:
+        tried: list[str] = []
+        while True:
+            placement: Placement = await self._fleet("place", caller.get(), tried)
+            if not placement.worker or len(tried) == TRIES:
+                raise _refused(placement)
+            reply = await self._placed(placement.worker, asked, token, kept)
+            if reply is not None:
                 break
-        if placement.workers:
-            await self._tell([FLEET], "settled", placement.workers[0])
-        if last is None:
-            raise _refused(placement)
-        if last.status == 201 and kept is not None:
+            tried.append(placement.worker)
+        if reply.status == 201 and kept is not None:
             await self._tell(holders, "forget", token)
-        return last
+        return reply
+
+    async def _placed(self, name: str, asked: HttpRequest, token: str, kept: Kept | None) -> HttpReply | None:
+        """A worker's answer to the request for a session; None where it is gone, or has no room after all."""
+        try:
+            reply = _reply(await self._actors.call(name, "request", asked, token, kept))
+        except (Gone, Unreachable):
+            return None
+        finally:
+            await self._tell([FLEET], "settled", name)
+        return None if reply.status == 503 else reply
 
     async def _recover(self, token: str) -> tuple[Kept | None, list[str]]:
         """What the session of a resume token left, and who has it: its worker, else whoever has its copy."""

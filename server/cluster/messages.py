@@ -85,9 +85,10 @@ class Report:
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a new session may go, the best place first; where none is left, why."""
+    """Where a new session goes; where it can go nowhere, why."""
 
-    workers: tuple[str, ...] = ()
+    worker: str = ""
+    """Empty where there is none."""
     status: int = 503
     code: str = ""
     message: str = ""

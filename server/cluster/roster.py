@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 
 from server.cluster.messages import Placement, Report
 from server.cluster.names import go_together
 
-TRIES = 3
-"""Workers that a new session is tried on, should the first refuse it."""
 SPARE = 0.2
 """Share of all places that should be free."""
 OPENING_SECONDS = 60.0
@@ -103,25 +101,29 @@ class Roster:
         """Those that sessions may go to."""
         return ((name, place) for name, place in self.places.items() if place.usable(self.version))
 
-    def place(self, owner: str) -> Placement:
-        """Where a new session of that API key goes: to the most free of all, and of equal ones to the least busy."""
+    def place(self, owner: str, tried: Sequence[str] = ()) -> Placement:
+        """Where a new session of that API key goes: to the most free of all, and of equal ones to the least busy.
+
+        `tried`: those that did not take it.
+        """
         usable = list(self.usable())
         if not usable:
             message = "No worker of this cluster can take sessions yet."
             return Placement(code="not_ready", message=message, hint="Try again in a moment.")
         if owner and self.max_per_key is not None and self._sessions_of(owner) >= self.max_per_key:
             message = f"All {self.max_per_key} sessions of this key are taken."
-            return Placement((), 429, "key_full", message, "Close one of them.")
-        roomy = sorted((one for one in usable if one[1].free > 0), key=_by_room)
+            return Placement("", 429, "key_full", message, "Close one of them.")
+        roomy = [one for one in usable if one[1].free > 0 and one[0] not in tried]
         if not roomy:
             taken = sum(place.report.sessions for _, place in usable if place.report)
             message = f"This cluster is full: its {len(usable)} workers carry {taken} sessions."
             return Placement(code="server_full", message=message, hint="Try again later.")
-        roomy[0][1].opening.append(self.clock())
-        return Placement(tuple(name for name, _ in roomy[:TRIES]))
+        name, place = min(roomy, key=_by_room)
+        place.opening.append(self.clock())
+        return Placement(name)
 
     def settled(self, name: str) -> None:
-        """A session that `place` sent to a worker first was answered, one way or the other."""
+        """A session that `place` sent to a worker was answered, one way or the other."""
         place = self.places.get(name)
         if place is not None and place.opening:
             place.opening.pop(0)

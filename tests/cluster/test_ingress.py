@@ -27,7 +27,8 @@ class HandMade(Actors):
     def __init__(self, *workers: str) -> None:
         super().__init__()
         self.workers = workers
-        self.placement = Placement(workers)
+        self.refusal = Placement(code="server_full", message="This cluster is full.", hint="Later.")
+        self.full = False
         self.faults: dict[tuple[str, str], Exception] = {}
         self.replies: dict[str, HttpReply] = {}
         self.kept: dict[tuple[str, str], Any] = {}
@@ -40,7 +41,10 @@ class HandMade(Actors):
             raise fault
         if name == FLEET and method in ("place", "workers", "describe"):
             described = [{"name": one, "state": "ready"} for one in self.workers]
-            return {"place": self.placement, "workers": list(self.workers), "describe": described}[method]
+            if method == "place":
+                left = [one for one in self.workers if one not in tried_of(arguments) and not self.full]
+                return Placement(left[0]) if left else self.refusal
+            return {"workers": list(self.workers), "describe": described}[method]
         if method in ("give_up", "find_kept"):
             return self.kept.get((name, method))
         if method != "request":
@@ -49,8 +53,17 @@ class HandMade(Actors):
         said = {"worker": name, "path": arguments[0].path, "body": arguments[0].body.decode()}
         return self.replies.get(name) or HttpReply(200, JSON, json.dumps(said).encode())
 
+    def settled(self) -> list[object]:
+        return [arguments[0] for _, method, arguments in self.asked if method == "settled"]
+
     def requests(self) -> list[tuple[str, tuple[object, ...]]]:
         return [(name, arguments[1:]) for name, method, arguments in self.asked if method == "request"]
+
+
+def tried_of(arguments: tuple[object, ...]) -> list[str]:
+    tried = arguments[1]
+    assert isinstance(tried, list)
+    return tried
 
 
 @asynccontextmanager
@@ -112,21 +125,21 @@ async def test_a_session_is_tried_elsewhere_where_the_first_choice_refuses_or_di
         actors.faults["w3", "request"] = Unreachable("")
         refused = await http.post("/offer", json={})
     assert refused.status_code == 503 and refused.json()["error"]["code"] == "server_full"
-    assert [one[2] for one in actors.asked if one[1] == "settled"] == [("w1",), ("w1",)]
+    assert actors.settled() == ["w1", "w2", "w3"] * 2, "no place stays reserved"
 
 
 @pytest.mark.parametrize(
     ("placement", "status"),
     [
         (Placement(code="server_full", message="This cluster is full.", hint="Later."), 503),
-        (Placement((), 429, "key_full", "All are taken.", "Close one."), 429),
+        (Placement("", 429, "key_full", "All are taken.", "Close one."), 429),
     ],
 )
 async def test_a_full_cluster_refuses_in_one_sentence(
     placement: Placement, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     actors = HandMade("w1")
-    actors.placement = placement
+    actors.refusal, actors.full = placement, True
     async with before(actors, monkeypatch) as http:
         answer = await http.post("/api/v1/sessions", json={})
         assert (await http.get("/api/v1/sessions/w1.x")).status_code == 200, "the rest goes on"

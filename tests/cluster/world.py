@@ -31,7 +31,7 @@ from tests.cluster.media import build
 from tests.server.world import Viewer
 
 ROOT = Path(__file__).parents[2]
-NODE = {"num_cpus": 2, "object_store_memory": 80 << 20, "include_dashboard": False}
+NODE: dict[str, Any] = {"num_cpus": 2, "object_store_memory": 80 << 20, "include_dashboard": False}
 """The processors are made up: all nodes share this machine's."""
 SYSTEM = {
     "health_check_initial_delay_ms": 500,
@@ -70,11 +70,14 @@ class ClusterWorld:
 
     def mortal_worker(self) -> str:
         """One that is not on the head node, which Ray cannot do without."""
+        assert self.cluster.head_node is not None
         head = self.cluster.head_node.node_id
         return next(name for name in self.ready() if self.report(name).node != head)
 
     def report(self, worker: str) -> Report:
-        found: Report = ray.get(ray.get_actor(worker, NAMESPACE).report.remote(""))
+        actor: Any = ray.get_actor(worker, NAMESPACE)
+        found: Any = ray.get(actor.report.remote(""))
+        assert isinstance(found, Report)
         return found
 
     def kill_node_of(self, worker: str) -> None:
