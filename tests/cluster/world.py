@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import socket
 import subprocess
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 
@@ -85,7 +85,10 @@ class ClusterWorld:
         report = self.report(worker)
         node = next(one for one in self.cluster.worker_nodes if one.node_id == report.node)
         processes = processes_of(node)
-        os.kill(report.pid, signal.SIGKILL)
+        everything = [one for process in processes for one in psutil.Process(process.pid).children(recursive=True)]
+        assert report.pid in [one.pid for one in everything]
+        for one in everything:
+            one.kill()
         self.cluster.remove_node(node, allow_graceful=False)
         wait_for(processes)
 
