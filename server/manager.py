@@ -7,7 +7,7 @@ import logging
 import math
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -58,6 +58,8 @@ class SessionManager:
         self._sessions: dict[str, Session] = {}
         self._ended: OrderedDict[str, str] = OrderedDict()
         self._opening = 0
+        self.on_reserved: Callable[[], None] = lambda: None
+        """Called, in the request's own context, at the very moment from which `load` counts its session."""
         self._capacity = Capacity()
         self._ended_counts = (0, 0)
         self.draining = False
@@ -147,10 +149,7 @@ class SessionManager:
         kept = await self._take_over(request.resume_token)
         edits = {**(kept.edits if kept else {}), **edits}
         self._reserve()
-        try:
-            session, answer = await self._connect(request.sdp, kept.state if kept else None)
-        finally:
-            self._opening -= 1
+        session, answer = await self._connect(request.sdp, kept.state if kept else None)
         session.resumed = kept is not None
         if request.resume_token is not None:
             self._keeping.forget(request.resume_token)
@@ -217,6 +216,7 @@ class SessionManager:
             raise ApiError(503, "server_full", message, "Try again later.", {"Retry-After": RETRY_SECONDS})
         self._check_capacity()
         self._opening += 1
+        self.on_reserved()
 
     def _check_key(self) -> None:
         allowed = self._shared.config.max_sessions_per_key
@@ -226,8 +226,11 @@ class SessionManager:
             raise ApiError(429, "key_full", message, "Close one of them.", {"Retry-After": RETRY_SECONDS})
 
     async def _connect(self, offer: str, state: bytes | None) -> tuple[Session, RTCSessionDescription]:
-        # A face tracker takes a moment to load.
-        stream = await asyncio.to_thread(self._new_stream, state)
+        try:
+            # A face tracker takes a moment to load.
+            stream = await asyncio.to_thread(self._new_stream, state)
+        finally:
+            self._opening -= 1
         session = Session(stream, self._shared, self._forget, caller.get())
         self._sessions[session.id] = session
         try:
@@ -279,7 +282,7 @@ class SessionManager:
         self._shared.metrics.limit.set(self._capacity.limit or math.nan)
 
     def _check_capacity(self) -> None:
-        busy = {State.CONNECTING, State.LIVE, State.DEGRADED_INPUT, State.DEGRADED_INFERENCE}
+        busy = {State.NEW, State.CONNECTING, State.LIVE, State.DEGRADED_INPUT, State.DEGRADED_INFERENCE}
         sessions = 1 + self._opening + sum(session.state in busy for session in self)
         share = self._capacity.share(sessions)
         if share is not None and sessions > 1 and share < self._shared.config.min_fps:

@@ -70,9 +70,9 @@ class Fleet:
         self._begin()
         return self._roster.place(owner, tried)
 
-    async def settled(self, name: str) -> None:
-        """What was placed on a worker was answered, one way or the other."""
-        self._roster.settled(name)
+    async def refused(self, placement: Placement) -> None:
+        """A session did not come about where it was placed."""
+        self._roster.refused(placement)
 
     async def workers(self) -> list[str]:
         """Those that may have sessions or copies of them."""
@@ -208,7 +208,6 @@ class Fleet:
                 place.lost = True
 
     async def _ask(self, name: str, place: Place) -> None:
-        asked_at = time.monotonic()
         try:
             report = await self._actors.call(name, "report", self._roster.buddy(name), seconds=REPORT_SECONDS)
         except Gone as error:
@@ -219,7 +218,7 @@ class Fleet:
             place.lost = place.report is not None
             return
         if name in self._roster.places:
-            self._roster.heard(report, asked_at)
+            self._roster.heard(report)
 
     def _tell(self) -> None:
         for said in self._roster.problems().values():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +17,7 @@ from starlette.types import ASGIApp
 
 from server.callers import ApiKeys, RequestLimit, caller
 from server.cluster.actors import Actors, Gone, Unreachable
-from server.cluster.messages import HttpReply, HttpRequest, Placement
+from server.cluster.messages import HttpReply, HttpRequest, Opening, Placement
 from server.cluster.metrics import together, workers_by_state
 from server.cluster.names import FLEET, worker_of
 from server.config import ServerConfig
@@ -24,6 +25,8 @@ from server.errors import ApiError, add_error_handlers
 from server.keeping import Kept
 from server.metrics import Metrics
 from server.middleware import BodyLimit, Origins, SecurityHeaders
+
+logger = logging.getLogger(__name__)
 
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 OF_A_SESSION = re.compile(r"/(?:api/v1/sessions|whip|whep)/(?P<id>[^/]+)(?:/.*)?")
@@ -138,7 +141,7 @@ class Router:
             placement: Placement = await self._fleet("place", caller.get(), tried)
             if not placement.worker or len(tried) == TRIES:
                 raise _refused(placement)
-            reply = await self._placed(placement.worker, asked, token, kept)
+            reply = await self._placed(placement, asked, token, kept)
             if reply is not None:
                 break
             tried.append(placement.worker)
@@ -146,15 +149,19 @@ class Router:
             await self._tell(holders, "forget", token)
         return reply
 
-    async def _placed(self, name: str, asked: HttpRequest, token: str, kept: Kept | None) -> HttpReply | None:
+    async def _placed(
+        self, placement: Placement, asked: HttpRequest, token: str, kept: Kept | None
+    ) -> HttpReply | None:
         """A worker's answer to the request for a session; None where it is gone, or has no room after all."""
+        opening = Opening(placement.number, token, kept)
+        reply: HttpReply | None = None
         try:
-            reply = _reply(await self._actors.call(name, "request", asked, token, kept))
-        except (Gone, Unreachable):
-            return None
-        finally:
-            await self._tell([FLEET], "settled", name)
-        return None if reply.status == 503 else reply
+            reply = _reply(await self._actors.call(placement.worker, "request", asked, opening))
+        except (Gone, Unreachable) as error:
+            logger.info("A session is tried elsewhere: %s", error)
+        if reply is None or reply.status != 201:
+            await self._tell([FLEET], "refused", placement)
+        return None if reply is None or reply.status == 503 else reply
 
     async def _recover(self, token: str) -> tuple[Kept | None, list[str]]:
         """What the session of a resume token left, and who has it: its worker, else whoever has its copy."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from fastapi import FastAPI
 
 from server.config import ServerConfig
+from server.keeping import Kept
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,18 @@ class HttpRequest:
 
 
 @dataclass(frozen=True)
+class Opening:
+    """What goes with a request to open a session."""
+
+    number: int
+    """Of its placement."""
+    token: str = ""
+    """The resume token; empty where the client has none."""
+    kept: Kept | None = None
+    """What the token's session left elsewhere."""
+
+
+@dataclass(frozen=True)
 class HttpReply:
     """And its answer."""
 
@@ -81,6 +94,8 @@ class Report:
     """Pictures a second that it edits now."""
     owners: Mapping[str, int] = field(default_factory=dict)
     """Sessions by the name of their API key."""
+    seen: frozenset[int] = frozenset()
+    """Numbers of the last placements that `sessions` counts, or counted."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +104,8 @@ class Placement:
 
     worker: str = ""
     """Empty where there is none."""
+    number: int = 0
+    """Of this placement, so that it is known when the worker counts it itself."""
     status: int = 503
     code: str = ""
     message: str = ""

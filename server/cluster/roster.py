@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
@@ -49,10 +50,8 @@ class Place:
     """It is to end."""
     fault: str = ""
     """Why it will never say anything."""
-    opening: list[float] = field(default_factory=list)
-    """When sessions were sent to it that have not been answered yet."""
-    opened: list[float] = field(default_factory=list)
-    """When they were answered, where the report does not know of it."""
+    placed: dict[int, float] = field(default_factory=dict)
+    """When sessions were sent to it that the report does not count yet, by the placement's number."""
 
     def usable(self, version: str) -> bool:
         """Whether sessions may go there."""
@@ -70,7 +69,7 @@ class Place:
         places = float(report.places)
         if report.limit_fps is not None and report.min_fps > 0:
             places = min(places, report.limit_fps / report.min_fps)
-        return max(0, math.floor(places) - report.sessions - len(self.opening) - len(self.opened))
+        return max(0, math.floor(places) - report.sessions - len(self.placed))
 
 
 @dataclass
@@ -83,13 +82,13 @@ class Roster:
     places: dict[str, Place] = field(default_factory=dict)
     _calm: int = 0
 
-    def heard(self, report: Report, asked_at: float) -> None:
-        """Note how a worker is, as it was at `asked_at` at the earliest."""
+    def heard(self, report: Report) -> None:
+        """Note how a worker is now."""
         place = self.places[report.name]
         place.report, place.lost = report, False
-        place.opened = [at for at in place.opened if at >= asked_at]
         # An ingress that died does not say any more what became of its sessions.
-        place.opening = [at for at in place.opening if at > self.clock() - OPENING_SECONDS]
+        oldest = self.clock() - OPENING_SECONDS
+        place.placed = {number: at for number, at in place.placed.items() if number not in report.seen and at > oldest}
 
     def note_nodes(self, alive: Set[str]) -> None:
         """Give up workers whose nodes are gone; they are heard of again once Ray has started them elsewhere."""
@@ -112,22 +111,22 @@ class Roster:
             return Placement(code="not_ready", message=message, hint="Try again in a moment.")
         if owner and self.max_per_key is not None and self._sessions_of(owner) >= self.max_per_key:
             message = f"All {self.max_per_key} sessions of this key are taken."
-            return Placement("", 429, "key_full", message, "Close one of them.")
+            return Placement("", 0, 429, "key_full", message, "Close one of them.")
         roomy = [one for one in usable if one[1].free > 0 and one[0] not in tried]
         if not roomy:
             taken = sum(place.report.sessions for _, place in usable if place.report)
             message = f"This cluster is full: its {len(usable)} workers carry {taken} sessions."
             return Placement(code="server_full", message=message, hint="Try again later.")
         name, place = min(roomy, key=_by_room)
-        place.opening.append(self.clock())
-        return Placement(name)
+        number = secrets.randbits(63)
+        place.placed[number] = self.clock()
+        return Placement(name, number)
 
-    def settled(self, name: str) -> None:
-        """A session that `place` sent to a worker was answered, one way or the other."""
-        place = self.places.get(name)
-        if place is not None and place.opening:
-            place.opening.pop(0)
-            place.opened.append(self.clock())
+    def refused(self, placement: Placement) -> None:
+        """A session did not come about where `place` sent it."""
+        place = self.places.get(placement.worker)
+        if place is not None:
+            place.placed.pop(placement.number, None)
 
     def _sessions_of(self, owner: str) -> int:
         return sum(place.report.owners.get(owner, 0) for place in self.places.values() if place.report)

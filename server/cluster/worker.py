@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections import deque
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import replace
 
 import ray
@@ -18,7 +20,7 @@ from server.cluster.actors import Actors, Gone, Unreachable
 from server.cluster.asgi import answer
 from server.cluster.copies import Copies, packed, unpacked
 from server.cluster.host import AppHost
-from server.cluster.messages import Build, HttpReply, HttpRequest, Report, Share
+from server.cluster.messages import Build, HttpReply, HttpRequest, Opening, Report, Share
 from server.cluster.metrics import labelled
 from server.cluster.names import FLEET, own_version
 from server.cluster.shelf import Shelf
@@ -30,6 +32,10 @@ logger = logging.getLogger(__name__)
 
 COPY_SECONDS = 1.0
 SEND_SECONDS = 5.0
+SEEN = 512
+"""Placements remembered: more than any worker gets between two reports."""
+placement: ContextVar[int] = ContextVar("placement", default=0)
+"""The number of the placement that the request at hand came with."""
 SHELVED_PER_PLACE = 4
 """Sessions of others kept here for each one carried here."""
 
@@ -43,6 +49,7 @@ class MediaWorker:
         self._config = replace(config, worker=name, requests_per_minute=None, max_sessions_per_key=None)
         self._actors = Actors()
         self._shelf = Shelf(config.resume_seconds, SHELVED_PER_PLACE * config.max_sessions)
+        self._seen: deque[int] = deque(maxlen=SEEN)
         self._buddy = ""
         self._copying: asyncio.Task[None] | None = None
         self._copies: Copies | None = None
@@ -76,7 +83,7 @@ class MediaWorker:
         )
         if not ready:
             return base
-        load, draining = await self._host.run(self._load())
+        load, draining, seen = await self._host.run(self._load())
         return replace(
             base,
             draining=draining,
@@ -85,10 +92,11 @@ class MediaWorker:
             min_fps=self._config.min_fps,
             fps=load.fps,
             owners=load.owners,
+            seen=seen,
         )
 
-    async def _load(self) -> tuple[Load, bool]:
-        return self._host.manager.load, self._host.manager.draining
+    async def _load(self) -> tuple[Load, bool, frozenset[int]]:
+        return self._host.manager.load, self._host.manager.draining, frozenset(self._seen)
 
     async def move_out(self) -> int:
         """Take no more sessions, and end those that run so that their clients come back elsewhere; how many."""
@@ -104,17 +112,25 @@ class MediaWorker:
 
     # ---- asked by the ingress
 
-    async def request(self, request: HttpRequest, token: str = "", kept: Kept | None = None) -> HttpReply:
-        """Answer a request; with what the session of a resume token left elsewhere, where there is such."""
+    async def request(self, request: HttpRequest, opening: Opening | None = None) -> HttpReply:
+        """Answer a request; one for a session may go on from what another left elsewhere."""
+        if opening is None:
+            return await self._host.run(answer(self._host.app, request))
+        kept = opening.kept and await self._restorable(opening.kept)
 
         async def work() -> HttpReply:
+            manager = self._host.manager
+            manager.on_reserved = self._note_placement
+            placement.set(opening.number)
             if kept is not None:
-                self._host.manager.remember(token, kept)
+                manager.remember(opening.token, kept)
             return await answer(self._host.app, request)
 
-        if kept is not None:
-            kept = await self._restorable(kept)
         return await self._host.run(work())
+
+    def _note_placement(self) -> None:
+        # On the app's loop, like `_load`, so that both always agree.
+        self._seen.append(placement.get())
 
     async def _restorable(self, kept: Kept) -> Kept:
         try:

@@ -12,7 +12,7 @@ import pytest
 
 from server.cluster.actors import Actors, Gone, Unreachable
 from server.cluster.ingress import build_ingress
-from server.cluster.messages import HttpReply, HttpRequest, Placement
+from server.cluster.messages import HttpReply, HttpRequest, Opening, Placement
 from server.cluster.names import FLEET
 from server.config import ServerConfig
 from server.keeping import Kept
@@ -43,7 +43,7 @@ class HandMade(Actors):
             described = [{"name": one, "state": "ready"} for one in self.workers]
             if method == "place":
                 left = [one for one in self.workers if one not in tried_of(arguments) and not self.full]
-                return Placement(left[0]) if left else self.refusal
+                return Placement(left[0], 7) if left else self.refusal
             return {"workers": list(self.workers), "describe": described}[method]
         if method in ("give_up", "find_kept"):
             return self.kept.get((name, method))
@@ -53,11 +53,16 @@ class HandMade(Actors):
         said = {"worker": name, "path": arguments[0].path, "body": arguments[0].body.decode()}
         return self.replies.get(name) or HttpReply(200, JSON, json.dumps(said).encode())
 
-    def settled(self) -> list[object]:
-        return [arguments[0] for _, method, arguments in self.asked if method == "settled"]
+    def refused(self) -> list[Placement]:
+        return [_placement(arguments[0]) for _, method, arguments in self.asked if method == "refused"]
 
     def requests(self) -> list[tuple[str, tuple[object, ...]]]:
         return [(name, arguments[1:]) for name, method, arguments in self.asked if method == "request"]
+
+
+def _placement(value: object) -> Placement:
+    assert isinstance(value, Placement)
+    return value
 
 
 def tried_of(arguments: tuple[object, ...]) -> list[str]:
@@ -125,14 +130,14 @@ async def test_a_session_is_tried_elsewhere_where_the_first_choice_refuses_or_di
         actors.faults["w3", "request"] = Unreachable("")
         refused = await http.post("/offer", json={})
     assert refused.status_code == 503 and refused.json()["error"]["code"] == "server_full"
-    assert actors.settled() == ["w1", "w2", "w3"] * 2, "no place stays reserved"
+    assert [one.worker for one in actors.refused()] == ["w1", "w2", "w1", "w2", "w3"], "no place stays reserved"
 
 
 @pytest.mark.parametrize(
     ("placement", "status"),
     [
         (Placement(code="server_full", message="This cluster is full.", hint="Later."), 503),
-        (Placement("", 429, "key_full", "All are taken.", "Close one."), 429),
+        (Placement("", 0, 429, "key_full", "All are taken.", "Close one."), 429),
     ],
 )
 async def test_a_full_cluster_refuses_in_one_sentence(
@@ -167,7 +172,7 @@ async def test_a_client_comes_back_to_what_its_own_worker_has(monkeypatch: pytes
     actors.replies["w1"] = HttpReply(201, JSON, b"{}")
     async with before(actors, monkeypatch) as http:
         assert (await http.post("/api/v1/sessions", json={"resume_token": "w2.t"})).status_code == 201
-    assert actors.requests() == [("w1", ("w2.t", kept))]
+    assert actors.requests() == [("w1", (Opening(7, "w2.t", kept),))]
     assert [one[0] for one in actors.asked if one[1] == "forget"] == ["w2"]
 
 
@@ -181,7 +186,7 @@ async def test_a_client_comes_back_to_the_newest_copy_where_its_worker_is_gone(
     actors.replies["w1"] = HttpReply(201, JSON, b"{}")
     async with before(actors, monkeypatch) as http:
         await http.post("/api/v1/sessions", json={"resume_token": "w9.t"})
-    assert actors.requests() == [("w1", ("w9.t", newest))]
+    assert actors.requests() == [("w1", (Opening(7, "w9.t", newest),))]
     assert {one[0] for one in actors.asked if one[1] == "forget"} == {"w1", FLEET}
 
 

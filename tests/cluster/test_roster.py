@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from server.cluster.messages import Report, Share
+from server.cluster.messages import Placement, Report, Share
 from server.cluster.names import go_together, worker_of
 from server.cluster.roster import CALM_ROUNDS, Bounds, Place, Roster
 
@@ -23,7 +23,7 @@ def roster_of(*reports: Report, **settings: Any) -> Roster:
 
 
 def hear(roster: Roster, report: Report) -> None:
-    roster.heard(report, roster.clock())
+    roster.heard(report)
 
 
 def worker(name: str, sessions: int = 0, places: int = 4, **more: Any) -> Report:
@@ -37,23 +37,25 @@ def test_sessions_go_to_the_freest_and_those_on_their_way_count() -> None:
     assert roster.place("", ["a"]).worker == "b"
 
 
-def test_a_session_counts_from_its_placing_until_a_report_knows_of_it() -> None:
+def test_a_session_counts_once_from_its_placing_on() -> None:
     now = [10.0]
     roster = roster_of(worker("a"), worker("b"), clock=lambda: now[0])
-    assert roster.place("").worker == "a"
-    roster.heard(worker("a"), asked_at=9.0)
-    assert roster.place("").worker == "b", "that report may be older than the session"
-    now[0] = 11.0
-    roster.settled("a")
-    roster.heard(worker("a"), asked_at=10.5)
-    assert roster.places["a"].free == 3
-    roster.heard(worker("a", 1), asked_at=11.5)
-    assert roster.places["a"].free == 3, "it is counted once"
+    first = roster.place("")
+    assert first.worker == "a" and roster.places["a"].free == 3
+    hear(roster, worker("a"))
+    assert roster.places["a"].free == 3, "it is still on its way"
+    hear(roster, worker("a", 1, seen=frozenset({first.number})))
+    assert roster.places["a"].free == 3, "now the worker counts it"
+    hear(roster, worker("a", 0, seen=frozenset({first.number})))
+    assert roster.places["a"].free == 4, "it has ended"
+    second = roster.place("")
+    roster.refused(second)
+    assert roster.places[second.worker].free == 4
+    third = roster.place("")
     now[0] = 100.0
-    roster.heard(worker("b"), asked_at=99.0)
-    assert roster.places["b"].free == 4, "nobody will say any more what became of it"
-    roster.settled("b")
-    roster.settled("c")
+    hear(roster, worker(third.worker))
+    assert roster.places[third.worker].free == 4, "nobody will say any more what became of it"
+    roster.refused(Placement("unknown", 5))
 
 
 def test_room_is_what_is_measured_not_what_is_allowed() -> None:

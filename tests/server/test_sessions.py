@@ -22,7 +22,7 @@ from server.config import PortRange, ServerConfig
 from server.errors import ApiError
 from server.offers import check_offer
 from tests.server.test_api import assert_error
-from tests.server.world import Viewer, World, read_barcode, running, until
+from tests.server.world import PaintingStream, Viewer, World, read_barcode, running, until
 
 
 async def sessions(world: World) -> list[dict[str, object]]:
@@ -314,3 +314,17 @@ async def test_media_uses_the_ports_allowed_and_their_lack_is_told() -> None:
 def test_an_offer_of_another_type_is_refused() -> None:
     with pytest.raises(ApiError, match="pranswer"):
         check_offer("v=0", "pranswer")
+
+
+async def test_sessions_that_open_at_once_take_one_place_each() -> None:
+    def slow() -> PaintingStream:
+        time.sleep(0.2)
+        return PaintingStream()
+
+    async with running(ServerConfig(max_sessions=4), slow) as world:
+        await world.ready()
+        viewers = [Viewer(world.http) for _ in range(5)]
+        statuses = [(await one).status_code for one in asyncio.as_completed([one.connect() for one in viewers])]
+        assert sorted(statuses) == [201] * 4 + [503]
+        assert world.app.state.manager.load.sessions == 4
+        await asyncio.gather(*(one.close() for one in viewers))
