@@ -168,19 +168,25 @@ class Router:
         name = worker_of(token)
         if not name:
             return None, []
-        try:
-            kept: Kept | None = await self._actors.call(name, "give_up", token, caller.get(), seconds=FIND_SECONDS)
-        except (Gone, Unreachable):
-            kept = None
-        if kept is not None:
-            return kept, [name]
-        names = [one for one in await self._fleet("workers") if one != name] + [FLEET]
+        names = [*await self._fleet("workers"), FLEET]
+        if name in names:
+            names.remove(name)
+            kept = await self._given_up(name, token)
+            if kept is not None:
+                return kept, [name]
         found = await asyncio.gather(*(self._find(one, token) for one in names))
         copies = [(at, kept, one) for one, (at, kept) in zip(names, found, strict=True) if kept is not None]
         if not copies:
             return None, []
         _, newest, _ = max(copies, key=lambda one: one[0])
         return newest, [one for _, _, one in copies]
+
+    async def _given_up(self, name: str, token: str) -> Kept | None:
+        try:
+            kept: Kept | None = await self._actors.call(name, "give_up", token, caller.get(), seconds=FIND_SECONDS)
+        except (Gone, Unreachable):
+            return None
+        return kept
 
     async def _find(self, name: str, token: str) -> tuple[float, Kept | None]:
         try:

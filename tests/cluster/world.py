@@ -150,6 +150,8 @@ class ReturningViewer:
         self._fps = fps
         self.viewer = Viewer(http, fps=fps)
         self.was: list[Viewer] = []
+        self.connected_within = 0.0
+        """Seconds from the first try to the first picture."""
 
     @property
     def worker(self) -> str:
@@ -157,9 +159,11 @@ class ReturningViewer:
         return identity.partition(".")[0]
 
     async def come(self, **body: object) -> None:
+        began = time.monotonic()
         response = await self.viewer.connect(**body)
         assert response.status_code == 201, response.text
         await self.viewer.see(1)
+        self.connected_within = time.monotonic() - began
 
     async def come_back(self) -> None:
         """Leave what is broken, and ask until somebody lets this viewer go on."""
