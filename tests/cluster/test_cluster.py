@@ -132,6 +132,7 @@ async def test_a_killed_nodes_sessions_go_on_elsewhere_and_the_others_lose_no_fr
         numbers = {id(one): number for number, one in enumerate(viewers)}
         opening = max(one.connected_within for one in viewers)
         await asyncio.gather(*(one.viewer.see(5) for one in viewers))
+        dropped = {id(one): (await one.stats())["frames_dropped"] for one in spared}
         before = {id(one): len(one.viewer.seen) for one in spared}
         counted = [(await one.stats())["frames_out"] for one in hit]
         world.kill_node_of(victim)
@@ -153,4 +154,4 @@ async def test_a_killed_nodes_sessions_go_on_elsewhere_and_the_others_lose_no_fr
         for one in spared:
             indices = [seen.index for seen in one.viewer.seen[before[id(one)] - 1 :]]
             assert all(after - previous == 1 for previous, after in pairwise(indices)), indices
-            assert (await one.stats())["frames_dropped"] == 0
+            assert (await one.stats())["frames_dropped"] == dropped[id(one)], "some go before the connection is there"
