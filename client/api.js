@@ -37,6 +37,9 @@ export class Api {
   /** @param {AbortSignal} [signal] */
   ready = (signal) => this.#request("GET", "readyz", { signal });
 
+  /** @returns {Promise<{recordings?: boolean}>} what runs there */
+  version = () => this.#request("GET", "version");
+
   /** @param {string} id @param {Edits} edits @param {number} [rampMs] @returns {Promise<{rev: number, edits: Edits}>} */
   patchEdits = (id, edits, rampMs) =>
     this.#request("PATCH", `api/v1/sessions/${id}/edits`, { body: { edits, ramp_ms: rampMs } });

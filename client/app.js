@@ -207,6 +207,15 @@ function heard(message) {
   if (live.phase === "live") showLive(serverStats?.recording?.state === "recording");
 }
 
+async function tellOfRecordings() {
+  try {
+    if (!(await api.version()).recordings) return;
+    find("recorded").textContent = "This server can record what it sends back; you are told here while it does.";
+  } catch {
+    // The list of changes is fetched too, and says what is wrong.
+  }
+}
+
 /** Whoever is recorded is told. @param {boolean} isRecorded */
 function showLive(isRecorded) {
   const words = isRecorded ? "Live, recorded by the server" : STATES.live[0];
@@ -296,4 +305,5 @@ live.addEventListener("message", (event) => heard(detailOf(event)));
 setInterval(measure, 1_000);
 showPhase("idle");
 if (!window.isSecureContext) showFailure(describe(new Failure("insecure")));
+tellOfRecordings();
 deck.load();

@@ -108,3 +108,4 @@ class VersionState(BaseModel):
     engine: str
     aiortc: str
     python: str
+    recordings: Annotated[bool, Field(description="Whether sessions can be recorded here.")]

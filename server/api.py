@@ -193,6 +193,7 @@ def _add_probes(router: APIRouter, shared: Shared, manager: SessionManager, read
             engine=shared.config.engine,
             aiortc=version_of("aiortc"),
             python=platform.python_version(),
+            recordings=shared.extras.recordings is not None,
         )
 
 

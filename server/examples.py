@@ -141,6 +141,7 @@ ANSWERS: dict[str, Any] = {
         "engine": "openvino",
         "aiortc": "1.15.0",
         "python": "3.11.2",
+        "recordings": False,
     },
 }
 PARAMETERS: dict[str, Any] = {

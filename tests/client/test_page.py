@@ -422,6 +422,7 @@ def test_says_that_the_server_records(open_page: OpenPage, tmp_path: Path) -> No
     app = create_app(ServerConfig(recordings=tmp_path), LightStream, attributes())
     with serving(app) as address:
         page = open_page(address)
+        expect(page.get_by_text("This server can record what it sends back")).to_be_visible()
         start(page)
         url = f"{address}/api/v1/sessions/{sessions(address)[0]['id']}/recording"
         httpx.post(url).raise_for_status()

@@ -152,7 +152,7 @@ async def test_what_is_on_offer() -> None:
         }
         told = (await world.http.get("/version")).json()
         assert told["profile"] == "mobile-256"
-        assert set(told) == {"version", "profile", "engine", "aiortc", "python"}
+        assert set(told) == {"version", "profile", "engine", "aiortc", "python", "recordings"}
 
 
 async def test_no_ice_server_unless_asked() -> None:
