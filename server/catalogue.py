@@ -76,6 +76,7 @@ ERRORS: dict[int, dict[str, tuple[str, str]]] = {
         "no_port": ("No UDP port is free for the video.", "Widen --udp-port-range."),
         "too_many_viewers": ("All 8 viewers' places are taken.", "Try again later."),
         "busy": ("Another file is being read.", "Try again in a moment."),
+        "worker_lost": ("The session's worker does not answer.", "Open a new session with your resume token."),
     },
 }
 
@@ -95,7 +96,8 @@ MEANINGS = {
     503: "Not now; try again after Retry-After seconds.",
 }
 
-FIND: Codes = {404: ("unknown_session",), 410: ("session_closed",)}
+FIND: Codes = {404: ("unknown_session",), 410: ("session_closed",), 503: ("worker_lost",)}
+"""The last one only where many machines serve."""
 OPEN: Codes = {
     400: ("bad_sdp", "no_video", "no_common_codec"),
     422: ("bad_edit",),

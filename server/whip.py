@@ -51,7 +51,7 @@ def _body(kind: str) -> dict[str, object]:
     return {"requestBody": {"required": True, "content": content}}
 
 
-GONE: Codes = {404: ("unknown_session",)}
+GONE: Codes = {404: ("unknown_session",), 503: ("worker_lost",)}
 OFFERED: Codes = {413: ("body_too_large",), 415: ("unsupported_media_type",)}
 WATCH: Codes = {
     **OFFERED,
