@@ -106,8 +106,8 @@ def prepare(profile: str, engine: str, store: AssetStore, progress: Report | Non
 
 def int8_helps(networks: Networks) -> bool:
     """Whether this machine may gain from the generator in int8."""
-    engines = any(engine.int8 and engine.installed for engine in ENGINES.values())
-    return engines and isinstance(networks.generator, MobileStyleGAN) and bool(INT8_FEATURES & set(features()))
+    installed = any(engine.int8 and engine.installed for engine in ENGINES.values())
+    return installed and isinstance(networks.generator, MobileStyleGAN) and bool(INT8_FEATURES & set(features()))
 
 
 def _try_int8(networks: Networks, profile: str, store: AssetStore, folder: Path, report: Report) -> None:
