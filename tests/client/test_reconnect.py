@@ -83,8 +83,8 @@ def test_without_reconnection_a_break_is_said() -> None:
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        (ServerConfig(idle_seconds=1.0), "no video came for too long"),
-        (ServerConfig(max_session_seconds=1.0), "it reached the server's time limit"),
+        (ServerConfig(idle_seconds=3.0), "no video came for too long"),
+        (ServerConfig(max_session_seconds=3.0), "it reached the server's time limit"),
         (ServerConfig(), "it was closed over the API"),
     ],
 )

@@ -173,11 +173,12 @@ async def test_without_a_folder_nothing_is_recorded() -> None:
 
 
 async def until_frames(world: World, viewer: Viewer, count: int) -> dict[str, Any]:
-    while True:
-        told: dict[str, Any] = (await world.http.get(f"{viewer.url}/stats")).json()["recording"]
-        if told["frames"] >= count:
-            return told
-        await asyncio.sleep(0.05)
+    async with asyncio.timeout(30):
+        while True:
+            told: dict[str, Any] = (await world.http.get(f"{viewer.url}/stats")).json()["recording"]
+            if told["frames"] >= count:
+                return told
+            await asyncio.sleep(0.05)
 
 
 async def test_a_session_is_recorded_signed_and_fetched(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
