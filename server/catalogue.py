@@ -34,7 +34,7 @@ ERRORS: dict[int, dict[str, tuple[str, str]]] = {
         "name_taken": ("There is an attribute named 'smile' already.", "Give another ?name=."),
         "library_full": ("There are 500 attributes already.", "Remove some."),
     },
-    410: {"session_closed": ("The session has ended: deleted.", "Open a new one.")},
+    410: {"session_closed": ("The session has ended: it was closed over the API.", "Open a new one.")},
     412: {"precondition_failed": ("The request is for another ICE session.", "Send the ETag as it came.")},
     413: {
         "body_too_large": ("The body is larger than 262144 bytes.", "An offer and its edits need far less."),

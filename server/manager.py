@@ -21,7 +21,7 @@ from server.offers import check_offer, check_watch_offer
 from server.schemas import SessionRequest
 from server.session import Session
 from server.shared import Shared
-from server.states import State
+from server.states import State, ending
 from server.stream import MakeStream, Stream
 from server.turn import IceServer
 from server.watcher import Watcher
@@ -92,7 +92,7 @@ class SessionManager:
             return session
         reason = self._ended.get(identity)
         if reason is not None:
-            raise ApiError(410, "session_closed", f"The session has ended: {reason}.", "Open a new one.")
+            raise ApiError(410, "session_closed", f"The session has ended: {ending(reason)}.", "Open a new one.")
         raise ApiError(404, "unknown_session", f"There is no session {identity!r}.", "GET /api/v1/sessions lists them.")
 
     def visible(self) -> list[Session]:

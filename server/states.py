@@ -52,6 +52,24 @@ MESSAGES = {
 }
 
 
+ENDINGS = {
+    "deleted": "it was closed over the API",
+    "left": "its client closed it",
+    "idle": "no video came for too long",
+    "never_connected": "no video connection came about in time",
+    "silent": "nothing came from its client any more",
+    "time_limit": "it reached the server's time limit",
+    "replaced": "its client went on with it in another one",
+    "server_shutdown": "the server was shut down",
+    "video_ended": "its client sent no more video",
+}
+
+
+def ending(reason: str) -> str:
+    """Why a session ended, in words."""
+    return ENDINGS.get(reason, reason.replace("_", " "))
+
+
 @dataclass(frozen=True)
 class Health:
     """What one look at a session sees; times in seconds."""
@@ -99,7 +117,7 @@ class Life:
     @property
     def message(self) -> str:
         """The reason as a sentence; empty where there is none."""
-        return MESSAGES.get(self.reason, f"It ended: {self.reason}.")
+        return MESSAGES.get(self.reason, f"It ended: {ending(self.reason)}.")
 
     def enter(self, state: State, reason: str = "") -> None:
         """Change to `state`; RuntimeError where it cannot follow on the present one."""

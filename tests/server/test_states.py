@@ -75,7 +75,7 @@ def test_what_cannot_follow(before: tuple[State, ...], after: State) -> None:
 def test_a_closed_session_says_why() -> None:
     one, _ = life()
     one.enter(State.CLOSED, "idle")
-    assert one.message == "It ended: idle."
+    assert one.message == "It ended: no video came for too long."
 
 
 def grey(level: int, noise: int = 0, side: int = 64) -> VideoFrame:
@@ -96,3 +96,9 @@ def test_black_and_frozen_pictures_are_told_from_dark_and_calm_ones() -> None:
 def test_a_moving_picture_is_never_frozen() -> None:
     watch = PictureWatch()
     assert {watch.look(grey(100, noise=20 + number), float(number)) for number in range(20)} == {""}
+
+
+def test_an_end_without_words_of_its_own_is_said_as_it_is_called() -> None:
+    one, _ = life()
+    one.enter(State.CLOSED, "connection_failed")
+    assert one.message == "It ended: connection failed."
