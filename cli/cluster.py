@@ -39,7 +39,7 @@ def register(app: typer.Typer) -> None:
 @commands.command()
 def status(address: Address = AUTO) -> None:
     """List the workers, how they are, and what they carry."""
-    service = _joined(address)
+    service = joined(address)
     for one in _asked(service.workers):
         where = f"{one['address'] or '-':15} {one['version'] or '-':8}"
         typer.echo(f"{one['name']:10} {one['state']:9} {where} {one['sessions']:3} sessions, {one['free']:3} free")
@@ -56,7 +56,7 @@ def drain(
     ] = False,
 ) -> None:
     """Move a worker's sessions to others and end it; another one begins in its place."""
-    service = _joined(address)
+    service = joined(address)
     moved = _asked(lambda: service.drain(worker, replace=not leave))
     typer.echo(f"Worker {worker} has ended; {moved} sessions were moved.")
 
@@ -64,7 +64,7 @@ def drain(
 @commands.command()
 def stop(address: Address = AUTO) -> None:
     """End the service on all nodes; the Ray cluster itself stays."""
-    service = _joined(address)
+    service = joined(address)
     _asked(service.stop)
     typer.echo("The service has ended.")
 
@@ -92,7 +92,7 @@ def serve_on(
         Share(cpus, gpus or 0.0)
     except ValueError as error:
         fail(str(error), BAD_INPUT)
-    service = _joined(address)
+    service = joined(address)
     share = Share(cpus, service.gpus_each() if gpus is None else gpus)
     ended = threading.Event()
     _asked(
@@ -136,7 +136,8 @@ def loaded() -> ModuleType:
     return service
 
 
-def _joined(address: str) -> ModuleType:
+def joined(address: str) -> ModuleType:
+    """The part of the server that needs Ray, once this process has joined the cluster; else ends the program."""
     service = loaded()
     _asked(lambda: service.connect(address))
     return service

@@ -13,12 +13,13 @@ from cli.choices import Composite
 from cli.errors import BAD_INPUT, FAILED, fail
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
-    from rigid.batch import BatchReport, Report, Settings
+    from rigid.batch import BatchReport, OpenWorker, Report, Settings, Through
     from rigid.edit import EditJob, EditReport, Progress, ScheduledEdit
     from rigid.models.contract import Runtime
     from rigid.stream import FaceStream
+    from rigid.workers import Outcome
 
 
 def register(app: typer.Typer) -> None:
@@ -77,6 +78,17 @@ def edit(
         int | None,
         typer.Option(min=1, metavar="N", help="Files at a time, where there are many; one for each core by default."),
     ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[ADDRESS]",
+            help="Where there are many files, edit them on the Ray cluster at HOST:PORT, without an address on that of "
+            "this machine; they must be at the same place on every node.",
+        ),
+    ] = None,
+    worker_cpus: Annotated[
+        float, typer.Option(metavar="N", help="With --cluster: processors for each file at a time.")
+    ] = 2.0,
 ) -> None:
     """Edit the face in a video or image; sound and frame times are kept.
 
@@ -87,8 +99,11 @@ def edit(
 
     edits = _with_preset(preset, set_ or [], profile)
     if is_batch(source):
-        _edit_many(source, target, edits, at or [], compare, report, profile, engine, composite, jobs)
+        share = None if cluster is None else (cluster, worker_cpus)
+        _edit_many(source, target, edits, at or [], compare, report, profile, engine, composite, jobs, share)
         return
+    if cluster is not None:
+        fail(f"{source} is one file; --cluster is for a folder or a list of them.", BAD_INPUT)
     try:
         job = _job(source, target, edits, at or [], compare, profile)
         if report is not None:
@@ -185,12 +200,16 @@ def _edit_many(
     engine: str,
     composite: Composite,
     jobs: int | None,
+    share: tuple[str, float] | None,
 ) -> None:
     from engines.machine import cores
     from rigid.batch import RECORD, Settings, edit_files, plan, write_summary
     from rigid.edit import check_folder
     from rigid.progress import show_progress
 
+    if share is not None:
+        # as every node is to name them
+        source, target = source.absolute(), target.absolute()
     try:
         files = plan(source, target)
         settings = Settings(*_edits(edits, schedule, profile), compare, profile, composite)
@@ -198,16 +217,35 @@ def _edit_many(
             check_folder(report)
         processes = min(jobs or cores(), len(files))
         threads = max(1, cores() // processes)
-        # what is the same for every file fails here, once; and `auto` measures here, alone on the machine
-        _load(profile, engine, threads).close()
+        if share is not None:
+            threads = max(1, int(share[1]))
+        else:
+            # what is the same for every file fails here, once; and `auto` measures here, alone on the machine
+            _load(profile, engine, threads).close()
+        through = None if share is None else _through_cluster(*share)
     except ValueError as error:
         fail(str(error), BAD_INPUT)
     open_worker = partial(_open_worker, settings, engine, threads)
     with show_progress(f"Editing {len(files)} files", len(files), "files") as progress:
-        done = edit_files(files, settings, open_worker, processes, target / RECORD, progress)
+        done = edit_files(files, settings, open_worker, processes, target / RECORD, progress, through)
     if report is not None:
         write_summary(report, done)
     _summarise_many(target, done)
+
+
+def _through_cluster(address: str, cpus: float) -> Through:
+    """Does the files on a cluster; ends the program where it cannot be joined."""
+    from cli.cluster import joined
+
+    service = joined(address)
+    share = service.batch_share(cpus)
+
+    def through(jobs: Sequence[EditJob], open_worker: OpenWorker) -> Iterator[Outcome[EditJob, Report]]:
+        from server.cluster.batch import work_through
+
+        return work_through(jobs, open_worker, share)
+
+    return through
 
 
 def _open_worker(settings: Settings, engine: str, threads: int) -> Callable[[EditJob], Report]:

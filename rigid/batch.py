@@ -24,6 +24,9 @@ VIDEO_SUFFIXES = (*FORMATS, ".ts", ".mts", ".wmv", ".flv", ".mpg", ".mpeg", ".3g
 
 Report = Mapping[str, object]
 """An `EditReport` as JSON."""
+OpenWorker = Callable[[], Callable[[EditJob], Report]]
+Through = Callable[[Sequence[EditJob], OpenWorker], Iterator[Outcome[EditJob, Report]]]
+"""Does jobs, and gives their outcomes as they are ready."""
 
 
 @dataclass(frozen=True)
@@ -127,16 +130,17 @@ def _named(path: Path) -> Path:
 def edit_files(
     files: Mapping[Path, Path],
     settings: Settings,
-    open_worker: Callable[[], Callable[[EditJob], Report]],
+    open_worker: OpenWorker,
     processes: int,
     record: Path,
     progress: Callable[[int], None],
+    through: Through | None = None,
 ) -> BatchReport:
     """Edit `files` (source → target), each in one of the processes; see `work_through` for `open_worker`.
 
     `record` remembers what is done: files that have not changed since, with the same settings and with their result
     in place, are skipped. A file that fails is told of in the report, and tried again by the next run. `progress`
-    takes the number of files that are through.
+    takes the number of files that are through. `through` does the jobs elsewhere than in processes of this machine.
     """
     started = time.monotonic()
     memory = _Record(record, settings)
@@ -149,7 +153,8 @@ def edit_files(
             jobs.append(EditJob(source, target, settings.edits, settings.schedule, settings.compare))
             target.parent.mkdir(parents=True, exist_ok=True)
     progress(len(report.files))
-    for outcome in work_through(jobs, open_worker, processes):
+    outcomes = through(jobs, open_worker) if through else work_through(jobs, open_worker, processes)
+    for outcome in outcomes:
         report.files[str(outcome.task.source)] = _entry(outcome)
         if outcome.error is None:
             memory.add(outcome.task)

@@ -135,11 +135,12 @@ def _serve(connection: Connection, open_worker: Callable[[], Callable[[Task], Re
                 answer: tuple[Result | None, str | None] = work(task), None
             # Whatever one file makes a codec, an engine or our own code do, the other files are still to be done.
             except Exception as error:
-                answer = None, _sentence(error)
+                answer = None, sentence(error)
             connection.send(answer)
 
 
-def _sentence(error: Exception) -> str:
+def sentence(error: Exception) -> str:
+    """What to tell the user of a task that failed."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename or 'a file'}: {error.strerror}"
     lines = str(error).splitlines()

@@ -18,6 +18,7 @@ from ray import serve
 
 from server.cluster.fleet import Fleet, Plan
 from server.cluster.ingress import Ingress
+from server.cluster.messages import Share
 from server.cluster.names import FLEET, NAMESPACE
 from server.tls import CertificateFiles
 
@@ -88,7 +89,7 @@ def start(plan: Plan, entrance: Entrance) -> None:
         pass
     else:
         raise ClusterError("The service runs on this cluster already; end it with `rigid-live cluster stop` first.")
-    _check_room(plan)
+    _check_room(plan.share)
     actor: Any = ray.remote(Fleet)
     fleet = actor.options(name=FLEET, lifetime="detached", max_restarts=-1, num_cpus=0).remote(plan)
     ray.get(fleet.describe.remote(), timeout=60)
@@ -111,8 +112,7 @@ def start(plan: Plan, entrance: Entrance) -> None:
     serve.run(deployment.bind(plan.config), name=APPLICATION, route_prefix="/")
 
 
-def _check_room(plan: Plan) -> None:
-    share = plan.share
+def _check_room(share: Share) -> None:
     if not any(share.fitting(node["Resources"]) for node in ray.nodes() if node["Alive"]):
         gpus = f" and {share.gpus:g} GPUs" if share.gpus else ""
         raise ClusterError(f"No node of this cluster has {share.cpus:g} processors{gpus} for a worker; ask for less.")
@@ -121,6 +121,13 @@ def _check_room(plan: Plan) -> None:
 def gpus_each() -> float:
     """How many GPUs a worker gets where nobody says: one, if there are any."""
     return 1.0 if ray.cluster_resources().get("GPU", 0.0) >= 1 else 0.0
+
+
+def batch_share(cpus: float) -> Share:
+    """What one file takes of a node; ClusterError where no node has so much."""
+    share = Share(cpus, gpus_each())
+    _check_room(share)
+    return share
 
 
 def workers() -> list[dict[str, Any]]:

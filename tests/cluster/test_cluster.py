@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import secrets
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
 
@@ -13,7 +15,9 @@ import httpx
 import pytest
 
 from server.cluster import service
+from server.cluster.batch import work_through
 from server.cluster.ingress import REPLICA_HEADER
+from server.cluster.messages import Share
 from tests.cluster.world import PATIENT, ClusterWorld, ReturningViewer, cluster_of
 from tests.server.world import Viewer, until
 
@@ -35,6 +39,29 @@ def world() -> Iterator[ClusterWorld]:
     """Three nodes with a worker each."""
     with cluster_of(3, PATIENT) as running:
         yield running
+
+
+def open_divider() -> Callable[[int], str]:
+    """Opened once a process: what it gives says in which."""
+    opened = f"{os.getpid()} {secrets.token_hex(4)}"
+
+    def divide(number: int) -> str:
+        if number == 0:
+            raise ValueError("0 divides nothing; give another number.")
+        time.sleep(0.2)
+        return f"{opened} {12 // number}"
+
+    return divide
+
+
+def test_tasks_are_done_on_all_nodes_and_a_bad_one_stops_no_other(world: ClusterWorld) -> None:
+    assert len(world.ready()) == 3, "beside the workers"
+    outcomes = {one.task: one for one in work_through([1, 2, 0, 3, 4, 6], open_divider, Share(cpus=1.0))}
+    assert outcomes[0].error == "0 divides nothing; give another number." and outcomes[0].result is None
+    results = [one.result.split() for one in outcomes.values() if one.result]
+    assert sorted(int(value) for *_, value in results) == [2, 3, 4, 6, 12]
+    opened = {(process, token) for process, token, _ in results}
+    assert 1 < len(opened) == len({process for process, _ in opened}), "each process opens once"
 
 
 @asynccontextmanager

@@ -31,8 +31,8 @@ from tests.cluster.media import build
 from tests.server.world import Viewer
 
 ROOT = Path(__file__).parents[2]
-NODE: dict[str, Any] = {"num_cpus": 2, "object_store_memory": 80 << 20, "include_dashboard": False}
-"""The processors are made up: all nodes share this machine's."""
+NODE: dict[str, Any] = {"num_cpus": 3, "object_store_memory": 80 << 20, "include_dashboard": False}
+"""The processors are made up, as all nodes share this machine's: two for a worker, one for other work."""
 SYSTEM = {
     "health_check_initial_delay_ms": 500,
     "health_check_period_ms": 500,
