@@ -32,7 +32,8 @@ def work_through(
     Like `rigid.workers.work_through`: outcomes come as they are ready, a task that fails does not stop the others.
     `open_worker` and the tasks are pickled, so what files they name must be at the same place on every node.
     """
-    remote = ray.remote(_do).options(
+    undecided: Any = ray.remote(_do)
+    remote = undecided.options(
         num_cpus=share.cpus, num_gpus=share.gpus, max_retries=AGAIN, scheduling_strategy="SPREAD"
     )
     waiting, run = list(reversed(tasks)), secrets.token_hex(8)
