@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Any
 
@@ -14,13 +15,15 @@ logger = logging.getLogger(__name__)
 
 async def answer(app: ASGIApp, request: HttpRequest) -> HttpReply:
     """What `app` answers, whole; what it raises without an answer is raised."""
-    given = False
+    given, over = False, asyncio.Event()
     sent: HttpReply | None = None
     parts: list[bytes] = []
 
     async def receive() -> Message:
         nonlocal given
         if given:
+            # Nobody leaves before the answer: who asks for more waits until it is there.
+            await over.wait()
             return {"type": "http.disconnect"}
         given = True
         return {"type": "http.request", "body": request.body, "more_body": False}
@@ -38,6 +41,8 @@ async def answer(app: ASGIApp, request: HttpRequest) -> HttpReply:
         if sent is None:
             raise
         logger.exception("%s %s failed", request.method, request.path)
+    finally:
+        over.set()
     assert sent is not None
     return HttpReply(sent.status, sent.headers, b"".join(parts))
 
@@ -45,7 +50,7 @@ async def answer(app: ASGIApp, request: HttpRequest) -> HttpReply:
 def _scope(request: HttpRequest) -> dict[str, Any]:
     return {
         "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
         "http_version": "1.1",
         "method": request.method,
         "scheme": request.scheme,

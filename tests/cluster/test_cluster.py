@@ -106,6 +106,8 @@ async def test_sessions_are_placed_evenly_and_reached_through_any_ingress(world:
 async def test_a_session_is_closed_watched_and_counted_through_the_ingress(world: ClusterWorld) -> None:
     async with audience(world, 2) as (http, (one, other)):
         assert one.worker != other.worker
+        page = await http.get("/")
+        assert page.status_code == 200 and page.text.lower().startswith("<!doctype html>")
         text = (await http.get("/metrics")).text
         for viewer in (one, other):
             assert f'rigid_live_sessions_opened_total{{worker="{viewer.worker}"}}' in text

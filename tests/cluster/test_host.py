@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 from fastapi import FastAPI
+from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from server.cluster.asgi import answer
@@ -32,6 +34,8 @@ async def test_the_server_answers_from_its_own_loop_and_ends() -> None:
     ready = await host.run(answer(host.app, get("/readyz")))
     assert (ready.status, ready.body) == (200, b'{"status":"ready"}')
     assert (await host.run(answer(host.app, get("/api/v1/sessions/w1.x")))).status == 404
+    page = await host.run(answer(host.app, get("/")))
+    assert page.body.startswith(b"<!doctype html>") and len(page.body) == int(dict(page.headers)[b"content-length"])
     loop = await host.run(_loop())
     assert loop is not asyncio.get_running_loop() and isinstance(loop, asyncio.SelectorEventLoop)
     await host.stop()
@@ -55,6 +59,21 @@ async def test_a_server_that_cannot_be_made_says_why(caplog: pytest.LogCaptureFi
     with pytest.raises(NotLoaded, match="damaged"):
         await host.run(_loop())
     await host.stop()
+
+
+@pytest.mark.parametrize("version", ["2.3", "2.4"])
+async def test_an_app_that_waits_for_the_client_to_leave_ends_its_answer_first(version: str) -> None:
+    async def streaming(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["asgi"]["spec_version"] = version
+
+        async def pieces() -> AsyncIterator[bytes]:
+            for piece in (b"one ", b"two"):
+                await asyncio.sleep(0.01)
+                yield piece
+
+        await StreamingResponse(pieces())(scope, receive, send)
+
+    assert (await answer(streaming, get("/"))).body == b"one two"
 
 
 async def test_a_fault_after_the_answer_leaves_the_answer() -> None:
