@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
+    from rigid.batch import OpenWorker, Report, Through
+    from rigid.edit import EditJob
+    from rigid.workers import Outcome
     from server.cluster.messages import Share
     from server.config import ServerConfig
     from server.tls import CertificateFiles
@@ -123,6 +126,19 @@ def build(config: ServerConfig, share: Share, signing: tuple[Path | None, Path |
     credentials = choose_credentials(*signing, store.cache_dir / "signing")
     backend = load_backend(config, store, threads=max(1, int(share.cpus)))
     return app_of(backend, config, store, credentials)
+
+
+def batch_on(address: str, cpus: float) -> Through:
+    """What does a batch's files on a cluster, each with so many processors; ends the program where it cannot."""
+    service = joined(address)
+    share = _asked(lambda: service.batch_share(cpus))
+
+    def through(jobs: Sequence[EditJob], open_worker: OpenWorker) -> Iterator[Outcome[EditJob, Report]]:
+        from server.cluster.batch import work_through
+
+        return work_through(jobs, open_worker, share)
+
+    return through
 
 
 def loaded() -> ModuleType:

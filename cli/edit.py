@@ -13,13 +13,12 @@ from cli.choices import Composite
 from cli.errors import BAD_INPUT, FAILED, fail
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable
 
-    from rigid.batch import BatchReport, OpenWorker, Report, Settings, Through
+    from rigid.batch import BatchReport, Report, Settings, Through
     from rigid.edit import EditJob, EditReport, Progress, ScheduledEdit
     from rigid.models.contract import Runtime
     from rigid.stream import FaceStream
-    from rigid.workers import Outcome
 
 
 def register(app: typer.Typer) -> None:
@@ -222,7 +221,7 @@ def _edit_many(
         else:
             # what is the same for every file fails here, once; and `auto` measures here, alone on the machine
             _load(profile, engine, threads).close()
-        through = None if share is None else _through_cluster(*share)
+        through = None if share is None else _on_cluster(*share)
     except ValueError as error:
         fail(str(error), BAD_INPUT)
     open_worker = partial(_open_worker, settings, engine, threads)
@@ -233,19 +232,10 @@ def _edit_many(
     _summarise_many(target, done)
 
 
-def _through_cluster(address: str, cpus: float) -> Through:
-    """Does the files on a cluster; ends the program where it cannot be joined."""
-    from cli.cluster import joined
+def _on_cluster(address: str, cpus: float) -> Through:
+    from cli.cluster import batch_on
 
-    service = joined(address)
-    share = service.batch_share(cpus)
-
-    def through(jobs: Sequence[EditJob], open_worker: OpenWorker) -> Iterator[Outcome[EditJob, Report]]:
-        from server.cluster.batch import work_through
-
-        return work_through(jobs, open_worker, share)
-
-    return through
+    return batch_on(address, cpus)
 
 
 def _open_worker(settings: Settings, engine: str, threads: int) -> Callable[[EditJob], Report]:
