@@ -11,15 +11,13 @@ from filelock import FileLock
 
 from engines import ENGINES, EngineError, Precision, check_engine, load_runtime
 from engines.files import INT8_FILE, INT8_RECORD, export_folder, has_int8, is_current, needed_files, weights_hash
-from engines.machine import features
 from export.calibration import FaceSource
 from export.compare import PRECISIONS, Difference, compare, table
 from export.int8 import compare_int8, scan_table, write_int8
 from export.networks import Networks, build_networks, exportables, in_bfloat16
 from export.onnx_file import OPSET, write_onnx
 from export.operators import unsupported
-from rigid.assets import AssetError, AssetStore
-from rigid.models.mobile_stylegan import MobileStyleGAN
+from rigid.assets import AssetStore
 
 __all__ = ["ExportError", "ensure_exported", "ensure_int8", "export_networks", "prepare"]
 
@@ -28,8 +26,6 @@ Report = Callable[[str], None]
 
 COMPARISON_SEED = 2023
 """Other inputs than those the graphs are traced with."""
-INT8_FEATURES = {"avx512_vnni", "avx_vnni", "amx_int8"}
-"""Of a processor that multiplies 8-bit numbers faster than wider ones."""
 
 
 class ExportError(EngineError):
@@ -39,8 +35,7 @@ class ExportError(EngineError):
 def ensure_exported(profile: str, store: AssetStore, progress: Report | None = None, *, force: bool = False) -> Path:
     """The folder of the profile's `invert.onnx` and `synthesize.onnx`, made where they are missing or out of date.
 
-    One process at a time exports; the others wait and use what it made. `force` exports anew. Where the processor
-    gains from it, the generator is made in int8 too; whether that is used is for `--engine auto` to measure. Raises
+    One process at a time exports; the others wait and use what it made. `force` exports anew. Raises
     ExportError, with the table of differences, when a file does not agree with eager PyTorch; what was there
     before then stays.
     """
@@ -54,10 +49,7 @@ def ensure_exported(profile: str, store: AssetStore, progress: Report | None = N
             scratch = folder.with_suffix(".part")
             shutil.rmtree(scratch, ignore_errors=True)
             try:
-                networks = build_networks(profile, store)
-                report(table(export_networks(networks, scratch, weights)))
-                if int8_helps(networks):
-                    _try_int8(networks, profile, store, scratch, report)
+                report(table(export_networks(build_networks(profile, store), scratch, weights)))
                 _move(scratch, folder)
             finally:
                 shutil.rmtree(scratch, ignore_errors=True)
@@ -102,23 +94,6 @@ def prepare(profile: str, engine: str, store: AssetStore, progress: Report | Non
     runtime = load_runtime(profile, engine, store=store)
     runtime.close()
     return runtime.name
-
-
-def int8_helps(networks: Networks) -> bool:
-    """Whether this machine may gain from the generator in int8."""
-    installed = any(engine.int8 and engine.installed for engine in ENGINES.values())
-    return installed and isinstance(networks.generator, MobileStyleGAN) and bool(INT8_FEATURES & set(features()))
-
-
-def _try_int8(networks: Networks, profile: str, store: AssetStore, folder: Path, report: Report) -> None:
-    """Add int8 to the exports in `folder`; where that cannot be, the others serve."""
-    report(f"Calibrating int8 for {profile}")
-    try:
-        made = write_int8(networks, FaceSource.of(profile, store), folder, weights_hash(profile, store))
-    except (ValueError, AssetError) as error:
-        report(f"Not in int8: {error}")
-        return
-    report(scan_table(made))
 
 
 def export_networks(

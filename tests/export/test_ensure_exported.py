@@ -52,7 +52,6 @@ def quick_exports(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(export, "build_networks", lambda profile, store: random_networks())
     monkeypatch.setattr(export, "export_networks", quick)
-    monkeypatch.setattr(export, "int8_helps", lambda networks: False)
     return made
 
 

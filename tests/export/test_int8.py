@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 import export
 from engines import EngineError, EngineOptions, open_graphs
 from engines.files import INT8_FILE, INT8_RECORD, has_int8
-from export import ExportError, ensure_int8, int8_helps, prepare
+from export import ExportError, ensure_int8, prepare
 from export.calibration import FaceSource
 from export.compare import Difference, eager
 from export.int8 import Quantised, Sensitivity, quantise, scan_table, write_int8
@@ -122,16 +121,6 @@ def test_what_is_written_is_known_until_the_exports_change(folder: Path, monkeyp
     exports = json.loads((folder / "export.json").read_text())
     (folder / "export.json").write_text(json.dumps(exports | {"weights": "others"}))
     assert not has_int8(folder)
-
-
-@pytest.mark.parametrize(("features", "helps"), [(["avx2", "avx512_vnni"], True), (["avx2"], False)])
-def test_int8_is_made_where_the_processor_gains(
-    features: list[str], helps: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(export, "features", lambda: features)
-    assert int8_helps(random_networks()) is helps
-    other = replace(random_networks(), generator=nn.Identity())  # type: ignore[arg-type]
-    assert not int8_helps(other), "another generator has no layers for it"
 
 
 @pytest.mark.parametrize(("lpips", "used"), [(0.01, True), (0.05, False)])
