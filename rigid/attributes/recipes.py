@@ -14,6 +14,8 @@ HELD_STILL = (
     *("smile", "mouth_open", "eyes_closed", "brow_up"),
 )
 """What an edit must leave alone unless it is `free` to change it."""
+HEAD_STILL = (*HELD_STILL, "grey", "bald")
+"""The same, for edits that would else come with an old man's head."""
 SHAPE: Spans = ((1, 2), (1, 3))
 DEEP: Spans = ((0, 2), (1, 2))
 POSE: Spans = ((0, 1), (0, 2))
@@ -60,34 +62,38 @@ class Recipe:
 _IN_ORDER = (
     Recipe("smile", "Smile", "expression", "smile", 0.6, SHAPE, two_way=True, ceiling=0.35, floor=0.65),
     Recipe("frown", "Frown", "expression", "brow_down", 0.35, SHAPE, ceiling=0.4, free=("smile", "brow_up")),
-    Recipe("surprise", "Surprise", "expression", "surprise", 0.3, DEEP, ceiling=0.2, free=("mouth_open", "brow_up")),
+    Recipe("surprise", "Surprise", "expression", "surprise", 0.16, DEEP, ceiling=0.2, free=("mouth_open", "brow_up")),
     Recipe("mouth_open", "Mouth open", "expression", "mouth_open", 0.4, DEEP, ceiling=0.2),
-    Recipe("lips_pucker", "Pucker", "expression", "pucker", 0.15, SHAPE, ceiling=0.3, free=("smile",)),
+    Recipe("lips_pucker", "Pucker", "expression", "pucker", 0.075, SHAPE, ceiling=0.3, free=("smile",)),
     Recipe("eyes_open", "Eyes wide", "expression", "eye_opening", 0.1, SHAPE, free=("eyes_closed",)),
     Recipe("eyes_closed", "Eyes closed", "expression", "eyes_closed", 0.25, SHAPE, ceiling=0.3),
     Recipe("brow_raise", "Brows raised", "expression", "brow_up", 0.25, SHAPE, ceiling=0.3),
     Recipe("squint", "Squint", "expression", "squint", 0.25, SHAPE, ceiling=0.6, free=("eyes_closed",)),
     Recipe("age", "Age", "age", "age", 20.0, ((1, 3), (2, 4)), two_way=True, ceiling=55.0, floor=30.0),
-    Recipe("gender", "Gender", "age", "male", 6.0, SHAPE, two_way=True, ceiling=0.0, floor=0.0),
-    Recipe("chubby", "Chubby", "shape", "chubby", 0.5, SHAPE, ceiling=0.3),
-    Recipe("double_chin", "Double chin", "shape", "double_chin", 0.5, SHAPE, ceiling=0.3, free=("age",)),
+    Recipe("gender", "Gender", "age", "male", 3.5, SHAPE, two_way=True, ceiling=0.0, floor=0.0),
     Recipe("face_width", "Face width", "shape", "face_width", 0.1, DEEP, two_way=True),
     Recipe("jaw", "Jaw", "shape", "jaw", 0.03, SHAPE, two_way=True),
     Recipe("nose_size", "Nose size", "shape", "nose_size", 0.045, SHAPE, two_way=True),
     Recipe("eye_size", "Eye size", "shape", "eye_size", 0.015, SHAPE, two_way=True),
     Recipe("lip_size", "Lip size", "shape", "lip_size", 0.05, SHAPE, two_way=True),
-    Recipe("beard", "Beard", "beard", "beard", 0.6, HAIR, ceiling=0.3),
-    Recipe("mustache", "Mustache", "beard", "mustache", 0.6, HAIR, ceiling=0.3),
-    Recipe("glasses", "Glasses", "accessories", "glasses", 0.6, DEEP, ceiling=0.2),
-    Recipe("hair_blond", "Blond hair", "hair", "blond", 0.5, COLOUR, ceiling=0.3),
-    Recipe("hair_grey", "Grey hair", "hair", "grey", 0.5, COLOUR, ceiling=0.3),
+    Recipe("beard", "Beard", "beard", "beard", 0.3, HAIR, ceiling=0.3, held=HEAD_STILL),
+    Recipe("mustache", "Mustache", "beard", "mustache", 0.45, HAIR, ceiling=0.3),
+    Recipe("glasses", "Glasses", "accessories", "glasses", 0.45, DEEP, ceiling=0.2),
+    Recipe("hair_blond", "Blond hair", "hair", "blond", 0.3, COLOUR, ceiling=0.3),
+    Recipe(
+        "hair_grey", "Grey hair", "hair", "grey", 0.35, COLOUR, ceiling=0.3, held=(*HELD_STILL, "bald", "eye_shadow")
+    ),
     Recipe("hair_dark", "Dark hair", "hair", "dark", 0.5, COLOUR, ceiling=0.4),
     Recipe("bangs", "Bangs", "hair", "bangs", 0.5, HAIR, ceiling=0.3),
-    Recipe("bald", "Bald", "hair", "bald", 0.5, HAIR, ceiling=0.3),
+    Recipe("bald", "Bald", "hair", "bald", 0.25, HAIR, ceiling=0.3, held=(*HELD_STILL, "grey", "chubby")),
     Recipe("lipstick", "Lipstick", "make-up", "lip_colour", 10.0, COLOUR, ceiling=22.0),
-    Recipe("heavy_makeup", "Heavy make-up", "make-up", "makeup", 0.5, COLOUR, ceiling=0.4),
+    Recipe(
+        "heavy_makeup", "Heavy make-up", "make-up", "makeup", 0.3, ((1, 4), *COLOUR), ceiling=0.4, free=("male", "age")
+    ),
+    Recipe("eye_shadow", "Eye shadow", "make-up", "eye_shadow", 8.0, COLOUR),
     Recipe("skin_tone", "Skin tone", "make-up", "tan", 20.0, COLOUR, two_way=True),
     Recipe("rosy_cheeks", "Rosy cheeks", "make-up", "rosiness", 3.5, COLOUR),
+    Recipe("light", "Light", "light", "light", 0.12, COLOUR, two_way=True, free=("tan",)),
     Recipe("yaw", "Turn", "pose", "yaw", 15.0, POSE, two_way=True),
     Recipe("pitch", "Nod", "pose", "pitch", 10.0, POSE, two_way=True),
 )
