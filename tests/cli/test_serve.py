@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+import server
 from cli.main import _complete, run
 
 
@@ -60,6 +61,8 @@ def test_a_cluster_that_cannot_be_reached_is_one_sentence_and_status_2(capsys: p
 def test_without_the_extra_it_says_what_to_install(
     words: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # the package's attribute, too: else what is imported here stays in it
+    monkeypatch.delattr(server, "cluster", raising=False)
     for name in [name for name in sys.modules if name.startswith("server.cluster")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "ray", None)
