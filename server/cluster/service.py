@@ -91,7 +91,10 @@ def start(plan: Plan, entrance: Entrance) -> None:
         raise ClusterError("The service runs on this cluster already; end it with `rigid-live cluster stop` first.")
     _check_room(plan.share)
     actor: Any = ray.remote(Fleet)
-    fleet = actor.options(name=FLEET, lifetime="detached", max_restarts=-1, num_cpus=0).remote(plan)
+    # beside Ray's own directory, without which the cluster is none: no other node's end then holds placement up
+    at_head = {"node:__internal_head__": 0.001}
+    options = actor.options(name=FLEET, lifetime="detached", max_restarts=-1, num_cpus=0, resources=at_head)
+    fleet = options.remote(plan)
     ray.get(fleet.describe.remote(), timeout=60)
     serve.start(
         proxy_location="EveryNode" if entrance.everywhere else "HeadOnly",

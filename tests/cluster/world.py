@@ -87,6 +87,9 @@ class ClusterWorld:
         processes = processes_of(node)
         everything = [one for process in processes for one in psutil.Process(process.pid).children(recursive=True)]
         assert report.pid in [one.pid for one in everything]
+        # held still, lest Ray starts the worker anew on a node that is about to go
+        for process in processes:
+            psutil.Process(process.pid).suspend()
         for one in everything:
             one.kill()
         self.cluster.remove_node(node, allow_graceful=False)
