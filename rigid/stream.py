@@ -36,7 +36,7 @@ from rigid.steadying import SHARE, Faces, Steadying
 
 Pixels = NDArray[np.uint8]
 logger = logging.getLogger(__name__)
-DEFAULT_FADE = Fade(seconds=0.25, frames=3)
+DEFAULT_FADE = Fade(seconds=0.25, frames=2)
 LONGEST_GAP = 3.0
 """Seconds without a face generated after which nothing of it is gone on with, its late codes neither."""
 

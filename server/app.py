@@ -31,7 +31,7 @@ from server.shared import Shared
 from server.stream import MakeStream
 from server.strips import Gallery, Strips
 from server.uploads import Uploads
-from server.worker import InferenceWorker, threads_for
+from server.worker import InferenceWorker, in_hand_for, threads_for
 
 
 def _nothing() -> None:
@@ -64,7 +64,7 @@ def create_app(
     """
     readiness = Readiness()
     metrics = Metrics(readiness, batches)
-    worker = InferenceWorker(threads_for())
+    worker = InferenceWorker(threads_for(), in_hand_for())
     shared = Shared(
         config,
         library,

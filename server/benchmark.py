@@ -21,7 +21,7 @@ from rigid.stages import Generated, Located
 from rigid.stream import FaceStream, StepResult
 from server.backend import Backend
 from server.measure import percentile
-from server.worker import InferenceWorker, Lane, threads_for
+from server.worker import InferenceWorker, Lane, in_hand_for, threads_for
 
 Pixels = NDArray[np.uint8]
 MakeStream = Callable[[], FaceStream]
@@ -84,11 +84,11 @@ def measure(
 ) -> Measure:
     """Run `n` sessions for `seconds`, each handing in its next frame as soon as the last one is located.
 
-    They share a worker like the server's, and as there two frames of a session are in hand at most. `frames`, uint8
-    RGB, are played forwards and backwards, so that there is no cut; each session starts elsewhere in them.
+    They share a worker like the server's, with as many frames of a session in hand. `frames`, uint8 RGB, are played
+    forwards and backwards, so that there is no cut; each session starts elsewhere in them.
     """
     viewers = [_Viewer(make_stream(), frames, edits, i * len(frames) // n) for i in range(n)]
-    worker = InferenceWorker(threads_for())
+    worker = InferenceWorker(threads_for(), in_hand_for())
     try:
         for viewer in viewers:
             viewer.warm_up()

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from server.worker import InferenceWorker, Lane, threads_for
+from server.worker import InferenceWorker, Lane, in_hand_for, threads_for
 
 
 class Gate:
@@ -190,6 +190,34 @@ def test_with_several_threads_nothing_runs_before_the_first_call_is_done() -> No
 
 def test_there_are_more_threads_than_cores_but_not_without_bound() -> None:
     assert threads_for(2) == 6 and threads_for(1) > 1 and threads_for(512) == 32
+
+
+def test_a_second_frame_is_in_hand_only_where_a_core_is_spare() -> None:
+    assert in_hand_for(1) == in_hand_for(2) == 1 and in_hand_for(4) == 2
+
+
+def test_with_one_item_in_hand_the_next_one_waits_for_the_last_stage() -> None:
+    worker, order = InferenceWorker(threads=4, in_hand=1), list[str]()
+    done = threading.Event()
+
+    def first(item: int) -> int:
+        order.append(f"first {item}")
+        if item < 5:
+            lane.offer(item + 1)
+        return item
+
+    def last(item: int) -> None:
+        time.sleep(0.01)
+        order.append(f"last {item}")
+        if item == 5:
+            done.set()
+
+    lane = worker.lane(first, last)
+    worker.start()
+    lane.offer(0)
+    assert done.wait(5)
+    worker.stop()
+    assert order == [f"{stage} {item}" for item in range(6) for stage in ("first", "last")]
 
 
 def test_stages_of_consecutive_items_overlap_and_keep_their_order() -> None:
