@@ -9,6 +9,7 @@ import { Thumbnails } from "./thumbnails.js";
 const RETRY_MS = 3_000;
 /** A handful is seen at a glance. */
 const WORTH_A_SEARCH = 6;
+const WORTH_GROUPS = 12;
 /** Untouched sliders would draw the same face twice: a smile says what the page is for. */
 const SAMPLE = { smile: 0.8 };
 
@@ -37,7 +38,7 @@ export class Deck {
     this.#find("#reset").addEventListener("click", () => this.#dials.reset());
     this.#find("#random").addEventListener("click", () => this.#dials.randomise());
     const field = /** @type {HTMLInputElement} */ (this.#find("#search"));
-    field.addEventListener("input", () => this.#search(field.value));
+    field.addEventListener("input", () => this.#show(field.value, null));
   }
 
   get edits() {
@@ -69,6 +70,7 @@ export class Deck {
     this.#dials.build(attributes);
     this.#thumbnails.show(this.#find("#dials"));
     this.#find("#search-line").hidden = attributes.length < WORTH_A_SEARCH;
+    this.#offerGroups(attributes.length >= WORTH_GROUPS ? this.#dials.groups : []);
     this.#find("#presets").hidden = presets.length === 0;
     this.#find("#preset-list").replaceChildren(...presets.map((preset) => this.#chip(preset)));
     this.#changed();
@@ -82,9 +84,27 @@ export class Deck {
     return chip;
   }
 
-  /** @param {string} text */
-  #search(text) {
-    const shown = this.#dials.search(text);
+  /** @param {string[]} groups */
+  #offerGroups(groups) {
+    const all = /** @type {[string, string | null][]} */ ([["All", null], ...groups.map((name) => [name, name])]);
+    const offered = all.map(([words, name]) => {
+      const one = element("button", { type: "button", textContent: words });
+      one.dataset.group = name ?? "";
+      one.addEventListener("click", () => this.#show("", name));
+      return one;
+    });
+    this.#find("#groups").replaceChildren(...offered);
+    this.#find("#groups").hidden = groups.length < 2;
+    this.#show("", null);
+  }
+
+  /** A search goes through all groups; a group chosen ends the search. @param {string} text @param {string | null} only */
+  #show(text, only) {
+    if (!text) /** @type {HTMLInputElement} */ (this.#find("#search")).value = "";
+    const shown = this.#dials.search(text, only);
+    for (const one of this.#find("#groups").querySelectorAll("button")) {
+      one.ariaPressed = String((one.dataset.group || null) === only && !text.trim());
+    }
     const words = shown === 0 ? `Nothing is called “${text.trim()}”.` : `${shown} of ${this.#dials.size} changes`;
     this.#find("#search-result").textContent = text.trim() ? words : "";
   }

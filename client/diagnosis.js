@@ -22,6 +22,8 @@
 
 /** Reasons of a session's state that nothing here can see. */
 const TOLD_BY_THE_SERVER = ["undecodable", "tiny_picture", "few_pictures"];
+/** What a face of usual size needs to look sharp, bit/s. */
+const ENOUGH = 600_000;
 const LEVELS = ["bad", "poor", "note"];
 
 /** The worst first; empty where all is well. @param {Seen} seen @returns {Finding[]} */
@@ -90,7 +92,7 @@ function ofNetwork({ network, stats, silentMs }) {
     const text = `The way there and back takes ${Math.round(network.roundTripMs)} ms: the server is far away, or the line is full.`;
     found.push(finding("far", "poor", "The network is slow", text));
   }
-  if (network.limited === "bandwidth") {
+  if (network.limited === "bandwidth" && network.bitsOut < ENOUGH) {
     const text = `The line takes no more than ${bits(network.bitsOut)} from here; the picture is sent smaller or coarser.`;
     found.push(finding("narrow", "poor", "The line is narrow", text));
   }

@@ -73,13 +73,22 @@ export class Dials {
     this.apply(drawn(attributes, random));
   }
 
-  /** Shows the attributes with `text` in their name, label or group; returns how many. @param {string} text */
-  search(text) {
+  /** The groups' names, in their order. @returns {string[]} */
+  get groups() {
+    return [...grouped([...this.#dials.values()].map((dial) => dial.attribute)).keys()];
+  }
+
+  /**
+   * Shows the attributes with `text` in their name, label or group, of one group or of all; returns how many.
+   * @param {string} text @param {string | null} [only]
+   */
+  search(text, only = null) {
     const wanted = text.trim().toLowerCase();
     let shown = 0;
     for (const group of this.#root.querySelectorAll("fieldset")) {
       const rows = [...group.querySelectorAll(".dial")].map((row) => /** @type {HTMLElement} */ (row));
-      for (const row of rows) row.hidden = !(row.dataset.words ?? "").includes(wanted);
+      const isMeant = only === null || group.dataset.group === only;
+      for (const row of rows) row.hidden = !isMeant || !(row.dataset.words ?? "").includes(wanted);
       const left = rows.filter((row) => !row.hidden).length;
       group.hidden = left === 0;
       shown += left;
@@ -105,6 +114,7 @@ export class Dials {
     // A group of one that is called like its member need not say it twice.
     if (attributes.length === 1 && attributes[0].label.toLowerCase() === name.toLowerCase()) legend.className = "unseen";
     const fieldset = element("fieldset", { className: "group" }, legend);
+    fieldset.dataset.group = name;
     for (const attribute of attributes) {
       const dial = new Dial(attribute, (value, ramp) => this.#move(dial, value, ramp));
       this.#dials.set(attribute.name, dial);

@@ -1,4 +1,4 @@
-// The two pictures: side by side or split, mirrored or not, live or drawn.
+// The two pictures: the edited one alone, split, or side by side; mirrored or not, live or drawn.
 import { MatchedView, smallContext } from "./matched.js";
 import { recall, remember } from "./memory.js";
 import { Portrait } from "./portrait.js";
@@ -133,7 +133,7 @@ export class Stage {
 
   /** @param {HTMLElement} fieldset */
   #bindViews(fieldset) {
-    const remembered = recall(REMEMBERED) ?? (matchMedia("(max-width: 52rem)").matches ? "split" : "side");
+    const remembered = recall(REMEMBERED) ?? (matchMedia("(max-width: 52rem)").matches ? "after" : "side");
     for (const radio of fieldset.querySelectorAll("input")) {
       radio.checked = radio.value === remembered;
       radio.addEventListener("change", () => {

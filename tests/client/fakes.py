@@ -70,7 +70,15 @@ def attributes() -> AttributeLibrary:
     return AttributeLibrary(listed, n_codes=2, code_size=4)
 
 
-def light_app(max_sessions: int = 2, api_key: str | None = None, **offered: Any) -> FastAPI:
+def many_attributes() -> AttributeLibrary:
+    """Thirty attributes in ten groups, as many as a face has here."""
+    listed = [_attribute(f"change_{i}", f"Change {i}", f"group {i // 3}") for i in range(30)]
+    return AttributeLibrary(listed, n_codes=2, code_size=4)
+
+
+def light_app(
+    max_sessions: int = 2, api_key: str | None = None, library: AttributeLibrary | None = None, **offered: Any
+) -> FastAPI:
     """A server of `LightStream`s; `offered` goes to `create_app`."""
     config = ServerConfig(max_sessions=max_sessions, api_keys=(api_key,) if api_key else ())
-    return create_app(config, LightStream, attributes(), **offered)
+    return create_app(config, LightStream, library or attributes(), **offered)

@@ -19,7 +19,7 @@ from server.config import ServerConfig
 from server.strips import Gallery
 from tests.client.browser import CAMERA, GRANTED, grab, launch
 from tests.client.conftest import OpenPage
-from tests.client.fakes import LightStream, attributes, light_app
+from tests.client.fakes import LightStream, attributes, light_app, many_attributes
 from tests.client.serving import free_port, serving
 
 pytestmark = pytest.mark.browser
@@ -51,6 +51,21 @@ MATCH = """async (delay) => {
     view.stop();
     return [...Array(320).keys()].find((x) => data[4 * x] > 200);
 }"""
+FIRST_BITRATE = """async () => {
+    const { RigidLive } = await import("./live.js");
+    const live = new RigidLive();
+    await live.start(await navigator.mediaDevices.getUserMedia({ video: true }));
+    for (;;) {
+        const pairs = [...(await live.peer.getStats()).values()].filter((one) => one.type === "candidate-pair");
+        const bitrate = pairs.find((one) => one.availableOutgoingBitrate)?.availableOutgoingBitrate;
+        if (bitrate) return live.stop().then(() => bitrate);
+        await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+}"""
+SMALL = """() => [...document.querySelectorAll("button, .dial input, #search, .switch, summary")]
+    .filter((one) => one.checkVisibility({ visibilityProperty: true }) && one.getBoundingClientRect().height < 40)
+    .map((one) => one.id || one.className || one.textContent)"""
+"""What a finger would miss."""
 FETCH_FAILED = "Failed to load resource"
 
 
@@ -193,6 +208,41 @@ def test_looks_search_and_chance_move_the_sliders(address: str, open_page: OpenP
     expect(page.locator(".dial[data-side=rest]")).to_have_count(6)
 
 
+def test_many_attributes_are_shown_group_by_group(open_page: OpenPage) -> None:
+    with serving(light_app(library=many_attributes())) as address:
+        page = open_page(address, **PHONE)
+        expect(page.locator(".dial:visible")).to_have_count(30)
+        fourth = page.get_by_role("button", name="group 3")
+        fourth.tap()
+        expect(page.locator(".dial:visible")).to_have_count(3)
+        expect(fourth).to_have_attribute("aria-pressed", "true")
+        assert page.evaluate(SMALL) == []
+        page.get_by_role("searchbox").fill("change 29")
+        expect(page.locator(".dial:visible")).to_have_count(1)
+        expect(fourth).to_have_attribute("aria-pressed", "false")
+        page.get_by_role("button", name="All", exact=True).tap()
+        expect(page.locator(".dial:visible")).to_have_count(30)
+        expect(page.get_by_role("searchbox")).to_have_value("")
+
+
+def test_the_edited_picture_alone_gives_way_to_the_camera_until_it_comes(address: str, open_page: OpenPage) -> None:
+    page = open_page(address)
+    start(page)
+    page.get_by_text("After", exact=True).click()
+    expect(page.locator(".pane-after figcaption")).to_be_visible()
+    expect(page.locator(".pane-before figcaption")).to_be_hidden()
+    page.evaluate("document.getElementById('stage').classList.remove('has-after')")
+    expect(page.locator(".pane-before figcaption")).to_be_visible()
+    expect(page.locator(".pane-after figcaption")).to_be_hidden()
+    background = "getComputedStyle(document.querySelector('.pane-after')).backgroundColor"
+    assert page.evaluate(background) == "rgba(0, 0, 0, 0)"
+
+
+def test_the_camera_may_be_sent_sharp_from_the_beginning(address: str, open_page: OpenPage) -> None:
+    # Chromium's own beginning is 300 kbit/s.
+    assert open_page(address).evaluate(FIRST_BITRATE) > 1e6
+
+
 def test_keeps_a_snapshot_and_a_film(address: str, open_page: OpenPage, tmp_path: Path) -> None:
     page = open_page(address)
     start(page)
@@ -272,7 +322,9 @@ def test_fits_a_phone(address: str, open_page: OpenPage) -> None:
     width = "document.documentElement.scrollWidth"
     assert page.evaluate(width) == 360
     start(page)
-    for view in ("Side by side", "Split"):
+    expect(page.locator("#stage[data-view=after]")).to_be_visible()
+    assert page.evaluate(SMALL) == []
+    for view in ("Side by side", "Split", "After"):
         page.get_by_text(view, exact=True).tap()
         assert page.evaluate(width) == 360
     page.get_by_role("slider", name="Age").scroll_into_view_if_needed()

@@ -65,7 +65,7 @@ for (const [code, changes] of Object.entries({
   "nothing-leaves": { silentMs: 4_000, stats: { fps_in: 0, fps_out: 0 } },
   loss: { network: { lostOut: 0.08 } },
   far: { network: { roundTripMs: 300 } },
-  narrow: { network: { limited: "bandwidth" } },
+  narrow: { network: { limited: "bandwidth", bitsOut: 3e5 } },
   relayed: { network: { relayed: true } },
   busy: { network: { limited: "cpu" } },
   "slow-decode": { network: { decodeMs: 40 } },

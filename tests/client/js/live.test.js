@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { backoff, filterTrack } from "../../../client/rigid-live.js";
 import { describe } from "../../../client/failures.js";
-import { ending } from "../../../client/link.js";
+import { ending, startingAt } from "../../../client/link.js";
 import { Choice, STALE_MS } from "../../../client/mixer.js";
 import { serverDelay } from "../../../client/timing.js";
 
@@ -27,6 +27,20 @@ test("shows the camera at once where the connection is lost", () => {
   choice.edited(1_000);
   choice.lost();
   assert.equal(choice.at(1_001), "camera");
+});
+
+test("an answer is told where video begins, and nothing else is changed", () => {
+  const lines = (/** @type {string[]} */ ...all) => all.map((line) => `${line}\r\n`).join("");
+  const audio = ["m=audio 9 UDP/TLS/RTP/SAVPF 96", "a=rtpmap:96 opus/48000/2"];
+  const video = ["m=video 9 UDP/TLS/RTP/SAVPF 97 98 99", "a=rtpmap:97 VP8/90000"];
+  const rest = ["a=rtpmap:98 rtx/90000", "a=fmtp:98 apt=97", "a=rtpmap:99 H264/90000"];
+  assert.equal(
+    startingAt(lines("v=0", ...audio, ...video, ...rest, "a=fmtp:99 packetization-mode=1", "a=mid:1"), 900),
+    lines(
+      "v=0", ...audio, ...video, "a=fmtp:97 x-google-start-bitrate=900", ...rest,
+      "a=fmtp:99 packetization-mode=1;x-google-start-bitrate=900", "a=mid:1",
+    ),
+  );
 });
 
 test("takes only video tracks", async () => {
