@@ -7,6 +7,7 @@ import json
 import logging
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi import FastAPI
@@ -39,6 +40,17 @@ FIND_SECONDS = 1.0
 RETRY = {"Retry-After": "5"}
 REPLICA_HEADER = "X-Ingress"
 """Which replica answered, to tell them apart."""
+
+
+@dataclass(frozen=True)
+class Left:
+    """What a session left that ended unasked."""
+
+    kept: Kept | None = None
+    holders: Sequence[str] = ()
+    """Who has it, or a copy."""
+    silent: str = ""
+    """Its worker, where that should have it and does not answer."""
 
 
 class Ingress:
@@ -135,25 +147,23 @@ class Router:
     async def _open(self, asked: HttpRequest) -> HttpReply:
         """Try the freest workers one after another, until one takes the session."""
         token = _token_in(asked)
-        kept, holders = await self._recover(token)
-        tried: list[str] = []
+        left = await self._recover(token)
+        # who does not give a session up takes none either, though it may be the freest until the fleet has noticed
+        tried = [left.silent] if left.silent else []
         while True:
             placement: Placement = await self._fleet("place", caller.get(), tried)
-            if not placement.worker or len(tried) == TRIES:
+            if not placement.worker or len(tried) >= TRIES:
                 raise _refused(placement)
-            reply = await self._placed(placement, asked, token, kept)
+            reply = await self._placed(placement, asked, Opening(placement.number, token, left.kept))
             if reply is not None:
                 break
             tried.append(placement.worker)
-        if reply.status == 201 and kept is not None:
-            await self._tell(holders, "forget", token)
+        if reply.status == 201:
+            await self._tell(left.holders, "forget", token)
         return reply
 
-    async def _placed(
-        self, placement: Placement, asked: HttpRequest, token: str, kept: Kept | None
-    ) -> HttpReply | None:
+    async def _placed(self, placement: Placement, asked: HttpRequest, opening: Opening) -> HttpReply | None:
         """A worker's answer to the request for a session; None where it is gone, or has no room after all."""
-        opening = Opening(placement.number, token, kept)
         reply: HttpReply | None = None
         try:
             reply = _reply(await self._actors.call(placement.worker, "request", asked, opening))
@@ -163,30 +173,29 @@ class Router:
             await self._tell([FLEET], "refused", placement)
         return None if reply is None or reply.status == 503 else reply
 
-    async def _recover(self, token: str) -> tuple[Kept | None, list[str]]:
-        """What the session of a resume token left, and who has it: its worker, else whoever has its copy."""
+    async def _recover(self, token: str) -> Left:
+        """What the session of a resume token left: with its worker, else with whoever has its copy."""
         name = worker_of(token)
         if not name:
-            return None, []
+            return Left()
         names = [*await self._fleet("workers"), FLEET]
-        if name in names:
-            names.remove(name)
-            kept = await self._given_up(name, token)
-            if kept is not None:
-                return kept, [name]
+        if name not in names:
+            return await self._newest(names, token)
+        names.remove(name)
+        try:
+            kept = await self._actors.call(name, "give_up", token, caller.get(), seconds=FIND_SECONDS)
+        except (Gone, Unreachable):
+            return replace(await self._newest(names, token), silent=name)
+        return await self._newest(names, token) if kept is None else Left(kept, [name])
+
+    async def _newest(self, names: Sequence[str], token: str) -> Left:
+        """The newest copy of a session."""
         found = await asyncio.gather(*(self._find(one, token) for one in names))
         copies = [(at, kept, one) for one, (at, kept) in zip(names, found, strict=True) if kept is not None]
         if not copies:
-            return None, []
+            return Left()
         _, newest, _ = max(copies, key=lambda one: one[0])
-        return newest, [one for _, _, one in copies]
-
-    async def _given_up(self, name: str, token: str) -> Kept | None:
-        try:
-            kept: Kept | None = await self._actors.call(name, "give_up", token, caller.get(), seconds=FIND_SECONDS)
-        except (Gone, Unreachable):
-            return None
-        return kept
+        return Left(newest, [one for _, _, one in copies])
 
     async def _find(self, name: str, token: str) -> tuple[float, Kept | None]:
         try:

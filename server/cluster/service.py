@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,8 @@ from server.tls import CertificateFiles
 logger = logging.getLogger(__name__)
 
 APPLICATION = "rigid-live"
+INGRESS = "ingress"
+START_SECONDS = 120.0
 REACH_SECONDS = 3.0
 CALL_SECONDS = 10.0
 DRAIN_SECONDS = 120.0
@@ -43,6 +46,7 @@ class Entrance:
     everywhere: bool = True
     """On every node with a replica of the ingress, or on the head node alone."""
     replicas: int = 2
+    """Each on a node of its own; one for which there is no node waits until there is."""
 
 
 class ClusterError(Exception):
@@ -107,12 +111,30 @@ def start(plan: Plan, entrance: Entrance) -> None:
     )
     undeployed: Any = serve.deployment(serve.ingress()(Ingress))
     deployment = undeployed.options(
-        name="ingress",
+        name=INGRESS,
         num_replicas=entrance.replicas,
+        # both on one node would go together, and nobody could come back until Serve has noticed and started others
+        max_replicas_per_node=1,
         max_ongoing_requests=1000,
         ray_actor_options={"num_cpus": 0},
     )
-    serve.run(deployment.bind(plan.config), name=APPLICATION, route_prefix="/")
+    target = serve.RunTarget(deployment.bind(plan.config), name=APPLICATION, route_prefix="/")
+    serve.run_many([target], wait_for_applications_running=False)
+    _wait_for_ingress(min(entrance.replicas, sum(node["Alive"] for node in ray.nodes())))
+
+
+def _wait_for_ingress(count: int) -> None:
+    """Until so many replicas run; ClusterError where they do not start."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        application = serve.status().applications[APPLICATION]
+        if application.status == "DEPLOY_FAILED":
+            raise ClusterError(f"The ingress did not start: {' '.join(application.message.split())}")
+        ingress = application.deployments.get(INGRESS)
+        if ingress is not None and ingress.replica_states.get("RUNNING", 0) >= count:
+            return
+        time.sleep(0.1)
+    raise ClusterError(f"The ingress did not start within {START_SECONDS:g} s; Ray's dashboard may say why.")
 
 
 def _check_room(share: Share) -> None:

@@ -25,7 +25,7 @@ from server.cluster import service
 from server.cluster.fleet import Plan
 from server.cluster.messages import Build, Report, Share
 from server.cluster.names import NAMESPACE
-from server.cluster.service import Entrance
+from server.cluster.service import APPLICATION, Entrance
 from server.config import ServerConfig
 from tests.cluster.media import build
 from tests.server.world import Viewer
@@ -69,10 +69,18 @@ class ClusterWorld:
             time.sleep(0.2)
 
     def mortal_worker(self) -> str:
-        """One that is not on the head node, which Ray cannot do without."""
+        """One that is not on the head node, which Ray cannot do without, and beside a replica of the ingress."""
         assert self.cluster.head_node is not None
-        head = self.cluster.head_node.node_id
-        return next(name for name in self.ready() if self.report(name).node != head)
+        nodes = self.ingress_nodes()
+        assert len(set(nodes)) == len(nodes) == 2, "no node's end is to take both"
+        may_go = set(nodes) - {self.cluster.head_node.node_id}
+        return next(name for name in self.ready() if self.report(name).node in may_go)
+
+    def ingress_nodes(self) -> list[str]:
+        """The nodes that have a replica of the ingress, by Ray's ids."""
+        actors: Any = ray._private.state.actors()
+        replicas = [one for one in actors.values() if one["Name"].startswith(f"SERVE_REPLICA::{APPLICATION}#")]
+        return [str(one["Address"]["NodeID"]) for one in replicas if one["State"] == "ALIVE"]
 
     def report(self, worker: str) -> Report:
         actor: Any = ray.get_actor(worker, NAMESPACE)
@@ -155,6 +163,8 @@ class ReturningViewer:
         self.was: list[Viewer] = []
         self.connected_within = 0.0
         """Seconds from the first try to the first picture."""
+        self.answers: list[str] = []
+        """Each answer to asking to go on, and the seconds it took."""
 
     @property
     def worker(self) -> str:
@@ -173,8 +183,9 @@ class ReturningViewer:
         token = self.viewer.session["resume_token"]
         self.was.append(self.viewer)
         while True:
-            self.viewer = Viewer(self._http, fps=self._fps)
+            self.viewer, began = Viewer(self._http, fps=self._fps), time.monotonic()
             response = await self.viewer.connect(resume_token=token)
+            self.answers.append(f"{response.status_code} after {time.monotonic() - began:.2f} s")
             if response.status_code == 201:
                 await self.viewer.see(1)
                 return
