@@ -14,7 +14,7 @@ from cli.errors import BAD_INPUT, fail
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import ModuleType
+    from types import FrameType, ModuleType
 
     from fastapi import FastAPI
 
@@ -97,17 +97,23 @@ def serve_on(
         fail(str(error), BAD_INPUT)
     service = joined(address)
     share = Share(cpus, service.gpus_each() if gpus is None else gpus)
-    ended = threading.Event()
+    ended, at_once = threading.Event(), threading.Event()
     _asked(
         lambda: service.start(
             Plan(config, share, partial(build, signing=signing), bounds), service.Entrance(host, port, files)
         )
     )
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGINT or ended.is_set():
+            at_once.set()
+        ended.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
+        signal.signal(number, end)
     typer.echo("The workers load their networks ...", err=True)
     service.attend(ended, typer.echo, " or ".join(urls(host, port, secure=files is not None)))
-    service.stop()
+    service.stop(at_once)
 
 
 def build(config: ServerConfig, share: Share, signing: tuple[Path | None, Path | None] = (None, None)) -> FastAPI:

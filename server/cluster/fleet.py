@@ -62,6 +62,7 @@ class Fleet:
         self._told: set[str] = set()
         self._shunned: set[str] = set()
         self._rounds: asyncio.Task[None] | None = None
+        self._closing = False
 
     # ---- asked by the ingress
 
@@ -122,17 +123,38 @@ class Fleet:
         await self._end(name)
         return moved
 
+    async def wind_down(self) -> None:
+        """Take no new sessions, and wait until those that run have ended, at most `drain_seconds`."""
+        await self._close()
+        await asyncio.gather(*(self._wait_for(name) for name in list(self._roster.places)))
+
     async def stop(self) -> None:
         """End all workers and their sessions."""
-        if self._rounds is not None:
-            self._rounds.cancel()
+        await self._close()
         await asyncio.gather(*(self._end(name) for name in list(self._roster.places)))
+
+    async def _close(self) -> None:
+        self._closing = True
+        if self._rounds is None:
+            # begun anew a moment ago: those that are to end have to be found first
+            await self._adopt()
+        else:
+            self._rounds.cancel()
+        for place in self._roster.places.values():
+            place.draining = True
+
+    async def _wait_for(self, name: str) -> None:
+        seconds = self._plan.config.drain_seconds
+        try:
+            await self._actors.call(name, "wind_down", seconds, seconds=seconds + LOST_SECONDS)
+        except (Gone, Unreachable) as error:
+            logger.info("Worker %s is not waited for: %s", name, error)
 
     # ---- the round
 
     def _begin(self) -> None:
         # Not in the constructor, which Ray runs outside of the event loop.
-        if self._rounds is None:
+        if self._rounds is None and not self._closing:
             self._rounds = asyncio.create_task(self._go_on())
 
     async def _go_on(self) -> None:

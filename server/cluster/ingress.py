@@ -72,6 +72,8 @@ def build_ingress(config: ServerConfig, replica: str) -> FastAPI:
     app.add_route("/readyz", router.readyz, methods=["GET"])
     app.add_route("/metrics", router.metrics, methods=["GET"])
     app.add_route("/api/v1/workers", router.workers, methods=["GET"])
+    app.add_route("/api/v1/attributes", refuse_upload, methods=["POST"])
+    app.add_route("/api/v1/presets/{name}", refuse_upload, methods=["PUT", "DELETE"])
     app.add_route("/{path:path}", router.forward, methods=METHODS)
 
     @app.middleware("http")
@@ -80,7 +82,7 @@ def build_ingress(config: ServerConfig, replica: str) -> FastAPI:
         response.headers[REPLICA_HEADER] = replica
         return response
 
-    app.add_middleware(BodyLimit, limit=config.max_body_bytes, streamed=())
+    app.add_middleware(BodyLimit, limit=config.max_body_bytes)
     if config.requests_per_minute is not None:
         app.add_middleware(RequestLimit, per_minute=config.requests_per_minute)
     if config.api_keys:
@@ -89,6 +91,13 @@ def build_ingress(config: ServerConfig, replica: str) -> FastAPI:
         app.add_middleware(Origins, allowed=config.allow_origins)
     app.add_middleware(SecurityHeaders)
     return app
+
+
+async def refuse_upload(_request: Request) -> Response:
+    """403: what a client left would be on the node of one worker alone. The body is not read."""
+    message = "A cluster takes no attributes and presets from clients, as they would be on one node alone."
+    hint = "Import attributes on every node, with rigid-live attributes import, and start the service anew."
+    raise ApiError(403, "uploads_off", message, hint)
 
 
 class Router:

@@ -69,7 +69,12 @@ class Place:
         places = float(report.places)
         if report.limit_fps is not None and report.min_fps > 0:
             places = min(places, report.limit_fps / report.min_fps)
-        return max(0, math.floor(places) - report.sessions - len(self.placed))
+        return max(0, math.floor(places) - self.taken)
+
+    @property
+    def taken(self) -> int:
+        """Sessions it carries, and those on their way to it."""
+        return (self.report.sessions if self.report else 0) + len(self.placed)
 
 
 @dataclass
@@ -107,20 +112,26 @@ class Roster:
         """
         usable = list(self.usable())
         if not usable:
-            message = "No worker of this cluster can take sessions yet."
-            return Placement(code="not_ready", message=message, hint="Try again in a moment.")
+            return self._none_usable()
         if owner and self.max_per_key is not None and self._sessions_of(owner) >= self.max_per_key:
             message = f"All {self.max_per_key} sessions of this key are taken."
             return Placement("", 0, 429, "key_full", message, "Close one of them.")
         roomy = [one for one in usable if one[1].free > 0 and one[0] not in tried]
         if not roomy:
-            taken = sum(place.report.sessions for _, place in usable if place.report)
-            message = f"This cluster is full: its {len(usable)} workers carry {taken} sessions."
+            taken = sum(place.taken for _, place in usable)
+            workers = "1 worker carries" if len(usable) == 1 else f"{len(usable)} workers carry"
+            message = f"This cluster is full: its {workers} {taken} sessions."
             return Placement(code="server_full", message=message, hint="Try again later.")
         name, place = min(roomy, key=_by_room)
         number = secrets.randbits(63)
         place.placed[number] = self.clock()
         return Placement(name, number)
+
+    def _none_usable(self) -> Placement:
+        hint = "Try again in a moment."
+        if self.places and all(place.draining for place in self.places.values()):
+            return Placement(code="draining", message="This cluster is about to end.", hint=hint)
+        return Placement(code="not_ready", message="No worker of this cluster can take sessions yet.", hint=hint)
 
     def refused(self, placement: Placement) -> None:
         """A session did not come about where `place` sent it."""
@@ -149,7 +160,7 @@ class Roster:
         most = max(place.report.places for place in usable if place.report)
         free, all_places = sum(place.free for place in usable), most * len(usable)
         # A place that is being made counts: what was asked for once is not asked for again.
-        coming = len(staying) - len(usable)
+        coming = sum(self._state(place) in ("starting", "lost") for place in staying)
         if free + coming * most < SPARE * all_places:
             self._calm = 0
             return min(len(staying) + 1, bounds.most)
@@ -159,9 +170,9 @@ class Roster:
         return min(max(fewer, bounds.least), bounds.most)
 
     def to_end(self) -> str:
-        """Which worker goes first where there are too many: a lost one, else the one with the fewest sessions."""
+        """Which worker goes first where there are too many: a useless one, else the one with the fewest sessions."""
         staying = [(name, place) for name, place in self.places.items() if not place.draining]
-        return min(staying, key=lambda one: (not _is_lost(one[1]), _sessions(one[1])))[0]
+        return min(staying, key=lambda one: (self._state(one[1]) == "ready", _sessions(one[1])))[0]
 
     def problems(self) -> dict[str, str]:
         """By worker, in one sentence each, why it takes no sessions and will not by itself."""
@@ -213,10 +224,6 @@ def _by_room(one: tuple[str, Place]) -> tuple[int, float, str]:
 
 def _node(place: Place) -> str:
     return place.report.node if place.report else ""
-
-
-def _is_lost(place: Place) -> bool:
-    return place.lost or place.report is None
 
 
 def _sessions(place: Place) -> int:

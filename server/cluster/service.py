@@ -31,6 +31,7 @@ START_SECONDS = 120.0
 REACH_SECONDS = 3.0
 CALL_SECONDS = 10.0
 DRAIN_SECONDS = 120.0
+POLL_SECONDS = 0.2
 AUTO = "auto"
 """The cluster that this machine is a node of."""
 
@@ -131,9 +132,10 @@ def _wait_for_ingress(count: int) -> None:
         if application.status == "DEPLOY_FAILED":
             raise ClusterError(f"The ingress did not start: {' '.join(application.message.split())}")
         ingress = application.deployments.get(INGRESS)
-        if ingress is not None and ingress.replica_states.get("RUNNING", 0) >= count:
+        states: Any = ingress.replica_states if ingress is not None else {}
+        if states.get("RUNNING", 0) >= count:
             return
-        time.sleep(0.1)
+        time.sleep(POLL_SECONDS)
     raise ClusterError(f"The ingress did not start within {START_SECONDS:g} s; Ray's dashboard may say why.")
 
 
@@ -172,8 +174,16 @@ def drain(name: str, *, replace: bool = True) -> int:
     return moved
 
 
-def stop() -> None:
-    """End the service: no new requests, then the sessions, the workers and all that was started for them."""
+def stop(at_once: threading.Event | None = None) -> None:
+    """End the service and all that was started for it; its sessions have `drain_seconds`, unless `at_once` is set.
+
+    ClusterError where no service runs.
+    """
+    draining = _fleet().wind_down.remote()
+    while not ray.wait([draining], timeout=POLL_SECONDS)[0]:
+        if at_once is not None and at_once.is_set():
+            break
+    # no more requests, then the workers
     serve.delete(APPLICATION)
     _ask_fleet("stop", seconds=DRAIN_SECONDS)
     ray.kill(ray.get_actor(FLEET, NAMESPACE), no_restart=True)
@@ -181,11 +191,14 @@ def stop() -> None:
 
 
 def _ask_fleet(method: str, *arguments: object, seconds: float = CALL_SECONDS) -> Any:
+    return ray.get(getattr(_fleet(), method).remote(*arguments), timeout=seconds)
+
+
+def _fleet() -> Any:
     try:
-        fleet = ray.get_actor(FLEET, NAMESPACE)
+        return ray.get_actor(FLEET, NAMESPACE)
     except ValueError:
         raise ClusterError("No service runs on this cluster; start it with `rigid-live serve --cluster`.") from None
-    return ray.get(getattr(fleet, method).remote(*arguments), timeout=seconds)
 
 
 def attend(ended: threading.Event, say: Callable[[str], None], addresses: str) -> None:

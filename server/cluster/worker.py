@@ -104,6 +104,10 @@ class MediaWorker:
         await self._send_copies()
         return moved
 
+    async def wind_down(self, seconds: float) -> None:
+        """Take no more sessions, and wait until those that run have ended, at most so long."""
+        await self._host.run(self._host.manager.drain(seconds))
+
     async def stop(self) -> None:
         """End the sessions and the server."""
         if self._copying is not None:

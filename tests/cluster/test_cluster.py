@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
+from pathlib import Path
 
 import httpx
 import pytest
@@ -18,7 +19,8 @@ from server.cluster import service
 from server.cluster.batch import work_through
 from server.cluster.ingress import REPLICA_HEADER
 from server.cluster.messages import Share
-from tests.cluster.world import PATIENT, ClusterWorld, ReturningViewer, cluster_of
+from server.cluster.names import own_version
+from tests.cluster.world import PATIENT, ROOT, ClusterWorld, ReturningViewer, cluster_of
 from tests.server.world import Viewer, until
 
 FPS = 2.0
@@ -153,9 +155,6 @@ async def test_a_drained_worker_ends_empty_and_its_sessions_go_on_elsewhere(worl
     await asyncio.to_thread(world.wait_ready, 3)
 
 
-@pytest.mark.skipif(
-    not os.environ.get("RIGID_LIVE_LONG_TESTS"), reason="in one run of three it takes 7 s: RIGID_LIVE_LONG_TESTS=1"
-)
 async def test_a_killed_nodes_sessions_go_on_elsewhere_and_the_others_lose_no_frame(world: ClusterWorld) -> None:
     async with audience(world, VIEWERS) as (_, viewers):
         victim = world.mortal_worker()
@@ -188,3 +187,22 @@ async def test_a_killed_nodes_sessions_go_on_elsewhere_and_the_others_lose_no_fr
             indices = [seen.index for seen in one.viewer.seen[before[id(one)] - 1 :]]
             assert all(after - previous == 1 for previous, after in pairwise(indices)), indices
             assert (await one.stats())["frames_dropped"] == dropped[id(one)], "some go before the connection is there"
+
+
+async def test_a_worker_of_another_version_gets_no_session_and_the_others_go_on(
+    world: ClusterWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready = world.ready()
+    installed = tmp_path / "rigid_live-99.0.0.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: rigid-live\nVersion: 99.0.0\n")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{ROOT}")
+    await asyncio.to_thread(world.add_node)
+    await asyncio.to_thread(world.wait_for, {"ready": len(ready), "refused": 1})
+    (refused,) = [one for one in world.workers() if one["state"] == "refused"]
+    assert refused["problem"] == (
+        f"Worker {refused['name']} on {refused['address']} runs rigid-live 99.0.0, this cluster {own_version()}: "
+        "it gets no sessions until that node has the same."
+    )
+    async with audience(world, 4) as (_, viewers):
+        assert {one.worker for one in viewers} == set(ready)

@@ -190,6 +190,15 @@ async def test_a_client_comes_back_to_the_newest_copy_where_its_worker_is_gone(
     assert {one[0] for one in actors.asked if one[1] == "forget"} == {"w1", FLEET}
 
 
+async def test_a_worker_that_does_not_give_up_its_session_is_not_tried_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    actors = HandMade("w1", "w2")
+    actors.faults["w1", "give_up"] = Unreachable("")
+    actors.kept["w2", "find_kept"] = (5.0, Kept({}, b"copy"))
+    async with before(actors, monkeypatch) as http:
+        await http.post("/api/v1/sessions", json={"resume_token": "w1.t"})
+    assert actors.requests() == [("w2", (Opening(7, "w1.t", Kept({}, b"copy")),))]
+
+
 @pytest.mark.parametrize("body", [b"no json", b"[]", b'{"resume_token": 5}', b'{"resume_token": "guessed"}'])
 async def test_what_is_no_resume_token_is_left_to_the_worker(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     actors = HandMade("w1")
@@ -206,6 +215,22 @@ async def test_lists_are_those_of_all_workers_that_answer(monkeypatch: pytest.Mo
     actors.faults["w2", "request"] = Unreachable("")
     async with before(actors, monkeypatch) as http:
         assert (await http.get("/api/v1/sessions")).json() == [{"id": "w1.a"}, {"id": "w3.b"}]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/api/v1/attributes"), ("PUT", "/api/v1/presets/mine"), ("DELETE", "/api/v1/presets/mine")],
+)
+async def test_what_would_be_on_one_node_alone_is_refused(
+    method: str, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    actors = HandMade("w1")
+    async with before(actors, monkeypatch, ServerConfig(max_body_bytes=100)) as http:
+        answer = await http.request(method, path, content=b"x" * (101 if method == "POST" else 9))
+        assert (await http.get("/api/v1/attributes")).json()["worker"] == "w1"
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "uploads_off")
+    assert "on one node alone" in answer.json()["error"]["message"] and "every node" in answer.json()["error"]["hint"]
+    assert len(actors.requests()) == 1, "only for the list"
 
 
 async def test_keys_and_limits_are_kept_for_the_cluster_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,7 +98,7 @@ def test_a_full_cluster_and_a_full_key_are_said_so() -> None:
     assert roster.place("other").worker == "b"
     full = roster.place("other")
     assert (full.worker, full.status, full.code) == ("", 503, "server_full")
-    assert full.message == "This cluster is full: its 2 workers carry 7 sessions."
+    assert full.message == "This cluster is full: its 2 workers carry 8 sessions."
 
 
 def test_a_worker_that_does_not_start_says_why() -> None:
@@ -143,6 +143,21 @@ def test_one_more_worker_is_wanted_when_little_is_free_and_only_one_at_a_time() 
     roster.places["c"] = Place()
     hear(roster, worker("c", 4))
     assert roster.wanted(bounds) == 3, "there may be no more"
+
+
+def test_a_worker_that_never_will_be_ready_stands_in_no_others_way_and_goes_first() -> None:
+    roster = roster_of(worker("a", 4), worker("old", version="1.1.9"))
+    assert roster.wanted(Bounds(1, 3)) == 3
+    assert roster.wanted(Bounds(1, 2)) == 2, "there may be no more"
+    assert roster.to_end() == "old"
+
+
+def test_while_all_workers_end_no_session_is_placed() -> None:
+    roster = roster_of(worker("a"), worker("b"))
+    for place in roster.places.values():
+        place.draining = True
+    refused = roster.place("")
+    assert (refused.status, refused.code, refused.message) == (503, "draining", "This cluster is about to end.")
 
 
 def test_a_worker_goes_only_after_it_was_of_no_use_for_a_while() -> None:

@@ -7,8 +7,9 @@ import os
 import socket
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,8 @@ from server.cluster import service
 from server.cluster.fleet import Plan
 from server.cluster.messages import Build, Report, Share
 from server.cluster.names import NAMESPACE
-from server.cluster.service import APPLICATION, Entrance
+from server.cluster.roster import Bounds
+from server.cluster.service import APPLICATION, ClusterError, Entrance
 from server.config import ServerConfig
 from tests.cluster.media import build
 from tests.server.world import Viewer
@@ -41,7 +43,9 @@ SYSTEM = {
     "prestart_worker_first_driver": False,
     "enable_worker_prestart": False,
 }
-PATIENT = ServerConfig(max_sessions=12, min_fps=0, connect_seconds=60, dead_seconds=60, idle_seconds=120)
+PATIENT = ServerConfig(
+    max_sessions=12, min_fps=0, connect_seconds=60, dead_seconds=60, idle_seconds=120, drain_seconds=0
+)
 """No session ends, and none is refused, because this machine has more to do than it can."""
 SHARE = Share(cpus=2.0)
 PATIENCE_SECONDS = 120.0
@@ -63,8 +67,12 @@ class ClusterWorld:
 
     def wait_ready(self, count: int) -> None:
         """Until so many workers take sessions."""
+        self.wait_for({"ready": count})
+
+    def wait_for(self, states: dict[str, int]) -> None:
+        """Until so many workers are in each of these states, and none in another."""
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while len(self.ready()) != count:
+        while Counter(str(one["state"]) for one in self.workers()) != states:
             assert time.monotonic() < deadline, self.workers()
             time.sleep(0.2)
 
@@ -103,6 +111,10 @@ class ClusterWorld:
         self.cluster.remove_node(node, allow_graceful=False)
         wait_for(processes)
 
+    def add_node(self) -> None:
+        """One more, which has this process's environment."""
+        self.cluster.add_node(**NODE)
+
     def http(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(base_url=self.url, timeout=20)
 
@@ -126,24 +138,27 @@ def wait_for(processes: list[subprocess.Popen[bytes]]) -> None:
 
 
 @contextmanager
-def cluster_of(nodes: int, config: ServerConfig, make: Build = build) -> Iterator[ClusterWorld]:
-    """So many nodes with a worker each, the head being one of them."""
+def cluster_of(
+    nodes: int, config: ServerConfig, make: Build = build, *, cpus: int = 3, bounds: Bounds | None = None
+) -> Iterator[ClusterWorld]:
+    """So many nodes with a worker each, the head being one of them; or with as many workers as `bounds` says."""
     before = dict(os.environ)
     # All nodes are this machine, and one of them has the proxy: it is to use the replicas on the others too.
     os.environ.update(PYTHONPATH=str(ROOT), RAY_SERVE_PROXY_PREFER_LOCAL_NODE_ROUTING="0")
     # No hooks for signals and for the end of the process: the end of the block ends it all.
-    head = {**NODE, "_system_config": SYSTEM}
+    head = {**NODE, "num_cpus": cpus, "_system_config": SYSTEM}
     cluster = Cluster(initialize_head=True, head_node_args=head, shutdown_at_exit=False)
     try:
         for _ in range(nodes - 1):
-            cluster.add_node(**NODE)
+            cluster.add_node(**{**NODE, "num_cpus": cpus})
         service.connect(cluster.address)
         port = free_port()
-        service.start(Plan(config, SHARE, make), Entrance("127.0.0.1", port, everywhere=False))
+        service.start(Plan(config, SHARE, make, bounds), Entrance("127.0.0.1", port, everywhere=False))
         world = ClusterWorld(cluster, f"http://127.0.0.1:{port}")
-        world.wait_ready(nodes)
+        world.wait_ready(nodes if bounds is None else bounds.least)
         yield world
-        service.stop()
+        with suppress(ClusterError):  # a test may have ended it
+            service.stop()
     finally:
         ray.shutdown()
         processes = [process for node in cluster.list_all_nodes() for process in processes_of(node)]
