@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cli.choices import Engine, Profile
 from cli.errors import BAD_INPUT, FAILED, fail
 
 
@@ -16,10 +17,8 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(
-    profile: Annotated[str, typer.Option(help="The networks' profile.")] = "mobile-256",
-    engine: Annotated[
-        str, typer.Option(help="What runs the networks: auto, or one that `engines list` names.")
-    ] = "auto",
+    profile: Profile = "mobile-256",
+    engine: Engine = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Print processor, GPUs, versions, engines, models and their state, and which stage of a frame takes longest."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.choices import Composite
+from cli.choices import Composite, Engine, Profile
 from cli.errors import BAD_INPUT, FAILED, fail
 
 if TYPE_CHECKING:
@@ -20,6 +20,58 @@ if TYPE_CHECKING:
     from rigid.models.contract import Runtime
     from rigid.stream import FaceStream
 
+Source = Annotated[
+    Path,
+    typer.Argument(
+        metavar="INPUT",
+        help="The video or image to edit; or many: a folder, or a .txt file with a name on each line.",
+    ),
+]
+Target = Annotated[
+    Path,
+    typer.Argument(metavar="OUTPUT", help="Where the result goes; its extension says how. For many inputs, a folder."),
+]
+Edits = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=STRENGTH", help="An edit, such as smile=0.8; may be repeated."),
+]
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="A set of edits to begin with; `attributes presets` lists them. --set goes on top."
+    ),
+]
+Scheduled = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--at",
+        metavar="SECONDS:NAME=STRENGTH",
+        help="An edit that starts at a time, such as 2.5:age=1, and is whole 0.4 s later; may be repeated.",
+    ),
+]
+Compare = Annotated[bool, typer.Option("--compare", help="Show the input beside the result.")]
+ReportFile = Annotated[Path | None, typer.Option(metavar="FILE.json", help="Write counts, speed and stage times here.")]
+Blend = Annotated[
+    Composite,
+    typer.Option(
+        help="transfer carries only the change onto the real face, by optical flow or by landmarks; in learned a "
+        "net says how; paper pastes the edited face."
+    ),
+]
+Jobs = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Files at a time, where there are many; one for each core by default."),
+]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        metavar="[ADDRESS]",
+        help="Where there are many files, edit them on the Ray cluster at HOST:PORT, without an address on that of "
+        "this machine; they must be at the same place on every node.",
+    ),
+]
+WorkerCpus = Annotated[float, typer.Option(metavar="N", help="With --cluster: processors for each file at a time.")]
+
 
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
@@ -27,67 +79,19 @@ def register(app: typer.Typer) -> None:
 
 
 def edit(
-    source: Annotated[
-        Path,
-        typer.Argument(
-            metavar="INPUT",
-            help="The video or image to edit; or many: a folder, or a .txt file with a name on each line.",
-        ),
-    ],
-    target: Annotated[
-        Path,
-        typer.Argument(
-            metavar="OUTPUT", help="Where the result goes; its extension says how. For many inputs, a folder."
-        ),
-    ],
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=STRENGTH", help="An edit, such as smile=0.8; may be repeated."),
-    ] = None,
-    preset: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME", help="A set of edits to begin with; `attributes presets` lists them. --set goes on top."
-        ),
-    ] = None,
-    at: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--at",
-            metavar="SECONDS:NAME=STRENGTH",
-            help="An edit that starts at a time, such as 2.5:age=1, and is whole 0.4 s later; may be repeated.",
-        ),
-    ] = None,
-    compare: Annotated[bool, typer.Option("--compare", help="Show the input beside the result.")] = False,
-    report: Annotated[
-        Path | None, typer.Option(metavar="FILE.json", help="Write counts, speed and stage times here.")
-    ] = None,
-    profile: Annotated[str, typer.Option(help="The networks' profile.")] = "mobile-256",
-    engine: Annotated[
-        str, typer.Option(help="What runs the networks: auto, or one that `engines list` names.")
-    ] = "auto",
-    composite: Annotated[
-        Composite,
-        typer.Option(
-            help="transfer carries only the change onto the real face, by optical flow or by landmarks; in learned a "
-            "net says how; paper pastes the edited face."
-        ),
-    ] = "transfer",
-    jobs: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="Files at a time, where there are many; one for each core by default."),
-    ] = None,
-    cluster: Annotated[
-        str | None,
-        typer.Option(
-            metavar="[ADDRESS]",
-            help="Where there are many files, edit them on the Ray cluster at HOST:PORT, without an address on that of "
-            "this machine; they must be at the same place on every node.",
-        ),
-    ] = None,
-    worker_cpus: Annotated[
-        float, typer.Option(metavar="N", help="With --cluster: processors for each file at a time.")
-    ] = 2.0,
+    source: Source,
+    target: Target,
+    set_: Edits = None,
+    preset: Preset = None,
+    at: Scheduled = None,
+    compare: Compare = False,
+    report: ReportFile = None,
+    profile: Profile = "mobile-256",
+    engine: Engine = "auto",
+    composite: Blend = "transfer",
+    jobs: Jobs = None,
+    cluster: Cluster = None,
+    worker_cpus: WorkerCpus = 2.0,
 ) -> None:
     """Edit the face in a video or image; sound and frame times are kept.
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cli.choices import Profile
 from cli.errors import BAD_INPUT, fail
 
 
@@ -33,7 +34,7 @@ def list_engines(as_json: Annotated[bool, typer.Option("--json", help="Print JSO
 
 
 def build(
-    profile: Annotated[str, typer.Option(help="The networks' profile.")] = "mobile-256",
+    profile: Profile = "mobile-256",
     engine: Annotated[
         str, typer.Option(help="auto: measure those installed and remember the fastest; or one by name.")
     ] = "auto",

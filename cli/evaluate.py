@@ -8,13 +8,45 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.choices import Composite
+from cli.choices import Composite, Engine, Profile
 from cli.errors import BAD_INPUT, FAILED, fail
 
 if TYPE_CHECKING:
     from rigid.evaluation.run import EvaluationJob
 
 DEFAULT_EDIT = "smile=1"
+
+Videos = Annotated[Path, typer.Option(metavar="DIR", help="The folder of videos to measure on.")]
+Out = Annotated[
+    Path, typer.Option(metavar="DIR", help="Where the report goes; the same command goes on where it was stopped.")
+]
+Methods = Annotated[str, typer.Option(metavar="NAME,…", help="What to compare: rigid, per-frame, optimise, tune.")]
+Edits = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="NAME=STRENGTH", help=f"The edit to measure; {DEFAULT_EDIT} unless given; may be repeated."
+    ),
+]
+Frames = Annotated[int, typer.Option(min=2, help="How many of each clip's first frames to measure.")]
+Without = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PART",
+        help="Also measure rigid without tcc, nm, lfd (Table 3) or steadying; may be repeated or NAME,….",
+    ),
+]
+Every = Annotated[int, typer.Option(min=1, help="Take LPIPS, identity and edit strength of every so many frames.")]
+Split = Annotated[
+    str | None, typer.Option(help="Only the clips that the index.json in DIR or beside it puts in this split.")
+]
+Clips = Annotated[list[str] | None, typer.Option("--clip", metavar="NAME", help="Only this clip; may be repeated.")]
+OptimiseSteps = Annotated[int, typer.Option(min=1, help="Gradient steps a frame of optimise.")]
+TuneSteps = Annotated[int, typer.Option(min=1, help="Gradient steps a clip of tune.")]
+Fvd = Annotated[Path | None, typer.Option(metavar="FILE", help="I3D weights as TorchScript, for FVD; no FVD without.")]
+Blend = Annotated[
+    Composite,
+    typer.Option(help="How rigid blends; the baselines paste (paper)."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -24,49 +56,21 @@ def register(app: typer.Typer) -> None:
 
 def evaluate(
     context: typer.Context,
-    videos: Annotated[Path, typer.Option(metavar="DIR", help="The folder of videos to measure on.")],
-    out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where the report goes; the same command goes on where it was stopped.")
-    ],
-    methods: Annotated[
-        str, typer.Option(metavar="NAME,…", help="What to compare: rigid, per-frame, optimise, tune.")
-    ] = "rigid,per-frame",
-    set_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="NAME=STRENGTH", help=f"The edit to measure; {DEFAULT_EDIT} unless given; may be repeated."
-        ),
-    ] = None,
-    frames: Annotated[int, typer.Option(min=2, help="How many of each clip's first frames to measure.")] = 60,
-    without: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="PART",
-            help="Also measure rigid without tcc, nm, lfd (Table 3) or steadying; may be repeated or NAME,….",
-        ),
-    ] = None,
-    every: Annotated[
-        int, typer.Option(min=1, help="Take LPIPS, identity and edit strength of every so many frames.")
-    ] = 1,
-    split: Annotated[
-        str | None, typer.Option(help="Only the clips that the index.json in DIR or beside it puts in this split.")
-    ] = None,
-    clip: Annotated[
-        list[str] | None, typer.Option("--clip", metavar="NAME", help="Only this clip; may be repeated.")
-    ] = None,
-    optimise_steps: Annotated[int, typer.Option(min=1, help="Gradient steps a frame of optimise.")] = 50,
-    tune_steps: Annotated[int, typer.Option(min=1, help="Gradient steps a clip of tune.")] = 200,
-    i3d: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="I3D weights as TorchScript, for FVD; no FVD without.")
-    ] = None,
-    profile: Annotated[str, typer.Option(help="The networks' profile.")] = "mobile-256",
-    engine: Annotated[
-        str, typer.Option(help="What runs the networks: auto, or one that `engines list` names.")
-    ] = "auto",
-    composite: Annotated[
-        Composite,
-        typer.Option(help="How rigid blends; the baselines paste (paper)."),
-    ] = "transfer",
+    videos: Videos,
+    out: Out,
+    methods: Methods = "rigid,per-frame",
+    set_: Edits = None,
+    frames: Frames = 60,
+    without: Without = None,
+    every: Every = 1,
+    split: Split = None,
+    clip: Clips = None,
+    optimise_steps: OptimiseSteps = 50,
+    tune_steps: TuneSteps = 200,
+    i3d: Fvd = None,
+    profile: Profile = "mobile-256",
+    engine: Engine = "auto",
+    composite: Blend = "transfer",
 ) -> None:
     """Measure inversion, coherence, identity and edit strength; write report.json, report.md, plots and strips."""
     from rigid.evaluation.measure import EvaluationError

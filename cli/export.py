@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from cli.choices import Profile
 from cli.errors import BAD_INPUT, fail
 
 
@@ -15,7 +16,7 @@ def register(app: typer.Typer) -> None:
 
 
 def export(
-    profile: Annotated[str, typer.Option(help="The networks' profile.")] = "mobile-256",
+    profile: Profile = "mobile-256",
     precision: Annotated[
         Literal["auto", "int8"],
         typer.Option(

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from cli import serve_options as options
+from cli.choices import Engine, Profile
 from cli.errors import BAD_INPUT, fail
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from socket import socket
 
     from fastapi import FastAPI
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from rigid.provenance import Credentials
     from server.backend import Backend
     from server.config import ServerConfig
+    from server.tls import CertificateFiles
 
 
 def register(app: typer.Typer) -> None:
@@ -27,130 +30,51 @@ def register(app: typer.Typer) -> None:
 
 
 def serve(
-    host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 for the whole network.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The TCP port to listen on.")] = 8080,
-    profile: Annotated[str, typer.Option(help="The networks' profile.")] = "mobile-256",
-    engine: Annotated[
-        str, typer.Option(help="What runs the networks: auto, or one that `engines list` names.")
-    ] = "auto",
-    max_sessions: Annotated[int, typer.Option(metavar="N", help="More sessions than these are turned away.")] = 4,
-    max_watchers: Annotated[int, typer.Option(metavar="N", help="More viewers over WHEP are turned away.")] = 8,
-    min_fps: Annotated[
-        float,
-        typer.Option(metavar="FPS", help="Turn a session away that would leave each with less; 0 asks for nothing."),
-    ] = 4.0,
-    latency_budget_ms: Annotated[
-        float | None, typer.Option(metavar="MS", help="Keep pictures younger than this by doing less.")
-    ] = None,
-    https: Annotated[bool, typer.Option("--https", help="Serve https with a self-signed certificate.")] = False,
-    certificate: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Serve https with this certificate (chain), PEM.")
-    ] = None,
-    private_key: Annotated[Path | None, typer.Option(metavar="FILE", help="The certificate's key, PEM.")] = None,
-    api_key: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="KEY",
-            envvar="RIGID_LIVE_API_KEY",
-            help="Ask clients for this key, as a bearer token; may be repeated.",
-        ),
-    ] = None,
-    max_sessions_per_key: Annotated[
-        int | None, typer.Option(metavar="N", help="More sessions than these of one key are turned away.")
-    ] = None,
-    requests_per_minute: Annotated[
-        int | None, typer.Option(metavar="N", help="More requests than these of one key, or address, are turned away.")
-    ] = None,
-    allow_origin: Annotated[
-        list[str] | None,
-        typer.Option(metavar="ORIGIN", help="Let pages of https://HOST use the API; may be repeated. None by default."),
-    ] = None,
-    ice_server: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="URL",
-            help="stun:HOST:PORT, turn:USER:PASSWORD@HOST:PORT, or with --turn-secret turn:HOST:PORT; may be repeated. "
-            "None by default.",
-        ),
-    ] = None,
-    turn_secret: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SECRET",
-            envvar="RIGID_LIVE_TURN_SECRET",
-            help="What the TURN servers share with this one; clients get credentials that expire.",
-        ),
-    ] = None,
-    turn_seconds: Annotated[float, typer.Option(metavar="S", help="How long those credentials are valid.")] = 3600.0,
-    udp_port_range: Annotated[
-        str | None, typer.Option(metavar="A-B", help="Receive video on these UDP ports only.")
-    ] = None,
-    start_bitrate: Annotated[int, typer.Option(metavar="BPS", help="Of the video sent, at first.")] = 1_500_000,
-    min_bitrate: Annotated[int, typer.Option(metavar="BPS", help="Of the video sent, at least.")] = 600_000,
-    max_bitrate: Annotated[int, typer.Option(metavar="BPS", help="Of the video sent, at most.")] = 4_000_000,
-    idle_seconds: Annotated[float, typer.Option(metavar="S", help="End a session without video after these.")] = 60.0,
-    max_session_seconds: Annotated[
-        float | None, typer.Option(metavar="S", help="End every session after these.")
-    ] = None,
-    resume_seconds: Annotated[
-        float, typer.Option(metavar="S", help="How long a lost session can be gone on with.")
-    ] = 60.0,
-    drain_seconds: Annotated[
-        float, typer.Option(metavar="S", help="How long sessions may go on after SIGTERM; no new ones are taken.")
-    ] = 5.0,
-    expect_gpu: Annotated[
-        bool,
-        typer.Option("--expect-gpu", help="Say so at the start where no NVIDIA GPU can be used, and go on without."),
-    ] = False,
-    allow_uploads: Annotated[
-        bool, typer.Option("--allow-uploads", help="Let clients add attributes and presets, which stay here.")
-    ] = False,
-    recordings: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER", help="Let clients have their sessions recorded here; nothing is kept without it."
-        ),
-    ] = None,
-    max_recording_seconds: Annotated[
-        float, typer.Option(metavar="S", help="A recording ends by itself after these.")
-    ] = 600.0,
-    max_recording_mb: Annotated[
-        float, typer.Option(metavar="MB", help="A recording ends by itself before it is larger.")
-    ] = 256.0,
-    no_badge: Annotated[
-        bool, typer.Option("--no-badge", help="Leave “Edited with AI” out of pictures, unless a session asks for it.")
-    ] = False,
-    c2pa_certificate: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Sign what is kept of edited video with this certificate (chain), PEM."),
-    ] = None,
-    c2pa_key: Annotated[Path | None, typer.Option(metavar="FILE", help="That certificate's key, P-256, PEM.")] = None,
-    cluster: Annotated[
-        str | None,
-        typer.Option(
-            metavar="[ADDRESS]",
-            help="Serve on all nodes of the Ray cluster at HOST:PORT; without an address, on that of this machine. "
-            "--max-sessions and --max-watchers are then each worker's.",
-        ),
-    ] = None,
-    workers: Annotated[
-        str | None,
-        typer.Option(
-            metavar="A-B",
-            help="With --cluster: how many workers, by free capacity; as many as the nodes hold by default.",
-        ),
-    ] = None,
-    worker_cpus: Annotated[float, typer.Option(metavar="N", help="With --cluster: processors of a worker.")] = 2.0,
-    worker_gpus: Annotated[
-        float | None, typer.Option(metavar="N", help="With --cluster: GPUs of a worker; 1 where there are any.")
-    ] = None,
-    log_level: Annotated[str, typer.Option(help="critical, error, warning, info or debug.")] = "warning",
+    host: options.Host = "127.0.0.1",
+    port: options.Port = 8080,
+    profile: Profile = "mobile-256",
+    engine: Engine = "auto",
+    max_sessions: options.MaxSessions = 4,
+    max_watchers: options.MaxWatchers = 8,
+    min_fps: options.MinFps = 4.0,
+    latency_budget_ms: options.LatencyBudgetMs = None,
+    https: options.Https = False,
+    certificate: options.Certificate = None,
+    private_key: options.PrivateKey = None,
+    api_key: options.ApiKey = None,
+    max_sessions_per_key: options.MaxSessionsPerKey = None,
+    requests_per_minute: options.RequestsPerMinute = None,
+    allow_origin: options.AllowOrigin = None,
+    ice_server: options.IceServer = None,
+    turn_secret: options.TurnSecret = None,
+    turn_seconds: options.TurnSeconds = 3600.0,
+    udp_port_range: options.UdpPortRange = None,
+    start_bitrate: options.StartBitrate = 1_500_000,
+    min_bitrate: options.MinBitrate = 600_000,
+    max_bitrate: options.MaxBitrate = 4_000_000,
+    idle_seconds: options.IdleSeconds = 60.0,
+    max_session_seconds: options.MaxSessionSeconds = None,
+    resume_seconds: options.ResumeSeconds = 60.0,
+    drain_seconds: options.DrainSeconds = 5.0,
+    expect_gpu: options.ExpectGpu = False,
+    allow_uploads: options.AllowUploads = False,
+    recordings: options.Recordings = None,
+    max_recording_seconds: options.MaxRecordingSeconds = 600.0,
+    max_recording_mb: options.MaxRecordingMb = 256.0,
+    no_badge: options.NoBadge = False,
+    c2pa_certificate: options.C2paCertificate = None,
+    c2pa_key: options.C2paKey = None,
+    cluster: options.Cluster = None,
+    workers: options.Workers = None,
+    worker_cpus: options.WorkerCpus = 2.0,
+    worker_gpus: options.WorkerGpus = None,
+    log_level: options.LogLevel = "warning",
 ) -> None:
     """Edit live video: serve the page, the HTTP interface and WebRTC."""
     from rigid.assets import AssetStore
     from rigid.provenance import choose_credentials
     from server.recording import usable_folder
-    from server.run import listen, run, urls
+    from server.run import listen, urls
     from server.tls import given, self_signed
 
     try:
@@ -200,17 +124,31 @@ def serve(
         return
     if expect_gpu:
         _warn_without_gpu()
+    if https and files is None:
+        files = self_signed(store.cache_dir / "tls", [host])
+    addresses = urls(host, listener.getsockname()[1], secure=files is not None)
+    _serve_here(replace(config, allow_uploads=allow_uploads), store, credentials, listener, files, addresses, log_level)
+
+
+def _serve_here(
+    config: ServerConfig,
+    store: AssetStore,
+    credentials: Credentials | None,
+    listener: socket,
+    files: CertificateFiles | None,
+    addresses: list[str],
+    log_level: str,
+) -> None:
+    """Load the networks and serve until SIGINT or SIGTERM."""
+    from server.run import run
+
     backend = load_backend(config, store)
-    addresses = urls(host, listener.getsockname()[1], secure=https or files is not None)
 
     def warm_up() -> None:
         backend.warm_up()
         typer.echo(f"Ready ({backend.runtime.name}): open {' or '.join(addresses)}")
 
-    app = app_of(backend, replace(config, allow_uploads=allow_uploads), store, credentials, warm_up)
-    if https and files is None:
-        files = self_signed(store.cache_dir / "tls", [host])
-    run(app, listener, files, log_level, config.drain_seconds)
+    run(app_of(backend, config, store, credentials, warm_up), listener, files, log_level, config.drain_seconds)
     backend.runtime.close()
 
 

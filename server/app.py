@@ -15,14 +15,13 @@ from rigid.attributes.presets import PresetStore
 from rigid.provenance import Credentials
 from server import aiortc_fixes
 from server.api import build_router, version_of
-from server.callers import ApiKeys, RequestLimit
+from server.checks import add_checks
 from server.config import ServerConfig
 from server.errors import add_error_handlers
 from server.extras import Extras
 from server.film import Limits
 from server.manager import SessionManager
 from server.metrics import CountBatches, Metrics, no_batches
-from server.middleware import BodyLimit, Origins, SecurityHeaders
 from server.openapi import add_description
 from server.page import add_page
 from server.readiness import Readiness
@@ -106,14 +105,7 @@ def create_app(
     add_error_handlers(app)
     app.include_router(build_router(shared, manager, readiness))
     add_page(app, _client_folder() if page is None else page)
-    app.add_middleware(BodyLimit, limit=config.max_body_bytes)
-    if config.requests_per_minute is not None:
-        app.add_middleware(RequestLimit, per_minute=config.requests_per_minute)
-    if config.api_keys:
-        app.add_middleware(ApiKeys, keys=config.api_keys)
-    if config.allow_origins:
-        app.add_middleware(Origins, allowed=config.allow_origins)
-    app.add_middleware(SecurityHeaders)
+    add_checks(app, config)
     return app
 
 

@@ -16,7 +16,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
 
-from server.callers import ApiKeys, RequestLimit, caller
+from server.callers import caller
+from server.checks import add_checks
 from server.cluster.actors import Actors, Gone, Unreachable
 from server.cluster.messages import HttpReply, HttpRequest, Opening, Placement
 from server.cluster.metrics import together, workers_by_state
@@ -25,7 +26,6 @@ from server.config import ServerConfig
 from server.errors import ApiError, add_error_handlers
 from server.keeping import Kept
 from server.metrics import Metrics
-from server.middleware import BodyLimit, Origins, SecurityHeaders
 
 logger = logging.getLogger(__name__)
 
@@ -82,14 +82,7 @@ def build_ingress(config: ServerConfig, replica: str) -> FastAPI:
         response.headers[REPLICA_HEADER] = replica
         return response
 
-    app.add_middleware(BodyLimit, limit=config.max_body_bytes)
-    if config.requests_per_minute is not None:
-        app.add_middleware(RequestLimit, per_minute=config.requests_per_minute)
-    if config.api_keys:
-        app.add_middleware(ApiKeys, keys=config.api_keys)
-    if config.allow_origins:
-        app.add_middleware(Origins, allowed=config.allow_origins)
-    app.add_middleware(SecurityHeaders)
+    add_checks(app, config)
     return app
 
 

@@ -1,0 +1,21 @@
+"""What every request goes through, on a server by itself and at the entrance of a cluster alike."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from server.callers import ApiKeys, RequestLimit
+from server.config import ServerConfig
+from server.middleware import BodyLimit, Origins, SecurityHeaders
+
+
+def add_checks(app: FastAPI, config: ServerConfig) -> None:
+    """Limits to bodies and requests, keys, origins and security headers; the last added sees a request first."""
+    app.add_middleware(BodyLimit, limit=config.max_body_bytes)
+    if config.requests_per_minute is not None:
+        app.add_middleware(RequestLimit, per_minute=config.requests_per_minute)
+    if config.api_keys:
+        app.add_middleware(ApiKeys, keys=config.api_keys)
+    if config.allow_origins:
+        app.add_middleware(Origins, allowed=config.allow_origins)
+    app.add_middleware(SecurityHeaders)
