@@ -36,7 +36,7 @@ serve: $(VENV)/.installed
 	@$(BIN)/rigid-live serve --host $(HOST) --port $(PORT) $(ARGS)
 
 test: $(VENV)/.installed-dev
-	@PYTHON=$(BIN)/python scripts/system-packages --browser --whip
+	@PYTHON=$(BIN)/python scripts/system-packages --browser --whip --turn
 	@$(MAKE) --no-print-directory check
 ifeq ($(strip $(PYTEST_ARGS)),)
 	@# The server in a process of its own, as it runs: without the libraries that only training and evaluation load.

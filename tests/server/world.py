@@ -192,9 +192,16 @@ class Seen:
 class Viewer:
     """The other end: an aiortc peer with a camera, a control channel, and all that came back."""
 
-    def __init__(self, http: httpx.AsyncClient, *, fps: float = 15.0, microphone: bool = False) -> None:
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        *,
+        fps: float = 15.0,
+        microphone: bool = False,
+        ice: RTCConfiguration | None = None,
+    ) -> None:
         self.http = http
-        self.peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.peer = RTCPeerConnection(ice or RTCConfiguration(iceServers=[]))
         self.seen: list[Seen] = []
         self.sounds: list[tuple[float, bool]] = []
         self.messages: list[dict[str, Any]] = []
