@@ -101,6 +101,7 @@ def serve(
             max_session_seconds=max_session_seconds,
             resume_seconds=resume_seconds,
             drain_seconds=drain_seconds,
+            allow_uploads=allow_uploads,
             badge=not no_badge,
             recordings=None if recordings is None else usable_folder(recordings),
             max_recording_seconds=max_recording_seconds,
@@ -110,7 +111,7 @@ def serve(
         credentials = choose_credentials(c2pa_certificate, c2pa_key, store.cache_dir / "signing")
         files = given(certificate, private_key)
         if cluster is not None:
-            _check_for_cluster(https=https and files is None, allow_uploads=allow_uploads)
+            _check_for_cluster(https=https and files is None)
         listener = listen(host, port)
     except ValueError as error:
         fail(str(error), BAD_INPUT)
@@ -127,7 +128,7 @@ def serve(
     if https and files is None:
         files = self_signed(store.cache_dir / "tls", [host])
     addresses = urls(host, listener.getsockname()[1], secure=files is not None)
-    _serve_here(replace(config, allow_uploads=allow_uploads), store, credentials, listener, files, addresses, log_level)
+    _serve_here(config, store, credentials, listener, files, addresses, log_level)
 
 
 def _serve_here(
@@ -182,14 +183,9 @@ def _check_log_level(name: str) -> None:
     logging.basicConfig(level=name.upper())
 
 
-def _check_for_cluster(*, https: bool, allow_uploads: bool) -> None:
+def _check_for_cluster(*, https: bool) -> None:
     if https:
         raise ValueError("--https makes a certificate for this machine; with --cluster give --certificate a file.")
-    if allow_uploads:
-        raise ValueError(
-            "--allow-uploads would leave attributes on one node; with --cluster import them on each: "
-            "rigid-live attributes import."
-        )
 
 
 def app_of(

@@ -102,6 +102,7 @@ def create_app(
     )
     add_description(app, version_of("rigid-live"))
     app.state.manager, app.state.readiness, app.state.metrics = manager, readiness, metrics
+    app.state.uploads = shared.extras.uploads
     add_error_handlers(app)
     app.include_router(build_router(shared, manager, readiness))
     add_page(app, _client_folder() if page is None else page)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -12,8 +13,10 @@ from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from rigid.attributes.format import check_name
 from rigid.attributes.importing import ImportRequest, Target, check_free
 from rigid.attributes.library import MOST_ATTRIBUTES, Attribute, AttributeLibrary
+from rigid.replacing import replacing
 from server.errors import ApiError
 
 READ_SECONDS = 90.0
@@ -47,6 +50,36 @@ class Uploads:
                 name = await self._import(path, request)
             return await asyncio.to_thread(self._offer, name)
 
+    @property
+    def names(self) -> frozenset[str]:
+        """Of the attributes that clients brought, and that a user imported."""
+        return frozenset(attribute.name for attribute in self._library if attribute.custom)
+
+    def file(self, name: str) -> bytes:
+        """The file of one of them; OSError where it is gone."""
+        return self._path(name).read_bytes()
+
+    async def take(self, name: str, file: bytes) -> None:
+        """Offer what another server read, by its file, unless there is one of that name.
+
+        ValueError where it does not fit this server's networks, OSError where it cannot be written.
+        """
+        async with self._busy:
+            if name not in self._library:
+                await asyncio.to_thread(self._take, name, file)
+
+    def _take(self, name: str, file: bytes) -> None:
+        check_name(name, "The attribute")
+        # Servers of one machine share the folder.
+        if not self._path(name).exists():
+            self._target.folder.mkdir(parents=True, exist_ok=True)
+            with replacing(self._path(name)) as part:
+                part.write_bytes(file)
+        self._offer(name)
+
+    def _path(self, name: str) -> Path:
+        return self._target.folder / f"{name}.safetensors"
+
     def _check_name(self, request: ImportRequest) -> None:
         if len(self._library) >= MOST_ATTRIBUTES:
             raise ApiError(409, "library_full", f"There are {MOST_ATTRIBUTES} attributes already.", "Remove some.")
@@ -65,8 +98,7 @@ class Uploads:
             async for piece in body:
                 size += len(piece)
                 if size > self._limit:
-                    message = f"The file is larger than {self._limit >> 20} MiB."
-                    raise ApiError(413, "file_too_large", message, "Import it with rigid-live attributes import.")
+                    raise too_large(self._limit)
                 await asyncio.to_thread(file.write, piece)
 
     async def _import(self, path: Path, request: ImportRequest) -> str:
@@ -87,32 +119,38 @@ class Uploads:
         return told["name"]
 
     def _offer(self, name: str) -> Attribute:
-        attribute = self._target.load(self._target.folder / f"{name}.safetensors")
+        attribute = self._target.load(self._path(name))
         self._library.add(attribute)
         return attribute
+
+
+def too_large(limit: int) -> ApiError:
+    """413 for a file of more than `limit` bytes."""
+    message = f"The file is larger than {limit >> 20} MiB."
+    return ApiError(413, "file_too_large", message, "Import it with rigid-live attributes import.")
 
 
 async def _in_own_process(job: bytes) -> dict[str, str]:
     """What `rigid.attributes.importing` says of a job."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "rigid.attributes.importing",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
+    # Not asyncio's own way, which needs the policy of this process to be asyncio's too.
+    process = await asyncio.to_thread(
+        subprocess.Popen,
+        [sys.executable, "-m", "rigid.attributes.importing"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
         env=environment,
     )
     output = b""
     try:
-        with suppress(TimeoutError):
-            output, _ = await asyncio.wait_for(process.communicate(job), READ_SECONDS)
+        with suppress(subprocess.TimeoutExpired):
+            output, _ = await asyncio.to_thread(process.communicate, job, READ_SECONDS)
     finally:
         # Too slow, or the server ends: nothing may go on reading a stranger's file.
-        if process.returncode is None:
+        if process.poll() is None:
             process.kill()
-            await process.wait()
+            await asyncio.to_thread(process.wait)
     if process.returncode != 0 or not output:
         return {"error": "The file cannot be read within the memory and time that an edit needs."}
     told: dict[str, str] = json.loads(output)

@@ -19,6 +19,7 @@ from server.cluster.actors import Actors, Gone, Unreachable
 from server.cluster.messages import Build, Placement, Share
 from server.cluster.names import NAMESPACE, WORKER, own_version
 from server.cluster.roster import Bounds, Place, Roster
+from server.cluster.sharing import Sharing
 from server.cluster.shelf import Shelf
 from server.cluster.worker import MediaWorker
 from server.config import ServerConfig
@@ -56,6 +57,7 @@ class Fleet:
         self._plan = plan
         self._roster = Roster(own_version(), plan.config.max_sessions_per_key)
         self._actors = Actors()
+        self._sharing = Sharing(self._actors, self._roster)
         self._asking: dict[str, asyncio.Task[None]] = {}
         self._asked_at: dict[str, float] = {}
         self._shelf = Shelf(plan.config.resume_seconds, SHELVED)
@@ -84,6 +86,10 @@ class Fleet:
         """Every worker."""
         self._begin()
         return self._roster.describe()
+
+    async def hand_on(self, attribute: str, owner: str) -> None:
+        """Give an attribute that a client brought to one worker to all the others."""
+        await self._sharing.hand_on(attribute, owner)
 
     # ---- copies of the sessions of a worker that is the only one
 
@@ -163,6 +169,7 @@ class Fleet:
             try:
                 await self._resize()
                 self._ask_all()
+                self._sharing.look()
                 self._tell()
             except Exception:  # one round's trouble must not leave the cluster without anybody who looks after it
                 logger.exception("The workers could not be looked after")

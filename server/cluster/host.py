@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from server.manager import SessionManager
 from server.metrics import Metrics
+from server.uploads import Uploads
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +49,12 @@ class AppHost:
     def manager(self) -> SessionManager:
         """Its sessions; only to be touched by what `run` runs."""
         found: SessionManager = self.app.state.manager
+        return found
+
+    @property
+    def uploads(self) -> Uploads | None:
+        """What takes attributes from clients; None where they may bring none."""
+        found: Uploads | None = self.app.state.uploads
         return found
 
     @property

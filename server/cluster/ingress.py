@@ -7,6 +7,7 @@ import json
 import logging
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +19,7 @@ from starlette.types import ASGIApp
 
 from server.callers import caller
 from server.checks import add_checks
-from server.cluster.actors import Actors, Gone, Unreachable
+from server.cluster.actors import CALL_SECONDS, Actors, Gone, Unreachable
 from server.cluster.messages import HttpReply, HttpRequest, Opening, Placement
 from server.cluster.metrics import together, workers_by_state
 from server.cluster.names import FLEET, worker_of
@@ -26,6 +27,7 @@ from server.config import ServerConfig
 from server.errors import ApiError, add_error_handlers
 from server.keeping import Kept
 from server.metrics import Metrics
+from server.uploads import READ_SECONDS, too_large
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +37,7 @@ OPENING = ("/api/v1/sessions", "/offer", "/whip")
 TRIES = 3
 """Workers that a new session is tried on."""
 GATHER_SECONDS = 2.0
+UPLOAD_SECONDS = READ_SECONDS + CALL_SECONDS
 FIND_SECONDS = 1.0
 """A worker that does not give up a session within these is taken for dead."""
 RETRY = {"Retry-After": "5"}
@@ -65,15 +68,15 @@ class Ingress:
 
 def build_ingress(config: ServerConfig, replica: str) -> FastAPI:
     """The ingress as an ASGI app, with the same checks of requests as a lone server."""
-    router = Router(Actors())
+    router = Router(Actors(), config.max_upload_bytes)
     app = FastAPI(title="RIGID Live", openapi_url=None, docs_url=None, redoc_url=None)
     add_error_handlers(app)
     app.add_route("/healthz", router.healthz, methods=["GET"])
     app.add_route("/readyz", router.readyz, methods=["GET"])
     app.add_route("/metrics", router.metrics, methods=["GET"])
     app.add_route("/api/v1/workers", router.workers, methods=["GET"])
-    app.add_route("/api/v1/attributes", refuse_upload, methods=["POST"])
-    app.add_route("/api/v1/presets/{name}", refuse_upload, methods=["PUT", "DELETE"])
+    app.add_route("/api/v1/attributes", router.upload if config.allow_uploads else refuse_attribute, methods=["POST"])
+    app.add_route("/api/v1/presets/{name}", refuse_preset, methods=["PUT", "DELETE"])
     app.add_route("/{path:path}", router.forward, methods=METHODS)
 
     @app.middleware("http")
@@ -86,18 +89,25 @@ def build_ingress(config: ServerConfig, replica: str) -> FastAPI:
     return app
 
 
-async def refuse_upload(_request: Request) -> Response:
-    """403: what a client left would be on the node of one worker alone. The body is not read."""
-    message = "A cluster takes no attributes and presets from clients, as they would be on one node alone."
-    hint = "Import attributes on every node, with rigid-live attributes import, and start the service anew."
-    raise ApiError(403, "uploads_off", message, hint)
+async def refuse_attribute(_request: Request) -> Response:
+    """403, where nothing from clients is wanted; the body is not read."""
+    raise ApiError(
+        403, "uploads_off", "This cluster takes no attributes from clients.", "Start it with --allow-uploads."
+    )
+
+
+async def refuse_preset(_request: Request) -> Response:
+    """403: what a client left would be on the node of one worker alone."""
+    message = "A cluster takes no presets from clients, as they would be on one node alone."
+    raise ApiError(403, "uploads_off", message, "Put the preset's file on every node, and start the service anew.")
 
 
 class Router:
     """Decides who answers a request."""
 
-    def __init__(self, actors: Actors) -> None:
+    def __init__(self, actors: Actors, max_upload_bytes: int) -> None:
         self._actors = actors
+        self._max_upload_bytes = max_upload_bytes
 
     async def healthz(self, _request: Request) -> Response:
         """200 while this replica runs."""
@@ -121,9 +131,18 @@ class Router:
         text = await asyncio.to_thread(together, [*parts, [workers_by_state(states)]])
         return Response(text, media_type=Metrics.MEDIA_TYPE)
 
+    async def upload(self, request: Request) -> Response:
+        """Let one worker read a client's attribute, and give it to the others before the answer."""
+        asked = _taken(request, await _bounded(request, self._max_upload_bytes))
+        worker, reply = await self._any(asked, UPLOAD_SECONDS)
+        if reply.status == 201:
+            with suppress(ApiError):  # the fleet sees by itself, a moment later, who lacks it
+                await self._fleet("hand_on", json.loads(reply.body)["name"], worker)
+        return _given(reply)
+
     async def forward(self, request: Request) -> Response:
         """Let the worker answer that has the session, or that is to get it, or any."""
-        asked = await _taken(request)
+        asked = _taken(request, await request.body())
         found = OF_A_SESSION.fullmatch(asked.path)
         if found is not None:
             return _given(await self._of_session(found["id"], asked))
@@ -131,7 +150,7 @@ class Router:
             return _given(await self._open(asked))
         if asked.method == "GET" and asked.path == "/api/v1/sessions":
             return await self._list(asked)
-        return _given(await self._any(asked))
+        return _given((await self._any(asked))[1])
 
     async def _of_session(self, identity: str, asked: HttpRequest) -> HttpReply:
         name = worker_of(identity)
@@ -217,12 +236,13 @@ class Router:
                 return _given(reply)
         return JSONResponse([one for reply in replies for one in json.loads(reply.body)])
 
-    async def _any(self, asked: HttpRequest) -> HttpReply:
-        """What every worker answers alike: the page, attributes, presets, ICE servers, the version."""
+    async def _any(self, asked: HttpRequest, seconds: float = CALL_SECONDS) -> tuple[str, HttpReply]:
+        """A worker, and what any answers alike: the page, attributes, presets, ICE servers, the version."""
         for one in await self._describe():
             if one["state"] == "ready":
                 try:
-                    return _reply(await self._actors.call(str(one["name"]), "request", asked))
+                    name = str(one["name"])
+                    return name, _reply(await self._actors.call(name, "request", asked, seconds=seconds))
                 except (Gone, Unreachable):
                     continue
         raise _refused(Placement(code="not_ready", message="No worker of this cluster is ready yet."))
@@ -245,7 +265,17 @@ class Router:
             raise ApiError(503, "not_ready", message, "Try again in a moment.", RETRY) from None
 
 
-async def _taken(request: Request) -> HttpRequest:
+async def _bounded(request: Request, most: int) -> bytes:
+    """A body; ApiError 413 once it is too long."""
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > most:
+            raise too_large(most)
+    return bytes(body)
+
+
+def _taken(request: Request, body: bytes) -> HttpRequest:
     scope = request.scope
     client = scope.get("client")
     return HttpRequest(
@@ -253,7 +283,7 @@ async def _taken(request: Request) -> HttpRequest:
         scope["path"],
         scope["query_string"],
         [(bytes(name), bytes(value)) for name, value in scope["headers"]],
-        await request.body(),
+        body,
         None if client is None else (client[0], client[1]),
         scope["scheme"],
         scope.get("root_path", ""),

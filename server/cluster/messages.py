@@ -94,6 +94,8 @@ class Report:
     """Pictures a second that it edits now."""
     owners: Mapping[str, int] = field(default_factory=dict)
     """Sessions by the name of their API key."""
+    attributes: frozenset[str] = frozenset()
+    """Names of those that clients may have brought; none where they may bring none."""
     seen: frozenset[int] = frozenset()
     """Numbers of the last placements that `sessions` counts, or counted."""
 

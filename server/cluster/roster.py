@@ -77,6 +77,15 @@ class Place:
         return (self.report.sessions if self.report else 0) + len(self.placed)
 
 
+@dataclass(frozen=True)
+class Lack:
+    """An attribute that came from a client, who has it, and who has not."""
+
+    attribute: str
+    owner: str
+    worker: str
+
+
 @dataclass
 class Roster:
     """All workers of a cluster whose nodes should run `version`."""
@@ -150,6 +159,17 @@ class Roster:
         after = [one for one in names[at + 1 :] + names[:at] if self.places[one].usable(self.version)]
         elsewhere = [one for one in after if mine is None or _node(self.places[one]) != mine.node]
         return (elsewhere or after or [""])[0]
+
+    def lacking(self) -> Iterator[Lack]:
+        """What one worker has from a client, and another has not."""
+        have = {name: place.report.attributes for name, place in self.usable() if place.report}
+        owners = {attribute: name for name, attributes in have.items() for attribute in attributes}
+        return (
+            Lack(attribute, owner, name)
+            for attribute, owner in sorted(owners.items())
+            for name, attributes in have.items()
+            if attribute not in attributes
+        )
 
     def wanted(self, bounds: Bounds) -> int:
         """How many workers there should be for `SPARE` of all places to be free; fewer only after a while."""

@@ -27,6 +27,7 @@ from server.cluster.shelf import Shelf
 from server.config import ServerConfig
 from server.keeping import Kept
 from server.manager import Load
+from server.uploads import Uploads
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +84,7 @@ class MediaWorker:
         )
         if not ready:
             return base
-        load, draining, seen = await self._host.run(self._load())
+        load, draining, attributes, seen = await self._host.run(self._load())
         return replace(
             base,
             draining=draining,
@@ -92,11 +93,13 @@ class MediaWorker:
             min_fps=self._config.min_fps,
             fps=load.fps,
             owners=load.owners,
+            attributes=attributes,
             seen=seen,
         )
 
-    async def _load(self) -> tuple[Load, bool, frozenset[int]]:
-        return self._host.manager.load, self._host.manager.draining, frozenset(self._seen)
+    async def _load(self) -> tuple[Load, bool, frozenset[str], frozenset[int]]:
+        manager, uploads = self._host.manager, self._host.uploads
+        return manager.load, manager.draining, uploads.names if uploads else frozenset(), frozenset(self._seen)
 
     async def move_out(self) -> int:
         """Take no more sessions, and end those that run so that their clients come back elsewhere; how many."""
@@ -113,6 +116,22 @@ class MediaWorker:
         if self._copying is not None:
             self._copying.cancel()
         await self._host.stop()
+
+    # ---- attributes from clients
+
+    async def attribute(self, name: str) -> bytes:
+        """The file of one that is here."""
+        return await asyncio.to_thread(self._uploads.file, name)
+
+    async def take_attribute(self, name: str, file: bytes) -> None:
+        """Offer one that another worker has."""
+        await self._host.run(self._uploads.take(name, file))
+
+    @property
+    def _uploads(self) -> Uploads:
+        if self._host.uploads is None:
+            raise ValueError("This worker takes no attributes.")
+        return self._host.uploads
 
     # ---- asked by the ingress
 

@@ -24,7 +24,6 @@ from cli.main import _complete, run
         (["--api-key", " "], "API key is empty"),
         (["--c2pa-key", "key.pem"], "give its certificate too"),
         (["--cluster", "--https"], "give --certificate"),
-        (["--cluster", "--allow-uploads"], "import them on each"),
         (["--cluster", "nowhere", "--port", "0"], "is no address of a Ray cluster"),
         (["--cluster", "--port", "0", "--workers", "many"], "is no number of workers"),
         (["--cluster", "--port", "0", "--worker-cpus", "0"], "give it more"),

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 from fastapi import FastAPI
 
+from rigid.attributes.importing import Target
+from rigid.attributes.library import AttributeLibrary
 from server.app import create_app
 from server.cluster.messages import Share
 from server.config import ServerConfig
-from tests.server.world import LIBRARY, PaintedResult, PaintingStream, Picture
+from tests.server.world import LIBRARY, PaintedResult, PaintingStream, Picture, attribute
 
 
 class CountingStream(PaintingStream):
@@ -32,6 +37,19 @@ def build(config: ServerConfig, share: Share) -> FastAPI:
     """A worker's server."""
     # The words would lie on what is painted.
     return create_app(replace(config, badge=False), CountingStream, LIBRARY)
+
+
+FOLDER = "RIGID_LIVE_TEST_UPLOADS"
+"""The variable that names the folder in which each worker has one for what clients bring."""
+
+
+def build_open(config: ServerConfig, share: Share) -> FastAPI:
+    """A worker's server that takes attributes from clients."""
+    smile = replace(attribute("smile"), direction=np.ones((16, 4), np.float32))
+    library = AttributeLibrary([smile], n_codes=16, code_size=4)
+    # As if each were on a node of its own.
+    target = Target(Path(os.environ[FOLDER]) / config.worker, n_codes=16, code_size=4, family="")
+    return create_app(replace(config, badge=False), CountingStream, library, uploads=target)
 
 
 class EngineStream(CountingStream):

@@ -218,19 +218,40 @@ async def test_lists_are_those_of_all_workers_that_answer(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(
-    ("method", "path"),
-    [("POST", "/api/v1/attributes"), ("PUT", "/api/v1/presets/mine"), ("DELETE", "/api/v1/presets/mine")],
+    ("method", "path", "said"),
+    [
+        ("POST", "/api/v1/attributes", "takes no attributes from clients"),
+        ("PUT", "/api/v1/presets/mine", "on one node alone"),
+        ("DELETE", "/api/v1/presets/mine", "on one node alone"),
+    ],
 )
-async def test_what_would_be_on_one_node_alone_is_refused(
-    method: str, path: str, monkeypatch: pytest.MonkeyPatch
+async def test_what_clients_may_not_leave_here_is_refused(
+    method: str, path: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     actors = HandMade("w1")
-    async with before(actors, monkeypatch, ServerConfig(max_body_bytes=100)) as http:
-        answer = await http.request(method, path, content=b"x" * (101 if method == "POST" else 9))
-        assert (await http.get("/api/v1/attributes")).json()["worker"] == "w1"
+    async with before(actors, monkeypatch) as http:
+        answer = await http.request(method, path, content=b"{}")
+        assert (await http.get(path)).json()["worker"] == "w1"
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "uploads_off")
-    assert "on one node alone" in answer.json()["error"]["message"] and "every node" in answer.json()["error"]["hint"]
-    assert len(actors.requests()) == 1, "only for the list"
+    assert said in answer.json()["error"]["message"] and len(actors.requests()) == 1
+
+
+async def test_an_attribute_from_a_client_is_read_by_one_worker_and_given_to_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    actors = HandMade("w1", "w2")
+    actors.replies["w1"] = HttpReply(201, JSON, b'{"name": "grin"}')
+    config = ServerConfig(allow_uploads=True, max_body_bytes=10, max_upload_bytes=1 << 20)
+    async with before(actors, monkeypatch, config) as http:
+        assert (await http.post("/api/v1/attributes?name=grin", content=b"x" * 100)).status_code == 201
+        assert (FLEET, "hand_on", ("grin", "w1")) in actors.asked
+        actors.faults[FLEET, "hand_on"] = Unreachable("")
+        assert (await http.post("/api/v1/attributes", content=b"x")).status_code == 201, "the others get it later"
+        actors.replies["w1"] = HttpReply(409, JSON, b'{"error": {"code": "name_taken"}}')
+        assert (await http.post("/api/v1/attributes", content=b"x")).status_code == 409
+        large = await http.post("/api/v1/attributes", content=bytes((1 << 20) + 1))
+    assert (large.status_code, large.json()["error"]["code"]) == (413, "file_too_large")
+    assert [name for name, _ in actors.requests()] == ["w1"] * 3
 
 
 async def test_keys_and_limits_are_kept_for_the_cluster_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -160,6 +160,19 @@ def test_while_all_workers_end_no_session_is_placed() -> None:
     assert (refused.status, refused.code, refused.message) == (503, "draining", "This cluster is about to end.")
 
 
+def test_who_lacks_what_a_client_brought_is_known_of_those_that_carry_sessions() -> None:
+    roster = roster_of(
+        worker("a", attributes=frozenset({"grin"})),
+        worker("b"),
+        worker("c", attributes=frozenset({"grin", "wink"})),
+        worker("warming", ready=False),
+    )
+    lacking = {(one.attribute, one.worker): one.owner for one in roster.lacking()}
+    assert lacking.keys() == {("grin", "b"), ("wink", "a"), ("wink", "b")}
+    assert lacking["grin", "b"] in ("a", "c") and lacking["wink", "b"] == "c"
+    assert not list(roster_of(worker("a"), worker("b")).lacking())
+
+
 def test_a_worker_goes_only_after_it_was_of_no_use_for_a_while() -> None:
     roster = roster_of(worker("a", 1), worker("b"), worker("c"))
     assert [roster.wanted(Bounds(1, 3)) for _ in range(CALM_ROUNDS)] == [3] * (CALM_ROUNDS - 1) + [2]

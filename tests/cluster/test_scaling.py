@@ -1,4 +1,4 @@
-"""A cluster whose workers come and go with its sessions: more where little is free, a full one, and its end."""
+"""A cluster whose workers come and go with its sessions: where little is free, what clients brought, and the end."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import httpx
 import pytest
 
 from server.cluster import service
 from server.cluster.roster import Bounds
+from tests.cluster.media import FOLDER, build_open
 from tests.cluster.world import PATIENT, ClusterWorld, ReturningViewer, cluster_of
+from tests.server.test_attribute_api import BYTES, GRIN
 
 FPS = 2.0
 PLACES = 2
@@ -28,11 +31,31 @@ pytestmark = [
 
 
 @pytest.fixture
-def world() -> Iterator[ClusterWorld]:
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ClusterWorld]:
     """One node with room for two workers, of which one is there."""
-    config = replace(PATIENT, max_sessions=PLACES, drain_seconds=DRAIN_SECONDS)
-    with cluster_of(1, config, cpus=4, bounds=Bounds(1, 2)) as running:
+    monkeypatch.setenv(FOLDER, str(tmp_path))
+    config = replace(PATIENT, max_sessions=PLACES, drain_seconds=DRAIN_SECONDS, allow_uploads=True)
+    with cluster_of(1, config, build_open, cpus=4, bounds=Bounds(1, 2)) as running:
         yield running
+
+
+async def bring(http: httpx.AsyncClient, name: str) -> None:
+    """An attribute from a client."""
+    answer = await http.post(f"/api/v1/attributes?name={name}", content=GRIN, headers=BYTES)
+    assert answer.status_code == 201, answer.text
+
+
+async def set_at(http: httpx.AsyncClient, one: ReturningViewer, name: str) -> int:
+    """The status with which an edit is answered."""
+    answer = await http.patch(f"{one.viewer.url}/edits", json={"edits": {name: 0.5}})
+    return answer.status_code
+
+
+async def can_set(http: httpx.AsyncClient, one: ReturningViewer, name: str) -> None:
+    """Until a session's worker knows an attribute."""
+    async with asyncio.timeout(10):
+        while await set_at(http, one, name) != 200:
+            await asyncio.sleep(0.1)
 
 
 async def refused(http: httpx.AsyncClient) -> tuple[str, str]:
@@ -50,6 +73,7 @@ async def test_workers_come_and_go_by_what_is_free_and_the_last_sessions_have_ti
         viewers = [ReturningViewer(http, FPS) for _ in range(2 * PLACES)]
         try:
             (first,) = world.ready()
+            await bring(http, "grin")
             await asyncio.gather(*(one.come() for one in viewers[:PLACES]))
             assert await refused(http) == ("server_full", "This cluster is full: its 1 worker carries 2 sessions.")
             await asyncio.to_thread(world.wait_ready, 2)
@@ -57,6 +81,11 @@ async def test_workers_come_and_go_by_what_is_free_and_the_last_sessions_have_ti
             (second,) = set(world.ready()) - {first}
             assert Counter(one.worker for one in viewers) == {first: PLACES, second: PLACES}
             assert await refused(http) == ("server_full", "This cluster is full: its 2 workers carry 4 sessions.")
+
+            newest = next(one for one in viewers if one.worker == second)
+            await can_set(http, newest, "grin")
+            await bring(http, "wink")
+            assert [await set_at(http, one, "wink") for one in viewers] == [200] * len(viewers)
 
             staying, *leaving = viewers
             await asyncio.gather(*(http.delete(one.viewer.url) for one in leaving))
@@ -67,8 +96,7 @@ async def test_workers_come_and_go_by_what_is_free_and_the_last_sessions_have_ti
             async with asyncio.timeout(10):
                 while (await refused(http))[0] != "draining":
                     await asyncio.sleep(0.1)
-            edited = await http.patch(f"{staying.viewer.url}/edits", json={"edits": {"smile": 0.5}})
-            assert edited.status_code == 200 and not ending.done(), "what runs goes on"
+            assert await set_at(http, staying, "smile") == 200 and not ending.done(), "what runs goes on"
             await http.delete(staying.viewer.url)
             async with asyncio.timeout(DRAIN_SECONDS / 2):
                 await ending

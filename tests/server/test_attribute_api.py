@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rigid.attributes.importing import Target
+from rigid.attributes.importing import ImportRequest, Target, import_attribute
 from rigid.attributes.library import Attribute, AttributeLibrary, read_library
 from rigid.attributes.presets import PresetStore
 from server.config import ServerConfig
 from server.strips import Gallery
+from server.uploads import Uploads
 from tests.server.test_api import assert_error
 from tests.server.world import LIBRARY, attribute, running
 
@@ -44,6 +45,11 @@ def npy(content: NDArray[np.float64]) -> bytes:
 GRIN = npy(np.ones((1, 4)))
 
 
+def saved(path: Path) -> Path:
+    path.write_bytes(GRIN)
+    return path
+
+
 async def test_an_upload_is_usable_in_running_sessions_and_after_a_restart(tmp_path: Path) -> None:
     async with running(OPEN, library=library(), uploads=target(tmp_path)) as world:
         await world.ready()
@@ -64,6 +70,22 @@ async def test_an_upload_is_usable_in_running_sessions_and_after_a_restart(tmp_p
             assert_error(taken, 409, "name_taken")
     again = read_library([], n_codes=16, code_size=4, custom=list((tmp_path / "imported").glob("*.safetensors")))
     assert {code: float(row[0]) for code, row in enumerate(again["grin"].direction) if row.any()} == {5: 2, 6: 2, 7: 2}
+
+
+async def test_what_one_server_has_read_another_takes_as_it_is(tmp_path: Path) -> None:
+    theirs = target(tmp_path / "theirs")
+    mine, other = library(), library()
+    first, second = Uploads(mine, target(tmp_path), 1 << 20), Uploads(other, theirs, 1 << 20)
+    import_attribute(saved(tmp_path / "grin.npy"), ImportRequest(name="grin"), target(tmp_path))
+    await first.take("grin", b"")
+    assert first.names == {"grin"} and not second.names
+    await second.take("grin", first.file("grin"))
+    await second.take("grin", b"not read: it is there already")
+    assert other["grin"].digest == mine["grin"].digest and second.file("grin") == first.file("grin")
+    with pytest.raises(ValueError, match="lower case"):
+        await second.take("../wink", first.file("grin"))
+    with pytest.raises(ValueError, match="wink"):
+        await second.take("wink", b"damaged")
 
 
 @pytest.mark.parametrize(
