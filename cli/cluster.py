@@ -113,6 +113,8 @@ def serve_on(
         signal.signal(number, end)
     typer.echo("The workers load their networks ...", err=True)
     service.attend(ended, typer.echo, " or ".join(urls(host, port, secure=files is not None)))
+    if config.drain_seconds > 0 and not at_once.is_set():
+        typer.echo(f"Draining: no new sessions are taken, and those that run have {config.drain_seconds:g} s to end.")
     service.stop(at_once)
 
 

@@ -58,6 +58,8 @@ def connect(address: str) -> None:
     """Join the Ray cluster at `HOST:PORT`, or `auto` for the one of this machine; ClusterError, one sentence."""
     if address != AUTO:
         _check_reachable(address)
+    # of its own steps, which mean nothing to whoever starts this one
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
     try:
         ray.init(
             address=address,
@@ -217,6 +219,6 @@ def attend(ended: threading.Event, say: Callable[[str], None], addresses: str) -
             say(f"Warning: {problem}")
         now = sum(one["state"] == "ready" for one in found)
         if now != ready:
-            say(f"{'Ready' if now else 'Not ready'} ({now} workers): {addresses}")
+            say(f"{'Ready' if now else 'Not ready'} ({now} {'worker' if now == 1 else 'workers'}): {addresses}")
             ready = now
         ended.wait(1.0)

@@ -173,7 +173,7 @@ async def test_a_killed_nodes_sessions_go_on_elsewhere_and_the_others_lose_no_fr
         took = time.monotonic() - began
         answers = [one.answers for one in hit]
         print(f"{len(hit)} of {VIEWERS} sessions went on elsewhere within {took:.2f} s: {answers}")
-        assert took < BACK_SECONDS, f"{answers}; to open took them {opening:.2f} s"
+        assert took < BACK_SECONDS + opening, f"{answers}; to open took them {opening:.2f} s"
         # Ray starts the worker anew on another node, under its name
         assert dead not in {world.report(one.worker).node for one in hit}
         await asyncio.gather(*(one.viewer.see(2) for one in viewers))
