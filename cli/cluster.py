@@ -112,10 +112,12 @@ def serve_on(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
     typer.echo("The workers load their networks ...", err=True)
-    service.attend(ended, typer.echo, " or ".join(urls(host, port, secure=files is not None)))
+    if not service.attend(ended, typer.echo, " or ".join(urls(host, port, secure=files is not None))):
+        typer.echo("The service was ended from elsewhere.")
+        return
     if config.drain_seconds > 0 and not at_once.is_set():
         typer.echo(f"Draining: no new sessions are taken, and those that run have {config.drain_seconds:g} s to end.")
-    service.stop(at_once)
+    _asked(lambda: service.stop(at_once))
 
 
 def build(config: ServerConfig, share: Share, signing: tuple[Path | None, Path | None] = (None, None)) -> FastAPI:

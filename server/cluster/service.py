@@ -203,13 +203,18 @@ def _fleet() -> Any:
         raise ClusterError("No service runs on this cluster; start it with `rigid-live serve --cluster`.") from None
 
 
-def attend(ended: threading.Event, say: Callable[[str], None], addresses: str) -> None:
-    """Until `ended`, say what becomes of the workers: when they are ready, how many, and what is wrong with one."""
+def attend(ended: threading.Event, say: Callable[[str], None], addresses: str) -> bool:
+    """Until `ended`, say what becomes of the workers: when they are ready, how many, and what is wrong with one.
+
+    Whether the service still runs then; False at once where somebody else has ended it.
+    """
     told: set[str] = set()
     ready = 0
     while not ended.is_set():
         try:
             found = workers()
+        except ClusterError:
+            return False
         except ray.exceptions.RayError as error:
             logger.warning("The workers cannot be asked about now: %s", error)
             ended.wait(1.0)
@@ -222,3 +227,4 @@ def attend(ended: threading.Event, say: Callable[[str], None], addresses: str) -
             say(f"{'Ready' if now else 'Not ready'} ({now} {'worker' if now == 1 else 'workers'}): {addresses}")
             ready = now
         ended.wait(1.0)
+    return True

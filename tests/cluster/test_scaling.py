@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -92,6 +93,10 @@ async def test_workers_come_and_go_by_what_is_free_and_the_last_sessions_have_ti
             await asyncio.to_thread(world.wait_ready, 1)
             assert world.ready() == [first] and not staying.viewer.said("session_ended")
 
+            said: list[str] = []
+            attending = asyncio.create_task(
+                asyncio.to_thread(service.attend, threading.Event(), said.append, "http://here")
+            )
             ending = asyncio.create_task(asyncio.to_thread(service.stop))
             async with asyncio.timeout(10):
                 while (await refused(http))[0] != "draining":
@@ -102,5 +107,8 @@ async def test_workers_come_and_go_by_what_is_free_and_the_last_sessions_have_ti
                 await ending
             with pytest.raises(service.ClusterError, match="No service runs"):
                 service.workers()
+            async with asyncio.timeout(20):
+                assert not await attending, "whoever attends to it learns that it has ended"
+            assert said == [] or said[-1] == "Not ready (0 workers): http://here"
         finally:
             await asyncio.gather(*(one.close() for one in viewers))
