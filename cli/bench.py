@@ -180,12 +180,12 @@ def _bounds(profile: str, engine: str, store: AssetStore) -> dict[str, Any]:
     """What this machine could do at best; nothing where no networks are exported."""
     from engines.files import export_folder
     from engines.peak import measure_peak
-    from server.benchmark_bounds import bounds_of
+    from server.benchmark_bounds import BATCHES, bounds_of
 
     if engine == "torch":
         return {}
     bounds = bounds_of(export_folder(profile, store), measure_peak())
-    for graph in ("invert", "synthesize"):
+    for graph in [name for name in BATCHES if name in bounds]:
         typer.echo(f"{graph}: at best {bounds[graph]['bound_ms']} ms a frame")  # type: ignore[index]
     return {"bounds": bounds}
 

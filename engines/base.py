@@ -1,4 +1,4 @@
-"""What every back end shares: a runtime over two graphs that are fed and read by name."""
+"""What every back end shares: a runtime over graphs that are fed and read by name."""
 
 from __future__ import annotations
 
@@ -44,17 +44,18 @@ class Graph(Protocol):
 
 
 class GraphRuntime:
-    """A `Runtime` over the graphs `invert` and `synthesize`.
+    """A `Runtime` over the graphs `invert`, `synthesize` and, where there is one, `synthesize_face`.
 
     `invert` takes `inputs` and, of what a `RecurrentState` holds, the arrays it names; it gives `codes` and,
     where it has a recurrent encoder, `noise`, `next_hidden` and `next_cell`. An `invert` without one has no state among
-    its inputs: the noise is then zero, and `hidden` and `cell` come back as they went in.
+    its inputs: the noise is then zero, and `hidden` and `cell` come back as they went in. Without a `synthesize_face`,
+    faces are not asked for.
     """
 
-    def __init__(self, name: str, sizes: Sizes, invert: Graph, synthesize: Graph):
+    def __init__(self, name: str, sizes: Sizes, invert: Graph, synthesize: Graph, face: Graph | None = None):
         self._name = name
-        self._sizes = sizes
-        self._graphs: tuple[Graph, Graph] | None = (invert, synthesize)
+        self._sizes = sizes if face is not None else replace(sizes, face_window=None)
+        self._graphs: tuple[Graph, Graph, Graph | None] | None = (invert, synthesize, face)
         self._most: dict[Graph, int] = {}
 
     @property
@@ -67,7 +68,7 @@ class GraphRuntime:
 
     def invert(self, inputs: Array, state: RecurrentState) -> tuple[Array, Array, RecurrentState]:
         """See `rigid.models.contract.Runtime`; ValueError for arrays of another shape."""
-        graph, _ = self._open_graphs()
+        graph, *_ = self._open_graphs()
         side = self._sizes.image_size
         given = {"inputs": _checked("inputs", inputs, (3, side, side))}
         batch = given["inputs"].shape[0]
@@ -85,15 +86,31 @@ class GraphRuntime:
 
     def synthesize(self, codes: Array, noise: Array) -> Array:
         """See `rigid.models.contract.Runtime`; ValueError for arrays of another shape."""
-        _, graph = self._open_graphs()
+        _, graph, _ = self._open_graphs()
         codes = _checked("codes", codes, (self._sizes.n_codes, self._sizes.code_size))
         noise = _checked("noise", noise, self._sizes.noise_shape, codes.shape[0])
         return self._run(graph, {"codes": codes, "noise": noise})["images"]
 
+    def synthesize_face(self, codes: Array, noise: Array, corners: Array) -> Array:
+        """See `rigid.models.contract.Runtime`; ValueError for arrays of another shape, or a window beyond the picture.
+
+        EngineError where the engine makes whole pictures only.
+        """
+        *_, graph = self._open_graphs()
+        if graph is None or self._sizes.face_window is None:
+            raise EngineError(f"The engine {self._name} makes whole pictures only; call `synthesize`.")
+        codes = _checked("codes", codes, (self._sizes.n_codes, self._sizes.code_size))
+        noise = _checked("noise", noise, self._sizes.noise_shape, codes.shape[0])
+        corners = _checked("corners", corners, (2,), codes.shape[0])
+        last = np.subtract(self._sizes.noise_shape[1:], self._sizes.face_window)
+        if (corners < 0).any() or (corners > last).any():
+            raise ValueError(f"corners are {corners.tolist()}; from (0, 0) to {tuple(last.tolist())} is expected.")
+        return self._run(graph, {"codes": codes, "noise": noise, "corners": corners})["images"]
+
     def close(self) -> None:
         self._graphs = None
 
-    def _open_graphs(self) -> tuple[Graph, Graph]:
+    def _open_graphs(self) -> tuple[Graph, Graph, Graph | None]:
         if self._graphs is None:
             raise EngineError(f"The engine {self._name} was closed; load it again.")
         return self._graphs

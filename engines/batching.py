@@ -17,7 +17,7 @@ from rigid.models.contract import Array, RecurrentState, Runtime, Sizes
 
 logger = logging.getLogger(__name__)
 
-Kind = Literal["invert", "synthesize"]
+Kind = Literal["invert", "synthesize", "synthesize_face"]
 PICTURES = ("previous_input", "previous_inverted", "previous_edited")
 
 
@@ -94,6 +94,13 @@ class BatchedRuntime:
         _check("codes", codes, len(codes), (self.sizes.n_codes, self.sizes.code_size))
         _check("noise", noise, len(codes), self.sizes.noise_shape)
         return self._wait_for(_Call("synthesize", (codes, noise)))  # type: ignore[return-value]
+
+    def synthesize_face(self, codes: Array, noise: Array, corners: Array) -> Array:
+        """See `rigid.models.contract.Runtime`."""
+        _check("codes", codes, len(codes), (self.sizes.n_codes, self.sizes.code_size))
+        _check("noise", noise, len(codes), self.sizes.noise_shape)
+        _check("corners", corners, len(codes), (2,))
+        return self._wait_for(_Call("synthesize_face", (codes, noise, corners)))  # type: ignore[return-value]
 
     def close(self) -> None:
         """End the thread once what waits is done, and close the engine; safe to call twice."""
@@ -180,7 +187,9 @@ class BatchedRuntime:
             call.answer = answer
 
     def _synthesize(self, calls: Sequence[_Call]) -> None:
-        images = self._runtime.synthesize(*(_joined([call.arrays[i] for call in calls]) for i in range(2)))
+        arrays = [_joined(list(parts)) for parts in zip(*(call.arrays for call in calls), strict=True)]
+        whole = calls[0].kind == "synthesize"
+        images = self._runtime.synthesize(*arrays) if whole else self._runtime.synthesize_face(*arrays)
         for call, own in zip(calls, [images] if len(calls) == 1 else _split(images, calls), strict=True):
             call.answer = own
 

@@ -10,10 +10,13 @@ from engines.base import EngineError
 from engines.registry import ENGINES, installed_engines
 from rigid.assets import AssetStore
 from rigid.models.build import PAPER, sizes_of, weights_files
+from rigid.models.contract import Sizes
 
 GRAPHS = ("invert", "synthesize")
-INT8_FILE, INT8_RECORD = "synthesize.int8.onnx", "int8.json"
-FORMAT = 2
+FACE_GRAPH = "synthesize_face"
+"""Beside them where the profile has a `face_window`, in float32 and in int8."""
+INT8_FILES, INT8_RECORD = ("synthesize.int8.onnx", "synthesize_face.int8.onnx"), "int8.json"
+FORMAT = 3
 """Goes up when the graphs change while the weights do not, so that old exports are made again."""
 
 
@@ -43,7 +46,7 @@ def is_current(folder: Path, weights: str) -> bool:
     except (OSError, ValueError):
         return False
     sizes = record.get("sizes", {}) if isinstance(record, dict) and record.get("weights") == weights else {}
-    paths = [folder / name for name in needed_files()]
+    paths = [folder / name for name in {*needed_files(), *sizes}]
     return all(path.is_file() and path.stat().st_size == sizes.get(path.name) for path in paths)
 
 
@@ -51,17 +54,28 @@ def has_int8(folder: Path) -> bool:
     """True when `folder` holds int8's file, made from the exports beside it."""
     try:
         record, exports = (json.loads((folder / name).read_text("utf-8")) for name in (INT8_RECORD, "export.json"))
-        size = (folder / INT8_FILE).stat().st_size
+        known = isinstance(record, dict) and isinstance(exports, dict) and isinstance(record.get("sizes"), dict)
+        return (
+            known
+            and record.get("weights") == exports.get("weights")
+            and all((folder / name).stat().st_size == size for name, size in record["sizes"].items())
+        )
     except (OSError, ValueError):
         return False
-    known = isinstance(record, dict) and isinstance(exports, dict)
-    return known and record.get("weights") == exports.get("weights") and record.get("size") == size
 
 
 def needed_files() -> list[str]:
-    """The names of the files that the engines which can run here read."""
+    """The names of the files that the engines which can run here read, whatever the profile."""
     kinds = {ENGINES[name].files for name in installed_engines()} - {""} | {"{}.onnx"}
     return [kind.format(name) for kind in sorted(kinds) for name in GRAPHS]
+
+
+def graph_files(folder: Path, sizes: Sizes, generator: str = "{}.onnx") -> list[Path]:
+    """`invert`, `synthesize` and, where there is one, `synthesize_face`; `generator` names the last two."""
+    names = ["invert.onnx", generator.format("synthesize")]
+    if sizes.face_window is not None:
+        names.append(generator.format(FACE_GRAPH))
+    return [folder / name for name in names]
 
 
 def exported(profile: str, store: AssetStore) -> Path:

@@ -10,6 +10,7 @@ from typing import Any
 import onnxruntime
 
 from engines.base import EngineOptions, GraphRuntime
+from engines.files import graph_files
 from rigid.models.contract import Array, Sizes
 
 logger = logging.getLogger(__name__)
@@ -44,9 +45,7 @@ class OnnxRuntimeGraph:
 def open_graphs(folder: Path, sizes: Sizes, options: EngineOptions) -> GraphRuntime:
     """The networks exported to `folder`."""
     providers = wanted_providers(tuple(onnxruntime.get_available_providers()), folder.parent.parent, options)
-    graphs = [
-        OnnxRuntimeGraph(folder / f"{name}.onnx", _settings(options), providers) for name in ("invert", "synthesize")
-    ]
+    graphs = [OnnxRuntimeGraph(path, _settings(options), providers) for path in graph_files(folder, sizes)]
     missing = {provider for provider, _ in providers} - set(graphs[0].providers)
     if missing:
         used = ", ".join(graphs[0].providers)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from engines.base import EngineOptions, GraphRuntime
+from engines.files import graph_files
 from rigid.models.contract import Array, Sizes
 from rigid.models.openvino_core import shared_core
 
@@ -34,8 +35,7 @@ class OpenVinoGraph:
 
 def open_graphs(folder: Path, sizes: Sizes, options: EngineOptions) -> GraphRuntime:
     """The networks exported to `folder`."""
-    invert, synthesize = (OpenVinoGraph(folder / f"{name}.onnx", options) for name in ("invert", "synthesize"))
-    return GraphRuntime("openvino", sizes, invert, synthesize)
+    return GraphRuntime("openvino", sizes, *(OpenVinoGraph(path, options) for path in graph_files(folder, sizes)))
 
 
 def _settings(options: EngineOptions) -> dict[str, Any]:

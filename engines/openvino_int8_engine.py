@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from engines.base import EngineError, EngineOptions, GraphRuntime
-from engines.files import INT8_FILE, has_int8
+from engines.files import graph_files, has_int8
 from engines.openvino_engine import OpenVinoGraph
 from rigid.models.contract import Sizes
 
@@ -19,5 +19,5 @@ def open_graphs(folder: Path, sizes: Sizes, options: EngineOptions) -> GraphRunt
             f"The networks in {folder} have no int8 export; run `rigid-live export --precision int8` or choose "
             "another engine."
         )
-    invert, synthesize = (OpenVinoGraph(folder / name, options) for name in ("invert.onnx", INT8_FILE))
-    return GraphRuntime(NAME, sizes, invert, synthesize)
+    files = graph_files(folder, sizes, generator="{}.int8.onnx")
+    return GraphRuntime(NAME, sizes, *(OpenVinoGraph(path, options) for path in files))

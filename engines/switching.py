@@ -44,6 +44,10 @@ class SwitchingRuntime:
         """See `rigid.models.contract.Runtime`."""
         return self._newest().synthesize(codes, noise)
 
+    def synthesize_face(self, codes: Array, noise: Array, corners: Array) -> Array:
+        """See `rigid.models.contract.Runtime`; the engine stays, as another one may make no faces."""
+        return self._current.synthesize_face(codes, noise, corners)
+
     def close(self) -> None:
         """Close what serves; what is still being built is closed once it is done."""
         with self._changing:

@@ -10,7 +10,16 @@ from pathlib import Path
 from filelock import FileLock
 
 from engines import ENGINES, EngineError, Precision, check_engine, load_runtime
-from engines.files import INT8_FILE, INT8_RECORD, export_folder, has_int8, is_current, needed_files, weights_hash
+from engines.files import (
+    FACE_GRAPH,
+    INT8_FILES,
+    INT8_RECORD,
+    export_folder,
+    has_int8,
+    is_current,
+    needed_files,
+    weights_hash,
+)
 from export.calibration import FaceSource
 from export.compare import PRECISIONS, Difference, compare, table
 from export.int8 import compare_int8, scan_table, write_int8
@@ -71,11 +80,11 @@ def ensure_int8(profile: str, store: AssetStore, progress: Report | None = None,
                 report(scan_table(write_int8(networks, source, folder, weights_hash(profile, store))))
             except ValueError as error:
                 raise ExportError(str(error)) from error
-        difference = compare_int8(networks, source, folder, store, COMPARISON_SEED)
-        report(table([difference]))
-        if not difference.passed:
-            for name in (INT8_FILE, INT8_RECORD):
-                (folder / name).unlink()
+        differences = compare_int8(networks, source, folder, store, COMPARISON_SEED)
+        report(table(differences))
+        if not all(difference.passed for difference in differences):
+            for name in (*INT8_FILES, INT8_RECORD):
+                (folder / name).unlink(missing_ok=True)
             raise ExportError("Int8 is too far from float32 and is not used; use another precision.")
     return folder
 
@@ -109,7 +118,8 @@ def export_networks(
     for exportable in exportables(networks):
         for kind in ("{}.onnx", "{}.bf16.onnx"):
             path = folder / kind.format(exportable.name)
-            if path.name in needed_files():
+            # What runs on a GPU makes whole pictures: there, more sessions are worth more than less work.
+            if path.name in needed_files() or path.name == f"{FACE_GRAPH}.onnx":
                 write_onnx(exportable if kind == "{}.onnx" else in_bfloat16(exportable), path)
                 if problems := unsupported(path):
                     raise ExportError(f"TensorRT could not read {path.name}: {'; '.join(problems[:3])}.")
@@ -130,7 +140,7 @@ def write_record(folder: Path, weights: str) -> None:
 def _move(scratch: Path, folder: Path) -> None:
     """Replace the files in `folder` by those in `scratch`; at no moment does `export.json` speak of other files."""
     folder.mkdir(exist_ok=True)
-    for name in ("export.json", INT8_RECORD, INT8_FILE):
+    for name in ("export.json", INT8_RECORD, *INT8_FILES):
         (folder / name).unlink(missing_ok=True)
     for path in sorted(path for path in scratch.iterdir() if path.name != "export.json"):
         path.replace(folder / path.name)

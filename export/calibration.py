@@ -9,14 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from export.networks import TRUNCATION
 from rigid.assets import AssetStore
 from rigid.attributes.library import AttributeLibrary, load_library
 from rigid.latents import add_edit
 from rigid.models.build import build_mapping, mean_code
 from rigid.models.contract import Array, RecurrentState, Runtime
 
-TRUNCATION = 0.7
-"""How far from the mean face the faces lie, as a part of where the generator draws them: faces as cameras see them."""
 PASSES = 2
 """As a stream's first frame goes through a recurrent encoder."""
 

@@ -13,14 +13,14 @@ import onnxruntime
 import torch
 
 from engines import EngineOptions, open_graphs
-from engines.files import INT8_FILE, INT8_RECORD
+from engines.files import FACE_GRAPH, INT8_FILES, INT8_RECORD
 from export.calibration import FaceSource, Feed
 from export.compare import Difference, eager, mean_error, relative_error, signal_to_noise
-from export.networks import Networks
-from export.quantize import measure_ranges, quantised
+from export.networks import Networks, window_generator
+from export.quantize import Ranges, measure_ranges, quantised
 from rigid.assets import AssetStore
 from rigid.models.build import build_lpips
-from rigid.models.contract import Array, Runtime
+from rigid.models.contract import Array, Runtime, Sizes
 
 TARGET = 40.0
 """Least signal-to-noise ratio of images, dB: what half precision has to reach. 32 would pass, and gain little."""
@@ -45,6 +45,8 @@ class Quantised:
     """A network with as many layers in int8 as it bears."""
 
     model: onnx.ModelProto
+    ranges: Ranges
+    """What its layers in int8 were given on the calibration faces."""
     layers: tuple[Sensitivity, ...]
     """The most sensitive first."""
     decibels: float
@@ -69,13 +71,13 @@ def quantise(path: Path, calibration: Sequence[Feed], trial: Sequence[Feed], tar
         decibels = decibels_of(sorted(chosen))
         if decibels >= target:
             layers = (Sensitivity(one.layer, round(one.decibels, 2), one.layer in chosen) for one in scan)
-            made = quantised(model, {name: ranges[name] for name in ranges if name in chosen})
-            return Quantised(made, tuple(layers), round(decibels, 2))
+            kept = {name: ranges[name] for name in ranges if name in chosen}
+            return Quantised(quantised(model, kept), kept, tuple(layers), round(decibels, 2))
     raise ValueError(f"No layer of {path.name} can compute in int8 at {target:g} dB; use another precision.")
 
 
 def write_int8(networks: Networks, source: FaceSource, folder: Path, weights: str) -> Quantised:
-    """Write int8's file beside the exports of `networks` in `folder`, and a record of what was measured of it.
+    """Write int8's files beside the exports of `networks` in `folder`, and a record of what was measured.
 
     `weights`: the hash that the exports are recorded under. ValueError where no layer bears it.
     """
@@ -83,33 +85,50 @@ def write_int8(networks: Networks, source: FaceSource, folder: Path, weights: st
     calibration = source.feeds(runtime, CALIBRATION_FACES, CALIBRATION_SEED)
     made = quantise(folder / "synthesize.onnx", calibration, source.feeds(runtime, TRIAL_FACES, TRIAL_SEED))
     runtime.close()
-    path = folder / INT8_FILE
-    onnx.save(made.model, path)
+    models = {INT8_FILES[0]: made.model}
+    if (folder / f"{FACE_GRAPH}.onnx").is_file():
+        # The same layers of the same generator, on a part of its features.
+        models[INT8_FILES[1]] = quantised(onnx.load(folder / f"{FACE_GRAPH}.onnx"), made.ranges)
+    for name, model in models.items():
+        onnx.save(model, folder / name)
+    sizes = {name: (folder / name).stat().st_size for name in models}
     layers = [asdict(one) for one in made.layers]
-    record = {"weights": weights, "size": path.stat().st_size, "decibels": made.decibels, "layers": layers}
+    record = {"weights": weights, "sizes": sizes, "decibels": made.decibels, "layers": layers}
     (folder / INT8_RECORD).write_text(json.dumps(record, indent=1), "utf-8")
     return made
 
 
 def compare_int8(
     networks: Networks, source: FaceSource, folder: Path, store: AssetStore, seed: int, count: int = 4
-) -> Difference:
+) -> list[Difference]:
     """Int8 in `folder` on its engine against eager PyTorch, on `count` generated faces of `seed` that are edited."""
     reference, runtime = eager(networks), open_graphs(ENGINE, folder, networks.sizes, EngineOptions())
     feeds = source.feeds(reference, count, seed)
     expected, found = (np.concatenate([_synthesized(one, feed) for feed in feeds]) for one in (reference, runtime))
+    differences = [_difference("synthesize", found, expected, store)]
+    if runtime.sizes.face_window is not None:
+        window = window_generator(networks)
+        feeds = [{**feed, "corners": _middle(runtime.sizes, len(feed["codes"]))} for feed in feeds]
+        with torch.inference_mode():
+            parts = [window(*map(torch.from_numpy, feed.values())).numpy().clip(-1, 1) for feed in feeds]
+        faces = [runtime.synthesize_face(**feed).clip(-1, 1) for feed in feeds]
+        differences.append(_difference(FACE_GRAPH, np.concatenate(faces), np.concatenate(parts), store))
     reference.close()
     runtime.close()
-    return Difference(
-        ENGINE,
-        "int8",
-        "synthesize",
-        2,
-        relative_error(found, expected),
-        mean_error(found, expected),
-        signal_to_noise(found, expected),
-        largest_lpips(store, found, expected),
-    )
+    return differences
+
+
+def _middle(sizes: Sizes, batch: int) -> Array:
+    """Corners of windows in the middle of their pictures."""
+    assert sizes.face_window is not None
+    room = np.subtract(sizes.noise_shape[1:], sizes.face_window)
+    return np.tile(room // 2, (batch, 1)).astype(np.float32)
+
+
+def _difference(graph: str, found: Array, expected: Array, store: AssetStore) -> Difference:
+    largest, mean = relative_error(found, expected), mean_error(found, expected)
+    decibels, lpips = signal_to_noise(found, expected), largest_lpips(store, found, expected)
+    return Difference(ENGINE, "int8", graph, 2, largest, mean, decibels, lpips)
 
 
 def scan_table(made: Quantised) -> str:

@@ -8,11 +8,13 @@ Measured with OpenVINO in bfloat16 on two cores, a batch of two 256² images: 67
 - The inverse transform shares its sums (8 additions, not 12), and its ½ sits in the scale.
 - The scale of an upsampling and of the convolution after it are one, applied at the lower resolution.
 - The head's read-outs put their bands out in that order too, already halved.
+- For a window of the picture, the features beyond the noise map's resolution are cut to it.
 """
 
 from __future__ import annotations
 
 import copy
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +39,23 @@ def inverse_haar(bands: Tensor) -> Tensor:
     return quads.reshape(batch, channels // 4, 2 * height, 2 * width)
 
 
+class Place(NamedTuple):
+    """Which rows (B, h) and columns (B, w) of the whole features a picture's features are."""
+
+    rows: Tensor
+    columns: Tensor
+
+    def doubled(self) -> Place:
+        """The same place at twice the resolution."""
+        return Place(*(torch.stack((2 * at, 2 * at + 1), 2).flatten(1) for at in self))
+
+    def cut(self, x: Tensor) -> Tensor:
+        """What of `x` (B, C, H, W) lies there, (B, C, h, w)."""
+        rows = self.rows[:, None, :, None].expand(-1, x.shape[1], -1, x.shape[3])
+        x = x.gather(2, rows)
+        return x.gather(3, self.columns[:, None, None, :].expand(-1, x.shape[1], x.shape[2], -1))
+
+
 class LeanLevel(nn.Module):
     """`Level` on features in `band_order`; `ordered`: its own output is in that order too."""
 
@@ -52,12 +71,12 @@ class LeanLevel(nn.Module):
             self.register_buffer("order", band_order(level.conv2.pointwise.out_channels))
             _reorder_output(level.conv2)
 
-    def forward(self, x: Tensor, w1: Tensor, w2: Tensor, n: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, w1: Tensor, w2: Tensor, n: Tensor | None = None, place: Place | None = None) -> Tensor:
         scale = self.up(w1) * (0.5 * self.conv1.modulation(w1)).repeat(1, 4)
-        x = _convolve(self.conv1, inverse_haar(x * scale[:, :, None, None]), n)
+        x = _convolve(self.conv1, inverse_haar(x * scale[:, :, None, None]), n, place)
         if n is not None and self.ordered:
             n = n.index_select(1, self.order)
-        return _convolve(self.conv2, self.conv2.modulation.modulate(x, w2), n)
+        return _convolve(self.conv2, self.conv2.modulation.modulate(x, w2), n, place)
 
 
 class LeanHead(nn.Module):
@@ -75,12 +94,12 @@ class LeanHead(nn.Module):
             if readout is not None:
                 _reorder(readout.pointwise, scale=0.5)
 
-    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+    def forward(self, x: Tensor, w: Tensor, place: Place | None = None) -> Tensor:
         bands = WaveletHead.bands(self.direct, x, w)
         if self.hidden is not None and self.middle is not None and self.last is not None:
             for i, convolution in enumerate(self.hidden):
                 assert isinstance(convolution, StyledConv)
-                x = _convolve(convolution, convolution.modulation.modulate(x, w), None)
+                x = _convolve(convolution, convolution.modulation.modulate(x, w), None, place)
                 if i == 0:
                     bands = bands + self.middle.bands(x, w)
             bands = bands + self.last.bands(x, w)
@@ -88,10 +107,15 @@ class LeanHead(nn.Module):
 
 
 class LeanGenerator(nn.Module):
-    """Codes (B, n_codes, 512), noise (B, C, H, W) → RGB (B, 3, R, R), as the `MobileStyleGAN` it is made from."""
+    """Codes (B, n_codes, 512), noise (B, C, H, W) → RGB (B, 3, R, R), as the `MobileStyleGAN` it is made from.
 
-    def __init__(self, generator: MobileStyleGAN):
+    With a `window` (rows, columns), it takes corners (B, 2) as well and makes that part of the picture only, as
+    `Runtime.synthesize_face` says.
+    """
+
+    def __init__(self, generator: MobileStyleGAN, window: tuple[int, int] | None = None):
         super().__init__()
+        self.window = window
         source = copy.deepcopy(generator)
         levels = [level for level in source.levels if isinstance(level, Level)]
         self.n_codes, self.noise_resolution = source.n_codes, source.noise_resolution
@@ -99,19 +123,31 @@ class LeanGenerator(nn.Module):
         _reorder_output(self.conv1)
         self.levels = nn.ModuleList(LeanLevel(level, ordered=level is not levels[-1]) for level in levels)
 
-    def forward(self, codes: Tensor, noise: Tensor) -> Tensor:
+    def forward(self, codes: Tensor, noise: Tensor, corners: Tensor | None = None) -> Tensor:
         x = self.conv1(self.input.expand(codes.shape[0], -1, -1, -1), codes[:, 0])
+        place: Place | None = None
         for i, level in enumerate(self.levels):
-            n = noise if 8 << i == self.noise_resolution else None
-            x = level(x, codes[:, 3 * i + 1], codes[:, 3 * i + 2], n)
-        return self.head(x, codes[:, self.n_codes - 1])  # type: ignore[no-any-return]
+            has_noise_map = 8 << i == self.noise_resolution
+            place = None if place is None else place.doubled()
+            x = level(x, codes[:, 3 * i + 1], codes[:, 3 * i + 2], noise if has_noise_map else None, place)
+            if has_noise_map and self.window is not None and corners is not None:
+                place = _place(corners, self.window)
+                x = place.cut(x)
+        return self.head(x, codes[:, self.n_codes - 1], place)  # type: ignore[no-any-return]
 
 
-def _convolve(convolution: StyledConv, x: Tensor, n: Tensor | None) -> Tensor:
+def _place(corners: Tensor, window: tuple[int, int]) -> Place:
+    """The window (rows, columns) at each of `corners` (B, 2)."""
+    starts = corners.long()
+    return Place(*(starts[:, i : i + 1] + torch.arange(window[i], device=corners.device) for i in range(2)))
+
+
+def _convolve(convolution: StyledConv, x: Tensor, n: Tensor | None, place: Place | None) -> Tensor:
     """A `StyledConv` of features that are scaled already."""
     if convolution.depthwise is not None:
         x = convolution.depthwise(x)
-    x = convolution.pointwise(x) + convolution.noise
+    noise = convolution.noise
+    x = convolution.pointwise(x) + (noise if place is None else place.cut(noise.expand(x.shape[0], -1, -1, -1)))
     return F.leaky_relu(x if n is None else x + n, LEAK)
 
 

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from engines.files import FACE_GRAPH
 from export.lean_generator import LeanGenerator
 from rigid.assets import AssetStore
 from rigid.models import inversion
 from rigid.models.build import (
     build_generator,
     build_image_encoder,
+    build_mapping,
     build_recurrent_encoder,
     has_recurrent_encoder,
+    mean_code,
     sizes_of,
 )
 from rigid.models.contract import Sizes
 from rigid.models.inversion import RecurrentInversion
 from rigid.models.mobile_stylegan import MobileStyleGAN
 from rigid.models.stylegan2 import StyleGAN2
+
+TRUNCATION = 0.7
+"""How far from the mean face random faces lie, as a part of where the generator draws them: as cameras see them."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,8 @@ class Networks:
     generator: MobileStyleGAN | StyleGAN2
     recurrent_encoder: nn.Module | None = None
     """As `LightRecurrentEncoder`; None where the profile has none yet."""
+    faces: Callable[[Tensor], Tensor] | None = None
+    """z (B, code_size) → W, codes of faces as the generator draws them; None where it draws none."""
 
 
 @dataclass(frozen=True)
@@ -83,27 +92,46 @@ def in_bfloat16(exportable: Exportable) -> Exportable:
 def build_networks(profile: str, store: AssetStore) -> Networks:
     """The profile's networks from its weights."""
     recurrent = build_recurrent_encoder(profile) if has_recurrent_encoder(profile) else None
-    return Networks(sizes_of(profile), build_image_encoder(profile), build_generator(profile, store), recurrent)
+    encoder, generator = build_image_encoder(profile), build_generator(profile, store)
+    mapping, mean = build_mapping(store, profile), mean_code(profile)
+    return Networks(sizes_of(profile), encoder, generator, recurrent, lambda z: mean + TRUNCATION * (mapping(z) - mean))
 
 
-def exportables(networks: Networks, seed: int = 0, batch: int = 2) -> tuple[Exportable, Exportable]:
-    """`invert` and `synthesize` with random inputs."""
+def exportables(networks: Networks, seed: int = 0, batch: int = 2) -> tuple[Exportable, ...]:
+    """`invert`, `synthesize` and, where the profile has a window, `synthesize_face`, with random inputs."""
     sizes = networks.sizes
     random = torch.Generator().manual_seed(seed)
     side = sizes.image_size
     images = torch.rand((batch, 3, side, side), generator=random) * 2 - 1
     noise = 0.1 * torch.randn((batch, *sizes.noise_shape), generator=random)
-    with torch.inference_mode():
-        codes = networks.image_encoder(images)
-    # Codes of the encoder's own scale, of which no two are the same.
-    codes = codes + codes.std() * torch.randn(codes.shape, generator=random)
-    feeds = {"codes": codes, "noise": noise}
+    feeds = {"codes": _random_codes(networks, images, random), "noise": noise}
     generator = networks.generator
-    lean = LeanGenerator(generator) if isinstance(generator, MobileStyleGAN) else generator
-    return (
-        _invert(networks, images, random),
-        Exportable("synthesize", lean, feeds, ("images",)),
-    )
+    invert = _invert(networks, images, random)
+    if not isinstance(generator, MobileStyleGAN):
+        return invert, Exportable("synthesize", generator, feeds, ("images",))
+    whole = Exportable("synthesize", LeanGenerator(generator), feeds, ("images",))
+    if sizes.face_window is None:
+        return invert, whole
+    room = torch.tensor(sizes.noise_shape[1:]) - torch.tensor(sizes.face_window)
+    feeds = feeds | {"corners": (torch.rand((batch, 2), generator=random) * (room + 1)).floor()}
+    return invert, whole, Exportable(FACE_GRAPH, window_generator(networks), feeds, ("images",))
+
+
+def window_generator(networks: Networks) -> nn.Module:
+    """`synthesize_face` of a profile that has a window."""
+    assert isinstance(networks.generator, MobileStyleGAN) and networks.sizes.face_window is not None
+    return LeanGenerator(networks.generator, networks.sizes.face_window).eval()
+
+
+def _random_codes(networks: Networks, images: Tensor, random: torch.Generator) -> Tensor:
+    """W+ codes, one for each of `images`, of which no two are the same."""
+    with torch.inference_mode():
+        codes: Tensor = networks.image_encoder(images)
+        if networks.faces is None:
+            # of the encoder's own scale
+            return codes + codes.std() * torch.randn(codes.shape, generator=random)
+        faces = networks.faces(torch.randn((len(images), networks.sizes.code_size), generator=random))
+        return faces[:, None] + 0.1 * faces.std() * torch.randn(codes.shape, generator=random)
 
 
 def _invert(networks: Networks, images: Tensor, random: torch.Generator) -> Exportable:

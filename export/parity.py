@@ -34,7 +34,7 @@ def check_parity(profile: str, store: AssetStore) -> list[Difference]:
     networks, folder, seed = build_networks(profile, store), exported(profile, store), time.time_ns() % 2**31
     found = compare(networks, folder, seed)
     if has_int8(folder):
-        found.append(compare_int8(networks, FaceSource.of(profile, store), folder, store, seed))
+        found.extend(compare_int8(networks, FaceSource.of(profile, store), folder, store, seed))
     return found
 
 

@@ -16,6 +16,7 @@ from rigid.mouth import EditedNoise
 from rigid.settling import settled
 from rigid.stages import Stopwatch
 from rigid.state import StreamState
+from rigid.window import face_corner, surrounded
 
 FIRST_PASSES = 2
 """How often a frame that is shown edited at once goes through a recurrent encoder: the first time it knows nothing
@@ -108,9 +109,20 @@ class Inverter:
             both = np.concatenate([shared.codes, add_edit(shared.codes, offset, n_shared)])
             edited_noise = self._edited_noise(noise, both, edits, face.landmarks / sizes.image_size)
             # one batch costs less than two
-            pair = self._runtime.synthesize(both, np.concatenate([noise, edited_noise]))
+            pair = self._pictures(both, np.concatenate([noise, edited_noise]), face, edits)
             _require_finite(pair)
         return Inverted(inputs, shared, noise, recurrent, pair)
+
+    def _pictures(self, codes: Array, noise: Array, face: AlignedFace, edits: Mapping[str, float]) -> Array:
+        """`codes` and `noise` (B, …) as pictures (B, 3, S, S): all of them, or where only the face is edited, that."""
+        sizes = self._runtime.sizes
+        corner = None
+        if sizes.face_window is not None and not self._library.of_hair(edits):
+            corner = face_corner(face.landmarks, sizes)
+        if corner is None:
+            return self._runtime.synthesize(codes, noise)
+        corners = np.full((len(codes), 2), corner, np.float32)
+        return surrounded(self._runtime.synthesize_face(codes, noise, corners), corner, face.inputs, sizes)
 
 
 def _require_finite(*arrays: Array) -> None:

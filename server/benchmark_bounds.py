@@ -5,16 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from engines.cost import Layer, Machine, bound_seconds, layers_of
+from engines.files import FACE_GRAPH
 from engines.peak import Peak
 
-BATCHES = {"invert": 1, "synthesize": 2}
+BATCHES = {"invert": 1, "synthesize": 2, FACE_GRAPH: 2}
 """Of one frame: the inverted and the edited face are one batch."""
 BYTES = {"f32": 4, "bf16": 2}
 
 
 def bounds_of(folder: Path, peak: Peak) -> dict[str, object]:
     """For a frame through the networks exported to `folder`: arithmetic, traffic, and the least time they take."""
-    layers = {graph: layers_of(folder / f"{graph}.onnx", batch) for graph, batch in BATCHES.items()}
+    files = {graph: folder / f"{graph}.onnx" for graph in BATCHES}
+    layers = {graph: layers_of(path, BATCHES[graph]) for graph, path in files.items() if path.is_file()}
     return {"peak": peak.as_json(), **{graph: _graph(found, peak) for graph, found in layers.items()}}
 
 

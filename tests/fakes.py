@@ -60,6 +60,14 @@ class FakeRuntime:
         clipped: Array = np.clip(picture, -1, 1).astype(np.float32)
         return clipped
 
+    def synthesize_face(self, codes: Array, noise: Array, corners: Array) -> Array:
+        step, window = self._sizes.place_size, self._sizes.face_window
+        assert window is not None
+        pictures, parts = self.synthesize(codes, noise), []
+        for picture, (top, left) in zip(pictures, step * corners.astype(int), strict=True):
+            parts.append(picture[:, top : top + step * window[0], left : left + step * window[1]])
+        return np.stack(parts)
+
     def close(self) -> None:
         self.closed = True
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from engines.files import INT8_FILE, INT8_RECORD
+from engines.files import INT8_FILES, INT8_RECORD
 from export import export_networks
 from export.networks import Networks
 from rigid.models.contract import Sizes
@@ -21,7 +21,15 @@ from rigid.models.mobile_stylegan import MobileStyleGAN
 
 Network = TypeVar("Network", bound=nn.Module)
 
-SIZES = Sizes(image_size=64, n_codes=10, code_size=32, n_shared_codes=3, noise_shape=(16, 8, 8), hidden_shape=(8, 4, 4))
+SIZES = Sizes(
+    image_size=64,
+    n_codes=10,
+    code_size=32,
+    n_shared_codes=3,
+    noise_shape=(16, 8, 8),
+    hidden_shape=(8, 4, 4),
+    face_window=(5, 4),
+)
 
 
 def random_networks(seed: int = 0, *, recurrent: bool = False) -> Networks:
@@ -69,8 +77,9 @@ def _export(base: Path, recurrent: bool) -> Path:
 
 def add_int8(folder: Path, weights: str) -> None:
     """Int8 of tiny networks, none of whose layers is wide enough for it: the file computes what the exports do."""
-    shutil.copy(folder / "synthesize.onnx", folder / INT8_FILE)
-    record = {"weights": weights, "size": (folder / INT8_FILE).stat().st_size}
+    for name in INT8_FILES:
+        shutil.copy(folder / name.replace(".int8", ""), folder / name)
+    record = {"weights": weights, "sizes": {name: (folder / name).stat().st_size for name in INT8_FILES}}
     (folder / INT8_RECORD).write_text(json.dumps(record), "utf-8")
 
 

@@ -17,6 +17,7 @@ from rigid.evaluation.runtimes import (
     EarlyOffsets,
     Encoded,
     ImageEncoder,
+    WholePictures,
     WithoutNoiseMap,
     WithoutRecurrence,
     WithoutSharing,
@@ -118,7 +119,8 @@ def method_names(methods: Sequence[str], without: Sequence[str]) -> list[str]:
 
 def prepare(method: str, networks: Networks, options: MethodOptions, clip: Clip, track: Track) -> Prepared:
     """`method`, one of `method_names`, for a clip."""
-    runtime, offsets = networks.runtime, EarlyOffsets(networks.library, networks.runtime.sizes.n_shared_codes)
+    runtime = WholePictures(networks.runtime)
+    offsets = EarlyOffsets(networks.library, networks.runtime.sizes.n_shared_codes)
     if method.startswith("rigid"):
         left_out = method.removeprefix(VARIANT)
         variant = ABLATIONS[left_out](runtime) if left_out in ABLATIONS else Wrapped(runtime)

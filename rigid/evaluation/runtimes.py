@@ -34,8 +34,19 @@ class Wrapped:
     def synthesize(self, codes: Array, noise: Array) -> Array:
         return self.runtime.synthesize(codes, noise)
 
+    def synthesize_face(self, codes: Array, noise: Array, corners: Array) -> Array:
+        return self.runtime.synthesize_face(codes, noise, corners)
+
     def close(self) -> None:
         """Nothing: the wrapped runtime belongs to whoever made it."""
+
+
+class WholePictures(Wrapped):
+    """All of every picture is generated, to be compared with all of the real one."""
+
+    @property
+    def sizes(self) -> Sizes:
+        return replace(self.runtime.sizes, face_window=None)
 
 
 class WithoutRecurrence(Wrapped):

@@ -35,6 +35,7 @@ PROFILES = {
         hidden_shape=(192, 4, 4),
         newest_noise_share=0.4,
         edit_gain=1.5,
+        face_window=(27, 24),
     ),
     "rigid-256": Sizes(
         image_size=256,

@@ -31,6 +31,14 @@ class Sizes:
     """How much of the newest noise map a still place takes, see `rigid.settling`; 1 takes it as it is."""
     edit_gain: float = 1.0
     """How much longer edits are made than the codes alone need: the noise map holds a part of them back."""
+    face_window: tuple[int, int] | None = None
+    """Rows and columns of the part of a picture that `Runtime.synthesize_face` makes, in places of the noise map; None
+    where the generator makes whole pictures only."""
+
+    @property
+    def place_size(self) -> int:
+        """Side of the square of pixels that lies under one place of the noise map."""
+        return self.image_size // self.noise_shape[-1]
 
 
 @dataclass(frozen=True)
@@ -97,6 +105,14 @@ class Runtime(Protocol):
 
     def synthesize(self, codes: Array, noise: Array) -> Array:
         """Generator (Eq. 4-5): codes (B, n_codes, code_size), noise (B, *noise_shape) → images (B, 3, S, S)."""
+
+    def synthesize_face(self, codes: Array, noise: Array, corners: Array) -> Array:
+        """`synthesize` for a part of each picture, which is less work: → (B, 3, rows, columns) pixels.
+
+        `corners` (B, 2): the first row and the first column of that part, whole numbers in places of the noise map;
+        `Sizes.face_window` says how many there are. Along an edge that is not the picture's, the outermost
+        `rigid.window.MARGIN` pixels are not those of the whole picture.
+        """
 
     def close(self) -> None:
         """Free what the engine holds; safe to call twice."""

@@ -29,8 +29,8 @@ PATIENT = BatchingOptions(longest_wait=5.0)
 class Gate(FakeRuntime):
     """Holds its first call until opened, so that calls pile up; notes the rows of every call."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, sizes: Sizes = TINY) -> None:
+        super().__init__(sizes)
         self.opened = threading.Event()
         self.entered = threading.Event()
         self.rows: list[int] = []
@@ -93,6 +93,25 @@ def test_what_waits_together_is_one_batch_on_one_thread() -> None:
         assert np.array_equal(after.hidden, own_after.hidden) and np.array_equal(after.cell, own_after.cell)
         for name in ("previous_input", "previous_inverted", "previous_edited", "late_codes"):
             assert getattr(after, name) is getattr(state, name), "what the engine does not change is handed back itself"
+
+
+def test_faces_of_several_sessions_are_one_batch_each_with_its_own_corner() -> None:
+    gate = Gate(replace(TINY, face_window=(5, 4)))
+    batched = BatchedRuntime(gate)
+    given = [random_faces(seed, corner) for seed, corner in ((1, (0, 0)), (2, (3, 4)), (3, (1, 2)))]
+    answers = pile_up(gate, batched, [partial(batched.synthesize_face, *arrays) for arrays in given])
+    with pytest.raises(ValueError, match=r"corners has the shape \(1, 3\)"):
+        batched.synthesize_face(*given[0][:2], np.zeros((1, 3), np.float32))
+    batched.close()
+    assert batched.batches == {1: 1, 3: 1}
+    for answer, arrays in zip(answers, given, strict=True):
+        assert np.array_equal(answer, FakeRuntime(gate.sizes).synthesize_face(*arrays))
+
+
+def random_faces(seed: int, corner: tuple[int, int]) -> tuple[Array, Array, Array]:
+    """Codes, noise and corners of one picture."""
+    codes = np.random.default_rng(seed).uniform(-1, 1, (1, TINY.n_codes, TINY.code_size)).astype(np.float32)
+    return codes, np.zeros((1, *TINY.noise_shape), np.float32), np.array([corner], np.float32)
 
 
 def test_answers_share_no_memory() -> None:
@@ -294,7 +313,11 @@ class Kept:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self.name, self.sizes = runtime.name, runtime.sizes
-        self.invert, self.synthesize = runtime.invert, runtime.synthesize
+        self.invert, self.synthesize, self.synthesize_face = (
+            runtime.invert,
+            runtime.synthesize,
+            runtime.synthesize_face,
+        )
 
     def close(self) -> None:
         """Nothing."""

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from engines import EngineError
 from export import export_networks
+from export.lean_generator import LeanGenerator
 from export.networks import Networks
 from rigid.models.contract import Array, RecurrentState, Runtime
+from rigid.models.mobile_stylegan import MobileStyleGAN
 from tests.engines.available import eager, engine_parameters, open_engine
 from tests.networks import SIZES, add_int8, export_once, random_networks, untrained_recurrent_encoder
 
@@ -205,6 +208,25 @@ def test_another_shape_is_refused_with_the_expected_one(runtime: Runtime) -> Non
         runtime.synthesize(np.zeros((2, SIZES.n_codes, SIZES.code_size), np.float32), noise_maps(1))
     with pytest.raises(ValueError, match="codes has the shape"):
         runtime.synthesize(np.zeros((0, SIZES.n_codes, SIZES.code_size), np.float32), noise_maps(1))
+
+
+def test_faces_are_their_part_of_the_picture_where_an_engine_makes_them(runtime: Runtime, networks: Networks) -> None:
+    codes, _, _ = runtime.invert(faces(2), RecurrentState.initial(SIZES, 2))
+    corners = np.array([[0, 0], [2, 4]], np.float32)
+    if runtime.sizes.face_window is None:
+        with pytest.raises(EngineError, match="makes whole pictures only"):
+            runtime.synthesize_face(codes, noise_maps(2), corners)
+        return
+    generator = networks.generator
+    assert isinstance(generator, MobileStyleGAN) and runtime.sizes.face_window == (5, 4)
+    given = [torch.from_numpy(array) for array in (codes, noise_maps(2), corners)]
+    expected = LeanGenerator(generator, (5, 4))(*given).numpy()
+    found = runtime.synthesize_face(codes, noise_maps(2), corners)
+    np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max(), rtol=0)
+    alone = runtime.synthesize_face(codes[1:], noise_maps(2)[1:], corners[1:])
+    np.testing.assert_allclose(alone[0], expected[1], atol=1e-4 * np.abs(expected).max(), rtol=0)
+    with pytest.raises(ValueError, match=r"corners are \[\[0.0, 0.0\], \[4.0, 0.0\]\]; from \(0, 0\) to \(3, 4\)"):
+        runtime.synthesize_face(codes, noise_maps(2), np.array([[0, 0], [4, 0]], np.float32))
 
 
 def test_close_twice_then_use(runtime: Runtime) -> None:

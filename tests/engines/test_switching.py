@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -39,6 +40,17 @@ def test_frames_go_on_while_an_engine_is_built_and_it_takes_over_between_two() -
     assert np.array_equal(shown, expected), "the state goes on"
     runtime.close()
     assert better.closed
+
+
+def test_an_engine_that_makes_no_faces_does_not_take_over_within_a_frame() -> None:
+    first = FakeRuntime(replace(TINY, face_window=(5, 4)))
+    runtime = SwitchingRuntime(first, FakeRuntime)
+    runtime.thread.join(5)
+    codes = np.zeros((1, TINY.n_codes, TINY.code_size), np.float32)
+    faces = runtime.synthesize_face(codes, np.zeros((1, *TINY.noise_shape), np.float32), np.zeros((1, 2), np.float32))
+    assert faces.shape == (1, 3, 40, 32) and not first.closed
+    runtime.synthesize(codes, np.zeros((1, *TINY.noise_shape), np.float32))
+    assert first.closed and runtime.sizes.face_window is None
 
 
 def test_an_engine_that_cannot_be_built_leaves_the_first(caplog: pytest.LogCaptureFixture) -> None:

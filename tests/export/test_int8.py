@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 import export
 from engines import EngineError, EngineOptions, open_graphs
-from engines.files import INT8_FILE, INT8_RECORD, has_int8
+from engines.files import INT8_FILES, INT8_RECORD, has_int8
 from export import ExportError, ensure_int8, prepare
 from export.calibration import FaceSource
 from export.compare import Difference, eager
@@ -99,13 +99,13 @@ def test_faces_are_inverted_and_edited_and_always_the_same() -> None:
 @pytest.fixture
 def folder(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = export_once(tmp_path_factory.getbasetemp())
-    for name in ("invert.onnx", "synthesize.onnx", "export.json"):
+    for name in ("invert.onnx", "synthesize.onnx", "synthesize_face.onnx", "export.json"):
         (tmp_path / name).write_bytes((made / name).read_bytes())
     return tmp_path
 
 
 def keep_all(path: Path, *_: object) -> Quantised:
-    return Quantised(onnx.load(path), (Sensitivity("a", 50.0, True),), 45.0)
+    return Quantised(onnx.load(path), {}, (Sensitivity("a", 50.0, True),), 45.0)
 
 
 def test_what_is_written_is_known_until_the_exports_change(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,9 +128,9 @@ def test_int8_that_is_too_far_is_not_kept(
     lpips: float, used: bool, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def write(networks: Networks, faces: object, folder: Path, weights: str) -> Quantised:
-        (folder / INT8_FILE).write_bytes(b"int8")
+        (folder / INT8_FILES[0]).write_bytes(b"int8")
         (folder / INT8_RECORD).write_text("{}")
-        return Quantised(onnx.ModelProto(), (), 45.0)
+        return Quantised(onnx.ModelProto(), {}, (), 45.0)
 
     found = Difference("openvino-int8", "int8", "synthesize", 2, 0.1, 0.1, 45.0, lpips)
     monkeypatch.setattr(export, "ensure_exported", lambda *_, **__: folder)
@@ -138,13 +138,13 @@ def test_int8_that_is_too_far_is_not_kept(
     monkeypatch.setattr(export, "weights_hash", lambda *_: "random")
     monkeypatch.setattr(FaceSource, "of", lambda *_: None)
     monkeypatch.setattr(export, "write_int8", write)
-    monkeypatch.setattr(export, "compare_int8", lambda *_: found)
+    monkeypatch.setattr(export, "compare_int8", lambda *_: [found])
     if used:
         assert ensure_int8("mobile-256", FileStore(tmp_path)) == folder
     else:
         with pytest.raises(ExportError, match="too far from float32"):
             ensure_int8("mobile-256", FileStore(tmp_path))
-    assert (folder / INT8_FILE).exists() is (folder / INT8_RECORD).exists() is used
+    assert (folder / INT8_FILES[0]).exists() is (folder / INT8_RECORD).exists() is used
 
 
 def test_an_engine_is_made_ready_with_what_it_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
