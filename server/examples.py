@@ -30,6 +30,7 @@ RECORDING: dict[str, Any] = {
     "seconds": 0.0,
     "frames": 0,
     "frames_dropped": 0,
+    "sound": True,
     "bytes": 0,
     "ended": "",
 }

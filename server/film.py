@@ -1,7 +1,9 @@
-"""Pictures of a session into an mp4, at their own times, as far as it may grow."""
+"""Pictures and sound of a session into an mp4, at their own times, as far as it may grow."""
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -9,11 +11,12 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
-from av import VideoFrame
+from av import AudioFrame, VideoFrame
 from av.video.reformatter import ColorRange
 from numpy.typing import NDArray
 
 from server.frames import from_rgb, to_rgb
+from server.soundtrack import Soundtrack
 
 CLOCK = Fraction(1, 90_000)
 AVCOL_SPC_SMPTE170M = 6
@@ -21,9 +24,11 @@ AVCOL_SPC_SMPTE170M = 6
 OPTIONS = {"crf": "21", "preset": "veryfast", "tune": "zerolatency"}
 FRAME_RATE = 30
 OVERHEAD_BYTES = 64 * 1024
-"""The manifest, and the file's own tables but for those of each frame."""
-FRAME_BYTES = 40
-"""Of those tables, for each frame."""
+"""The manifest, and the file's own tables but for those of each packet."""
+PACKET_BYTES = 40
+"""Of those tables, for each packet."""
+EARLY_SOUNDS = 250
+"""Five seconds of 20 ms frames: they come sooner than their pictures, which are edited first."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +42,15 @@ class Limits:
 class Film:
     """An mp4 (H.264) while it is written; one thread at a time. The first picture sets its size."""
 
-    def __init__(self, path: Path, limits: Limits) -> None:
-        """`path` appears with the first picture."""
+    def __init__(self, path: Path, limits: Limits, *, sound: bool = False) -> None:
+        """`path` appears with the first picture. `sound`: whether it has a track for it."""
         self.frames = 0
         self.seconds = 0.0
         self.bytes = 0
-        """Of the pictures, without the file's own tables."""
+        """Of pictures and sound, without the file's own tables."""
+        self._has_sound = sound
+        self._sound: Soundtrack | None = None
+        self._early: deque[tuple[AudioFrame, float]] = deque(maxlen=EARLY_SOUNDS)
         self._limits = limits
         self._path = path
         self._container: av.container.OutputContainer | None = None
@@ -51,6 +59,7 @@ class Film:
         self._begin = 0.0
         self._last = -1
         self._largest = 0
+        self._packets = 0
 
     def write(self, frame: VideoFrame) -> str:
         """Add a picture; why the film is at its end before it, `max_seconds` or `max_bytes`, empty where it is not.
@@ -70,13 +79,32 @@ class Film:
         self._encode(self._fitted(frame), ticks)
         return ""
 
+    def hear(self, frame: AudioFrame, seconds: float) -> str:
+        """Add a sound made at `seconds` on the pictures' clock; `max_bytes` where the film is at its end before it.
+
+        What lies before the first picture, or beyond the film's length, is left out.
+        """
+        if not self._has_sound:
+            return ""
+        if self._container is None:
+            self._early.append((frame, seconds))
+            return ""
+        assert self._sound is not None
+        if self._expected() > self._limits.bytes:
+            return "max_bytes"
+        if seconds - self._begin < self._limits.seconds:
+            self._mux(self._sound.add(frame, seconds - self._begin))
+        return ""
+
     def close(self) -> None:
         """Finish the file; safe to call twice."""
         if self._container is None or self._stream is None:
             return
         self._mux(self._stream.encode(None))
+        if self._sound is not None:
+            self._mux(self._sound.close(self.seconds))
         self._container.close()
-        self._container = self._stream = None
+        self._container = self._stream = self._sound = None
 
     def _open(self, frame: VideoFrame) -> None:
         assert frame.time is not None
@@ -89,6 +117,10 @@ class Film:
         # The networks need the processors.
         context.thread_count = 1
         context.color_range, context.colorspace = ColorRange.MPEG, AVCOL_SPC_SMPTE170M
+        if self._has_sound:
+            self._sound = Soundtrack(self._container)
+        while self._early:
+            self.hear(*self._early.popleft())
 
     def _encode(self, frame: VideoFrame, ticks: int) -> None:
         assert self._stream is not None
@@ -98,16 +130,17 @@ class Film:
         self.frames += 1
         self.seconds = float(ticks * CLOCK)
 
-    def _mux(self, packets: list[av.Packet[av.VideoStream]]) -> None:
+    def _mux(self, packets: Sequence[av.Packet[av.VideoStream] | av.Packet[av.AudioStream]]) -> None:
         assert self._container is not None
         for packet in packets:
             self.bytes += packet.size
+            self._packets += 1
             self._largest = max(self._largest, packet.size)
             self._container.mux(packet)
 
     def _expected(self) -> int:
-        """How large the file would be with one more picture, at worst as large as the largest one so far."""
-        return self.bytes + self._largest + FRAME_BYTES * (self.frames + 1) + OVERHEAD_BYTES
+        """How large the file would be with one more packet, at worst as large as the largest one so far."""
+        return self.bytes + self._largest + PACKET_BYTES * (self._packets + 1) + OVERHEAD_BYTES
 
     def _fitted(self, frame: VideoFrame) -> VideoFrame:
         """A copy, as the picture itself is being sent too; with bars where the camera was turned since."""

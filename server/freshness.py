@@ -11,6 +11,23 @@ RUSH = 0.5
 """Pictures that come in less than this share of the time between them are what piled up on the way."""
 
 
+class Quickest:
+    """The quickest way to here of what came over the last seconds."""
+
+    def __init__(self) -> None:
+        self._ways: deque[tuple[int, float]] = deque()
+
+    def note(self, seconds: float, now: float) -> float:
+        """Add what came at `now` with `seconds` as its own time; how much the two differ where that is least."""
+        second, took = math.floor(now), now - seconds
+        while self._ways and self._ways[0][0] < second - WINDOW_SECONDS:
+            self._ways.popleft()
+        if self._ways and self._ways[-1][0] == second:
+            took = min(took, self._ways.pop()[1])
+        self._ways.append((second, took))
+        return min(way for _, way in self._ways)
+
+
 class Freshness:
     """Judges one session's pictures, in the order in which they come.
 
@@ -22,7 +39,7 @@ class Freshness:
     def __init__(self, most: float) -> None:
         """`most`: seconds that a picture may be late."""
         self._most = most
-        self._quickest: deque[tuple[int, float]] = deque()
+        self._quickest = Quickest()
         self._newest = -math.inf
         self._came = -math.inf
 
@@ -34,15 +51,6 @@ class Freshness:
         if seconds <= self._newest:
             return "reordered"
         rushed = now - self._came < RUSH * (seconds - self._newest)
-        late = self._lateness(seconds, now) > self._most
+        late = now - seconds - self._quickest.note(seconds, now) > self._most
         self._newest, self._came = seconds, now
         return "late" if rushed and late else ""
-
-    def _lateness(self, seconds: float, now: float) -> float:
-        second, took = math.floor(now), now - seconds
-        while self._quickest and self._quickest[0][0] < second - WINDOW_SECONDS:
-            self._quickest.popleft()
-        if self._quickest and self._quickest[-1][0] == second:
-            took = min(took, self._quickest.pop()[1])
-        self._quickest.append((second, took))
-        return now - seconds - min(quickest for _, quickest in self._quickest)

@@ -98,6 +98,11 @@ class Peer:
         directions = [one.currentDirection for one in self._connection.getTransceivers() if one.kind == "video"]
         return any(one in ("sendrecv", "sendonly") for one in directions)
 
+    @property
+    def has_sound(self) -> bool:
+        """Whether the client sends sound."""
+        return self._sound is not None
+
     def send(self, frame: VideoFrame, arrived: float) -> bool:
         """Send a picture that came at `arrived`; True when one not yet sent gives way to it."""
         return self._output is not None and self._output.push(frame, arrived)

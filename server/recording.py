@@ -9,10 +9,11 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from av import VideoFrame
+from av import AudioFrame, VideoFrame
 
 from rigid.provenance import Credentials, sign_file
 from rigid.replacing import replacing
@@ -23,20 +24,46 @@ logger = logging.getLogger(__name__)
 
 MOST_WAITING = 30
 """Pictures that wait to be written: a second of them, of which each has up to 3 MB."""
+MOST_SOUNDS = 150
+"""Sounds that wait: three seconds of them, which are small."""
 REMEMBERED = 256
 MEDIA_TYPE = "video/mp4"
 NO_RECORDING = "There is no recording of this session."
 
-Item = tuple[VideoFrame, Mapping[str, float]]
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture that was sent, and the strengths that it has."""
+
+    frame: VideoFrame
+    edits: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A sound, and when it was made on the pictures' clock."""
+
+    frame: AudioFrame
+    seconds: float
 
 
 class Recording:
     """One film of one session, written on a thread of its own; all its methods are called on the event loop."""
 
     def __init__(
-        self, path: Path, owner: str, limits: Limits, credentials: Credentials | None, dropped: Callable[[], None]
+        self,
+        path: Path,
+        owner: str,
+        limits: Limits,
+        credentials: Credentials | None,
+        dropped: Callable[[], None],
+        *,
+        sound: bool = False,
     ) -> None:
-        """`path` appears once the film is complete. `dropped` is called for each picture that finds no place."""
+        """`path` appears once the film is complete. `dropped` is called for each picture that finds no place.
+
+        `sound`: whether there will be any; a film's tracks are told at its begin.
+        """
         self.path = path
         self.owner = owner
         self.started_at = datetime.now(UTC)
@@ -44,8 +71,11 @@ class Recording:
         """Done once the file is there, or it is known that it will not be."""
         self._credentials = credentials
         self._count_dropped = dropped
-        self._film = Film(_hidden(path), limits)
-        self._waiting: queue.Queue[Item | None] = queue.Queue()
+        self.sound = sound
+        self._film = Film(_hidden(path), limits, sound=sound)
+        self._waiting: queue.Queue[Picture | Sound | None] = queue.Queue()
+        self._room = threading.Semaphore(MOST_WAITING)
+        self._room_for_sound = threading.Semaphore(MOST_SOUNDS)
         self._dropped = 0
         self._reason = ""
         self._failed = False
@@ -57,11 +87,16 @@ class Recording:
         """Add a picture that was sent, with the strengths it has; left out where writing is a second behind."""
         if self._reason:
             return
-        if self._waiting.qsize() >= MOST_WAITING:
+        if not self._room.acquire(blocking=False):
             self._dropped += 1
             self._count_dropped()
             return
-        self._waiting.put((frame, edits))
+        self._waiting.put(Picture(frame, edits))
+
+    def hear(self, frame: AudioFrame, seconds: float) -> None:
+        """Add a sound made at `seconds` on the pictures' clock; silence in its place where writing is behind."""
+        if self.sound and not self._reason and self._room_for_sound.acquire(blocking=False):
+            self._waiting.put(Sound(frame, seconds))
 
     def stop(self, reason: str) -> None:
         """Let it end with the pictures it has; safe to call again."""
@@ -85,6 +120,7 @@ class Recording:
             "seconds": round(self._film.seconds, 2),
             "frames": self._film.frames,
             "frames_dropped": self._dropped,
+            "sound": self.sound,
             "bytes": self._size or self._film.bytes,
             "ended": self._reason,
         }
@@ -115,13 +151,22 @@ class Recording:
 
     def _take_all(self) -> None:
         while (item := self._waiting.get()) is not None:
-            frame, edits = item
-            end = self._film.write(frame)
+            end = self._see(item) if isinstance(item, Picture) else self._listen(item)
             if end:
                 self._reason = self._reason or end
                 return
-            for name, strength in edits.items():
+
+    def _see(self, picture: Picture) -> str:
+        self._room.release()
+        end = self._film.write(picture.frame)
+        if not end:
+            for name, strength in picture.edits.items():
                 self._edits[name] = max(strength, self._edits.get(name, 0.0), key=abs)
+        return end
+
+    def _listen(self, sound: Sound) -> str:
+        self._room_for_sound.release()
+        return self._film.hear(sound.frame, sound.seconds)
 
     def _complete(self, plain: Path) -> None:
         edited = {name: strength for name, strength in self._edits.items() if strength}
@@ -147,18 +192,19 @@ class Recordings:
         self._dropped = dropped
         self._recordings: OrderedDict[str, Recording] = OrderedDict()
 
-    def start(self, identity: str, owner: str) -> Recording:
-        """Begin a film of the session `identity`; ApiError 409 where one is being made."""
+    def start(self, identity: str, owner: str, *, sound: bool) -> Recording:
+        """Begin a film of the session `identity`, with its `sound`; ApiError 409 where one is being made."""
         running = self._recordings.get(identity)
         if running is not None and not running.finished.done():
             raise ApiError(409, "recording", "This session is being recorded already.", "DELETE …/recording ends that.")
         now = datetime.now(UTC)
         path = self._folder / f"{now:%Y%m%d-%H%M%S-%f}-{identity}.mp4"
-        self._recordings[identity] = Recording(path, owner, self._limits, self._credentials, self._dropped)
+        made = Recording(path, owner, self._limits, self._credentials, self._dropped, sound=sound)
+        self._recordings[identity] = made
         self._recordings.move_to_end(identity)
         while len(self._recordings) > REMEMBERED:
             self._recordings.popitem(last=False)
-        return self._recordings[identity]
+        return made
 
     def find(self, identity: str, owner: str) -> Recording:
         """The last film of a session; ApiError 404 where there is none, or another key's."""

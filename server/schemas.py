@@ -156,6 +156,7 @@ class RecordingState(BaseModel):
     seconds: float
     frames: int
     frames_dropped: Annotated[int, Field(description="Pictures left out because writing them fell behind.")]
+    sound: Annotated[bool, Field(description="Whether it has a track for the session's sound.")]
     bytes: int
     ended: Annotated[
         str,

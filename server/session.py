@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import secrets
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,9 +26,11 @@ from server.peer import Peer
 from server.recording import Recording
 from server.schemas import EditsRequest
 from server.shared import Shared
-from server.states import Health, Life, State
+from server.soundtrack import Alignment
+from server.states import Life, State, farewell
 from server.stream import Stream
 from server.trickle import ufrag_of
+from server.vitals import Vitals
 from server.watcher import Watcher
 
 logger = logging.getLogger(__name__)
@@ -39,11 +40,8 @@ SAVE_SECONDS = 2.0
 """How long an ending session waits for its turn at the inference thread."""
 FINISH_SECONDS = 10.0
 """How long it waits for its recording to be complete."""
-ENDINGS = {
-    "failed": "connection_failed",
-    "closed": "connection_closed",
-    "video_ended": "video_ended",
-}
+ENDING = {"failed": "connection_failed", "closed": "connection_closed", "video_ended": "video_ended"}
+"""The reason for the session's end, by what its peer says of the connection."""
 
 
 @dataclass(frozen=True)
@@ -106,9 +104,8 @@ class Session:
         self._closing: asyncio.Task[None] | None = None
         self._released: asyncio.Future[bytes | None] = self._loop.create_future()
         self._life = Life(self._clock, self._tell_state)
-        self._packets = 0
-        self._connected = False
-        self._opened_at = self._packet_at = self._picture_at = self._clock()
+        self._vitals = Vitals(shared.config, self._clock)
+        self._alignment = Alignment()
 
     @property
     def counts(self) -> tuple[int, int]:
@@ -123,6 +120,11 @@ class Session:
     def state(self) -> State:
         """Where it is."""
         return self._life.state
+
+    @property
+    def has_sound(self) -> bool:
+        """Whether its client sends sound."""
+        return self._peer.has_sound
 
     async def answer(self, offer: str) -> RTCSessionDescription:
         """The answer to an offer that passed `check_offer`."""
@@ -208,9 +210,7 @@ class Session:
             self._control.send("stats", **self.describe_stats())
         self._stats.sent_bytes(self._clock(), await self._peer.video_bytes())
         self._count_discarded()
-        packets = await self._peer.video_packets()
-        if packets != self._packets:
-            self._packets, self._packet_at = packets, self._clock()
+        self._vitals.packets(await self._peer.video_packets())
         for watcher in list(self.watchers.values()):
             watcher.tick()
         self._pacer.look(self._stats.age(self._clock()))
@@ -218,11 +218,21 @@ class Session:
         if self._closing is None:
             self._look()
 
+    def _look(self) -> None:
+        ending = self._vitals.ending(self._peer.heard_at())
+        if ending:
+            self.end(ending)
+        elif self._vitals.connected:
+            self._life.look(self._vitals.health(self._stats))
+
     # ---- what happens at the peer
 
     def received(self, frame: VideoFrame) -> None:
         """Offer a picture to the worker, in place of one it did not come to."""
-        now = self._picture_at = self._clock()
+        now = self._clock()
+        self._vitals.picture(now)
+        if frame.time is not None:
+            self._alignment.picture(frame.time, now)
         if self.state == State.PAUSED:
             self._peer.refresh()
         self._stats.received(now)
@@ -239,10 +249,13 @@ class Session:
             self._drop("stale")
 
     def heard(self, frame: AudioFrame) -> None:
-        """Pass a sound on to those who watch."""
+        """Pass a sound on to those who watch, and to the recording."""
         now = self._clock()
         for watcher in self.watchers.values():
             watcher.hear(frame, now)
+        made = None if frame.time is None else self._alignment.sound(frame.time, now)
+        if self.recording is not None and made is not None:
+            self.recording.hear(frame, made)
 
     def sent(self, age: float) -> None:
         """Note the age of a picture that goes to the encoder."""
@@ -257,11 +270,10 @@ class Session:
 
     def connection_changed(self, state: str) -> None:
         """End with the connection; count silence from its begin."""
-        if state in ENDINGS:
-            self.end(ENDINGS[state])
+        if state in ENDING:
+            self.end(ENDING[state])
         elif state == "connected":
-            self._connected = True
-            self._packet_at = self._picture_at = self._clock()
+            self._vitals.connect()
 
     def channel_opened(self, channel: RTCDataChannel) -> None:
         """Speak on the channel named `control`; another one is of no use here."""
@@ -332,44 +344,13 @@ class Session:
         if self._control is not None and self.state != State.CLOSED:
             self._control.send("state", **self.describe())
 
-    # ---- looked after once a second
-
-    def _look(self) -> None:
-        ending = self._ending()
-        if ending:
-            self.end(ending)
-        elif self._connected:
-            self._life.look(self._health())
-
-    def _ending(self) -> str:
-        """Why it should end now; empty where it should not."""
-        config, now = self._shared.config, self._clock()
-        if config.max_session_seconds is not None and now - self._opened_at > config.max_session_seconds:
-            return "time_limit"
-        if not self._connected:
-            return "never_connected" if now - self._opened_at > config.connect_seconds else ""
-        heard = self._peer.heard_at()
-        if heard is not None and time.monotonic() - heard > config.dead_seconds:
-            return "silent"
-        return "idle" if now - self._packet_at > config.idle_seconds else ""
-
-    def _health(self) -> Health:
-        now = self._clock()
-        fps_in, fps_out = self._stats.fps(now)
-        return Health(
-            since_packet=now - self._packet_at,
-            since_picture=now - self._picture_at,
-            fps_in=fps_in,
-            fps_out=fps_out,
-            failing=self._stats.failing,
-            picture=self._stats.picture,
-        )
+    # ---- the end
 
     async def _close(self, reason: str) -> None:
         self._life.enter(State.CLOSED, reason)
         if self.recording is not None:
             self.recording.stop("session_ended")
-        if self._control is not None and self._control.send("session_ended", reason=reason):
+        if self._control is not None and self._control.send("session_ended", **farewell(reason)):
             await asyncio.sleep(FAREWELL_SECONDS)
         await asyncio.gather(self._peer.close(), *(watcher.close() for watcher in self.watchers.values()))
         self._lane.close(self._release)

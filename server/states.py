@@ -62,12 +62,24 @@ ENDINGS = {
     "replaced": "its client went on with it in another one",
     "server_shutdown": "the server was shut down",
     "video_ended": "its client sent no more video",
+    "moved": "its worker is being emptied",
+    "connection_failed": "its connection was lost",
+    "connection_closed": "its client closed the connection",
 }
+"""In words, for every client; a name that is not here says it itself."""
+UNWANTED = frozenset({"server_shutdown", "moved", "connection_failed", "connection_closed", "silent"})
+"""Ends that nobody asked for: a server that starts again, a network that went away. The client may come back."""
 
 
 def ending(reason: str) -> str:
     """Why a session ended, in words."""
     return ENDINGS.get(reason, reason.replace("_", " "))
+
+
+def farewell(reason: str) -> dict[str, object]:
+    """What a client is told when its session ends: why, in a word and a sentence, and whether to come back."""
+    words = ending(reason)
+    return {"reason": reason, "message": f"{words[:1].upper()}{words[1:]}.", "come_back": reason in UNWANTED}
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 
 from server.config import ServerConfig
+from server.states import farewell
 from tests.server.world import running
 
 
@@ -175,4 +176,4 @@ async def test_the_channel_answers_everything_and_reports_each_second() -> None:
     stats = viewer.said("stats")[-1]
     assert stats["fps_out"] > 0
     assert stats["stage_ms"]["invert"] == 2.0
-    assert viewer.said("session_ended") == [{"type": "session_ended", "reason": "deleted"}]
+    assert viewer.said("session_ended") == [{"type": "session_ended", **farewell("deleted")}]

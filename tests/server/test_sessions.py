@@ -212,7 +212,14 @@ async def test_the_server_ends_its_sessions_when_it_goes() -> None:
         viewer = Viewer(world.http)
         await viewer.connect()
         await viewer.see(1)
-    assert viewer.said("session_ended") == [{"type": "session_ended", "reason": "server_shutdown"}]
+    assert viewer.said("session_ended") == [
+        {
+            "type": "session_ended",
+            "reason": "server_shutdown",
+            "message": "The server was shut down.",
+            "come_back": True,
+        }
+    ]
     assert world.streams[0].closed == 1
     assert "inference" not in {thread.name for thread in threading.enumerate()}
     await viewer.close()

@@ -9,7 +9,7 @@ import pytest
 from av import VideoFrame
 
 from server.scene import FROZEN_SECONDS, PictureWatch
-from server.states import Health, Life, State
+from server.states import ENDINGS, UNWANTED, Health, Life, State, farewell
 
 WELL = Health(since_packet=0.1, since_picture=0.1, fps_in=30, fps_out=25, failing=0.0, picture="")
 
@@ -102,3 +102,10 @@ def test_an_end_without_words_of_its_own_is_said_as_it_is_called() -> None:
     one, _ = life()
     one.enter(State.CLOSED, "connection_failed")
     assert one.message == "It ended: connection failed."
+
+
+def test_a_client_is_told_why_it_ended_and_whether_to_come_back() -> None:
+    assert farewell("idle") == {"reason": "idle", "message": "No video came for too long.", "come_back": False}
+    assert farewell("moved")["come_back"] is True
+    assert farewell("bad_offer")["message"] == "Bad offer."
+    assert set(ENDINGS) > UNWANTED, "each has its words"
