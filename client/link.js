@@ -151,7 +151,7 @@ export class Link extends EventTarget {
     const message = JSON.parse(text);
     if (message.type === "ack") this.#settle(message.id, message);
     else if (message.type === "error" && this.#pending.has(message.id)) this.#settle(message.id, { ...message, ok: false });
-    else if (message.type === "session_ended") this.#lose(ending(message.reason ?? ""));
+    else if (message.type === "session_ended") this.#lose(ending(message));
     else this.#emit("message", message);
   }
 
@@ -223,21 +223,10 @@ export function gathered(peer) {
   });
 }
 
-// Ends that nobody wanted: a restart of the server, a worker that is emptied, a network that went away and came back.
-const UNWANTED = ["server_shutdown", "moved", "connection_failed", "connection_closed", "silent"];
-
-/** @type {Record<string, string>} */
-const REASONS = {
-  deleted: "It was closed over the API. You can start a new one.",
-  replaced: "The same page connected anew from elsewhere.",
-  video_ended: "No more video came from the camera.",
-  idle: "No video came from the camera for too long. You can start a new one.",
-  time_limit: "It reached the server's time limit. You can start a new one.",
-  never_connected: "No video connection came about in time; a firewall may block UDP.",
-};
-
-/** Why the server ended a session, as a failure. @param {string} reason */
-export function ending(reason) {
-  if (UNWANTED.includes(reason)) return new Failure("connection-lost");
-  return new Failure("session-ended", REASONS[reason] ?? (reason && `Its reason: ${reason.replaceAll("_", " ")}.`));
+/**
+ * What the server said when it ended the session, as a failure. `come_back`: nobody asked for the end.
+ * @param {{message?: string, come_back?: boolean}} said
+ */
+export function ending({ message, come_back: comeBack }) {
+  return comeBack ? new Failure("connection-lost") : new Failure("session-ended", message);
 }

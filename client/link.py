@@ -27,18 +27,6 @@ SILENT_SECONDS = 10.0
 START_BITRATE, MIN_BITRATE, MAX_BITRATE = 3_000_000, 1_000_000, 8_000_000
 
 LOST = "The connection to the server was lost."
-UNWANTED = ("server_shutdown", "connection_failed", "connection_closed", "silent")
-"""Ends that nobody asked for: a server that starts again, a network that went away and comes back."""
-REASONS = {
-    "deleted": "it was closed over the API",
-    "left": "it was closed over the API",
-    "replaced": "it was gone on with from elsewhere",
-    "video_ended": "no more video came",
-    "idle": "no video came for too long",
-    "time_limit": "it reached the server's time limit",
-    "never_connected": "no video connection came about in time",
-    "server_shutdown": "the server was shut down",
-}
 
 
 class LinkEvents(Protocol):
@@ -191,9 +179,8 @@ class Link:
         if kind == "stats":
             self._events.counted(message)
         elif kind == "session_ended":
-            reason = str(message.get("reason", ""))
-            words = REASONS.get(reason, reason.replace("_", " "))
-            self._lose(f"The server ended the session: {words}.", wanted=reason not in UNWANTED)
+            words = f"The server ended the session. {message.get('message', '')}".rstrip()
+            self._lose(words, wanted=not message.get("come_back", False))
         elif kind in ("ack", "error") and answer is not None and not answer.done():
             answer.set_result(message)
 

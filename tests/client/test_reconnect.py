@@ -83,9 +83,9 @@ def test_without_reconnection_a_break_is_said() -> None:
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        (ServerConfig(idle_seconds=3.0), "no video came for too long"),
-        (ServerConfig(max_session_seconds=3.0), "it reached the server's time limit"),
-        (ServerConfig(), "it was closed over the API"),
+        (ServerConfig(idle_seconds=3.0), "No video came for too long"),
+        (ServerConfig(max_session_seconds=3.0), "It reached the server's time limit"),
+        (ServerConfig(), "It was closed over the API"),
     ],
 )
 def test_why_a_session_ended_is_said_in_words(config: ServerConfig, said: str) -> None:

@@ -53,11 +53,10 @@ test("the server's share is what it measured, else its stages' sum", () => {
   assert.equal(serverDelay(null), null);
 });
 
-test("says in words why the server ended a session", () => {
-  for (const [reason, words] of [["idle", /too long/], ["time_limit", /time limit/], ["never_connected", /came about/]]) {
-    const failure = ending(/** @type {string} */ (reason));
-    assert.equal(failure.code, "session-ended");
-    assert.match(describe(failure).text, /** @type {RegExp} */ (words));
-  }
-  assert.equal(ending("silent").code, "connection-lost");
+test("says in the server's words why it ended a session, and comes back where nobody asked for that", () => {
+  const failure = ending({ message: "No video came for too long.", come_back: false });
+  assert.equal(failure.code, "session-ended");
+  assert.match(describe(failure).text, /No video came for too long\./);
+  assert.equal(ending({ message: "The server was shut down.", come_back: true }).code, "connection-lost");
+  assert.equal(ending({}).code, "session-ended");
 });
