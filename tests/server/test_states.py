@@ -100,8 +100,8 @@ def test_a_moving_picture_is_never_frozen() -> None:
 
 def test_an_end_without_words_of_its_own_is_said_as_it_is_called() -> None:
     one, _ = life()
-    one.enter(State.CLOSED, "connection_failed")
-    assert one.message == "It ended: connection failed."
+    one.enter(State.CLOSED, "bad_offer")
+    assert one.message == "It ended: bad offer."
 
 
 def test_a_client_is_told_why_it_ended_and_whether_to_come_back() -> None:

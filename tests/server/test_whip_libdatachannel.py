@@ -1,0 +1,118 @@
+"""WHIP with the library that OBS's own WHIP output is built on: its ICE, its DTLS, H.264 and Opus."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import httpx
+import numpy as np
+import pytest
+from av import AudioFrame, VideoFrame
+
+from server.app import create_app
+from server.config import ServerConfig
+from tests.client.fakes import LightStream, attributes
+from tests.client.serving import serving
+from tests.server.test_whip_gstreamer import PATIENCE_SECONDS, eventually, numbers
+
+CLIENT = Path(__file__).with_name("libdatachannel-whip")
+LIBRARY = CLIENT.parents[2] / "client" / "node_modules" / "node-datachannel"
+GREY = 60
+
+
+def encoders(told: dict[str, Any]) -> Iterator[None]:
+    """Send a grey picture as H.264 and a tone as Opus to the client's ports, one of each a turn, 20 a second."""
+    options = {"ssrc": "42", "payload_type": "96"}
+    video = av.open(f"rtp://127.0.0.1:{told['video']}?pkt_size=1200", "w", format="rtp", options=options)
+    pictures = video.add_stream("libx264", rate=20, options={"tune": "zerolatency", "profile": "baseline", "g": "20"})
+    pictures.width, pictures.height, pictures.pix_fmt = 320, 240, "yuv420p"
+    options = {"ssrc": "41", "payload_type": "111"}
+    audio = av.open(f"rtp://127.0.0.1:{told['audio']}", "w", format="rtp", options=options)
+    sounds = audio.add_stream("libopus", rate=48_000, layout="stereo")
+    tone = (9000 * np.sin(np.arange(2400) * 2 * np.pi * 20 / 2400)).astype(np.int16).repeat(2)[None]
+    for number in range(100_000):
+        picture = VideoFrame.from_ndarray(np.full((240, 320, 3), GREY + number % 2, np.uint8), format="rgb24")
+        picture.pts, picture.time_base = number, Fraction(1, 20)
+        video.mux(pictures.encode(picture))
+        sound = AudioFrame.from_ndarray(tone, format="s16", layout="stereo")
+        sound.sample_rate, sound.pts, sound.time_base = 48_000, number * 2400, Fraction(1, 48_000)
+        audio.mux(sounds.encode(sound))
+        yield
+
+
+@contextmanager
+def sending(told: dict[str, Any]) -> Iterator[None]:
+    """Both go out until the block ends."""
+    ended = threading.Event()
+
+    def send() -> None:
+        for _ in encoders(told):
+            if ended.wait(0.05):
+                return
+
+    thread = threading.Thread(target=send, name="sending")
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(PATIENCE_SECONDS)
+
+
+@pytest.mark.skipif(
+    shutil.which("node") is None or not LIBRARY.exists(),
+    reason="node-datachannel is not in client/node_modules: scripts/check-javascript installs it",
+)
+def test_libdatachannel_sends_video_and_sound_that_are_edited_and_recorded(tmp_path: Path) -> None:
+    config = ServerConfig(api_keys=("sesame",), recordings=tmp_path, badge=False)
+    with serving(create_app(config, LightStream, attributes())) as url:
+        http = httpx.Client(base_url=url, headers={"Authorization": "Bearer sesame"})
+        command = ["node", str(CLIENT), f"{url}/whip?smile=1", "sesame"]
+        client = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        # A client that never connects must not hold the test up.
+        watchdog = threading.Timer(PATIENCE_SECONDS, client.kill)
+        watchdog.start()
+        assert client.stdin is not None and client.stdout is not None
+        try:
+            told = json.loads(client.stdout.readline())
+            assert (told["status"], told["state"]) == (201, "connected")
+            (session,) = http.get("/api/v1/sessions").json()
+            address = f"/api/v1/sessions/{session['id']}"
+            with sending(told):
+                eventually(lambda: numbers(http, address)["frames_out"] >= 10, "edited pictures")
+                http.post(f"{address}/recording").raise_for_status()
+                time.sleep(2.0)
+                kept = http.delete(f"{address}/recording").json()
+            assert numbers(http, address)["frames_failed"] == 0
+            client.stdin.close()
+            assert client.wait(20) == 0
+            assert http.get("/api/v1/sessions").json() == [], "it ended its session"
+        finally:
+            watchdog.cancel()
+            client.kill()
+            client.wait()
+            client.stdout.close()
+            http.close()
+    light, loudness = film(tmp_path / kept["file"])
+    assert abs(light - GREY - 100) < 8, "`smile` lights the picture up by 100"
+    assert loudness > 2000
+
+
+def film(path: Path) -> tuple[float, float]:
+    """How light its last picture is, and how loud its sound is in the middle."""
+    with av.open(str(path)) as container:
+        pictures = [one.to_ndarray(format="rgb24") for one in container.decode(video=0)]
+    with av.open(str(path)) as container:
+        sounds = np.concatenate([one.to_ndarray()[0] for one in container.decode(audio=0)])
+    middle = sounds[len(sounds) // 3 : 2 * len(sounds) // 3]
+    return float(pictures[-1].mean()), float(np.abs(middle).mean() * 32767)
