@@ -48,10 +48,21 @@ def test_a_port_in_use_is_one_sentence_and_status_2(capsys: pytest.CaptureFixtur
     )
 
 
-def test_a_cluster_that_cannot_be_reached_is_one_sentence_and_status_2(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["serve", "--port", "0", "--cluster"],
+        ["cluster", "status", "--address"],
+        ["cluster", "drain", "w1", "--address"],
+        ["cluster", "stop", "--address"],
+    ],
+)
+def test_a_cluster_that_cannot_be_reached_is_one_sentence_and_status_2(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    assert run(["serve", "--port", "0", "--cluster", f"127.0.0.1:{port}"]) == 2
+    assert run([*words, f"127.0.0.1:{port}"]) == 2
     told = capsys.readouterr().err
     assert told.startswith(f"Error: The Ray cluster at 127.0.0.1:{port} cannot be reached") and told.count("\n") == 1
 
