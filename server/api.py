@@ -149,7 +149,7 @@ def _add_session(router: APIRouter, shared: Shared, manager: SessionManager) -> 
     async def snapshot(identity: str) -> Response:
         """The newest picture sent, as JPEG; signed as edited with AI where the server has credentials and it is."""
         session = manager.find(identity)
-        frame = session.last_frame
+        frame = session.audience.last_frame
         if frame is None:
             raise ApiError(404, "no_picture_yet", "No picture has been sent yet.", "Try again in a moment.")
         edits = {name: strength for name, strength in session.edits.targets.items() if strength}

@@ -121,16 +121,16 @@ class SessionManager:
             self._shared.metrics.refused.labels("watchers").inc()
             message = f"All {allowed} viewers' places are taken."
             raise ApiError(503, "too_many_viewers", message, "Try again later.", {"Retry-After": RETRY_SECONDS})
-        return await session.watch(offer)
+        return await session.audience.watch(offer)
 
     @property
     def watchers(self) -> int:
         """Who watches, of all sessions together."""
-        return sum(len(session.watchers) for session in self)
+        return sum(len(session.audience.watchers) for session in self)
 
     def find_watcher(self, identity: str, secret: str) -> Watcher:
         """The watcher whose WHEP resource this is; ApiError 404 where there is none."""
-        watcher = self.find(identity).watchers.get(secret)
+        watcher = self.find(identity).audience.watchers.get(secret)
         if watcher is None:
             raise ApiError(404, "unknown_session", "There is no such WHEP session.", "It may have ended.")
         return watcher

@@ -37,9 +37,10 @@ def add_recordings(router: APIRouter, shared: Shared, manager: SessionManager) -
         session = manager.find(identity)
         if session.state == State.CLOSED:
             raise ApiError(410, "session_closed", "The session is ending.", "Open a new one.")
-        session.recording = recordings.start(session.id, session.owner, sound=session.has_sound)
+        recording = recordings.start(session.id, session.owner, sound=session.has_sound)
+        session.audience.recording = recording
         response.headers["Location"] = f"/api/v1/sessions/{session.id}/recording"
-        return RecordingState.model_validate(session.recording.describe())
+        return RecordingState.model_validate(recording.describe())
 
     @router.delete(PATH, responses=errors(OFF, {404: ("no_recording",)}))
     async def stop_recording(identity: str) -> RecordingState:

@@ -15,6 +15,7 @@ from av import AudioFrame, VideoFrame
 
 from rigid.attributes.presets import Preset
 from rigid.attributes.ramp import Easing
+from server.audience import Audience
 from server.badge import Badge
 from server.control import LABEL, ControlChannel
 from server.editing import Arrival, FrameEditor, Processed
@@ -23,23 +24,18 @@ from server.freshness import Freshness
 from server.measure import SessionStats, VideoDelay
 from server.pacing import Pacer
 from server.peer import Peer
-from server.recording import Recording
 from server.schemas import EditsRequest
 from server.shared import Shared
-from server.soundtrack import Alignment
 from server.states import Life, State, farewell
 from server.stream import Stream
 from server.trickle import ufrag_of
 from server.vitals import Vitals
-from server.watcher import Watcher
 
 logger = logging.getLogger(__name__)
 
 FAREWELL_SECONDS = 0.1
 SAVE_SECONDS = 2.0
 """How long an ending session waits for its turn at the inference thread."""
-FINISH_SECONDS = 10.0
-"""How long it waits for its recording to be complete."""
 ENDING = {"failed": "connection_failed", "closed": "connection_closed", "video_ended": "video_ended"}
 """The reason for the session's end, by what its peer says of the connection."""
 
@@ -73,7 +69,6 @@ class Session:
         """Names its WHIP resource."""
         self.etag = f'"{secrets.token_hex(8)}"'
         self.ufrag: str | None = None
-        self.watchers: dict[str, Watcher] = {}
         self.created_at = datetime.now(UTC)
         self.resumed = False
         """Whether it goes on from an earlier one."""
@@ -83,10 +78,7 @@ class Session:
         self.edits = SessionEdits()
         self.applied = AppliedEdits()
         self.badge = Badge(shared.config.badge)
-        self.last_frame: VideoFrame | None = None
-        """The newest picture out, for a snapshot."""
-        self.recording: Recording | None = None
-        """The last one of what it sends."""
+        self.audience = Audience(shared, self.video_delay)
         self._stats = SessionStats()
         self._delay = VideoDelay()
         self._freshness = Freshness(shared.config.late_seconds)
@@ -105,7 +97,6 @@ class Session:
         self._released: asyncio.Future[bytes | None] = self._loop.create_future()
         self._life = Life(self._clock, self._tell_state)
         self._vitals = Vitals(shared.config, self._clock)
-        self._alignment = Alignment()
 
     @property
     def counts(self) -> tuple[int, int]:
@@ -145,19 +136,6 @@ class Session:
         rev = self.edits.set(edits, ramp_ms / 1000, easing, alone=request.preset is not None)
         return Applied(rev, ramp_ms, easing, self._shared.library.warnings(self.edits.targets))
 
-    async def watch(self, offer: str) -> tuple[Watcher, RTCSessionDescription]:
-        """Let somebody watch what it sends; the answer to an offer that passed `check_watch_offer`."""
-        watcher = Watcher(self._shared.config, self._shared.encoding, self.video_delay, self._watcher_closed)
-        self.watchers[watcher.secret] = watcher
-        try:
-            return watcher, await watcher.answer(offer)
-        except BaseException:
-            await watcher.close()
-            raise
-
-    def _watcher_closed(self, watcher: Watcher) -> None:
-        self.watchers.pop(watcher.secret, None)
-
     def add_candidates(self, candidates: Sequence[RTCIceCandidate]) -> None:
         """Take addresses that the client found after its offer."""
         self._peer.add_candidates(candidates)
@@ -194,7 +172,7 @@ class Session:
             "audio_delay_ms": audio_delay,
             "badge": self.badge.place,
             "pace": self._pacer.describe(),
-            "recording": None if self.recording is None else self.recording.describe(),
+            "recording": self.audience.describe_recording(),
         }
 
     def end(self, reason: str) -> asyncio.Task[None]:
@@ -211,8 +189,7 @@ class Session:
         self._stats.sent_bytes(self._clock(), await self._peer.video_bytes())
         self._count_discarded()
         self._vitals.packets(await self._peer.video_packets())
-        for watcher in list(self.watchers.values()):
-            watcher.tick()
+        self.audience.tick()
         self._pacer.look(self._stats.age(self._clock()))
         self._stream.cadence = self._pacer.pace.cadence
         if self._closing is None:
@@ -231,8 +208,7 @@ class Session:
         """Offer a picture to the worker, in place of one it did not come to."""
         now = self._clock()
         self._vitals.picture(now)
-        if frame.time is not None:
-            self._alignment.picture(frame.time, now)
+        self.audience.came(frame, now)
         if self.state == State.PAUSED:
             self._peer.refresh()
         self._stats.received(now)
@@ -250,12 +226,7 @@ class Session:
 
     def heard(self, frame: AudioFrame) -> None:
         """Pass a sound on to those who watch, and to the recording."""
-        now = self._clock()
-        for watcher in self.watchers.values():
-            watcher.hear(frame, now)
-        made = None if frame.time is None else self._alignment.sound(frame.time, now)
-        if self.recording is not None and made is not None:
-            self.recording.hear(frame, made)
+        self.audience.hear(frame, self._clock())
 
     def sent(self, age: float) -> None:
         """Note the age of a picture that goes to the encoder."""
@@ -306,11 +277,7 @@ class Session:
         if done.frame is None:
             self._drop("unusable")
             return
-        self.last_frame = done.frame
-        if self.recording is not None:
-            self.recording.offer(done.frame, self.edits.targets)
-        for watcher in self.watchers.values():
-            watcher.show(done.frame, done.arrived)
+        self.audience.show(done.frame, done.arrived, self.edits.targets)
         if not self._peer.returns_video:
             self.sent(self._clock() - done.arrived)
         elif self._peer.send(done.frame, done.arrived):
@@ -348,18 +315,14 @@ class Session:
 
     async def _close(self, reason: str) -> None:
         self._life.enter(State.CLOSED, reason)
-        if self.recording is not None:
-            self.recording.stop("session_ended")
+        self.audience.end_recording()
         if self._control is not None and self._control.send("session_ended", **farewell(reason)):
             await asyncio.sleep(FAREWELL_SECONDS)
-        await asyncio.gather(self._peer.close(), *(watcher.close() for watcher in self.watchers.values()))
+        await asyncio.gather(self._peer.close(), *self.audience.end_watchers())
         self._lane.close(self._release)
         with contextlib.suppress(TimeoutError):
             self.saved_state = await asyncio.wait_for(self._released, SAVE_SECONDS)
-        self.last_frame = None
-        if self.recording is not None:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.wrap_future(self.recording.finished), FINISH_SECONDS)
+        await self.audience.close()
         self._on_closed(self, reason)
 
     def _release(self) -> None:
