@@ -168,5 +168,46 @@ def discover(
     typer.echo(f"Files, contact sheets, report.json, calibration.md and entanglement.png are in {request.out}.")
 
 
+@attributes.command("fit-video")
+def fit_video(
+    folder: Annotated[Path, typer.Argument(help="Attribute files, as discover writes them.", show_default=False)],
+    videos: Annotated[Path, typer.Option(metavar="DIR", help="The folder of videos to measure on.")],
+    split: Annotated[
+        str | None, typer.Option(help="Only the clips that the index.json in DIR or beside it puts in this split.")
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="NAME", help="This attribute only; may be repeated.")
+    ] = None,
+    takes: Annotated[int, typer.Option(min=1, help="Places measured in each clip.")] = 1,
+    measure_only: Annotated[
+        bool, typer.Option("--measure-only", help="State what the files reach in these clips; set no gain.")
+    ] = False,
+    profile: Profile = "mobile-256",
+    engine: Annotated[
+        str, typer.Option(help="What runs the networks: auto, or one that `engines list` names.")
+    ] = "auto",
+) -> None:
+    """Set how much longer each attribute must be in video, so that strength 1 reaches its target there too.
+
+    Measured on the edited frames of real clips. State the result on clips that were not fitted to: --measure-only.
+    """
+    from engines import check_engine, load_runtime
+    from rigid.assets import AssetStore
+    from rigid.attributes.video import fit_folder, open_footage, state_folder
+    from rigid.evaluation.clips import find_clips
+
+    store = AssetStore()
+    try:
+        check_engine(engine)
+        clips = find_clips(videos, split)
+        runtime = load_runtime(profile, engine, store=store)
+        with open_footage(clips, takes, runtime, store) as footage:
+            (state_folder if measure_only else fit_folder)(folder, only or (), footage, _say)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    except ArithmeticError as error:
+        fail(str(error), FAILED)
+
+
 def _say(line: str) -> None:
     typer.echo(line, err=True)

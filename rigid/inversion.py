@@ -32,6 +32,9 @@ class Offsets(Protocol):
         Where an edit depends on them, (B, n_codes, code_size) for the given `codes` (B, n_codes, code_size).
         """
 
+    def in_video(self, edits: Mapping[str, float]) -> Mapping[str, float]:
+        """The strengths by which a stream whose noise map holds edits back does what `edits` say."""
+
     def of_hair(self, edits: Mapping[str, float]) -> float:
         """How far `edits` are meant for the hair, 0 to 1."""
 
@@ -105,7 +108,8 @@ class Inverter:
             noise = settled(noise, recurrent.previous_noise, inputs, recurrent.previous_input, sizes.newest_noise_share)
             shared = share(codes, memory.late_codes, state.anchor, n_shared, state.unseen)
         with watch("synthesize"):
-            offset = np.float32(sizes.edit_gain) * self._library.offset(edits, shared.codes)
+            strengths = self._library.in_video(edits) if sizes.edit_gain != 1 else edits
+            offset = np.float32(sizes.edit_gain) * self._library.offset(strengths, shared.codes)
             both = np.concatenate([shared.codes, add_edit(shared.codes, offset, n_shared)])
             edited_noise = self._edited_noise(noise, both, edits, face.landmarks / sizes.image_size)
             # one batch costs less than two

@@ -341,6 +341,25 @@ def test_closing_closes_the_tracker_and_leaves_the_shared_runtime() -> None:
     assert tracker.closed and not runtime.closed
 
 
+class Longer(Brighten):
+    """Brightens more in video."""
+
+    def in_video(self, edits: Mapping[str, float]) -> Mapping[str, float]:
+        return {name: 0.5 * strength for name, strength in edits.items()}
+
+
+def test_an_edit_is_as_long_as_video_needs_where_the_profile_holds_edits_back() -> None:
+    def change(gain: float, library: Brighten) -> float:
+        runtime = FakeRuntime(replace(TINY, edit_gain=gain))
+        stream = FaceStream(runtime, FixedTracker(), library)
+        after = stream.step(textured_frame(), LIGHT, 0.0).frame.astype(int)
+        stream.close()
+        return float((after - textured_frame()).mean())
+
+    assert change(1.5, Longer()) == pytest.approx(change(0.75, Brighten()), rel=1e-6)
+    assert change(1.0, Longer()) == change(1.0, Brighten()) > 0
+
+
 class Deeper:
     """A library whose one attribute, `depth`, moves the codes away from 0: an edit that depends on the codes."""
 
@@ -351,6 +370,9 @@ class Deeper:
         assert codes is not None
         self.given.append(codes.copy())
         return edits.get("depth", 0.0) * codes
+
+    def in_video(self, edits: Mapping[str, float]) -> Mapping[str, float]:
+        return edits
 
     def of_hair(self, edits: Mapping[str, float]) -> float:
         return 0.0

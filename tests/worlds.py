@@ -69,6 +69,9 @@ class Brighten:
     def offset(self, edits: Mapping[str, float], codes: Array | None = None) -> Array:
         return np.full(self._shape, 0.5 * edits.get("light", 0.0), np.float32)
 
+    def in_video(self, edits: Mapping[str, float]) -> Mapping[str, float]:
+        return edits
+
     def of_hair(self, edits: Mapping[str, float]) -> float:
         return 0.0
 

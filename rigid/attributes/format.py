@@ -10,7 +10,7 @@ profile; see `layouts`.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -29,7 +29,7 @@ Array = NDArray[np.float32]
 METADATA_KEY = "attribute"
 MAP_KEY = "map"
 TENSOR = "direction"
-NUMBERS = ("min", "max", "default", "strength_scale", "opposite")
+NUMBERS = ("min", "max", "default", "strength_scale", "opposite", "video_gain")
 OPTIONAL_NUMBERS = ("target", "identity")
 TABLES = ("measured", "calibration")
 GROUPS = ("expression", "age", "hair", "beard", "make-up", "shape", "pose", "accessories", "light", "other")
@@ -57,6 +57,8 @@ class AttributeHeader:
     """The codes that carry the edit."""
     opposite: float = 1.0
     """Length of the edit at strength -1, in lengths at 1."""
+    video_gain: float = 1.0
+    """How much longer than other edits it must be in a stream, which holds edits back."""
     min: float = -1.0
     max: float = 1.0
     default: float = 0.0
@@ -109,6 +111,17 @@ def write_attribute(
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as part:
         save_file(tensors, part, metadata=metadata)
+
+
+def rewrite_header(path: Path, change: Callable[[AttributeHeader], AttributeHeader]) -> AttributeHeader:
+    """Replace the header in `path` by what `change` makes of it; the edit stays. ValueError for a bad file."""
+    text, map_text, tensors = _read_raw(path)
+    header = change(_parse_header(text, path.name))
+    check_header(header, path.name)
+    metadata = {METADATA_KEY: json.dumps(asdict(header))} | ({} if map_text is None else {MAP_KEY: map_text})
+    with replacing(path) as part:
+        save_file(tensors, part, metadata=metadata)
+    return header
 
 
 def read_attribute(path: Path, *, n_codes: int, code_size: int, family: str = "") -> Stored:
@@ -184,11 +197,10 @@ def check_name(name: str, file_name: str) -> None:
 
 
 def _check_numbers(header: AttributeHeader, file_name: str) -> None:
-    numbers = (header.min, header.max, header.default, header.strength_scale, header.opposite)
-    if not all(np.isfinite(numbers)) or header.strength_scale == 0 or header.opposite <= 0:
+    numbers = [getattr(header, name) for name in NUMBERS]
+    if not all(np.isfinite(numbers)) or header.strength_scale == 0 or min(header.opposite, header.video_gain) <= 0:
         raise ValueError(
-            f"{file_name}: min, max, default, strength_scale and opposite must be finite, the scale not 0 and "
-            f"opposite above 0."
+            f"{file_name}: {', '.join(NUMBERS)} must be finite, the scale not 0, opposite and video_gain above 0."
         )
     if not header.min <= header.default <= header.max or not header.min <= 0 <= header.max or header.min == header.max:
         raise ValueError(

@@ -64,6 +64,8 @@ class Attribute:
     """What strength 1 does, measured on held-out generated faces."""
     opposite: float = 1.0
     """Length of the edit at strength -1, in lengths at 1."""
+    video_gain: float = 1.0
+    """How much longer than other edits it is made in a stream."""
     order: int = 0
     """Where a list shows it: lower first."""
     code_map: CodeMap | None = None
@@ -213,6 +215,10 @@ class AttributeLibrary:
         total: Array = np.float32(restraint(offsets)) * sum(offsets[1:], offsets[0])
         return total
 
+    def in_video(self, edits: Mapping[str, float]) -> dict[str, float]:
+        """The strengths by which a stream that holds edits back does what `edits` say; see `rigid.attributes.video`."""
+        return {name: strength * self[name].video_gain for name, strength in edits.items()}
+
     def of_hair(self, edits: Mapping[str, float]) -> float:
         """How far `edits` are meant for the hair, 0 to 1: the strongest of those in that group."""
         strengths = [abs(strength) for name, strength in edits.items() if self[name].group == "hair"]
@@ -289,5 +295,5 @@ def load_attribute(path: Path, *, n_codes: int, code_size: int, family: str = ""
     header, direction, code_map = read_attribute(path, n_codes=n_codes, code_size=code_size, family=family)
     if header.name != path.stem:
         raise ValueError(f"{path.name}: the attribute inside is named {header.name!r}; rename the file to match.")
-    values = {key: getattr(header, key) for key in (*STORED, "opposite", "order")}
+    values = {key: getattr(header, key) for key in (*STORED, "opposite", "video_gain", "order")}
     return Attribute(direction=direction, code_map=code_map, custom=custom, **values)

@@ -51,10 +51,14 @@ def write_heat_map(path: Path, statements: Sequence[Statement]) -> None:
 
 
 def calibration_table(statements: Sequence[Statement]) -> str:
-    """A Markdown table: target and reached change, on generated and on real faces, and who is still who."""
+    """A Markdown table: target and reached change, on generated and on real faces, and who is still who.
+
+    Of real faces: as codes of the image encoder, and as a stream shows them.
+    """
     lines = [
-        "| attribute | measure | target | reached (faces) | at -1 | on clips (faces) | identity |",
-        "|---|---|---|---|---|---|---|",
+        "| attribute | measure | target | reached (faces) | at -1 | codes of clips (faces) | in video (faces) | at -1 | "
+        "identity |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for one in statements:
         cells = (
@@ -64,6 +68,8 @@ def calibration_table(statements: Sequence[Statement]) -> str:
             _reached(one, "generated", counted=True),
             _reached(one, "generated_back", counted=False),
             _reached(one, "clips", counted=True),
+            _reached(one, "video", counted=True),
+            _reached(one, "video_back", counted=False),
             "" if one.identity is None else f"{one.identity:.2f}",
         )
         lines.append("| " + " | ".join(cells) + " |")

@@ -90,6 +90,9 @@ class EarlyOffsets:
         offset[..., offset.shape[-2] - self._n_late :, :] = 0
         return offset
 
+    def in_video(self, edits: Mapping[str, float]) -> Mapping[str, float]:
+        return self._library.in_video(edits)
+
     def of_hair(self, edits: Mapping[str, float]) -> float:
         return self._library.of_hair(edits)
 

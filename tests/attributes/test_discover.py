@@ -79,7 +79,7 @@ def test_a_report_holds_both_tables(tmp_path: Path) -> None:
     record = json.loads((tmp_path / "report.json").read_text())
     assert record["samples"] == 384 and record["attributes"]["smile"]["target"] == 0.75
     rows = calibration_table([one, other]).splitlines()
-    assert rows[3] == "| age | age | +0.75 | +3 (4) |  |  | 0.90 |"
+    assert rows[3] == "| age | age | +0.75 | +3 (4) |  |  |  |  | 0.90 |"
     assert (tmp_path / "entanglement.png").read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "calibration.md").read_text().splitlines() == rows
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from rigid.attributes.format import AttributeHeader, read_attribute, write_attribute
+from rigid.attributes.format import AttributeHeader, read_attribute, rewrite_header, write_attribute
 
 HEADER = AttributeHeader(
     name="smile",
@@ -21,6 +21,7 @@ HEADER = AttributeHeader(
     min=-1.0,
     max=2.0,
     opposite=0.5,
+    video_gain=1.25,
     effect="mouthSmile +0.4",
     measured={"smile": 0.4},
     family="stylegan2-ffhq-1024",
@@ -45,6 +46,19 @@ def test_a_direction_for_every_code_is_masked_by_the_layers(tmp_path: Path) -> N
     write_attribute(path, HEADER, np.arange(12, dtype=np.float32).reshape(4, 3))
     _, edit, _ = read_attribute(path, n_codes=4, code_size=3)
     np.testing.assert_array_equal(edit, [[0, 0, 0], [6, 8, 10], [12, 14, 16], [0, 0, 0]])
+
+
+def test_a_header_is_replaced_and_the_edit_kept(tmp_path: Path) -> None:
+    path = tmp_path / "smile.safetensors"
+    write_attribute(path, HEADER, np.array([1, 0, -3], np.float32))
+    before = read_attribute(path, n_codes=4, code_size=3)
+    rewrite_header(path, lambda header: replace(header, video_gain=0.5))
+    after = read_attribute(path, n_codes=4, code_size=3)
+    assert after.header == replace(HEADER, video_gain=0.5)
+    np.testing.assert_array_equal(after.direction, before.direction)
+    with pytest.raises(ValueError, match="video_gain above 0"):
+        rewrite_header(path, lambda header: replace(header, video_gain=0.0))
+    assert read_attribute(path, n_codes=4, code_size=3).header == after.header
 
 
 @pytest.mark.parametrize("shape", [(2,), (3, 3), (1, 4, 3), ()])

@@ -126,6 +126,12 @@ def test_edits_of_the_hair_are_told_by_their_group() -> None:
     assert both.of_hair({"hair_dark": 2.0}) == 1
 
 
+def test_a_stream_makes_each_edit_as_long_as_video_needs() -> None:
+    long = replace(attribute("smile"), video_gain=1.5)
+    library = AttributeLibrary([long, attribute("age")], n_codes=2, code_size=3)
+    assert library.in_video({"smile": -0.5, "age": 1.0}) == {"smile": -0.75, "age": 1.0}
+
+
 def test_the_way_back_may_be_shorter() -> None:
     short = replace(attribute("smile", 2), opposite=0.25)
     library = AttributeLibrary([short], n_codes=2, code_size=3)

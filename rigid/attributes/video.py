@@ -1,0 +1,161 @@
+"""How much longer an edit must be in video than for the codes alone: found on real clips, stated on others.
+
+In a stream the noise map holds a part of an edit back, masks keep what lies outside the face, and the composite keeps
+real detail; how much of an edit that costs depends on what it changes. An attribute's `video_gain` makes up for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from rigid.align import FaceLandmarker, FaceTracker
+from rigid.assets import AssetStore
+from rigid.attributes.calibrate import MOST_LOST
+from rigid.attributes.footage import Footage, take_clips
+from rigid.attributes.format import rewrite_header
+from rigid.attributes.labels import load_labeller
+from rigid.attributes.library import Attribute, AttributeLibrary, load_attribute
+from rigid.attributes.recipes import RECIPES, Recipe
+from rigid.attributes.statement import read_statements, write_statement
+from rigid.evaluation.clips import Clip
+from rigid.models.contract import Runtime
+
+Report = Callable[[str], None]
+LEAST_GAIN, MOST_GAIN = 0.5, 2.0
+"""Gains tried; beyond, faces are seen to break."""
+ROUNDS = 2
+CLOSE = 0.12
+"""A change this close to the target, relatively, needs no other gain."""
+RECIPE_OF = {recipe.name: recipe for recipe in RECIPES}
+
+
+@dataclass(frozen=True)
+class Reached:
+    """The mean change of an attribute's measure in video, on `faces` with room for it."""
+
+    change: float
+    faces: int
+    lost: float
+    """Share of the faces no longer found as one."""
+
+
+@contextmanager
+def open_footage(clips: Sequence[Clip], per_clip: int, runtime: Runtime, store: AssetStore) -> Iterator[Footage]:
+    """`per_clip` places of each clip, streamed by `runtime`; ValueError when no clip shows a face."""
+    task = store.file("face-landmarks", "face_landmarker.task")
+    takes = list(take_clips(clips, lambda: FaceTracker(FaceLandmarker(task)), per_clip))
+    if not takes:
+        raise ValueError("No clip shows a face in the places looked at; take more of them.")
+    landmarker = FaceLandmarker(task, blendshapes=True, pose=True)
+    try:
+        yield Footage.of(takes, runtime, load_labeller(store, landmarker))
+    finally:
+        landmarker.close()
+
+
+def reached(footage: Footage, attribute: Attribute, recipe: Recipe, strength: float) -> Reached | None:
+    """What `attribute` at `strength`, 1 or -1, does to its measure; None when no face has room for it."""
+    column = footage.labeller.measures.index(recipe.measure)
+    before = footage.measures[:, column]
+    room = np.flatnonzero(before <= recipe.ceiling if strength > 0 else before >= recipe.floor)
+    if not room.size:
+        return None
+    n_codes, code_size = attribute.direction.shape
+    library = AttributeLibrary([attribute], n_codes=n_codes, code_size=code_size)
+    change = footage.changes(library, {attribute.name: strength}, room)[:, column]
+    found = change[np.isfinite(change)]
+    mean = float(found.mean()) if found.size else np.nan
+    return Reached(mean, int(found.size), 1 - found.size / room.size)
+
+
+def fit_gain(footage: Footage, attribute: Attribute, recipe: Recipe, report: Report = lambda line: None) -> float:
+    """The `video_gain` by which strength 1 comes closest to the attribute's target in `footage`.
+
+    1 where that is close enough. ValueError when no face has room, or every gain tried loses faces.
+    """
+    if attribute.target is None:
+        raise ValueError(f"{attribute.name} states no target.")
+    gain, most, tried = 1.0, MOST_GAIN, []
+    for _ in range(ROUNDS):
+        seen = reached(footage, replace(attribute, video_gain=gain), recipe, 1.0)
+        if seen is None:
+            raise ValueError(f"No face in the clips has room for {attribute.name}.")
+        share = seen.change / attribute.target
+        report(f"{attribute.name}: gain {gain:.2f}: {share:.2f} of the target on {seen.faces} faces")
+        if not np.isfinite(share) or seen.lost > MOST_LOST:
+            most = gain = (LEAST_GAIN + gain) / 2
+            continue
+        tried.append((abs(share - 1), gain, share))
+        following = float(np.clip(_next(tried), LEAST_GAIN, most))
+        if tried[-1][0] < CLOSE or following == gain:
+            break
+        gain = following
+    if not tried:
+        raise ValueError(f"Every gain loses faces to {attribute.name}.")
+    return round(min(tried)[1], 2)
+
+
+def _next(tried: Sequence[tuple[float, float, float]]) -> float:
+    """The gain that reaches the target, if change is linear between the last two that were tried, or from 0."""
+    _, gain, share = tried[-1]
+    _, other, before = tried[-2] if len(tried) > 1 else (0.0, 0.0, 0.0)
+    slope = (share - before) / (gain - other) if gain != other else 0.0
+    # a change that hardly grows says nothing of how much longer it would have to be
+    return gain + (1 - share) / slope if slope > 0.1 else (MOST_GAIN if share < 1 else LEAST_GAIN)
+
+
+def fit_folder(folder: Path, names: Sequence[str], footage: Footage, report: Report = lambda line: None) -> None:
+    """Set the `video_gain` of the attribute files in `folder`; one that cannot be fitted is reported and left.
+
+    `names`: which; all that have a recipe and a target when empty. ValueError for a name that is not there.
+    """
+    for path, attribute in _calibrated(folder, names, footage):
+        try:
+            gain = fit_gain(footage, attribute, RECIPE_OF[attribute.name], report)
+        except ValueError as error:
+            report(f"{attribute.name}: left as it is: {error}")
+            continue
+        rewrite_header(path, lambda header, gain=gain: replace(header, video_gain=gain))  # type: ignore[misc]
+
+
+def state_folder(folder: Path, names: Sequence[str], footage: Footage, report: Report = lambda line: None) -> None:
+    """Write what each attribute reaches in `footage` into its file, and into its statement where there is one."""
+    statements = read_statements(folder / "statements")
+    for path, attribute in _calibrated(folder, names, footage):
+        seen = _stated(footage, attribute)
+        changes = {where: round(one.change, 4) for where, one in seen.items()}
+        faces = {where: one.faces for where, one in seen.items()}
+        report(f"{attribute.name}: target {attribute.target:+.3g}: {changes} on {faces}")
+        rewrite_header(
+            path,
+            lambda header, changes=changes: replace(header, calibration=header.calibration | changes),  # type: ignore[misc]
+        )
+        statement = statements.get(attribute.name)
+        if statement is not None:
+            kept = replace(statement, reached=statement.reached | changes, faces=statement.faces | faces)
+            write_statement(folder / "statements" / f"{attribute.name}.json", kept)
+
+
+def _stated(footage: Footage, attribute: Attribute) -> dict[str, Reached]:
+    recipe = RECIPE_OF[attribute.name]
+    ways = {"video": 1.0} | ({"video_back": -1.0} if recipe.two_way else {})
+    seen = {where: reached(footage, attribute, recipe, strength) for where, strength in ways.items()}
+    return {where: one for where, one in seen.items() if one is not None and one.faces}
+
+
+def _calibrated(folder: Path, names: Sequence[str], footage: Footage) -> list[tuple[Path, Attribute]]:
+    """The attributes in `folder` that have a recipe and a target, in their order."""
+    sizes = footage.runtime.sizes
+    paths = sorted(folder.glob("*.safetensors"))
+    there = {path.stem: load_attribute(path, n_codes=sizes.n_codes, code_size=sizes.code_size) for path in paths}
+    usable = {name for name, one in there.items() if name in RECIPE_OF and one.target is not None}
+    for name in names:
+        if name not in usable:
+            raise ValueError(f"{folder} has no calibrated attribute {name!r}; it has: {', '.join(sorted(usable))}.")
+    chosen = [path for path in paths if path.stem in (names or usable)]
+    return sorted(((path, there[path.stem]) for path in chosen), key=lambda one: one[1].order)
