@@ -152,14 +152,22 @@ def _write_report(request: Request, bench: Bench) -> None:
 
 
 def explore_profile(request: Request, store: AssetStore, method: str, components: int) -> Iterator[Path]:
-    """Directions by SeFa or GANSpace, each with a contact sheet to name it from; yields the sheets as they come."""
+    """Directions by SeFa or GANSpace, each with a contact sheet to name it from, and all on one sheet.
+
+    Yields the sheets as they come. ValueError for a method that there is not.
+    """
     if method not in METHODS[1:]:
         raise ValueError(f"There is no method {method!r}; choose one of: {', '.join(METHODS)}.")
     generator, mapping = build_mobile_generator(request.profile, store), build_mapping(store)
     codes = single_codes(mapping, EXPLORED_CODES, request.seed)
     with open_studio(request.profile, store, no_looks()) as (studio, _, draw_held_out):
         faces = draw_held_out(request.seed + SHEET_SEED, SHEET_FACES // 2)
-        yield from explore(method, studio, generator, codes, faces, count=components, out=request.out / method)
+        out, sheets = request.out / method, {}
+        for path in explore(method, studio, generator, codes, faces, count=components, out=out):
+            sheets[path.stem.removeprefix(f"{method}-")] = read_sheet(path)
+            yield path
+    write_sheet(out / "overview.jpg", overview(sheets, len(faces)), quality=82)
+    yield out / "overview.jpg"
 
 
 def learn_looks_of(request: Request, store: AssetStore, report: Report = lambda line: None) -> LookClassifier:
