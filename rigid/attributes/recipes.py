@@ -63,7 +63,7 @@ _IN_ORDER = (
     Recipe("smile", "Smile", "expression", "smile", 0.6, SHAPE, two_way=True, ceiling=0.35, floor=0.65),
     Recipe("frown", "Frown", "expression", "brow_down", 0.35, SHAPE, ceiling=0.4, free=("smile", "brow_up")),
     Recipe("surprise", "Surprise", "expression", "surprise", 0.16, DEEP, ceiling=0.2, free=("mouth_open", "brow_up")),
-    Recipe("mouth_open", "Mouth open", "expression", "mouth_open", 0.4, DEEP, ceiling=0.2),
+    Recipe("mouth_open", "Mouth open", "expression", "mouth_open", 0.4, (*DEEP, (1, 3)), ceiling=0.2),
     Recipe("lips_pucker", "Pucker", "expression", "pucker", 0.075, SHAPE, ceiling=0.3, free=("smile",)),
     Recipe("eyes_open", "Eyes wide", "expression", "eye_opening", 0.1, SHAPE, free=("eyes_closed",)),
     Recipe("eyes_closed", "Eyes closed", "expression", "eyes_closed", 0.25, SHAPE, ceiling=0.3),
