@@ -29,8 +29,10 @@ Report = Callable[[str], None]
 LEAST_GAIN, MOST_GAIN = 0.5, 2.0
 """Gains tried; beyond, faces are seen to break."""
 ROUNDS = 2
-CLOSE = 0.12
+CLOSE = 0.15
 """A change this close to the target, relatively, needs no other gain."""
+LEAST_SHARE = 0.5
+"""Where no gain reaches this share of the target, a longer edit would break the face sooner than show."""
 RECIPE_OF = {recipe.name: recipe for recipe in RECIPES}
 
 
@@ -76,7 +78,8 @@ def reached(footage: Footage, attribute: Attribute, recipe: Recipe, strength: fl
 def fit_gain(footage: Footage, attribute: Attribute, recipe: Recipe, report: Report = lambda line: None) -> float:
     """The `video_gain` by which strength 1 comes closest to the attribute's target in `footage`.
 
-    1 where that is close enough. ValueError when no face has room, or every gain tried loses faces.
+    1 where that is close enough, and where no gain shows the edit. ValueError when no face has room, or every gain
+    tried loses faces.
     """
     if attribute.target is None:
         raise ValueError(f"{attribute.name} states no target.")
@@ -97,7 +100,8 @@ def fit_gain(footage: Footage, attribute: Attribute, recipe: Recipe, report: Rep
         gain = following
     if not tried:
         raise ValueError(f"Every gain loses faces to {attribute.name}.")
-    return round(min(tried)[1], 2)
+    _, gain, share = min(tried)
+    return round(gain, 2) if share >= LEAST_SHARE else 1.0
 
 
 def _next(tried: Sequence[tuple[float, float, float]]) -> float:
