@@ -56,8 +56,8 @@ def calibration_table(statements: Sequence[Statement]) -> str:
     Of real faces: as codes of the image encoder, and as a stream shows them.
     """
     lines = [
-        "| attribute | measure | target | reached (faces) | at -1 | codes of clips (faces) | in video (faces) | at -1 | "
-        "identity |",
+        "| attribute | measure | target | reached (faces) | at -1 | clips' codes (faces) | in video (faces) | at -1 "
+        "| identity |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for one in statements:
