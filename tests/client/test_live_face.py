@@ -1,4 +1,7 @@
-"""The whole service in one go: a face in front of a browser's camera smiles on a REST request, without reconnecting."""
+"""The whole service in one go: a face in front of a browser's camera smiles on a REST request, without reconnecting.
+
+Then it wears lipstick to its smile, then another look altogether.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,9 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, Playwright, expect
 
-from rigid.align import FaceLandmarker
+from rigid.align import Face, FaceLandmarker
 from rigid.assets import AssetStore
+from rigid.attributes.regions import lab_of, lip_colour
 from server.benchmark_clip import read_clip, render_clip
 from tests.client.browser import CAMERA, GRANTED, film, launch
 from tests.client.conftest import PATIENCE_MS, watch
@@ -34,7 +38,11 @@ TURNS = 3
 ENOUGH = 4
 SETTLED_SECONDS = 1.0
 CLEAR = 0.15
-"""Rise of MediaPipe's mouthSmile that nobody overlooks."""
+"""Rise of MediaPipe's mouthSmile or jawOpen that nobody overlooks."""
+RED = 3.0
+"""How much redder (a* of Lab) than the cheeks painted lips are at least; at full strength it is three times that."""
+PRESET = "speechless"
+"""A mouth that is open and does not smile, without lipstick."""
 START_SECONDS = 400.0
 """The first start exports the networks."""
 
@@ -63,6 +71,29 @@ class Shown:
     time: float
     """Seconds since the epoch."""
     picture: Picture
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is measured in a picture's face."""
+
+    smile: float
+    jaw_open: float
+    lips: float
+
+
+@dataclass(frozen=True)
+class Span:
+    """A while in which the edits stayed as they were; times in seconds since the epoch."""
+
+    start: float
+    end: float
+
+    def seen(self, shown: list[Shown], seen: list[Seen]) -> Seen:
+        """The means over the pictures of this while."""
+        then = [one for picture, one in zip(shown, seen, strict=True) if self.start < picture.time < self.end]
+        means = np.mean([(one.smile, one.jaw_open, one.lips) for one in then], 0)
+        return Seen(*means.tolist())
 
 
 @dataclass(frozen=True)
@@ -141,14 +172,19 @@ def shown_so_far(page: Page) -> list[Shown]:
     ]
 
 
-def smiles(store: AssetStore, pictures: list[Shown]) -> list[float]:
-    """How much each picture's face smiles, 0 to 1."""
+def look_at(store: AssetStore, pictures: list[Shown]) -> list[Seen]:
+    """How far each picture's face smiles and opens its mouth, 0 to 1, and how red its lips are beside its skin."""
     landmarker = FaceLandmarker(store.file("face-landmarks", "face_landmarker.task"), blendshapes=True)
     found = [landmarker.detect(one.picture, round(one.time * 1000)) for one in pictures]
     landmarker.close()
     assert all(found), "a picture without a face"
-    shapes = [faces[0].blendshapes for faces in found]
-    return [(shape["mouthSmileLeft"] + shape["mouthSmileRight"]) / 2 for shape in shapes]
+    return [_seen(one.picture, faces[0]) for one, faces in zip(pictures, found, strict=True)]
+
+
+def _seen(picture: Picture, face: Face) -> Seen:
+    shapes = face.blendshapes
+    smile = (shapes["mouthSmileLeft"] + shapes["mouthSmileRight"]) / 2
+    return Seen(smile, shapes["jawOpen"], lip_colour(lab_of(picture), face.landmarks))
 
 
 @pytest.mark.browser
@@ -166,17 +202,33 @@ def test_a_face_smiles_within_a_second(
         expect(page.locator("#stage.has-after")).to_be_visible()
         page.evaluate(RECORDER)
         before = connection(page, address)
-        turns = [ask_for_smile(page, f"{address}/api/v1/sessions/{before['session']}/edits") for _ in range(TURNS)]
+        url = f"{address}/api/v1/sessions/{before['session']}/edits"
+        turns = [ask_for_smile(page, url) for _ in range(TURNS)]
+        painted = ask_for(page, url, {"edits": {"lipstick": 1.0}})
+        speechless = ask_for(page, url, {"preset": PRESET})
         page.screenshot(path=tmp_path / "smiling.png")
         assert connection(page, address) == before
         assert float(page.locator("#fps").inner_text()) > 0
         shown = shown_so_far(page)
         browser.close()
     assert problems == []
-    reactions = [turn.reaction(shown, smiles(store, shown)) for turn in turns]
+    seen = look_at(store, shown)
+    smiling = Span(turns[-1].smiling, turns[-1].end).seen(shown, seen)
+    check_the_looks(smiling, painted.seen(shown, seen), speechless.seen(shown, seen))
+    reactions = [turn.reaction(shown, [one.smile for one in seen]) for turn in turns]
     print("Seconds from request to smile:", reactions)
     # The best of a few: what else the machine does at the moment is not ours.
     assert min(reactions) < 1.0
+
+
+def check_the_looks(smiling: Seen, painted: Seen, speechless: Seen) -> None:
+    """A smile, then lipstick to the same smile, then a preset in the place of both."""
+    print(f"{smiling} → {painted} → {speechless}")
+    assert painted.lips > smiling.lips + RED
+    assert painted.smile > smiling.smile - CLEAR
+    assert speechless.lips < painted.lips - RED
+    assert speechless.smile < painted.smile - CLEAR
+    assert speechless.jaw_open > painted.jaw_open + CLEAR
 
 
 def connection(page: Page, address: str) -> dict[str, object]:
@@ -193,6 +245,13 @@ def ask_for_smile(page: Page, url: str) -> Turn:
     asked = change(url, 1.0)
     smiling = settle(page)
     return Turn(calm, asked, smiling, time.time())
+
+
+def ask_for(page: Page, url: str, wanted: dict[str, object]) -> Span:
+    """Ask for other edits and watch a few pictures of them."""
+    httpx.patch(url, json=wanted).raise_for_status()
+    start = settle(page)
+    return Span(start, time.time())
 
 
 def change(url: str, smile: float) -> float:
