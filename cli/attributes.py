@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from cli.choices import Engine
 from cli.errors import BAD_INPUT, FAILED, fail
 
 attributes = typer.Typer(help="The edits: list, import, remove, discover; presets.", no_args_is_help=True)
@@ -183,9 +185,7 @@ def fit_video(
         bool, typer.Option("--measure-only", help="State what the files reach in these clips; set no gain.")
     ] = False,
     profile: Profile = "mobile-256",
-    engine: Annotated[
-        str, typer.Option(help="What runs the networks: auto, or one that `engines list` names.")
-    ] = "auto",
+    engine: Engine = "auto",
 ) -> None:
     """Set how much longer each attribute must be in video, so that strength 1 reaches its target there too.
 
@@ -200,8 +200,10 @@ def fit_video(
     try:
         check_engine(engine)
         clips = find_clips(videos, split)
-        runtime = load_runtime(profile, engine, store=store)
-        with open_footage(clips, takes, runtime, store) as footage:
+        with (
+            closing(load_runtime(profile, engine, store=store)) as runtime,
+            open_footage(clips, takes, runtime, store) as footage,
+        ):
             (state_folder if measure_only else fit_folder)(folder, only or (), footage, _say)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error

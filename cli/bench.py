@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.choices import Engine, Profile
 from cli.errors import BAD_INPUT, FAILED, fail
 
 if TYPE_CHECKING:
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from server.backend import Backend
     from server.benchmark import BenchmarkJob, Measure
 
-Profile = Annotated[str, typer.Option(help="The networks' profile.")]
-Engine = Annotated[str, typer.Option(help="What runs the networks: auto, or one that `engines list` names.")]
 Clip = Annotated[
     Path | None, typer.Option("--input", metavar="VIDEO", help="A clip with a face; without it, one is rendered.")
 ]

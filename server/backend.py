@@ -47,7 +47,10 @@ class Backend:
         sizes = self.runtime.sizes
         grey = np.zeros((1, 3, sizes.image_size, sizes.image_size), np.float32)
         codes, noise, _ = self.runtime.invert(grey, RecurrentState.initial(sizes))
-        self.runtime.synthesize(np.concatenate([codes] * 2), np.concatenate([noise] * 2))
+        pair = np.concatenate([codes] * 2), np.concatenate([noise] * 2)
+        self.runtime.synthesize(*pair)
+        if sizes.face_window is not None:
+            self.runtime.synthesize_face(*pair, np.zeros((2, 2), np.float32))
         stream = self.make_stream()
         stream.step(np.full((480, 640, 3), 128, np.uint8), {}, 0.0)
         stream.close()
