@@ -101,6 +101,7 @@ def test_libdatachannel_sends_video_and_sound_that_are_edited_and_recorded(tmp_p
             watchdog.cancel()
             client.kill()
             client.wait()
+            client.stdin.close()
             client.stdout.close()
             http.close()
     light, loudness = film(tmp_path / kept["file"])
