@@ -83,7 +83,7 @@ def bench_export(
     from export.compare import table
     from export.parity import check_parity, check_untrained
     from rigid.assets import AssetStore
-    from rigid.models.build import sizes_of
+    from rigid.models.profiles import sizes_of
 
     store = AssetStore()
     try:

@@ -24,7 +24,7 @@ def doctor(
     """Print processor, GPUs, versions, engines, models and their state, and which stage of a frame takes longest."""
     from engines import check_engine
     from rigid.assets import AssetStore
-    from rigid.models.build import sizes_of
+    from rigid.models.profiles import sizes_of
     from server.diagnosis import diagnose, lines
 
     try:

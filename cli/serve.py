@@ -167,7 +167,7 @@ def _config(ice_servers: list[str], ports: str | None, **settings: Any) -> Serve
 
 def _check_choices(profile: str, engine: str, log_level: str) -> None:
     from engines import check_engine
-    from rigid.models.build import sizes_of
+    from rigid.models.profiles import sizes_of
 
     sizes_of(profile)
     check_engine(engine)
@@ -227,14 +227,11 @@ def _warn_without_gpu() -> None:
 
 def load_backend(config: ServerConfig, store: AssetStore, threads: int | None = None) -> Backend:
     """Fetch, export and load what is missing; the listening socket keeps early visitors waiting meanwhile."""
-    from engines import load_runtime
-    from export import ensure_exported
-    from rigid.attributes.library import load_library
-    from rigid.models.build import mean_code
-    from server.backend import Backend
+    from engines.files import is_exported
+    from server.backend import open_backend
 
-    landmarks = store.file("face-landmarks", "face_landmarker.task")
-    if config.engine != "torch":
+    if config.engine != "torch" and not is_exported(config.profile, store):
+        from export import ensure_exported
+
         ensure_exported(config.profile, store, lambda line: typer.echo(line, err=True))
-    runtime = load_runtime(config.profile, config.engine, store=store, threads=threads, shared=True)
-    return Backend(runtime, load_library(config.profile), landmarks, mean_code(config.profile).numpy())
+    return open_backend(config.profile, config.engine, store, threads)

@@ -11,8 +11,8 @@ from engines.files import export_folder, exported, has_int8, weights_hash
 from engines.registry import ENGINES, has_gpu, installed_engines
 from engines.switching import SwitchingRuntime
 from rigid.assets import AssetStore
-from rigid.models.build import sizes_of
 from rigid.models.contract import Runtime, Sizes
+from rigid.models.profiles import sizes_of
 
 __all__ = [
     "ENGINES",
@@ -53,7 +53,7 @@ def load_runtime(
     sizes_of(profile)
     check_engine(engine)
     store = store or AssetStore()
-    options = EngineOptions(threads, precision)
+    options = EngineOptions(threads, precision, store.cache_dir / "plans")
     unbuilt = shared and engine in ("auto", "tensorrt") and _is_unbuilt(profile, store)
     if engine == "auto" or unbuilt:
         engine = _choose(profile, store, options, but="tensorrt" if unbuilt else "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
@@ -30,6 +31,8 @@ class EngineOptions:
     """Threads one call may use; None = as many as the process may use cores."""
     precision: Precision = "auto"
     """`auto`: what is fastest on this machine; `f32`: float32 throughout, for comparisons."""
+    kept: Path | None = None
+    """Folder in which an engine that compiles in seconds keeps what it compiled; None keeps nothing."""
 
 
 class Graph(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from pathlib import Path
@@ -9,8 +10,8 @@ from pathlib import Path
 from engines.base import EngineError
 from engines.registry import ENGINES, installed_engines
 from rigid.assets import AssetStore
-from rigid.models.build import PAPER, sizes_of, weights_files
 from rigid.models.contract import Sizes
+from rigid.models.profiles import PAPER, sizes_of, weights_files
 
 GRAPHS = ("invert", "synthesize")
 FACE_GRAPH = "synthesize_face"
@@ -34,9 +35,16 @@ def weights_hash(profile: str, store: AssetStore) -> str:
     digest = hashlib.sha256(f"format {FORMAT}".encode())
     for path in files:
         digest.update(path.name.encode())
-        with path.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
+        status = path.stat()
+        digest.update(_digest(path, status.st_size, status.st_mtime_ns))
     return digest.hexdigest()
+
+
+@functools.lru_cache(64)
+def _digest(path: Path, size: int, changed: int) -> bytes:
+    """SHA-256 of a file, read once as long as its size and time stay."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").digest()
 
 
 def is_current(folder: Path, weights: str) -> bool:
@@ -78,9 +86,13 @@ def graph_files(folder: Path, sizes: Sizes, generator: str = "{}.onnx") -> list[
     return [folder / name for name in names]
 
 
+def is_exported(profile: str, store: AssetStore) -> bool:
+    """Whether the profile's exports are there, and of its weights."""
+    return is_current(export_folder(profile, store), weights_hash(profile, store))
+
+
 def exported(profile: str, store: AssetStore) -> Path:
     """The folder of the profile's exports; EngineError when they are missing or of other weights."""
-    folder = export_folder(profile, store)
-    if not is_current(folder, weights_hash(profile, store)):
+    if not is_exported(profile, store):
         raise EngineError(f"The exported networks of {profile} are missing or out of date; run `rigid-live export`.")
-    return folder
+    return export_folder(profile, store)

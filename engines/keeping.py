@@ -31,7 +31,7 @@ class Entry:
 def list_all(store: AssetStore) -> list[Entry]:
     """Every engine, in the order of `ENGINES`."""
     here, times = installed_engines(), remembered(store)
-    return [_entry(name, name in here, times) for name in ENGINES]
+    return [_entry(name, name in here, times, _kept(store, name)) for name in ENGINES]
 
 
 def clear_all(store: AssetStore) -> tuple[int, int]:
@@ -43,11 +43,19 @@ def clear_all(store: AssetStore) -> tuple[int, int]:
     return len(paths), size
 
 
-def _entry(name: str, here: bool, times: list[dict[str, float]]) -> Entry:
+def _kept(store: AssetStore, name: str) -> float:
+    """MB of compiled networks."""
+    return sum(path.stat().st_size for path in (store.cache_dir / "plans" / name).glob("*.plan")) / 1e6
+
+
+def _entry(name: str, here: bool, times: list[dict[str, float]], kept: float) -> Entry:
     engine = ENGINES[name]
     if not engine.installed:
         return Entry(name, "not installed", f"pip install {engine.install}")
     if not here:
         return Entry(name, "no GPU", "needs an NVIDIA GPU")
     measured = [f"{known[name]:.0f} ms" for known in times if name in known]
-    return Entry(name, "ready", f"a frame's networks: {', '.join(measured)}" if measured else "")
+    notes = [f"a frame's networks: {', '.join(measured)}"] if measured else []
+    if kept:
+        notes.append(f"compiled: {kept:.0f} MB")
+    return Entry(name, "ready", "; ".join(notes))

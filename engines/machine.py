@@ -7,6 +7,8 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from engines.nvidia import may_have_gpu
+
 
 def processor() -> str:
     """The processor's name as the system gives it."""
@@ -34,6 +36,8 @@ def features() -> list[str]:
 
 def gpus() -> list[str]:
     """The names of the NVIDIA GPUs that PyTorch sees."""
+    if not may_have_gpu():
+        return []
     import torch
 
     return [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from pathlib import Path
 
 CONTROL_DEVICE = Path("dev/nvidiactl")
+OTHER_DEVICES = Path("dev/dxg"), Path("dev/nvmap")
+"""What stands for it under Windows, and on boards whose GPU shares the memory."""
 DRIVER_VERSION = Path("proc/driver/nvidia/version")
+
+
+def may_have_gpu(root: Path = Path("/"), system: str = sys.platform) -> bool:
+    """False where the system shows no device of NVIDIA's, so that nobody need load PyTorch to ask it.
+
+    `root`: where the system's files lie; `system`: as `sys.platform`. Only Linux shows them as files.
+    """
+    return system != "linux" or any((root / device).exists() for device in (CONTROL_DEVICE, *OTHER_DEVICES))
 
 
 def gpu_problem(root: Path = Path("/")) -> str | None:

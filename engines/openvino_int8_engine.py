@@ -6,7 +6,7 @@ from pathlib import Path
 
 from engines.base import EngineError, EngineOptions, GraphRuntime
 from engines.files import graph_files, has_int8
-from engines.openvino_engine import OpenVinoGraph
+from engines.openvino_engine import open_all
 from rigid.models.contract import Sizes
 
 NAME = "openvino-int8"
@@ -20,4 +20,4 @@ def open_graphs(folder: Path, sizes: Sizes, options: EngineOptions) -> GraphRunt
             "another engine."
         )
     files = graph_files(folder, sizes, generator="{}.int8.onnx")
-    return GraphRuntime(NAME, sizes, *(OpenVinoGraph(path, options) for path in files))
+    return GraphRuntime(NAME, sizes, *open_all(files, options))

@@ -1,4 +1,4 @@
-"""TensorRT's built engines on disk: one for each network, TensorRT version, GPU, precision and range of batches."""
+"""Built engines on disk: one for each network, version of what built it, device and settings."""
 
 from __future__ import annotations
 
@@ -19,22 +19,29 @@ class PlanKey:
     network: str
     """SHA-256 of the ONNX file."""
     version: str
-    """TensorRT's."""
-    gpu: str
-    precision: str
-    most_batch: int
+    """Of what built it."""
+    device: str
+    settings: str
+    """Precision, batches and whatever else it was built with."""
+    slot: str = ""
+    """Where it is not empty, an engine takes the place of the one for an older network or version in this slot."""
 
     @property
     def name(self) -> str:
-        """Short and unique."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+        """Short; unique, but for what takes each other's place."""
+        parts = asdict(self)
+        if self.slot:
+            del parts["network"], parts["version"]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 class PlanStore:
     """A folder of built engines and a timing cache. Broken files are set aside, never loaded twice."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, engine: str = "tensorrt"):
+        """`engine`: whose they are, for the log."""
         self.folder = folder
+        self._engine = engine
 
     def read(self, key: PlanKey) -> bytes | None:
         """The engine built for `key`; None where there is none, or it does not say so itself."""
@@ -44,7 +51,9 @@ class PlanStore:
             data = plan.read_bytes()
         except (OSError, ValueError):
             return None
-        if known == asdict(key) | {"sha256": hashlib.sha256(data).hexdigest()}:
+        if not isinstance(known, dict) or {**known, "sha256": ""} != asdict(key) | {"sha256": ""}:
+            return None
+        if known["sha256"] == hashlib.sha256(data).hexdigest():
             return data
         self.set_aside(key, "it is not the file that was written")
         return None
@@ -57,7 +66,7 @@ class PlanStore:
 
     def set_aside(self, key: PlanKey, why: str) -> None:
         """Rename a broken engine to `*.broken`, so that it is built anew and can still be looked at."""
-        logger.warning("engine tensorrt: %s is set aside and built anew: %s", self._plan(key).name, why)
+        logger.warning("engine %s: %s is set aside and built anew: %s", self._engine, self._plan(key).name, why)
         for path in (self._plan(key), self._record(key)):
             if path.exists():
                 path.replace(path.with_name(path.name + ".broken"))

@@ -7,6 +7,8 @@ import importlib.util
 from dataclasses import dataclass
 from types import ModuleType
 
+from engines.nvidia import may_have_gpu
+
 
 @dataclass(frozen=True)
 class Engine:
@@ -57,6 +59,8 @@ ENGINES = {engine.name: engine for engine in _ALL}
 
 def has_gpu() -> bool:
     """Whether PyTorch sees an NVIDIA GPU."""
+    if not may_have_gpu():
+        return False
     import torch
 
     return torch.cuda.is_available()

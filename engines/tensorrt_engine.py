@@ -46,7 +46,8 @@ def is_built(folder: Path) -> bool:
 def plan_key(path: Path) -> PlanKey:
     """What an engine for the network `path` on this machine is kept under."""
     precision = "bf16" if path.name.endswith(".bf16.onnx") else "f32"
-    return PlanKey(file_hash(path), str(trt.__version__), torch.cuda.get_device_name(), precision, MOST_BATCH)
+    settings = f"{precision}, batches to {MOST_BATCH}"
+    return PlanKey(file_hash(path), str(trt.__version__), torch.cuda.get_device_name(), settings)
 
 
 def _open(path: Path, plans: PlanStore) -> CapturedGraph:
@@ -67,7 +68,7 @@ def _open(path: Path, plans: PlanStore) -> CapturedGraph:
 
 def build(path: Path, plans: PlanStore, key: PlanKey) -> bytes:
     """Build an engine for the network `path` and keep it; EngineError where TensorRT cannot."""
-    logger.warning("engine tensorrt: %s is built for %s; this takes minutes, once", path.name, key.gpu)
+    logger.warning("engine tensorrt: %s is built for %s; this takes minutes, once", path.name, key.device)
     log = trt.Logger(trt.Logger.ERROR)
     builder = trt.Builder(log)
     network = builder.create_network()
@@ -78,12 +79,12 @@ def build(path: Path, plans: PlanStore, key: PlanKey) -> bytes:
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, WORKSPACE_BYTES)
     config.add_optimization_profile(_profile(builder, network))
-    timing = config.create_timing_cache(plans.timing_cache(key.version, key.gpu))
+    timing = config.create_timing_cache(plans.timing_cache(key.version, key.device))
     config.set_timing_cache(timing, ignore_mismatch=False)
     plan = builder.build_serialized_network(network, config)
     if plan is None:
         raise EngineError(f"TensorRT cannot build an engine for {path.name}; its log says why.")
-    plans.keep_timing_cache(key.version, key.gpu, bytes(config.get_timing_cache().serialize()))
+    plans.keep_timing_cache(key.version, key.device, bytes(config.get_timing_cache().serialize()))
     data = bytes(plan)
     plans.write(key, data)
     return data

@@ -11,15 +11,10 @@ from torch import Tensor, nn
 from engines.base import EngineOptions, GraphRuntime
 from rigid.assets import AssetStore
 from rigid.models import inversion
-from rigid.models.build import (
-    build_generator,
-    build_image_encoder,
-    build_recurrent_encoder,
-    has_recurrent_encoder,
-    sizes_of,
-)
+from rigid.models.build import build_generator, build_image_encoder, build_recurrent_encoder
 from rigid.models.contract import Array, Sizes
 from rigid.models.inversion import RecurrentInversion
+from rigid.models.profiles import has_recurrent_encoder, sizes_of
 
 
 class ModuleGraph:

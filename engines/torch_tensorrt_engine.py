@@ -12,8 +12,8 @@ from engines.base import EngineError, EngineOptions, GraphRuntime
 from engines.device import CapturedGraph
 from engines.torch_engine import Part, network_parts
 from rigid.assets import AssetStore
-from rigid.models.build import sizes_of
 from rigid.models.contract import Sizes
+from rigid.models.profiles import sizes_of
 
 MOST_BATCH = 32
 USUAL_BATCH = 4

@@ -14,18 +14,11 @@ from engines.files import FACE_GRAPH
 from export.lean_generator import LeanGenerator
 from rigid.assets import AssetStore
 from rigid.models import inversion
-from rigid.models.build import (
-    build_generator,
-    build_image_encoder,
-    build_mapping,
-    build_recurrent_encoder,
-    has_recurrent_encoder,
-    mean_code,
-    sizes_of,
-)
+from rigid.models.build import build_generator, build_image_encoder, build_mapping, build_recurrent_encoder, mean_code
 from rigid.models.contract import Sizes
 from rigid.models.inversion import RecurrentInversion
 from rigid.models.mobile_stylegan import MobileStyleGAN
+from rigid.models.profiles import has_recurrent_encoder, sizes_of
 from rigid.models.stylegan2 import StyleGAN2
 
 TRUNCATION = 0.7

@@ -16,14 +16,8 @@ from export.compare import Difference, compare
 from export.int8 import compare_int8
 from export.networks import Networks, build_networks
 from rigid.assets import AssetStore
-from rigid.models.build import (
-    PAPER,
-    new_e4e,
-    new_image_encoder,
-    new_recurrent_encoder,
-    new_stylegan2,
-    sizes_of,
-)
+from rigid.models.build import new_e4e, new_image_encoder, new_recurrent_encoder, new_stylegan2
+from rigid.models.profiles import PAPER, sizes_of
 
 
 def check_parity(profile: str, store: AssetStore) -> list[Difference]:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from rigid.assets import AssetStore
-from rigid.blend import Crop, Mask
 from rigid.composite import CompositeKind, Compositor
 from rigid.geometry import Points
-from rigid.models.build import build_change_net
-from rigid.models.change_net import ChangeNet
+
+if TYPE_CHECKING:
+    from rigid.change_model import ChangeModel
 
 
 def open_compositor(kind: CompositeKind, store: AssetStore | None = None) -> Compositor:
@@ -26,22 +25,13 @@ def open_compositor(kind: CompositeKind, store: AssetStore | None = None) -> Com
     return Compositor(kind, net=_change_model() if kind == "learned" else None)
 
 
-class ChangeModel:
-    """`ChangeNet` on arrays, in eager PyTorch: some milliseconds a frame."""
-
-    def __init__(self, net: ChangeNet):
-        self._net = net.eval()
-
-    @torch.inference_mode()
-    def __call__(self, pictures: Crop) -> tuple[Mask, Crop]:
-        """W(I, f), W(O, f), E and I, float32 (n, n, 12) → kept (n/2, n/2) and residual (n/2, n/2, 3)."""
-        kept, residual = self._net(torch.from_numpy(pictures).permute(2, 0, 1)[None])
-        return kept[0, 0].numpy(), np.ascontiguousarray(residual[0].permute(1, 2, 0).numpy())
-
-
 @cache
 def _change_model() -> ChangeModel:
     """One for all streams: it holds no state."""
+    # PyTorch takes a second to import, and most streams do without it.
+    from rigid.change_model import ChangeModel
+    from rigid.models.build import build_change_net
+
     return ChangeModel(build_change_net())
 
 

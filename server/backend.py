@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
+import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engines import load_runtime
 from engines.batching import BatchedRuntime
 from rigid.align import FaceLandmarker, FaceTracker
-from rigid.attributes.library import Attribute, AttributeLibrary
+from rigid.assets import AssetStore
+from rigid.attributes.library import Attribute, AttributeLibrary, load_library
 from rigid.attributes.strip import render_face
 from rigid.models.contract import Array, RecurrentState, Runtime
+from rigid.models.profiles import mean_code, weights_file
 from rigid.stream import FaceStream
 from server.strips import Gallery
 
@@ -56,9 +62,27 @@ class Backend:
         stream.close()
 
 
+def open_backend(profile: str, engine: str, store: AssetStore, threads: int | None = None) -> Backend:
+    """What a server runs on; the networks must be exported where the engine runs files.
+
+    Raises ValueError for an unknown profile or engine, EngineError where it cannot be loaded, AssetError where a model
+    is missing and cannot be fetched.
+    """
+    landmarks = store.file("face-landmarks", "face_landmarker.task")
+    # It takes as long to import as the networks to load, most of that without Python's lock.
+    importing = threading.Thread(target=_import_landmarker, name="import-landmarker", daemon=True)
+    importing.start()
+    runtime = load_runtime(profile, engine, store=store, threads=threads, shared=True)
+    return Backend(runtime, load_library(profile), landmarks, mean_code(profile))
+
+
+def _import_landmarker() -> None:
+    """Have MediaPipe imported before the first stream asks for it, which tells what is wrong where that fails."""
+    with suppress(ImportError):
+        importlib.import_module("mediapipe.tasks.python")
+
+
 def gallery_of(backend: Backend, profile: str, cache: Path) -> Gallery:
     """Pictures of the attributes, kept below the folder `cache` for the generator that paints them."""
-    from rigid.models.build import weights_file
-
     generator = hashlib.sha256(weights_file(profile, "generator").read_bytes()).hexdigest()[:12]
     return Gallery(backend.paint, cache / "strips" / f"{profile}-{generator}")

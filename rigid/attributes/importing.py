@@ -29,6 +29,7 @@ from rigid.attributes.format import (
 from rigid.attributes.layouts import FAMILIES
 from rigid.attributes.library import Attribute, custom_folder, load_attribute
 from rigid.attributes.published import Published, read_published
+from rigid.models.profiles import sizes_of
 
 MEMORY_BYTES = 4 << 30
 CPU_SECONDS = 60
@@ -77,9 +78,6 @@ class Target:
 
 def target_of(profile: str) -> Target:
     """Where a user's attributes for `profile` go; ValueError for an unknown profile."""
-    # imported here, as it brings PyTorch
-    from rigid.models.build import sizes_of
-
     sizes = sizes_of(profile)
     return Target(custom_folder(profile), sizes.n_codes, sizes.code_size, FAMILIES[profile])
 

@@ -19,6 +19,7 @@ from rigid.attributes.codemap import CodeMap, to_tensors
 from rigid.attributes.format import read_attribute
 from rigid.attributes.layouts import FAMILIES
 from rigid.attributes.limits import OVERDRIVE, restraint
+from rigid.models.profiles import WEIGHTS, imported_folder, sizes_of
 
 logger = logging.getLogger(__name__)
 Array = NDArray[np.float32]
@@ -270,9 +271,6 @@ def load_library(profile: str, *, custom: bool = True) -> AttributeLibrary:
 
     ValueError for an unknown profile, or naming the file that is bad.
     """
-    # imported here, as it brings PyTorch, which listing a library made by hand does not need
-    from rigid.models.build import WEIGHTS, sizes_of
-
     sizes = sizes_of(profile)
     return read_library(
         sorted((WEIGHTS / profile / "attributes").glob("*.safetensors")),
@@ -285,8 +283,6 @@ def load_library(profile: str, *, custom: bool = True) -> AttributeLibrary:
 
 def custom_folder(profile: str) -> Path:
     """Where the attributes that a user imported for `profile` lie."""
-    from rigid.models.build import imported_folder
-
     return imported_folder(profile) / "attributes"
 
 

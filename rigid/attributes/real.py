@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from rigid.models.build import build_image_encoder, sizes_of
+from rigid.models.build import build_image_encoder
+from rigid.models.profiles import sizes_of
 from rigid.training.fast_inference import compiled
 from rigid.video import Picture, VideoReader
 

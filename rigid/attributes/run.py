@@ -37,7 +37,8 @@ from rigid.attributes.sheet import contact_sheet, overview, read_sheet, write_sh
 from rigid.attributes.statement import Embed, read_statements
 from rigid.attributes.unsupervised import explore, single_codes
 from rigid.evaluation.identity import FaceEmbedder, has_dlib
-from rigid.models.build import WEIGHTS, build_mapping, build_mobile_generator, sizes_of
+from rigid.models.build import build_mapping, build_mobile_generator
+from rigid.models.profiles import WEIGHTS, sizes_of
 from rigid.training.codes import mean_of
 from rigid.training.fast_inference import compiled
 

@@ -19,15 +19,8 @@ from rigid.checkpoints.families import (
     check_generator_size,
 )
 from rigid.checkpoints.reading import CheckpointError, Published, read_checkpoint
-from rigid.models.build import (
-    PAPER,
-    imported_folder,
-    new_e4e,
-    new_mapping,
-    new_paper_recurrent_encoder,
-    new_stylegan2,
-    sizes_of,
-)
+from rigid.models.build import new_e4e, new_mapping, new_paper_recurrent_encoder, new_stylegan2
+from rigid.models.profiles import PAPER, imported_folder, sizes_of
 from rigid.models.visibility import InterpolationNet
 from rigid.replacing import replacing
 

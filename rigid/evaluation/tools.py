@@ -20,8 +20,9 @@ from rigid.evaluation.measure import Meters
 from rigid.evaluation.methods import Networks
 from rigid.evaluation.run import Tools
 from rigid.evaluation.runtimes import ImageEncoder
-from rigid.models.build import WEIGHTS, build_image_encoder, build_lpips, build_mobile_generator
+from rigid.models.build import build_image_encoder, build_lpips, build_mobile_generator
 from rigid.models.contract import Array, Runtime
+from rigid.models.profiles import WEIGHTS
 from rigid.training.device import placed
 from rigid.training.fast_inference import compiled
 

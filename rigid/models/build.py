@@ -1,65 +1,33 @@
-"""Named builders: the only place that knows the networks' sizes."""
+"""Named builders: with `rigid.models.profiles` the only place that knows the networks' sizes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from rigid.assets import AssetError, AssetStore, default_cache_dir
+from rigid.assets import AssetError, AssetStore
+from rigid.models import profiles
 from rigid.models.change_net import ChangeNet
-from rigid.models.contract import Sizes
 from rigid.models.e4e import E4eEncoder
 from rigid.models.fetched import read_mapping, read_synthesis
 from rigid.models.image_encoder import ImageEncoder
 from rigid.models.light_recurrent import LightRecurrentEncoder
 from rigid.models.mobile_stylegan import MappingNetwork, MobileStyleGAN
 from rigid.models.perceptual import FusedAlexNet, Lpips, ShiftTolerantAlexNet, published_to_ours
+from rigid.models.profiles import CODE_SIZE, PAPER, PROFILES, WEIGHTS, existing_weights, sizes_of
 from rigid.models.recurrent import RecurrentEncoder
 from rigid.models.stylegan2 import StyleGAN2
 from rigid.models.visibility import InterpolationNet
 
-CODE_SIZE = 512
 TEACHER_CHANNELS = (512, 512, 512, 512, 512, 256, 128, 64)
-PROFILES = {
-    "mobile-256": Sizes(
-        image_size=256,
-        n_codes=16,
-        code_size=CODE_SIZE,
-        n_shared_codes=3,
-        noise_shape=(512, 32, 32),
-        hidden_shape=(192, 4, 4),
-        newest_noise_share=0.4,
-        edit_gain=1.5,
-        face_window=(27, 24),
-    ),
-    "rigid-256": Sizes(
-        image_size=256,
-        n_codes=14,
-        code_size=CODE_SIZE,
-        n_shared_codes=4,
-        noise_shape=(512, 32, 32),
-        hidden_shape=(512, 4, 4),
-    ),
-}
-PAPER = "rigid-256"
-"""The profile of the paper's networks, whose weights are imported from published checkpoints."""
 STYLEGAN2_CHANNELS = (512, 512, 512, 512, 512, 256, 128)
 E4E_HEADS = (3, 4, 7)
 IR_SE50 = ((64, 3), (128, 4), (256, 14), (512, 3))
 RECURRENT_WIDTHS = (128, 256, 512, 512, 512, 512, 512)
-IMPORTED_FROM = {
-    "generator": "stylegan2",
-    "mapping": "stylegan2",
-    "image_encoder": "e4e",
-    "recurrent_encoder": "rigid",
-    "visible_net": "visible",
-}
-"""The kind of published checkpoint that each network of the paper's profile comes from."""
 GENERATOR_CHANNELS = {"mobile-256": TEACHER_CHANNELS[:6]}
 HEAD_WIDTHS = {"mobile-256": (128, 64, 64, 64)}
 """As wide as the two levels that were cut off need: 128, the low and some high bands of it, 64, 64."""
@@ -71,15 +39,6 @@ Network = TypeVar("Network", bound=nn.Module)
 Generator = MobileStyleGAN | StyleGAN2
 AnyImageEncoder = ImageEncoder | E4eEncoder
 AnyRecurrentEncoder = LightRecurrentEncoder | RecurrentEncoder
-
-WEIGHTS = Path(__file__).parent.parent / "weights"
-
-
-def sizes_of(profile: str) -> Sizes:
-    """The sizes of `profile`; ValueError when there is no such profile."""
-    if profile not in PROFILES:
-        raise ValueError(f"There is no profile {profile!r}; choose one of: {', '.join(PROFILES)}.")
-    return PROFILES[profile]
 
 
 def build_mapping(store: AssetStore, profile: str = "mobile-256") -> MappingNetwork:
@@ -196,12 +155,6 @@ def new_paper_recurrent_encoder() -> RecurrentEncoder:
     )
 
 
-def has_recurrent_encoder(profile: str) -> bool:
-    """Whether the profile has a trained recurrent encoder; without one, a frame's codes are the image encoder's."""
-    sizes_of(profile)
-    return weights_file(profile, "recurrent_encoder").is_file()
-
-
 def build_recurrent_encoder(profile: str) -> AnyRecurrentEncoder:
     """The profile's trained recurrent encoder; see `LightRecurrentEncoder.forward`."""
     if profile == PAPER:
@@ -242,38 +195,12 @@ def build_change_net() -> ChangeNet:
 
 def mean_code(profile: str) -> Tensor:
     """The generator's mean code (512,), float32."""
-    return load_weights(profile, "image_encoder")["mean"].view(-1, CODE_SIZE).mean(0)
+    return torch.from_numpy(profiles.mean_code(profile))
 
 
 def load_weights(profile: str, name: str) -> dict[str, Tensor]:
     """The weights of one network of `profile` as float32; AssetError when they are to be imported first."""
-    path = weights_file(profile, name)
-    if profile == PAPER and not path.is_file():
-        raise AssetError(
-            f"The {name.replace('_', ' ')} of {profile} has no weights yet; import a published checkpoint: "
-            f"`rigid-live models import FILE --as {IMPORTED_FROM[name]}`."
-        )
-    return {key: value.float() for key, value in load_file(path).items()}
-
-
-def weights_file(profile: str, name: str) -> Path:
-    """Where the weights of one network lie, or would: those that ship go before those imported."""
-    sizes_of(profile)
-    shipped = WEIGHTS / profile / f"{name}.safetensors"
-    return shipped if shipped.is_file() else imported_folder(profile) / shipped.name
-
-
-def weights_files(profile: str) -> list[Path]:
-    """All weights of the profile's own networks that are there: those that ship, and those imported in their place."""
-    sizes_of(profile)
-    folders = (imported_folder(profile), WEIGHTS / profile)
-    found = {path.name: path for folder in folders for path in folder.glob("*.safetensors")}
-    return [found[name] for name in sorted(found)]
-
-
-def imported_folder(profile: str) -> Path:
-    """Where imported weights of `profile` lie: in the user's cache."""
-    return default_cache_dir().expanduser().absolute() / "imported" / profile
+    return {key: value.float() for key, value in load_file(existing_weights(profile, name)).items()}
 
 
 def _loaded(new: Callable[[], Network], weights: dict[str, Tensor]) -> Network:

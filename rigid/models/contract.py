@@ -13,7 +13,7 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Sizes:
-    """The array sizes of a profile; `rigid.models.build` holds the values."""
+    """The array sizes of a profile; `rigid.models.profiles` holds the values."""
 
     image_size: int
     """Side of the aligned crop, pixels."""

@@ -20,12 +20,11 @@ from rigid.models.build import (
     build_image_encoder,
     build_lpips,
     build_recurrent_encoder,
-    has_recurrent_encoder,
     new_change_net,
     new_recurrent_encoder,
-    sizes_of,
 )
 from rigid.models.change_net import compose
+from rigid.models.profiles import has_recurrent_encoder, sizes_of
 from rigid.training.changes import Changes, changes_of, kept_changes
 from rigid.training.device import DEVICE, half_precision, placed
 from rigid.training.fast_inference import from_bytes

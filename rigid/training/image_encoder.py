@@ -26,9 +26,9 @@ from rigid.models.build import (
     build_mapping,
     build_mobile_generator,
     new_image_encoder,
-    sizes_of,
 )
 from rigid.models.image_encoder import ImageEncoder
+from rigid.models.profiles import sizes_of
 from rigid.training.augment import degrade, recolour
 from rigid.training.code_metric import CodeMetric
 from rigid.training.codes import mean_of

@@ -12,7 +12,8 @@ from torch import nn
 
 from rigid.assets import AssetStore
 from rigid.attributes.library import AttributeLibrary
-from rigid.models.build import build_mapping, sizes_of
+from rigid.models.build import build_mapping
+from rigid.models.profiles import sizes_of
 from rigid.training.codes import mean_of
 from rigid.training.distributed import first_process_first, rank, world
 from rigid.training.episodes import Batch, Episode, EpisodeSet, kept_episodes, to_batch

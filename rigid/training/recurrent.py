@@ -23,8 +23,8 @@ from rigid.models.build import (
     build_lpips,
     build_recurrent_encoder,
     new_recurrent_encoder,
-    sizes_of,
 )
+from rigid.models.profiles import sizes_of
 from rigid.training.device import DEVICE, placed
 from rigid.training.distributed import average_gradients, average_values, rank, world
 from rigid.training.episodes import Batch

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rigid.assets import AssetStore
-from rigid.models.build import build_mapping, build_teacher, sizes_of
+from rigid.models.build import build_mapping, build_teacher
 from rigid.models.mobile_stylegan import MobileStyleGAN
+from rigid.models.profiles import sizes_of
 from rigid.replacing import replacing
 from rigid.training.codes import mean_of, sample_codes
 from rigid.training.device import DEVICE

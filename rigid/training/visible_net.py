@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rigid.assets import AssetStore
-from rigid.models.build import WEIGHTS, sizes_of
+from rigid.models.profiles import WEIGHTS, sizes_of
 from rigid.models.visibility import VisibleNet
 from rigid.training.between import compose_between
 from rigid.training.device import DEVICE, placed

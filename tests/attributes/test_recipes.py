@@ -8,7 +8,8 @@ from rigid.attributes.labels import UNITS
 from rigid.attributes.looks import LOOKS
 from rigid.attributes.recipes import RECIPES, Recipe
 from rigid.attributes.run import recipes_named, strengths_of
-from rigid.models.build import GENERATOR_CHANNELS, sizes_of
+from rigid.models.build import GENERATOR_CHANNELS
+from rigid.models.profiles import sizes_of
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)

@@ -13,7 +13,7 @@ from rigid.attributes.library import Attribute, AttributeLibrary, load_library
 from rigid.attributes.recipes import RECIPES
 from rigid.attributes.run import open_studio
 from rigid.attributes.samples import Studio
-from rigid.models.build import sizes_of
+from rigid.models.profiles import sizes_of
 
 PROFILE = "mobile-256"
 SEED = 77

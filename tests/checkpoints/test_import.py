@@ -13,7 +13,7 @@ import torch
 
 from rigid.checkpoints import CheckpointError, Family, import_checkpoint
 from rigid.checkpoints.reading import Published, read_checkpoint
-from rigid.models.build import PAPER, weights_files
+from rigid.models.profiles import PAPER, weights_files
 
 
 @pytest.fixture(autouse=True)

@@ -23,13 +23,13 @@ from torch import Tensor
 from rigid.assets import AssetStore
 from rigid.checkpoints import Family, import_checkpoint
 from rigid.models.build import (
-    PAPER,
     build_generator,
     build_image_encoder,
     build_mapping,
     build_published_visible_net,
     build_recurrent_encoder,
 )
+from rigid.models.profiles import PAPER
 
 StateDict = dict[str, Tensor]
 Golden = dict[str, NDArray[Any]]

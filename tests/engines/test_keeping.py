@@ -32,6 +32,14 @@ def test_every_engine_is_listed_with_what_was_measured(store: AssetStore) -> Non
     assert listed["tensorrt"].state in ("not installed", "no GPU", "ready")
 
 
+def test_what_is_kept_compiled_is_listed(store: AssetStore) -> None:
+    folder = store.cache_dir / "plans" / "openvino"
+    folder.mkdir(parents=True)
+    (folder / "a.plan").write_bytes(bytes(3_000_000))
+    notes = {entry.name: entry.note for entry in list_all(store)}
+    assert notes["openvino"] == "compiled: 3 MB" and notes["onnxruntime"] == ""
+
+
 def test_the_list_as_json(store: AssetStore, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["engines", "list", "--json"]) == 0
     entries = json.loads(capsys.readouterr().out)

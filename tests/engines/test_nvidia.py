@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from engines.nvidia import CONTROL_DEVICE, DRIVER_VERSION, gpu_problem
+from engines.nvidia import CONTROL_DEVICE, DRIVER_VERSION, OTHER_DEVICES, gpu_problem, may_have_gpu
 
 
 @pytest.fixture
@@ -25,6 +25,16 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / path).parent.mkdir(parents=True)
         (tmp_path / path).write_text(text)
     return tmp_path
+
+
+def test_a_system_without_a_device_need_not_ask(tmp_path: Path) -> None:
+    assert not may_have_gpu(tmp_path, "linux")
+    assert may_have_gpu(tmp_path, "win32")
+    for device in (CONTROL_DEVICE, *OTHER_DEVICES):
+        (tmp_path / device).parent.mkdir(exist_ok=True)
+        (tmp_path / device).touch()
+        assert may_have_gpu(tmp_path, "linux")
+        (tmp_path / device).unlink()
 
 
 def test_a_usable_gpu_is_no_problem(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:

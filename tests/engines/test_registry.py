@@ -14,7 +14,7 @@ from engines.onnxruntime_engine import CPU, CUDA, TENSORRT, wanted_providers
 from engines.plans import PlanKey, PlanStore, file_hash
 from tests.networks import SIZES, export_once
 
-KEY = PlanKey("a" * 64, "11.0.0", "Some GPU", "bf16", 32)
+KEY = PlanKey("a" * 64, "11.0.0", "Some GPU", "bf16, batches to 32")
 
 
 def test_engines_for_a_gpu_are_not_offered_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,11 +39,10 @@ def test_an_engine_comes_back_for_its_own_key_only(tmp_path: Path) -> None:
     others = (
         replace(KEY, network="b" * 64),
         replace(KEY, version="11.1.0"),
-        replace(KEY, gpu="Another GPU"),
-        replace(KEY, precision="f32"),
-        replace(KEY, most_batch=8),
+        replace(KEY, device="Another GPU"),
+        replace(KEY, settings="f32, batches to 32"),
     )
-    assert [plans.read(other) for other in others] == [None] * 5
+    assert [plans.read(other) for other in others] == [None] * 4
 
 
 @pytest.mark.parametrize("damage", [b"", b"engin", b"anothr"])
@@ -58,11 +57,20 @@ def test_a_broken_engine_is_set_aside(tmp_path: Path, damage: bytes, caplog: pyt
 
 
 def test_an_engine_of_another_key_under_the_same_name_is_not_loaded(tmp_path: Path) -> None:
-    plans, other = PlanStore(tmp_path), replace(KEY, gpu="Another GPU")
+    plans, other = PlanStore(tmp_path), replace(KEY, device="Another GPU")
     plans.write(other, b"engine")
     for path in list(tmp_path.iterdir()):
         path.rename(tmp_path / f"{KEY.name}{path.suffix}")
     assert plans.read(KEY) is None
+
+
+def test_an_engine_takes_the_place_of_an_older_one_in_its_slot(tmp_path: Path) -> None:
+    plans, old = PlanStore(tmp_path), replace(KEY, slot="invert")
+    new, other = replace(old, network="b" * 64, version="11.1.0"), replace(KEY, slot="synthesize")
+    for key, data in ((old, b"old"), (other, b"other"), (new, b"new")):
+        plans.write(key, data)
+    assert [plans.read(key) for key in (old, other, new)] == [None, b"other", b"new"]
+    assert len(list(tmp_path.iterdir())) == 4, "two engines and their records; the old one is gone"
 
 
 def test_timings_are_kept_by_version_and_gpu(tmp_path: Path) -> None:

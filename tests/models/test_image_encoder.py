@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from rigid.models.build import build_image_encoder, mean_code, new_image_encoder, sizes_of
+from rigid.models.build import build_image_encoder, mean_code, new_image_encoder
+from rigid.models.profiles import sizes_of
 
 PROFILE = "mobile-256"
 BUDGET = 1e9

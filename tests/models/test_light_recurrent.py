@@ -10,15 +10,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from rigid.models import build
-from rigid.models.build import (
-    build_recurrent_encoder,
-    has_recurrent_encoder,
-    new_image_encoder,
-    new_recurrent_encoder,
-    sizes_of,
-)
+from rigid.models import profiles
+from rigid.models.build import build_recurrent_encoder, new_image_encoder, new_recurrent_encoder
 from rigid.models.light_recurrent import LARGEST_CELL, LightRecurrentEncoder
+from rigid.models.profiles import has_recurrent_encoder, sizes_of
 
 PROFILE = "mobile-256"
 BUDGET = 1.5e9
@@ -113,7 +108,7 @@ def test_the_state_stays_bounded_however_long() -> None:
 
 
 def test_weights_are_read_where_there_are_any(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(profiles, "WEIGHTS", tmp_path)
     assert not has_recurrent_encoder(PROFILE)
     network = new_recurrent_encoder(PROFILE)
     (tmp_path / PROFILE).mkdir()

@@ -10,9 +10,9 @@ from safetensors.torch import save_file
 from torch.utils.flop_counter import FlopCounterMode
 
 from rigid.assets import AssetError, AssetStore
-from rigid.models import build
-from rigid.models.build import PAPER, sizes_of
+from rigid.models import build, profiles
 from rigid.models.e4e import E4eEncoder
+from rigid.models.profiles import PAPER, sizes_of
 from rigid.models.recurrent import RecurrentEncoder
 from rigid.models.stylegan2 import StyleGAN2
 
@@ -96,16 +96,16 @@ def test_what_is_not_imported_yet_is_named(tmp_path: Path, monkeypatch: pytest.M
     ):
         with pytest.raises(AssetError, match=f"of rigid-256 has no weights yet; .* import FILE --as {family}`"):
             load()
-    assert not build.has_recurrent_encoder(PAPER)
+    assert not profiles.has_recurrent_encoder(PAPER)
 
 
 def test_the_profiles_weights_are_those_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RIGID_LIVE_CACHE", str(tmp_path))
-    assert build.weights_files(PAPER) == []
-    folder = build.imported_folder(PAPER)
+    assert profiles.weights_files(PAPER) == []
+    folder = profiles.imported_folder(PAPER)
     folder.mkdir(parents=True)
     save_file({"mean": torch.arange(2.0)[:, None].expand(2, 512).contiguous()}, folder / "image_encoder.safetensors")
-    assert build.weights_files(PAPER) == [folder / "image_encoder.safetensors"]
+    assert profiles.weights_files(PAPER) == [folder / "image_encoder.safetensors"]
     assert torch.equal(build.mean_code(PAPER), torch.full((512,), 0.5))
 
 

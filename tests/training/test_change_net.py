@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 
-from rigid.compositing import ChangeModel
+from rigid.change_model import ChangeModel
 from rigid.models import build
 from rigid.models.build import new_change_net
 from rigid.training.change_net import ChangeNetOptions, ChangeNetStage, Parts

@@ -1,0 +1,137 @@
+"""What OpenVINO compiled is kept: the same frames, sooner; never loaded where it is broken or of something else."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+
+import numpy as np
+import openvino
+import pytest
+
+from engines import EngineOptions, openvino_engine
+from engines.openvino_engine import open_graphs, plan_key
+from engines.plans import PlanStore
+from rigid.models.contract import Array
+from rigid.models.openvino_core import shared_core
+from tests.networks import SIZES, export_once
+
+GRAPHS = 3
+
+
+class CountingCore:
+    """The core, counting what it has to compile."""
+
+    def __init__(self) -> None:
+        self.compiled = 0
+
+    def compile_model(self, *arguments: object) -> openvino.CompiledModel:
+        self.compiled += 1
+        return shared_core().compile_model(*arguments)
+
+    def import_model(self, *arguments: object) -> openvino.CompiledModel:
+        return shared_core().import_model(*arguments)
+
+    def get_property(self, *arguments: object) -> object:
+        return shared_core().get_property(*arguments)
+
+
+@pytest.fixture
+def core(monkeypatch: pytest.MonkeyPatch) -> CountingCore:
+    counting = CountingCore()
+    monkeypatch.setattr(openvino_engine, "shared_core", lambda: counting)
+    return counting
+
+
+@pytest.fixture
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export_once(tmp_path_factory.getbasetemp())
+
+
+def pictures(folder: Path, kept: Path | None) -> Array:
+    """What the engine opened on `folder` makes of the same two faces."""
+    runtime = open_graphs(folder, SIZES, EngineOptions(kept=kept))
+    random = np.random.default_rng(0)
+    codes = random.standard_normal((2, SIZES.n_codes, SIZES.code_size)).astype(np.float32)
+    noise = random.standard_normal((2, *SIZES.noise_shape)).astype(np.float32)
+    corners = np.ones((2, 2), np.float32)
+    whole, part = runtime.synthesize(codes, noise), runtime.synthesize_face(codes, noise, corners)
+    runtime.close()
+    return np.concatenate([whole.ravel(), part.ravel()])
+
+
+def test_the_frames_are_the_same_and_nothing_is_compiled_twice(
+    folder: Path, tmp_path: Path, core: CountingCore
+) -> None:
+    without = pictures(folder, None)
+    first = pictures(folder, tmp_path)
+    assert core.compiled == 2 * GRAPHS
+    again = pictures(folder, tmp_path)
+    assert core.compiled == 2 * GRAPHS, "what was kept is not compiled again"
+    np.testing.assert_array_equal(first, without)
+    np.testing.assert_array_equal(again, without)
+
+
+def test_a_broken_file_is_set_aside_and_compiled_anew(
+    folder: Path, tmp_path: Path, core: CountingCore, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = pictures(folder, tmp_path)
+    plan = tmp_path / "openvino" / f"{plan_key(folder / 'synthesize.onnx', EngineOptions()).name}.plan"
+    data = bytearray(plan.read_bytes())
+    data[len(data) // 2] ^= 255
+    plan.write_bytes(data)
+    np.testing.assert_array_equal(pictures(folder, tmp_path), first)
+    assert core.compiled == GRAPHS + 1 and "set aside and built anew" in caplog.text
+    assert plan.with_name(plan.name + ".broken").read_bytes() == data
+    pictures(folder, tmp_path)
+    assert core.compiled == GRAPHS + 1, "it was mended once"
+
+
+def test_what_openvino_cannot_read_is_set_aside(
+    folder: Path, tmp_path: Path, core: CountingCore, caplog: pytest.LogCaptureFixture
+) -> None:
+    key = plan_key(folder / "synthesize.onnx", EngineOptions())
+    PlanStore(tmp_path / "openvino", "openvino").write(key, b"whole, but no network" * 100)
+    np.testing.assert_array_equal(pictures(folder, tmp_path), pictures(folder, None))
+    assert "OpenVINO cannot read it" in caplog.text
+    compiled = core.compiled
+    pictures(folder, tmp_path)
+    assert core.compiled == compiled
+
+
+def test_another_version_or_processor_compiles_anew(
+    folder: Path, tmp_path: Path, core: CountingCore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures(folder, tmp_path)
+    monkeypatch.setattr(openvino, "get_version", lambda: "9999.1")
+    pictures(folder, tmp_path)
+    assert core.compiled == 2 * GRAPHS
+    monkeypatch.setattr(openvino_engine, "processor", lambda: "Another processor")
+    pictures(folder, tmp_path)
+    assert core.compiled == 3 * GRAPHS
+
+
+def test_other_networks_take_the_place_of_older_ones(
+    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, core: CountingCore
+) -> None:
+    folder = tmp_path / "exports"
+    networks = [export_once(tmp_path_factory.getbasetemp(), recurrent=recurrent) for recurrent in (False, True)]
+    core.compiled = 0
+    for made in networks:
+        shutil.copytree(made, folder, dirs_exist_ok=True)
+        pictures(folder, tmp_path)
+    assert core.compiled == GRAPHS + 1, "of the networks, `invert` alone is another one"
+    assert len(list((tmp_path / "openvino").glob("*.plan"))) == GRAPHS
+
+
+def test_without_room_the_engine_runs_all_the_same(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(PlanStore, "write", full)
+    with caplog.at_level(logging.WARNING):
+        np.testing.assert_array_equal(pictures(folder, tmp_path), pictures(folder, None))
+    assert "is not kept: No space left on device" in caplog.text
