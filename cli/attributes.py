@@ -170,6 +170,30 @@ def discover(
     typer.echo(f"Files, contact sheets, report.json, calibration.md and entanglement.png are in {request.out}.")
 
 
+@attributes.command("motion")
+def measure_motion(
+    folder: Annotated[Path, typer.Argument(help="Attribute files, as discover writes them.", show_default=False)],
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="NAME", help="This attribute only; may be repeated.")
+    ] = None,
+    profile: Profile = "mobile-256",
+) -> None:
+    """Put into the attributes that move a face how they move the landmarks of generated ones.
+
+    Fit-video then finds how much of that a stream does by moving the real pixels.
+    """
+    from rigid.assets import AssetStore
+    from rigid.attributes.motion import move_folder
+    from rigid.attributes.run import open_studio
+    from rigid.models.profiles import sizes_of
+
+    try:
+        with open_studio(profile, AssetStore()) as (studio, _, held_out):
+            move_folder(folder, only or (), studio, held_out, sizes_of(profile), _say)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
 @attributes.command("fit-video")
 def fit_video(
     folder: Annotated[Path, typer.Argument(help="Attribute files, as discover writes them.", show_default=False)],

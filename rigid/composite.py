@@ -41,6 +41,8 @@ from rigid.blend import (
 )
 from rigid.geometry import Points
 from rigid.motion import LandmarkFinder, landmark_flow
+from rigid.reach import FACE_ONLY, Reach
+from rigid.reshape import motion_field, reshaped
 
 CompositeKind = Literal["transfer", "transfer-landmarks", "learned", "paper"]
 COMPOSITES: tuple[CompositeKind, ...] = ("transfer", "transfer-landmarks", "learned", "paper")
@@ -72,19 +74,6 @@ class TransferState:
     flow: Flow | None = None
     shares: NDArray[np.float32] | None = None
     """(n, n, 2) at half of it: see `Trust`."""
-
-
-@dataclass(frozen=True)
-class Reach:
-    """How far an edit goes, each 0 to 1."""
-
-    mouth: float = 1.0
-    """How far it draws another mouth."""
-    hair: float = 0.0
-    """How far it is meant for the hair beyond the face."""
-
-
-FACE_ONLY = Reach()
 
 
 class Motion(Protocol):
@@ -371,8 +360,15 @@ class Compositor:
         """The edited crop of one frame, to be pasted.
 
         `inputs`, `inverted`, `edited`: I, O and E; `landmarks` (478, 2) of I in crop pixels; `reach`: how far the edit
-        goes.
+        goes. With `reach.motion` whatever the composite gives is moved, and what lies round it.
         """
+        composite = self._composed(inputs, inverted, edited, landmarks, reach)
+        if reach.motion is None:
+            return composite
+        size = inputs.shape[0]
+        return reshaped(composite, motion_field(landmarks, reach.motion * np.float32(size), size))
+
+    def _composed(self, inputs: Crop, inverted: Crop, edited: Crop, landmarks: Points, reach: Reach) -> Composite:
         mask = self._masker(inputs, landmarks)
         if self.kind == "paper":
             flow = _steadied(self._motion(edited, inverted), self.state.flow)

@@ -8,11 +8,11 @@ from typing import Protocol
 
 import numpy as np
 
-from rigid.composite import Reach
 from rigid.geometry import Points
 from rigid.latents import Shared, add_edit, share
 from rigid.models.contract import Array, RecurrentState, Runtime
 from rigid.mouth import EditedNoise
+from rigid.reach import Reach
 from rigid.settling import settled
 from rigid.stages import Stopwatch
 from rigid.state import StreamState
@@ -37,6 +37,9 @@ class Offsets(Protocol):
 
     def of_hair(self, edits: Mapping[str, float]) -> float:
         """How far `edits` are meant for the hair, 0 to 1."""
+
+    def motion(self, edits: Mapping[str, float]) -> Points | None:
+        """By how much such a stream moves the landmarks besides, (478, 2) in crop sides; None for not at all."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,20 @@ class Inverter:
 
     def reach(self, edits: Mapping[str, float]) -> Reach:
         """How far `edits`, those in hand, go."""
-        return Reach(self._edited_noise.redrawn, self._library.of_hair(edits))
+        motion = self._library.motion(edits) if self._holds_back else None
+        return Reach(self._edited_noise.redrawn, self._library.of_hair(edits), motion)
+
+    def leaves_codes(self, edits: Mapping[str, float]) -> bool:
+        """Whether `edits` do no more than move the landmarks, so that nothing need be generated."""
+        return any(edits.values()) and not any(self._strengths(edits).values())
+
+    @property
+    def _holds_back(self) -> bool:
+        """Whether the profile's noise map holds edits back."""
+        return self._runtime.sizes.edit_gain != 1
+
+    def _strengths(self, edits: Mapping[str, float]) -> Mapping[str, float]:
+        return self._library.in_video(edits) if self._holds_back else edits
 
     def forget(self) -> None:
         """Begin anew, as when another face comes; the memory itself lies in the state."""
@@ -108,8 +124,7 @@ class Inverter:
             noise = settled(noise, recurrent.previous_noise, inputs, recurrent.previous_input, sizes.newest_noise_share)
             shared = share(codes, memory.late_codes, state.anchor, n_shared, state.unseen)
         with watch("synthesize"):
-            strengths = self._library.in_video(edits) if sizes.edit_gain != 1 else edits
-            offset = np.float32(sizes.edit_gain) * self._library.offset(strengths, shared.codes)
+            offset = np.float32(sizes.edit_gain) * self._library.offset(self._strengths(edits), shared.codes)
             both = np.concatenate([shared.codes, add_edit(shared.codes, offset, n_shared)])
             edited_noise = self._edited_noise(noise, both, edits, face.landmarks / sizes.image_size)
             # one batch costs less than two

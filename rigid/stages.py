@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from rigid.composite import FACE_ONLY, Reach
 from rigid.geometry import Points, Transform
 from rigid.models.contract import Array
+from rigid.reach import FACE_ONLY, Reach
 
 Pixels = NDArray[np.uint8]
 

@@ -43,13 +43,13 @@ class StreamState:
         """The state before the first frame."""
         return cls(RecurrentState.initial(sizes))
 
-    def with_level(self, level: float) -> StreamState:
+    def with_level(self, level: float, generated: bool = True) -> StreamState:
         """This state one frame on.
 
-        With level 0 nothing is generated: what moves from frame to frame comes to rest, and the next edit
-        begins as a stream's first frame does, on the same late codes.
+        With level 0, or where nothing was `generated`, what moves from frame to frame comes to rest, and what is
+        generated next begins as a stream's first frame does, on the same late codes.
         """
-        if level:
+        if level and generated:
             return replace(self, level=level, seen=self.seen + 1)
         rested = self.recurrent.at_rest()
         return replace(self, level=level, seen=self.seen + 1, recurrent=rested, transfer=TransferState())

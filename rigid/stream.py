@@ -228,11 +228,12 @@ class FaceStream:
         # So an edit may start at any frame, as if the stream began there, and fades in meanwhile.
         shown = sighting if level > 0 else None
         shown_edits = {name: strength * strength_at(level) for name, strength in edits.items()}
-        pair = self._pair(shown, shown_edits, watch) if shown is not None else None
-        if pair is None:
+        pair = None if shown is None else self._pair(shown, shown_edits, watch)
+        generated = shown is not None and not self._invert.leaves_codes(shown_edits)
+        if not generated:
             self._drop()
-        self._state = self._state.with_level(level)
-        anew, again = self._forgotten or level == 0, self._made_ago > 0
+        self._state = self._state.with_level(level, generated)
+        anew, again = self._forgotten or not generated, self._made_ago > 0
         made = pair, shown_edits, self._invert.reach(shown_edits), again
         return Generated(frame, watch, self._found, self._known_faults, anew, level, shown, *made)
 
@@ -256,7 +257,12 @@ class FaceStream:
         return replace(last, transform=transform, crop=crop(frame, transform, size))
 
     def _pair(self, sighting: Sighting, edits: Mapping[str, float], watch: Stopwatch) -> Array:
-        """The inverted and the edited face to show, and what the networks remember of them."""
+        """The inverted and the edited face to show, and what the networks remember of them.
+
+        Both are the real one where an edit moves landmarks only.
+        """
+        if self._invert.leaves_codes(edits):
+            return _to_inputs(sighting.crop).repeat(2, 0)
         if self._made is not None and self._found and self._made_ago + 1 < self.cadence:
             # what they made for an earlier frame; their memory stays where it is
             self._made_ago += 1

@@ -10,12 +10,12 @@ from rigid.composite import (
     COMPOSITES,
     CompositeKind,
     Compositor,
-    Reach,
     TransferState,
     paper_composite,
     transfer_composite,
 )
 from rigid.geometry import Points
+from rigid.reach import Reach
 from tests.worlds import landmarks_in_crop
 
 SIZE = 256

@@ -9,8 +9,9 @@ import pytest
 
 from rigid import latents
 from rigid.blend import Composite
-from rigid.composite import Reach, TransferState
+from rigid.composite import TransferState
 from rigid.models.contract import Array, RecurrentState
+from rigid.reach import Reach
 from rigid.stream import LONGEST_GAP, FaceStream
 from tests.fakes import TINY, FakeRuntime
 from tests.worlds import FixedTracker, Pixels, make_stream, textured_frame

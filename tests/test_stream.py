@@ -12,7 +12,7 @@ import pytest
 
 from rigid.blend import feather, hair_mask, oval_mask
 from rigid.composite import COMPOSITES, CompositeKind
-from rigid.geometry import inverse, resample
+from rigid.geometry import Points, inverse, resample
 from rigid.models.contract import Array, RecurrentState
 from rigid.presence import Fade
 from rigid.stream import FaceStream, StepResult, StreamOptions
@@ -376,6 +376,9 @@ class Deeper:
 
     def of_hair(self, edits: Mapping[str, float]) -> float:
         return 0.0
+
+    def motion(self, edits: Mapping[str, float]) -> Points | None:
+        return None
 
 
 def test_an_edit_may_depend_on_the_codes_it_is_added_to() -> None:

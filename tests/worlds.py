@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rigid.align import Face, TrackedFace
-from rigid.geometry import Transform, apply, inverse, similarity
+from rigid.geometry import Points, Transform, apply, inverse, similarity
 from rigid.landmarks import FACE_OVAL, OUTER_LIPS
 from rigid.models.contract import Array, RecurrentState, Runtime, Sizes
 from rigid.stream import FaceStream, StreamOptions
@@ -74,6 +74,9 @@ class Brighten:
 
     def of_hair(self, edits: Mapping[str, float]) -> float:
         return 0.0
+
+    def motion(self, edits: Mapping[str, float]) -> Points | None:
+        return None
 
 
 class FaultyRuntime(FakeRuntime):

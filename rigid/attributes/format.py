@@ -2,9 +2,10 @@
 
 Tensor `direction`: float32 (512,), used for every code in `layers`, or (n_codes, 512), used as it is. Tensors
 `map.…`: a small network from the codes to what is added to them, described by the metadata `map`; see `codemap`.
-Metadata `attribute`: JSON of `AttributeHeader`. A strength s adds s · strength_scale · (direction + map(codes)) to
-the codes (Eq. 5), times `opposite` where s is negative. A file for the 18 codes of StyleGAN2 at 1024² serves every
-profile; see `layouts`.
+Tensor `motion`, optional: float32 (2, 478, 2), how the landmarks of generated faces move at strength 1 and at -1 on
+average, in crop sides. Metadata `attribute`: JSON of `AttributeHeader`. A strength s adds
+s · strength_scale · (direction + map(codes)) to the codes (Eq. 5), times `opposite` where s is negative. A file for the
+18 codes of StyleGAN2 at 1024² serves every profile; see `layouts`.
 """
 
 from __future__ import annotations
@@ -23,13 +24,15 @@ from safetensors.numpy import save_file
 from rigid.attributes import codemap
 from rigid.attributes.codemap import CodeMap, MapPart
 from rigid.attributes.layouts import from_published, to_published
+from rigid.landmarks import N_LANDMARKS
 from rigid.replacing import replacing
 
 Array = NDArray[np.float32]
 METADATA_KEY = "attribute"
 MAP_KEY = "map"
 TENSOR = "direction"
-NUMBERS = ("min", "max", "default", "strength_scale", "opposite", "video_gain")
+MOTION, MOTION_SHAPE = "motion", (2, N_LANDMARKS, 2)
+NUMBERS = ("min", "max", "default", "strength_scale", "opposite", "video_gain", "motion_gain")
 OPTIONAL_NUMBERS = ("target", "identity")
 TABLES = ("measured", "calibration")
 GROUPS = ("expression", "age", "hair", "beard", "make-up", "shape", "pose", "accessories", "light", "other")
@@ -58,7 +61,9 @@ class AttributeHeader:
     opposite: float = 1.0
     """Length of the edit at strength -1, in lengths at 1."""
     video_gain: float = 1.0
-    """How much longer than other edits it must be in a stream, which holds edits back."""
+    """How much longer than other edits it must be in a stream, which holds edits back; 0 leaves it to `motion_gain`."""
+    motion_gain: float = 0.0
+    """How much of the file's motion of the landmarks a stream adds to what is generated."""
     min: float = -1.0
     max: float = 1.0
     default: float = 0.0
@@ -91,12 +96,18 @@ class Stored(NamedTuple):
     """What strength 1 adds to any codes, float32 (n_codes, code_size); zeros where there is only a map."""
     code_map: CodeMap | None
     """What it adds to these codes in particular."""
+    motion: Array | None
+    """How it moves the landmarks at strength 1 and at -1, (2, 478, 2) in crop sides."""
 
 
 def write_attribute(
-    path: Path, header: AttributeHeader, direction: Array | None, parts: Sequence[MapPart] = ()
+    path: Path,
+    header: AttributeHeader,
+    direction: Array | None,
+    parts: Sequence[MapPart] = (),
+    motion: Array | None = None,
 ) -> None:
-    """Write `direction` (512,) or (n_codes, 512), and a map's `parts`, under `header`.
+    """Write `direction` (512,) or (n_codes, 512), a map's `parts`, and `motion` (2, 478, 2), under `header`.
 
     ValueError when it would not be readable.
     """
@@ -104,6 +115,8 @@ def write_attribute(
     tensors = codemap.to_tensors(parts)
     if direction is not None:
         tensors[TENSOR] = np.ascontiguousarray(direction, np.float32)
+    if motion is not None:
+        tensors[MOTION] = np.ascontiguousarray(motion, np.float32)
     _check_values(tensors, path.name)
     metadata = {METADATA_KEY: json.dumps(asdict(header))}
     if parts:
@@ -113,9 +126,17 @@ def write_attribute(
         save_file(tensors, part, metadata=metadata)
 
 
-def rewrite_header(path: Path, change: Callable[[AttributeHeader], AttributeHeader]) -> AttributeHeader:
-    """Replace the header in `path` by what `change` makes of it; the edit stays. ValueError for a bad file."""
+def rewrite_header(
+    path: Path, change: Callable[[AttributeHeader], AttributeHeader], motion: Array | None = None
+) -> AttributeHeader:
+    """Replace the header in `path` by what `change` makes of it, and the motion if one is given; the edit stays.
+
+    ValueError for a bad file.
+    """
     text, map_text, tensors = _read_raw(path)
+    if motion is not None:
+        tensors[MOTION] = np.ascontiguousarray(motion, np.float32)
+        _check_values(tensors, path.name)
     header = change(_parse_header(text, path.name))
     check_header(header, path.name)
     metadata = {METADATA_KEY: json.dumps(asdict(header))} | ({} if map_text is None else {MAP_KEY: map_text})
@@ -158,7 +179,7 @@ def _for_profile(
     carried = np.isin(given, header.layers)
     direction = np.zeros((n_codes, size), np.float32)
     tensors = dict(tensors)
-    stored = tensors.pop(TENSOR, None)
+    stored, motion = tensors.pop(TENSOR, None), tensors.pop(MOTION, None)
     if stored is not None:
         if stored.shape not in ((size,), (stored_codes, size)):
             takes = f"this profile takes ({size},) or ({stored_codes}, {size})"
@@ -166,10 +187,10 @@ def _for_profile(
         per_code = np.broadcast_to(stored, (stored_codes, size))
         direction[carried] = header.strength_scale * per_code[given[carried]]
     if map_text is None:
-        return Stored(header, direction, None)
+        return Stored(header, direction, None, motion)
     parts = codemap.from_tensors(json.loads(map_text), tensors, stored_codes, size)
     taken = to_published(n_codes, stored_codes)
-    return Stored(header, direction, CodeMap(parts, taken, given, carried, header.strength_scale))
+    return Stored(header, direction, CodeMap(parts, taken, given, carried, header.strength_scale), motion)
 
 
 def check_header(header: AttributeHeader, file_name: str) -> None:
@@ -198,10 +219,10 @@ def check_name(name: str, file_name: str) -> None:
 
 def _check_numbers(header: AttributeHeader, file_name: str) -> None:
     numbers = [getattr(header, name) for name in NUMBERS]
-    if not all(np.isfinite(numbers)) or header.strength_scale == 0 or min(header.opposite, header.video_gain) <= 0:
-        raise ValueError(
-            f"{file_name}: {', '.join(NUMBERS)} must be finite, the scale not 0, opposite and video_gain above 0."
-        )
+    if not all(np.isfinite(numbers)) or header.strength_scale == 0 or header.opposite <= 0:
+        raise ValueError(f"{file_name}: {', '.join(NUMBERS)} must be finite, the scale not 0, opposite above 0.")
+    if min(header.video_gain, header.motion_gain) < 0 or header.video_gain + header.motion_gain == 0:
+        raise ValueError(f"{file_name}: neither of video_gain and motion_gain may be below 0, nor both 0.")
     if not header.min <= header.default <= header.max or not header.min <= 0 <= header.max or header.min == header.max:
         raise ValueError(
             f"{file_name}: the range {header.min:g} to {header.max:g} must hold 0 (off), the default "
@@ -213,8 +234,10 @@ def _check_numbers(header: AttributeHeader, file_name: str) -> None:
 
 
 def _check_values(tensors: dict[str, Array], file_name: str) -> None:
-    if not tensors:
+    if not tensors.keys() - {MOTION}:
         raise ValueError(f"{file_name}: it has neither a direction nor a map.")
+    if MOTION in tensors and tensors[MOTION].shape != MOTION_SHAPE:
+        raise ValueError(f"{file_name}: the motion is {tensors[MOTION].shape}, but landmarks take {MOTION_SHAPE}.")
     for name, value in tensors.items():
         what = f"the {name}" if name == TENSOR else f"the tensor {name!r}"
         if not np.isfinite(value).all():
@@ -228,8 +251,14 @@ def _read_raw(path: Path) -> tuple[str, str | None, dict[str, Array]]:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             names = set(file.keys())
-            stray = {name for name in names if name != TENSOR and not name.startswith("map.")}
-            if METADATA_KEY not in metadata or stray or not names or (MAP_KEY in metadata) != (names != {TENSOR}):
+            of_map = {name for name in names if name.startswith("map.")}
+            edit = of_map | (names & {TENSOR})
+            if (
+                METADATA_KEY not in metadata
+                or names - edit - {MOTION}
+                or not edit
+                or (MAP_KEY in metadata) != bool(of_map)
+            ):
                 raise ValueError(
                     f"{path.name} is not an attribute file: it needs the tensor {TENSOR!r}, or a map's, and the "
                     f"metadata {METADATA_KEY!r}."

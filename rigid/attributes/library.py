@@ -67,6 +67,10 @@ class Attribute:
     """Length of the edit at strength -1, in lengths at 1."""
     video_gain: float = 1.0
     """How much longer than other edits it is made in a stream."""
+    motion: Array | None = None
+    """How the landmarks move at strength 1 and at -1, (2, 478, 2) in crop sides."""
+    motion_gain: float = 0.0
+    """How much of that a stream adds to what is generated."""
     order: int = 0
     """Where a list shows it: lower first."""
     code_map: CodeMap | None = None
@@ -220,6 +224,16 @@ class AttributeLibrary:
         """The strengths by which a stream that holds edits back does what `edits` say; see `rigid.attributes.video`."""
         return {name: strength * self[name].video_gain for name, strength in edits.items()}
 
+    def motion(self, edits: Mapping[str, float]) -> Array | None:
+        """By how much such a stream moves the landmarks besides, (478, 2) in crop sides; None for not at all."""
+        total: Array | None = None
+        for name, strength in edits.items():
+            attribute = self[name]
+            if strength and attribute.motion is not None and attribute.motion_gain:
+                moved = np.float32(abs(strength) * attribute.motion_gain) * attribute.motion[int(strength < 0)]
+                total = moved if total is None else total + moved
+        return total
+
     def of_hair(self, edits: Mapping[str, float]) -> float:
         """How far `edits` are meant for the hair, 0 to 1: the strongest of those in that group."""
         strengths = [abs(strength) for name, strength in edits.items() if self[name].group == "hair"]
@@ -288,8 +302,8 @@ def custom_folder(profile: str) -> Path:
 
 def load_attribute(path: Path, *, n_codes: int, code_size: int, family: str = "", custom: bool = False) -> Attribute:
     """The attribute in a file that bears its name; ValueError naming the file when it cannot be used."""
-    header, direction, code_map = read_attribute(path, n_codes=n_codes, code_size=code_size, family=family)
+    header, direction, code_map, motion = read_attribute(path, n_codes=n_codes, code_size=code_size, family=family)
     if header.name != path.stem:
         raise ValueError(f"{path.name}: the attribute inside is named {header.name!r}; rename the file to match.")
-    values = {key: getattr(header, key) for key in (*STORED, "opposite", "video_gain", "order")}
-    return Attribute(direction=direction, code_map=code_map, custom=custom, **values)
+    values = {key: getattr(header, key) for key in (*STORED, "opposite", "video_gain", "motion_gain", "order")}
+    return Attribute(direction=direction, code_map=code_map, motion=motion, custom=custom, **values)

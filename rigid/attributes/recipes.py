@@ -47,6 +47,8 @@ class Recipe:
     order: int = 0
     """Where a list shows it: lower first."""
     held: tuple[str, ...] = HELD_STILL
+    moves: str = ""
+    """What a stream moves of the real face: its `brows` or the whole `face`; empty for nothing."""
 
     @property
     def controls(self) -> tuple[str, ...]:
@@ -61,19 +63,31 @@ class Recipe:
 
 _IN_ORDER = (
     Recipe("smile", "Smile", "expression", "smile", 0.6, SHAPE, two_way=True, ceiling=0.35, floor=0.65),
-    Recipe("frown", "Frown", "expression", "brow_down", 0.35, SHAPE, ceiling=0.4, free=("smile", "brow_up")),
-    Recipe("surprise", "Surprise", "expression", "surprise", 0.16, DEEP, ceiling=0.2, free=("mouth_open", "brow_up")),
+    Recipe(
+        "frown", "Frown", "expression", "brow_down", 0.35, SHAPE, ceiling=0.4, free=("smile", "brow_up"), moves="brows"
+    ),
+    Recipe(
+        "surprise",
+        "Surprise",
+        "expression",
+        "surprise",
+        0.16,
+        DEEP,
+        ceiling=0.2,
+        free=("mouth_open", "brow_up"),
+        moves="face",
+    ),
     Recipe("mouth_open", "Mouth open", "expression", "mouth_open", 0.4, (*DEEP, (1, 3)), ceiling=0.2),
     Recipe("lips_pucker", "Pucker", "expression", "pucker", 0.075, SHAPE, ceiling=0.3, free=("smile",)),
     Recipe("eyes_open", "Eyes wide", "expression", "eye_opening", 0.1, SHAPE, free=("eyes_closed",)),
-    Recipe("eyes_closed", "Eyes closed", "expression", "eyes_closed", 0.25, SHAPE, ceiling=0.3),
+    Recipe("eyes_closed", "Eyes closed", "expression", "eyes_closed", 0.25, SHAPE, ceiling=0.3, moves="face"),
     Recipe("brow_raise", "Brows raised", "expression", "brow_up", 0.25, SHAPE, ceiling=0.3),
-    Recipe("squint", "Squint", "expression", "squint", 0.25, SHAPE, ceiling=0.6, free=("eyes_closed",)),
+    Recipe("squint", "Squint", "expression", "squint", 0.25, SHAPE, ceiling=0.6, free=("eyes_closed",), moves="face"),
     Recipe("age", "Age", "age", "age", 20.0, ((1, 3), (2, 4)), two_way=True, ceiling=55.0, floor=30.0),
     Recipe("gender", "Gender", "age", "male", 3.5, SHAPE, two_way=True, ceiling=0.0, floor=0.0),
-    Recipe("face_width", "Face width", "shape", "face_width", 0.1, DEEP, two_way=True),
-    Recipe("jaw", "Jaw", "shape", "jaw", 0.03, SHAPE, two_way=True),
-    Recipe("nose_size", "Nose size", "shape", "nose_size", 0.045, SHAPE, two_way=True),
+    Recipe("face_width", "Face width", "shape", "face_width", 0.1, DEEP, two_way=True, moves="face"),
+    Recipe("jaw", "Jaw", "shape", "jaw", 0.03, SHAPE, two_way=True, moves="face"),
+    Recipe("nose_size", "Nose size", "shape", "nose_size", 0.045, SHAPE, two_way=True, moves="face"),
     Recipe("eye_size", "Eye size", "shape", "eye_size", 0.015, SHAPE, two_way=True),
     Recipe("lip_size", "Lip size", "shape", "lip_size", 0.05, SHAPE, two_way=True),
     Recipe("beard", "Beard", "beard", "beard", 0.3, HAIR, ceiling=0.3, held=HEAD_STILL),
@@ -94,7 +108,7 @@ _IN_ORDER = (
     Recipe("skin_tone", "Skin tone", "make-up", "tan", 20.0, COLOUR, two_way=True),
     Recipe("rosy_cheeks", "Rosy cheeks", "make-up", "rosiness", 3.5, COLOUR),
     Recipe("light", "Light", "light", "light", 0.12, COLOUR, two_way=True, free=("tan",)),
-    Recipe("yaw", "Turn", "pose", "yaw", 15.0, POSE, two_way=True),
-    Recipe("pitch", "Nod", "pose", "pitch", 10.0, POSE, two_way=True),
+    Recipe("yaw", "Turn", "pose", "yaw", 15.0, POSE, two_way=True, moves="face"),
+    Recipe("pitch", "Nod", "pose", "pitch", 10.0, POSE, two_way=True, moves="face"),
 )
 RECIPES = tuple(replace(recipe, order=10 * (1 + i)) for i, recipe in enumerate(_IN_ORDER))

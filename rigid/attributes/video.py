@@ -1,7 +1,8 @@
 """How much longer an edit must be in video than for the codes alone: found on real clips, stated on others.
 
 In a stream the noise map holds a part of an edit back, masks keep what lies outside the face, and the composite keeps
-real detail; how much of an edit that costs depends on what it changes. An attribute's `video_gain` makes up for it.
+real detail; how much of an edit that costs depends on what it changes. An attribute's `video_gain` makes up for it, and
+so does its `motion_gain`, by which the real pixels are moved as the edit moves the landmarks of generated faces.
 """
 
 from __future__ import annotations
@@ -28,7 +29,13 @@ from rigid.models.contract import Runtime
 Report = Callable[[str], None]
 LEAST_GAIN, MOST_GAIN = 0.5, 2.0
 """Gains tried; beyond, faces are seen to break."""
-ROUNDS = 2
+LEAST_MOTION, MOST_MOTION = 0.1, 2.5
+"""Gains of motion tried."""
+BY_MOTION = ("shape", "pose")
+"""Groups whose edits, with those of the brows, are left to motion, where that reaches `ENOUGH` of the target."""
+ENOUGH = 0.8
+ROUNDS = 3
+LEAST_SLOPE = 0.1
 CLOSE = 0.15
 """A change this close to the target, relatively, needs no other gain."""
 LEAST_SHARE = 0.5
@@ -75,56 +82,105 @@ def reached(footage: Footage, attribute: Attribute, recipe: Recipe, strength: fl
     return Reached(mean, int(found.size), 1 - found.size / room.size)
 
 
-def fit_gain(footage: Footage, attribute: Attribute, recipe: Recipe, report: Report = lambda line: None) -> float:
-    """The `video_gain` by which strength 1 comes closest to the attribute's target in `footage`.
+@dataclass(frozen=True)
+class Gains:
+    """An attribute's `video_gain` and `motion_gain`."""
 
-    1 where that is close enough, and where no gain shows the edit. ValueError when no face has room, or every gain
-    tried loses faces.
+    video: float = 1.0
+    motion: float = 0.0
+
+    def of(self, attribute: Attribute) -> Attribute:
+        """`attribute` with these."""
+        return replace(attribute, video_gain=self.video, motion_gain=self.motion)
+
+
+def fit_gains(footage: Footage, attribute: Attribute, recipe: Recipe, report: Report = lambda line: None) -> Gains:
+    """The gains by which strength 1 comes closest to the attribute's target in `footage`.
+
+    An edit of shape, pose or brows is left to motion alone, if the attribute brings one that does: what the generator
+    draws there does not fit the real face's outline, or comes with another mouth. Another edit keeps its length and
+    gets motion for what it lacks. Without motion it is made longer, unless no length shows half of it. Where it goes
+    too far, it is made shorter. ValueError when no face has room, or every gain tried loses faces.
     """
     if attribute.target is None:
         raise ValueError(f"{attribute.name} states no target.")
-    gain, most, tried = 1.0, MOST_GAIN, []
-    for _ in range(ROUNDS):
-        seen = reached(footage, replace(attribute, video_gain=gain), recipe, 1.0)
+    target = attribute.target
+
+    def share(gains: Gains) -> float:
+        """Of the target; NaN where faces are lost."""
+        seen = reached(footage, gains.of(attribute), recipe, 1.0)
         if seen is None:
             raise ValueError(f"No face in the clips has room for {attribute.name}.")
-        share = seen.change / attribute.target
-        report(f"{attribute.name}: gain {gain:.2f}: {share:.2f} of the target on {seen.faces} faces")
-        if not np.isfinite(share) or seen.lost > MOST_LOST:
-            most = gain = (LEAST_GAIN + gain) / 2
+        found = seen.change / target if seen.lost <= MOST_LOST else np.nan
+        of_both = f"gain {gains.video:.2f}, motion {gains.motion:.2f}"
+        report(f"{attribute.name}: {of_both}: {found:.2f} of the target on {seen.faces} faces")
+        return found
+
+    if attribute.motion is not None and (attribute.group in BY_MOTION or recipe.moves == "brows"):
+        gain, most = _searched(lambda gain: share(Gains(0.0, gain)), (1.0, None), (LEAST_GAIN, MOST_MOTION), 0.0)
+        if most >= ENOUGH:
+            return Gains(0.0, gain)
+    alone = share(Gains())
+    if attribute.motion is not None and alone < 1 - CLOSE:
+        start = (float(np.clip(1 - alone, LEAST_MOTION, MOST_MOTION)), None)
+        gain, _ = _searched(lambda gain: share(Gains(1.0, gain)), start, (LEAST_MOTION, MOST_MOTION), alone)
+        return Gains(1.0, gain)
+    gain, most = _searched(lambda gain: share(Gains(gain)), (1.0, alone), (LEAST_GAIN, MOST_GAIN), 0.0)
+    return Gains(gain if most >= LEAST_SHARE else 1.0)
+
+
+def _searched(
+    share: Callable[[float], float], start: tuple[float, float | None], bounds: tuple[float, float], at_zero: float
+) -> tuple[float, float]:
+    """The gain whose share of the target is closest to 1, and that share, by the secant method.
+
+    `start`: the first gain, and its share where that is known; `at_zero`: the share of gain 0. ValueError when every
+    gain tried loses faces.
+    """
+    (gain, known), (least, most) = start, bounds
+    tried: list[tuple[float, float, float]] = []
+    for _ in range(ROUNDS):
+        seen = share(gain) if known is None else known
+        known = None
+        if not np.isfinite(seen):
+            most = gain = (least + gain) / 2
             continue
-        tried.append((abs(share - 1), gain, share))
-        following = float(np.clip(_next(tried), LEAST_GAIN, most))
-        if tried[-1][0] < CLOSE or following == gain:
+        slope = _slope(tried, gain, seen, at_zero)
+        tried.append((abs(seen - 1), gain, seen))
+        # a change that hardly grows says nothing of how much longer it would have to be
+        wanted = gain + (1 - seen) / slope if slope > LEAST_SLOPE else (most if seen < 1 else least)
+        following = float(np.clip(wanted, least, most))
+        if abs(seen - 1) < CLOSE or following == gain:
             break
         gain = following
     if not tried:
-        raise ValueError(f"Every gain loses faces to {attribute.name}.")
-    _, gain, share = min(tried)
-    return round(gain, 2) if share >= LEAST_SHARE else 1.0
+        raise ValueError("every gain loses faces.")
+    _, gain, seen = min(tried)
+    return round(gain, 2), seen
 
 
-def _next(tried: Sequence[tuple[float, float, float]]) -> float:
-    """The gain that reaches the target, if change is linear between the last two that were tried, or from 0."""
-    _, gain, share = tried[-1]
-    _, other, before = tried[-2] if len(tried) > 1 else (0.0, 0.0, 0.0)
-    slope = (share - before) / (gain - other) if gain != other else 0.0
-    # a change that hardly grows says nothing of how much longer it would have to be
-    return gain + (1 - share) / slope if slope > 0.1 else (MOST_GAIN if share < 1 else LEAST_GAIN)
+def _slope(tried: Sequence[tuple[float, float, float]], gain: float, seen: float, at_zero: float) -> float:
+    """How the share grows with the gain, from the gain tried before, or from 0."""
+    _, other, before = tried[-1] if tried else (0.0, 0.0, at_zero)
+    return (seen - before) / (gain - other) if gain != other else 0.0
 
 
 def fit_folder(folder: Path, names: Sequence[str], footage: Footage, report: Report = lambda line: None) -> None:
-    """Set the `video_gain` of the attribute files in `folder`; one that cannot be fitted is reported and left.
+    """Set the `video_gain` and `motion_gain` of the attribute files in `folder`.
 
-    `names`: which; all that have a recipe and a target when empty. ValueError for a name that is not there.
+    One that cannot be fitted is reported and left. `names`: which; all that have a recipe and a target when empty.
+    ValueError for a name that is not there.
     """
     for path, attribute in _calibrated(folder, names, footage):
         try:
-            gain = fit_gain(footage, attribute, RECIPE_OF[attribute.name], report)
+            gains = fit_gains(footage, attribute, RECIPE_OF[attribute.name], report)
         except ValueError as error:
             report(f"{attribute.name}: left as it is: {error}")
             continue
-        rewrite_header(path, lambda header, gain=gain: replace(header, video_gain=gain))  # type: ignore[misc]
+        rewrite_header(
+            path,
+            lambda header, gains=gains: replace(header, video_gain=gains.video, motion_gain=gains.motion),  # type: ignore[misc]
+        )
 
 
 def state_folder(folder: Path, names: Sequence[str], footage: Footage, report: Report = lambda line: None) -> None:

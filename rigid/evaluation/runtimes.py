@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from rigid.geometry import Points
 from rigid.inversion import Offsets
 from rigid.models.contract import Array, RecurrentState, Runtime, Sizes
 
@@ -95,6 +96,9 @@ class EarlyOffsets:
 
     def of_hair(self, edits: Mapping[str, float]) -> float:
         return self._library.of_hair(edits)
+
+    def motion(self, edits: Mapping[str, float]) -> Points | None:
+        return self._library.motion(edits)
 
 
 class Encoded(WithoutSharing):

@@ -35,7 +35,7 @@ HEADER = AttributeHeader(
 def test_one_direction_is_laid_on_its_layers(tmp_path: Path) -> None:
     path = tmp_path / "smile.safetensors"
     write_attribute(path, HEADER, np.array([1, 0, -3], np.float32))
-    header, edit, _ = read_attribute(path, n_codes=4, code_size=3)
+    header, edit, *_ = read_attribute(path, n_codes=4, code_size=3)
     assert header == HEADER
     assert edit.dtype == np.float32
     np.testing.assert_array_equal(edit, [[0, 0, 0], [2, 0, -6], [2, 0, -6], [0, 0, 0]])
@@ -44,7 +44,7 @@ def test_one_direction_is_laid_on_its_layers(tmp_path: Path) -> None:
 def test_a_direction_for_every_code_is_masked_by_the_layers(tmp_path: Path) -> None:
     path = tmp_path / "smile.safetensors"
     write_attribute(path, HEADER, np.arange(12, dtype=np.float32).reshape(4, 3))
-    _, edit, _ = read_attribute(path, n_codes=4, code_size=3)
+    _, edit, *_ = read_attribute(path, n_codes=4, code_size=3)
     np.testing.assert_array_equal(edit, [[0, 0, 0], [6, 8, 10], [12, 14, 16], [0, 0, 0]])
 
 
@@ -56,9 +56,27 @@ def test_a_header_is_replaced_and_the_edit_kept(tmp_path: Path) -> None:
     after = read_attribute(path, n_codes=4, code_size=3)
     assert after.header == replace(HEADER, video_gain=0.5)
     np.testing.assert_array_equal(after.direction, before.direction)
-    with pytest.raises(ValueError, match="video_gain above 0"):
-        rewrite_header(path, lambda header: replace(header, video_gain=0.0))
+    for video, motion in ((0.0, 0.0), (-1.0, 1.0), (1.0, -0.5)):
+        with pytest.raises(ValueError, match="neither of video_gain and motion_gain may be below 0, nor both 0"):
+            rewrite_header(path, lambda header: replace(header, video_gain=video, motion_gain=motion))  # noqa: B023
     assert read_attribute(path, n_codes=4, code_size=3).header == after.header
+
+
+def test_an_attribute_may_bring_how_it_moves_the_landmarks(tmp_path: Path) -> None:
+    path, motion = tmp_path / "jaw.safetensors", np.linspace(-1, 1, 2 * 478 * 2, dtype=np.float32).reshape(2, 478, 2)
+    write_attribute(path, HEADER, np.array([1, 0, -3], np.float32), motion=motion)
+    rewrite_header(path, lambda header: replace(header, video_gain=0.0, motion_gain=0.8))
+    stored = read_attribute(path, n_codes=4, code_size=3)
+    assert stored.header.motion_gain == 0.8 and stored.direction.any()
+    np.testing.assert_array_equal(stored.motion, motion)
+    rewrite_header(path, lambda header: header, 2 * motion)
+    np.testing.assert_array_equal(read_attribute(path, n_codes=4, code_size=3).motion, 2 * motion)
+    with pytest.raises(ValueError, match=r"the motion is \(478, 2\), but landmarks take \(2, 478, 2\)"):
+        rewrite_header(path, lambda header: header, motion[0])
+    with pytest.raises(ValueError, match="'motion' holds NaN"):
+        rewrite_header(path, lambda header: header, np.full_like(motion, np.nan))
+    with pytest.raises(ValueError, match="neither a direction nor a map"):
+        write_attribute(tmp_path / "nothing.safetensors", HEADER, None, motion=motion)
 
 
 @pytest.mark.parametrize("shape", [(2,), (3, 3), (1, 4, 3), ()])
@@ -146,7 +164,7 @@ def test_a_direction_for_the_published_codes_serves_every_profile(tmp_path: Path
     published = np.arange(18, dtype=np.float32)[:, None] + np.ones((18, 3), np.float32)
     header = replace(HEADER, codes=18, layers=(4, 5, 17), strength_scale=1.0)
     write_attribute(path, header, published)
-    _, edit, _ = read_attribute(path, n_codes=n_codes, code_size=3)
+    _, edit, *_ = read_attribute(path, n_codes=n_codes, code_size=3)
     # by resolution: the published codes 4 and 5 are the second convolution at 16² and the first at 32²
     expected = {14: {4: 5, 5: 6}, 16: {5: 5, 6: 6, 7: 6}}[n_codes]
     assert {code: float(row[0]) for code, row in enumerate(edit) if row.any()} == expected

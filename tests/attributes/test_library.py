@@ -132,6 +132,19 @@ def test_a_stream_makes_each_edit_as_long_as_video_needs() -> None:
     assert library.in_video({"smile": -0.5, "age": 1.0}) == {"smile": -0.75, "age": 1.0}
 
 
+def test_motions_of_landmarks_add_up_each_way_by_itself() -> None:
+    motion = np.zeros((2, 478, 2), np.float32)
+    motion[0], motion[1, :, 0] = 1.0, -3.0
+    jaw = replace(attribute("jaw"), motion=motion, motion_gain=0.5)
+    nose = replace(attribute("nose"), motion=2 * motion, motion_gain=1.0)
+    smile = replace(attribute("smile"), motion=motion)
+    library = AttributeLibrary([jaw, nose, smile, attribute("age")], n_codes=2, code_size=3)
+    assert library.motion({"age": 1.0, "smile": 1.0, "jaw": 0.0}) is None
+    moved = library.motion({"jaw": 0.5, "nose": -1.0, "smile": 1.0})
+    assert moved is not None
+    np.testing.assert_allclose(moved, np.tile([0.25 - 6, 0.25], (478, 1)))
+
+
 def test_the_way_back_may_be_shorter() -> None:
     short = replace(attribute("smile", 2), opposite=0.25)
     library = AttributeLibrary([short], n_codes=2, code_size=3)

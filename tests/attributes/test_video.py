@@ -13,7 +13,7 @@ from rigid.attributes.format import AttributeHeader, read_attribute, write_attri
 from rigid.attributes.labels import Bytes
 from rigid.attributes.library import Attribute, AttributeLibrary
 from rigid.attributes.statement import Statement, read_statements, write_statement
-from rigid.attributes.video import MOST_GAIN, RECIPE_OF, fit_folder, fit_gain, reached, state_folder
+from rigid.attributes.video import MOST_GAIN, RECIPE_OF, Gains, fit_folder, fit_gains, reached, state_folder
 from rigid.evaluation.clips import Clip
 from rigid.models.contract import Array
 from rigid.stream import Tracker
@@ -82,7 +82,7 @@ def test_what_a_stream_shows_is_measured_in_the_last_frame() -> None:
 def test_the_gain_makes_up_for_what_a_stream_holds_back_or_adds(length: float) -> None:
     scene, attribute = footage(), lightening(length, 0.12)
     said: list[str] = []
-    gain = fit_gain(scene, attribute, LIGHT, said.append)
+    gain = fit_gains(scene, attribute, LIGHT, said.append).video
     assert (gain > 1) == (length < 0.3) and len(said) > 1
     seen = reached(scene, replace(attribute, video_gain=gain), LIGHT, 1.0)
     assert seen is not None and seen.change == pytest.approx(0.12, rel=0.16)
@@ -92,16 +92,60 @@ def test_an_edit_that_is_right_already_keeps_its_length() -> None:
     scene, attribute = footage(), lightening(0.3, 0.1)
     seen = reached(scene, attribute, LIGHT, 1.0)
     assert seen is not None
-    assert fit_gain(scene, replace(attribute, target=seen.change * 1.1), LIGHT) == 1
+    assert fit_gains(scene, replace(attribute, target=seen.change * 1.1), LIGHT) == Gains()
 
 
 def test_no_gain_goes_beyond_what_faces_bear() -> None:
-    assert fit_gain(footage(), lightening(0.1, 0.12), LIGHT) == MOST_GAIN
+    assert fit_gains(footage(), lightening(0.1, 0.12), LIGHT) == Gains(MOST_GAIN)
     # so little is to be seen of it that twice as long would not help
-    assert fit_gain(footage(), lightening(0.02, 0.12), LIGHT) == 1
+    assert fit_gains(footage(), lightening(0.02, 0.12), LIGHT) == Gains()
     before = float(footage().measures[0, 0])
     with pytest.raises(ValueError, match="loses faces"):
-        fit_gain(footage(LightMeter(before + 0.01)), lightening(0.6, 0.12), LIGHT)
+        fit_gains(footage(LightMeter(before + 0.01)), lightening(0.6, 0.12), LIGHT)
+
+
+def ramp_footage() -> Footage:
+    """Frames that grow lighter to the right, so that what is moved to the left makes the middle lighter."""
+    tracker = FixedTracker()
+    frames = [np.repeat(np.tile(np.arange(128, dtype=np.uint8), (96, 1))[..., None], 3, 2) for _ in range(RUN_UP)]
+    seconds = [i / 25 for i in range(RUN_UP)]
+    faces = [face for frame, at in zip(frames, seconds, strict=True) if (face := tracker.track(frame, at))]
+    return Footage.of([Take(frames, seconds, faces)], FakeRuntime(HELD_BACK), LightMeter())
+
+
+def leftward(share: float, group: str, target: float) -> Attribute:
+    """Moves every landmark to the left by `share` of the crop, and makes the face no lighter by itself."""
+    motion = np.zeros((2, 478, 2), np.float32)
+    motion[0, :, 0], motion[1, :, 0] = -share, share
+    return replace(lightening(1e-4, target), group=group, motion=motion)
+
+
+def test_an_edit_of_the_shape_is_left_to_motion() -> None:
+    scene, attribute = ramp_footage(), leftward(0.05, "shape", 0.01)
+    gains = fit_gains(scene, attribute, LIGHT)
+    assert gains.video == 0 and 0.5 < gains.motion < 1.5
+    seen = reached(scene, gains.of(attribute), LIGHT, 1.0)
+    back = reached(scene, gains.of(attribute), LIGHT, -1.0)
+    assert seen is not None and back is not None
+    assert seen.change == pytest.approx(0.01, rel=0.16) and back.change < -0.005
+
+
+def test_motion_adds_what_an_expression_lacks() -> None:
+    scene = ramp_footage()
+    motion = leftward(0.05, "expression", 0.0).motion
+    attribute = replace(lightening(0.02, 0.018), group="expression", motion=motion)
+    gains = fit_gains(scene, attribute, LIGHT)
+    assert gains.video == 1 and gains.motion > 0.1
+    seen = reached(scene, gains.of(attribute), LIGHT, 1.0)
+    assert seen is not None and seen.change == pytest.approx(0.018, rel=0.16)
+    enough = replace(attribute, target=reached_alone(scene, attribute))
+    assert fit_gains(scene, enough, LIGHT) == Gains()
+
+
+def reached_alone(scene: Footage, attribute: Attribute) -> float:
+    seen = reached(scene, attribute, LIGHT, 1.0)
+    assert seen is not None
+    return seen.change
 
 
 def test_files_get_their_gain_and_what_they_reach(tmp_path: Path) -> None:
