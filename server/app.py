@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -49,6 +50,7 @@ def create_app(
     uploads: Target | None = None,
     credentials: Credentials | None = None,
     batches: CountBatches = no_batches,
+    clock: Callable[[], float] = time.monotonic,
 ) -> FastAPI:
     """The server as an ASGI app; its thread and its sessions live as long as its lifespan.
 
@@ -60,6 +62,7 @@ def create_app(
     `page`: the folder of the static page; None for the one of the `client` package.
     `credentials`: what snapshots and recordings of edited video are signed with; None leaves them unsigned.
     `batches`: how many rounds of the engine held how many sessions' calls.
+    `clock`: what sessions' times and time limits are measured with, seconds.
     """
     readiness = Readiness()
     metrics = Metrics(readiness, batches)
@@ -75,6 +78,7 @@ def create_app(
             Uploads(library, uploads, config.max_upload_bytes) if uploads and config.allow_uploads else None,
             _recordings(config, metrics, credentials),
         ),
+        clock=clock,
         credentials=credentials,
     )
     manager = SessionManager(shared, make_stream)

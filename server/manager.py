@@ -19,7 +19,7 @@ from server.errors import ApiError
 from server.keeping import FINAL, Keeping, Kept
 from server.offers import check_offer, check_watch_offer
 from server.schemas import SessionRequest
-from server.session import Session
+from server.session import TICK_SECONDS, Session
 from server.shared import Shared
 from server.states import State, ending
 from server.stream import MakeStream, Stream
@@ -28,7 +28,6 @@ from server.watcher import Watcher
 
 logger = logging.getLogger(__name__)
 
-TICK_SECONDS = 1.0
 DRAIN_POLL_SECONDS = 0.1
 RETRY_SECONDS = "5"
 REMEMBERED = 256

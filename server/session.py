@@ -33,6 +33,10 @@ from server.vitals import Vitals
 
 logger = logging.getLogger(__name__)
 
+TICK_SECONDS = 1.0
+"""How often a session is looked after."""
+COARSE_SECONDS = 0.01
+"""A timer may be as early as its clock is coarse."""
 FAREWELL_SECONDS = 0.1
 SAVE_SECONDS = 2.0
 """How long an ending session waits for its turn at the inference thread."""
@@ -196,11 +200,19 @@ class Session:
             self._look()
 
     def _look(self) -> None:
+        self._end_if_due()
+        if self._closing is not None or not self._vitals.connected:
+            return
+        self._life.look(self._vitals.health(self._stats))
+        # A client that is gone is noticed at its moment, not up to a round later.
+        silent_in = self._vitals.silent_in(self._peer.heard_at())
+        if silent_in < TICK_SECONDS:
+            self._loop.call_later(silent_in + COARSE_SECONDS, self._end_if_due)
+
+    def _end_if_due(self) -> None:
         ending = self._vitals.ending(self._peer.heard_at())
         if ending:
             self.end(ending)
-        elif self._vitals.connected:
-            self._life.look(self._vitals.health(self._stats))
 
     # ---- what happens at the peer
 

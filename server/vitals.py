@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
@@ -48,6 +49,12 @@ class Vitals:
         if heard is not None and time.monotonic() - heard > config.dead_seconds:
             return "silent"
         return "idle" if now - self._packet_at > config.idle_seconds else ""
+
+    def silent_in(self, heard: float | None) -> float:
+        """In how many seconds it should end unless its client is heard again; endless before it connected."""
+        if heard is None or not self.connected:
+            return math.inf
+        return heard + self._config.dead_seconds - time.monotonic()
 
     def health(self, stats: SessionStats) -> Health:
         """How the session does, with its numbers."""
