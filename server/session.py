@@ -21,13 +21,14 @@ from server.control import LABEL, ControlChannel
 from server.editing import Arrival, FrameEditor, Processed
 from server.edits import AppliedEdits, SessionEdits
 from server.freshness import Freshness
-from server.measure import SessionStats, VideoDelay
+from server.measure import VideoDelay
 from server.pacing import Pacer
 from server.peer import Peer
 from server.schemas import EditsRequest
 from server.shared import Shared
 from server.states import Life, State, farewell
 from server.stream import Stream
+from server.tally import Tally
 from server.trickle import ufrag_of
 from server.vitals import Vitals
 
@@ -83,10 +84,9 @@ class Session:
         self.applied = AppliedEdits()
         self.badge = Badge(shared.config.badge)
         self.audience = Audience(shared, self.video_delay)
-        self._stats = SessionStats()
+        self._tally = Tally(shared.metrics)
         self._delay = VideoDelay()
         self._freshness = Freshness(shared.config.late_seconds)
-        self._discarded = 0
         self._pacer = Pacer(_seconds(shared.config.latency_budget_ms))
         self._stream = stream
         self._shared = shared
@@ -105,9 +105,7 @@ class Session:
     @property
     def counts(self) -> tuple[int, int]:
         """Pictures received in time and processed so far."""
-        counts = self._stats.counts
-        out_of_time = counts["dropped_late"] + counts["dropped_reordered"]
-        return counts["received"] - out_of_time, counts["processed"]
+        return self._tally.in_time, self._tally.stats.counts["processed"]
 
     # ---- asked for by the client
 
@@ -172,7 +170,7 @@ class Session:
         audio_delay = None if delay is None else round(delay * 1000, 1)
         return {
             **self.describe(),
-            **self._stats.describe(now),
+            **self._tally.stats.describe(now),
             "audio_delay_ms": audio_delay,
             "badge": self.badge.place,
             "pace": self._pacer.describe(),
@@ -190,11 +188,11 @@ class Session:
         if self._control is not None:
             self._control.tick()
             self._control.send("stats", **self.describe_stats())
-        self._stats.sent_bytes(self._clock(), await self._peer.video_bytes())
-        self._count_discarded()
+        self._tally.stats.sent_bytes(self._clock(), await self._peer.video_bytes())
+        self._tally.discarded(self._peer.discarded())
         self._vitals.packets(await self._peer.video_packets())
         self.audience.tick()
-        self._pacer.look(self._stats.age(self._clock()))
+        self._pacer.look(self._tally.stats.age(self._clock()))
         self._stream.cadence = self._pacer.pace.cadence
         if self._closing is None:
             self._look()
@@ -203,7 +201,7 @@ class Session:
         self._end_if_due()
         if self._closing is not None or not self._vitals.connected:
             return
-        self._life.look(self._vitals.health(self._stats))
+        self._life.look(self._vitals.health(self._tally.stats))
         # A client that is gone is noticed at its moment, not up to a round later.
         silent_in = self._vitals.silent_in(self._peer.heard_at())
         if silent_in < TICK_SECONDS:
@@ -223,18 +221,17 @@ class Session:
         self.audience.came(frame, now)
         if self.state == State.PAUSED:
             self._peer.refresh()
-        self._stats.received(now)
+        self._tally.stats.received(now)
         problem = "" if frame.time is None else self._freshness.judge(frame.time, now)
         if problem:
-            self._drop(problem)
+            self._tally.dropped(problem)
             return
         if not self._pacer.takes(now):
-            self._drop("paced")
+            self._tally.dropped("paced")
             return
-        self._stats.size = (frame.width, frame.height)
-        self._shared.metrics.frames_in.inc()
+        self._tally.taken(frame.width, frame.height)
         if self._lane.offer(Arrival(frame, now)):
-            self._drop("stale")
+            self._tally.dropped("stale")
 
     def heard(self, frame: AudioFrame) -> None:
         """Pass a sound on to those who watch, and to the recording."""
@@ -242,10 +239,8 @@ class Session:
 
     def sent(self, age: float) -> None:
         """Note the age of a picture that goes to the encoder."""
-        self._stats.sent(self._clock(), age)
+        self._tally.sent(self._clock(), age)
         self._delay.observe(age)
-        self._shared.metrics.frames_out.inc()
-        self._shared.metrics.age.observe(age)
 
     def video_delay(self, now: float) -> float | None:
         """Seconds a picture takes through the server, None while unknown."""
@@ -285,39 +280,20 @@ class Session:
     def _deliver(self, done: Processed) -> None:
         if self._closing is not None:
             return
-        self._count(done)
+        self._tally.processed(done)
         if done.frame is None:
-            self._drop("unusable")
+            self._tally.dropped("unusable")
             return
         self.audience.show(done.frame, done.arrived, self.edits.targets)
         if not self._peer.returns_video:
             self.sent(self._clock() - done.arrived)
         elif self._peer.send(done.frame, done.arrived):
-            self._drop("unsent")
+            self._tally.dropped("unsent")
         if self.state in (State.CONNECTING, State.PAUSED):
             self._life.enter(State.LIVE)
-        frame = self._stats.counts["processed"]
+        frame = self._tally.stats.counts["processed"]
         if self.applied.note(done.rev, frame) and self._control is not None:
             self._control.applied(done.rev, frame)
-
-    def _count(self, done: Processed) -> None:
-        metrics = self._shared.metrics
-        self._stats.processed(face=done.face, stage_ms=done.stage_ms, failed=done.error is not None)
-        self._stats.picture = done.picture
-        metrics.observe_stages(done.stage_ms)
-        if done.error is not None:
-            metrics.failed.inc()
-        elif not done.face:
-            metrics.without_face.inc()
-
-    def _count_discarded(self) -> None:
-        before, self._discarded = self._discarded, self._peer.discarded()
-        if self._discarded > before:
-            self._drop("undecoded", self._discarded - before)
-
-    def _drop(self, reason: str, count: int = 1) -> None:
-        self._stats.counts[f"dropped_{reason}"] += count
-        self._shared.metrics.dropped.labels(reason).inc(count)
 
     def _tell_state(self) -> None:
         if self._control is not None and self.state != State.CLOSED:
