@@ -11,7 +11,7 @@ from pathlib import Path
 
 from server.config import ServerConfig
 from server.turn import IceServer
-from tests.client.serving import free_port
+from tests.ports import free_port
 
 PROGRAM = "turnserver"
 SECRET = "sesame"

@@ -18,6 +18,8 @@ QUIET = (
     "--headless=new",
     "--no-sandbox",
     "--disable-gpu",
+    # Containers have little of it, and Chromium's pages crash where it is full.
+    "--disable-dev-shm-usage",
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",

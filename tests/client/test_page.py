@@ -20,7 +20,8 @@ from server.strips import Gallery
 from tests.client.browser import CAMERA, GRANTED, grab, launch
 from tests.client.conftest import OpenPage
 from tests.client.fakes import LightStream, attributes, light_app, many_attributes
-from tests.client.serving import free_port, serving
+from tests.client.serving import serving
+from tests.ports import free_port
 
 pytestmark = pytest.mark.browser
 
@@ -187,6 +188,15 @@ def test_divider_moves_by_keyboard(address: str, open_page: OpenPage) -> None:
     assert page.evaluate("document.getElementById('stage').style.getPropertyValue('--seam')") == "4%"
 
 
+def test_side_by_side_shows_whole_pictures(address: str, open_page: OpenPage) -> None:
+    page = open_page(address, viewport={"width": 1280, "height": 800})
+    start(page)
+    page.get_by_text("Side by side", exact=True).click()
+    for pane in (".pane-before", ".pane-after"):
+        box = page.locator(pane).bounding_box()
+        assert box is not None and box["width"] / box["height"] == pytest.approx(320 / 240, rel=0.01)
+
+
 def test_looks_search_and_chance_move_the_sliders(address: str, open_page: OpenPage) -> None:
     page = open_page(address)
     happy = page.get_by_role("button", name="Happy")
@@ -256,7 +266,8 @@ def test_keeps_a_snapshot_and_a_film(address: str, open_page: OpenPage, tmp_path
 
     page.get_by_role("button", name="Record").click()
     expect(page.get_by_role("button", name="Stop recording")).to_contain_text("0:0")
-    page.wait_for_timeout(1_500)
+    before = decoded(page)
+    eventually(lambda: decoded(page) > before + 15, "pictures to record")
     with page.expect_download() as film:
         page.get_by_role("button", name="Stop recording").click()
     film.value.save_as(tmp_path / "kept.film")

@@ -20,7 +20,8 @@ from client.devices import FIRST_WAIT, STALE_SECONDS, Keeper, VirtualCamera, par
 from client.sync import Client
 from rigid.provenance import Provenance, own_credentials, read
 from tests.client.fakes import Picture, light_app
-from tests.client.serving import free_port, serving
+from tests.client.serving import serving
+from tests.ports import free_port
 from tests.server.world import HEIGHT, WIDTH, draw_barcode, read_barcode
 
 TONE_SECONDS = 1.0

@@ -9,8 +9,9 @@ from playwright.sync_api import Page, expect
 
 from tests.client.conftest import OpenPage
 from tests.client.fakes import light_app
-from tests.client.serving import free_port, serving
+from tests.client.serving import serving
 from tests.client.test_page import FETCH_FAILED, eventually, sessions, strengths
+from tests.ports import free_port
 
 pytestmark = pytest.mark.browser
 

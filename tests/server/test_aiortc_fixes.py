@@ -43,8 +43,8 @@ from server.aiortc_fixes.ice import host_addresses
 from server.aiortc_fixes.nacks import ASK_AGAIN_SECONDS, RepeatingNackGenerator
 from server.aiortc_fixes.privates import RECEIVER, SENDER, replace
 from server.aiortc_fixes.queues import ENCODED_SECONDS, EncodedQueue, MarkerJitterBuffer, NewestQueue, is_keyframe
-from server.config import PortRange
-from tests.server.world import CLOCK, Camera, Microphone
+from tests.ports import free_udp_ports
+from tests.server.world import CLOCK, PATIENCE_SECONDS, Camera, Microphone
 
 VP8 = SimpleNamespace(name="VP8")
 
@@ -120,7 +120,7 @@ async def test_aioice_still_gives_up_at_once_without_candidates() -> None:
     connection.remote_username, connection.remote_password = "abcd", "x" * 22
     await connection.add_remote_candidate(None)
     with pytest.raises(ConnectionError):
-        await asyncio.wait_for(connection.connect(), 2)
+        await asyncio.wait_for(connection.connect(), PATIENCE_SECONDS)
     await connection.close()
 
 
@@ -378,15 +378,16 @@ def test_without_markers_the_next_frame_ends_one() -> None:
 async def test_candidates_listen_on_the_ports_allowed() -> None:
     aiortc_fixes.install()
     one, other, third = (aioice.ice.Connection(ice_controlling=False) for _ in range(3))
-    with gathering(PortRange(47321, 47322), 2.0):
+    allowed = free_udp_ports(2)
+    with gathering(allowed, 2.0):
         for connection in (one, other, third):
             await connection.gather_candidates()
     used = [{candidate.port for candidate in connection.local_candidates} for connection in (one, other, third)]
-    assert used[0] | used[1] == {47321, 47322}
+    assert used[0] | used[1] == {allowed.first, allowed.last}
     assert third.local_candidates == []
     free = aioice.ice.Connection(ice_controlling=False)
     await free.gather_candidates()
-    assert not {47321, 47322} & {candidate.port for candidate in free.local_candidates}
+    assert not {allowed.first, allowed.last} & {candidate.port for candidate in free.local_candidates}
     for connection in (one, other, third, free):
         await connection.close()
 
@@ -396,7 +397,7 @@ async def test_a_server_that_never_answers_holds_nothing_up_for_long() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
         address = silent.getsockname()
-        for ports in (None, PortRange(47323, 47330)):
+        for ports in (None, free_udp_ports(8)):
             connection = aioice.ice.Connection(
                 ice_controlling=False, stun_server=address, turn_server=address, turn_username="u", turn_password="p"
             )
@@ -434,7 +435,7 @@ async def test_a_peer_that_hides_its_addresses_is_waited_for() -> None:
     await callee.setRemoteDescription(RTCSessionDescription(wait_for_checks(hidden), "offer"))
     await callee.setLocalDescription(await callee.createAnswer())
     await caller.setRemoteDescription(callee.localDescription)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while callee.connectionState != "connected":
             assert callee.connectionState != "failed"
             await asyncio.sleep(0.01)

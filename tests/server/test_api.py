@@ -15,7 +15,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection
 from server.app import create_app
 from server.config import ServerConfig
 from server.turn import IceServer
-from tests.server.world import LIBRARY, Camera, PaintingStream, running, until
+from tests.server.world import LIBRARY, PATIENCE_SECONDS, Camera, PaintingStream, running, until
 
 JSON = {"Content-Type": "application/json"}
 
@@ -164,7 +164,7 @@ async def test_not_ready_until_warm() -> None:
     warm = threading.Event()
 
     def wait() -> None:
-        warm.wait(10)
+        warm.wait(PATIENCE_SECONDS)
 
     async with running(warm_up=wait) as world:
         assert (await world.http.get("/healthz")).json() == {"status": "ok"}
@@ -185,7 +185,7 @@ async def test_an_engine_that_does_not_start_is_told(caplog: pytest.LogCaptureFi
         raise RuntimeError("no device")
 
     async with running(warm_up=fails) as world:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while (answer := await world.http.get("/readyz")).json()["error"]["code"] == "not_ready":
                 await asyncio.sleep(0.01)
         assert_error(answer, 503, "engine_failed")

@@ -20,7 +20,7 @@ from server.config import ServerConfig
 from server.strips import Gallery
 from server.uploads import Uploads
 from tests.server.test_api import assert_error
-from tests.server.world import LIBRARY, attribute, running
+from tests.server.world import LIBRARY, PATIENCE_SECONDS, attribute, running
 
 OPEN = ServerConfig(allow_uploads=True, max_upload_bytes=1 << 20)
 BYTES = {"Content-Type": "application/octet-stream"}
@@ -140,7 +140,7 @@ async def test_one_file_is_read_at_a_time(tmp_path: Path) -> None:
 
     async with running(OPEN, library=library(), uploads=target(tmp_path)) as world:
         first = asyncio.create_task(_post(world.http, "grin", slow()))
-        await asyncio.wait_for(begun.wait(), 10)
+        await asyncio.wait_for(begun.wait(), PATIENCE_SECONDS)
         busy = await world.http.post("/api/v1/attributes?name=other", content=GRIN, headers=BYTES)
         assert_error(busy, 503, "busy")
         go_on.set()

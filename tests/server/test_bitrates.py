@@ -62,7 +62,8 @@ async def measured(config: ServerConfig, codec: str, *, settle: float, seconds: 
         wanted = [one for one in RTCRtpSender.getCapabilities("video").codecs if one.mimeType == codec]
         next(one for one in viewer.peer.getTransceivers() if one.kind == "video").setCodecPreferences(wanted)
         assert (await viewer.connect()).status_code == 201
-        await viewer.see(1)
+        # Blotches are no barcode.
+        await viewer.until(lambda: viewer.spoiled > 0)
         if wide:
             (receiver,) = (one for one in viewer.peer.getReceivers() if one.track.kind == "video")
             replace(receiver, f"{RECEIVER}remote_bitrate_estimator", WidePath())

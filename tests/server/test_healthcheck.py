@@ -13,7 +13,7 @@ import pytest
 
 from server.healthcheck import problem
 from server.tls import self_signed
-from tests.client.serving import free_port
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 
@@ -67,7 +67,7 @@ def test_a_self_signed_certificate_is_accepted(server: HTTPServer, tmp_path: Pat
 def test_the_command_says_what_is_wrong() -> None:
     environment = {"RIGID_LIVE_SERVE_PORT": str(free_port()), "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "server.healthcheck"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 1
     assert done.stderr.startswith("Nothing answers on port ") and done.stderr.count("\n") == 1
 

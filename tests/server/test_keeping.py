@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Mapping
 
@@ -12,7 +11,7 @@ import pytest
 from server.config import ServerConfig
 from server.keeping import Keeping, Kept
 from tests.server.test_sessions import none_left, sessions
-from tests.server.world import PaintedResult, PaintingStream, Picture, Viewer, World, running
+from tests.server.world import MovableClock, PaintedResult, PaintingStream, Picture, Viewer, World, running
 from tests.worlds import make_stream, textured_frame
 
 
@@ -139,10 +138,11 @@ async def test_a_state_that_cannot_be_saved_or_used_begins_anew(caplog: pytest.L
 
 
 async def test_what_nobody_comes_back_for_is_let_go() -> None:
-    async with running(ServerConfig(resume_seconds=0.2)) as world:
+    clock = MovableClock()
+    async with running(ServerConfig(resume_seconds=60.0), clock=clock) as world:
         await world.ready()
         token = await lose(world, edits={"smile": 0.5})
-        await asyncio.sleep(0.3)
+        clock.forward(61.0)
         async with world.viewer(resume_token=token):
             assert (await sessions(world))[0]["edits"] == {}
         assert not world.streams[1].restored

@@ -14,7 +14,7 @@ from av import AudioFrame, VideoFrame
 from server.aiortc_fixes import AUDIO_PREFETCH_SECONDS
 from server.measure import VideoDelay
 from server.media import MAX_SOUNDS, DelayedAudioTrack, OutputTrack
-from tests.server.world import PaintingStream, running
+from tests.server.world import PATIENCE_SECONDS, Lag, PaintingStream, running
 
 
 class Clock:
@@ -56,17 +56,21 @@ async def test_a_stopped_track_wakes_who_waits() -> None:
         await asyncio.sleep(0.01)
         track.stop()
         with pytest.raises(MediaStreamError):
-            await asyncio.wait_for(waiting, 1)
+            await asyncio.wait_for(waiting, PATIENCE_SECONDS)
         with pytest.raises(MediaStreamError):
             await track.recv()
 
 
-async def comes(track: DelayedAudioTrack) -> bool:
+async def comes(track: DelayedAudioTrack) -> None:
+    await asyncio.wait_for(track.recv(), PATIENCE_SECONDS)
+
+
+async def is_held_back(track: DelayedAudioTrack) -> bool:
     try:
         await asyncio.wait_for(track.recv(), 0.05)
     except TimeoutError:
-        return False
-    return True
+        return True
+    return False
 
 
 async def test_sound_comes_as_late_as_the_pictures() -> None:
@@ -74,9 +78,9 @@ async def test_sound_comes_as_late_as_the_pictures() -> None:
     track = DelayedAudioTrack(lambda now: 0.5, clock)
     track.push(sound(), clock.now)
     clock.now += 0.5 - AUDIO_PREFETCH_SECONDS - 0.01
-    assert not await comes(track)
+    assert await is_held_back(track)
     clock.now += 0.02
-    assert await comes(track)
+    await comes(track)
 
 
 async def test_sound_waits_for_a_first_picture_but_not_for_ever() -> None:
@@ -84,9 +88,9 @@ async def test_sound_waits_for_a_first_picture_but_not_for_ever() -> None:
     track = DelayedAudioTrack(lambda now: None, clock)
     track.push(sound(), clock.now)
     clock.now += 1.5
-    assert not await comes(track)
+    assert await is_held_back(track)
     clock.now += 0.6
-    assert await comes(track)
+    await comes(track)
 
 
 async def test_sound_held_back_is_bounded() -> None:
@@ -114,14 +118,16 @@ async def test_the_microphone_comes_back_in_step_with_the_pictures() -> None:
     async with running(make_stream=lambda: PaintingStream(delay=0.3)) as world:
         await world.ready()
         async with world.viewer(fps=10, microphone=True) as viewer:
-            await viewer.until(lambda: len(turns(viewer.sounds)) >= 7, 30)
+            lag = Lag()
+            await viewer.until(lambda: len(turns(viewer.sounds)) >= 7)
+            late = lag.stop()
             stats = (await world.http.get(f"{viewer.url}/stats")).json()
             pictures = median(one.age for one in viewer.seen[3:])
             sounds = median(turns(viewer.sounds)[2:])
-    assert stats["audio_delay_ms"] == pytest.approx(stats["age_ms"]["p50"], abs=100)
+    assert stats["audio_delay_ms"] == pytest.approx(stats["age_ms"]["p50"], abs=100 + 1000 * late)
     # The viewer's own audio buffer holds four packets back too, as a browser's would. Turns are half a second apart.
     apart = (sounds - AUDIO_PREFETCH_SECONDS - pictures + 0.25) % 0.5 - 0.25
-    assert abs(apart) < 0.15
+    assert abs(apart) < 0.15 + late
 
 
 def turns(sounds: list[tuple[float, bool]]) -> list[float]:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import gc
 import os
 import re
-import sys
 import threading
 from dataclasses import dataclass
 from statistics import median
@@ -21,9 +19,10 @@ from av import VideoFrame
 from server.aiortc_fixes.nacks import ask_again
 from server.config import ServerConfig
 from server.measure import percentile
+from tests.server.memory import allocated_mb, resident_mb
 from tests.server.relay import relayed
-from tests.server.test_sessions import none_left
-from tests.server.world import CLOCK, Camera, Lag, PaintingStream, Viewer, World, draw_barcode, running, until
+from tests.server.test_sessions import no_more_than, none_left
+from tests.server.world import CLOCK, Camera, Lag, PaintingStream, Viewer, World, running, until
 
 LONG = pytest.mark.skipif(not os.environ.get("RIGID_LIVE_LONG_TESTS"), reason="minutes long: RIGID_LIVE_LONG_TESTS=1")
 
@@ -49,35 +48,44 @@ async def test_five_percent_loss_and_eighty_milliseconds_leave_a_video_that_live
         viewer.session = created.json()
         async with relayed(viewer.session["sdp"], loss=0.05, delay=0.08, jitter=0.03) as (answer, relay):
             await connect_through(viewer, answer)
-            await viewer.until(lambda: len(viewer.seen) >= 60, 60)
+            lag = Lag()
+            await viewer.until(lambda: len(viewer.seen) >= 60)
             ack = await viewer.set("1", {"smile": 1.0}, ramp_ms=0)
             await viewer.until(lambda: viewer.seen[-1].strength > 0.9)
             assert relay.lost > 5
+            late = lag.stop()
             await viewer.close()
     assert ack["ok"]
     indices = [one.index for one in viewer.seen]
     assert indices == sorted(set(indices)), "none twice, none out of order"
     ages = [one.age for one in viewer.seen[10:]]
-    assert median(ages) < 1.5
+    # What is lost is noticed, asked for and sent again: three ways more through this machine.
+    assert median(ages) < 1.5 + 3 * late
     # What was lost is sent again or skipped; nothing piles up.
-    assert median(ages[-15:]) < median(ages[:15]) + 0.5
+    assert median(ages[-15:]) < median(ages[:15]) + 0.5 + 3 * late
 
 
 class TurningCamera(Camera):
-    """Held upright after its tenth picture, and of another size after its twentieth."""
+    """Turned to the next of `SIZES` once enough pictures of the last one have come back, as `seen` tells."""
+
+    def __init__(self, seen: list[tuple[int, int]]) -> None:
+        super().__init__()
+        self._seen = seen
+        self._turns = 0
 
     async def recv(self) -> VideoFrame:
         frame = await super().recv()
-        number = self._count
-        size = (320, 240) if number <= 10 else (240, 320) if number <= 20 else (640, 480)
-        if size == (320, 240):
-            return frame
-        pixels = np.full((size[1], size[0], 3), 90 + number % 2, np.uint8)
-        if size == (640, 480):
-            pixels[:240, :320] = draw_barcode(number, 0)
+        if self._turns + 1 < len(SIZES) and self._seen.count(SIZES[self._turns]) >= 3:
+            self._turns += 1
+        width, height = SIZES[self._turns]
+        pixels = np.full((height, width, 3), 90 + self._count % 2, np.uint8)
         turned = VideoFrame.from_ndarray(pixels, format="rgb24")
         turned.pts, turned.time_base = frame.pts, CLOCK
         return turned
+
+
+SIZES = [(320, 240), (240, 320), (640, 480)]
+"""Wide, held upright, and larger."""
 
 
 @pytest.mark.parametrize("codec", ["video/VP8", "video/H264"])
@@ -87,7 +95,7 @@ async def test_a_camera_that_turns_and_grows_keeps_its_session(codec: str) -> No
         await world.ready()
         viewer = Viewer(world.http)
         (sender,) = (one for one in viewer.peer.getSenders() if one.kind == "video")
-        sender.replaceTrack(TurningCamera())
+        sender.replaceTrack(TurningCamera(sizes))
         transceiver = next(one for one in viewer.peer.getTransceivers() if one.kind == "video")
         wanted = [one for one in RTCRtpSender.getCapabilities("video").codecs if one.mimeType == codec]
         transceiver.setCodecPreferences(wanted)
@@ -103,7 +111,7 @@ async def test_a_camera_that_turns_and_grows_keeps_its_session(codec: str) -> No
         viewer.peer.on("track", lambda track: tasks.append(asyncio.ensure_future(watch(track))))
         answer = await viewer.connect()
         assert codec.split("/")[1] in answer.json()["sdp"]
-        await until(lambda: sizes[-3:] == [(640, 480)] * 3)
+        await until(lambda: sizes[-3:] == [SIZES[-1]] * 3)
         stats = (await world.http.get(f"{viewer.url}/stats")).json()
         assert (stats["width"], stats["height"], stats["frames_failed"]) == (640, 480, 0)
         await viewer.close()
@@ -111,11 +119,9 @@ async def test_a_camera_that_turns_and_grows_keeps_its_session(codec: str) -> No
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
     changes = [size for number, size in enumerate(sizes) if number == 0 or sizes[number - 1] != size]
-    assert changes == [(320, 240), (240, 320), (640, 480)]
+    assert changes == SIZES
 
 
-MEAN_BLOCK = 100
-"""Bytes of an object in Python's own heap, about."""
 POOLS = ("asyncio_", "encoder_")
 """Threads of pools, which come one by one as they are needed, up to a number that is fixed."""
 
@@ -134,45 +140,17 @@ async def visits(world: World, count: int) -> None:
     await none_left(world)
 
 
-def memory_mb() -> float:
-    gc.collect()
-    return psutil.Process().memory_info().rss / 2**20
-
-
-class Allocated(ctypes.Structure):
-    """What `mallinfo2` of the GNU C library tells, bytes."""
-
-    _fields_ = [
-        *((name, ctypes.c_size_t) for name in ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks")),
-        *((name, ctypes.c_size_t) for name in ("uordblks", "fordblks", "keepcost")),
-    ]
-
-
-def allocated_mb() -> float:
-    """What is asked for and not given back, of the C library's heaps and of Python's own; what is free is not in it.
-
-    The resident memory of a process is no measure of a leak: freed memory stays with it, cut up between the heaps of
-    its threads, and how much that is differs from run to run.
-    """
-    mallinfo2 = ctypes.CDLL(None).mallinfo2
-    mallinfo2.restype = Allocated
-    gc.collect()
-    heaps = mallinfo2()
-    return float(heaps.uordblks + heaps.hblkhd + sys.getallocatedblocks() * MEAN_BLOCK) / 2**20
-
-
 @LONG
 @pytest.mark.slow
 async def test_after_two_hundred_visits_as_much_is_in_use_as_before() -> None:
     async with running() as world:
         await world.ready()
         await visits(world, 200)
-        before, resident, allocated = in_use(), memory_mb(), allocated_mb()
+        before, resident, allocated = in_use(), resident_mb(), allocated_mb()
         await visits(world, 200)
         world.streams.clear()
-        await until(lambda: in_use() <= before)
-        assert in_use() == before
-        grown, more = memory_mb() - resident, allocated_mb() - allocated
+        await until(lambda: no_more_than(before, in_use()))
+        grown, more = resident_mb() - resident, allocated_mb() - allocated
         print(f"visits 201 to 400: tasks, threads and open files {before}, as before; {more:.2f} MB more in use")
         print(f"the process has {grown:.1f} MB more")
         assert more < 1.0
@@ -194,7 +172,7 @@ class Crowd:
         p50, p95 = percentile(self.ages, 0.5) or 9.0, percentile(self.ages, 0.95) or 9.0
         return (
             f"{len(self.ages)} pictures in {seconds:g} s, age p50 {p50:.3f} s, p95 {p95:.3f} s; "
-            f"inside the server p95 {self.inside:.3f} s; the event loop was {self.late:.3f} s late at worst"
+            f"inside the server p95 {self.inside:.3f} s; the machine was {self.late:.3f} s late at worst"
         )
 
 
@@ -225,7 +203,7 @@ async def crowd(seconds: float, count: int) -> Crowd:
 
 async def test_six_at_once_each_get_their_pictures() -> None:
     seen = await crowd(2.0, 6)
-    assert (percentile(seen.ages, 0.95) or 9) < 2.0 + seen.late
+    assert (percentile(seen.ages, 0.95) or 9) < 2.0 + 2 * seen.late
 
 
 @LONG
@@ -252,7 +230,7 @@ async def test_half_an_hour_leaves_memory_where_it_was() -> None:
             for _ in range(180):
                 await asyncio.sleep(10)
                 forget(viewer, world.streams[0])
-                memory.append(memory_mb())
+                memory.append(resident_mb())
     slope = np.polyfit(np.arange(150.0) / 6, np.array(memory[30:]), 1)[0]
     print(f"memory grows by {slope:.3f} MB a minute over 25 minutes")
     assert slope < 0.5

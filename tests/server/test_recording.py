@@ -23,7 +23,7 @@ from server.config import ServerConfig
 from server.film import Film, Limits
 from server.recording import MOST_WAITING, Recording, usable_folder
 from tests.server.test_api import assert_error
-from tests.server.world import CLOCK, Viewer, World, running
+from tests.server.world import CLOCK, PATIENCE_SECONDS, Viewer, World, running
 
 PLENTY = Limits(600.0, 1 << 28)
 
@@ -103,7 +103,7 @@ def recorded(path: Path, limits: Limits = PLENTY) -> Iterator[tuple[Recording, l
     recording = Recording(path, "", limits, None, lambda: dropped.append(1))
     yield recording, dropped
     recording.stop("stopped")
-    recording.finished.result(20)
+    recording.finished.result(PATIENCE_SECONDS)
 
 
 def test_nothing_is_seen_of_a_film_until_it_is_complete(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_where_writing_is_behind_the_newest_pictures_are_left_out_and_counted(
     held, write = threading.Event(), Film.write
 
     def slow(self: Film, one: VideoFrame) -> str:
-        held.wait(20)
+        held.wait(PATIENCE_SECONDS)
         return write(self, one)
 
     monkeypatch.setattr(Film, "write", slow)
@@ -173,7 +173,7 @@ async def test_without_a_folder_nothing_is_recorded() -> None:
 
 
 async def until_frames(world: World, viewer: Viewer, count: int) -> dict[str, Any]:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             told: dict[str, Any] = (await world.http.get(f"{viewer.url}/stats")).json()["recording"]
             if told["frames"] >= count:

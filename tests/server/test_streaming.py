@@ -10,10 +10,10 @@ from multiprocessing import get_context
 from statistics import median
 
 import numpy as np
-import psutil
 import pytest
 
-from tests.server.world import Lag, PaintingStream, Seen, running
+from tests.server.memory import allocated_mb
+from tests.server.world import Lag, PaintingStream, Seen, World, running
 
 
 def rises(values: list[int] | list[float]) -> bool:
@@ -42,12 +42,15 @@ async def test_pts_follow_the_camera() -> None:
 
 
 def assert_bounded(seen: list[Seen], lag: float) -> None:
-    """No picture older than a second, nor older and older; `lag`: what the machine itself was late."""
+    """No picture older than a second, nor older and older.
+
+    `lag`: what the machine itself was late. A picture may wait for the one before it: both are late by it.
+    """
     assert rises([one.index for one in seen])
     ages = [one.age for one in seen]
     half = len(ages) // 2
-    assert max(ages) < 1.0 + lag, ages
-    assert median(ages[half:]) < median(ages[:half]) + 0.2 + lag, ages
+    assert max(ages) < 1.0 + 2 * lag, ages
+    assert median(ages[half:]) < median(ages[:half]) + 0.2 + 2 * lag, ages
 
 
 async def test_age_is_bounded_when_the_model_is_ten_times_slower_than_the_camera() -> None:
@@ -68,7 +71,6 @@ async def test_age_is_bounded_when_the_model_is_ten_times_slower_than_the_camera
 
 async def overloaded_minute() -> tuple[list[Seen], float, list[float]]:
     """What a viewer saw in a minute of a model at a tenth of the camera's rate, the lag, and MB each second."""
-    process = psutil.Process()
     memory: list[float] = []
     async with running(make_stream=lambda: PaintingStream(delay=1 / 3)) as world:
         await world.ready()
@@ -76,7 +78,7 @@ async def overloaded_minute() -> tuple[list[Seen], float, list[float]]:
             lag = Lag()
             for _ in range(60):
                 await asyncio.sleep(1)
-                memory.append(process.memory_info().rss / 2**20)
+                memory.append(allocated_mb())
             return viewer.seen[1:], lag.stop(), memory
 
 
@@ -92,6 +94,9 @@ def test_neither_age_nor_memory_grows_over_a_minute_of_overload() -> None:
     assert_bounded(seen, lag)
     # the first 20 s fill pools; after them, less than 3 MB a minute is noise
     slope = np.polyfit(np.arange(40.0), np.array(memory[20:]), 1)[0]
+    print(
+        f"at most {max(one.age for one in seen):.2f} s old, the machine {lag:.2f} s late; {slope * 60:.2f} MB a minute"
+    )
     assert slope * 60 < 3, memory
 
 
@@ -122,16 +127,21 @@ async def test_all_frames_run_on_the_inference_threads() -> None:
         assert threading.get_ident() not in used
 
 
+async def failed(world: World) -> float:
+    text = (await world.http.get("/metrics")).text
+    return float(text.split("\nrigid_live_frames_failed_total ")[1].split()[0])
+
+
 async def test_a_failing_frame_passes_through_unedited_and_is_counted(caplog: pytest.LogCaptureFixture) -> None:
     async with running(make_stream=lambda: PaintingStream(failing=lambda number: number > 5)) as world:
         await world.ready()
         async with world.viewer(edits={"smile": 1.0}) as viewer:
             await viewer.until(lambda: bool(viewer.seen) and viewer.seen[-1].strength < 0.5)
             seen = await viewer.see(20)
+            before = await failed(world)
             stats = (await world.http.get(f"{viewer.url}/stats")).json()
-            metrics = (await world.http.get("/metrics")).text
+            after = await failed(world)
     assert all(abs(one.strength) < 0.05 for one in seen)
     assert rises([one.index for one in seen])
-    assert stats["frames_failed"] >= 20
-    assert f"rigid_live_frames_failed_total {stats['frames_failed']}" in metrics.replace(".0\n", "\n")
+    assert 20 <= before <= stats["frames_failed"] <= after
     assert sum("passes through" in one.message or "goes through" in one.message for one in caplog.records) == 1

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -14,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import av
-import httpx
 import numpy as np
 import pytest
 from av import AudioFrame, VideoFrame
@@ -23,11 +19,13 @@ from server.app import create_app
 from server.config import ServerConfig
 from tests.client.fakes import LightStream, attributes
 from tests.client.serving import serving
-from tests.server.test_whip_gstreamer import PATIENCE_SECONDS, eventually, numbers
+from tests.server.outsider import KEY, eventually, outsider
+from tests.server.world import PATIENCE_SECONDS
 
 CLIENT = Path(__file__).with_name("libdatachannel-whip")
 LIBRARY = CLIENT.parents[2] / "client" / "node_modules" / "node-datachannel"
 GREY = 60
+FILM_SECONDS = 1.5
 
 
 def encoders(told: dict[str, Any]) -> Iterator[None]:
@@ -74,36 +72,19 @@ def sending(told: dict[str, Any]) -> Iterator[None]:
     reason="node-datachannel is not in client/node_modules: scripts/check-javascript installs it",
 )
 def test_libdatachannel_sends_video_and_sound_that_are_edited_and_recorded(tmp_path: Path) -> None:
-    config = ServerConfig(api_keys=("sesame",), recordings=tmp_path, badge=False)
-    with serving(create_app(config, LightStream, attributes())) as url:
-        http = httpx.Client(base_url=url, headers={"Authorization": "Bearer sesame"})
-        command = ["node", str(CLIENT), f"{url}/whip?smile=1", "sesame"]
-        client = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        # A client that never connects must not hold the test up.
-        watchdog = threading.Timer(PATIENCE_SECONDS, client.kill)
-        watchdog.start()
-        assert client.stdin is not None and client.stdout is not None
-        try:
-            told = json.loads(client.stdout.readline())
-            assert (told["status"], told["state"]) == (201, "connected")
-            (session,) = http.get("/api/v1/sessions").json()
-            address = f"/api/v1/sessions/{session['id']}"
-            with sending(told):
-                eventually(lambda: numbers(http, address)["frames_out"] >= 10, "edited pictures")
-                http.post(f"{address}/recording").raise_for_status()
-                time.sleep(2.0)
-                kept = http.delete(f"{address}/recording").json()
-            assert numbers(http, address)["frames_failed"] == 0
-            client.stdin.close()
-            assert client.wait(20) == 0
-            assert http.get("/api/v1/sessions").json() == [], "it ended its session"
-        finally:
-            watchdog.cancel()
-            client.kill()
-            client.wait()
-            client.stdin.close()
-            client.stdout.close()
-            http.close()
+    config = ServerConfig(api_keys=(KEY,), recordings=tmp_path, badge=False)
+    with (
+        serving(create_app(config, LightStream, attributes())) as url,
+        outsider(url, "node", str(CLIENT)) as client,
+    ):
+        recording = f"{client.address}/recording"
+        with sending(client.told):
+            client.wait_for_pictures(10)
+            client.http.post(recording).raise_for_status()
+            eventually(lambda: client.numbers()["recording"]["seconds"] >= FILM_SECONDS, "a film")
+            kept = client.http.delete(recording).json()
+        assert client.numbers()["frames_failed"] == 0
+        client.leave()
     light, loudness = film(tmp_path / kept["file"])
     assert abs(light - GREY - 100) < 8, "`smile` lights the picture up by 100"
     assert loudness > 2000

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from server.worker import InferenceWorker, Lane, in_hand_for, threads_for
+from tests.server.world import PATIENCE_SECONDS
 
 
 class Gate:
@@ -17,11 +18,11 @@ class Gate:
         self._open = threading.Event()
         self._reached = threading.Event()
         worker.start(self._hold)
-        self._reached.wait(5)
+        self._reached.wait(PATIENCE_SECONDS)
 
     def _hold(self) -> None:
         self._reached.set()
-        self._open.wait(5)
+        self._open.wait(PATIENCE_SECONDS)
 
     def open(self) -> None:
         self._open.set()
@@ -57,7 +58,7 @@ def test_a_busy_lane_does_not_hold_up_another() -> None:
     greedy.offer(0)
     lane.offer(4)
     gate.open()
-    assert done.wait(5)
+    assert done.wait(PATIENCE_SECONDS)
     greedy.close(lambda: None)
     worker.stop()
     assert order[:10] == ["greedy", "modest"] * 5
@@ -90,13 +91,12 @@ def test_a_fault_does_not_end_the_thread(caplog: pytest.LogCaptureFixture) -> No
 
 
 def test_stopping_twice_and_before_the_start_is_safe() -> None:
-    before = threading.active_count()
     worker = InferenceWorker()
     worker.stop()
     worker.start()
     worker.stop()
     worker.stop()
-    assert threading.active_count() == before
+    assert not any(thread.name.startswith("inference") for thread in threading.enumerate())
 
 
 def test_stopping_waits_for_the_item_in_hand() -> None:
@@ -118,7 +118,7 @@ def test_several_threads_run_several_lanes_at_once() -> None:
     met = list[int]()
 
     def meet(number: int) -> None:
-        together.wait(5)
+        together.wait(PATIENCE_SECONDS)
         met.append(number)
 
     worker.start()
@@ -151,7 +151,7 @@ def test_a_lane_is_never_in_two_threads_and_keeps_its_order() -> None:
     lane = worker.lane(process)
     worker.start()
     lane.offer(0)
-    assert done.wait(5)
+    assert done.wait(PATIENCE_SECONDS)
     worker.stop()
     assert seen == list(range(51)) and not overlaps
 
@@ -168,7 +168,7 @@ def test_with_several_threads_the_last_call_waits_for_the_item_in_hand() -> None
     lane = worker.lane(slow)
     worker.start()
     lane.offer(1)
-    assert entered.wait(5)
+    assert entered.wait(PATIENCE_SECONDS)
     lane.close(lambda: order.append("last"))
     worker.stop()
     assert order == ["item", "last"]
@@ -215,7 +215,7 @@ def test_with_one_item_in_hand_the_next_one_waits_for_the_last_stage() -> None:
     lane = worker.lane(first, last)
     worker.start()
     lane.offer(0)
-    assert done.wait(5)
+    assert done.wait(PATIENCE_SECONDS)
     worker.stop()
     assert order == [f"{stage} {item}" for item in range(6) for stage in ("first", "last")]
 
@@ -232,7 +232,7 @@ def test_stages_of_consecutive_items_overlap_and_keep_their_order() -> None:
             lane.offer(item + 1)
         # The first stage of the next item and the second of this one wait for each other.
         if (number == 1 and item < 19) or (number == 0 and item > 0):
-            overlapped.wait(5)
+            overlapped.wait(PATIENCE_SECONDS)
         inside[number].release()
         return item
 
@@ -244,7 +244,7 @@ def test_stages_of_consecutive_items_overlap_and_keep_their_order() -> None:
     lane = worker.lane(lambda item: stage(0, item), lambda item: stage(1, item), last)
     worker.start()
     lane.offer(0)
-    assert done.wait(5)
+    assert done.wait(PATIENCE_SECONDS)
     worker.stop()
     assert seen == list(range(20))
 
@@ -300,13 +300,13 @@ def test_a_closed_lane_hands_nothing_on() -> None:
 
     def slow(item: int) -> int:
         entered.set()
-        go_on.wait(5)
+        go_on.wait(PATIENCE_SECONDS)
         return item
 
     lane = worker.lane(slow, lambda item: order.append("item"))
     worker.start()
     lane.offer(1)
-    assert entered.wait(5)
+    assert entered.wait(PATIENCE_SECONDS)
     lane.close(lambda: order.append("last"))
     go_on.set()
     worker.stop()
@@ -319,19 +319,19 @@ def test_a_lane_closed_while_it_waits_for_a_turn_ends_after_its_stages_at_work()
 
     def hold(item: int) -> None:
         held.set()
-        go_on.wait(5)
+        go_on.wait(PATIENCE_SECONDS)
 
     def second(item: int) -> None:
         entered.set()
-        go_on.wait(5)
+        go_on.wait(PATIENCE_SECONDS)
         order.append("item")
 
     lane = worker.lane(lambda item: item, second)
     worker.start()
     lane.offer(1)
-    assert entered.wait(5)
+    assert entered.wait(PATIENCE_SECONDS)
     worker.lane(hold).offer(1)
-    assert held.wait(5)
+    assert held.wait(PATIENCE_SECONDS)
     # Both threads are at work: the lane gets a place among the turns, and is closed there.
     lane.offer(2)
     lane.close(lambda: order.append("last"))
