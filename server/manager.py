@@ -56,6 +56,8 @@ class SessionManager:
         self._make_stream = make_stream
         self._sessions: dict[str, Session] = {}
         self._ended: OrderedDict[str, str] = OrderedDict()
+        self._left: OrderedDict[str, tuple[str, str]] = OrderedDict()
+        """Owner and resume token of sessions that ended without having been asked to, by WHIP secret."""
         self._opening = 0
         self.on_reserved: Callable[[], None] = lambda: None
         """Called, in the request's own context, at the very moment from which `load` counts its session."""
@@ -104,6 +106,17 @@ class SessionManager:
             if session.secret == secret:
                 return session
         raise ApiError(404, "unknown_session", "There is no such WHIP session.", "It may have ended.")
+
+    async def end_secret(self, secret: str) -> None:
+        """End the session whose WHIP resource this is; ApiError 404 where there is none.
+
+        Some clients, such as OBS, close their connection first: then it was meant, and nothing is kept for a return.
+        """
+        if secret not in self._left or self._left[secret][0] != caller.get():
+            await self.find_secret(secret).end("deleted")
+        # It may have been ending for another reason already.
+        _, token = self._left.pop(secret, ("", ""))
+        self._keeping.forget(token)
 
     @property
     def load(self) -> Load:
@@ -255,10 +268,12 @@ class SessionManager:
         received, processed = session.counts
         self._ended_counts = (self._ended_counts[0] + received, self._ended_counts[1] + processed)
         self._ended[session.id] = reason
-        while len(self._ended) > REMEMBERED:
-            self._ended.popitem(last=False)
         if reason not in FINAL:
             self._keeping.put(session.resume_token, Kept(session.edits.targets, session.saved_state))
+            self._left[session.secret] = (session.owner, session.resume_token)
+        for remembered in (self._ended, self._left):
+            while len(remembered) > REMEMBERED:
+                remembered.popitem(last=False)
         self._shared.metrics.closed.labels(reason).inc()
         logger.info("Session %s closed: %s", session.id, reason)
 

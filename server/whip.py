@@ -115,7 +115,7 @@ def _add_sending(router: APIRouter, manager: SessionManager, readiness: Readines
     @router.delete("/whip/{secret}", response_class=Response, responses=errors(GONE))
     async def stop_sending(secret: str) -> Response:
         """End the session."""
-        await manager.find_secret(secret).end("deleted")
+        await manager.end_secret(secret)
         return Response()
 
     @router.options("/whip/{secret}", status_code=204, response_class=Response, include_in_schema=False)

@@ -126,6 +126,21 @@ async def test_a_standard_client_sends_and_others_watch_the_edited_video() -> No
             assert_error(await world.http.post(f"/whep/{identity}", content="v=0", headers=SDP), 410, "session_closed")
 
 
+async def test_a_client_may_close_its_connection_before_it_ends_its_session() -> None:
+    async with running() as world:
+        await world.ready()
+        async with client(world, "/whip") as sender:
+            sender.send(Camera())
+            await sender.start()
+            await until(lambda: sender.peer.connectionState == "connected")
+        manager = world.app.state.manager
+        await until(lambda: not list(manager))
+        assert len(manager.left_behind()) == 1, "it might have been the network"
+        assert (await world.http.delete(sender.resource)).status_code == 200
+        assert not manager.left_behind()
+        assert_error(await world.http.delete(sender.resource), 404, "unknown_session")
+
+
 async def test_candidates_may_come_later() -> None:
     async with running() as world:
         await world.ready()
