@@ -326,7 +326,7 @@ def test_two_processes_fetch_an_asset_once(tmp_path: Path) -> None:
         manifest.write_text(json.dumps({"thing": entry}))
         command = [sys.executable, "-c", textwrap.dedent(code), str(tmp_path / "cache"), str(manifest)]
         both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-        outputs = [process.communicate(timeout=60)[0] for process in both]
+        outputs = [process.communicate(timeout=300)[0] for process in both]
         assert outputs == [f"{len(CONTENT)}\n"] * 2
         assert len(server.requests) == 1
 

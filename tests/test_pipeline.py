@@ -84,7 +84,7 @@ class Meeting(FaceStream):
         self._numbers[stage] += 1
         self.threads[stage].add(threading.get_ident())
         if 1 <= middle <= self._frames - 2:
-            self._met.wait(5)
+            self._met.wait(60)
 
 
 def test_three_frames_are_in_hand_at_once_and_no_more_are_read() -> None:
@@ -109,13 +109,13 @@ def test_closing_waits_for_the_stages_at_work() -> None:
         def locate(self, frame: Pixels, timestamp: float) -> Located:
             if timestamp >= 2 / 25:
                 entered.set()
-                go_on.wait(5)
+                go_on.wait(60)
             after.append("located")
             return super().locate(frame, timestamp)
 
     results = overlapped(Slow(FakeRuntime(), FixedTracker(), Brighten()), steps())
     next(results)
-    assert entered.wait(5), "a frame is being located"
+    assert entered.wait(60), "a frame is being located"
     threading.Timer(0.05, go_on.set).start()
     results.close()
     assert after == ["located"] * 3

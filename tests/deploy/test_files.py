@@ -35,7 +35,7 @@ def program(name: str) -> str:
 
 def lint(*command: str, **settings: str) -> subprocess.CompletedProcess[str]:
     environment = {"PATH": os.environ["PATH"], **settings}
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
 
 
 def test_the_dockerfile_passes_hadolint() -> None:

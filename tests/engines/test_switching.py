@@ -24,7 +24,7 @@ def test_frames_go_on_while_an_engine_is_built_and_it_takes_over_between_two() -
     first, better, ready = FakeRuntime(), Better(), threading.Event()
 
     def build() -> Better:
-        assert ready.wait(5)
+        assert ready.wait(60)
         return better
 
     runtime = SwitchingRuntime(first, build)
@@ -33,7 +33,7 @@ def test_frames_go_on_while_an_engine_is_built_and_it_takes_over_between_two() -
     shown = [stream.step(frame, {"light": 1.0}, i / 25).frame for i, frame in enumerate(frames[:4])]
     assert (runtime.name, first.inverted > 0, better.batches) == ("fake", True, [])
     ready.set()
-    runtime.thread.join(5)
+    runtime.thread.join(60)
     shown += [stream.step(frame, {"light": 1.0}, i / 25).frame for i, frame in enumerate(frames[4:], 4)]
     assert runtime.name == "better" and first.closed and better.batches == [2] * 4
     expected = [alone.step(frame, {"light": 1.0}, i / 25).frame for i, frame in enumerate(frames)]
@@ -45,7 +45,7 @@ def test_frames_go_on_while_an_engine_is_built_and_it_takes_over_between_two() -
 def test_an_engine_that_makes_no_faces_does_not_take_over_within_a_frame() -> None:
     first = FakeRuntime(replace(TINY, face_window=(5, 4)))
     runtime = SwitchingRuntime(first, FakeRuntime)
-    runtime.thread.join(5)
+    runtime.thread.join(60)
     codes = np.zeros((1, TINY.n_codes, TINY.code_size), np.float32)
     faces = runtime.synthesize_face(codes, np.zeros((1, *TINY.noise_shape), np.float32), np.zeros((1, 2), np.float32))
     assert faces.shape == (1, 3, 40, 32) and not first.closed
@@ -58,7 +58,7 @@ def test_an_engine_that_cannot_be_built_leaves_the_first(caplog: pytest.LogCaptu
         raise EngineError("TensorRT cannot read it.")
 
     runtime = SwitchingRuntime(FakeRuntime(), build)
-    runtime.thread.join(5)
+    runtime.thread.join(60)
     codes = np.zeros((1, TINY.n_codes, TINY.code_size), np.float32)
     assert runtime.synthesize(codes, np.zeros((1, *TINY.noise_shape), np.float32)).shape == (1, 3, 64, 64)
     assert runtime.name == "fake" and "engine fake goes on: TensorRT cannot read it." in caplog.text
@@ -69,11 +69,11 @@ def test_what_is_built_after_the_end_is_closed() -> None:
     first, better, ready = FakeRuntime(), Better(), threading.Event()
 
     def build() -> Better:
-        assert ready.wait(5)
+        assert ready.wait(60)
         return better
 
     runtime = SwitchingRuntime(first, build)
     runtime.close()
     ready.set()
-    runtime.thread.join(5)
+    runtime.thread.join(60)
     assert first.closed and better.closed
