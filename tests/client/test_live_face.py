@@ -6,11 +6,7 @@ Then it wears lipstick to its smile, then another look altogether.
 from __future__ import annotations
 
 import base64
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -28,7 +24,7 @@ from server.benchmark_clip import read_clip, render_clip
 from tests.client.browser import CAMERA, GRANTED, film, launch
 from tests.client.conftest import PATIENCE_MS, watch
 from tests.client.fakes import Picture
-from tests.client.serving import free_port
+from tests.program import program
 
 CLIP = "LivePortrait_d18.mp4"
 SKIPPED = 15
@@ -43,8 +39,6 @@ RED = 3.0
 """How much redder (a* of Lab) than the cheeks painted lips are at least; at full strength it is three times that."""
 PRESET = "speechless"
 """A mouth that is open and does not smile, without lipstick."""
-START_SECONDS = 400.0
-"""The first start exports the networks."""
 
 RECORDER = """() => {
     const video = document.getElementById("after");
@@ -135,32 +129,6 @@ def _rendered(store: AssetStore) -> list[Picture]:
     return frames
 
 
-@contextmanager
-def program() -> Iterator[str]:
-    """`rigid-live serve` as a process of its own, ready; yields its address."""
-    port = free_port()
-    command = [sys.executable, "-m", "cli.main", "serve", "--port", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    address = f"http://localhost:{port}"
-    try:
-        deadline = time.monotonic() + START_SECONDS
-        while not _is_ready(address):
-            assert process.poll() is None, f"the server ended: {process.communicate()[0]}"
-            assert time.monotonic() < deadline, "the server did not become ready"
-            time.sleep(0.3)
-        yield address
-    finally:
-        process.terminate()
-        process.communicate(timeout=30)
-
-
-def _is_ready(address: str) -> bool:
-    try:
-        return httpx.get(f"{address}/readyz", timeout=2).status_code == 200
-    except httpx.TransportError:
-        return False
-
-
 def shown_so_far(page: Page) -> list[Shown]:
     """Every picture since the recorder began."""
     taken = page.evaluate("async () => Promise.all(window.shown)")
@@ -194,7 +162,8 @@ def test_a_face_smiles_within_a_second(
 ) -> None:
     browser = launch(playwright, GRANTED, CAMERA, film(tmp_path / "face.mjpeg", pictures))
     problems: list[str] = []
-    with program() as address:
+    with program(tmp_path / "serve.log") as server:
+        address = server.address
         page = browser.new_page(viewport={"width": 1280, "height": 800})
         watch(page, problems)
         page.goto(address)
