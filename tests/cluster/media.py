@@ -43,12 +43,19 @@ FOLDER = "RIGID_LIVE_TEST_UPLOADS"
 """The variable that names the folder in which each worker has one for what clients bring."""
 
 
+HELD_UP = "held-up"
+"""While a file of that name is in it, no further worker becomes ready."""
+
+
 def build_open(config: ServerConfig, share: Share) -> FastAPI:
     """A worker's server that takes attributes from clients."""
+    folder = Path(os.environ[FOLDER])
+    while (folder / HELD_UP).exists():
+        time.sleep(0.05)
     smile = replace(attribute("smile"), direction=np.ones((16, 4), np.float32))
     library = AttributeLibrary([smile], n_codes=16, code_size=4)
     # As if each were on a node of its own.
-    target = Target(Path(os.environ[FOLDER]) / config.worker, n_codes=16, code_size=4, family="")
+    target = Target(folder / config.worker, n_codes=16, code_size=4, family="")
     return create_app(replace(config, badge=False), CountingStream, library, uploads=target)
 
 

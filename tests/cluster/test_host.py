@@ -15,6 +15,7 @@ from server.cluster.host import AppHost, NotLoaded
 from server.cluster.messages import HttpRequest, Share
 from server.config import ServerConfig
 from tests.cluster.media import build
+from tests.server.world import PATIENCE_SECONDS
 
 
 def get(path: str) -> HttpRequest:
@@ -22,7 +23,7 @@ def get(path: str) -> HttpRequest:
 
 
 async def until_loaded(host: AppHost) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not host.readiness[0]:
             assert not host.readiness[1]
             await asyncio.sleep(0.02)
@@ -52,7 +53,7 @@ async def test_a_server_that_cannot_be_made_says_why(caplog: pytest.LogCaptureFi
         raise ValueError("The model is damaged.")
 
     host = AppHost(fail)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not host.problem:
             await asyncio.sleep(0.01)
     assert host.readiness == (False, "The model is damaged.")

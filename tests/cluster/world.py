@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import subprocess
 import time
 from collections import Counter
@@ -30,6 +29,7 @@ from server.cluster.roster import Bounds
 from server.cluster.service import APPLICATION, ClusterError, Entrance
 from server.config import ServerConfig
 from tests.cluster.media import build
+from tests.ports import free_port
 from tests.server.world import Viewer
 
 ROOT = Path(__file__).parents[2]
@@ -79,8 +79,11 @@ class ClusterWorld:
     def mortal_worker(self) -> str:
         """One that is not on the head node, which Ray cannot do without, and beside a replica of the ingress."""
         assert self.cluster.head_node is not None
-        nodes = self.ingress_nodes()
-        assert len(set(nodes)) == len(nodes) == 2, "no node's end is to take both"
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while len(nodes := self.ingress_nodes()) != 2:
+            assert time.monotonic() < deadline, nodes
+            time.sleep(0.2)
+        assert len(set(nodes)) == 2, "no node's end is to take both"
         may_go = set(nodes) - {self.cluster.head_node.node_id}
         return next(name for name in self.ready() if self.report(name).node in may_go)
 
@@ -98,32 +101,42 @@ class ClusterWorld:
 
     def kill_node_of(self, worker: str) -> None:
         """End a worker's node and all its processes as a power cut does."""
-        report = self.report(worker)
-        node = next(one for one in self.cluster.worker_nodes if one.node_id == report.node)
-        processes = processes_of(node)
-        everything = [one for process in processes for one in psutil.Process(process.pid).children(recursive=True)]
-        assert report.pid in [one.pid for one in everything]
+        node, own, others = self._everything_of(worker)
         # held still, lest Ray starts the worker anew on a node that is about to go
-        for process in processes:
-            psutil.Process(process.pid).suspend()
-        for one in everything:
+        for one in own:
+            one.suspend()
+        for one in others:
             one.kill()
         self.cluster.remove_node(node, allow_graceful=False)
-        wait_for(processes)
+        wait_for(processes_of(node))
+
+    @contextmanager
+    def stand_still(self, worker: str) -> Iterator[None]:
+        """Halt a worker's node and all its processes until the block ends, as a machine that hangs does."""
+        _, own, others = self._everything_of(worker)
+        try:
+            for one in (*own, *others):
+                one.suspend()
+            yield
+        finally:
+            for one in (*others, *own):
+                one.resume()
+
+    def _everything_of(self, worker: str) -> tuple[Any, list[psutil.Process], list[psutil.Process]]:
+        """A worker's node, which is not the head, its own processes, and those that these have started."""
+        report = self.report(worker)
+        node = next(one for one in self.cluster.worker_nodes if one.node_id == report.node)
+        own = [psutil.Process(one.pid) for one in processes_of(node)]
+        others = [child for one in own for child in one.children(recursive=True)]
+        assert report.pid in [one.pid for one in others]
+        return node, own, others
 
     def add_node(self) -> None:
         """One more, which has this process's environment."""
         self.cluster.add_node(**NODE)
 
-    def http(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(base_url=self.url, timeout=20)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    def http(self, seconds: float = 60.0) -> httpx.AsyncClient:
+        return httpx.AsyncClient(base_url=self.url, timeout=seconds)
 
 
 def processes_of(node: Any) -> list[subprocess.Popen[bytes]]:
@@ -144,7 +157,10 @@ def cluster_of(
     """So many nodes with a worker each, the head being one of them; or with as many workers as `bounds` says."""
     before = dict(os.environ)
     # All nodes are this machine, and one of them has the proxy: it is to use the replicas on the others too.
-    os.environ.update(PYTHONPATH=str(ROOT), RAY_SERVE_PROXY_PREFER_LOCAL_NODE_ROUTING="0")
+    # How full this machine's memory is by others' doing is no reason for Ray to end a worker.
+    os.environ.update(
+        PYTHONPATH=str(ROOT), RAY_SERVE_PROXY_PREFER_LOCAL_NODE_ROUTING="0", RAY_memory_monitor_refresh_ms="0"
+    )
     # No hooks for signals and for the end of the process: the end of the block ends it all.
     head = {**NODE, "num_cpus": cpus, "_system_config": SYSTEM}
     cluster = Cluster(initialize_head=True, head_node_args=head, shutdown_at_exit=False)
@@ -177,7 +193,7 @@ class ReturningViewer:
         self.viewer = Viewer(http, fps=fps)
         self.was: list[Viewer] = []
         self.connected_within = 0.0
-        """Seconds from the first try to the first picture."""
+        """Seconds from the try that was answered to the first picture."""
         self.answers: list[str] = []
         """Each answer to asking to go on, and the seconds it took."""
 
@@ -193,29 +209,40 @@ class ReturningViewer:
         await self.viewer.see(1)
         self.connected_within = time.monotonic() - began
 
-    async def come_back(self) -> None:
-        """Leave what is broken, and ask until somebody lets this viewer go on."""
+    async def come_back(self, http: httpx.AsyncClient | None = None) -> None:
+        """Leave what is broken, and ask, with `http` where it is given, until somebody lets this viewer go on."""
         token = self.viewer.session["resume_token"]
         self.was.append(self.viewer)
         while True:
-            self.viewer, began = Viewer(self._http, fps=self._fps), time.monotonic()
-            response = await self.viewer.connect(resume_token=token)
+            self.viewer, began = Viewer(http or self._http, fps=self._fps), time.monotonic()
+            try:
+                response = await self.viewer.connect(resume_token=token)
+            except httpx.TimeoutException:
+                self.answers.append(f"none within {time.monotonic() - began:.2f} s")
+                await self.viewer.close()
+                continue
             self.answers.append(f"{response.status_code} after {time.monotonic() - began:.2f} s")
             if response.status_code == 201:
                 await self.viewer.see(1)
+                self.connected_within = time.monotonic() - began
                 return
             assert response.status_code in (500, 503), response.text
             await self.viewer.close()
             await asyncio.sleep(0.2)
 
     async def state(self) -> dict[str, Any]:
-        response = await self._http.get(self.viewer.url)
-        assert response.status_code == 200, response.text
-        found: dict[str, Any] = response.json()
-        return found
+        return await self._told(self.viewer.url)
 
     async def stats(self) -> dict[str, Any]:
-        found: dict[str, Any] = (await self._http.get(f"{self.viewer.url}/stats")).json()
+        return await self._told(f"{self.viewer.url}/stats")
+
+    async def _told(self, url: str) -> dict[str, Any]:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while (response := await self._http.get(url)).status_code != 200:
+            # Serve sends some to a replica that has just died, and answers for it.
+            assert response.status_code == 500 and time.monotonic() < deadline, response.text
+            await asyncio.sleep(0.2)
+        found: dict[str, Any] = response.json()
         return found
 
     async def close(self) -> None:
