@@ -76,7 +76,7 @@ class Spoiled(ValueError):
 
 
 def _checksum(value: int) -> int:
-    return int(zlib.crc32(value.to_bytes(8, "big"))) & (2**CHECK_BITS - 1)
+    return zlib.crc32(value.to_bytes(8, "big")) & ((1 << CHECK_BITS) - 1)
 
 
 def _place(bit: int) -> tuple[int, int]:
