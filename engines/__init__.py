@@ -114,5 +114,5 @@ def _choose(profile: str, store: AssetStore, options: EngineOptions, but: str = 
         # Missing exports are told here, where otherwise every engine would be left out for them.
         exported(profile, store)
     precision = f"{options.precision}, int8" if int8 else options.precision
-    of = f"{profile} {weights_hash(profile, store)}, {options.threads or 'all'} threads, {precision}"
+    of = f"{profile} {weights_hash(profile, store)}, {options.threads or 'all'} threads, {precision}, faces"
     return fastest(candidates, lambda name: _load(profile, name, store, options), cache_file(store), of)

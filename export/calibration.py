@@ -59,11 +59,13 @@ class FaceSource:
             pair = runtime.synthesize(codes.repeat(2, 0), noise.repeat(2, 0))
             late = codes[:, sizes.n_codes - sizes.n_shared_codes :]
             codes, noise, state = runtime.invert(face, state.after(face, pair[:1], pair[1:], late, noise))
-        edited = add_edit(codes, np.float32(sizes.edit_gain) * self._offset(number, codes), sizes.n_shared_codes)
+        edited = add_edit(codes, self._offset(number, codes, sizes.edit_gain), sizes.n_shared_codes)
         return {"codes": np.concatenate((codes, edited)), "noise": noise.repeat(2, 0)}
 
-    def _offset(self, number: int, codes: Array) -> Array:
+    def _offset(self, number: int, codes: Array, gain: float) -> Array:
+        """The offset as a stream makes it longer than for the codes alone."""
         names = self.library.names
         attribute = self.library[names[number % len(names)]]
         strength = attribute.min if number // len(names) % 2 else attribute.max
-        return self.library.offset({attribute.name: float(strength)}, codes)
+        edits = {attribute.name: float(strength)}
+        return np.float32(gain) * self.library.offset(self.library.in_video(edits) if gain != 1 else edits, codes)

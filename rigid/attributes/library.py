@@ -195,7 +195,7 @@ class AttributeLibrary:
         return {name: _checked(self[name], value) for name, value in edits.items()}
 
     def warnings(self, edits: Mapping[str, float]) -> list[str]:
-        """A sentence for each strength beyond where it looks natural, and for a sum that is held back."""
+        """A sentence for each strength beyond where it looks natural, and for a sum that a stream holds back."""
         said = []
         for name, strength in edits.items():
             attribute = self[name]
@@ -203,7 +203,8 @@ class AttributeLibrary:
                 said.append(
                     f"{name} at {strength:g} is beyond {attribute.min:g} to {attribute.max:g}, where it looks natural."
                 )
-        share = restraint([self[name].offset(s) for name, s in edits.items() if s and self[name].code_map is None])
+        lengths = self.in_video(edits)
+        share = restraint([self[name].offset(s) for name, s in lengths.items() if s and self[name].code_map is None])
         if share < 1:
             said.append(f"Together the edits go further than a face bears; each is held back to {share:.0%}.")
         return said

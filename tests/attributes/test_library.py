@@ -145,6 +145,14 @@ def test_motions_of_landmarks_add_up_each_way_by_itself() -> None:
     np.testing.assert_allclose(moved, np.tile([0.25 - 6, 0.25], (478, 1)))
 
 
+def test_warnings_tell_what_a_stream_holds_back() -> None:
+    both = [attribute("smile", 4), attribute("age", 4)]
+    assert AttributeLibrary(both, n_codes=2, code_size=3).warnings({"smile": 0.7, "age": 0.7}) == []
+    longer = [replace(one, video_gain=2.0) for one in both]
+    (said,) = AttributeLibrary(longer, n_codes=2, code_size=3).warnings({"smile": 0.7, "age": 0.7})
+    assert said.endswith("each is held back to 51%.")
+
+
 def test_the_way_back_may_be_shorter() -> None:
     short = replace(attribute("smile", 2), opposite=0.25)
     library = AttributeLibrary([short], n_codes=2, code_size=3)

@@ -6,6 +6,7 @@ import json
 import logging
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -171,6 +172,24 @@ def test_a_frame_is_one_inversion_and_one_batch_of_two_faces() -> None:
     runtime = FakeRuntime()
     assert measure_frame(runtime, rounds=2) > 0
     assert runtime.inverted == 3 and runtime.batches == [2, 2, 2]
+
+
+def test_a_frame_is_measured_by_the_faces_part_where_the_engine_makes_that() -> None:
+    class PartRuntime(FakeRuntime):
+        """Takes far longer over a whole picture."""
+
+        parts = 0
+
+        def synthesize(self, codes: Array, noise: Array) -> Array:
+            raise AssertionError("a whole picture was made")
+
+        def synthesize_face(self, codes: Array, noise: Array, corners: Array) -> Array:
+            assert corners.shape == (2, 2)
+            self.parts += 1
+            return np.zeros((2, 3, 40, 32), np.float32)
+
+    runtime = PartRuntime(replace(TINY, face_window=(5, 4)))
+    assert measure_frame(runtime, rounds=2) >= 0 and runtime.parts == 3
 
 
 class RecurrentGraph:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from export.networks import Exportable, Networks
 from export.onnx_file import write_onnx
 from rigid.attributes.library import Attribute, AttributeLibrary
 from tests.engines.test_load_runtime import FileStore
-from tests.fakes import FakeRuntime
+from tests.fakes import TINY, FakeRuntime
 from tests.networks import SIZES, export_once, random_networks
 
 
@@ -75,9 +76,9 @@ def test_where_no_layer_bears_it_that_is_told(path: Path) -> None:
         quantise(path, feeds(1, seed=0), feeds(1, seed=1), target=300)
 
 
-def source(sizes: tuple[int, int]) -> FaceSource:
+def source(sizes: tuple[int, int], video_gain: float = 1.0) -> FaceSource:
     direction = np.ones(sizes, np.float32)
-    attribute = Attribute("smile", "Smile", "Face", -1.0, 2.0, 0.0, "", "by hand", direction)
+    attribute = Attribute("smile", "Smile", "Face", -1.0, 2.0, 0.0, "", "by hand", direction, video_gain=video_gain)
     library = AttributeLibrary([attribute], n_codes=sizes[0], code_size=sizes[1])
     return FaceSource(lambda z: z, np.full(sizes[1], 0.1, np.float32), library)
 
@@ -94,6 +95,13 @@ def test_faces_are_inverted_and_edited_and_always_the_same() -> None:
         np.testing.assert_allclose(early[1] - early[0], 2.0 if i % 2 == 0 else -1.0, rtol=1e-5)
         assert np.array_equal(one["codes"], other["codes"]) and np.array_equal(one["noise"], other["noise"])
     assert not np.array_equal(faces[0]["codes"], faces[1]["codes"])
+
+
+@pytest.mark.parametrize(("edit_gain", "expected"), [(1.0, 2.0), (1.5, 4.5)])
+def test_faces_are_edited_as_far_as_a_stream_edits_them(edit_gain: float, expected: float) -> None:
+    sizes = replace(TINY, edit_gain=edit_gain)
+    (feed,) = source((sizes.n_codes, sizes.code_size), video_gain=1.5).feeds(FakeRuntime(sizes), 1, seed=4)
+    np.testing.assert_allclose(feed["codes"][1, 0] - feed["codes"][0, 0], expected, rtol=1e-5)
 
 
 @pytest.fixture
