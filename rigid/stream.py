@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -358,7 +359,8 @@ def _to_values(face: Pixels) -> Array:
 
 def _to_crop(image: Array) -> Array:
     """(3, S, S) → (S, S, 3)."""
-    return np.ascontiguousarray(image.transpose(1, 2, 0))
+    face: Array = cv2.merge(tuple(image))
+    return face
 
 
 def _to_inputs(face: Pixels) -> Array:

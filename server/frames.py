@@ -6,6 +6,7 @@ that goes through unedited and one that was edited must be the same numbers to t
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from av import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
@@ -30,21 +31,19 @@ def normalised(frame: VideoFrame) -> VideoFrame:
     width, height = int(frame.width * scale) & ~1, int(frame.height * scale) & ~1
     if min(width, height) < MIN_SIDE:
         raise ValueError(f"The picture is {frame.width}x{frame.height}; at least {MIN_SIDE}x{MIN_SIDE} is needed.")
-    if frame.format.name == "yuv420p" and (width, height) == (frame.width, frame.height):
+    usual = frame.format.name == "yuv420p" and frame.color_range != ColorRange.JPEG
+    if usual and (width, height) == (frame.width, frame.height):
         return frame
     plain = frame.reformat(width, height, "yuv420p", interpolation=ACCURATE, dst_color_range=ColorRange.MPEG)
     return stamped(plain, frame)
 
 
 def to_rgb(frame: VideoFrame) -> Picture:
-    """A normalised frame as RGB: uint8 (H, W, 3)."""
-    rgb = frame.to_ndarray(
-        format="rgb24",
-        src_colorspace=Colorspace.ITU601,
-        dst_colorspace=Colorspace.ITU601,
-        interpolation=ACCURATE,
-    )
-    return rgb.astype(np.uint8, copy=False)
+    """A normalised frame as RGB: uint8 (H, W, 3).
+
+    Colour is taken for four pixels as it is sent for them: so it survives the way back, which averages them.
+    """
+    return cv2.cvtColor(frame.to_ndarray(), cv2.COLOR_YUV2RGB_I420)  # type: ignore[return-value]
 
 
 def from_rgb(rgb: Picture, like: VideoFrame) -> VideoFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from av import VideoFrame
+from av.video.reformatter import ColorRange
 
 from server.frames import from_rgb, normalised, to_rgb
 from tests.server.world import CLOCK
@@ -30,6 +31,25 @@ def test_the_way_there_and_back_changes_almost_nothing_and_keeps_the_time() -> N
     difference = planes(back) - planes(frame)
     assert np.abs(difference).max() <= 2
     assert abs(difference.mean()) < 0.1
+
+
+@pytest.mark.parametrize(("width", "height"), [(64, 48), (70, 46), (34, 50)])
+def test_colour_that_changes_from_place_to_place_comes_back(width: int, height: int) -> None:
+    random = np.random.default_rng(0)
+    yuv = np.empty((height * 3 // 2, width), np.uint8)
+    yuv[:height] = random.integers(110, 140, (height, width))
+    yuv[height:] = random.integers(110, 146, (height // 2, width))
+    frame = VideoFrame.from_ndarray(yuv, format="yuv420p")
+    frame.pts, frame.time_base = 0, CLOCK
+    rgb = to_rgb(frame)
+    assert rgb.shape == (height, width, 3)
+    assert np.abs(planes(from_rgb(rgb, frame)) - planes(frame)).mean() < 0.5
+
+
+def test_a_picture_that_is_tagged_as_full_range_becomes_limited() -> None:
+    white = VideoFrame.from_ndarray(np.full((48, 32), 255, np.uint8), format="yuv420p")
+    white.pts, white.time_base, white.color_range = 0, CLOCK, ColorRange.JPEG
+    assert np.abs(planes(normalised(white))[:32] - 235).max() <= 1
 
 
 def test_a_usual_picture_is_normal_as_it_is() -> None:
