@@ -11,8 +11,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from rigid.faces import Face, FaceMemory, choose_face
 from rigid.geometry import Points, Transform, apply, resample
-from rigid.landmarker import Face, FaceLandmarker, FaceMemory, choose_face
+from rigid.landmarker import FaceLandmarker
 from rigid.landmarks import LEFT_EYE, MOUTH_CORNERS, RIGHT_EYE
 from rigid.smoothing import LandmarkSmoother, SmoothingOptions
 

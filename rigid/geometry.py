@@ -74,9 +74,39 @@ def resample(
     scale = scale_of(transform)
     if scale < ALIASING_SCALE:
         picture, transform = _averaged(picture, transform, size, scale)
+    return _interpolated(picture, transform, size, border)
+
+
+def glance(picture: Picture, transform: Transform, size: tuple[int, int]) -> Picture:
+    """As `resample`, black outside the picture, in a third of the time: good enough to look at, not to show.
+
+    What is shrunk to a half or less is averaged in whole blocks of pixels, the rest interpolated.
+    """
+    block = math.floor(1 / scale_of(transform))
+    if block > 1:
+        picture, transform = _in_blocks(picture, transform, size, block)
+    return _interpolated(picture, transform, size, cv2.BORDER_CONSTANT)
+
+
+def _interpolated(picture: Picture, transform: Transform, size: tuple[int, int], border: int) -> Picture:
     pixel_centres = transform.copy()
     pixel_centres[:, 2] += transform[:, :2] @ HALF - HALF
     return cv2.warpAffine(picture, pixel_centres, size, flags=cv2.INTER_LINEAR, borderMode=border)  # type: ignore[return-value]
+
+
+def _in_blocks(picture: Picture, transform: Transform, size: tuple[int, int], block: int) -> tuple[Picture, Transform]:
+    """The means of the blocks of `block`² pixels that `transform` shows, and the transform for them."""
+    seen = apply(inverse(transform), corners(*size))
+    shape = np.array(picture.shape[1::-1])
+    first = np.clip(np.floor(seen.min(0)) - 2 * block, 0, shape).astype(int)
+    last = np.clip(np.ceil(seen.max(0)) + 2 * block, 0, shape).astype(int)
+    columns, rows = (int(count) for count in (last - first) // block)
+    if min(columns, rows) < 1:
+        return picture, transform
+    left, top = (int(start) for start in first)
+    window = picture[top : top + rows * block, left : left + columns * block]
+    means = cv2.resize(window, (columns, rows), interpolation=cv2.INTER_AREA)
+    return means, np.column_stack((transform[:, :2] * block, apply(transform, first)))  # type: ignore[return-value]
 
 
 def _averaged(picture: Picture, transform: Transform, size: tuple[int, int], scale: float) -> tuple[Picture, Transform]:

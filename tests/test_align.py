@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from rigid.align import Face, FaceLandmarker, FaceTracker, choose_face, crop, ffhq_transform
 from rigid.assets import AssetStore
+from rigid.face_views import View, search_views
 from rigid.geometry import apply, inverse, scale_of, similarity
-from rigid.landmarker import View, search_views
 from rigid.landmarks import LEFT_EYE, MOUTH_CORNERS, N_LANDMARKS, RIGHT_EYE
 
 Frame = NDArray[np.uint8]
