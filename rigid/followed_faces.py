@@ -10,12 +10,14 @@ from rigid.face_views import Frame, View
 from rigid.faces import Face, distinct
 from rigid.landmark_net import LandmarkNet, Seen, region_of
 
-SURE = 0.9
-"""A face followed with less presence is looked for by the detector too; one that is there has 0.99 as a rule."""
-PRESENT = 0.5
-"""MediaPipe's own threshold."""
-SAME_PLACE = 0.35
-"""Two regions that lie nearer, in sides of the larger, are of one face."""
+SURE = 10.0
+"""Log odds below which the detector is asked, too. Faces in full view have 11 to 23; half faces, and heads with the
+face painted over, in which the net still sees one, up to 9."""
+PATIENCE = 3
+"""So many frames in a row the net alone is believed when it is not sure."""
+SAME_PLACE, STRAYED = 0.35, 0.15
+"""Regions that lie nearer than the first, in sides of the larger, are of one face; further apart than the second, one
+of them shows it badly."""
 MOST = 2
 """Faces in a view that are looked at."""
 
@@ -32,6 +34,7 @@ class FollowedFaces:
     def __init__(self, model_path: Path):
         """`model_path`: face_landmarker.task. ImportError where OpenVINO is not installed."""
         self._net = LandmarkNet(model_path)
+        self._unsure = 0
         self._model_path = model_path
         self._borrowed: FaceDetector | None = borrow_detector(model_path)
 
@@ -40,35 +43,39 @@ class FollowedFaces:
         regions = self._detector.detect(frame, view)
         regions.sort(key=lambda region: -region.side if last is None else math.dist(region.centre, last.centre))
         seen = [self._net.see(frame, region) for region in regions[:MOST]]
-        return distinct([Face(one.landmarks) for one in seen if one.presence >= PRESENT])
+        return distinct([Face(one.landmarks) for one in seen if one.score >= 0])
 
     def follow(self, frame: Frame, face: Face, *, doubt: bool) -> Face | None:
         """`face`, of the last frame, in this one; None where it is lost, or the detector sees a face only elsewhere.
 
         The detector is asked with `doubt`, and where the net has its own.
         """
-        seen = self._net.see(frame, region_of(face.landmarks))
+        seen: Seen | None = self._net.see(frame, region_of(face.landmarks))
+        assert seen is not None
         if not seen.steady:
             return None
-        if doubt or seen.presence < SURE:
-            checked = self._checked(frame, seen)
-            if checked is None:
-                return None
-            seen = checked
-        return Face(seen.landmarks)
+        if seen.score >= SURE:
+            self._unsure = 0
+        if doubt or seen.score < SURE:
+            seen = self._checked(frame, seen)
+        return Face(seen.landmarks) if seen is not None else None
 
     def _checked(self, frame: Frame, seen: Seen) -> Seen | None:
-        """`seen`, or the face that the detector finds close by; None where it finds one only elsewhere.
+        """`seen`, or the face that the detector finds close by; None where it finds one only elsewhere, or none.
 
-        Where it finds none `seen` stands: it misses faces turned away that the net still follows.
+        Where it finds none `seen` stands for some frames, and as long as the net is sure: the detector misses some.
         """
         ours = region_of(seen.landmarks)
         found = self._detector.detect(frame, View.round_face(Face(seen.landmarks)))
-        near = [other for other in found if is_same_place(ours, other)]
-        if not found or (near and seen.presence >= SURE):
-            return seen
-        again = self._net.see(frame, near[0]) if near else None
-        return again if again is not None and again.steady else None
+        near = [other for other in found if distance(ours, other) < SAME_PLACE]
+        if not found:
+            self._unsure += seen.score < SURE
+            return seen if self._unsure <= PATIENCE else None
+        self._unsure = 0
+        if near and seen.score < SURE and distance(ours, near[0]) > STRAYED:
+            again = self._net.see(frame, near[0])
+            return again if again.steady else None
+        return seen if near else None
 
     def close(self) -> None:
         """Give back what it shares; safe to call twice."""
@@ -83,6 +90,6 @@ class FollowedFaces:
         return self._borrowed
 
 
-def is_same_place(a: View, b: View) -> bool:
-    """Whether two regions are of one face."""
-    return math.dist(a.centre, b.centre) < SAME_PLACE * max(a.side, b.side)
+def distance(a: View, b: View) -> float:
+    """How far two regions lie apart, in sides of the larger."""
+    return math.dist(a.centre, b.centre) / max(a.side, b.side)

@@ -42,8 +42,8 @@ class Seen:
 
     landmarks: NDArray[np.float32]
     """(478, 2), frame pixels."""
-    presence: float
-    """How sure the net is that the region shows a face, in [0, 1]."""
+    score: float
+    """How sure the net is that the region shows a face: log odds, above 0 rather yes than no."""
     steady: bool
     """Whether the region was the landmarks' own, so that they can be trusted to a pixel."""
 
@@ -62,7 +62,7 @@ def region_of(landmarks: NDArray[np.float32]) -> View:
     upright = rotate(landmarks, -angle)
     low, high = upright.min(0), upright.max(0)
     side = REGION_SCALE * float((high - low).max())
-    return region(rotate((low + high) / 2 + (0.0, REGION_DROP * side), angle), side, angle)
+    return region(rotate((low + high) / 2 + np.array([0.0, REGION_DROP * side]), angle), side, angle)
 
 
 def is_steady(before: View, now: View) -> bool:
@@ -84,22 +84,20 @@ class LandmarkNet:
     def see(self, frame: Frame, where: View) -> Seen:
         """The landmarks of the face near `where` in `frame`, uint8 RGB (H, W, 3), looked at again where it moved."""
         for _ in range(PASSES):
-            landmarks, presence = self._run(frame, where)
+            landmarks, score = self._run(frame, where)
             now = region_of(landmarks)
-            if presence < 0.5 or is_steady(where, now):
+            steady = is_steady(where, now)
+            if steady or score < 0:
                 break
             where = now
-        else:
-            return Seen(landmarks, presence, steady=False)
-        return Seen(landmarks, presence, steady=presence >= 0.5)
+        return Seen(landmarks, score, steady and score >= 0)
 
     def _run(self, frame: Frame, where: View) -> tuple[NDArray[np.float32], float]:
-        points, logit, _ = self._request.infer(
+        points, score, _ = self._request.infer(
             [glance(frame, where.transform, where.size)[None]], share_inputs=True
         ).values()
         inside = points.reshape(N_LANDMARKS, 3)[:, :2]
-        presence = 1 / (1 + math.exp(-float(logit.item())))
-        return apply(inverse(where.transform), inside).astype(np.float32), presence
+        return apply(inverse(where.transform), inside).astype(np.float32), float(score.item())
 
 
 _compiling = threading.Lock()
