@@ -20,15 +20,21 @@ if TYPE_CHECKING:
 Clip = Annotated[
     Path | None, typer.Option("--input", metavar="VIDEO", help="A clip with a face; without it, one is rendered.")
 ]
+Untrained = Annotated[
+    bool, typer.Option("--untrained", help="With random weights of full size, for a profile that has none yet.")
+]
 Report = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures here.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
-    commands = typer.Typer(invoke_without_command=True, help="Measure the whole path of a frame; `export`, `scale`.")
+    commands = typer.Typer(
+        invoke_without_command=True, help="Measure a frame's whole path; `networks`, `scale`, `export`."
+    )
     commands.callback()(bench)
     commands.command("export")(bench_export)
     commands.command("scale")(bench_scale)
+    commands.command("networks")(bench_networks)
     app.add_typer(commands, name="bench")
 
 
@@ -74,9 +80,7 @@ def bench(
 
 def bench_export(
     profile: Profile = "mobile-256",
-    untrained: Annotated[
-        bool, typer.Option("--untrained", help="With random weights of full size, for a profile that has none yet.")
-    ] = False,
+    untrained: Untrained = False,
 ) -> None:
     """Compare the exported networks on every engine with eager PyTorch, on fresh random inputs."""
     from export import ensure_exported
@@ -98,6 +102,39 @@ def bench_export(
     typer.echo(table(differences))
     if not all(difference.passed for difference in differences):
         fail("The exported networks do not agree with PyTorch; export them anew with `rigid-live export --force`.")
+
+
+def bench_networks(
+    profile: Profile = "mobile-256",
+    untrained: Untrained = False,
+    rounds: Annotated[int, typer.Option(min=1, help="How often the engines take turns.")] = 3,
+    calls: Annotated[int, typer.Option(min=1, help="Frames of each engine in a turn.")] = 5,
+    report: Report = None,
+) -> None:
+    """Measure a frame's networks alone on every engine, in turn with eager PyTorch, beside the machine's bounds."""
+    from engines.peak import measure_peak
+    from export.parity import exports_of
+    from export.timing import table, time_networks
+    from rigid.assets import AssetStore
+    from rigid.edit import check_folder
+    from rigid.models.profiles import sizes_of
+    from server.benchmark import machine
+    from server.benchmark_bounds import bounds_of
+
+    try:
+        sizes_of(profile)
+        if report is not None:
+            check_folder(report)
+    except ValueError as error:
+        fail(str(error), BAD_INPUT)
+    with exports_of(profile, AssetStore(), untrained=untrained) as (networks, folder):
+        timings = time_networks(networks, folder, rounds=rounds, calls=calls)
+        bounds = bounds_of(folder, measure_peak())
+    typer.echo(table(timings))
+    _print_bounds(bounds)
+    if report is not None:
+        engines = [timing.as_json() for timing in timings]
+        _write(report, {"machine": machine(), "profile": profile, "networks": engines, "bounds": bounds})
 
 
 def bench_scale(
@@ -179,14 +216,18 @@ def _bounds(profile: str, engine: str, store: AssetStore) -> dict[str, Any]:
     """What this machine could do at best; nothing where no networks are exported."""
     from engines.files import export_folder
     from engines.peak import measure_peak
-    from server.benchmark_bounds import BATCHES, bounds_of
+    from server.benchmark_bounds import bounds_of
 
     if engine == "torch":
         return {}
     bounds = bounds_of(export_folder(profile, store), measure_peak())
-    for graph in [name for name in BATCHES if name in bounds]:
-        typer.echo(f"{graph}: at best {bounds[graph]['bound_ms']} ms a frame")  # type: ignore[index]
+    _print_bounds(bounds)
     return {"bounds": bounds}
+
+
+def _print_bounds(bounds: dict[str, Any]) -> None:
+    for graph in [name for name in bounds if name != "peak"]:
+        typer.echo(f"{graph}: at best {bounds[graph]['bound_ms']} ms a frame")
 
 
 def _print_measure(engine: str, measured: Measure) -> None:

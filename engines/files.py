@@ -16,6 +16,8 @@ from rigid.models.profiles import PAPER, sizes_of, weights_files
 GRAPHS = ("invert", "synthesize")
 FACE_GRAPH = "synthesize_face"
 """Beside them where the profile has a `face_window`, in float32 and in int8."""
+BATCHES = {"invert": 1, "synthesize": 2, FACE_GRAPH: 2}
+"""Of one frame: the inverted and the edited face are one batch."""
 INT8_FILES, INT8_RECORD = ("synthesize.int8.onnx", "synthesize_face.int8.onnx"), "int8.json"
 FORMAT = 3
 """Goes up when the graphs change while the weights do not, so that old exports are made again."""

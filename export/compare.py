@@ -82,7 +82,7 @@ def compare(
         runtime = open_graphs(engine, folder, networks.sizes, EngineOptions(precision=precision))
         for example, answers in zip(examples, expected, strict=True):
             if example.name != FACE_GRAPH or runtime.sizes.face_window is not None:
-                found.append(_difference(engine, precision, example, _answers(runtime, example), answers))
+                found.append(_difference(engine, precision, example, answers_of(runtime, example), answers))
         runtime.close()
     return found
 
@@ -159,12 +159,12 @@ def _rms(array: Array) -> float:
 def _expected(reference: Runtime, example: Exportable) -> tuple[Array, ...]:
     """What is to come out; eager networks make whole pictures only, so that a window is the exported module's own."""
     if example.name != FACE_GRAPH:
-        return _answers(reference, example)
+        return answers_of(reference, example)
     with torch.inference_mode():
         return (example.module(*example.inputs.values()).numpy(),)
 
 
-def _answers(runtime: Runtime, example: Exportable) -> tuple[Array, ...]:
+def answers_of(runtime: Runtime, example: Exportable) -> tuple[Array, ...]:
     """Every output of the graph, as the runtime's caller gets it."""
     feeds = {name: value.numpy() for name, value in example.inputs.items()}
     if example.name == "synthesize":

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from engines.files import exported, has_int8
-from export import export_networks
+from export import ensure_exported, export_networks
 from export.calibration import FaceSource
 from export.compare import Difference, compare
 from export.int8 import compare_int8
-from export.networks import Networks, build_networks
+from export.networks import Networks, build_networks, exportables
+from export.onnx_file import write_onnx
 from rigid.assets import AssetStore
 from rigid.models.build import new_e4e, new_image_encoder, new_recurrent_encoder, new_stylegan2
 from rigid.models.profiles import PAPER, sizes_of
@@ -36,6 +39,24 @@ def check_untrained(profile: str, store: AssetStore) -> list[Difference]:
     """Networks of the profile's full size with random weights, exported for this only; ExportError if they differ."""
     with tempfile.TemporaryDirectory(prefix="rigid-live-") as folder:
         return list(export_networks(untrained_networks(profile, store), Path(folder) / "exports", "untrained"))
+
+
+@contextmanager
+def exports_of(profile: str, store: AssetStore, *, untrained: bool) -> Iterator[tuple[Networks, Path]]:
+    """The profile's networks and the folder of their exports; `untrained`: made for this only, and gone afterwards.
+
+    Raises as `ensure_exported` does, and AssetError where the profile has no weights.
+    """
+    if not untrained:
+        networks = build_networks(profile, store)
+        yield networks, ensure_exported(profile, store)
+        return
+    networks = untrained_networks(profile, store)
+    with tempfile.TemporaryDirectory(prefix="rigid-live-") as made:
+        folder = Path(made)
+        for exportable in exportables(networks):
+            write_onnx(exportable, folder / f"{exportable.name}.onnx")
+        yield networks, folder
 
 
 def untrained_networks(profile: str, store: AssetStore) -> Networks:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from engines.cost import Layer, Machine, bound_seconds, layers_of
-from engines.files import FACE_GRAPH
+from engines.files import BATCHES
 from engines.peak import Peak
 
-BATCHES = {"invert": 1, "synthesize": 2, FACE_GRAPH: 2}
-"""Of one frame: the inverted and the edited face are one batch."""
 BYTES = {"f32": 4, "bf16": 2}
 
 
