@@ -11,13 +11,13 @@ from pathlib import Path
 
 from server.config import ServerConfig
 from server.turn import IceServer
+from tests.patience import PATIENCE_SECONDS
 from tests.ports import free_port
 
 PROGRAM = "turnserver"
 SECRET = "sesame"
 MISSING = f"{PROGRAM} is not on the PATH: install the package coturn"
 FIRST_PORT, LAST_PORT = 50_000, 50_200
-PATIENCE_SECONDS = 20.0
 
 
 def is_missing() -> bool:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
+from tests.patience import eventually
 from tests.ports import free_port
 
 START_SECONDS = 400.0
 """The first start exports the networks."""
-PATIENCE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -33,14 +32,6 @@ class Program:
             return httpx.get(f"{self.address}/readyz", timeout=20).status_code
         except httpx.HTTPError:
             return 0
-
-
-def eventually(holds: Callable[[], bool], what: str, seconds: float = PATIENCE_SECONDS) -> None:
-    """Wait until `holds`, or fail naming `what`."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, f"{what}: not within {seconds:g} s"
-        time.sleep(0.05)
 
 
 @contextmanager

@@ -11,8 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from server.run import listen
-
-PATIENCE_SECONDS = 60.0
+from tests.patience import PATIENCE_SECONDS
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from tests.client.browser import CAMERA, GRANTED, grab, launch
 from tests.client.conftest import OpenPage
 from tests.client.fakes import LightStream, attributes, light_app, many_attributes
 from tests.client.serving import serving
+from tests.patience import eventually
 from tests.ports import free_port
 
 pytestmark = pytest.mark.browser
@@ -84,14 +84,6 @@ def sessions(address: str) -> list[dict[str, object]]:
 def strengths(address: str) -> object:
     """What the only session's attributes are heading for."""
     return sessions(address)[0]["edits"]
-
-
-def eventually(holds: Callable[[], bool], what: str, seconds: float = 40) -> None:
-    """Wait until `holds`, or fail naming `what`."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, f"{what}: not within {seconds:g} s"
-        time.sleep(0.1)
 
 
 def wait_for_light(page: Page, holds: Callable[[float], bool], what: str) -> None:

@@ -17,8 +17,9 @@ from server.config import ServerConfig
 from server.manager import SessionManager
 from tests.client.fakes import LightStream, attributes, light_app
 from tests.client.serving import serving
+from tests.patience import PATIENCE_SECONDS
 from tests.ports import free_port
-from tests.server.world import PATIENCE_SECONDS, MovableClock, draw_barcode, read_barcode
+from tests.server.world import MovableClock, draw_barcode, read_barcode
 
 
 class CountingStream(LightStream):

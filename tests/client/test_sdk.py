@@ -10,7 +10,8 @@ from playwright.sync_api import Page, expect
 from tests.client.conftest import OpenPage
 from tests.client.fakes import light_app
 from tests.client.serving import serving
-from tests.client.test_page import FETCH_FAILED, eventually, sessions, strengths
+from tests.client.test_page import FETCH_FAILED, sessions, strengths
+from tests.patience import eventually
 from tests.ports import free_port
 
 pytestmark = pytest.mark.browser

@@ -13,7 +13,8 @@ import pytest
 from tests.client.conftest import OpenPage
 from tests.client.fakes import light_app
 from tests.client.serving import serving
-from tests.client.test_page import eventually, sessions, strengths
+from tests.client.test_page import sessions, strengths
+from tests.patience import eventually
 
 ROOT = Path(__file__).parent.parent.parent
 TEXT = (ROOT / "docs" / "sdk.md").read_text("utf-8")

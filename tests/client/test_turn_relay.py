@@ -11,8 +11,9 @@ from server.app import create_app
 from tests.client.conftest import watch
 from tests.client.fakes import LightStream, attributes
 from tests.client.serving import serving
-from tests.client.test_page import eventually, start, wait_for_light
+from tests.client.test_page import start, wait_for_light
 from tests.coturn import MISSING, coturn, is_missing
+from tests.patience import eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(is_missing(), reason=MISSING)]
 

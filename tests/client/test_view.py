@@ -10,7 +10,8 @@ from tests.client.browser import grab
 from tests.client.conftest import OpenPage
 from tests.client.fakes import light_app
 from tests.client.serving import serving
-from tests.client.test_page import FETCH_FAILED, eventually, sessions, start, wait_for_light
+from tests.client.test_page import FETCH_FAILED, sessions, start, wait_for_light
+from tests.patience import eventually
 
 pytestmark = pytest.mark.browser
 

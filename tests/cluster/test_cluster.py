@@ -25,22 +25,16 @@ from server.cluster.batch import work_through
 from server.cluster.ingress import REPLICA_HEADER
 from server.cluster.messages import Share
 from server.cluster.names import own_version
-from tests.cluster.world import PATIENCE_SECONDS, PATIENT, ROOT, ClusterWorld, ReturningViewer, cluster_of
+from tests.cluster.world import FPS, LENIENT, PATIENCE_SECONDS, PATIENT, ROOT, ClusterWorld, ReturningViewer, cluster_of
 from tests.server.world import Lag, Viewer, until
 
-FPS = 2.0
-"""Few, as all nodes and all viewers share this machine's processors."""
 VIEWERS = 24
 BACK_SECONDS = 5.0
 """Besides the time that it took the sessions to open, as this machine may have other things to do."""
 ASK_AGAIN_SECONDS = 3.0
 """A request to a replica that stands still is answered by nobody: who asks gives it up and asks again."""
 
-# Ray's own processes are its to end; what it leaves open here is not this project's.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = LENIENT
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from server.cluster.host import AppHost, NotLoaded
 from server.cluster.messages import HttpRequest, Share
 from server.config import ServerConfig
 from tests.cluster.media import build
-from tests.server.world import PATIENCE_SECONDS
+from tests.patience import PATIENCE_SECONDS
 
 
 def get(path: str) -> HttpRequest:

@@ -15,20 +15,15 @@ import pytest
 from server.cluster import service
 from server.cluster.roster import Bounds
 from tests.cluster.media import FOLDER, HELD_UP, build_open
-from tests.cluster.world import PATIENCE_SECONDS, PATIENT, ClusterWorld, ReturningViewer, cluster_of
+from tests.cluster.world import FPS, LENIENT, PATIENCE_SECONDS, PATIENT, ClusterWorld, ReturningViewer, cluster_of
 from tests.server.test_attribute_api import BYTES, GRIN
 
-FPS = 2.0
 PLACES = 2
 """Of each worker."""
 DRAIN_SECONDS = 300.0
 """More than the test takes."""
 
-# Ray's own processes are its to end; what it leaves open here is not this project's.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = LENIENT
 
 
 @pytest.fixture

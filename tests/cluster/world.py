@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 import psutil
+import pytest
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 
@@ -49,6 +50,13 @@ PATIENT = ServerConfig(
 """No session ends, and none is refused, because this machine has more to do than it can."""
 SHARE = Share(cpus=2.0)
 PATIENCE_SECONDS = 120.0
+FPS = 2.0
+"""Of each viewer: few, as all nodes and all viewers share this machine's processors."""
+LENIENT = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+"""Ray's own processes are its to end; what it leaves open here is not this project's."""
 
 
 @dataclass

@@ -20,9 +20,9 @@ from rigid.stream import FaceStream
 from tests.engines.available import engine_parameters, open_engine
 from tests.fakes import TINY, FakeRuntime
 from tests.networks import SIZES, export_once, random_networks
+from tests.patience import PATIENCE_SECONDS
 from tests.worlds import Brighten, FixedTracker, Pixels, textured_frame
 
-PATIENCE_SECONDS = 60.0
 PATIENT = BatchingOptions(longest_wait=PATIENCE_SECONDS)
 """Waits until all callers of the last round are there: batches do not depend on the machine's speed."""
 

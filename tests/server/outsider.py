@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
-from tests.server.world import PATIENCE_SECONDS
+from tests.patience import PATIENCE_SECONDS, eventually
 
 KEY = "sesame"
 
@@ -48,13 +47,6 @@ class Outsider:
         self.process.stdin.close()
         assert self.process.wait(PATIENCE_SECONDS) == 0
         assert self.http.get("/api/v1/sessions").json() == [], "it ended its session"
-
-
-def eventually(holds: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not holds():
-        assert time.monotonic() < deadline, f"{what}: not within {PATIENCE_SECONDS:g} s"
-        time.sleep(0.1)
 
 
 @contextmanager

@@ -43,8 +43,9 @@ from server.aiortc_fixes.ice import host_addresses
 from server.aiortc_fixes.nacks import ASK_AGAIN_SECONDS, RepeatingNackGenerator
 from server.aiortc_fixes.privates import RECEIVER, SENDER, replace
 from server.aiortc_fixes.queues import ENCODED_SECONDS, EncodedQueue, MarkerJitterBuffer, NewestQueue, is_keyframe
+from tests.patience import PATIENCE_SECONDS
 from tests.ports import free_udp_ports
-from tests.server.world import CLOCK, PATIENCE_SECONDS, Camera, Microphone
+from tests.server.world import CLOCK, Camera, Microphone
 
 VP8 = SimpleNamespace(name="VP8")
 

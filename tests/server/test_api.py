@@ -15,7 +15,8 @@ from aiortc import RTCConfiguration, RTCPeerConnection
 from server.app import create_app
 from server.config import ServerConfig
 from server.turn import IceServer
-from tests.server.world import LIBRARY, PATIENCE_SECONDS, Camera, PaintingStream, running, until
+from tests.patience import PATIENCE_SECONDS
+from tests.server.world import LIBRARY, Camera, PaintingStream, running, until
 
 JSON = {"Content-Type": "application/json"}
 

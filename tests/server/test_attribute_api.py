@@ -19,8 +19,9 @@ from rigid.attributes.presets import PresetStore
 from server.config import ServerConfig
 from server.strips import Gallery
 from server.uploads import Uploads
+from tests.patience import PATIENCE_SECONDS
 from tests.server.test_api import assert_error
-from tests.server.world import LIBRARY, PATIENCE_SECONDS, attribute, running
+from tests.server.world import LIBRARY, attribute, running
 
 OPEN = ServerConfig(allow_uploads=True, max_upload_bytes=1 << 20)
 BYTES = {"Content-Type": "application/octet-stream"}

@@ -12,7 +12,8 @@ import pytest
 
 from client import rigid_live
 from client.connection import LiveError
-from tests.program import PATIENCE_SECONDS, eventually, program
+from tests.patience import PATIENCE_SECONDS, eventually
+from tests.program import program
 
 DRAIN_SECONDS = 300
 OPTIONS = ("--engine", "openvino", "--drain-seconds", str(DRAIN_SECONDS))

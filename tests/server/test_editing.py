@@ -12,7 +12,8 @@ from av import VideoFrame
 from server.editing import Arrival, FrameEditor, Processed
 from server.edits import SessionEdits
 from server.worker import InferenceWorker
-from tests.server.world import CLOCK, PATIENCE_SECONDS, PaintedResult, PaintingStream, Picture
+from tests.patience import PATIENCE_SECONDS
+from tests.server.world import CLOCK, PaintedResult, PaintingStream, Picture
 from tests.worlds import make_stream, textured_frame
 
 

@@ -14,7 +14,8 @@ from av import AudioFrame, VideoFrame
 from server.aiortc_fixes import AUDIO_PREFETCH_SECONDS
 from server.measure import VideoDelay
 from server.media import MAX_SOUNDS, DelayedAudioTrack, OutputTrack
-from tests.server.world import PATIENCE_SECONDS, Lag, PaintingStream, running
+from tests.patience import PATIENCE_SECONDS
+from tests.server.world import Lag, PaintingStream, running
 
 
 class Clock:

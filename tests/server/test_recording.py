@@ -22,8 +22,9 @@ from rigid.provenance import own_credentials, read
 from server.config import ServerConfig
 from server.film import Film, Limits
 from server.recording import MOST_WAITING, Recording, usable_folder
+from tests.patience import PATIENCE_SECONDS
 from tests.server.test_api import assert_error
-from tests.server.world import CLOCK, PATIENCE_SECONDS, Viewer, World, running
+from tests.server.world import CLOCK, Viewer, World, running
 
 PLENTY = Limits(600.0, 1 << 28)
 

@@ -21,10 +21,10 @@ from server import states
 from server.config import ServerConfig
 from server.errors import ApiError
 from server.offers import check_offer
+from tests.patience import PATIENCE_SECONDS
 from tests.ports import free_udp_ports
 from tests.server.test_api import assert_error
 from tests.server.world import (
-    PATIENCE_SECONDS,
     MovableClock,
     PaintingStream,
     Viewer,

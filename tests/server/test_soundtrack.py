@@ -17,8 +17,9 @@ from server.config import ServerConfig
 from server.film import EARLY_SOUNDS, Film, Limits
 from server.recording import MOST_SOUNDS, Recording
 from server.soundtrack import Alignment
+from tests.patience import PATIENCE_SECONDS
 from tests.server.test_recording import PLENTY, frame, shown, until_frames
-from tests.server.world import PATIENCE_SECONDS, Lag, read_barcode, running
+from tests.server.world import Lag, read_barcode, running
 
 SILENT = 1000
 IN_STEP = 0.08

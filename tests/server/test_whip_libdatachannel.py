@@ -19,8 +19,8 @@ from server.app import create_app
 from server.config import ServerConfig
 from tests.client.fakes import LightStream, attributes
 from tests.client.serving import serving
-from tests.server.outsider import KEY, eventually, outsider
-from tests.server.world import PATIENCE_SECONDS
+from tests.patience import PATIENCE_SECONDS, eventually
+from tests.server.outsider import KEY, outsider
 
 CLIENT = Path(__file__).with_name("libdatachannel-whip")
 LIBRARY = CLIENT.parents[2] / "client" / "node_modules" / "node-datachannel"

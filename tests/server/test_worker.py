@@ -8,7 +8,7 @@ import time
 import pytest
 
 from server.worker import InferenceWorker, Lane, in_hand_for, threads_for
-from tests.server.world import PATIENCE_SECONDS
+from tests.patience import PATIENCE_SECONDS
 
 
 class Gate:

@@ -26,6 +26,7 @@ from rigid.attributes.library import Attribute, AttributeLibrary
 from server.aiortc_fixes import bound_receiver
 from server.app import create_app
 from server.config import ServerConfig
+from tests.patience import PATIENCE_SECONDS
 from tests.staged import Staged
 
 Picture = NDArray[np.uint8]
@@ -36,8 +37,6 @@ SQUARE = 16
 PER_ROW = 18
 INDEX_BITS, TIME_BITS, CHECK_BITS = 16, 32, 16
 CLOCK = Fraction(1, 90000)
-PATIENCE_SECONDS = 60.0
-"""What does not come about within these never will, on a machine however busy; nothing that passes waits for it."""
 
 
 def attribute(name: str) -> Attribute:

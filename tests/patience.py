@@ -1,0 +1,17 @@
+"""How long tests wait for what comes about at once on a quiet machine: so long that it does on a busy one, too."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+PATIENCE_SECONDS = 60.0
+"""What does not come about within these never will; nothing that passes waits for it."""
+
+
+def eventually(holds: Callable[[], bool], what: str, seconds: float = PATIENCE_SECONDS) -> None:
+    """Wait until `holds`, or fail naming `what`."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"{what}: not within {seconds:g} s"
+        time.sleep(0.05)
