@@ -20,7 +20,7 @@ from rigid.stream import FaceStream
 from tests.engines.available import engine_parameters, open_engine
 from tests.fakes import TINY, FakeRuntime
 from tests.networks import SIZES, export_once, random_networks
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import PATIENCE_SECONDS, eventually
 from tests.worlds import Brighten, FixedTracker, Pixels, textured_frame
 
 PATIENT = BatchingOptions(longest_wait=PATIENCE_SECONDS)
@@ -300,10 +300,25 @@ def play_together(runtime: Runtime, sessions: int, count: int, *, in_step: bool)
         return [future.result() for future in futures]
 
 
+def hold_first(runtime: Any, batched: BatchedRuntime, others: int) -> None:
+    """Let the engine's first call wait until so many others wait, so that some meet whatever else the machine does."""
+    invert = runtime.invert
+
+    def held(inputs: Array, state: RecurrentState) -> tuple[Array, Array, RecurrentState]:
+        runtime.invert = invert
+        eventually(lambda: len(batched._waiting) >= others, "other calls")
+        answer: tuple[Array, Array, RecurrentState] = invert(inputs, state)
+        return answer
+
+    runtime.invert = held
+
+
 @pytest.mark.parametrize("in_step", [True, False], ids=["batched", "interleaved"])
 def test_sessions_show_bit_for_bit_what_each_shows_alone(in_step: bool) -> None:
     alone = [play(FakeRuntime(), session, 12) for session in range(4)]
-    batched = BatchedRuntime(FakeRuntime(delay_seconds=0.001))
+    runtime = FakeRuntime(delay_seconds=0.001)
+    batched = BatchedRuntime(runtime)
+    hold_first(runtime, batched, 3)
     together = play_together(batched, 4, 12, in_step=in_step)
     batched.close()
     assert np.array_equal(alone, together)
@@ -337,7 +352,9 @@ class Kept:
 @pytest.mark.parametrize("in_step", [True, False], ids=["batched", "interleaved"])
 def test_on_a_recurrent_engine_sessions_show_what_each_shows_alone(engine: Runtime, in_step: bool) -> None:
     alone = [play(engine, session, 6) for session in range(3)]
-    batched = BatchedRuntime(Kept(engine))
+    kept = Kept(engine)
+    batched = BatchedRuntime(kept)
+    hold_first(kept, batched, 2)
     together = play_together(batched, 3, 6, in_step=in_step)
     batched.close()
     assert max(batched.batches) > 1, "no calls met, so nothing was proved"
