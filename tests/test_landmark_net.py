@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import math
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -289,3 +290,19 @@ def test_without_the_engine_faces_are_found_and_followed_as_well(
     found = [landmarker.detect(frame, 40 * i) for i in range(20)]
     landmarker.close()
     assert found[-1] and off(found[-1][0].landmarks, apply(transform, true_face.landmarks)) < 4.0
+
+
+def test_sessions_on_several_threads_see_what_each_sees_alone(model_path: Path, portrait: Frame) -> None:
+    frames = [placed(portrait, (640, 480), 220 + 15 * i, (300 + 6 * i, 240))[0] for i in range(6)]
+
+    def watch(order: int) -> NDArray[np.float32]:
+        landmarker = FaceLandmarker(model_path)
+        shown = frames[order:] + frames[:order]
+        found = np.stack([landmarker.detect(frame, 40 * i)[0].landmarks for i, frame in enumerate(shown)])
+        landmarker.close()
+        return found
+
+    alone = [watch(order) for order in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        together = list(threads.map(watch, range(4)))
+    np.testing.assert_array_equal(alone, together)
