@@ -172,11 +172,14 @@ def _make_stream(resources: ExitStack, profile: str, engine: str, composite: Com
 def _load(profile: str, engine: str, threads: int | None) -> Runtime:
     """The engine with its networks, which are exported first where they are not yet."""
     from engines import load_runtime
-    from export import ensure_exported
+    from engines.files import is_exported
     from rigid.assets import AssetStore
 
     store = AssetStore()
-    if engine != "torch":
+    if engine != "torch" and not is_exported(profile, store):
+        # it brings PyTorch and the exporter, for two seconds
+        from export import ensure_exported
+
         ensure_exported(profile, store, lambda line: typer.echo(line, err=True))
     return load_runtime(profile, engine, store=store, threads=threads)
 

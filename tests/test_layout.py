@@ -156,6 +156,13 @@ for name in {pure_modules()!r}:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("name", ["server.backend, server.app, engines.openvino_engine", "rigid.edit, rigid.stream"])
+def test_what_serves_and_edits_starts_without_pytorch(name: str) -> None:
+    code = f"import sys, {name}; print([name for name in ('torch', 'onnx', 'export') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
 def test_every_package_is_installed() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     assert set(project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]) == set(MAY_IMPORT)
