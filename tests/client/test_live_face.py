@@ -239,5 +239,5 @@ def settle(page: Page) -> float:
     late = 0.0 if shown == "–" else float(shown) / 1000
     done = time.time() + SETTLED_SECONDS + late
     enough = f"(done) => window.times.filter((time) => time > done).length >= {ENOUGH}"
-    page.wait_for_function(enough, arg=done, timeout=PATIENCE_MS)
+    page.wait_for_function(enough, arg=done, timeout=3 * PATIENCE_MS)
     return done
