@@ -48,7 +48,7 @@ class Recipe:
     """Where a list shows it: lower first."""
     held: tuple[str, ...] = HELD_STILL
     moves: str = ""
-    """What a stream moves of the real face: its `brows` or the whole `face`; empty for nothing."""
+    """What a stream moves of the real face: its `brows`, its `eyes`, or the whole `face`; empty for nothing."""
 
     @property
     def controls(self) -> tuple[str, ...]:
@@ -88,8 +88,8 @@ _IN_ORDER = (
     Recipe("face_width", "Face width", "shape", "face_width", 0.1, DEEP, two_way=True, moves="face"),
     Recipe("jaw", "Jaw", "shape", "jaw", 0.03, SHAPE, two_way=True, moves="face"),
     Recipe("nose_size", "Nose size", "shape", "nose_size", 0.045, SHAPE, two_way=True, moves="face"),
-    Recipe("eye_size", "Eye size", "shape", "eye_size", 0.015, SHAPE, two_way=True),
-    Recipe("lip_size", "Lip size", "shape", "lip_size", 0.05, SHAPE, two_way=True),
+    Recipe("eye_size", "Eye size", "shape", "eye_size", 0.015, SHAPE, two_way=True, moves="eyes"),
+    Recipe("lip_size", "Lip size", "shape", "lip_size", 0.05, SHAPE, two_way=True, moves="face"),
     Recipe("beard", "Beard", "beard", "beard", 0.3, HAIR, ceiling=0.3, held=HEAD_STILL),
     Recipe("mustache", "Mustache", "beard", "mustache", 0.45, HAIR, ceiling=0.3),
     Recipe("glasses", "Glasses", "accessories", "glasses", 0.45, DEEP, ceiling=0.2),

@@ -9,9 +9,10 @@ import pytest
 
 from rigid.attributes.format import AttributeHeader, read_attribute, write_attribute
 from rigid.attributes.library import Attribute
-from rigid.attributes.motion import FEWEST_FACES, Landmarks, move_folder
+from rigid.attributes.motion import FEWEST_FACES, GROWTH, Landmarks, move_folder
 from rigid.attributes.observe import BROWS, Seen
 from rigid.attributes.samples import Studio
+from rigid.landmarks import LEFT_EYE, RIGHT_EYE
 from tests.attributes.world import Array, Bytes, World
 from tests.fakes import TINY
 
@@ -67,6 +68,25 @@ def test_faces_that_are_lost_do_not_count() -> None:
     np.testing.assert_allclose(faces.motion(shifting(0.5), 4)[0, :, 0], 0.5, atol=0.01)
     with pytest.raises(ValueError, match=f"jaw at 1 leaves {FEWEST_FACES - 7} of 20 faces"):
         faces.motion(shifting(1.18), 4)
+
+
+def test_larger_eyes_grow_from_their_centres() -> None:
+    class Eyed(Moving):
+        def observe(self, images: Bytes) -> Seen:
+            landmarks = super().observe(images)["landmarks"]
+            for side, eye in ((-4, LEFT_EYE), (4, RIGHT_EYE)):
+                turn = np.linspace(0, 2 * np.pi, len(eye), endpoint=False)
+                landmarks[:, eye] = SIDE / 2 + np.stack((side + np.cos(turn), np.sin(turn)), -1)
+            return {"landmarks": landmarks}
+
+    world = Eyed()
+    faces = Landmarks(Studio(world.synthesize, world), codes())
+    grown, shrunk = faces.growing_eyes()
+    lengths = np.linalg.norm(grown[LEFT_EYE], axis=1)
+    np.testing.assert_allclose(lengths, GROWTH / SIDE, rtol=0.01)
+    np.testing.assert_allclose(grown[LEFT_EYE].mean(0), 0, atol=1e-6)
+    np.testing.assert_allclose(shrunk, -grown / 2)
+    assert not grown[152].any()
 
 
 def test_files_get_the_motion_of_what_moves_a_face(tmp_path: Path) -> None:
