@@ -64,7 +64,7 @@ class Recipe:
 _IN_ORDER = (
     Recipe("smile", "Smile", "expression", "smile", 0.6, SHAPE, two_way=True, ceiling=0.35, floor=0.65),
     Recipe(
-        "frown", "Frown", "expression", "brow_down", 0.35, SHAPE, ceiling=0.4, free=("smile", "brow_up"), moves="brows"
+        "frown", "Frown", "expression", "brow_down", 0.145, SHAPE, ceiling=0.4, free=("smile", "brow_up"), moves="brows"
     ),
     Recipe(
         "surprise",
@@ -79,17 +79,17 @@ _IN_ORDER = (
     ),
     Recipe("mouth_open", "Mouth open", "expression", "mouth_open", 0.4, (*DEEP, (1, 3)), ceiling=0.2),
     Recipe("lips_pucker", "Pucker", "expression", "pucker", 0.075, SHAPE, ceiling=0.3, free=("smile",)),
-    Recipe("eyes_open", "Eyes wide", "expression", "eye_opening", 0.1, SHAPE, free=("eyes_closed",)),
-    Recipe("eyes_closed", "Eyes closed", "expression", "eyes_closed", 0.25, SHAPE, ceiling=0.3, moves="face"),
+    Recipe("eyes_open", "Eyes wide", "expression", "eye_opening", 0.115, SHAPE, free=("eyes_closed",)),
+    Recipe("eyes_closed", "Eyes closed", "expression", "eyes_closed", 0.144, SHAPE, ceiling=0.3, moves="face"),
     Recipe("brow_raise", "Brows raised", "expression", "brow_up", 0.25, SHAPE, ceiling=0.3),
-    Recipe("squint", "Squint", "expression", "squint", 0.25, SHAPE, ceiling=0.6, free=("eyes_closed",), moves="face"),
-    Recipe("age", "Age", "age", "age", 20.0, ((1, 3), (2, 4)), two_way=True, ceiling=55.0, floor=30.0),
+    Recipe("squint", "Squint", "expression", "squint", 0.153, SHAPE, ceiling=0.6, free=("eyes_closed",), moves="face"),
+    Recipe("age", "Age", "age", "age", 14.0, ((1, 3), (2, 4)), two_way=True, ceiling=55.0, floor=30.0),
     Recipe("gender", "Gender", "age", "male", 3.5, SHAPE, two_way=True, ceiling=0.0, floor=0.0),
     Recipe("face_width", "Face width", "shape", "face_width", 0.1, DEEP, two_way=True, moves="face"),
     Recipe("jaw", "Jaw", "shape", "jaw", 0.03, SHAPE, two_way=True, moves="face"),
     Recipe("nose_size", "Nose size", "shape", "nose_size", 0.045, SHAPE, two_way=True, moves="face"),
     Recipe("eye_size", "Eye size", "shape", "eye_size", 0.015, SHAPE, two_way=True, moves="eyes"),
-    Recipe("lip_size", "Lip size", "shape", "lip_size", 0.05, SHAPE, two_way=True, moves="face"),
+    Recipe("lip_size", "Lip size", "shape", "lip_size", 0.027, SHAPE, two_way=True, moves="face"),
     Recipe("beard", "Beard", "beard", "beard", 0.3, HAIR, ceiling=0.3, held=HEAD_STILL),
     Recipe("mustache", "Mustache", "beard", "mustache", 0.45, HAIR, ceiling=0.3),
     Recipe("glasses", "Glasses", "accessories", "glasses", 0.45, DEEP, ceiling=0.2),
@@ -105,8 +105,8 @@ _IN_ORDER = (
         "heavy_makeup", "Heavy make-up", "make-up", "makeup", 0.3, ((1, 4), *COLOUR), ceiling=0.4, free=("male", "age")
     ),
     Recipe("eye_shadow", "Eye shadow", "make-up", "eye_shadow", 8.0, COLOUR),
-    Recipe("skin_tone", "Skin tone", "make-up", "tan", 20.0, COLOUR, two_way=True),
-    Recipe("rosy_cheeks", "Rosy cheeks", "make-up", "rosiness", 3.5, COLOUR),
+    Recipe("skin_tone", "Skin tone", "make-up", "tan", 22.5, COLOUR, two_way=True),
+    Recipe("rosy_cheeks", "Rosy cheeks", "make-up", "rosiness", 3.0, COLOUR),
     Recipe("light", "Light", "light", "light", 0.12, COLOUR, two_way=True, free=("tan",)),
     Recipe("yaw", "Turn", "pose", "yaw", 15.0, POSE, two_way=True, moves="face"),
     Recipe("pitch", "Nod", "pose", "pitch", 10.0, POSE, two_way=True, moves="face"),
