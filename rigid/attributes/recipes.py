@@ -89,7 +89,7 @@ _IN_ORDER = (
     Recipe("jaw", "Jaw", "shape", "jaw", 0.03, SHAPE, two_way=True, moves="face"),
     Recipe("nose_size", "Nose size", "shape", "nose_size", 0.045, SHAPE, two_way=True, moves="face"),
     Recipe("eye_size", "Eye size", "shape", "eye_size", 0.015, SHAPE, two_way=True, moves="eyes"),
-    Recipe("lip_size", "Lip size", "shape", "lip_size", 0.027, SHAPE, two_way=True, moves="face"),
+    Recipe("lip_size", "Lip size", "shape", "lip_size", 0.033, SHAPE, two_way=True, moves="face"),
     Recipe("beard", "Beard", "beard", "beard", 0.3, HAIR, ceiling=0.3, held=HEAD_STILL),
     Recipe("mustache", "Mustache", "beard", "mustache", 0.45, HAIR, ceiling=0.3),
     Recipe("glasses", "Glasses", "accessories", "glasses", 0.45, DEEP, ceiling=0.2),
