@@ -300,13 +300,14 @@ def play_together(runtime: Runtime, sessions: int, count: int, *, in_step: bool)
         return [future.result() for future in futures]
 
 
-def hold_first(runtime: Any, batched: BatchedRuntime, others: int) -> None:
-    """Let the engine's first call wait until so many others wait, so that some meet whatever else the machine does."""
+def hold_first(runtime: Any, batched: BatchedRuntime, sessions: int) -> None:
+    """Let the engine's first call wait until all other sessions wait: some meet, whatever else the machine does."""
     invert = runtime.invert
 
     def held(inputs: Array, state: RecurrentState) -> tuple[Array, Array, RecurrentState]:
         runtime.invert = invert
-        eventually(lambda: len(batched._waiting) >= others, "other calls")
+        # the first call may hold several sessions already
+        eventually(lambda: len(batched._waiting) >= sessions - len(inputs), "the other sessions' calls")
         answer: tuple[Array, Array, RecurrentState] = invert(inputs, state)
         return answer
 
@@ -318,7 +319,7 @@ def test_sessions_show_bit_for_bit_what_each_shows_alone(in_step: bool) -> None:
     alone = [play(FakeRuntime(), session, 12) for session in range(4)]
     runtime = FakeRuntime(delay_seconds=0.001)
     batched = BatchedRuntime(runtime)
-    hold_first(runtime, batched, 3)
+    hold_first(runtime, batched, 4)
     together = play_together(batched, 4, 12, in_step=in_step)
     batched.close()
     assert np.array_equal(alone, together)
@@ -354,7 +355,7 @@ def test_on_a_recurrent_engine_sessions_show_what_each_shows_alone(engine: Runti
     alone = [play(engine, session, 6) for session in range(3)]
     kept = Kept(engine)
     batched = BatchedRuntime(kept)
-    hold_first(kept, batched, 2)
+    hold_first(kept, batched, 3)
     together = play_together(batched, 3, 6, in_step=in_step)
     batched.close()
     assert max(batched.batches) > 1, "no calls met, so nothing was proved"
