@@ -229,8 +229,11 @@ class FaceStream:
         # So an edit may start at any frame, as if the stream began there, and fades in meanwhile.
         shown = sighting if level > 0 else None
         shown_edits = {name: strength * strength_at(level) for name, strength in edits.items()}
-        pair = None if shown is None else self._pair(shown, shown_edits, watch)
-        generated = shown is not None and not self._invert.leaves_codes(shown_edits)
+        pair, generated = None, False
+        if shown is not None:
+            generated = not self._invert.leaves_codes(shown_edits)
+            # where an edit moves landmarks only, the real face stands for both
+            pair = self._pair(shown, shown_edits, watch) if generated else _to_inputs(shown.crop).repeat(2, 0)
         if not generated:
             self._drop()
         self._state = self._state.with_level(level, generated)
@@ -258,12 +261,7 @@ class FaceStream:
         return replace(last, transform=transform, crop=crop(frame, transform, size))
 
     def _pair(self, sighting: Sighting, edits: Mapping[str, float], watch: Stopwatch) -> Array:
-        """The inverted and the edited face to show, and what the networks remember of them.
-
-        Both are the real one where an edit moves landmarks only.
-        """
-        if self._invert.leaves_codes(edits):
-            return _to_inputs(sighting.crop).repeat(2, 0)
+        """The inverted and the edited face to show, and what the networks remember of them."""
         if self._made is not None and self._found and self._made_ago + 1 < self.cadence:
             # what they made for an earlier frame; their memory stays where it is
             self._made_ago += 1

@@ -40,6 +40,7 @@ GROUPS = ("expression", "age", "hair", "beard", "make-up", "shape", "pose", "acc
 LONGEST_NAME = 40
 LONGEST_TEXT = 500
 MOST_CODES = 64
+MOST_MOTION_GAIN = 100.0
 
 
 @dataclass(frozen=True)
@@ -221,6 +222,8 @@ def _check_numbers(header: AttributeHeader, file_name: str) -> None:
     numbers = [getattr(header, name) for name in NUMBERS]
     if not all(np.isfinite(numbers)) or header.strength_scale == 0 or header.opposite <= 0:
         raise ValueError(f"{file_name}: {', '.join(NUMBERS)} must be finite, the scale not 0, opposite above 0.")
+    if header.motion_gain > MOST_MOTION_GAIN:
+        raise ValueError(f"{file_name}: motion_gain is {header.motion_gain:g}; give at most {MOST_MOTION_GAIN:g}.")
     if min(header.video_gain, header.motion_gain) < 0 or header.video_gain + header.motion_gain == 0:
         raise ValueError(f"{file_name}: neither of video_gain and motion_gain may be below 0, nor both 0.")
     if not header.min <= header.default <= header.max or not header.min <= 0 <= header.max or header.min == header.max:
@@ -236,8 +239,11 @@ def _check_numbers(header: AttributeHeader, file_name: str) -> None:
 def _check_values(tensors: dict[str, Array], file_name: str) -> None:
     if not tensors.keys() - {MOTION}:
         raise ValueError(f"{file_name}: it has neither a direction nor a map.")
-    if MOTION in tensors and tensors[MOTION].shape != MOTION_SHAPE:
-        raise ValueError(f"{file_name}: the motion is {tensors[MOTION].shape}, but landmarks take {MOTION_SHAPE}.")
+    motion = tensors.get(MOTION)
+    if motion is not None and motion.shape != MOTION_SHAPE:
+        raise ValueError(f"{file_name}: the motion is {motion.shape}, but landmarks take {MOTION_SHAPE}.")
+    if motion is not None and np.abs(motion).max() > 1:
+        raise ValueError(f"{file_name}: the motion moves landmarks by more than 1, the crop's side.")
     for name, value in tensors.items():
         what = f"the {name}" if name == TENSOR else f"the tensor {name!r}"
         if not np.isfinite(value).all():

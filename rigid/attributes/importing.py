@@ -21,6 +21,7 @@ from safetensors.numpy import save_file
 from rigid.attributes.format import (
     MAP_KEY,
     METADATA_KEY,
+    MOTION,
     AttributeHeader,
     check_name,
     read_attribute,
@@ -142,19 +143,24 @@ def is_own(path: Path) -> bool:
 
 def _rewritten(path: Path, request: ImportRequest, target: Target, folder: Path) -> Path:
     """A file of ours with what the request changes of its header; its arrays stay as they are."""
-    header = read_attribute(path, n_codes=target.n_codes, code_size=target.code_size, family=target.family).header
+    before = read_attribute(path, n_codes=target.n_codes, code_size=target.code_size, family=target.family).header
     header = replace(
-        header,
-        name=request.name or header.name,
-        label=request.label or header.label,
-        group=request.group or header.group,
-        strength_scale=header.strength_scale if request.strength is None else request.strength,
-        min=0.0 if request.one_way else header.min,
+        before,
+        name=request.name or before.name,
+        label=request.label or before.label,
+        group=request.group or before.group,
+        strength_scale=before.strength_scale if request.strength is None else request.strength,
+        min=0.0 if request.one_way else before.min,
     )
     if request.layers is not None:
         header = replace(header, layers=parse_layers(request.layers, header.codes or target.n_codes))
     with safe_open(path, framework="numpy") as file:
         metadata, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    if request.strength is not None and MOTION in tensors:
+        # the motion is that of the old strength
+        longer = request.strength / before.strength_scale
+        header = replace(header, motion_gain=header.motion_gain * abs(longer))
+        tensors[MOTION] = tensors[MOTION] if longer > 0 else tensors[MOTION][::-1].copy()
     metadata[METADATA_KEY] = json.dumps(asdict(header))
     check_name(header.name, path.name)
     written = folder / f"{header.name}.safetensors"

@@ -17,11 +17,13 @@ from rigid.landmarks import LEFT_EYE, RIGHT_EYE
 from rigid.models.contract import Sizes
 
 Array = NDArray[np.float32]
+Report = Callable[[str], None]
 MOVES = {recipe.name: recipe.moves for recipe in RECIPES if recipe.moves}
+"""What each attribute that moves a face moves."""
 WIDTH = 0.025
 """Crop sides over which motion fades away from a feature."""
 GROWTH = 0.25
-Report = Callable[[str], None]
+"""Share by which eyes grow at a `motion_gain` of 1, before the field smooths it to about half."""
 FACES, SEED = 48, 7_000_000
 """Generated faces that motion is the mean of. On 40, the mean is 60 to 90% of the motion of each of them, squared."""
 FEWEST_FACES = 8
@@ -46,6 +48,14 @@ class Landmarks:
         forth = self._moved(attribute, 1.0, n_early)
         back = self._moved(attribute, -1.0, n_early) if attribute.min < 0 else np.zeros_like(forth)
         return np.stack((forth, back))
+
+    def motion_of(self, attribute: Attribute, n_early: int) -> Array:
+        """What the attribute's recipe says that it moves, as `motion`."""
+        moves = MOVES[attribute.name]
+        if moves == "eyes":
+            return self.growing_eyes()
+        motion = self.motion(attribute, n_early)
+        return motion * self.near(BROWS) if moves == "brows" else motion
 
     def near(self, feature: Sequence[int] | NDArray[np.int_]) -> Array:
         """How near each landmark is to those of `feature`, (478, 1), 1 to 0."""
@@ -102,12 +112,7 @@ def move_folder(
     faces = Landmarks(studio, draw(SEED, FACES))
     for name in names or paths:
         attribute = load_attribute(paths[name], n_codes=sizes.n_codes, code_size=sizes.code_size)
-        if MOVES[name] == "eyes":
-            motion = faces.growing_eyes()
-        else:
-            motion = faces.motion(attribute, sizes.n_codes - sizes.n_shared_codes)
-        if MOVES[name] == "brows":
-            motion *= faces.near(BROWS)
+        motion = faces.motion_of(attribute, sizes.n_codes - sizes.n_shared_codes)
         furthest = float(np.hypot(motion[..., 0], motion[..., 1]).max())
         report(f"{name}: moves a landmark by at most {furthest:.3f} of the crop's side")
         rewrite_header(paths[name], lambda header: header, motion)

@@ -36,6 +36,7 @@ BY_MOTION = ("shape", "pose")
 ENOUGH = 0.8
 ROUNDS = 3
 LEAST_SLOPE = 0.1
+"""Of the target for a gain of 1: a change that grows by less says nothing of how much longer it would have to be."""
 CLOSE = 0.15
 """A change this close to the target, relatively, needs no other gain."""
 LEAST_SHARE = 0.5
@@ -147,7 +148,6 @@ def _searched(
             continue
         slope = _slope(tried, gain, seen, at_zero)
         tried.append((abs(seen - 1), gain, seen))
-        # a change that hardly grows says nothing of how much longer it would have to be
         wanted = gain + (1 - seen) / slope if slope > LEAST_SLOPE else (most if seen < 1 else least)
         following = float(np.clip(wanted, least, most))
         if abs(seen - 1) < CLOSE or following == gain:

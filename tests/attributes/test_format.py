@@ -63,7 +63,7 @@ def test_a_header_is_replaced_and_the_edit_kept(tmp_path: Path) -> None:
 
 
 def test_an_attribute_may_bring_how_it_moves_the_landmarks(tmp_path: Path) -> None:
-    path, motion = tmp_path / "jaw.safetensors", np.linspace(-1, 1, 2 * 478 * 2, dtype=np.float32).reshape(2, 478, 2)
+    path, motion = tmp_path / "jaw.safetensors", np.linspace(-0.5, 0.5, 1912, dtype=np.float32).reshape(2, 478, 2)
     write_attribute(path, HEADER, np.array([1, 0, -3], np.float32), motion=motion)
     rewrite_header(path, lambda header: replace(header, video_gain=0.0, motion_gain=0.8))
     stored = read_attribute(path, n_codes=4, code_size=3)
@@ -73,6 +73,10 @@ def test_an_attribute_may_bring_how_it_moves_the_landmarks(tmp_path: Path) -> No
     np.testing.assert_array_equal(read_attribute(path, n_codes=4, code_size=3).motion, 2 * motion)
     with pytest.raises(ValueError, match=r"the motion is \(478, 2\), but landmarks take \(2, 478, 2\)"):
         rewrite_header(path, lambda header: header, motion[0])
+    with pytest.raises(ValueError, match="by more than 1, the crop's side"):
+        rewrite_header(path, lambda header: header, 3 * motion)
+    with pytest.raises(ValueError, match="motion_gain is 101; give at most 100"):
+        rewrite_header(path, lambda header: replace(header, motion_gain=101.0))
     with pytest.raises(ValueError, match="'motion' holds NaN"):
         rewrite_header(path, lambda header: header, np.full_like(motion, np.nan))
     with pytest.raises(ValueError, match="neither a direction nor a map"):

@@ -80,6 +80,21 @@ def test_files_of_this_project_are_taken_with_what_is_asked_of_them(tmp_path: Pa
         import_attribute(path, ImportRequest(), target(tmp_path))
 
 
+def test_another_strength_moves_landmarks_as_much_further(tmp_path: Path) -> None:
+    header = AttributeHeader("jaw", "Jaw", "shape", "by hand", 2.0, (1,), family=FAMILY, motion_gain=0.5)
+    path, motion = tmp_path / "jaw.safetensors", np.stack((np.full((478, 2), 0.1), np.full((478, 2), -0.2)))
+    write_attribute(path, header, np.ones(SIZE, np.float32), motion=motion.astype(np.float32))
+
+    def moved(name: str, strength: float | None) -> list[float]:
+        one = import_attribute(path, ImportRequest(name=name, strength=strength), target(tmp_path))
+        assert one.motion is not None
+        return [round(one.motion_gain * float(way[0, 0]), 3) for way in one.motion]
+
+    assert moved("same", None) == [0.05, -0.1]
+    assert moved("double", 4.0) == [0.1, -0.2]
+    assert moved("contrary", -2.0) == [-0.1, 0.05]
+
+
 class Harmful:
     """A pickle of it would make a folder."""
 
