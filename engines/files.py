@@ -19,7 +19,7 @@ FACE_GRAPH = "synthesize_face"
 BATCHES = {"invert": 1, "synthesize": 2, FACE_GRAPH: 2}
 """Of one frame: the inverted and the edited face are one batch."""
 INT8_FILES, INT8_RECORD = ("synthesize.int8.onnx", "synthesize_face.int8.onnx"), "int8.json"
-FORMAT = 3
+FORMAT = 4
 """Goes up when the graphs change while the weights do not, so that old exports are made again."""
 
 

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rigid.models.mobile_stylegan import LEAK, DeepWaveletHead, Level, MobileStyleGAN, StyledConv, WaveletHead
+from rigid.models.modulation import Modulation
 
 
 def band_order(channels: int) -> Tensor:
@@ -72,8 +73,8 @@ class LeanLevel(nn.Module):
             _reorder_output(level.conv2)
 
     def forward(self, x: Tensor, w1: Tensor, w2: Tensor, n: Tensor | None = None, place: Place | None = None) -> Tensor:
-        scale = self.up(w1) * (0.5 * self.conv1.modulation(w1)).repeat(1, 4)
-        x = _convolve(self.conv1, inverse_haar(x * scale[:, :, None, None]), n, place)
+        scales = self.up.scales(w1) * (0.5 * self.conv1.modulation.scales(w1)).repeat(1, 4, 1, 1)
+        x = _convolve(self.conv1, inverse_haar(x * scales), n, place)
         if n is not None and self.ordered:
             n = n.index_select(1, self.order)
         return _convolve(self.conv2, self.conv2.modulation.modulate(x, w2), n, place)
@@ -151,11 +152,11 @@ def _convolve(convolution: StyledConv, x: Tensor, n: Tensor | None, place: Place
     return F.leaky_relu(x if n is None else x + n, LEAK)
 
 
-def _reordered(linear: nn.Linear) -> nn.Linear:
-    """`linear` with its outputs in `band_order`."""
-    order = band_order(linear.out_features)
-    linear.weight.data, linear.bias.data = linear.weight.data[order], linear.bias.data[order]
-    return linear
+def _reordered(modulation: Modulation) -> Modulation:
+    """`modulation` with its channels in `band_order`."""
+    order = band_order(modulation.out_features)
+    modulation.weight.data, modulation.bias.data = modulation.weight.data[order], modulation.bias.data[order]
+    return modulation
 
 
 def _reorder_output(convolution: StyledConv) -> None:

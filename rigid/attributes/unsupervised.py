@@ -16,7 +16,8 @@ from torch import Tensor
 from rigid.attributes.directions import level_codes, spread_over_codes
 from rigid.attributes.samples import Studio
 from rigid.attributes.sheet import contact_sheet, write_sheet
-from rigid.models.mobile_stylegan import MappingNetwork, MobileStyleGAN, Modulation
+from rigid.models.mobile_stylegan import MappingNetwork, MobileStyleGAN
+from rigid.models.modulation import Modulation
 from rigid.replacing import replacing
 
 Array = NDArray[np.float32]

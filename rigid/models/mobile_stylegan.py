@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from rigid.models.modulation import Modulation
+
 LEAK = 0.2
 Kind = Literal["dense", "separable", "pointwise"]
 
@@ -44,14 +46,6 @@ def split_bands(x: Tensor) -> tuple[Tensor, Tensor]:
     """The low and the high bands of wavelet features (B, 4C, H, W), stored as C low then C × (LH, HL, HH)."""
     channels = x.shape[1] // 4
     return x[:, :channels], x[:, channels:].unflatten(1, (channels, 3))
-
-
-class Modulation(nn.Linear):
-    """Scales the channels of `x` (B, C, H, W) by A w + b for w (B, 512); the layer's gain is folded in."""
-
-    def modulate(self, x: Tensor, w: Tensor) -> Tensor:
-        scale: Tensor = self(w).to(x.dtype)
-        return x * scale[:, :, None, None]
 
 
 class StyledConv(nn.Module):

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rigid.models.filters import blur, upsample
+from rigid.models.modulation import Modulation, pointwise
 
 LEAK = 0.2
 GAIN = math.sqrt(2)
@@ -34,7 +35,7 @@ class StyledConv(nn.Module):
     def __init__(self, c_in: int, c_out: int, side: int, code_size: int, *, up: bool = False, noise_channels: int = 1):
         super().__init__()
         self.up = up
-        self.modulation = nn.Linear(code_size, c_in)
+        self.modulation = Modulation(code_size, c_in)
         self.weight = nn.Parameter(torch.randn(c_out, c_in, 3, 3) / math.sqrt(9 * c_in))
         self.bias = nn.Parameter(torch.zeros(c_out))
         self.strength = nn.Parameter(torch.zeros(1))
@@ -44,11 +45,10 @@ class StyledConv(nn.Module):
 
     def forward(self, x: Tensor, w: Tensor, n: Tensor | None = None) -> Tensor:
         """`x` (B, c_in, H, W), `w` (B, code_size), `n` (B, c_out, H, W): a noise map in place of the fixed noise."""
-        s = self.modulation(w)
+        s = self.modulation.scales(w)
         # a power, since TensorRT's parser knows no reciprocal, which a reciprocal root becomes in ONNX
-        d = (s.square() @ self.weight.square().sum((2, 3)).T + 1e-8).pow(-0.5) * GAIN
-        x = self._convolve(x * s[:, :, None, None])
-        x = torch.addcmul(self.bias[:, None, None], x, d[:, :, None, None])
+        d = (pointwise(s.square(), self.weight.square().sum((2, 3))) + 1e-8).pow(-0.5) * GAIN
+        x = self._convolve(x * s) * d + self.bias[:, None, None]
         return F.leaky_relu(x + self.strength * (self.noise if n is None else n), LEAK)
 
     def _convolve(self, x: Tensor) -> Tensor:
@@ -63,14 +63,13 @@ class ToRGB(nn.Module):
 
     def __init__(self, c_in: int, code_size: int):
         super().__init__()
-        self.modulation = nn.Linear(code_size, c_in)
+        self.modulation = Modulation(code_size, c_in)
         self.pointwise = nn.Conv2d(c_in, 3, 1)
         nn.init.normal_(self.modulation.weight, std=code_size**-0.5)
         nn.init.ones_(self.modulation.bias)
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        s = self.modulation(w)
-        return self.pointwise(x * s[:, :, None, None])  # type: ignore[no-any-return]
+        return self.pointwise(self.modulation.modulate(x, w))  # type: ignore[no-any-return]
 
 
 class StyleGAN2(nn.Module):

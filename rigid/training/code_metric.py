@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from rigid.models.mobile_stylegan import MappingNetwork, MobileStyleGAN, Modulation
+from rigid.models.mobile_stylegan import MappingNetwork, MobileStyleGAN
+from rigid.models.modulation import Modulation
 
 
 class CodeMetric(nn.Module):

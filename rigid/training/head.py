@@ -11,11 +11,11 @@ from torch.nn import functional as F
 from rigid.models.mobile_stylegan import (
     DeepWaveletHead,
     MobileStyleGAN,
-    Modulation,
     StyledConv,
     WaveletHead,
     haar,
 )
+from rigid.models.modulation import Modulation
 
 
 @torch.no_grad()
