@@ -7,6 +7,7 @@ Flows are float32 (S, S, 2), x and y in crop pixels: the warp W(P, f) shows at x
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Protocol
 
 import cv2
@@ -103,11 +104,15 @@ def polygon_mask(polygon: Points, size: int) -> Mask:
 
 def warp(picture: NDArray[np.float32], flow: Flow) -> NDArray[np.float32]:
     """W(picture, flow): `picture` (S, S[, C]) as seen at x + flow(x), reflected at the border."""
-    size = flow.shape[0]
-    grid = np.arange(size, dtype=np.float32)
-    return cv2.remap(  # type: ignore[return-value]
-        picture, flow[..., 0] + grid, flow[..., 1] + grid[:, None], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
-    )
+    places = flow + _places(flow.shape[0])
+    return cv2.remap(picture, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)  # type: ignore[call-overload, no-any-return]
+
+
+@cache
+def _places(size: int) -> Flow:
+    """The x and the y of every pixel of a crop, (size, size, 2); the very same array at every call."""
+    rows, columns = np.indices((size, size), np.float32)
+    return np.dstack((columns, rows))
 
 
 def moved_mask(mask: Mask, flow: Flow) -> Mask:
