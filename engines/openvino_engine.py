@@ -37,7 +37,7 @@ class OpenVinoGraph:
         return self._inputs
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        results = self._request.infer(dict(feeds), share_inputs=True)
+        results = self._request.infer(dict(feeds), share_inputs=True, share_outputs=True)
         # Copied: the request writes its next answer into the same memory.
         return {name: np.array(results[i], np.float32) for i, name in enumerate(self._outputs)}
 
