@@ -32,16 +32,25 @@ Ranges = Mapping[str, Array]
 
 
 def quantisable(model: onnx.ModelProto) -> list[onnx.NodeProto]:
-    """The pointwise convolutions of `model` that are wide enough, in the order they run."""
+    """The pointwise convolutions of pictures in `model` that are wide enough, in the order they run.
+
+    Those of one place only make scales of a code: they cost nothing, and all that comes after would have their error.
+    """
     weights = {weight.name: tuple(weight.dims) for weight in model.graph.initializer}
+    single = {value.name for value in model.graph.value_info if _is_one_place(value)}
     found = []
     for node in model.graph.node:
-        if node.op_type == "Conv" and node.input[1] in weights:
+        if node.op_type == "Conv" and node.input[1] in weights and node.input[0] not in single:
             c_out, c_in, height, width = weights[node.input[1]]
             grouped = any(attribute.name == "group" and attribute.i != 1 for attribute in node.attribute)
             if (height, width) == (1, 1) and not grouped and min(c_in, c_out) >= FEWEST_CHANNELS:
                 found.append(node)
     return found
+
+
+def _is_one_place(value: onnx.ValueInfoProto) -> bool:
+    shape = value.type.tensor_type.shape.dim
+    return len(shape) == 4 and [side.dim_value for side in shape[2:]] == [1, 1]
 
 
 def measure_ranges(path: Path, feeds: Iterable[Mapping[str, Array]]) -> dict[str, Array]:

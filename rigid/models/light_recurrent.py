@@ -53,7 +53,12 @@ class Detail(nn.Module):
         self.refine = Bottleneck(width)
 
     def forward(self, frames: Tensor) -> Tensor:
-        return self.refine(self.down(self.stem(F.pixel_unshuffle(frames, PATCH))))  # type: ignore[no-any-return]
+        convolution, leaky = self.stem[0], self.stem[1]
+        assert isinstance(convolution, nn.Conv2d)
+        # The 1×1 convolution of what `pixel_unshuffle` gives, without putting the pixels in another order for it.
+        weight = convolution.weight.view(convolution.out_channels, -1, PATCH, PATCH)
+        x = leaky(F.conv2d(frames, weight, convolution.bias, stride=PATCH))
+        return self.refine(self.down(x))  # type: ignore[no-any-return]
 
 
 class NoiseHead(nn.Module):

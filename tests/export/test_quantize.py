@@ -51,6 +51,12 @@ def test_only_wide_pointwise_convolutions_are_quantised(path: Path) -> None:
     assert [node.name for node in quantisable(onnx.load(path))] == ["first", "second"]
 
 
+def test_what_makes_scales_of_a_code_is_not(path: Path) -> None:
+    model = onnx.load(path)
+    model.graph.value_info.append(helper.make_tensor_value_info("c", TensorProto.FLOAT, ["batch", 96, 1, 1]))
+    assert [node.name for node in quantisable(model)] == ["first"]
+
+
 def test_ranges_are_those_of_the_inputs(path: Path) -> None:
     ranges = measure_ranges(path, [FEED, {"x": 0.1 * FEED["x"]}])
     assert {name: values.shape for name, values in ranges.items()} == {"wide": (64,), "alone": (96,)}

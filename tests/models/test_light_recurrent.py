@@ -8,11 +8,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
+from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from rigid.models import profiles
 from rigid.models.build import build_recurrent_encoder, new_image_encoder, new_recurrent_encoder
-from rigid.models.light_recurrent import LARGEST_CELL, LightRecurrentEncoder
+from rigid.models.light_recurrent import LARGEST_CELL, PATCH, Detail, LightRecurrentEncoder
 from rigid.models.profiles import has_recurrent_encoder, sizes_of
 
 PROFILE = "mobile-256"
@@ -84,6 +85,13 @@ def test_the_noise_map_sees_single_pixels() -> None:
     difference = (noise - plain).abs().sum(1)[0]
     row, column = divmod(int(difference.argmax()), 8)
     assert abs(row - 20 // 8) <= 1 and abs(column - 44 // 8) <= 1, "most where the pixel lies"
+
+
+def test_the_stem_takes_the_pixels_of_a_patch_as_channels() -> None:
+    torch.manual_seed(2)
+    detail, frames = Detail(8, 16), torch.randn(2, 12, 32, 32)
+    expected = detail.refine(detail.down(detail.stem(F.pixel_unshuffle(frames, PATCH))))
+    torch.testing.assert_close(detail(frames), expected)
 
 
 def test_rows_of_a_batch_do_not_mix() -> None:
