@@ -6,8 +6,9 @@ from pathlib import Path
 
 from engines.auto import cache_file, fastest
 from engines.base import EngineError, EngineOptions, Precision, first_line
-from engines.batching import BatchedRuntime
+from engines.batching import BatchedRuntime, BatchingOptions
 from engines.files import export_folder, exported, has_int8, weights_hash
+from engines.machine import cores
 from engines.registry import ENGINES, has_gpu, installed_engines
 from engines.switching import SwitchingRuntime
 from rigid.assets import AssetStore
@@ -61,7 +62,13 @@ def load_runtime(
     if unbuilt:
         # Building takes minutes, in which nobody should wait.
         runtime = SwitchingRuntime(runtime, lambda: _load(profile, "tensorrt", store, options))
-    return BatchedRuntime(runtime) if shared else runtime
+    return BatchedRuntime(runtime, BatchingOptions(_most_rows(threads))) if shared else runtime
+
+
+def _most_rows(threads: int | None) -> int:
+    """Pictures in a batch: on processors one a core, as a larger batch is no quicker, and takes memory."""
+    most = BatchingOptions().most_rows
+    return most if has_gpu() else min(most, threads or cores())
 
 
 def _is_unbuilt(profile: str, store: AssetStore) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import engines
 from engines import EngineError
 from engines.batching import BatchedRuntime, BatchingOptions
 from rigid.models.contract import Array, RecurrentState, Runtime, Sizes
@@ -136,6 +137,17 @@ def test_batches_hold_no_more_than_they_may_and_a_large_call_runs_alone() -> Non
     answers = pile_up(gate, batched, calls)
     assert gate.rows == [1, 3, 5, 3]
     assert [answer[0].shape[0] for answer in answers] == [2, 5, 1, 2, 1]
+    batched.close()
+
+
+def test_on_processors_a_batch_has_a_picture_a_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = Gate()
+    monkeypatch.setattr(engines, "_load", lambda *_: gate)
+    monkeypatch.setattr(engines, "has_gpu", lambda: False)
+    batched = engines.load_runtime("mobile-256", "openvino", threads=2, shared=True)
+    assert isinstance(batched, BatchedRuntime)
+    pile_up(gate, batched, [partial(batched.invert, faces(1, seed), random_state(1, seed)) for seed in range(4)])
+    assert gate.rows == [1, 2, 2]
     batched.close()
 
 
