@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rigid.geometry import Points, Transform, apply, inverse, resample
-from rigid.landmarks import CHIN, FACE_OVAL, FOREHEAD_TOP, OUTER_LIPS
+from rigid.landmarks import BROWS_TOP, CHIN, FACE_OVAL, FOREHEAD_TOP, OUTER_LIPS
 
 Crop = NDArray[np.float32]
 Mask = NDArray[np.float32]
@@ -61,12 +61,18 @@ def lips_mask(landmarks: Points, size: int, grow: float = 0.15) -> Mask:
 
 HAIR_RISE, HAIR_WIDTH = 0.45, 0.35
 """How much higher than the face oval, in faces, and wider, in faces at that height, hair may be."""
+HAIR_FALL = (0.5, -0.1)
+"""Where beside the face, from the chin (0) to the top of its oval (1), hair is taken for less, and for nothing."""
+STRANDS = 0.8
+"""How far from the face's middle, in halves of its width, what hangs down beside it begins."""
 FOREHEAD_RISE = 0.04
 """The hairline lies this share of the face's height above the oval's top."""
+HAIRLINE = 0.1
+"""What covers the forehead begins this share of the face's height above the hairline."""
 
 
-def with_forehead(landmarks: Points) -> NDArray[np.float64]:
-    """The face oval (36, 2) of `landmarks` (478, 2), its upper part raised to the estimated hairline.
+def with_forehead(landmarks: Points, rise: float = FOREHEAD_RISE) -> NDArray[np.float64]:
+    """The face oval (36, 2) of `landmarks` (478, 2), its upper part raised by `rise`, to the estimated hairline.
 
     Points move along the face's own up axis, from nothing at the temples to the whole rise at the top.
     """
@@ -75,22 +81,56 @@ def with_forehead(landmarks: Points) -> NDArray[np.float64]:
     up = points[FOREHEAD_TOP] - points[CHIN]
     along = (oval - points[CHIN]) @ up / max(float(up @ up), 1e-9)
     share = np.clip((along - 0.6) / 0.4, 0.0, 1.0)
-    raised: NDArray[np.float64] = oval + FOREHEAD_RISE * share[:, None] * up
+    raised: NDArray[np.float64] = oval + rise * share[:, None] * up
     return raised
+
+
+def forehead_mask(landmarks: Points, size: int) -> Mask:
+    """The face from the brows up, and beyond the estimated hairline, (size, size)."""
+    points = np.asarray(landmarks, np.float64)
+    up, brows = points[FOREHEAD_TOP] - points[CHIN], points[BROWS_TOP].mean(0)
+    oval = with_forehead(points, FOREHEAD_RISE + HAIRLINE)
+    return polygon_mask(oval[(oval - brows) @ up > 0], size)
 
 
 def hair_mask(landmarks: Points, size: int) -> Mask:
     """Where the hair may be, the face from the eyes up included, (size, size) with a feathered edge.
 
-    The upper part of the face oval of `landmarks` (478, 2), crop pixels, drawn out by `HAIR_RISE` and `HAIR_WIDTH`.
+    The upper part of the face oval of `landmarks` (478, 2), crop pixels, drawn out by `HAIR_RISE` and `HAIR_WIDTH`,
+    and what hangs down on both sides of the face, less and less (`HAIR_FALL`).
     """
     points = np.asarray(landmarks, np.float64)
-    oval, up = points[FACE_OVAL], points[FOREHEAD_TOP] - points[CHIN]
-    along = (oval - points[CHIN]) @ up / max(float(up @ up), 1e-9)
+    chin, oval = points[CHIN], points[FACE_OVAL]
+    up = points[FOREHEAD_TOP] - chin
+    along = (oval - chin) @ up / max(float(up @ up), 1e-9)
     upper = np.clip((along - 0.5) / 0.5, 0.0, 1.0)[:, None]
-    middle = points[CHIN] + along[:, None] * up
+    middle = chin + along[:, None] * up
     cap = middle + (1 + HAIR_WIDTH * (along[:, None] > 0.5)) * (oval - middle) + HAIR_RISE * upper * up
-    return feather(polygon_mask(cap[along > 0.5], size))
+    beside = np.maximum(_strands(oval, chin, up, size) - polygon_mask(oval, size), 0)
+    return feather(np.maximum(polygon_mask(cap[along > 0.5], size), beside)) * _falling(chin, up, size)
+
+
+def _strands(oval: Points, chin: Points, up: Points, size: int) -> Mask:
+    """Two upright bars along the sides of the face `oval` (36, 2); `up` from the `chin` to its top."""
+    across = np.array([-up[1], up[0]]) / max(float(np.linalg.norm(up)), 1e-9)
+    sides = (oval - chin) @ across
+    middle, half = (sides.max() + sides.min()) / 2, np.ptp(sides) / 2
+    area = np.zeros((size, size), np.float32)
+    for side in (-half, half):
+        inner, outer = middle + STRANDS * side, middle + (1 + HAIR_WIDTH) * side
+        corners = [(inner, 0.7), (outer, 0.7), (outer, HAIR_FALL[1]), (inner, HAIR_FALL[1])]
+        area += polygon_mask(np.array([chin + x * across + y * up for x, y in corners]), size)
+    return area
+
+
+def _falling(chin: Points, up: Points, size: int) -> Mask:
+    """1 from `HAIR_FALL`'s start on, 0 below its end, along `up` from the `chin`, (size, size)."""
+    start, end = HAIR_FALL
+    slope = up / max(float(up @ up), 1e-9) / (start - end)
+    centres = np.arange(size) + 0.5
+    x, y = slope[0] * (centres - chin[0]), slope[1] * (centres - chin[1])
+    falling: Mask = (x.astype(np.float32) + (y - end / (start - end)).astype(np.float32)[:, None]).clip(0, 1)
+    return falling
 
 
 def polygon_mask(polygon: Points, size: int) -> Mask:

@@ -32,6 +32,7 @@ from rigid.blend import (
     Masker,
     OvalMasker,
     feather,
+    forehead_mask,
     hair_mask,
     lips_mask,
     moved_mask,
@@ -39,7 +40,9 @@ from rigid.blend import (
     union,
     warp,
 )
+from rigid.fields import blurred, largest, ramp, resized
 from rigid.geometry import Points
+from rigid.hair import brightness, led, reached
 from rigid.motion import LandmarkFinder, landmark_flow
 from rigid.reach import FACE_ONLY, Reach
 from rigid.reshape import motion_field, reshaped
@@ -57,8 +60,8 @@ OWN_SUPPORT, UNSUPPORTED = 0.03, 0.01
 """How much better the warped face must match, in [-1, 1] values, for its flow to count by itself, and at all."""
 COARSE = (0.12, 0.3)
 """Mismatch of I and O, in [-1, 1] values, from which the change begins to lose its fine part, and has lost it."""
-REACHED = (0.1, 0.25)
-"""Change beyond the face, [-1, 1] values, from which it is carried over to the hair, and carried over fully."""
+COVERED = (0.1, 0.25)
+"""Change of a forehead that the edit covers, [-1, 1] values, from which E begins to show there, and shows alone."""
 TINT_LOST = 0.6
 """Share of the colour matching, brightness apart, that generated pixels go without."""
 STEADY, LOOSE = 0.35, 1.0
@@ -132,13 +135,6 @@ def grey_bytes(picture: Crop) -> NDArray[np.uint8]:
     return _to_bytes(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY))  # type: ignore[arg-type]
 
 
-def ramp(values: NDArray[np.float32], start: float, end: float) -> NDArray[np.float32]:
-    """0 up to `start`, 1 from `end` on, smooth between."""
-    x = np.clip((values - start) / (end - start), 0.0, 1.0)
-    smooth: NDArray[np.float32] = x * x * (3 - 2 * x)
-    return smooth
-
-
 def paper_composite(inputs: Crop, inverted: Crop, edited: Crop, mask: Mask, flow: Flow | None = None) -> Composite:
     """Eq. 7: E inside the feathered union of the two faces' masks.
 
@@ -158,30 +154,38 @@ def transfer_composite(
     mouth: Mask | None = None,
     motion: Motion | None = None,
     hair: Mask | None = None,
+    forehead: Mask | None = None,
 ) -> tuple[Composite, TransferState]:
     """The change from O to E carried onto I; exactly I where E equals O.
 
-    `mask`: hard-edged inner face of `inputs`; `mouth`: its mouth, lips included, as far
-    as the edit draws it anew; `hair`: where the edit may go beyond
-    the face, feathered. `motion` estimates f, optical flow by default.
+    `mask`: hard-edged inner face of `inputs`; `mouth`: its mouth, lips included, as far as the edit draws it anew;
+    `forehead`: its forehead, as far as the edit covers it; `hair`: where the edit may go beyond the face, feathered.
+    `motion` estimates f, optical flow by default.
     """
     if np.array_equal(inverted, edited):
         return unchanged(inputs, mask), TransferState()
     size = inputs.shape[0]
     small_flow = _steadied((motion or OpticalMotion())(edited, inverted), state.flow)
-    trust = _trust(inputs, inverted, edited, small_flow, mask, mouth)
+    trust = _trust(inputs, inverted, edited, small_flow, mask, mouth, forehead)
     shares = trust.shares if state.shares is None else 0.5 * (state.shares + trust.shares)
     flow = grown_flow(small_flow, size)
     # E + smooth D + kept · (D - smooth D) - coarse · (C - smooth C), with C = E - W(O, f), put together by
     # picture, smooth parts first; kept · W(I, f) is missing, which `paste` takes from the frame.
     kept, coarse = shares[..., :1], shares[..., 1:]
-    generated = resized((1 - kept) * trust.smooth_error + coarse * trust.smooth_change, size)
+    smooth = (1 - kept) * trust.smooth_error
+    if hair is None:
+        generated = resized(smooth + coarse * trust.smooth_change, size)
+    else:
+        guide = warp(brightness(inputs), flow)
+        slope, level = led(trust.change, guide)
+        generated = resized(coarse * slope, size) * spread(guide)
+        generated += resized(smooth + coarse * level, size)
     grown = resized(shares, size)
     generated += spread(1 - grown[..., 1]) * edited
     generated += spread(grown[..., 1] - grown[..., 0]) * warp(inverted, flow)
     shown = _blend_mask(mask, flow)
     if hair is not None:
-        shown = union(shown, hair * _reached(inverted, edited))
+        shown = union(shown, hair * reached(inverted, edited, hair))
     composite = Composite(generated, shown, np.ascontiguousarray(grown[..., 0]), flow)
     return composite, TransferState(small_flow, shares)
 
@@ -224,29 +228,6 @@ def _blend_mask(mask: Mask, flow: Flow | None) -> Mask:
     return feather(mask if flow is None else union(mask, moved_mask(mask, flow)))
 
 
-def _reached(inverted: Crop, edited: Crop) -> Mask:
-    """How far the edit, at each place, is more than what any edit stirs up, (S, S)."""
-    half = FLOW_SIZE // 2
-    change = blurred(largest(np.abs(resized(edited, half) - resized(inverted, half))), 1.5)
-    return resized(blurred(ramp(change, *REACHED), 1.0), len(edited))
-
-
-def resized(picture: NDArray[np.float32], size: int) -> NDArray[np.float32]:
-    """`picture` (S, S[, C]) as (size, size[, C]), averaged when it shrinks."""
-    how = cv2.INTER_AREA if size < picture.shape[0] else cv2.INTER_LINEAR
-    return cv2.resize(picture, (size, size), interpolation=how)  # type: ignore[return-value]
-
-
-def largest(picture: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The largest of the three channels (n, n, 3) at each pixel."""
-    red, green, blue = cv2.split(picture)
-    return cv2.max(cv2.max(red, green), blue)  # type: ignore[return-value]
-
-
-def blurred(picture: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
-    return cv2.GaussianBlur(picture, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)  # type: ignore[return-value]
-
-
 def _steadied(flow: Flow, last: Flow | None) -> Flow:
     """The newest flow at FLOW_SIZE, smoothed over time where it hardly changed."""
     if last is None:
@@ -283,10 +264,20 @@ class Trust:
     smooth_error: NDArray[np.float32]
     """(n, n, 3): the smooth part of D = W(I - O, f)."""
     smooth_change: NDArray[np.float32]
-    """(n, n, 3): the smooth part of E - W(O, f)."""
+    """(n, n, 3): the smooth part of `change`."""
+    change: NDArray[np.float32]
+    """(n, n, 3): E - W(O, f)."""
 
 
-def _trust(inputs: Crop, inverted: Crop, edited: Crop, flow: Flow, mask: Mask, mouth: Mask | None) -> Trust:
+def _trust(
+    inputs: Crop,
+    inverted: Crop,
+    edited: Crop,
+    flow: Flow,
+    mask: Mask,
+    mouth: Mask | None,
+    forehead: Mask | None,
+) -> Trust:
     """Where to trust the real pixels, and where the change.
 
     The real pixels are kept everywhere but where three things come together: the edit changes the place, the
@@ -306,9 +297,13 @@ def _trust(inputs: Crop, inverted: Crop, edited: Crop, flow: Flow, mask: Mask, m
         change = blurred(largest(np.abs(edited - inverted)), 1.0)
         distrust = np.maximum(distrust, _mouth_distrust(resized(mouth, half), change, uneven, flow))
     face = resized(mask, half)
+    if forehead is not None:
+        above = resized(forehead, half)
+        face = np.maximum(face, above)
+        distrust = np.maximum(distrust, above * ramp(blurred(largest(np.abs(left_over)), 0.7), *COVERED))
     kept = 1 - face * blurred(distrust, 0.8)
     coarse = kept * np.maximum(blurred(ramp(uneven, *COARSE), 1.0), 1 - blurred(face, 1.0))
-    return Trust(np.dstack((kept, coarse)), _matching(error, kept), blurred(left_over, 1.5))
+    return Trust(np.dstack((kept, coarse)), _matching(error, kept), blurred(left_over, 1.5), left_over)
 
 
 def _mouth_distrust(mouth: Mask, change: Mask, uneven: Mask, flow: Flow) -> Mask:
@@ -380,9 +375,10 @@ class Compositor:
             )
             return composite
         mouth = np.float32(reach.mouth) * lips_mask(landmarks, inputs.shape[0])
+        forehead = np.float32(reach.forehead) * forehead_mask(landmarks, inputs.shape[0]) if reach.forehead else None
         hair = np.float32(reach.hair) * hair_mask(landmarks, inputs.shape[0]) if reach.hair else None
         composite, self.state = transfer_composite(
-            inputs, inverted, edited, mask, self.state, mouth, self._motion, hair
+            inputs, inverted, edited, mask, self.state, mouth, self._motion, hair, forehead
         )
         return composite
 

@@ -90,7 +90,8 @@ class Inverter:
     def reach(self, edits: Mapping[str, float]) -> Reach:
         """How far `edits`, those in hand, go."""
         motion = self._library.motion(edits) if self._holds_back else None
-        return Reach(self._edited_noise.redrawn, self._library.of_hair(edits), motion)
+        noise = self._edited_noise
+        return Reach(noise.redrawn, noise.covered, self._library.of_hair(edits), motion)
 
     def leaves_codes(self, edits: Mapping[str, float]) -> bool:
         """Whether `edits` do no more than move the landmarks, so that nothing need be generated."""

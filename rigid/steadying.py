@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rigid.blend import Crop, Flow, Mask, spread, warp
-from rigid.composite import FLOW_SIZE, blurred, grey_bytes, grown_flow, largest, ramp, resized
+from rigid.composite import FLOW_SIZE, grey_bytes, grown_flow
+from rigid.fields import blurred, largest, ramp, resized
 
 SHARE = 0.6
 """Of the picture before, where the real pixels only moved. On nine training clips the warp error of inverted faces,

@@ -11,6 +11,7 @@ from rigid.blend import (
     Masker,
     OvalMasker,
     feather,
+    forehead_mask,
     hair_mask,
     lips_mask,
     moved_mask,
@@ -21,7 +22,7 @@ from rigid.blend import (
     warp,
 )
 from rigid.geometry import similarity
-from rigid.landmarks import CHIN, FOREHEAD_TOP
+from rigid.landmarks import BROWS_TOP, CHIN, FOREHEAD_TOP
 from tests.worlds import landmarks_in_crop, textured_frame
 
 SIZE = 64
@@ -80,6 +81,25 @@ def test_hair_reaches_above_and_beside_the_upper_face_and_not_below() -> None:
     beside = int(np.flatnonzero(oval[int(top[1] + 0.3 * height)])[-1]) + 6
     assert hair[int(top[1] + 0.3 * height), beside] > 0.5
     assert not hair[[0, 0, -1, -1], [0, -1, 0, -1]].any()
+
+
+def test_hair_hangs_down_beside_the_face_and_fades() -> None:
+    landmarks = landmarks_in_crop(256)
+    hair, oval = hair_mask(landmarks, 256), oval_mask(landmarks, 256)
+    top, chin = landmarks[FOREHEAD_TOP], landmarks[CHIN]
+    beside = int(np.flatnonzero(oval.any(0))[-1]) + 6
+    rows = [int(chin[1] - share * (chin[1] - top[1])) for share in (0.6, 0.35, 0.1, -0.15)]
+    falling = hair[rows, beside]
+    assert falling[0] > 0.9 and (np.diff(falling) < 0).all() and falling[-1] == 0
+
+
+def test_the_forehead_goes_from_the_brows_to_beyond_the_hairline() -> None:
+    landmarks = landmarks_in_crop(256)
+    forehead, oval = forehead_mask(landmarks, 256), oval_mask(landmarks, 256)
+    middle, brows = int(landmarks[FOREHEAD_TOP, 0]), float(landmarks[BROWS_TOP, 1].mean())
+    rows = np.flatnonzero(forehead[:, middle] > 0.5)
+    assert rows[0] < np.flatnonzero(oval[:, middle] > 0.5)[0]
+    assert abs(rows[-1] - brows) < 0.1 * np.ptp(landmarks[:, 1])
 
 
 def test_hair_lies_along_the_faces_own_axis() -> None:

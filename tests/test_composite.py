@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rigid.blend import hair_mask, oval_mask, warp
+from rigid.blend import forehead_mask, hair_mask, oval_mask, spread, warp
 from rigid.composite import (
     COMPOSITES,
     CompositeKind,
@@ -160,6 +160,23 @@ def test_hair_keeps_its_own_strands() -> None:
 def test_what_any_edit_stirs_up_in_the_hair_stays_out() -> None:
     changed = hair_changed(0.05)
     assert not changed[:24].any()
+
+
+def test_what_covers_the_forehead_is_the_edited_face() -> None:
+    inputs, inverted = texture(0) + details(), texture(0)
+    forehead = forehead_mask(LANDMARKS, SIZE)
+    edited = inverted - np.float32(0.5) * spread(forehead) + details(seed=3)
+    rows, columns = np.nonzero(forehead * MASK > 0.99)
+    middle = slice(len(rows) // 2 - 200, len(rows) // 2 + 200)
+    place = rows[middle], columns[middle]
+    shown = [
+        transfer_composite(inputs, inverted, edited, MASK, TransferState(), forehead=one)[0].over(inputs)[place]
+        for one in (forehead, None)
+    ]
+    apart = [np.abs(one - edited[place]).mean() for one in shown]
+    assert apart[0] < 0.03 < apart[1], "its strands, not those of the change"
+    same, _ = transfer_composite(inputs, inverted, inverted.copy(), MASK, TransferState(), forehead=forehead)
+    np.testing.assert_array_equal(same.over(inputs), inputs)
 
 
 def test_paper_pastes_the_edited_face() -> None:

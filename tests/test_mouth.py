@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from rigid.blend import forehead_mask
 from rigid.landmarks import INNER_LIPS, INNER_MOUTH_CORNERS
 from rigid.models.contract import Array
 from rigid.mouth import EASE, WAIT, EditedNoise
@@ -85,6 +86,30 @@ def test_it_is_measured_without_a_noise_map_and_only_where_edits_change() -> Non
     for number in range(4 * WAIT):
         edited_noise(NOISE, codes(0.1 * number), {"smile": 0.1 * number}, landmarks())
     assert len(painter.noises) == 1 + 4
+
+
+class Fringe:
+    """Darkens the forehead by the code's first number, and all of the face by its second."""
+
+    def __call__(self, codes: Array, noise: Array) -> Array:
+        forehead = forehead_mask(landmarks() * SIZE, SIZE)
+        shade = codes[:, 0, 0, None, None] * forehead + codes[:, 0, 1, None, None]
+        return np.repeat(-shade[:, None], 3, 1).astype(np.float32)
+
+
+def test_an_edit_that_covers_the_forehead_is_rid_of_its_detail() -> None:
+    edited_noise = EditedNoise(Fringe())
+    noise = settle(edited_noise, 0.5, {"bangs": 1.0})
+    forehead, mouth = noise[0, 0, 3, CELLS // 2], noise[0, 0, 10, CELLS // 2]
+    assert edited_noise.covered > 0.99 and forehead < 0.1 and mouth == 1
+
+
+@pytest.mark.parametrize("change", [codes(0.05), codes(0.2, 0.4)], ids=["hardly", "like the rest of the face"])
+def test_an_edit_that_does_not_keeps_it(change: Array) -> None:
+    edited_noise = EditedNoise(Fringe())
+    for _ in range(10):
+        noise = edited_noise(NOISE, change, {"skin_tone": 1.0}, landmarks())
+    assert np.array_equal(noise, NOISE) and edited_noise.covered == 0
 
 
 def test_once_the_edit_is_gone_the_detail_is_back() -> None:

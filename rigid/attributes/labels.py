@@ -54,6 +54,7 @@ UNITS = {
     "rosiness": "of a* beside plain skin",
     "lip_colour": "of a* beside skin",
     "eye_shadow": "of L* beside skin",
+    "made_up": "log odds",
 }
 GEOMETRY = {
     "lips_gap": shapes.lips_gap,
@@ -65,6 +66,8 @@ GEOMETRY = {
     "eye_size": shapes.eye_size,
 }
 LOOK_UNIT = "of the classifier's certainty"
+ODDS = {"made_up": "makeup"}
+"""Looks that are measured in log odds as well: of a face without a trace of one, certainty hardly shows a change."""
 AGE_MANIFEST = "age_gender_model-weights_manifest.json"
 EXPRESSION_MANIFEST = "face_expression_model-weights_manifest.json"
 
@@ -125,9 +128,11 @@ class FaceLabeller:
         landmarks = seen["landmarks"]
         if not np.isfinite(landmarks).all():
             return np.full(len(self.measures), np.nan, np.float32)
+        logits = np.clip(self._looks.logits(describe(image, landmarks)[None])[0], -30, 30)
+        chances = 1 / (1 + np.exp(-logits))
         values = {**_expression(seen), **_proportions(landmarks), **_classified(seen), **_colours(image, landmarks)}
-        logits = self._looks.logits(describe(image, landmarks)[None])[0]
-        chances = 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
+        looks = dict(zip(self._looks.names, logits.tolist(), strict=True))
+        values |= {name: looks.get(look, 0.0) for name, look in ODDS.items()}  # none while no looks are learned
         return np.array([*(values[name] for name in UNITS), *chances], np.float32)
 
 

@@ -78,7 +78,7 @@ _IN_ORDER = (
         moves="face",
     ),
     Recipe("mouth_open", "Mouth open", "expression", "mouth_open", 0.4, (*DEEP, (1, 3)), ceiling=0.2),
-    Recipe("lips_pucker", "Pucker", "expression", "pucker", 0.075, SHAPE, ceiling=0.3, free=("smile",)),
+    Recipe("lips_pucker", "Pucker", "expression", "pucker", 0.11, SHAPE, ceiling=0.3, free=("smile",)),
     Recipe("eyes_open", "Eyes wide", "expression", "eye_opening", 0.115, SHAPE, free=("eyes_closed",)),
     Recipe("eyes_closed", "Eyes closed", "expression", "eyes_closed", 0.144, SHAPE, ceiling=0.3, moves="face"),
     Recipe("brow_raise", "Brows raised", "expression", "brow_up", 0.25, SHAPE, ceiling=0.3),
@@ -92,18 +92,16 @@ _IN_ORDER = (
     Recipe("lip_size", "Lip size", "shape", "lip_size", 0.033, SHAPE, two_way=True, moves="face"),
     Recipe("beard", "Beard", "beard", "beard", 0.3, HAIR, ceiling=0.3, held=HEAD_STILL),
     Recipe("mustache", "Mustache", "beard", "mustache", 0.45, HAIR, ceiling=0.3),
-    Recipe("glasses", "Glasses", "accessories", "glasses", 0.45, DEEP, ceiling=0.2),
-    Recipe("hair_blond", "Blond hair", "hair", "blond", 0.3, COLOUR, ceiling=0.3),
+    Recipe("glasses", "Glasses", "accessories", "glasses", 0.52, DEEP, ceiling=0.2),
+    Recipe("hair_blond", "Blond hair", "hair", "blond", 0.2, COLOUR, ceiling=0.3),
     Recipe(
         "hair_grey", "Grey hair", "hair", "grey", 0.35, COLOUR, ceiling=0.3, held=(*HELD_STILL, "bald", "eye_shadow")
     ),
-    Recipe("hair_dark", "Dark hair", "hair", "dark", 0.5, COLOUR, ceiling=0.4),
-    Recipe("bangs", "Bangs", "hair", "bangs", 0.5, HAIR, ceiling=0.3),
+    Recipe("hair_dark", "Dark hair", "hair", "dark", 0.36, COLOUR, ceiling=0.4),
+    Recipe("bangs", "Bangs", "hair", "bangs", 0.4, HAIR, ceiling=0.3),
     Recipe("bald", "Bald", "hair", "bald", 0.25, HAIR, ceiling=0.3, held=(*HELD_STILL, "grey", "chubby")),
     Recipe("lipstick", "Lipstick", "make-up", "lip_colour", 10.0, COLOUR, ceiling=22.0),
-    Recipe(
-        "heavy_makeup", "Heavy make-up", "make-up", "makeup", 0.3, ((1, 4), *COLOUR), ceiling=0.4, free=("male", "age")
-    ),
+    Recipe("heavy_makeup", "Heavy make-up", "make-up", "made_up", 1.4, ((1, 4), *COLOUR), ceiling=-0.4, free=("age",)),
     Recipe("eye_shadow", "Eye shadow", "make-up", "eye_shadow", 8.0, COLOUR),
     Recipe("skin_tone", "Skin tone", "make-up", "tan", 22.5, COLOUR, two_way=True),
     Recipe("rosy_cheeks", "Rosy cheeks", "make-up", "rosiness", 3.0, COLOUR),

@@ -1,0 +1,30 @@
+"""Small things done to pictures and to fields over them: float32 (n, n[, C])."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+
+def ramp(values: NDArray[np.float32], start: float, end: float) -> NDArray[np.float32]:
+    """0 up to `start`, 1 from `end` on, smooth between."""
+    x = np.clip((values - start) / (end - start), 0.0, 1.0)
+    smooth: NDArray[np.float32] = x * x * (3 - 2 * x)
+    return smooth
+
+
+def resized(picture: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    """`picture` (S, S[, C]) as (size, size[, C]), averaged when it shrinks."""
+    how = cv2.INTER_AREA if size < picture.shape[0] else cv2.INTER_LINEAR
+    return cv2.resize(picture, (size, size), interpolation=how)  # type: ignore[return-value]
+
+
+def largest(picture: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The largest of the three channels (n, n, 3) at each pixel."""
+    red, green, blue = cv2.split(picture)
+    return cv2.max(cv2.max(red, green), blue)  # type: ignore[return-value]
+
+
+def blurred(picture: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
+    return cv2.GaussianBlur(picture, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)  # type: ignore[return-value]
