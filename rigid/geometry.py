@@ -23,8 +23,8 @@ ALIASING_SCALE = 0.9
 """Pictures shrunk by more than this lose what is too fine for the output before they are interpolated."""
 SOFTENING = 0.35
 """Width of the Gaussian that takes it away, as a part of √(1/scale² - 1), which is what a pixel of the output covers.
-Of 0.2 to 0.4 it came closest to averages of 64 samples a pixel: 51 to 58 dB at scales from 0.3 to 0.6, on three frames;
-averaging to the output's size and interpolating then has 38 to 51, in three times the time."""
+Of 0.2 to 0.4 it came closest to averages of 64 samples a pixel: 51 to 58 dB at scales from 0.4 to 0.6, on three frames;
+averaging to the output's size and interpolating then has 40 to 51, in three times the time."""
 LEAST_SCALE = 0.4
 """What shrinks more is averaged in whole blocks of pixels first: wide Gaussians are slow."""
 
