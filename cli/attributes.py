@@ -137,6 +137,10 @@ def discover(
         list[str] | None, typer.Option("--only", metavar="NAME", help="Discover this attribute only; may be repeated.")
     ] = None,
     clips: Annotated[Path | None, typer.Option(help="Folder of aligned clips of real faces to measure on too.")] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(help="Of the clips, only those that the index.json there or beside puts in this split."),
+    ] = None,
     faces: Annotated[int, typer.Option(min=8, help="Held-out generated faces to state the changes on.")] = 200,
     method: Annotated[
         str, typer.Option(help="supervised: the named attributes; sefa, ganspace: whatever there is, to be named.")
@@ -154,7 +158,8 @@ def discover(
     from rigid.attributes.run import Request, discover_profile, explore_profile, learn_looks_of
     from rigid.progress import show_progress
 
-    request = Request(profile, out or Path("runs/attributes") / profile, samples, seed, only or (), clips, faces)
+    out = out or Path("runs/attributes") / profile
+    request = Request(profile, out, samples, seed, only or (), clips, split, faces)
     store = AssetStore()
     try:
         if method != "supervised":
@@ -167,7 +172,45 @@ def discover(
             discover_profile(request, store, progress=update, report=_say)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
-    typer.echo(f"Files, contact sheets, report.json, calibration.md and entanglement.png are in {request.out}.")
+    typer.echo(f"Files, contact sheets, report.json, calibration.md and entanglement.png are in {out}.")
+
+
+@attributes.command()
+def measure(
+    folder: Annotated[
+        Path | None, typer.Argument(help="Attribute files; those that ship unless given.", show_default=False)
+    ] = None,
+    clips: Annotated[Path | None, typer.Option(help="Folder of aligned clips of real faces to measure on too.")] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(help="Of the clips, only those that the index.json there or beside puts in this split."),
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="NAME", help="This attribute only; may be repeated.")
+    ] = None,
+    faces: Annotated[int, typer.Option(min=8, help="Generated faces to measure on.")] = 200,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the discovery from which these faces are held out.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for all that is written; runs/measured/PROFILE unless given.")
+    ] = None,
+    write: Annotated[bool, typer.Option("--write", help="Put the figures into the files' headers too.")] = False,
+    profile: Profile = "mobile-256",
+) -> None:
+    """Measure attribute files as they are: what each reaches, what else changes with it, and who is still who.
+
+    Figures of video are taken over from the files: run fit-video --measure-only before. With --only, the report has
+    what was measured into the same folder before, too.
+    """
+    from rigid.assets import AssetStore
+    from rigid.attributes.measure import Measuring, measure_profile
+
+    out = out or Path("runs/measured") / profile
+    wanted = Measuring(profile, out, folder, only or (), clips, split, faces, seed, write)
+    try:
+        measure_profile(wanted, AssetStore(), _say)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    typer.echo(f"Statements, report.json, calibration.md and entanglement.png are in {out}.")
 
 
 @attributes.command("motion")

@@ -15,7 +15,7 @@ from rigid.attributes.format import AttributeHeader, write_attribute
 from rigid.attributes.recipes import Recipe
 from rigid.attributes.samples import DrawCodes, Samples, Studio, take_samples
 from rigid.attributes.search import Candidate, Report, Search
-from rigid.attributes.statement import Embed, Statement, state, write_statement
+from rigid.attributes.statement import Embed, Statement, Witnesses, state, write_statement
 
 Array = NDArray[np.float32]
 SHARES = (1.0, 0.7, 0.5)
@@ -52,9 +52,7 @@ class Bench:
 
     search: Search
     setting: Faces
-    stating: Faces
-    real: Faces | None
-    embed: Embed | None
+    witnesses: Witnesses
     count: int
     family: str
 
@@ -85,15 +83,12 @@ def prepare(
     names = studio.labeller.measures
     gradients = fit_gradients(samples.codes, samples.measures, names, seed)
     report("explained: " + ", ".join(f"{name} {r2:.2f}" for name, r2 in zip(names, gradients.r2, strict=True)))
-    return Bench(
-        Search(studio, gradients, samples.measures.std(0)),
-        Faces.taken(studio, draw_held_out(seed + SETTING_SEED, SETTING_FACES)),
-        Faces.taken(studio, draw_held_out(seed + STATING_SEED, stating)),
-        None if real is None else Faces.taken(studio, real),
-        embed,
-        len(samples.codes),
-        family,
-    )
+    search = Search(studio, gradients, samples.measures.std(0))
+    setting = Faces.taken(studio, draw_held_out(seed + SETTING_SEED, SETTING_FACES))
+    generated = Faces.taken(studio, draw_held_out(seed + STATING_SEED, stating))
+    of_clips = None if real is None else Faces.taken(studio, real)
+    witnesses = Witnesses(studio, search.deviations, generated, of_clips, embed)
+    return Bench(search, setting, witnesses, len(samples.codes), family)
 
 
 def discover(bench: Bench, recipes: Sequence[Recipe], out: Path, report: Report = lambda line: None) -> list[Found]:
@@ -151,7 +146,7 @@ def discover_one(bench: Bench, recipe: Recipe, report: Report = lambda line: Non
         raise ValueError(f"No strength changes {recipe.measure} by {recipe.change:g}.")
     edit = np.float32(fitted) * best.edit
     opposite = _opposite(bench, recipe, edit) if recipe.two_way else 1.0
-    statement = state(bench.search, recipe, edit, opposite, bench.stating, bench.real, bench.embed)
+    statement = state(bench.witnesses, recipe, lambda strength, _: _offset(edit, opposite, strength))
     return _described(bench, recipe, best, edit, opposite, statement)
 
 
@@ -178,6 +173,10 @@ def _opposite(bench: Bench, recipe: Recipe, edit: Array) -> float:
     return 1.0 if fitted is None else fitted
 
 
+def _offset(edit: Array, opposite: float, strength: float) -> Array:
+    return np.float32(strength if strength > 0 else strength * opposite) * edit
+
+
 def _described(
     bench: Bench, recipe: Recipe, best: Candidate, edit: Array, opposite: float, statement: Statement
 ) -> Found:
@@ -192,7 +191,7 @@ def _described(
         layers=tuple(code for level in best.levels for code in codes[level]),
         opposite=opposite,
         min=-1.0 if recipe.two_way else 0.0,
-        effect=recipe.effect.format(f"{statement.reached['generated']:+.2g}"),
+        effect=recipe.effect(statement.reached["generated"]),
         measured=statement.summary,
         order=recipe.order,
         family=bench.family,

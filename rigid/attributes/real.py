@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from rigid.evaluation.clips import find_clips
 from rigid.models.build import build_image_encoder
 from rigid.models.profiles import sizes_of
 from rigid.training.fast_inference import compiled
@@ -26,15 +27,13 @@ def frames_of(path: Path, count: int = PER_CLIP) -> list[NDArray[np.uint8]]:
     return [frames[i] for i in np.linspace(0, len(frames) - 1, count).round().astype(int)] if frames else []
 
 
-def codes_of_clips(profile: str, folder: Path) -> Array:
-    """Codes (N, n_codes, 512) of frames of all aligned clips (`*.mp4`) in `folder`.
+def codes_of_clips(profile: str, folder: Path, split: str | None = None) -> Array:
+    """Codes (N, n_codes, 512) of frames of the aligned clips in `folder`, or of its `split` as `find_clips` takes it.
 
     ValueError when there is none, or when a clip is not of the profile's size.
     """
     size = sizes_of(profile).image_size
-    paths = sorted(folder.glob("*.mp4"))
-    if not paths:
-        raise ValueError(f"There is no clip (*.mp4) in {folder}; name a folder of aligned clips.")
+    paths = [clip.path for clip in find_clips(folder, split)]
     # held one level down: the exporter cannot have a module called `code`, which the encoder has, at the top
     encode = compiled(nn.Sequential(build_image_encoder(profile)), torch.zeros(1, 3, size, size))
     codes = []

@@ -55,10 +55,9 @@ class Recipe:
         """Measures that must stay as they are."""
         return tuple(name for name in self.held if name not in (self.measure, *self.free))
 
-    @property
-    def effect(self) -> str:
-        """What strength 1 does, for people; `{}` takes the measured change."""
-        return f"{{}} {unit_of(self.measure)}"
+    def effect(self, reached: float) -> str:
+        """What strength 1 does, for people, where it changes the measure by `reached`."""
+        return f"{reached:+.2g} {unit_of(self.measure)}"
 
 
 _IN_ORDER = (

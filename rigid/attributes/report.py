@@ -80,7 +80,7 @@ def _reached(one: Statement, where: str, *, counted: bool) -> str:
     if where not in one.reached:
         return ""
     text = f"{one.reached[where]:+.3g}"
-    return f"{text} ({one.faces[where]})" if counted else text
+    return f"{text} ({one.faces[where]})" if counted and where in one.faces else text
 
 
 def write_report(folder: Path, statements: Sequence[Statement], facts: dict[str, object]) -> None:

@@ -34,7 +34,7 @@ from rigid.attributes.samples import (
     short_hash,
 )
 from rigid.attributes.sheet import contact_sheet, overview, read_sheet, write_sheet
-from rigid.attributes.statement import Embed, read_statements
+from rigid.attributes.statement import Embed, in_order
 from rigid.attributes.unsupervised import explore, single_codes
 from rigid.evaluation.identity import FaceEmbedder, has_dlib
 from rigid.models.build import build_mapping, build_mobile_generator
@@ -69,6 +69,8 @@ class Request:
     """Attributes; all of `RECIPES` when empty."""
     clips: Path | None = None
     """A folder of aligned clips of real faces to state the changes on too."""
+    split: str | None = None
+    """Only the clips that the folder's index puts in this split."""
     faces: int = STATING_FACES
     """Held-out generated faces to state the changes on."""
 
@@ -86,7 +88,7 @@ def discover_profile(
     ValueError for an unknown profile or attribute, or a folder of clips without one.
     """
     recipes = recipes_named(request.names)
-    real = None if request.clips is None else codes_of_clips(request.profile, request.clips)
+    real = None if request.clips is None else codes_of_clips(request.profile, request.clips, request.split)
     with open_studio(request.profile, store) as (studio, draw, draw_held_out):
         bench = prepare(
             studio,
@@ -98,7 +100,7 @@ def discover_profile(
             fingerprint=_fingerprint(request.profile),
             family=FAMILIES[request.profile],
             real=real,
-            embed=_embedder(store),
+            embed=embedder(store),
             stating=request.faces,
             progress=progress,
             report=report,
@@ -113,7 +115,8 @@ def _fingerprint(profile: str) -> str:
     return f"{weights_fingerprint(profile)}-{short_hash((FIT_TRUNCATION, FIT_MIXING))}"
 
 
-def _embedder(store: AssetStore) -> Embed | None:
+def embedder(store: AssetStore) -> Embed | None:
+    """Tells who a face is; None where dlib is not installed."""
     return FaceEmbedder(store) if has_dlib() else None
 
 
@@ -143,8 +146,7 @@ def strengths_of(least: float) -> tuple[float, ...]:
 
 def _write_report(request: Request, bench: Bench) -> None:
     """Of all attributes in the folder, those of earlier runs too."""
-    kept = read_statements(request.out / "statements")
-    statements = [kept[recipe.name] for recipe in RECIPES if recipe.name in kept]
+    statements = in_order(request.out / "statements", RECIPES)
     if not statements:
         return
     gradients = bench.search.gradients

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -13,16 +13,29 @@ from numpy.typing import NDArray
 from rigid.attributes.calibrate import Faces, compare
 from rigid.attributes.labels import Bytes
 from rigid.attributes.recipes import Recipe
-from rigid.attributes.search import Search
+from rigid.attributes.samples import Studio
 from rigid.replacing import replacing
 
 Array = NDArray[np.float32]
 Embed = Callable[[Bytes, Array], NDArray[np.float64]]
 """Pictures (H, W, 3) with landmarks (478, 2) → a unit vector that tells who it is."""
+Offset = Callable[[float, Array], Array]
+"""Strength and codes (N, n_codes, 512) → what is added to the codes."""
 EMBEDDED = 16
 """Faces that are compared with themselves, as it is slow."""
 BACK_FACES = 48
 """Faces on which the way back is stated."""
+
+
+@dataclass(frozen=True)
+class Witnesses:
+    """The faces on which edits are stated; `deviations` (M,): how much each measure varies between faces."""
+
+    studio: Studio
+    deviations: Array
+    generated: Faces
+    real: Faces | None = None
+    embed: Embed | None = None
 
 
 @dataclass(frozen=True)
@@ -53,29 +66,22 @@ class Statement:
         }
 
 
-def state(
-    search: Search,
-    recipe: Recipe,
-    edit: Array,
-    opposite: float,
-    stating: Faces,
-    real: Faces | None,
-    embed: Embed | None,
-) -> Statement:
-    """Measure `edit` (n_codes, 512) on `stating` faces, both ways if it has two, and on `real` ones if given."""
-    studio, column = search.studio, search.studio.column(recipe.measure)
-    after = Faces.made(studio, stating.codes + edit)
+def state(witnesses: Witnesses, recipe: Recipe, offset: Offset) -> Statement:
+    """Measure an edit on the generated faces, both ways if it has two, and on real ones if there are any."""
+    studio, stating, real = witnesses.studio, witnesses.generated, witnesses.real
+    column = studio.column(recipe.measure)
+    after = Faces.made(studio, stating.codes + offset(1.0, stating.codes))
     whole = compare(stating, after)
     tried = {"generated": (np.flatnonzero(stating.measures[:, column] <= recipe.ceiling), stating, after)}
     if recipe.two_way:
         chosen = np.flatnonzero(stating.measures[:, column] >= recipe.floor)[:BACK_FACES]
         back = stating.where(chosen)
         if chosen.size:
-            moved = Faces.made(studio, back.codes - np.float32(opposite) * edit)
+            moved = Faces.made(studio, back.codes + offset(-1.0, back.codes))
             tried["generated_back"] = (np.arange(len(chosen)), back, moved)
     if real is not None:
         chosen = np.flatnonzero(real.measures[:, column] <= recipe.ceiling)
-        tried["clips"] = (chosen, real, Faces.made(studio, real.codes + edit))
+        tried["clips"] = (chosen, real, Faces.made(studio, real.codes + offset(1.0, real.codes)))
     changes = {name: (b.measures - a.measures)[rows, column] for name, (rows, a, b) in tried.items()}
     changes = {name: values[np.isfinite(values)] for name, values in changes.items()}
     return Statement(
@@ -84,8 +90,8 @@ def state(
         target=recipe.change,
         reached={name: round(float(values.mean()), 4) for name, values in changes.items() if values.size},
         faces={name: int(values.size) for name, values in changes.items() if values.size},
-        entangled=_named(studio.labeller.measures, whole.change / search.deviations),
-        identity=None if embed is None else _same_person(embed, stating, after),
+        entangled=_named(studio.labeller.measures, whole.change / witnesses.deviations),
+        identity=None if witnesses.embed is None else _same_person(witnesses.embed, stating, after),
         surroundings=whole.surroundings,
         lost=whole.lost,
     )
@@ -116,3 +122,9 @@ def read_statements(folder: Path) -> dict[str, Statement]:
     """All that `write_statement` kept in `folder`, by attribute."""
     stored = (json.loads(path.read_text()) for path in sorted(folder.glob("*.json")))
     return {values["name"]: Statement(**values) for values in stored}
+
+
+def in_order(folder: Path, recipes: Sequence[Recipe]) -> list[Statement]:
+    """The statements in `folder` in the order of their recipes, those of earlier runs too."""
+    kept = read_statements(folder)
+    return [kept[recipe.name] for recipe in recipes if recipe.name in kept]

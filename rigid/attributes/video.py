@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +19,13 @@ from rigid.align import FaceLandmarker, FaceTracker
 from rigid.assets import AssetStore
 from rigid.attributes.calibrate import MOST_LOST
 from rigid.attributes.footage import Footage, take_clips
-from rigid.attributes.format import rewrite_header
+from rigid.attributes.format import AttributeHeader, rewrite_header
 from rigid.attributes.labels import load_labeller
 from rigid.attributes.library import Attribute, AttributeLibrary, load_attribute
 from rigid.attributes.recipes import RECIPES, Recipe
 from rigid.attributes.statement import read_statements, write_statement
 from rigid.evaluation.clips import Clip
-from rigid.models.contract import Runtime
+from rigid.models.contract import Runtime, Sizes
 
 Report = Callable[[str], None]
 LEAST_GAIN, MOST_GAIN = 0.5, 2.0
@@ -171,7 +172,7 @@ def fit_folder(folder: Path, names: Sequence[str], footage: Footage, report: Rep
     One that cannot be fitted is reported and left. `names`: which; all that have a recipe and a target when empty.
     ValueError for a name that is not there.
     """
-    for path, attribute in _calibrated(folder, names, footage):
+    for path, attribute in calibrated(folder, names, footage.runtime.sizes):
         try:
             gains = fit_gains(footage, attribute, RECIPE_OF[attribute.name], report)
         except ValueError as error:
@@ -186,19 +187,21 @@ def fit_folder(folder: Path, names: Sequence[str], footage: Footage, report: Rep
 def state_folder(folder: Path, names: Sequence[str], footage: Footage, report: Report = lambda line: None) -> None:
     """Write what each attribute reaches in `footage` into its file, and into its statement where there is one."""
     statements = read_statements(folder / "statements")
-    for path, attribute in _calibrated(folder, names, footage):
+    for path, attribute in calibrated(folder, names, footage.runtime.sizes):
         seen = _stated(footage, attribute)
         changes = {where: round(one.change, 4) for where, one in seen.items()}
         faces = {where: one.faces for where, one in seen.items()}
         report(f"{attribute.name}: target {attribute.target:+.3g}: {changes} on {faces}")
-        rewrite_header(
-            path,
-            lambda header, changes=changes: replace(header, calibration=header.calibration | changes),  # type: ignore[misc]
-        )
+        rewrite_header(path, partial(_with_seen, changes=changes, faces=faces))
         statement = statements.get(attribute.name)
         if statement is not None:
             kept = replace(statement, reached=statement.reached | changes, faces=statement.faces | faces)
             write_statement(folder / "statements" / f"{attribute.name}.json", kept)
+
+
+def _with_seen(header: AttributeHeader, changes: dict[str, float], faces: dict[str, int]) -> AttributeHeader:
+    counts = {f"{where}_faces": float(count) for where, count in faces.items()}
+    return replace(header, calibration=header.calibration | changes, measured=header.measured | counts)
 
 
 def _stated(footage: Footage, attribute: Attribute) -> dict[str, Reached]:
@@ -208,9 +211,11 @@ def _stated(footage: Footage, attribute: Attribute) -> dict[str, Reached]:
     return {where: one for where, one in seen.items() if one is not None and one.faces}
 
 
-def _calibrated(folder: Path, names: Sequence[str], footage: Footage) -> list[tuple[Path, Attribute]]:
-    """The attributes in `folder` that have a recipe and a target, in their order."""
-    sizes = footage.runtime.sizes
+def calibrated(folder: Path, names: Sequence[str], sizes: Sizes) -> list[tuple[Path, Attribute]]:
+    """The attributes in `folder` that have a recipe and a target, in their order; with `names`, only these.
+
+    ValueError for a name that is not there.
+    """
     paths = sorted(folder.glob("*.safetensors"))
     there = {path.stem: load_attribute(path, n_codes=sizes.n_codes, code_size=sizes.code_size) for path in paths}
     usable = {name for name, one in there.items() if name in RECIPE_OF and one.target is not None}

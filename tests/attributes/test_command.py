@@ -75,6 +75,10 @@ def test_presets_are_listed_with_the_users_own(own: Path, capsys: pytest.Capture
         (["discover", "--method", "guess"], "guess"),
         (["discover", "--method", "sefa", "--components", "0"], "components"),
         (["discover", "--clips", "/nowhere"], "/nowhere"),
+        (["measure", "--profile", "no-such"], "no-such"),
+        (["measure", "--only", "laugh"], "laugh"),
+        (["measure", "/nowhere"], "/nowhere"),
+        (["measure", "--clips", "/nowhere"], "/nowhere"),
     ],
 )
 def test_bad_input_is_one_sentence_and_status_2(

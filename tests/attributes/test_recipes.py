@@ -16,7 +16,7 @@ from rigid.models.profiles import sizes_of
 def test_a_recipe_speaks_of_measures_and_levels_that_exist(recipe: Recipe) -> None:
     assert {recipe.measure, *recipe.controls} <= {*UNITS, *LOOKS}
     assert recipe.measure not in recipe.controls and not set(recipe.free) & set(recipe.controls)
-    assert "{}" in recipe.effect and recipe.group in GROUPS and recipe.change > 0
+    assert recipe.effect(0.5).startswith("+0.5 ") and recipe.group in GROUPS and recipe.change > 0
     for profile in GENERATOR_CHANNELS:
         sizes = sizes_of(profile)
         levels = level_codes(sizes.n_codes)

@@ -161,6 +161,7 @@ def test_files_get_their_gain_and_what_they_reach(tmp_path: Path) -> None:
     assert header.calibration["video"] == pytest.approx(0.12, rel=0.16)
     assert header.calibration["video_back"] < 0
     kept = read_statements(tmp_path / "statements")["light"]
+    assert header.measured == {"video_faces": 1, "video_back_faces": 1}
     assert kept.reached == header.calibration and kept.faces == {"generated": 5, "video": 1, "video_back": 1}
 
 
