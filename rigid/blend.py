@@ -7,14 +7,15 @@ Flows are float32 (S, S, 2), x and y in crop pixels: the warp W(P, f) shows at x
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, reduce
 from typing import Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rigid.geometry import Points, Transform, apply, inverse, resample
+from rigid.fields import planes
+from rigid.geometry import Points, Transform, apply, in_fours, inverse, resample
 from rigid.landmarks import BROWS_TOP, CHIN, FACE_OVAL, FOREHEAD_TOP, OUTER_LIPS
 
 Crop = NDArray[np.float32]
@@ -145,7 +146,7 @@ def polygon_mask(polygon: Points, size: int) -> Mask:
 def warp(picture: NDArray[np.float32], flow: Flow) -> NDArray[np.float32]:
     """W(picture, flow): `picture` (S, S[, C]) as seen at x + flow(x), reflected at the border."""
     places = flow + _places(flow.shape[0])
-    return cv2.remap(picture, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)  # type: ignore[call-overload, no-any-return]
+    return in_fours(picture, lambda given: cv2.remap(given, places, None, cv2.INTER_LINEAR, None, cv2.BORDER_REFLECT))  # type: ignore[call-overload]
 
 
 @cache
@@ -166,8 +167,7 @@ def moved_mask(mask: Mask, flow: Flow) -> Mask:
 
 def union(*masks: Mask) -> Mask:
     """M_I ∪ M_E of Eq. 7: the largest of the masks at each pixel."""
-    largest: Mask = np.maximum.reduce(masks)
-    return largest
+    return reduce(np.maximum, masks)
 
 
 def feather(mask: Mask) -> Mask:
@@ -179,13 +179,14 @@ def feather(mask: Mask) -> Mask:
     sigma = FEATHER * size
     small = cv2.resize(mask, (size // 2, size // 2), interpolation=cv2.INTER_AREA)
     blurred = cv2.GaussianBlur(small, (0, 0), sigma / 2, borderType=cv2.BORDER_CONSTANT)
-    blurred = cv2.resize(blurred, (size, size), interpolation=cv2.INTER_LINEAR)
     # A blurred straight edge passes 0.5 at the edge itself: stretch what lies inside to [0, 1].
-    inside = np.clip(2.2 * blurred - 1.1, 0.0, 1.0)
-    soft: Mask = (inside * inside * (3 - 2 * inside) * _border_window(size)).astype(np.float32)
+    inside = np.clip(np.float32(2.2) * blurred - np.float32(1.1), 0, 1)
+    soft: Mask = cv2.resize(inside * inside * (3 - 2 * inside), (size, size), interpolation=cv2.INTER_LINEAR)
+    soft *= _border_window(size)
     return soft
 
 
+@cache
 def _border_window(size: int) -> Mask:
     """One inside a crop, falling to zero over its outermost pixels."""
     from_edge = np.minimum(np.arange(size), np.arange(size)[::-1]) / (0.03 * size)
@@ -243,14 +244,15 @@ def paste(
         edited = resample((composite.generated + 1) * np.float32(127.5), to_box, size)
     else:
         flow = cv2.transform(composite.flow, np.linalg.inv(transform[:, :2]))
-        stacked = np.asarray(cv2.merge((mask, composite.kept, flow)), np.float32)
-        fields = resample(stacked, to_box, size, cv2.BORDER_CONSTANT)
-        weight, kept = fields[..., 0], fields[..., 1]
+        fields = resample(
+            np.asarray(cv2.merge((flow, composite.kept, mask)), np.float32), to_box, size, cv2.BORDER_CONSTANT
+        )
+        x, y, kept, weight = planes(fields)
         # The part kept is a share of values that start at -1, the frame's at 0: 1 - kept makes up for it.
         generated = composite.generated + spread(1 - composite.kept)
         generated *= np.float32(127.5)
         edited = resample(generated, to_box, size)
-        edited += spread(kept) * _displaced(frame, fields[..., 2:], (left, top))
+        edited += spread(kept) * _displaced(frame, x, y, (left, top))
     region = frame[top:bottom, left:right].astype(np.float32)
     edited -= region
     edited *= spread(weight * np.float32(min(1.0, opacity)))
@@ -271,17 +273,17 @@ def _generated(face: Crop, mask: Mask | None) -> Composite:
     return Composite(face, mask)
 
 
-def _displaced(frame: Frame, flow: Flow, origin: tuple[int, int]) -> Frame:
-    """The box of `frame` at `origin` (left, top), each pixel taken from `flow` (h, w, 2) frame pixels further on."""
-    height, width = flow.shape[:2]
-    xs = flow[..., 0] + np.arange(origin[0], origin[0] + width, dtype=np.float32)
-    ys = flow[..., 1] + np.arange(origin[1], origin[1] + height, dtype=np.float32)[:, None]
-    return cv2.remap(frame, xs, ys, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)  # type: ignore[return-value]
+def _displaced(frame: Frame, x: Mask, y: Mask, origin: tuple[int, int]) -> Frame:
+    """The box of `frame` at `origin` (left, top), each pixel taken from `x` and `y` (h, w) frame pixels further on."""
+    height, width = x.shape
+    columns = x + np.arange(origin[0], origin[0] + width, dtype=np.float32)
+    rows = y + np.arange(origin[1], origin[1] + height, dtype=np.float32)[:, None]
+    return in_fours(frame, lambda given: cv2.remap(given, columns, rows, cv2.INTER_LINEAR, None, cv2.BORDER_REFLECT))
 
 
 def _frame_box(mask: Mask, transform: Transform, shape: tuple[int, ...]) -> tuple[int, int, int, int] | None:
     """Left, top, right, bottom in the frame round all that the mask can touch; None if that is nothing."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    rows, columns = (np.flatnonzero(cv2.reduce(mask, axis, cv2.REDUCE_MAX)) for axis in (1, 0))
     if not len(rows):
         return None
     x, y = (columns[0] - 1, columns[-1] + 2), (rows[0] - 1, rows[-1] + 2)

@@ -40,7 +40,7 @@ from rigid.blend import (
     union,
     warp,
 )
-from rigid.fields import blurred, largest, ramp, resized
+from rigid.fields import blurred, largest, mismatch, paired, planes, ramp, resized
 from rigid.geometry import Points
 from rigid.hair import brightness, led, reached
 from rigid.motion import LandmarkFinder, landmark_flow
@@ -64,6 +64,7 @@ COVERED = (0.1, 0.25)
 """Change of a forehead that the edit covers, [-1, 1] values, from which E begins to show there, and shows alone."""
 TINT_LOST = 0.6
 """Share of the colour matching, brightness apart, that generated pixels go without."""
+MEAN_OF_COLOURS = np.full((1, 3), 1 / 3, np.float32)
 STEADY, LOOSE = 0.35, 1.0
 """Weight of the newest flow where it hardly changed, and where it changed by `LOOSE_CHANGE` or more."""
 LOOSE_CHANGE = 1.5
@@ -103,7 +104,8 @@ class OpticalMotion:
         self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         # On a known smile-like warp: 0.27 px of 256 off, in 0.8 ms; scale 0 gets 0.21 px in three times that.
         self._dis.setFinestScale(1)
-        self._dis.setVariationalRefinementIterations(2)
+        # Once leaves less of the change unexplained than twice, or five times as the preset has it.
+        self._dis.setVariationalRefinementIterations(1)
 
     def __call__(self, edited: Crop, inverted: Crop) -> Flow:
         edited, inverted = resized(edited, FLOW_SIZE), resized(inverted, FLOW_SIZE)
@@ -171,23 +173,22 @@ def transfer_composite(
     flow = grown_flow(small_flow, size)
     # E + smooth D + kept · (D - smooth D) - coarse · (C - smooth C), with C = E - W(O, f), put together by
     # picture, smooth parts first; kept · W(I, f) is missing, which `paste` takes from the frame.
-    kept, coarse = shares[..., :1], shares[..., 1:]
-    smooth = (1 - kept) * trust.smooth_error
+    kept, coarse = planes(shares)
+    smooth = spread(1 - kept) * trust.smooth_error
     if hair is None:
-        generated = resized(smooth + coarse * trust.smooth_change, size)
+        generated = resized(smooth + spread(coarse) * trust.smooth_change, size)
     else:
         guide = warp(brightness(inputs), flow)
         slope, level = led(trust.change, guide)
-        generated = resized(coarse * slope, size) * spread(guide)
-        generated += resized(smooth + coarse * level, size)
-    grown = resized(shares, size)
-    generated += spread(1 - grown[..., 1]) * edited
-    generated += spread(grown[..., 1] - grown[..., 0]) * warp(inverted, flow)
+        generated = resized(spread(coarse) * slope, size) * spread(guide)
+        generated += resized(smooth + spread(coarse) * level, size)
+    kept, coarse = resized(kept, size), resized(coarse, size)
+    generated += spread(1 - coarse) * edited
+    generated += spread(coarse - kept) * warp(inverted, flow)
     shown = _blend_mask(mask, flow)
     if hair is not None:
         shown = union(shown, hair * reached(inverted, edited, hair))
-    composite = Composite(generated, shown, np.ascontiguousarray(grown[..., 0]), flow)
-    return composite, TransferState(small_flow, shares)
+    return Composite(generated, shown, kept, flow), TransferState(small_flow, shares)
 
 
 def learned_composite(
@@ -233,10 +234,10 @@ def _steadied(flow: Flow, last: Flow | None) -> Flow:
     if last is None:
         return flow
     difference = flow - last
-    moved = blurred(np.hypot(difference[..., 0], difference[..., 1]), 2.0)
-    weight = (STEADY + (LOOSE - STEADY) * ramp(moved, 0.3, LOOSE_CHANGE))[..., None]
-    steadied: Flow = last + weight * difference
-    return steadied
+    moved = blurred(cv2.magnitude(*planes(difference)), 2.0)  # type: ignore[arg-type]
+    difference *= paired(STEADY + np.float32(LOOSE - STEADY) * ramp(moved, 0.3, LOOSE_CHANGE))
+    difference += last
+    return difference
 
 
 def _supported(flow: Flow, edited: Crop, inverted: Crop) -> Flow:
@@ -245,14 +246,16 @@ def _supported(flow: Flow, edited: Crop, inverted: Crop) -> Flow:
     On plain skin any motion fits and DIS returns noise; there the flow is the mean of what surrounds it,
     weighted by how much the warp improved the match, and nothing where nothing was improved.
     """
-    improved = largest(np.abs(edited - inverted)) - largest(np.abs(edited - warp(inverted, flow)))
+    improved = mismatch(edited, inverted) - mismatch(edited, warp(inverted, flow))
     support = blurred(np.maximum(improved, 0), FLOW_SIGMA)
-    weight = support[..., None]
-    wide = resized(flow * weight, FLOW_SIZE // 4), resized(support, FLOW_SIZE // 4)
-    around = blurred(wide[0], 1.2) / (blurred(wide[1], 1.2) + UNSUPPORTED)[..., None]
-    own: Flow = weight / (weight + np.float32(OWN_SUPPORT))
+    wide = resized(flow * paired(support), FLOW_SIZE // 4), resized(support, FLOW_SIZE // 4)
+    around = blurred(wide[0], 1.2) / paired(blurred(wide[1], 1.2) + UNSUPPORTED)
     far = resized(around, FLOW_SIZE)
-    return far + own * (blurred(flow, FLOW_SIGMA) - far)
+    own = blurred(flow, FLOW_SIGMA)
+    own -= far
+    own *= paired(support / (support + np.float32(OWN_SUPPORT)))
+    own += far
+    return own
 
 
 @dataclass(frozen=True)
@@ -291,10 +294,10 @@ def _trust(
     flow = resized(flow, half) * np.float32(0.5)
     error = warp(inputs - inverted, flow)
     left_over = edited - warp(inverted, flow)
-    uneven = blurred(largest(np.abs(error - blurred(error, 4.0))), 0.8)
+    uneven = blurred(mismatch(error, blurred(error, 4.0)), 0.8)
     distrust = ramp(blurred(largest(np.abs(left_over)), 0.7), 0.2, 0.5) * ramp(uneven, 0.08, 0.25)
     if mouth is not None:
-        change = blurred(largest(np.abs(edited - inverted)), 1.0)
+        change = blurred(mismatch(edited, inverted), 1.0)
         distrust = np.maximum(distrust, _mouth_distrust(resized(mouth, half), change, uneven, flow))
     face = resized(mask, half)
     if forehead is not None:
@@ -317,10 +320,10 @@ def _matching(error: NDArray[np.float32], kept: Mask) -> NDArray[np.float32]:
     """What to add to generated pixels (n, n, 3) so that they fit in colour: the smooth part of D = `error`."""
     # Averaging only what is kept takes a mouth's colour from the skin round it, not from another mouth.
     weight = np.maximum(kept, np.float32(0.02))
-    smooth = blurred(error * weight[..., None], 3.0) / blurred(weight, 3.0)[..., None]
+    smooth = blurred(error * spread(weight), 3.0) / spread(blurred(weight, 3.0))
     # Skin's shade suits teeth, its tint does not.
-    shade = smooth.mean(2, keepdims=True)
-    matched: NDArray[np.float32] = smooth + TINT_LOST * (1 - kept)[..., None] * (shade - smooth)
+    shade = spread(cv2.transform(smooth, MEAN_OF_COLOURS))  # type: ignore[arg-type]
+    matched: NDArray[np.float32] = smooth + spread(np.float32(TINT_LOST) * (1 - kept)) * (shade - smooth)
     return matched
 
 

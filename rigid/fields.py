@@ -20,10 +20,25 @@ def resized(picture: NDArray[np.float32], size: int) -> NDArray[np.float32]:
     return cv2.resize(picture, (size, size), interpolation=how)  # type: ignore[return-value]
 
 
+def planes(picture: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """The channels of `picture` (n, m, C), (n, m) each and contiguous."""
+    return list(cv2.split(picture))  # type: ignore[arg-type]
+
+
 def largest(picture: NDArray[np.float32]) -> NDArray[np.float32]:
     """The largest of the three channels (n, n, 3) at each pixel."""
-    red, green, blue = cv2.split(picture)
+    red, green, blue = planes(picture)
     return cv2.max(cv2.max(red, green), blue)  # type: ignore[return-value]
+
+
+def mismatch(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
+    """By how much two pictures (n, n, 3) differ at each pixel: the largest difference of the three channels."""
+    return largest(cv2.absdiff(first, second))  # type: ignore[arg-type]
+
+
+def paired(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """`values` (n, n) for x and y of a flow, (n, n, 2): NumPy multiplies by it twice as fast as by broadcasting."""
+    return cv2.merge((values, values))  # type: ignore[return-value]
 
 
 def blurred(picture: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:

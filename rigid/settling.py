@@ -32,15 +32,17 @@ def settled(
         return noise
     moving = np.clip((_change(inputs, previous_inputs, noise.shape[-1]) - STILL) / (MOVING - STILL), 0, 1)
     weight = (newest_share + (MOVING_SHARE - newest_share) * moving).astype(np.float32)
-    mixed: Array = previous + weight[:, None] * (noise - previous)
+    mixed: Array = noise - previous
+    mixed *= weight[:, None]
+    mixed += previous
     return mixed
 
 
 def _change(inputs: Array, previous: Array, side: int) -> Array:
     """The mean change of each of `side`² square patches, (B, side, side)."""
     batch, channels = inputs.shape[:2]
-    difference = np.abs(inputs - previous).reshape(-1, inputs.shape[-1])
     # all channels below one another: OpenCV averages whole blocks several times faster than NumPy
-    means = cv2.resize(difference, (side, batch * channels * side), interpolation=cv2.INTER_AREA)
+    now, then = (pictures.reshape(-1, pictures.shape[-1]) for pictures in (inputs, previous))
+    means = cv2.resize(cv2.absdiff(now, then), (side, batch * channels * side), interpolation=cv2.INTER_AREA)
     change: Array = means.reshape(batch, channels, side, side).mean(1)
     return change

@@ -126,6 +126,13 @@ def test_warping_takes_each_pixel_from_further_on() -> None:
     np.testing.assert_allclose(warp(x, square_flow(2.5, 0))[:, 5:50], x[:, 5:50] + 2.5, atol=0.02)
 
 
+def test_a_colour_is_warped_as_it_would_be_by_itself() -> None:
+    picture = np.random.default_rng(0).normal(size=(SIZE, SIZE, 3)).astype(np.float32)
+    flow = square_flow(2.3, -1.6)
+    alone = np.dstack([warp(np.ascontiguousarray(picture[..., i]), flow) for i in range(3)])
+    assert np.abs(warp(picture, flow) - alone).max() < 1e-6
+
+
 def test_the_union_covers_both_faces() -> None:
     mask = oval_mask(landmarks_in_crop(SIZE), SIZE)
     lower = moved_mask(mask, square_flow(0, -6))
