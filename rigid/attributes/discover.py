@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from rigid.attributes.calibrate import Aim, Faces, find_scale
 from rigid.attributes.directions import fit_gradients, level_codes
 from rigid.attributes.format import AttributeHeader, write_attribute
-from rigid.attributes.recipes import Recipe
+from rigid.attributes.join import join, needed
+from rigid.attributes.recipes import RECIPES, Recipe
 from rigid.attributes.samples import DrawCodes, Samples, Studio, take_samples
 from rigid.attributes.search import Candidate, Report, Search
 from rigid.attributes.statement import Embed, Statement, Witnesses, state, write_statement
@@ -55,6 +56,8 @@ class Bench:
     witnesses: Witnesses
     count: int
     family: str
+    edits: dict[str, Array] = field(default_factory=dict)
+    """Edits at strength 1 that are `needed` for others, by name; filled as they are found."""
 
 
 def prepare(
@@ -136,18 +139,39 @@ def _labelled(
 
 def discover_one(bench: Bench, recipe: Recipe, report: Report = lambda line: None) -> Found:
     """The edit of `recipe`, its strength set and stated; ValueError when there is none."""
+    best, edit = _searched(bench, recipe, report)
+    opposite = _opposite(bench, recipe, edit) if recipe.two_way else 1.0
+    statement = state(bench.witnesses, recipe, lambda strength, _: _offset(edit, opposite, strength))
+    return _described(bench, recipe, best, edit, opposite, statement)
+
+
+def _searched(bench: Bench, recipe: Recipe, report: Report) -> tuple[Candidate, Array]:
+    """The best candidate, and the edit made of it, as long as it must be; ValueError when there is none."""
     column = bench.search.studio.column(recipe.measure)
     room = with_room(bench.setting, column, ceiling=recipe.ceiling)
     if not len(room.codes):
         raise ValueError(f"No held-out face has room for {recipe.name}; sample with another seed.")
     best = bench.search.best(recipe, room, report)
-    fitted = _fitted(bench, room, best.edit, Aim(column, recipe.change))
+    edit = best.edit
+    if needed(recipe):
+        # what is added is in proportion to what strength 1 of the recipe's own edit is
+        own = _as_long_as_needed(bench, room, recipe, edit)
+        edit = join(recipe, own, {name: _edit_of(bench, name, report) for name in needed(recipe)})
+    return best, _as_long_as_needed(bench, room, recipe, edit)
+
+
+def _as_long_as_needed(bench: Bench, room: Faces, recipe: Recipe, edit: Array) -> Array:
+    fitted = _fitted(bench, room, edit, Aim(bench.search.studio.column(recipe.measure), recipe.change))
     if fitted is None:
         raise ValueError(f"No strength changes {recipe.measure} by {recipe.change:g}.")
-    edit = np.float32(fitted) * best.edit
-    opposite = _opposite(bench, recipe, edit) if recipe.two_way else 1.0
-    statement = state(bench.witnesses, recipe, lambda strength, _: _offset(edit, opposite, strength))
-    return _described(bench, recipe, best, edit, opposite, statement)
+    return np.float32(fitted) * edit
+
+
+def _edit_of(bench: Bench, name: str, report: Report) -> Array:
+    if name not in bench.edits:
+        recipe = next(recipe for recipe in RECIPES if recipe.name == name)
+        bench.edits[name] = _searched(bench, recipe, report)[1]
+    return bench.edits[name]
 
 
 def with_room(faces: Faces, column: int, *, ceiling: float = np.inf, floor: float = -np.inf) -> Faces:

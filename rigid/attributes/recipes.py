@@ -47,6 +47,10 @@ class Recipe:
     order: int = 0
     """Where a list shows it: lower first."""
     held: tuple[str, ...] = HELD_STILL
+    without: tuple[str, ...] = ()
+    """Other attributes whose edits are taken out of its own; their measures are best left `free`."""
+    joined: tuple[tuple[str, float], ...] = ()
+    """Other attributes whose edits are then added to its own, and how much of each."""
     moves: str = ""
     """What a stream moves of the real face: its `brows`, its `eyes`, or the whole `face`; empty for nothing."""
 
@@ -100,7 +104,18 @@ _IN_ORDER = (
     Recipe("bangs", "Bangs", "hair", "bangs", 0.4, HAIR, ceiling=0.3),
     Recipe("bald", "Bald", "hair", "bald", 0.25, HAIR, ceiling=0.3, held=(*HELD_STILL, "grey", "chubby")),
     Recipe("lipstick", "Lipstick", "make-up", "lip_colour", 10.0, COLOUR, ceiling=22.0),
-    Recipe("heavy_makeup", "Heavy make-up", "make-up", "made_up", 1.4, ((1, 4), *COLOUR), ceiling=-0.4, free=("age",)),
+    Recipe(
+        "heavy_makeup",
+        "Heavy make-up",
+        "make-up",
+        "made_up",
+        1.4,
+        ((2, 4),),
+        ceiling=-0.4,
+        free=("male", "age"),
+        without=("gender",),
+        joined=(("eye_shadow", 1.0), ("lipstick", 0.5)),
+    ),
     Recipe("eye_shadow", "Eye shadow", "make-up", "eye_shadow", 8.0, COLOUR),
     Recipe("skin_tone", "Skin tone", "make-up", "tan", 22.5, COLOUR, two_way=True),
     Recipe("rosy_cheeks", "Rosy cheeks", "make-up", "rosiness", 3.0, COLOUR),
