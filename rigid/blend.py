@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from rigid.fields import planes
 from rigid.geometry import Points, Transform, apply, in_fours, inverse, resample
-from rigid.landmarks import BROWS_TOP, CHIN, FACE_OVAL, FOREHEAD_TOP, OUTER_LIPS
+from rigid.landmarks import BROWS_TOP, CHIN, FACE_OVAL, FOREHEAD_TOP, LEFT_EYE, OUTER_LIPS, RIGHT_EYE
 
 Crop = NDArray[np.float32]
 Mask = NDArray[np.float32]
@@ -58,6 +58,23 @@ def lips_mask(landmarks: Points, size: int, grow: float = 0.15) -> Mask:
     away = lips - lips.mean(0)
     away /= np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-6)
     return polygon_mask(lips + grow * width * away, size)
+
+
+EYES_RISE, EYES_FALL, EYES_WIDTH = 0.5, 0.35, 1.3
+"""How far up and down, in widths of an eye, what is drawn with it reaches from its middle, and how wide that is."""
+
+
+def eyes_mask(landmarks: Points, size: int) -> Mask:
+    """Both eyes with their lids and lashes, (size, size): half an ellipse above each and another below."""
+    points = np.asarray(landmarks, np.float64)
+    across = points[RIGHT_EYE].mean(0) - points[LEFT_EYE].mean(0)
+    across /= max(float(np.linalg.norm(across)), 1e-9)
+    down = np.array([-across[1], across[0]])
+    turns = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    high = np.sin(turns) * np.where(np.sin(turns) < 0, EYES_RISE, EYES_FALL)
+    outline = EYES_WIDTH / 2 * np.cos(turns)[:, None] * across + high[:, None] * down
+    eyes = (points[LEFT_EYE], points[RIGHT_EYE])
+    return union(*(polygon_mask(eye.mean(0) + np.ptp(eye @ across) * outline, size) for eye in eyes))
 
 
 HAIR_RISE, HAIR_WIDTH = 0.45, 0.35

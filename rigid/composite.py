@@ -32,20 +32,19 @@ from rigid.blend import (
     Masker,
     OvalMasker,
     feather,
-    forehead_mask,
     hair_mask,
-    lips_mask,
     moved_mask,
     spread,
     union,
     warp,
 )
-from rigid.fields import blurred, largest, mismatch, paired, planes, ramp, resized
+from rigid.fields import blurred, mismatch, paired, planes, ramp, resized
 from rigid.geometry import Points
 from rigid.hair import brightness, led, reached
 from rigid.motion import LandmarkFinder, landmark_flow
 from rigid.reach import FACE_ONLY, Reach
 from rigid.reshape import motion_field, reshaped
+from rigid.trust import NOTHING_ANEW, Anew, trusted
 
 CompositeKind = Literal["transfer", "transfer-landmarks", "learned", "paper"]
 COMPOSITES: tuple[CompositeKind, ...] = ("transfer", "transfer-landmarks", "learned", "paper")
@@ -58,13 +57,6 @@ MAX_FLOW = 0.08
 """Largest credible motion between the inverted and the edited face, in crop sides."""
 OWN_SUPPORT, UNSUPPORTED = 0.03, 0.01
 """How much better the warped face must match, in [-1, 1] values, for its flow to count by itself, and at all."""
-COARSE = (0.12, 0.3)
-"""Mismatch of I and O, in [-1, 1] values, from which the change begins to lose its fine part, and has lost it."""
-COVERED = (0.1, 0.25)
-"""Change of a forehead that the edit covers, [-1, 1] values, from which E begins to show there, and shows alone."""
-TINT_LOST = 0.6
-"""Share of the colour matching, brightness apart, that generated pixels go without."""
-MEAN_OF_COLOURS = np.full((1, 3), 1 / 3, np.float32)
 STEADY, LOOSE = 0.35, 1.0
 """Weight of the newest flow where it hardly changed, and where it changed by `LOOSE_CHANGE` or more."""
 LOOSE_CHANGE = 1.5
@@ -77,7 +69,7 @@ class TransferState:
 
     flow: Flow | None = None
     shares: NDArray[np.float32] | None = None
-    """(n, n, 2) at half of it: see `Trust`."""
+    """(n, n, 2) at half of it: see `rigid.trust.Trust`."""
 
 
 class Motion(Protocol):
@@ -153,22 +145,20 @@ def transfer_composite(
     edited: Crop,
     mask: Mask,
     state: TransferState,
-    mouth: Mask | None = None,
+    anew: Anew = NOTHING_ANEW,
     motion: Motion | None = None,
     hair: Mask | None = None,
-    forehead: Mask | None = None,
 ) -> tuple[Composite, TransferState]:
     """The change from O to E carried onto I; exactly I where E equals O.
 
-    `mask`: hard-edged inner face of `inputs`; `mouth`: its mouth, lips included, as far as the edit draws it anew;
-    `forehead`: its forehead, as far as the edit covers it; `hair`: where the edit may go beyond the face, feathered.
-    `motion` estimates f, optical flow by default.
+    `mask`: hard-edged inner face of `inputs`; `anew`: what of it the edit draws anew; `hair`: where the edit may go
+    beyond the face, feathered. `motion` estimates f, optical flow by default.
     """
     if np.array_equal(inverted, edited):
         return unchanged(inputs, mask), TransferState()
     size = inputs.shape[0]
     small_flow = _steadied((motion or OpticalMotion())(edited, inverted), state.flow)
-    trust = _trust(inputs, inverted, edited, small_flow, mask, mouth, forehead)
+    trust = trusted(inputs, inverted, edited, small_flow, mask, anew)
     shares = trust.shares if state.shares is None else 0.5 * (state.shares + trust.shares)
     flow = grown_flow(small_flow, size)
     # E + smooth D + kept · (D - smooth D) - coarse · (C - smooth C), with C = E - W(O, f), put together by
@@ -258,75 +248,6 @@ def _supported(flow: Flow, edited: Crop, inverted: Crop) -> Flow:
     return own
 
 
-@dataclass(frozen=True)
-class Trust:
-    """How the parts of a transfer are mixed, smooth fields at half of FLOW_SIZE."""
-
-    shares: NDArray[np.float32]
-    """(n, n, 2): how far the real pixels are kept, and how much of that without the change's fine part."""
-    smooth_error: NDArray[np.float32]
-    """(n, n, 3): the smooth part of D = W(I - O, f)."""
-    smooth_change: NDArray[np.float32]
-    """(n, n, 3): the smooth part of `change`."""
-    change: NDArray[np.float32]
-    """(n, n, 3): E - W(O, f)."""
-
-
-def _trust(
-    inputs: Crop,
-    inverted: Crop,
-    edited: Crop,
-    flow: Flow,
-    mask: Mask,
-    mouth: Mask | None,
-    forehead: Mask | None,
-) -> Trust:
-    """Where to trust the real pixels, and where the change.
-
-    The real pixels are kept everywhere but where three things come together: the edit changes the place, the
-    flow does not explain the change (or it is the mouth), and I and O differ there in more than colour. Where
-    I and O differ much in shape and the real pixels are kept, lines drawn or erased by the edit would stand
-    beside the real ones: there the change is carried over without its fine part. So it is outside the face's `mask`:
-    hair keeps its own strands.
-    """
-    half = flow.shape[0] // 2
-    inputs, inverted, edited = (resized(picture, half) for picture in (inputs, inverted, edited))
-    flow = resized(flow, half) * np.float32(0.5)
-    error = warp(inputs - inverted, flow)
-    left_over = edited - warp(inverted, flow)
-    uneven = blurred(mismatch(error, blurred(error, 4.0)), 0.8)
-    distrust = ramp(blurred(largest(np.abs(left_over)), 0.7), 0.2, 0.5) * ramp(uneven, 0.08, 0.25)
-    if mouth is not None:
-        change = blurred(mismatch(edited, inverted), 1.0)
-        distrust = np.maximum(distrust, _mouth_distrust(resized(mouth, half), change, uneven, flow))
-    face = resized(mask, half)
-    if forehead is not None:
-        above = resized(forehead, half)
-        face = np.maximum(face, above)
-        distrust = np.maximum(distrust, above * ramp(blurred(largest(np.abs(left_over)), 0.7), *COVERED))
-    kept = 1 - face * blurred(distrust, 0.8)
-    coarse = kept * np.maximum(blurred(ramp(uneven, *COARSE), 1.0), 1 - blurred(face, 1.0))
-    return Trust(np.dstack((kept, coarse)), _matching(error, kept), blurred(left_over, 1.5), left_over)
-
-
-def _mouth_distrust(mouth: Mask, change: Mask, uneven: Mask, flow: Flow) -> Mask:
-    """The mouth (n, n), as a whole, if it was changed and I's and O's differ: half of each is worse than either."""
-    where = blurred(np.maximum(mouth, warp(mouth, flow)), 1.0)
-    changed = ramp(blurred(where * change, 3.0), 0.01, 0.04)
-    return where * changed * ramp(blurred(where * uneven, 3.0), 0.01, 0.03)
-
-
-def _matching(error: NDArray[np.float32], kept: Mask) -> NDArray[np.float32]:
-    """What to add to generated pixels (n, n, 3) so that they fit in colour: the smooth part of D = `error`."""
-    # Averaging only what is kept takes a mouth's colour from the skin round it, not from another mouth.
-    weight = np.maximum(kept, np.float32(0.02))
-    smooth = blurred(error * spread(weight), 3.0) / spread(blurred(weight, 3.0))
-    # Skin's shade suits teeth, its tint does not.
-    shade = spread(cv2.transform(smooth, MEAN_OF_COLOURS))  # type: ignore[arg-type]
-    matched: NDArray[np.float32] = smooth + spread(np.float32(TINT_LOST) * (1 - kept)) * (shade - smooth)
-    return matched
-
-
 class Compositor:
     """One viewer's composite: masks, motion and their state from frame to frame."""
 
@@ -377,12 +298,9 @@ class Compositor:
                 inputs, inverted, edited, mask, self.state, self._net, self._motion
             )
             return composite
-        mouth = np.float32(reach.mouth) * lips_mask(landmarks, inputs.shape[0])
-        forehead = np.float32(reach.forehead) * forehead_mask(landmarks, inputs.shape[0]) if reach.forehead else None
+        anew = Anew.of(reach, landmarks, inputs.shape[0])
         hair = np.float32(reach.hair) * hair_mask(landmarks, inputs.shape[0]) if reach.hair else None
-        composite, self.state = transfer_composite(
-            inputs, inverted, edited, mask, self.state, mouth, self._motion, hair, forehead
-        )
+        composite, self.state = transfer_composite(inputs, inverted, edited, mask, self.state, anew, self._motion, hair)
         return composite
 
     def reset(self) -> None:

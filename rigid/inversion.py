@@ -8,10 +8,10 @@ from typing import Protocol
 
 import numpy as np
 
+from rigid.edited_noise import EditedNoise
 from rigid.geometry import Points
 from rigid.latents import Shared, add_edit, share
 from rigid.models.contract import Array, RecurrentState, Runtime
-from rigid.mouth import EditedNoise
 from rigid.reach import Reach
 from rigid.settling import settled
 from rigid.stages import Stopwatch
@@ -37,6 +37,9 @@ class Offsets(Protocol):
 
     def of_hair(self, edits: Mapping[str, float]) -> float:
         """How far `edits` are meant for the hair, 0 to 1."""
+
+    def shuts_eyes(self, edits: Mapping[str, float]) -> float:
+        """How far what `edits` make of the eyes is to be shown whole, as they shut them, 0 to 1."""
 
     def motion(self, edits: Mapping[str, float]) -> Points | None:
         """By how much such a stream moves the landmarks besides, (478, 2) in crop sides; None for not at all."""
@@ -91,7 +94,8 @@ class Inverter:
         """How far `edits`, those in hand, go."""
         motion = self._library.motion(edits) if self._holds_back else None
         noise = self._edited_noise
-        return Reach(noise.redrawn, noise.covered, self._library.of_hair(edits), motion)
+        eyes = self._library.shuts_eyes(edits)
+        return Reach(noise.redrawn, noise.covered, eyes, self._library.of_hair(edits), motion)
 
     def leaves_codes(self, edits: Mapping[str, float]) -> bool:
         """Whether `edits` do no more than move the landmarks, so that nothing need be generated."""
@@ -127,7 +131,8 @@ class Inverter:
         with watch("synthesize"):
             offset = np.float32(sizes.edit_gain) * self._library.offset(self._strengths(edits), shared.codes)
             both = np.concatenate([shared.codes, add_edit(shared.codes, offset, n_shared)])
-            edited_noise = self._edited_noise(noise, both, edits, face.landmarks / sizes.image_size)
+            landmarks, shut = face.landmarks / sizes.image_size, self._library.shuts_eyes(edits)
+            edited_noise = self._edited_noise(noise, both, edits, landmarks, shut)
             # one batch costs less than two
             pair = self._pictures(both, np.concatenate([noise, edited_noise]), face, edits)
             _require_finite(pair)

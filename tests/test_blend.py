@@ -10,6 +10,7 @@ from rigid.blend import (
     Composite,
     Masker,
     OvalMasker,
+    eyes_mask,
     feather,
     forehead_mask,
     hair_mask,
@@ -22,7 +23,7 @@ from rigid.blend import (
     warp,
 )
 from rigid.geometry import similarity
-from rigid.landmarks import BROWS_TOP, CHIN, FOREHEAD_TOP
+from rigid.landmarks import BROWS_TOP, CHIN, FOREHEAD_TOP, LEFT_EYE, RIGHT_EYE
 from tests.worlds import landmarks_in_crop, textured_frame
 
 SIZE = 64
@@ -100,6 +101,17 @@ def test_the_forehead_goes_from_the_brows_to_beyond_the_hairline() -> None:
     rows = np.flatnonzero(forehead[:, middle] > 0.5)
     assert rows[0] < np.flatnonzero(oval[:, middle] > 0.5)[0]
     assert abs(rows[-1] - brows) < 0.1 * np.ptp(landmarks[:, 1])
+
+
+def test_the_eyes_are_a_patch_round_each_that_rolls_with_the_head() -> None:
+    landmarks = landmarks_in_crop(256)
+    eyes = eyes_mask(landmarks, 256)
+    left, right = (landmarks[eye].mean(0).round().astype(int) for eye in (LEFT_EYE, RIGHT_EYE))
+    assert eyes[left[1], left[0]] == eyes[right[1], right[0]] == 1
+    assert eyes[left[1] - 10, left[0]] == 1 and not eyes[left[1] + 10, left[0]].any(), "lids reach further up"
+    assert not eyes[left[1], (left[0] + right[0]) // 2].any(), "the nose lies between"
+    rolled = eyes_mask((landmarks - 128) @ np.array([[0, 1], [-1, 0]], np.float32) + 128, 256)
+    assert np.abs(np.rot90(eyes, -1) - rolled).mean() < 0.004
 
 
 def test_hair_lies_along_the_faces_own_axis() -> None:

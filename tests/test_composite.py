@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rigid.blend import forehead_mask, hair_mask, oval_mask, spread, warp
+from rigid.blend import eyes_mask, forehead_mask, hair_mask, oval_mask, spread, warp
 from rigid.composite import (
     COMPOSITES,
     CompositeKind,
@@ -15,7 +15,9 @@ from rigid.composite import (
     transfer_composite,
 )
 from rigid.geometry import Points
+from rigid.landmarks import LEFT_EYE, RIGHT_EYE
 from rigid.reach import Reach
+from rigid.trust import Anew
 from tests.worlds import landmarks_in_crop
 
 SIZE = 256
@@ -52,7 +54,7 @@ def painted_mouth(picture: Crop, value: float) -> Crop:
 
 
 def transferred(inputs: Crop, inverted: Crop, edited: Crop, mouth: Crop | None = None) -> Crop:
-    composite, _ = transfer_composite(inputs, inverted, edited, MASK, TransferState(), mouth)
+    composite, _ = transfer_composite(inputs, inverted, edited, MASK, TransferState(), Anew(mouth))
     return composite.over(inputs)
 
 
@@ -102,7 +104,7 @@ def test_a_mouth_that_was_inverted_well_keeps_its_real_pixels() -> None:
     inputs = inverted + 0.4 * details()
     mouth = np.zeros((SIZE, SIZE), np.float32)
     cv2.ellipse(mouth, (128, 166), (24, 12), 0, 0, 360, 1.0, -1)
-    composite, _ = transfer_composite(inputs, inverted, inverted + np.float32(0.15), MASK, TransferState(), mouth)
+    composite, _ = transfer_composite(inputs, inverted, inverted + np.float32(0.15), MASK, TransferState(), Anew(mouth))
     assert composite.kept is not None
     assert composite.kept[160:172, 118:138].mean() > 0.9
 
@@ -170,13 +172,35 @@ def test_what_covers_the_forehead_is_the_edited_face() -> None:
     middle = slice(len(rows) // 2 - 200, len(rows) // 2 + 200)
     place = rows[middle], columns[middle]
     shown = [
-        transfer_composite(inputs, inverted, edited, MASK, TransferState(), forehead=one)[0].over(inputs)[place]
+        transfer_composite(inputs, inverted, edited, MASK, TransferState(), Anew(forehead=one))[0].over(inputs)[place]
         for one in (forehead, None)
     ]
     apart = [np.abs(one - edited[place]).mean() for one in shown]
     assert apart[0] < 0.03 < apart[1], "its strands, not those of the change"
-    same, _ = transfer_composite(inputs, inverted, inverted.copy(), MASK, TransferState(), forehead=forehead)
+    same, _ = transfer_composite(inputs, inverted, inverted.copy(), MASK, TransferState(), Anew(forehead=forehead))
     np.testing.assert_array_equal(same.over(inputs), inputs)
+
+
+def with_eyes(picture: Crop, value: float) -> Crop:
+    """`picture` with both eyes dark or bright."""
+    changed = picture.copy()
+    for eye in (LEFT_EYE, RIGHT_EYE):
+        x, y = LANDMARKS[eye].mean(0).round().astype(int).tolist()
+        cv2.ellipse(changed, (x, y), (11, 4), 0, 0, 360, (value, value, value), -1, cv2.LINE_AA)
+    return changed
+
+
+def test_nothing_of_the_open_eyes_shows_through_shut_ones() -> None:
+    skin = texture(0)
+    tint = np.array([0.1, 0.0, -0.1], np.float32)
+    inputs, inverted, edited = with_eyes(skin + tint, 0.9), with_eyes(skin, -0.9), skin
+    shown = [
+        transfer_composite(inputs, inverted, edited, MASK, TransferState(), Anew(eyes=eyes))[0].over(inputs)
+        for eyes in (eyes_mask(LANDMARKS, SIZE), None)
+    ]
+    opening = np.abs(with_eyes(skin, 5.0) - skin).max(2) > 1
+    left = [np.abs(one - (skin + tint))[opening].mean() for one in shown]
+    assert left[0] < 0.05 < 0.2 < left[1], "skin in the real one's colour"
 
 
 def test_paper_pastes_the_edited_face() -> None:

@@ -377,6 +377,9 @@ class Deeper:
     def of_hair(self, edits: Mapping[str, float]) -> float:
         return 0.0
 
+    def shuts_eyes(self, edits: Mapping[str, float]) -> float:
+        return 0.0
+
     def motion(self, edits: Mapping[str, float]) -> Points | None:
         return None
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rigid.align import Face, TrackedFace
 from rigid.geometry import Points, Transform, apply, inverse, similarity
-from rigid.landmarks import FACE_OVAL, OUTER_LIPS
+from rigid.landmarks import FACE_OVAL, LEFT_EYE, OUTER_LIPS, RIGHT_EYE
 from rigid.models.contract import Array, RecurrentState, Runtime, Sizes
 from rigid.stream import FaceStream, StreamOptions
 from tests.fakes import TINY, FakeRuntime
@@ -29,6 +29,9 @@ def textured_frame(seed: int = 0, shape: tuple[int, int, int] = FRAME_SHAPE) -> 
 def landmarks_in_crop(size: int) -> NDArray[np.float32]:
     """(478, 2): an upright face in the middle of a crop."""
     points = np.full((478, 2), size / 2, np.float32)
+    for indices, x in ((LEFT_EYE, 0.4), (RIGHT_EYE, 0.6)):
+        angles = np.linspace(0, 2 * np.pi, len(indices), endpoint=False)
+        points[indices] = size * (np.array([x, 0.42]) + np.stack([0.05 * np.cos(angles), 0.02 * np.sin(angles)], -1))
     for indices, centre, radii in ((FACE_OVAL, (0.5, 0.5), (0.25, 0.33)), (OUTER_LIPS, (0.5, 0.65), (0.1, 0.04))):
         angles = np.linspace(0, 2 * np.pi, len(indices), endpoint=False) - np.pi / 2
         points[indices] = size * (np.array(centre) + np.array(radii) * np.stack([np.cos(angles), np.sin(angles)], -1))
@@ -73,6 +76,9 @@ class Brighten:
         return edits
 
     def of_hair(self, edits: Mapping[str, float]) -> float:
+        return 0.0
+
+    def shuts_eyes(self, edits: Mapping[str, float]) -> float:
         return 0.0
 
     def motion(self, edits: Mapping[str, float]) -> Points | None:

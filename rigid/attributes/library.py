@@ -40,6 +40,10 @@ STORED = (
 DESCRIBED = (*STORED, "limit_min", "limit_max", "kind", "custom", "strip")
 STRIP_URL = "/api/v1/attributes/{name}/strip.jpg?v={digest}"
 MOST_ATTRIBUTES = 500
+SHUT = "eyes_closed"
+"""The measure of attributes that shut the eyes."""
+SHUTTING = (0.1, 0.4)
+"""Strength of these from which the eyes are no longer the real ones, and from which they are drawn whole."""
 
 Description = dict[str, str | float | bool | None]
 
@@ -239,6 +243,11 @@ class AttributeLibrary:
         """How far `edits` are meant for the hair, 0 to 1: the strongest of those in that group."""
         strengths = [abs(strength) for name, strength in edits.items() if self[name].group == "hair"]
         return min(1.0, max(strengths, default=0.0))
+
+    def shuts_eyes(self, edits: Mapping[str, float]) -> float:
+        """How far what `edits` make of the eyes is to be shown whole, as they shut them, 0 to 1."""
+        strength = sum(strength for name, strength in edits.items() if self[name].measure == SHUT)
+        return min(1.0, max(0.0, (strength - SHUTTING[0]) / (SHUTTING[1] - SHUTTING[0])))
 
     def _unknown(self, name: str) -> str:
         close = difflib.get_close_matches(str(name), self.names, n=1, cutoff=0.5)

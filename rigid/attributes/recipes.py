@@ -83,7 +83,7 @@ _IN_ORDER = (
     Recipe("mouth_open", "Mouth open", "expression", "mouth_open", 0.4, (*DEEP, (1, 3)), ceiling=0.2),
     Recipe("lips_pucker", "Pucker", "expression", "pucker", 0.11, SHAPE, ceiling=0.3, free=("smile",)),
     Recipe("eyes_open", "Eyes wide", "expression", "eye_opening", 0.115, SHAPE, free=("eyes_closed",)),
-    Recipe("eyes_closed", "Eyes closed", "expression", "eyes_closed", 0.144, SHAPE, ceiling=0.3, moves="face"),
+    Recipe("eyes_closed", "Eyes closed", "expression", "eyes_closed", 0.42, SHAPE, ceiling=0.3),
     Recipe("brow_raise", "Brows raised", "expression", "brow_up", 0.25, SHAPE, ceiling=0.3),
     Recipe("squint", "Squint", "expression", "squint", 0.153, SHAPE, ceiling=0.6, free=("eyes_closed",), moves="face"),
     Recipe("age", "Age", "age", "age", 14.0, ((1, 3), (2, 4)), two_way=True, ceiling=55.0, floor=30.0),

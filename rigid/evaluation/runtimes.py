@@ -97,6 +97,9 @@ class EarlyOffsets:
     def of_hair(self, edits: Mapping[str, float]) -> float:
         return self._library.of_hair(edits)
 
+    def shuts_eyes(self, edits: Mapping[str, float]) -> float:
+        return self._library.shuts_eyes(edits)
+
     def motion(self, edits: Mapping[str, float]) -> Points | None:
         return self._library.motion(edits)
 

@@ -126,6 +126,14 @@ def test_edits_of_the_hair_are_told_by_their_group() -> None:
     assert both.of_hair({"hair_dark": 2.0}) == 1
 
 
+def test_what_shuts_the_eyes_says_so_by_its_measure() -> None:
+    closed, squint = replace(attribute("closed"), measure="eyes_closed"), replace(attribute("squint"), measure="squint")
+    both = AttributeLibrary([closed, squint], n_codes=2, code_size=3)
+    assert both.shuts_eyes({}) == both.shuts_eyes({"squint": 1.0}) == both.shuts_eyes({"closed": 0.1}) == 0
+    assert 0 < both.shuts_eyes({"closed": 0.2, "squint": 1.0}) < both.shuts_eyes({"closed": 0.3}) < 1
+    assert both.shuts_eyes({"closed": 0.5}) == both.shuts_eyes({"closed": 2.0}) == 1
+
+
 def test_a_stream_makes_each_edit_as_long_as_video_needs() -> None:
     long = replace(attribute("smile"), video_gain=1.5)
     library = AttributeLibrary([long, attribute("age")], n_codes=2, code_size=3)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rigid.blend import forehead_mask
+from rigid.blend import eyes_mask, forehead_mask
+from rigid.edited_noise import EASE, WAIT, EditedNoise
+from rigid.fields import resized
 from rigid.landmarks import INNER_LIPS, INNER_MOUTH_CORNERS
 from rigid.models.contract import Array
-from rigid.mouth import EASE, WAIT, EditedNoise
 from tests.worlds import landmarks_in_crop
 
 SIZE, CHANNELS, CELLS = 64, 4, 16
@@ -110,6 +111,17 @@ def test_an_edit_that_does_not_keeps_it(change: Array) -> None:
     for _ in range(10):
         noise = edited_noise(NOISE, change, {"skin_tone": 1.0}, landmarks())
     assert np.array_equal(noise, NOISE) and edited_noise.covered == 0
+
+
+def test_eyes_that_are_shut_are_rid_of_their_detail_and_no_others() -> None:
+    edited_noise, places = EditedNoise(Painter()), landmarks()
+    unmoved = codes(0.0)
+    shut = edited_noise(NOISE, unmoved, {"eyes_closed": 1.0}, places, 1.0)
+    half = edited_noise(NOISE, unmoved, {"eyes_closed": 0.25}, places, 0.5)
+    eyes = resized(eyes_mask(places * (4 * CELLS), 4 * CELLS), CELLS)
+    np.testing.assert_allclose(shut[0, 0], 1 - eyes, atol=1e-6)
+    np.testing.assert_allclose(half[0, 0], 1 - eyes / 2, atol=1e-6)
+    assert eyes.max() > 0.8 and np.array_equal(edited_noise(NOISE, unmoved, {}, places), NOISE)
 
 
 def test_once_the_edit_is_gone_the_detail_is_back() -> None:

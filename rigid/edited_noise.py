@@ -5,7 +5,9 @@ belongs to another mouth and shows as crumbs on the teeth; there E is generated 
 kind is measured on the face at hand: the inverted and the edited face without any noise map, compared at the mouth.
 The composite asks, too: a mouth that is not drawn anew stays the real one.
 
-The forehead is done likewise: bangs are drawn over it whole where its own detail is out of their way.
+The forehead is done likewise: bangs are drawn over it whole where its own detail is out of their way. So are eyes
+that an edit shuts, but that is told by the edit: what shuts eyes changes the pictures hardly otherwise than what widens
+or shades them.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from collections.abc import Callable, Mapping
 import cv2
 import numpy as np
 
-from rigid.blend import Mask, forehead_mask, lips_mask, oval_mask
+from rigid.blend import Mask, eyes_mask, forehead_mask, lips_mask, oval_mask
 from rigid.fields import resized
 from rigid.geometry import Points
 from rigid.landmarks import INNER_LIPS, INNER_MOUTH_CORNERS
@@ -63,11 +65,13 @@ class EditedNoise:
         """How far the edit covers the forehead, as bangs do, 0 to 1."""
         return float(self._share[1])
 
-    def __call__(self, noise: Array, codes: Array, edits: Mapping[str, float], landmarks: Points) -> Array:
+    def __call__(
+        self, noise: Array, codes: Array, edits: Mapping[str, float], landmarks: Points, shut: float = 0.0
+    ) -> Array:
         """(1, *noise_shape) for the edited face, from that of the inverted one.
 
         `codes` (2, n_codes, code_size): the inverted and the edited face's; `edits`: what they differ by; `landmarks`
-        (478, 2) of the real face in crop sides.
+        (478, 2) of the real face in crop sides; `shut`: how far the edits shut its eyes.
         """
         if not noise.any():
             return noise
@@ -82,6 +86,8 @@ class EditedNoise:
         taken = np.float32(self.redrawn * closed) * lips_mask(points, fine)
         if self.covered:
             taken += np.float32(self.covered) * forehead_mask(points, fine)
+        if shut:
+            taken = np.maximum(taken, np.float32(shut) * eyes_mask(points, fine))
         edited: Array = noise * (1 - resized(taken, size))
         return edited
 
