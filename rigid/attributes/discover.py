@@ -215,7 +215,7 @@ def _described(
         layers=tuple(code for level in best.levels for code in codes[level]),
         opposite=opposite,
         min=-1.0 if recipe.two_way else 0.0,
-        effect=recipe.effect(statement.reached["generated"]),
+        effect=recipe.effect(statement.reached.get("generated")),
         measured=statement.summary,
         order=recipe.order,
         family=bench.family,

@@ -111,11 +111,11 @@ def _with_video(statement: Statement, header: AttributeHeader) -> Statement:
 
 def _with_statement(header: AttributeHeader, statement: Statement) -> AttributeHeader:
     """What is not measured this time, as real faces without clips, stays."""
-    reached = statement.reached.get("generated")
+    effect = RECIPE_OF[header.name].effect(statement.reached.get("generated"))
     return replace(
         header,
         calibration=header.calibration | statement.reached,
         measured=header.measured | statement.summary,
         identity=header.identity if statement.identity is None else statement.identity,
-        effect=header.effect if reached is None else RECIPE_OF[header.name].effect(reached),
+        effect=effect or header.effect,
     )

@@ -59,9 +59,9 @@ class Recipe:
         """Measures that must stay as they are."""
         return tuple(name for name in self.held if name not in (self.measure, *self.free))
 
-    def effect(self, reached: float) -> str:
-        """What strength 1 does, for people, where it changes the measure by `reached`."""
-        return f"{reached:+.2g} {unit_of(self.measure)}"
+    def effect(self, reached: float | None) -> str:
+        """What strength 1 does, for people, where it changes the measure by `reached`; empty if unknown."""
+        return "" if reached is None else f"{reached:+.2g} {unit_of(self.measure)}"
 
 
 _IN_ORDER = (

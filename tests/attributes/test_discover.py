@@ -146,6 +146,14 @@ def test_an_attribute_out_of_reach_is_left_out_and_said(tmp_path: Path) -> None:
     assert discover_one(ready, replace(SMILE, floor=100.0)).header.opposite == 1.0
 
 
+def test_what_no_stated_face_has_room_for_is_found_but_not_stated(tmp_path: Path) -> None:
+    studio = Studio(World().synthesize, World())
+    ready = prepare(studio, draw, draw, count=384, seed=0, cache=tmp_path, fingerprint="world", stating=1)
+    lowest = replace(SMILE, ceiling=float(ready.witnesses.generated.measures[0, 0]) - 0.01, two_way=False)
+    found = discover_one(ready, lowest)
+    assert found.header.effect == "" and not found.statement.reached and found.header.target == 0.75
+
+
 def test_the_strength_is_found_from_a_poor_guess_in_both_directions() -> None:
     world = World()
     studio = Studio(world.synthesize, world)
