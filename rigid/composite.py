@@ -7,8 +7,7 @@ and W(·, f) the backward warp by it:
 - `transfer`: M · (W(I, f) + E - W(O, f)) + (1 - M) · I. Written with D = W(I - O, f), what the generator got
   wrong about the real face, its inner part is E + D: the edited face with the real details put back. Where
   they would not fit (a mouth that I has closed and O open, a place that the flow does not explain) only the
-  smooth part of D is kept, which is pasting E with its colours matched. For an edit of
-  the hair M grows as far as E changes it.
+  smooth part of D is kept, which is pasting E with its colours matched. Edits of the hair: see `rigid.hair`.
 - `transfer-landmarks`: the same with f from the landmarks of E and O instead of their optical flow.
 - `learned`: M · (E + kept · D + residual) + (1 - M) · I, where a net says `kept` and `residual` (`ChangeNet`).
 
@@ -32,7 +31,6 @@ from rigid.blend import (
     Masker,
     OvalMasker,
     feather,
-    hair_mask,
     moved_mask,
     spread,
     union,
@@ -40,7 +38,7 @@ from rigid.blend import (
 )
 from rigid.fields import blurred, mismatch, paired, planes, ramp, resized
 from rigid.geometry import Points
-from rigid.hair import brightness, led, reached
+from rigid.hair import with_hair
 from rigid.motion import LandmarkFinder, landmark_flow
 from rigid.reach import FACE_ONLY, Reach
 from rigid.reshape import motion_field, reshaped
@@ -147,12 +145,11 @@ def transfer_composite(
     state: TransferState,
     anew: Anew = NOTHING_ANEW,
     motion: Motion | None = None,
-    hair: Mask | None = None,
 ) -> tuple[Composite, TransferState]:
     """The change from O to E carried onto I; exactly I where E equals O.
 
-    `mask`: hard-edged inner face of `inputs`; `anew`: what of it the edit draws anew; `hair`: where the edit may go
-    beyond the face, feathered. `motion` estimates f, optical flow by default.
+    `mask`: hard-edged inner face of `inputs`; `anew`: what of it the edit draws anew. `motion` estimates f, optical
+    flow by default.
     """
     if np.array_equal(inverted, edited):
         return unchanged(inputs, mask), TransferState()
@@ -165,20 +162,11 @@ def transfer_composite(
     # picture, smooth parts first; kept · W(I, f) is missing, which `paste` takes from the frame.
     kept, coarse = planes(shares)
     smooth = spread(1 - kept) * trust.smooth_error
-    if hair is None:
-        generated = resized(smooth + spread(coarse) * trust.smooth_change, size)
-    else:
-        guide = warp(brightness(inputs), flow)
-        slope, level = led(trust.change, guide)
-        generated = resized(spread(coarse) * slope, size) * spread(guide)
-        generated += resized(smooth + spread(coarse) * level, size)
+    generated = resized(smooth + spread(coarse) * trust.smooth_change, size)
     kept, coarse = resized(kept, size), resized(coarse, size)
     generated += spread(1 - coarse) * edited
     generated += spread(coarse - kept) * warp(inverted, flow)
-    shown = _blend_mask(mask, flow)
-    if hair is not None:
-        shown = union(shown, hair * reached(inverted, edited, hair))
-    return Composite(generated, shown, kept, flow), TransferState(small_flow, shares)
+    return Composite(generated, _blend_mask(mask, flow), kept, flow), TransferState(small_flow, shares)
 
 
 def learned_composite(
@@ -299,9 +287,8 @@ class Compositor:
             )
             return composite
         anew = Anew.of(reach, landmarks, inputs.shape[0])
-        hair = np.float32(reach.hair) * hair_mask(landmarks, inputs.shape[0]) if reach.hair else None
-        composite, self.state = transfer_composite(inputs, inverted, edited, mask, self.state, anew, self._motion, hair)
-        return composite
+        composite, self.state = transfer_composite(inputs, inverted, edited, mask, self.state, anew, self._motion)
+        return with_hair(composite, inputs, inverted, edited, landmarks, reach) if reach.hair else composite
 
     def reset(self) -> None:
         """Forget the last frame, as when another face comes."""

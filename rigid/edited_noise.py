@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from rigid.blend import Mask, eyes_mask, forehead_mask, lips_mask, oval_mask
-from rigid.fields import resized
+from rigid.fields import ramp, resized
 from rigid.geometry import Points
 from rigid.landmarks import INNER_LIPS, INNER_MOUTH_CORNERS
 from rigid.models.contract import Array
@@ -34,6 +34,9 @@ COVERED = (2.6, 3.2)
 ship at most 2.5."""
 SEEN = (0.1, 0.2)
 """Its mean change, [-1, 1] values, below which it is nothing, and from which on it counts."""
+UNLIKE_SKIN = (0.2, 0.4)
+"""Difference in brightness from the rest of the face, [-1, 1] values, from which on a forehead is hardly,
+and not, taken for bare."""
 FINE_SIGMA = 8.0 / 256
 """What is smoother than this, crop sides, is colour, not edges."""
 WIDE_OPEN = (0.4, 0.8)
@@ -105,7 +108,10 @@ class EditedNoise:
         edges = np.abs(change - cv2.GaussianBlur(change, (0, 0), FINE_SIGMA * size))
         at_mouth = _noticed(edges, mouth, np.maximum(oval - mouth, 0), NOTICED, REDRAWN)
         rest = np.maximum(oval - mouth - forehead, 0)
-        return np.array([at_mouth, _noticed(np.abs(change), forehead, rest, SEEN, COVERED)], np.float32)
+        # a fringe that is there already is no skin that an edit could cover
+        bare = 1 - ramp(np.abs(inverted - _mean(inverted, rest)), *UNLIKE_SKIN)
+        covering = np.abs(change) * np.where(forehead > 0, bare, 1)
+        return np.array([at_mouth, _noticed(covering, forehead, rest, SEEN, COVERED)], np.float32)
 
 
 def _noticed(

@@ -38,6 +38,9 @@ class Offsets(Protocol):
     def of_hair(self, edits: Mapping[str, float]) -> float:
         """How far `edits` are meant for the hair, 0 to 1."""
 
+    def of_face(self, edits: Mapping[str, float]) -> float:
+        """How far `edits` are meant for anything but the hair, 0 to 1."""
+
     def shuts_eyes(self, edits: Mapping[str, float]) -> float:
         """How far what `edits` make of the eyes is to be shown whole, as they shut them, 0 to 1."""
 
@@ -93,9 +96,9 @@ class Inverter:
     def reach(self, edits: Mapping[str, float]) -> Reach:
         """How far `edits`, those in hand, go."""
         motion = self._library.motion(edits) if self._holds_back else None
-        noise = self._edited_noise
-        eyes = self._library.shuts_eyes(edits)
-        return Reach(noise.redrawn, noise.covered, eyes, self._library.of_hair(edits), motion)
+        noise, library = self._edited_noise, self._library
+        shares = {"eyes": library.shuts_eyes(edits), "hair": library.of_hair(edits), "face": library.of_face(edits)}
+        return Reach(noise.redrawn, noise.covered, **shares, motion=motion)
 
     def leaves_codes(self, edits: Mapping[str, float]) -> bool:
         """Whether `edits` do no more than move the landmarks, so that nothing need be generated."""

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rigid.blend import eyes_mask, forehead_mask, hair_mask, oval_mask, spread, warp
+from rigid.blend import eyes_mask, forehead_mask, oval_mask, spread, warp
 from rigid.composite import (
     COMPOSITES,
     CompositeKind,
@@ -23,7 +23,7 @@ from tests.worlds import landmarks_in_crop
 SIZE = 256
 Crop = NDArray[np.float32]
 LANDMARKS = landmarks_in_crop(SIZE)
-MASK, HAIR = oval_mask(LANDMARKS, SIZE), hair_mask(LANDMARKS, SIZE)
+MASK = oval_mask(LANDMARKS, SIZE)
 CENTRE = (slice(100, 156), slice(100, 156))
 
 
@@ -132,36 +132,6 @@ def test_outside_the_mask_nothing_changes() -> None:
         outside = composite.mask == 0
         assert outside.mean() > 0.4
         np.testing.assert_array_equal(composite.over(inputs)[outside], inputs[outside])
-
-
-def hair_changed(by: float) -> Crop:
-    """The transfer of an edit that makes the hair lighter or darker and leaves the face alone."""
-    inputs, inverted = texture(0) + details(), texture(1)
-    edited = inverted.copy()
-    edited[:30] += np.float32(by)
-    composite, _ = transfer_composite(inputs, inverted, edited, MASK, TransferState(), hair=HAIR)
-    return composite.over(inputs) - inputs
-
-
-def test_an_edit_of_the_hair_goes_beyond_the_face() -> None:
-    changed = hair_changed(0.4)
-    assert changed[12:20, 118:138].mean() == pytest.approx(0.4, abs=0.08), "as far as the generator changed it"
-    assert not changed[:, :20].any() and not changed[200:].any(), "where no hair can be"
-
-
-def test_hair_keeps_its_own_strands() -> None:
-    inputs, inverted = texture(0) + details(), texture(1)
-    edited = inverted + np.float32(0.4) + details(seed=3)
-    composite, _ = transfer_composite(inputs, inverted, edited, MASK, TransferState(), hair=HAIR)
-    place = (slice(10, 22), slice(112, 144))
-    left = composite.over(inputs)[place] - inputs[place]
-    assert left.mean() == pytest.approx(0.4, abs=0.08)
-    assert left.std() < 0.4 * (edited - inverted)[place].std()
-
-
-def test_what_any_edit_stirs_up_in_the_hair_stays_out() -> None:
-    changed = hair_changed(0.05)
-    assert not changed[:24].any()
 
 
 def test_what_covers_the_forehead_is_the_edited_face() -> None:

@@ -105,6 +105,16 @@ def test_an_edit_that_covers_the_forehead_is_rid_of_its_detail() -> None:
     assert edited_noise.covered > 0.99 and forehead < 0.1 and mouth == 1
 
 
+def test_a_fringe_that_is_there_already_covers_nothing_when_it_changes() -> None:
+    def dye(codes: Array, noise: Array) -> Array:
+        dark = forehead_mask(landmarks() * SIZE, SIZE) * (codes[:, 0, 0, None, None] - 0.8)
+        return np.repeat(dark[:, None], 3, 1).astype(np.float32)
+
+    edited_noise = EditedNoise(dye)
+    settle(edited_noise, 0.5, {"hair_blond": 1.0})
+    assert edited_noise.covered < 0.01
+
+
 @pytest.mark.parametrize("change", [codes(0.05), codes(0.2, 0.4)], ids=["hardly", "like the rest of the face"])
 def test_an_edit_that_does_not_keeps_it(change: Array) -> None:
     edited_noise = EditedNoise(Fringe())

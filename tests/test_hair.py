@@ -1,50 +1,131 @@
-"""How an edit's change of the hair is led along the real hair, and how far it reaches."""
+"""Where an edit of the hair finds the real hair, and what it adds to it."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
-from rigid.blend import spread
-from rigid.fields import resized
-from rigid.hair import SMALL, brightness, led, reached
+from rigid.blend import forehead_mask, hair_mask, oval_mask, polygon_mask
+from rigid.composite import Compositor
+from rigid.hair import Dye, dyed, reached
+from rigid.reach import Reach
+from tests.worlds import landmarks_in_crop
 
 SIZE = 256
-DARK, WALL = -0.8, 0.6
+LANDMARKS = landmarks_in_crop(SIZE)
+FACE = oval_mask(LANDMARKS, SIZE) > 0.5
+SKIN, DARK, WALL, LIGHT = ((0.4, 0.1, 0.0), (-0.8, -0.8, -0.85), (0.0, 0.2, 0.6), (0.4, 0.3, 0.0))
 Crop = NDArray[np.float32]
+Area = NDArray[np.bool_]
 
 
-def head(edge: int) -> Crop:
-    """Dark hair left of the column `edge`, a light wall right of it."""
+def head(rise: float, colour: tuple[float, float, float] = DARK) -> Crop:
+    """A face before a wall, with a cap of hair that ends `rise` of the face's height above it."""
     picture = np.full((SIZE, SIZE, 3), WALL, np.float32)
-    picture[:, :edge] = DARK
+    picture[cap(rise)] = colour
+    picture[FACE] = SKIN
     return picture
 
 
-def changed_by(change: Crop, real: Crop) -> Crop:
-    guide = brightness(real)
-    slope, level = led(resized(change, SMALL), guide)
-    return resized(slope, SIZE) * spread(guide) + resized(level, SIZE)
+def cap(rise: float) -> Area:
+    """The upper half of the face's outline, drawn out by `rise` of the face's height on all sides."""
+    rows, columns = np.nonzero(FACE)
+    centre, radii = np.array([columns.mean(), rows.mean()]), np.array([np.ptp(columns), np.ptp(rows)]) / 2
+    angles = np.linspace(0, 2 * np.pi, 60)
+    outline = centre + (radii + rise * 2 * radii[1]) * np.column_stack((np.cos(angles), np.sin(angles)))
+    inside: Area = polygon_mask(outline, SIZE) > 0.5
+    inside &= (np.arange(SIZE) < centre[1])[:, None]
+    return inside
 
 
-def test_a_change_of_dark_hair_ends_where_the_real_hair_does() -> None:
-    change = np.zeros((SIZE, SIZE, 3), np.float32)
-    change[:, :133] = 0.5  # the generator's hair is five pixels larger than the real
-    carried = changed_by(change, head(128))
-    assert carried[128, 100:126].min() > 0.4 and carried[128, 131:].max() < 0.2
-    blurred = resized(resized(change, SMALL), SIZE)
-    assert carried[128, 129:133].mean() < 0.5 * blurred[128, 129:133].mean()
+def dye_of(real: Crop, inverted: Crop, edited: Crop) -> Dye:
+    return dyed(real, inverted, edited, LANDMARKS)
 
 
-def test_without_edges_in_the_hair_the_change_is_what_it_is() -> None:
-    change = np.full((SIZE, SIZE, 3), (0.3, 0.2, -0.1), np.float32)
-    np.testing.assert_allclose(changed_by(change, head(SIZE)), change, atol=1e-4)
-    assert not changed_by(np.zeros_like(change), head(128)).any()
+def shown(dye: Dye, real: Crop) -> Crop:
+    return real + dye.matte[..., None] * dye.change
+
+
+def deep(area: Area, by: int) -> Area:
+    """`area` less what lies within `by` pixels of its edge, up, down, left or right."""
+    moved = [np.roll(area, step, axis) for axis in (0, 1) for step in (-by, by)]
+    inside: Area = np.logical_and.reduce([area, *moved])
+    return inside
+
+
+def test_the_real_hair_is_dyed_up_to_its_own_outline() -> None:
+    for generated in (0.14, 0.22):  # smaller, and larger than the real hair
+        dye = dye_of(head(0.18), head(generated), head(generated, LIGHT))
+        hair, wall = cap(0.18) & ~FACE & (hair_mask(LANDMARKS, SIZE) > 0.9), ~cap(0.18) & ~FACE
+        assert dye.matte[deep(hair, 6)].mean() > 0.9 and dye.matte[deep(wall, 6)].max() < 0.15
+        after = shown(dye, head(0.18))[deep(hair, 6)].mean(0)
+        assert np.abs(after - LIGHT).max() < 0.15, "as light as the generator's"
+
+
+def test_skin_and_wall_keep_their_colours_though_the_edit_changes_them() -> None:
+    edited = head(0.18, LIGHT) + np.float32(0.15)
+    dye = dye_of(head(0.18), head(0.18), edited)
+    change = np.abs(shown(dye, head(0.18)) - head(0.18)).max(2)
+    assert change[deep(FACE, 8)].max() < 0.05 and change[deep(~FACE & ~cap(0.18), 8)].max() < 0.05
+
+
+def test_the_real_hair_gets_the_generated_strands() -> None:
+    stripes = np.where(np.arange(SIZE) % 8 < 4, 0.1, -0.1).astype(np.float32)[None, :, None]
+    edited = head(0.18, LIGHT) + stripes
+    row, columns = np.nonzero(deep(cap(0.18) & ~FACE, 10))
+    after = shown(dye_of(head(0.18), head(0.18), edited), head(0.18)).mean(2)
+    light = stripes[0, columns, 0] > 0
+    assert after[row[light], columns[light]].mean() - after[row[~light], columns[~light]].mean() > 0.1
+
+
+def test_an_edit_that_leaves_the_hair_dyes_nothing() -> None:
+    edited = head(0.18)
+    edited[FACE] += np.float32(0.5)
+    assert dye_of(head(0.18), head(0.18), edited).matte.max() < 0.02
+    assert not dye_of(head(0.18), head(0.18), head(0.18)).matte.any()
+
+
+def test_what_lies_far_from_the_hair_is_not_dyed_whatever_its_colour() -> None:
+    real = head(0.18)
+    real[-40:] = DARK  # a coat as dark as the hair
+    matte = dye_of(real, head(0.18), head(0.18, LIGHT)).matte
+    assert matte[-30:].max() < 0.05 < hair_mask(LANDMARKS, SIZE)[: SIZE // 2].max()
+
+
+def changed_by(reach: Reach, edited: Crop) -> Crop:
+    """What the transfer composite makes of an edit of a head by `reach`, less the head."""
+    real = head(0.18)
+    return Compositor()(real, real, edited, LANDMARKS, reach).over(real) - real
+
+
+def test_the_transfer_dyes_the_hair_and_leaves_the_face_to_edits_that_are_meant_for_it() -> None:
+    edited = head(0.18, LIGHT)
+    edited[FACE] += np.float32(0.2)
+    for face in (0.0, 1.0):
+        change = changed_by(Reach(mouth=0.0, hair=1.0, face=face), edited)
+        assert change[deep(cap(0.18) & ~FACE, 12)].mean() > 0.8
+        assert change[deep(FACE, 40)].mean() == pytest.approx(0.2 * face, abs=0.03)
+    assert not changed_by(Reach(mouth=0.0, hair=0.0), edited)[deep(~FACE, 30)].any(), "without one, not at all"
+
+
+def test_half_an_edit_of_the_hair_dyes_half() -> None:
+    whole, half = (changed_by(Reach(mouth=0.0, hair=hair, face=0.0), head(0.18, LIGHT)) for hair in (1.0, 0.5))
+    np.testing.assert_allclose(half, whole / 2, atol=2e-3)
+
+
+def test_hair_that_covers_the_forehead_is_the_generators() -> None:
+    edited = head(0.18, LIGHT)
+    edited[forehead_mask(LANDMARKS, SIZE) > 0.5] = LIGHT
+    change = changed_by(Reach(mouth=0.0, forehead=1.0, hair=1.0, face=0.0), edited)
+    fringe = deep(FACE & (forehead_mask(LANDMARKS, SIZE) > 0.5), 12)
+    assert np.abs((head(0.18) + change)[fringe] - LIGHT).mean() < 0.1
+    assert change[deep(cap(0.18) & ~FACE, 12)].mean() > 0.6
 
 
 def reach_of(hair_change: float, elsewhere: float) -> NDArray[np.float32]:
     """How far an edit reaches that changes the upper middle, where the hair is, and the rest of the picture."""
-    inverted = head(128)
+    inverted = np.full((SIZE, SIZE, 3), -0.8, np.float32)
     edited = inverted + np.float32(elsewhere)
     edited[20:90, 60:196] = inverted[20:90, 60:196] + np.float32(hair_change)
     hair = np.zeros((SIZE, SIZE), np.float32)

@@ -78,6 +78,9 @@ class Brighten:
     def of_hair(self, edits: Mapping[str, float]) -> float:
         return 0.0
 
+    def of_face(self, edits: Mapping[str, float]) -> float:
+        return 1.0
+
     def shuts_eyes(self, edits: Mapping[str, float]) -> float:
         return 0.0
 

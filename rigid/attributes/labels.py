@@ -55,6 +55,8 @@ UNITS = {
     "lip_colour": "of a* beside skin",
     "eye_shadow": "of L* beside skin",
     "made_up": "log odds",
+    "blondness": "log odds",
+    "darkness": "log odds",
 }
 GEOMETRY = {
     "lips_gap": shapes.lips_gap,
@@ -66,7 +68,7 @@ GEOMETRY = {
     "eye_size": shapes.eye_size,
 }
 LOOK_UNIT = "of the classifier's certainty"
-ODDS = {"made_up": "makeup"}
+ODDS = {"made_up": "makeup", "blondness": "blond", "darkness": "dark"}
 """Looks that are measured in log odds as well: of a face without a trace of one, certainty hardly shows a change."""
 AGE_MANIFEST = "age_gender_model-weights_manifest.json"
 EXPRESSION_MANIFEST = "face_expression_model-weights_manifest.json"

@@ -40,6 +40,8 @@ STORED = (
 DESCRIBED = (*STORED, "limit_min", "limit_max", "kind", "custom", "strip")
 STRIP_URL = "/api/v1/attributes/{name}/strip.jpg?v={digest}"
 MOST_ATTRIBUTES = 500
+FAINT = 0.1
+"""Strength from which an edit of the face shows in full beside one of the hair, which by itself leaves the face."""
 SHUT = "eyes_closed"
 """The measure of attributes that shut the eyes."""
 SHUTTING = (0.1, 0.4)
@@ -243,6 +245,11 @@ class AttributeLibrary:
         """How far `edits` are meant for the hair, 0 to 1: the strongest of those in that group."""
         strengths = [abs(strength) for name, strength in edits.items() if self[name].group == "hair"]
         return min(1.0, max(strengths, default=0.0))
+
+    def of_face(self, edits: Mapping[str, float]) -> float:
+        """How far `edits` are meant for anything but the hair, 0 to 1."""
+        strengths = [abs(strength) for name, strength in edits.items() if self[name].group != "hair"]
+        return min(1.0, max(strengths, default=0.0) / FAINT)
 
     def shuts_eyes(self, edits: Mapping[str, float]) -> float:
         """How far what `edits` make of the eyes is to be shown whole, as they shut them, 0 to 1."""

@@ -97,6 +97,9 @@ class EarlyOffsets:
     def of_hair(self, edits: Mapping[str, float]) -> float:
         return self._library.of_hair(edits)
 
+    def of_face(self, edits: Mapping[str, float]) -> float:
+        return self._library.of_face(edits)
+
     def shuts_eyes(self, edits: Mapping[str, float]) -> float:
         return self._library.shuts_eyes(edits)
 
