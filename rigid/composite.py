@@ -286,8 +286,11 @@ class Compositor:
                 inputs, inverted, edited, mask, self.state, self._net, self._motion
             )
             return composite
-        anew = Anew.of(reach, landmarks, inputs.shape[0])
-        composite, self.state = transfer_composite(inputs, inverted, edited, mask, self.state, anew, self._motion)
+        if reach.face or reach.forehead:
+            anew = Anew.of(reach, landmarks, inputs.shape[0])
+            composite, self.state = transfer_composite(inputs, inverted, edited, mask, self.state, anew, self._motion)
+        else:
+            composite, self.state = unchanged(inputs, mask), TransferState()
         return with_hair(composite, inputs, inverted, edited, landmarks, reach) if reach.hair else composite
 
     def reset(self) -> None:

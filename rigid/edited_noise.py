@@ -45,7 +45,7 @@ alone make little of a mouth that is wide open."""
 WAIT = 2
 """Frames between two measurements while an edit changes."""
 EASE = 0.5
-"""How fast what is taken follows what was measured, a frame."""
+"""How fast what is taken follows what was measured, a frame; what was measured first holds at once."""
 NOTHING = np.zeros(2, np.float32)
 
 
@@ -80,8 +80,11 @@ class EditedNoise:
             return noise
         self._age += 1
         if edits != self._edits and self._age >= WAIT:
+            first = self._edits is None
             self._edits, self._age = dict(edits), 0
             self._measure = self._measured(noise, codes, landmarks)
+            # nothing is shown yet that a jump could disturb
+            self._share = self._measure if first else self._share
         self._share = self._share + EASE * (self._measure - self._share)
         size = noise.shape[-1]
         points, fine = landmarks * (4 * size), 4 * size

@@ -57,9 +57,7 @@ class Trust:
     smooth_error: NDArray[np.float32]
     """(n, n, 3): the smooth part of D = W(I - O, f)."""
     smooth_change: NDArray[np.float32]
-    """(n, n, 3): the smooth part of `change`."""
-    change: NDArray[np.float32]
-    """(n, n, 3): E - W(O, f)."""
+    """(n, n, 3): the smooth part of E - W(O, f)."""
 
 
 def trusted(
@@ -100,7 +98,7 @@ def trusted(
         distrust = np.maximum(distrust, above * ramp(blurred(largest(np.abs(left_over)), 0.7), *COVERED))
     kept = 1 - face * blurred(distrust, 0.8)
     coarse = kept * np.maximum(blurred(ramp(uneven, *COARSE), 1.0), 1 - blurred(face, 1.0))
-    return Trust(np.dstack((kept, coarse)), _matching(error, kept, eyes), blurred(left_over, 1.5), left_over)
+    return Trust(np.dstack((kept, coarse)), _matching(error, kept, eyes), blurred(left_over, 1.5))
 
 
 def _mouth_distrust(mouth: Mask, change: Mask, uneven: Mask, flow: Flow) -> Mask:

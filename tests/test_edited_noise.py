@@ -73,6 +73,15 @@ def test_an_edit_that_leaves_the_mouth_keeps_its_detail(change: Array) -> None:
     assert np.array_equal(noise, NOISE) and edited_noise.redrawn == 0
 
 
+def test_what_is_measured_first_holds_at_once_and_what_comes_later_step_by_step() -> None:
+    edited_noise = EditedNoise(Painter())
+    edited_noise(NOISE, codes(1.0), SMILE, landmarks())
+    assert edited_noise.redrawn == 1
+    for _ in range(WAIT):
+        edited_noise(NOISE, codes(0.01), {"age": 1.0}, landmarks())
+    assert edited_noise.redrawn == pytest.approx(1 - EASE)
+
+
 def test_a_mouth_wide_open_keeps_its_detail() -> None:
     assert np.array_equal(settle(EditedNoise(Painter()), 1.0, SMILE, opening=0.9), NOISE)
     mouth, _ = mouth_and_rest(settle(EditedNoise(Painter()), 1.0, SMILE, opening=0.6))

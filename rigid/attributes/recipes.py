@@ -96,11 +96,11 @@ _IN_ORDER = (
     Recipe("beard", "Beard", "beard", "beard", 0.3, HAIR, ceiling=0.3, held=HEAD_STILL),
     Recipe("mustache", "Mustache", "beard", "mustache", 0.45, HAIR, ceiling=0.3),
     Recipe("glasses", "Glasses", "accessories", "glasses", 0.52, DEEP, ceiling=0.2),
-    Recipe("hair_blond", "Blond hair", "hair", "blond", 0.2, COLOUR, ceiling=0.3),
+    Recipe("hair_blond", "Blond hair", "hair", "blondness", 3.2, COLOUR, ceiling=-0.85),
     Recipe(
         "hair_grey", "Grey hair", "hair", "grey", 0.35, COLOUR, ceiling=0.3, held=(*HELD_STILL, "bald", "eye_shadow")
     ),
-    Recipe("hair_dark", "Dark hair", "hair", "dark", 0.36, COLOUR, ceiling=0.4),
+    Recipe("hair_dark", "Dark hair", "hair", "darkness", 1.05, COLOUR, ceiling=-0.4),
     Recipe("bangs", "Bangs", "hair", "bangs", 0.4, HAIR, ceiling=0.3),
     Recipe("bald", "Bald", "hair", "bald", 0.25, HAIR, ceiling=0.3, held=(*HELD_STILL, "grey", "chubby")),
     Recipe("lipstick", "Lipstick", "make-up", "lip_colour", 10.0, COLOUR, ceiling=22.0),

@@ -14,7 +14,7 @@ from rigid.attributes.statement import Statement
 from rigid.replacing import replacing
 
 Matrix = NDArray[np.float64]
-LEFT_OUT = ("lips_gap", "sad", "angry", "surprised")
+LEFT_OUT = ("lips_gap", "sad", "angry", "surprised", "blond", "dark", "makeup")
 """Measures that others of the table say better."""
 MOST_SHOWN = 2.0
 """Changes of this many standard deviations and more have the heat map's darkest colours."""
