@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rigid.align import TrackedFace, crop
-from rigid.blend import paste
+from rigid.blend import forehead_mask, paste
 from rigid.composite import CompositeKind
 from rigid.compositing import open_compositor
 from rigid.inversion import AlignedFace, Inverter, Offsets
@@ -312,7 +312,12 @@ class FaceStream:
     def _steadied(self, real: Array, pair: Array, made: Generated) -> Faces:
         """The faces to show: moved along with the real one where they are an earlier frame's."""
         moved = self._steadying.moved_along(real) if made.again else None
-        return moved or self._steadying(Faces(real, *(_to_crop(image) for image in pair)), made.edits)
+        if moved is not None:
+            return moved
+        drawn = None
+        if made.sighting is not None and made.reach.forehead:
+            drawn = np.float32(made.reach.forehead) * forehead_mask(made.sighting.landmarks, len(real))
+        return self._steadying(Faces(real, *(_to_crop(image) for image in pair)), made.edits, drawn)
 
     def _forget_pictures(self) -> None:
         self._compositor.reset()

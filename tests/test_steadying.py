@@ -59,6 +59,17 @@ def test_shimmer_settles_while_the_motion_is_followed() -> None:
     assert all(before.real is after.real for before, after in zip(given, steadied, strict=True))
 
 
+def test_what_is_drawn_without_the_real_face_is_held_more() -> None:
+    steadying, drawn = Steadying(), np.zeros((SIZE, SIZE), np.float32)
+    drawn[: SIZE // 2] = 1
+    for number in range(8):
+        last = steadying(moving(number), SMILE, drawn)
+    left = {kind: np.square(inner(getattr(last, kind) - last.real)) for kind in ("inverted", "edited")}
+    half = len(left["edited"]) // 2
+    assert left["edited"][: half - 4].mean() < 0.7 * left["edited"][half + 4 :].mean()
+    assert left["inverted"][: half - 4].mean() > 0.8 * left["inverted"][half + 4 :].mean()
+
+
 def test_the_first_faces_and_those_after_a_forgotten_one_are_as_they_came() -> None:
     steadying = Steadying()
     for faces in (moving(0), moving(1)):
