@@ -46,6 +46,8 @@ much they count."""
 EDGE_SIGMA, EDGE_VARIANCE = 2.0, 1e-3
 """Extent of what shares one line from brightness to matte, pixels at `SMALL`, and the brightness' variance, [-1, 1]
 values, below which the matte does not follow it."""
+LEAST_MATTE = np.float32(0.03)
+"""Less of a matte is none: what is far from the hair is not to be touched at all."""
 EVEN_SIGMA = 4.0
 """Extent over which the change is evened out, pixels at `SMALL`."""
 STRANDS_SIGMA, STRANDS = 1.0, 0.8
@@ -100,7 +102,8 @@ def dyed(inputs: Crop, inverted: Crop, edited: Crop, landmarks: Points) -> Dye:
     real, before, after = (resized(picture, SMALL) for picture in (inputs, inverted, edited))
     generated = _Seeds.of(mismatch(after, before), landmarks * (SMALL / size))
     slope, level = _led(_by_colour(real, generated), brightness(real))
-    matte = np.clip(resized(slope, size) * brightness(inputs) + resized(level, size), 0, 1)
+    matte = resized(slope, size) * brightness(inputs) + resized(level, size)
+    matte = np.clip((matte - LEAST_MATTE) / (1 - LEAST_MATTE), 0, 1)
     strands = np.float32(STRANDS) * (brightness(edited) - resized(blurred(brightness(after), STRANDS_SIGMA), size))
     return Dye(matte, resized(_even(after - before, generated.hair), size) + spread(strands))
 
