@@ -7,7 +7,7 @@ import hashlib
 import logging
 import math
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -41,7 +41,7 @@ DESCRIBED = (*STORED, "limit_min", "limit_max", "kind", "custom", "strip")
 STRIP_URL = "/api/v1/attributes/{name}/strip.jpg?v={digest}"
 MOST_ATTRIBUTES = 500
 FAINT = 0.1
-"""Strength from which an edit of the face shows in full beside one of the hair, which by itself leaves the face."""
+"""Strength from which what an edit changes is shown in full where it is meant for: the hair, or anything else."""
 SHUT = "eyes_closed"
 """The measure of attributes that shut the eyes."""
 SHUTTING = (0.1, 0.4)
@@ -242,14 +242,12 @@ class AttributeLibrary:
         return total
 
     def of_hair(self, edits: Mapping[str, float]) -> float:
-        """How far `edits` are meant for the hair, 0 to 1: the strongest of those in that group."""
-        strengths = [abs(strength) for name, strength in edits.items() if self[name].group == "hair"]
-        return min(1.0, max(strengths, default=0.0))
+        """How far `edits` are meant for the hair, 0 to 1: by the strongest of those in that group."""
+        return _shown(strength for name, strength in edits.items() if self[name].group == "hair")
 
     def of_face(self, edits: Mapping[str, float]) -> float:
         """How far `edits` are meant for anything but the hair, 0 to 1."""
-        strengths = [abs(strength) for name, strength in edits.items() if self[name].group != "hair"]
-        return min(1.0, max(strengths, default=0.0) / FAINT)
+        return _shown(strength for name, strength in edits.items() if self[name].group != "hair")
 
     def shuts_eyes(self, edits: Mapping[str, float]) -> float:
         """How far what `edits` make of the eyes is to be shown whole, as they shut them, 0 to 1."""
@@ -260,6 +258,11 @@ class AttributeLibrary:
         close = difflib.get_close_matches(str(name), self.names, n=1, cutoff=0.5)
         hint = f"did you mean {close[0]!r}?" if close else f"choose from: {', '.join(self.names) or 'none'}."
         return f"There is no attribute {name!r}; {hint}"
+
+
+def _shown(strengths: Iterable[float]) -> float:
+    """How far what edits of these strengths change is shown: in full but where it hardly differs from nothing."""
+    return min(1.0, max(map(abs, strengths), default=0.0) / FAINT)
 
 
 def _checked(attribute: Attribute, value: object) -> float:

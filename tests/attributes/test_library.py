@@ -122,8 +122,8 @@ def test_edits_of_the_hair_are_told_by_their_group() -> None:
     dark, smile = replace(attribute("hair_dark"), group="hair"), attribute("smile")
     both = AttributeLibrary([dark, smile], n_codes=2, code_size=3)
     assert both.of_hair({"smile": 1.0}) == both.of_hair({}) == 0
-    assert both.of_hair({"hair_dark": -0.4, "smile": 1.0}) == 0.4
-    assert both.of_hair({"hair_dark": 2.0}) == 1
+    assert both.of_hair({"hair_dark": -0.05, "smile": 1.0}) == 0.5
+    assert both.of_hair({"hair_dark": -0.4}) == both.of_hair({"hair_dark": 2.0}) == 1
     assert both.of_face({"hair_dark": 1.0}) == both.of_face({}) == 0
     assert both.of_face({"hair_dark": 1.0, "smile": 0.05}) == 0.5
     assert both.of_face({"smile": -0.3}) == 1
