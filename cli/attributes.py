@@ -15,6 +15,10 @@ from cli.errors import BAD_INPUT, FAILED, fail
 attributes = typer.Typer(help="The edits: list, import, remove, discover; presets.", no_args_is_help=True)
 
 Profile = Annotated[str, typer.Option(help="Model profile.")]
+Clips = Annotated[Path | None, typer.Option(help="Folder of aligned clips of real faces to measure on too.")]
+ClipSplit = Annotated[
+    str | None, typer.Option(help="Of the clips, only those that the index.json there or beside puts in this split.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -136,11 +140,8 @@ def discover(
     only: Annotated[
         list[str] | None, typer.Option("--only", metavar="NAME", help="Discover this attribute only; may be repeated.")
     ] = None,
-    clips: Annotated[Path | None, typer.Option(help="Folder of aligned clips of real faces to measure on too.")] = None,
-    split: Annotated[
-        str | None,
-        typer.Option(help="Of the clips, only those that the index.json there or beside puts in this split."),
-    ] = None,
+    clips: Clips = None,
+    split: ClipSplit = None,
     faces: Annotated[int, typer.Option(min=8, help="Held-out generated faces to state the changes on.")] = 200,
     method: Annotated[
         str, typer.Option(help="supervised: the named attributes; sefa, ganspace: whatever there is, to be named.")
@@ -180,11 +181,8 @@ def measure(
     folder: Annotated[
         Path | None, typer.Argument(help="Attribute files; those that ship unless given.", show_default=False)
     ] = None,
-    clips: Annotated[Path | None, typer.Option(help="Folder of aligned clips of real faces to measure on too.")] = None,
-    split: Annotated[
-        str | None,
-        typer.Option(help="Of the clips, only those that the index.json there or beside puts in this split."),
-    ] = None,
+    clips: Clips = None,
+    split: ClipSplit = None,
     only: Annotated[
         list[str] | None, typer.Option("--only", metavar="NAME", help="This attribute only; may be repeated.")
     ] = None,
