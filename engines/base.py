@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
 
-from rigid.models.contract import Array, RecurrentState, Sizes
+from rigid.models.contract import PICTURES, Array, RecurrentState, Sizes
 
 logger = logging.getLogger(__name__)
 
 Precision = Literal["auto", "f32"]
+Feeds = Mapping[str, Array]
+"""A graph's inputs by name, contiguous float32."""
 OUT_OF_MEMORY = ("out of memory", "bad_alloc", "failed to allocate", "cannot allocate memory", "outofmemory")
 """How back ends word it; they share no class for it."""
 
@@ -42,8 +44,8 @@ class Graph(Protocol):
     def inputs(self) -> tuple[str, ...]:
         """The names of the arrays it wants."""
 
-    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        """Its outputs by name, in memory of their own; `feeds` are contiguous float32 arrays."""
+    def run(self, feeds: Feeds) -> dict[str, Array]:
+        """Its outputs by name, in memory of their own."""
 
 
 class GraphRuntime:
@@ -72,27 +74,14 @@ class GraphRuntime:
     def invert(self, inputs: Array, state: RecurrentState) -> tuple[Array, Array, RecurrentState]:
         """See `rigid.models.contract.Runtime`; ValueError for arrays of another shape."""
         graph, *_ = self._open_graphs()
-        side = self._sizes.image_size
-        given = {"inputs": _checked("inputs", inputs, (3, side, side))}
-        batch = given["inputs"].shape[0]
-        hidden, cell = (_checked(n, getattr(state, n), self._sizes.hidden_shape, batch) for n in ("hidden", "cell"))
-        given |= {"hidden": hidden, "cell": cell}
-        for name in ("previous_input", "previous_inverted", "previous_edited"):
-            # Before the first frame the frame itself stands for all of the one before. The authors generate E_{t-1}
-            # from the image encoder's edited code; that costs a generator's run, and training covers both.
-            previous = getattr(state, name)
-            given[name] = given["inputs"] if previous is None else _checked(name, previous, (3, side, side), batch)
-        outputs = self._run(graph, {name: given[name] for name in graph.inputs})
-        noise = outputs["noise"] if "noise" in outputs else self._no_noise(batch)
-        hidden, cell = outputs.get("next_hidden", state.hidden), outputs.get("next_cell", state.cell)
-        return outputs["codes"], noise, replace(state, hidden=hidden, cell=cell)
+        (outputs,) = self._run(graph, self._invert_feeds(graph, inputs, state))
+        return self._inverted(outputs, state)
 
     def synthesize(self, codes: Array, noise: Array) -> Array:
         """See `rigid.models.contract.Runtime`; ValueError for arrays of another shape."""
         _, graph, _ = self._open_graphs()
-        codes = _checked("codes", codes, (self._sizes.n_codes, self._sizes.code_size))
-        noise = _checked("noise", noise, self._sizes.noise_shape, codes.shape[0])
-        return self._run(graph, {"codes": codes, "noise": noise})["images"]
+        (outputs,) = self._run(graph, self._synthesize_feeds(codes, noise))
+        return outputs["images"]
 
     def synthesize_face(self, codes: Array, noise: Array, corners: Array) -> Array:
         """See `rigid.models.contract.Runtime`; ValueError for arrays of another shape, or a window beyond the picture.
@@ -102,49 +91,81 @@ class GraphRuntime:
         *_, graph = self._open_graphs()
         if graph is None or self._sizes.face_window is None:
             raise EngineError(f"The engine {self._name} makes whole pictures only; call `synthesize`.")
-        codes = _checked("codes", codes, (self._sizes.n_codes, self._sizes.code_size))
-        noise = _checked("noise", noise, self._sizes.noise_shape, codes.shape[0])
+        feeds = self._synthesize_feeds(codes, noise)
         corners = _checked("corners", corners, (2,), codes.shape[0])
         last = np.subtract(self._sizes.noise_shape[1:], self._sizes.face_window)
         if (corners < 0).any() or (corners > last).any():
             raise ValueError(f"corners are {corners.tolist()}; from (0, 0) to {tuple(last.tolist())} is expected.")
-        return self._run(graph, {"codes": codes, "noise": noise, "corners": corners})["images"]
+        (outputs,) = self._run(graph, feeds | {"corners": corners})
+        return outputs["images"]
 
     def close(self) -> None:
         self._graphs = None
+
+    def _invert_feeds(self, graph: Graph, inputs: Array, state: RecurrentState) -> dict[str, Array]:
+        side = self._sizes.image_size
+        given = {"inputs": _checked("inputs", inputs, (3, side, side))}
+        batch = given["inputs"].shape[0]
+        for name in ("hidden", "cell"):
+            given[name] = _checked(name, getattr(state, name), self._sizes.hidden_shape, batch)
+        for name in PICTURES:
+            # Before the first frame the frame itself stands for all of the one before. The authors generate E_{t-1}
+            # from the image encoder's edited code; that costs a generator's run, and training covers both.
+            previous = getattr(state, name)
+            given[name] = given["inputs"] if previous is None else _checked(name, previous, (3, side, side), batch)
+        return {name: given[name] for name in graph.inputs}
+
+    def _inverted(self, outputs: Mapping[str, Array], state: RecurrentState) -> tuple[Array, Array, RecurrentState]:
+        codes = outputs["codes"]
+        noise = outputs["noise"] if "noise" in outputs else self._no_noise(len(codes))
+        hidden, cell = outputs.get("next_hidden", state.hidden), outputs.get("next_cell", state.cell)
+        return codes, noise, replace(state, hidden=hidden, cell=cell)
+
+    def _synthesize_feeds(self, codes: Array, noise: Array) -> dict[str, Array]:
+        codes = _checked("codes", codes, (self._sizes.n_codes, self._sizes.code_size))
+        return {"codes": codes, "noise": _checked("noise", noise, self._sizes.noise_shape, codes.shape[0])}
 
     def _open_graphs(self) -> tuple[Graph, Graph, Graph | None]:
         if self._graphs is None:
             raise EngineError(f"The engine {self._name} was closed; load it again.")
         return self._graphs
 
-    def _run(self, graph: Graph, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        """The graph's outputs; a batch that memory does not hold is run in halves, as are later ones of its size."""
-        rows = len(next(iter(feeds.values())))
+    def _run(self, graph: Graph, *calls: Feeds) -> list[dict[str, Array]]:
+        """The graph's outputs for each of `calls`; what memory does not hold is run in halves, as is what comes later.
+
+        Several at once are for a runtime whose graphs gather them, see `_together`.
+        """
+        rows = sum(len(next(iter(feeds.values()))) for feeds in calls)
         try:
             if rows <= self._most.get(graph, rows):
-                return graph.run(feeds)
+                return self._together(graph, calls)
         except Exception as error:  # each back end raises classes of its own
             if rows == 1 or not is_out_of_memory(error):
                 raise EngineError(f"The engine {self._name} failed on a frame: {first_line(error)}.") from error
             logger.warning("engine %s: no memory for a batch of %d, which is halved", self._name, rows)
             self._most[graph] = rows // 2
+        if len(calls) > 1:
+            return [answer for half in _halves(len(calls) // 2) for answer in self._run(graph, *calls[half])]
         half = min(rows // 2, self._most[graph])
-        parts = [self._run(graph, {name: array[part] for name, array in feeds.items()}) for part in _halves(half)]
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        parts = [self._run(graph, {n: array[part] for n, array in calls[0].items()})[0] for part in _halves(half)]
+        return [{name: np.concatenate([part[name] for part in parts]) for name in parts[0]}]
+
+    def _together(self, graph: Graph, calls: Sequence[Feeds]) -> list[dict[str, Array]]:
+        """`calls` as one batch."""
+        (feeds,) = calls
+        return [graph.run(feeds)]
 
     def _no_noise(self, batch: int) -> Array:
         return np.zeros((batch, *self._sizes.noise_shape), np.float32)
 
 
 def _checked(name: str, array: Array, shape: tuple[int, ...], batch: int | None = None) -> Array:
-    """`array` as contiguous, writeable float32; ValueError unless it is (batch, *shape)."""
+    """`array` as contiguous float32; ValueError unless it is (batch, *shape)."""
     wanted = (array.shape[0] if batch is None and array.ndim else batch, *shape)
     if array.shape != wanted or not array.shape[0]:
         expected = ("B" if batch is None else batch, *shape)
         raise ValueError(f"{name} has the shape {array.shape}; ({', '.join(map(str, expected))}) is expected.")
-    # PyTorch warns of arrays it could not write to.
-    return np.require(array, np.float32, ["C", "W"])
+    return np.ascontiguousarray(array, np.float32)
 
 
 def _halves(rows: int) -> tuple[slice, slice]:

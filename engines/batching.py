@@ -6,19 +6,17 @@ import logging
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
-import numpy as np
-
 from engines.base import EngineError
-from rigid.models.contract import Array, RecurrentState, Runtime, Sizes
+from engines.joint import joint
+from rigid.models.contract import PICTURES, Array, RecurrentState, Runtime, Sizes
 
 logger = logging.getLogger(__name__)
 
 Kind = Literal["invert", "synthesize", "synthesize_face"]
-PICTURES = ("previous_input", "previous_inverted", "previous_edited")
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ class BatchedRuntime:
 
     def __init__(self, runtime: Runtime, options: BatchingOptions | None = None):
         """`runtime` is called from one thread only, and closed with this one."""
-        self._runtime = runtime
+        self._runtime, self._joint = runtime, joint(runtime)
         self._options = options or BatchingOptions()
         self._changed = threading.Condition()
         self._waiting: deque[_Call] = deque()
@@ -157,9 +155,9 @@ class BatchedRuntime:
 
     def _answer(self, calls: Sequence[_Call]) -> None:
         """Run `calls` as one batch; one by one where that fails."""
-        run: Callable[[Sequence[_Call]], None] = self._invert if calls[0].kind == "invert" else self._synthesize
         try:
-            run(calls)
+            for call, answer in zip(calls, self._answers(calls), strict=True):
+                call.answer = answer
         except Exception as error:  # whatever an engine raises belongs to the callers, not to the thread all share
             if len(calls) == 1:
                 calls[0].error = error
@@ -170,52 +168,10 @@ class BatchedRuntime:
         for call in calls:
             call.done.set()
 
-    def _invert(self, calls: Sequence[_Call]) -> None:
-        inputs = _joined([call.arrays[0] for call in calls])
-        states = [call.state for call in calls if call.state is not None]
-        codes, noise, after = self._runtime.invert(inputs, gathered(states, [call.arrays[0] for call in calls]))
-        if len(calls) == 1:
-            before = states[0]
-            answers = [(codes, noise, replace(before, hidden=after.hidden, cell=after.cell))]
-        else:
-            parts = [_split(array, calls) for array in (codes, noise, after.hidden, after.cell)]
-            answers = [
-                (own_codes, own_noise, replace(before, hidden=hidden, cell=cell))
-                for before, own_codes, own_noise, hidden, cell in zip(states, *parts, strict=True)
-            ]
-        for call, answer in zip(calls, answers, strict=True):
-            call.answer = answer
-
-    def _synthesize(self, calls: Sequence[_Call]) -> None:
-        arrays = [_joined(list(parts)) for parts in zip(*(call.arrays for call in calls), strict=True)]
-        whole = calls[0].kind == "synthesize"
-        images = self._runtime.synthesize(*arrays) if whole else self._runtime.synthesize_face(*arrays)
-        for call, own in zip(calls, [images] if len(calls) == 1 else _split(images, calls), strict=True):
-            call.answer = own
-
-
-def gathered(states: Sequence[RecurrentState], inputs: Sequence[Array]) -> RecurrentState:
-    """The states of several calls as one batch's, less the late codes, which no engine reads.
-
-    Where a stream has no frame before, its `inputs` stand for it, as `RecurrentState` says; all of them None stays so.
-    """
-    pictures: dict[str, Array | None] = {}
-    for name in PICTURES:
-        own = [getattr(state, name) for state in states]
-        known = [array if array is not None else given for array, given in zip(own, inputs, strict=True)]
-        pictures[name] = None if all(array is None for array in own) else _joined(known)
-    hidden, cell = (_joined([getattr(state, name) for state in states]) for name in ("hidden", "cell"))
-    return RecurrentState(hidden, cell, **pictures)
-
-
-def _joined(arrays: Sequence[Array]) -> Array:
-    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
-
-
-def _split(batch: Array, calls: Sequence[_Call]) -> list[Array]:
-    """The rows of each call, copied: a view would keep the whole batch, others' rows too."""
-    ends = np.cumsum([call.rows for call in calls])
-    return [batch[end - call.rows : end].copy() for call, end in zip(calls, ends, strict=True)]
+    def _answers(self, calls: Sequence[_Call]) -> Sequence[object]:
+        if calls[0].kind == "invert":
+            return self._joint.invert_each([(call.arrays[0], call.state) for call in calls if call.state is not None])
+        return self._joint.synthesize_each([call.arrays for call in calls])
 
 
 def _check(name: str, array: Array, batch: int, shape: tuple[int, ...]) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from engines.base import EngineError
+from engines.joint import InvertAnswer, InvertCall, joint
 from rigid.models.contract import Array, RecurrentState, Runtime, Sizes
 
 logger = logging.getLogger(__name__)
@@ -47,6 +48,15 @@ class SwitchingRuntime:
     def synthesize_face(self, codes: Array, noise: Array, corners: Array) -> Array:
         """See `rigid.models.contract.Runtime`; the engine stays, as another one may make no faces."""
         return self._current.synthesize_face(codes, noise, corners)
+
+    def invert_each(self, calls: Sequence[InvertCall]) -> list[InvertAnswer]:
+        """See `engines.joint.JointRuntime`."""
+        return joint(self._newest()).invert_each(calls)
+
+    def synthesize_each(self, calls: Sequence[tuple[Array, ...]]) -> list[Array]:
+        """See `engines.joint.JointRuntime`; for faces the engine stays."""
+        faces = len(calls[0]) > 2
+        return joint(self._current if faces else self._newest()).synthesize_each(calls)
 
     def close(self) -> None:
         """Close what serves; what is still being built is closed once it is done."""

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from engines.base import EngineError, EngineOptions, GraphRuntime
-from engines.device import CapturedGraph
+from engines.device import DeviceGraph, DeviceRuntime
 from engines.plans import PlanKey, PlanStore, file_hash
+from engines.residents import Residents
 from rigid.models.contract import Sizes
 
 logger = logging.getLogger(__name__)
@@ -32,8 +33,9 @@ def open_graphs(folder: Path, sizes: Sizes, options: EngineOptions) -> GraphRunt
         raise EngineError("The engine tensorrt needs an NVIDIA GPU, and none is there; choose openvino or onnxruntime.")
     ending = "onnx" if options.precision == "f32" else "bf16.onnx"
     plans = PlanStore(folder.parent.parent / "plans")
-    graphs = (_open(folder / f"{name}.{ending}", plans) for name in ("invert", "synthesize"))
-    return GraphRuntime("tensorrt", sizes, *graphs)
+    residents = Residents()
+    graphs = (_open(folder / f"{name}.{ending}", plans, residents) for name in ("invert", "synthesize"))
+    return DeviceRuntime("tensorrt", sizes, *graphs)
 
 
 def is_built(folder: Path) -> bool:
@@ -50,7 +52,7 @@ def plan_key(path: Path) -> PlanKey:
     return PlanKey(file_hash(path), str(trt.__version__), torch.cuda.get_device_name(), settings)
 
 
-def _open(path: Path, plans: PlanStore) -> CapturedGraph:
+def _open(path: Path, plans: PlanStore, residents: Residents) -> DeviceGraph:
     key = plan_key(path)
     runtime = trt.Runtime(trt.Logger(trt.Logger.ERROR))
     kept = plans.read(key)
@@ -63,7 +65,7 @@ def _open(path: Path, plans: PlanStore) -> CapturedGraph:
         if engine is None:
             raise EngineError(f"TensorRT cannot read the engine it built for {path.name}.")
     call = _Call(engine)
-    return CapturedGraph(call, call.inputs)
+    return DeviceGraph(call, call.inputs, residents)
 
 
 def build(path: Path, plans: PlanStore, key: PlanKey) -> bytes:

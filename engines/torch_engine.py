@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engines.base import EngineOptions, GraphRuntime
+from engines.base import EngineOptions, Feeds, GraphRuntime
 from rigid.assets import AssetStore
 from rigid.models import inversion
 from rigid.models.build import build_generator, build_image_encoder, build_recurrent_encoder
@@ -34,9 +35,11 @@ class ModuleGraph:
     def inputs(self) -> tuple[str, ...]:
         return self._inputs
 
-    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    def run(self, feeds: Feeds) -> dict[str, Array]:
         with torch.inference_mode():
-            answer = self._function(*(torch.from_numpy(feeds[name]) for name in self._inputs))
+            # PyTorch warns of arrays it could not write to.
+            given = (np.require(feeds[name], requirements=["W"]) for name in self._inputs)
+            answer = self._function(*map(torch.from_numpy, given))
         answers = (answer,) if isinstance(answer, Tensor) else answer
         return {name: value.numpy() for name, value in zip(self._outputs, answers, strict=True)}
 
@@ -103,7 +106,10 @@ def load(profile: str, store: AssetStore, options: EngineOptions) -> GraphRuntim
 
 def on_gpu(parts: tuple[Part, Part], sizes: Sizes, options: EngineOptions) -> GraphRuntime:
     """`parts` as CUDA graphs, channels last and in bfloat16 where it keeps enough, unless float32 is asked for."""
-    from engines.device import CapturedGraph
+    from engines.device import DeviceGraph, DeviceRuntime
+    from engines.residents import Residents
+
+    residents = Residents()
 
     def call_of(part: Part) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
         module = part.module.cuda().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -117,4 +123,4 @@ def on_gpu(parts: tuple[Part, Part], sizes: Sizes, options: EngineOptions) -> Gr
 
         return call
 
-    return GraphRuntime("torch", sizes, *(CapturedGraph(call_of(part), part.inputs) for part in parts))
+    return DeviceRuntime("torch", sizes, *(DeviceGraph(call_of(part), part.inputs, residents) for part in parts))

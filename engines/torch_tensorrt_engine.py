@@ -9,7 +9,8 @@ import torch_tensorrt
 from torch import Tensor, nn
 
 from engines.base import EngineError, EngineOptions, GraphRuntime
-from engines.device import CapturedGraph
+from engines.device import DeviceGraph, DeviceRuntime
+from engines.residents import Residents
 from engines.torch_engine import Part, network_parts
 from rigid.assets import AssetStore
 from rigid.models.contract import Sizes
@@ -31,11 +32,12 @@ def open_parts(parts: tuple[Part, Part], sizes: Sizes, kept: str, options: Engin
     if not torch.cuda.is_available():
         raise EngineError("The engine torch-tensorrt needs an NVIDIA GPU, and none is there; choose another engine.")
     half = options.precision != "f32"
-    graphs = (_compiled(part, kept, half=half) for part in parts)
-    return GraphRuntime("torch-tensorrt", sizes, *graphs)
+    residents = Residents()
+    graphs = (_compiled(part, kept, residents, half=half) for part in parts)
+    return DeviceRuntime("torch-tensorrt", sizes, *graphs)
 
 
-def _compiled(part: Part, kept: str, *, half: bool) -> CapturedGraph:
+def _compiled(part: Part, kept: str, residents: Residents, *, half: bool) -> DeviceGraph:
     examples = tuple(torch.zeros((USUAL_BATCH, *shape), device="cuda") for shape in part.shapes)
     batch = torch.export.Dim("batch", min=1, max=MOST_BATCH)
     module = part.module.cuda().eval()
@@ -55,7 +57,7 @@ def _compiled(part: Part, kept: str, *, half: bool) -> CapturedGraph:
         answers = (answer,) if isinstance(answer, Tensor) else answer
         return dict(zip(part.outputs, answers, strict=True))
 
-    return CapturedGraph(call, part.inputs)
+    return DeviceGraph(call, part.inputs, residents)
 
 
 def _input(shape: tuple[int, ...]) -> Any:

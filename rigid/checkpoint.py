@@ -11,8 +11,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from rigid.models.contract import Array
-from rigid.state import IMAGES
+from rigid.models.contract import PICTURES, Array
 
 QUALITY = 95
 LEFT_OUT = ("previous_noise", "flow", "shares")
@@ -26,7 +25,7 @@ def pack(state: bytes) -> bytes:
     if arrays is None or "rigid_live_state" not in arrays:
         return state
     kept = {name: value for name, value in arrays.items() if name not in LEFT_OUT}
-    for name in IMAGES:
+    for name in PICTURES:
         if name in kept:
             kept[f"{name}{PACKED}"] = _to_jpeg(kept.pop(name))
     return save(kept)

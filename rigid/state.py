@@ -11,12 +11,11 @@ from safetensors.numpy import load, save
 
 from rigid.composite import FLOW_SIZE, TransferState
 from rigid.latents import Anchor
-from rigid.models.contract import Array, RecurrentState, Sizes
+from rigid.models.contract import PICTURES, Array, RecurrentState, Sizes
 from rigid.presence import THUMBNAIL_SHAPE
 
 VERSION = 3
 """Raised whenever the saved form changes; bytes of another version are refused."""
-IMAGES = ("previous_input", "previous_inverted", "previous_edited")
 
 
 @dataclass(frozen=True)
@@ -113,7 +112,7 @@ def _shapes(sizes: Sizes) -> dict[str, tuple[int, ...]]:
     return {
         "hidden": (1, *sizes.hidden_shape),
         "cell": (1, *sizes.hidden_shape),
-        **dict.fromkeys(IMAGES, image),
+        **dict.fromkeys(PICTURES, image),
         **dict.fromkeys(("late_codes", "recent"), (1, sizes.n_shared_codes, sizes.code_size)),
         "previous_noise": (1, *sizes.noise_shape),
         "thumbnail": THUMBNAIL_SHAPE,

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
+PICTURES = ("previous_input", "previous_inverted", "previous_edited")
+"""The fields of a `RecurrentState` that are aligned pictures of the frame before."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,10 @@ class RecurrentState:
 
 
 class Runtime(Protocol):
-    """An engine that runs one profile's networks. Calls may come from any one thread at a time."""
+    """An engine that runs one profile's networks. Calls may come from any one thread at a time.
+
+    Pictures and states that go in or come out are not written to afterwards: an engine may have copies of them.
+    """
 
     @property
     def name(self) -> str:

@@ -17,12 +17,11 @@ import engines
 from engines import EngineError
 from engines.batching import BatchedRuntime, BatchingOptions
 from rigid.models.contract import Array, RecurrentState, Runtime, Sizes
-from rigid.stream import FaceStream
 from tests.engines.available import engine_parameters, open_engine
+from tests.engines.sessions import hold_first, play, play_together
 from tests.fakes import TINY, FakeRuntime
 from tests.networks import SIZES, export_once, random_networks
-from tests.patience import PATIENCE_SECONDS, eventually
-from tests.worlds import Brighten, FixedTracker, Pixels, textured_frame
+from tests.patience import PATIENCE_SECONDS
 
 PATIENT = BatchingOptions(longest_wait=PATIENCE_SECONDS)
 """Waits until all callers of the last round are there: batches do not depend on the machine's speed."""
@@ -267,71 +266,12 @@ def test_closing_twice_ends_the_thread_and_the_engine() -> None:
 # ---- whole streams
 
 
-class Wandering(FixedTracker):
-    """A face that moves a little, each session's its own way."""
-
-    def __init__(self, session: int, size: int) -> None:
-        super().__init__(centre=(56 + 5 * session, 44 + 2 * session), side=52 + 6 * session, size=size)
-
-
-def frames_of(session: int, count: int) -> list[Pixels]:
-    """One session's video, unlike the others'."""
-    return [textured_frame(7 * session + i // 3) for i in range(count)]
-
-
-def play(runtime: Runtime, session: int, count: int, pause: Callable[[int], None] = lambda frame: None) -> list[Pixels]:
-    """What one session shows."""
-    stream = FaceStream(runtime, Wandering(session, runtime.sizes.image_size), Brighten(runtime.sizes))
-    shown = []
-    for i, frame in enumerate(frames_of(session, count)):
-        pause(i)
-        result = stream.step(frame, {"light": 0.3 * (session + 1)}, i / 25)
-        assert result.error is None and result.edited
-        shown.append(result.frame)
-    stream.close()
-    return shown
-
-
-def play_together(runtime: Runtime, sessions: int, count: int, *, in_step: bool) -> list[list[Pixels]]:
-    """All sessions at once: in step, so that their calls meet, or each at its own random pace."""
-    barrier = threading.Barrier(sessions)
-
-    def pause_of(session: int) -> Callable[[int], None]:
-        random = np.random.default_rng(session)
-
-        def pause(frame: int) -> None:
-            if in_step:
-                barrier.wait(PATIENCE_SECONDS)
-            else:
-                time.sleep(float(random.uniform(0, 0.004)))
-
-        return pause
-
-    with ThreadPoolExecutor(sessions) as pool:
-        futures = [pool.submit(play, runtime, session, count, pause_of(session)) for session in range(sessions)]
-        return [future.result() for future in futures]
-
-
-def hold_first(runtime: Any, batched: BatchedRuntime, sessions: int) -> None:
-    """Let the engine's first call wait until all other sessions wait: some meet, whatever else the machine does."""
-    invert = runtime.invert
-
-    def held(inputs: Array, state: RecurrentState) -> tuple[Array, Array, RecurrentState]:
-        runtime.invert = invert
-        # the first call may hold several sessions already
-        eventually(lambda: len(batched._waiting) >= sessions - len(inputs), "the other sessions' calls")
-        answer: tuple[Array, Array, RecurrentState] = invert(inputs, state)
-        return answer
-
-    runtime.invert = held
-
-
 @pytest.mark.parametrize("in_step", [True, False], ids=["batched", "interleaved"])
 def test_sessions_show_bit_for_bit_what_each_shows_alone(in_step: bool) -> None:
     alone = [play(FakeRuntime(), session, 12) for session in range(4)]
     runtime = FakeRuntime(delay_seconds=0.001)
     batched = BatchedRuntime(runtime)
-    hold_first(runtime, batched, 4)
+    hold_first(batched, 4)
     together = play_together(batched, 4, 12, in_step=in_step)
     batched.close()
     assert np.array_equal(alone, together)
@@ -346,28 +286,18 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     runtime.close()
 
 
-class Kept:
-    """Lets a test close a batching runtime without its engine."""
-
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
-        self.name, self.sizes = runtime.name, runtime.sizes
-        self.invert, self.synthesize, self.synthesize_face = (
-            runtime.invert,
-            runtime.synthesize,
-            runtime.synthesize_face,
-        )
-
-    def close(self) -> None:
-        """Nothing."""
+@pytest.fixture
+def lasting(engine: Runtime, monkeypatch: pytest.MonkeyPatch) -> Runtime:
+    """An engine that stays open when the batching runtime over it is closed."""
+    monkeypatch.setattr(engine, "close", lambda: None)
+    return engine
 
 
 @pytest.mark.parametrize("in_step", [True, False], ids=["batched", "interleaved"])
-def test_on_a_recurrent_engine_sessions_show_what_each_shows_alone(engine: Runtime, in_step: bool) -> None:
-    alone = [play(engine, session, 6) for session in range(3)]
-    kept = Kept(engine)
-    batched = BatchedRuntime(kept)
-    hold_first(kept, batched, 3)
+def test_on_a_recurrent_engine_sessions_show_what_each_shows_alone(lasting: Runtime, in_step: bool) -> None:
+    alone = [play(lasting, session, 6) for session in range(3)]
+    batched = BatchedRuntime(lasting)
+    hold_first(batched, 3)
     together = play_together(batched, 3, 6, in_step=in_step)
     batched.close()
     assert max(batched.batches) > 1, "no calls met, so nothing was proved"
@@ -378,12 +308,12 @@ def test_on_a_recurrent_engine_sessions_show_what_each_shows_alone(engine: Runti
     assert others.mean() > 1, "sessions that show the same would prove nothing"
 
 
-def test_a_poisoned_session_spoils_no_other(engine: Runtime) -> None:
-    batched = BatchedRuntime(Kept(engine), PATIENT)
+def test_a_poisoned_session_spoils_no_other(lasting: Runtime) -> None:
+    batched = BatchedRuntime(lasting, PATIENT)
     inputs = [faces(1, seed, SIZES) for seed in range(3)]
     states = [random_state(1, seed, SIZES) for seed in range(3)]
     states[1] = replace(states[1], hidden=np.full_like(states[1].hidden, np.nan))
-    alone = [engine.invert(*pair) for pair in zip(inputs, states, strict=True)]
+    alone = [lasting.invert(*pair) for pair in zip(inputs, states, strict=True)]
     batched._expected = 3
     with ThreadPoolExecutor(3) as pool:
         together = list(pool.map(batched.invert, inputs, states))
