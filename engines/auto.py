@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 ROUNDS = 3
 PACKAGES = ("openvino", "onnxruntime", "onnxruntime-gpu", "tensorrt", "torch", "torch-tensorrt")
 """A new version of any may be faster or slower than the last."""
+MOST_KEPT = 50
+"""Measurements that are remembered, the newest ones: profiles, thread counts, versions and weights come and go."""
 FRAME_BATCH = 2
 """The inverted and the edited face of a frame are one batch."""
 
@@ -56,7 +58,8 @@ def fastest(names: Sequence[str], load: Callable[[str], Runtime], kept_in: Path,
     times = known.get(key)
     if not times or set(times) - set(names):
         times = _measure(names, load)
-        _write(kept_in, known | {key: times})
+        known.pop(key, None)
+        _write(kept_in, dict([*known.items(), (key, times)][-MOST_KEPT:]))
     best = min(times, key=lambda name: times[name])
     figures = ", ".join(f"{name} {times[name]:.0f} ms" for name in sorted(times, key=lambda name: times[name]))
     logger.info("engine %s: the fastest for a frame on this machine (%s)", best, figures)

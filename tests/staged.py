@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 import numpy as np
@@ -12,7 +13,7 @@ from server.stream import StepResult
 Picture = NDArray[np.uint8]
 
 
-class Staged:
+class Staged(ABC):
     """All of `step`, which a subclass has, happens in the last stage."""
 
     def locate(self, frame: Picture, timestamp: float) -> tuple[Picture, float]:
@@ -27,5 +28,6 @@ class Staged:
     def blend(self, made: tuple[Picture, Mapping[str, float], float]) -> StepResult:
         return self.step(*made)
 
+    @abstractmethod
     def step(self, frame: Picture, edits: Mapping[str, float], timestamp: float) -> StepResult:
-        raise NotImplementedError
+        """All of a frame."""

@@ -14,7 +14,7 @@ import pytest
 
 import engines
 from engines import EngineError, EngineOptions, Precision, load_runtime, open_graphs
-from engines.auto import fastest, measure_frame
+from engines.auto import MOST_KEPT, fastest, measure_frame
 from engines.base import GraphRuntime
 from engines.files import GRAPHS, is_current, weights_hash
 from rigid.assets import AssetStore
@@ -154,6 +154,14 @@ def test_auto_measures_again_without_a_readable_answer(tmp_path: Path) -> None:
     cache_file.write_text("{ broken")
     assert fastest(["quick"], lambda name: FakeRuntime(), cache_file, "tiny") == "quick"
     assert "quick" in cache_file.read_text()
+
+
+def test_auto_remembers_the_newest_measurements_only(tmp_path: Path) -> None:
+    cache_file = tmp_path / "fastest.json"
+    for number in range(MOST_KEPT + 2):
+        fastest(["fake"], lambda _: FakeRuntime(), cache_file, f"weights {number}")
+    kept = [key.rpartition("; ")[2] for key in json.loads(cache_file.read_text())]
+    assert kept == [f"weights {number}" for number in range(2, MOST_KEPT + 2)]
 
 
 def test_auto_leaves_out_what_cannot_be_loaded(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
