@@ -190,6 +190,27 @@ def test_the_mask_follows_a_chin_that_drops() -> None:
     assert dropped[chin + 2, 128] > 0.3 > still[chin + 2, 128]
 
 
+def test_hair_drawn_beside_a_jaw_drags_no_skin_out() -> None:
+    """The flow would explain dark hair before a light wall by dark skin from far inside."""
+    inverted = 0.2 * texture(4) + np.float32(0.6)
+    inverted += spread(MASK) * (0.4 * texture(5, 8) - np.float32(0.3) - inverted)
+    hair = np.zeros((SIZE, SIZE), np.float32)
+    for column in (int(LANDMARKS[:, 0].min()) - 16, int(LANDMARKS[:, 0].max())):
+        hair[100:230, column : column + 16] = 1
+    edited = inverted + spread(cv2.GaussianBlur(hair, (0, 0), 1.0)) * (np.float32(-0.3) - inverted)  # type: ignore[arg-type]
+    composite, _ = transfer_composite(inverted, inverted, edited, MASK, TransferState())
+    grown = composite.mask > paper_composite(inverted, inverted, edited, MASK).mask + 0.1
+    assert grown.mean() < 0.005
+
+
+def test_where_the_whole_face_turns_it_may_go_far_to_the_side() -> None:
+    inverted = texture(6)
+    flow = np.tile(np.array([12, 0], np.float32), (SIZE, SIZE, 1))
+    composite, _ = transfer_composite(inverted, inverted, warp(inverted, flow), MASK, TransferState())
+    assert composite.flow is not None
+    np.testing.assert_allclose(composite.flow[100:156, 40:216, 0], 12, atol=1.5)
+
+
 def test_the_flow_is_steadied_from_frame_to_frame() -> None:
     """Noise of the generated pair makes the flow tremble less with a state than without."""
     inverted = texture(3)
