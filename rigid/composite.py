@@ -277,20 +277,29 @@ class Compositor:
         self.state = TransferState()
 
     def __call__(
-        self, inputs: Crop, inverted: Crop, edited: Crop, landmarks: Points, reach: Reach = FACE_ONLY
+        self,
+        inputs: Crop,
+        inverted: Crop,
+        edited: Crop,
+        landmarks: Points,
+        reach: Reach = FACE_ONLY,
+        bare: Crop | None = None,
     ) -> Composite:
         """The edited crop of one frame, to be pasted.
 
         `inputs`, `inverted`, `edited`: I, O and E; `landmarks` (478, 2) of I in crop pixels; `reach`: how far the edit
-        goes. With `reach.motion` whatever the composite gives is moved, and what lies round it.
+        goes. With `reach.motion` whatever the composite gives is moved, and what lies round it. `bare`: E without what
+        is meant for the hair, for the face of a transfer; E itself unless given.
         """
-        composite = self._composed(inputs, inverted, edited, landmarks, reach)
+        composite = self._composed(inputs, inverted, edited, landmarks, reach, edited if bare is None else bare)
         if reach.motion is None:
             return composite
         size = inputs.shape[0]
         return reshaped(composite, motion_field(landmarks, reach.motion * np.float32(size), size))
 
-    def _composed(self, inputs: Crop, inverted: Crop, edited: Crop, landmarks: Points, reach: Reach) -> Composite:
+    def _composed(
+        self, inputs: Crop, inverted: Crop, edited: Crop, landmarks: Points, reach: Reach, bare: Crop
+    ) -> Composite:
         mask = self._masker(inputs, landmarks)
         if self.kind == "paper":
             flow = _steadied(self._motion(edited, inverted), self.state.flow)
@@ -303,7 +312,11 @@ class Compositor:
             return composite
         if reach.face or reach.forehead:
             anew = Anew.of(reach, landmarks, inputs.shape[0])
-            composite, self.state = transfer_composite(inputs, inverted, edited, mask, self.state, anew, self._motion)
+            bare = bare if reach.face else inverted
+            if anew.forehead is not None:
+                # the fringe, and what hangs down beside the face
+                bare = edited + spread(blurred(mask, 2.0) * (1 - anew.forehead)) * (bare - edited)
+            composite, self.state = transfer_composite(inputs, inverted, bare, mask, self.state, anew, self._motion)
         else:
             composite, self.state = unchanged(inputs, mask), TransferState()
         return with_hair(composite, inputs, inverted, edited, landmarks, reach) if reach.hair else composite

@@ -41,6 +41,9 @@ class Offsets(Protocol):
     def of_face(self, edits: Mapping[str, float]) -> float:
         """How far `edits` are meant for anything but the hair, 0 to 1."""
 
+    def but_hair(self, edits: Mapping[str, float]) -> Mapping[str, float]:
+        """Those of `edits` that are meant for anything but the hair."""
+
     def shuts_eyes(self, edits: Mapping[str, float]) -> float:
         """How far what `edits` make of the eyes is to be shown whole, as they shut them, 0 to 1."""
 
@@ -66,12 +69,15 @@ class Inverted:
     shared: Shared
     noise: Array
     recurrent: RecurrentState
-    pair: Array
-    """(2, 3, S, S) in [-1, 1]: the inverted and the edited face."""
+    pictures: Array
+    """(2, 3, S, S) in [-1, 1]: the inverted and the edited face. (3, 3, S, S) where both the hair and the face are
+    edited: then the face edited without its hair as well, since edits of the hair change generated skin, too."""
 
     def next_state(self) -> RecurrentState:
         """What the next frame starts from."""
-        return self.recurrent.after(self.inputs, self.pair[:1], self.pair[1:], self.shared.late_codes, self.noise)
+        return self.recurrent.after(
+            self.inputs, self.pictures[:1], self.pictures[1:2], self.shared.late_codes, self.noise
+        )
 
 
 class Inverter:
@@ -132,14 +138,25 @@ class Inverter:
             noise = settled(noise, recurrent.previous_noise, inputs, recurrent.previous_input, sizes.newest_noise_share)
             shared = share(codes, memory.late_codes, state.anchor, n_shared, state.unseen)
         with watch("synthesize"):
-            offset = np.float32(sizes.edit_gain) * self._library.offset(self._strengths(edits), shared.codes)
-            both = np.concatenate([shared.codes, add_edit(shared.codes, offset, n_shared)])
+            edited = [self._edited_codes(shared.codes, some) for some in self._sets(edits)]
             landmarks, shut = face.landmarks / sizes.image_size, self._library.shuts_eyes(edits)
+            both = np.concatenate([shared.codes, edited[0]])
             edited_noise = self._edited_noise(noise, both, edits, landmarks, shut)
             # one batch costs less than two
-            pair = self._pictures(both, np.concatenate([noise, edited_noise]), face, edits)
-            _require_finite(pair)
-        return Inverted(inputs, shared, noise, recurrent, pair)
+            noises = np.concatenate([noise, *(edited_noise for _ in edited)])
+            pictures = self._pictures(np.concatenate([shared.codes, *edited]), noises, face, edits)
+            _require_finite(pictures)
+        return Inverted(inputs, shared, noise, recurrent, pictures)
+
+    def _sets(self, edits: Mapping[str, float]) -> list[Mapping[str, float]]:
+        """The edits to make a picture of each: all, and where hair and face are edited, those of the face alone."""
+        both = self._library.of_hair(edits) and self._library.of_face(edits)
+        return [edits, self._library.but_hair(edits)] if both else [edits]
+
+    def _edited_codes(self, codes: Array, edits: Mapping[str, float]) -> Array:
+        sizes = self._runtime.sizes
+        offset = np.float32(sizes.edit_gain) * self._library.offset(self._strengths(edits), codes)
+        return add_edit(codes, offset, sizes.n_shared_codes)
 
     def _pictures(self, codes: Array, noise: Array, face: AlignedFace, edits: Mapping[str, float]) -> Array:
         """`codes` and `noise` (B, …) as pictures (B, 3, S, S): all of them, or where only the face is edited, that."""

@@ -72,8 +72,8 @@ class Generated:
     level: float = 0.0
     """How far the edit is faded in; 0 where nothing is to be blended."""
     sighting: Sighting | None = None
-    pair: Array | None = None
-    """(2, 3, S, S) in [-1, 1]: the inverted and the edited face."""
+    pictures: Array | None = None
+    """What `rigid.inversion.Inverted` has: the inverted and the edited face, maybe a third."""
     edits: Mapping[str, float] = field(default_factory=dict)
     """What they differ by."""
     reach: Reach = FACE_ONLY

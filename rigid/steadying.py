@@ -39,6 +39,8 @@ class Faces:
     real: Crop
     inverted: Crop
     edited: Crop
+    bare: Crop | None = None
+    """As `edited`, but for what is meant for the hair; None where that is the same, or all that is edited."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +87,11 @@ class Steadying:
             inverted = _mixed(faces.inverted, last.inverted, flow, weight)
             if drawn is not None:
                 weight = spread((self._share + np.float32(max(DRAWN_SHARE - self._share, 0)) * drawn) * explained)
-            edited = _mixed(faces.edited, last.edited, flow, weight) if edits == self._edits else faces.edited
-            faces = Faces(faces.real, inverted, edited)
+            edited, bare = faces.edited, faces.bare
+            if edits == self._edits:
+                edited = _mixed(edited, last.edited, flow, weight)
+                bare = bare if bare is None or last.bare is None else _mixed(bare, last.bare, flow, weight)
+            faces = Faces(faces.real, inverted, edited, bare)
         self._last, self._edits = (now, faces), dict(edits)
         return faces
 
@@ -96,7 +101,8 @@ class Steadying:
             return None
         before, last = self._last
         flow = grown_flow(self._flow(_Sight.of(real), before), len(real))
-        return Faces(real, warp(last.inverted, flow), warp(last.edited, flow))
+        bare = None if last.bare is None else warp(last.bare, flow)
+        return Faces(real, warp(last.inverted, flow), warp(last.edited, flow), bare)
 
     def forget(self) -> None:
         """Begin anew, as when another face comes."""

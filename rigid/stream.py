@@ -229,16 +229,16 @@ class FaceStream:
         # So an edit may start at any frame, as if the stream began there, and fades in meanwhile.
         shown = sighting if level > 0 else None
         shown_edits = {name: strength * strength_at(level) for name, strength in edits.items()}
-        pair, generated = None, False
+        pictures, generated = None, False
         if shown is not None:
             generated = not self._invert.leaves_codes(shown_edits)
             # where an edit moves landmarks only, the real face stands for both
-            pair = self._pair(shown, shown_edits, watch) if generated else _to_inputs(shown.crop).repeat(2, 0)
+            pictures = self._pictures(shown, shown_edits, watch) if generated else _to_inputs(shown.crop).repeat(2, 0)
         if not generated:
             self._drop()
         self._state = self._state.with_level(level, generated)
         anew, again = self._forgotten or not generated, self._made_ago > 0
-        made = pair, shown_edits, self._invert.reach(shown_edits), again
+        made = pictures, shown_edits, self._invert.reach(shown_edits), again
         return Generated(frame, watch, self._found, self._known_faults, anew, level, shown, *made)
 
     def _sight(self, frame: Pixels, tracked: TrackedFace) -> Sighting:
@@ -260,7 +260,7 @@ class FaceStream:
         transform = follow(last.transform, last.crop, now, last.landmarks)
         return replace(last, transform=transform, crop=crop(frame, transform, size))
 
-    def _pair(self, sighting: Sighting, edits: Mapping[str, float], watch: Stopwatch) -> Array:
+    def _pictures(self, sighting: Sighting, edits: Mapping[str, float], watch: Stopwatch) -> Array:
         """The inverted and the edited face to show, and what the networks remember of them."""
         if self._made is not None and self._found and self._made_ago + 1 < self.cadence:
             # what they made for an earlier frame; their memory stays where it is
@@ -269,12 +269,12 @@ class FaceStream:
         face = AlignedFace(_to_inputs(sighting.crop), sighting.landmarks)
         inverted = self._invert(face, self._remembered(), edits, watch)
         # what a lost face leaves in the crop is nothing for the networks to remember
-        self._made, self._made_ago = (inverted.pair if self._found else None), 0
+        self._made, self._made_ago = (inverted.pictures if self._found else None), 0
         if self._found:
             memory, anchor = inverted.next_state(), inverted.shared.anchor
             self._state = replace(self._state, recurrent=memory, anchor=anchor, unseen=0.0)
             self._reanchor = False
-        return inverted.pair
+        return inverted.pictures
 
     def _remembered(self) -> StreamState:
         """The state to go on from: a new one where the last is too old, late codes on the move where asked."""
@@ -298,18 +298,19 @@ class FaceStream:
 
         What was generated before a fault was known passes: shown once more, the edit would flash.
         """
-        if made.sighting is None or made.pair is None or made.faults < self._faults:
+        if made.sighting is None or made.pictures is None or made.faults < self._faults:
             return StepResult(made.frame, face=made.face, edited=False, stage_ms=made.watch.stage_ms)
         with made.watch("blend"):
-            faces = self._steadied(_to_values(made.sighting.crop), made.pair, made)
-            composite = self._compositor(faces.real, faces.inverted, faces.edited, made.sighting.landmarks, made.reach)
+            faces = self._steadied(_to_values(made.sighting.crop), made.pictures, made)
+            where = made.sighting.landmarks, made.reach
+            composite = self._compositor(faces.real, faces.inverted, faces.edited, *where, faces.bare)
             shown = paste(made.frame, composite, None, made.sighting.transform, opacity_at(made.level))
         if not made.face:
             # what a lost face leaves in the crop is nothing to go on with
             self._steadying.forget()
         return StepResult(shown, face=made.face, edited=True, stage_ms=made.watch.stage_ms, faces=faces)
 
-    def _steadied(self, real: Array, pair: Array, made: Generated) -> Faces:
+    def _steadied(self, real: Array, pictures: Array, made: Generated) -> Faces:
         """The faces to show: moved along with the real one where they are an earlier frame's."""
         moved = self._steadying.moved_along(real) if made.again else None
         if moved is not None:
@@ -317,7 +318,7 @@ class FaceStream:
         drawn = None
         if made.sighting is not None and made.reach.forehead:
             drawn = np.float32(made.reach.forehead) * forehead_mask(made.sighting.landmarks, len(real))
-        return self._steadying(Faces(real, *(_to_crop(image) for image in pair)), made.edits, drawn)
+        return self._steadying(Faces(real, *(_to_crop(image) for image in pictures)), made.edits, drawn)
 
     def _forget_pictures(self) -> None:
         self._compositor.reset()

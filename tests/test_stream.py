@@ -95,6 +95,35 @@ def test_an_edit_of_the_hair_shows_in_the_hair_alone() -> None:
     assert not difference[around == 0].any()
 
 
+class DyeAndShade(Dye):
+    """Brightens all for the hair, and darkens all for the face."""
+
+    def offset(self, edits: Mapping[str, float], codes: Array | None = None) -> Array:
+        return super().offset({"light": edits.get("light", 0.0) - edits.get("shade", 0.0)}, codes)
+
+    def of_face(self, edits: Mapping[str, float]) -> float:
+        return edits.get("shade", 0.0)
+
+    def but_hair(self, edits: Mapping[str, float]) -> Mapping[str, float]:
+        return {name: strength for name, strength in edits.items() if name != "light"}
+
+
+def test_an_edit_of_the_hair_beside_one_of_the_face_leaves_the_face_to_that_one() -> None:
+    tracker, landmarks = FixedTracker(), landmarks_in_crop(64)
+    face, region = in_frame(oval_mask(landmarks, 64), tracker), in_frame(hair_mask(landmarks, 64), tracker)
+    frame = textured_frame()
+    frame[(face == 0) & (region > 0.5)] = 20
+    runtime = FakeRuntime()
+    stream = FaceStream(runtime, tracker, DyeAndShade())
+    for number in range(4):
+        result = stream.step(frame, {"light": 1.0, "shade": 0.4}, number / 25)
+    stream.close()
+    difference = (result.frame.astype(int) - frame).mean(2)
+    assert difference[(face == 0) & (region > 0.9)].mean() > 10
+    assert difference[face > 0.9].mean() < -4
+    assert runtime.batches[-1] == 3
+
+
 def test_inverted_and_edited_face_are_one_batch_and_every_stage_is_timed() -> None:
     runtime = FakeRuntime()
     stream = make_stream(runtime)
@@ -386,6 +415,9 @@ class Deeper:
 
     def of_face(self, edits: Mapping[str, float]) -> float:
         return 1.0
+
+    def but_hair(self, edits: Mapping[str, float]) -> Mapping[str, float]:
+        return edits
 
     def shuts_eyes(self, edits: Mapping[str, float]) -> float:
         return 0.0

@@ -81,6 +81,9 @@ class Brighten:
     def of_face(self, edits: Mapping[str, float]) -> float:
         return 1.0
 
+    def but_hair(self, edits: Mapping[str, float]) -> Mapping[str, float]:
+        return edits
+
     def shuts_eyes(self, edits: Mapping[str, float]) -> float:
         return 0.0
 

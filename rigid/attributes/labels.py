@@ -54,9 +54,13 @@ UNITS = {
     "rosiness": "of a* beside plain skin",
     "lip_colour": "of a* beside skin",
     "eye_shadow": "of L* beside skin",
+    "hair_lightness": "of L*",
+    "hair_redness": "of a*",
+    "hair_yellowness": "of b*",
     "made_up": "log odds",
     "blondness": "log odds",
     "darkness": "log odds",
+    "greyness": "log odds",
 }
 GEOMETRY = {
     "lips_gap": shapes.lips_gap,
@@ -68,7 +72,7 @@ GEOMETRY = {
     "eye_size": shapes.eye_size,
 }
 LOOK_UNIT = "of the classifier's certainty"
-ODDS = {"made_up": "makeup", "blondness": "blond", "darkness": "dark"}
+ODDS = {"made_up": "makeup", "blondness": "blond", "darkness": "dark", "greyness": "grey"}
 """Looks that are measured in log odds as well: of a face without a trace of one, certainty hardly shows a change."""
 AGE_MANIFEST = "age_gender_model-weights_manifest.json"
 EXPRESSION_MANIFEST = "face_expression_model-weights_manifest.json"
@@ -172,12 +176,14 @@ def _classified(seen: Seen) -> dict[str, float]:
 
 def _colours(image: Bytes, landmarks: Array) -> dict[str, float]:
     lab = regions.lab_of(image)
+    hair = regions.hair_colour(lab, landmarks).tolist()
     return {
         "light": regions.face_light(image, landmarks),
         "tan": -regions.typology_angle(regions.skin_colour(lab, landmarks)),
         "rosiness": regions.rosiness(lab, landmarks),
         "lip_colour": regions.lip_colour(lab, landmarks),
         "eye_shadow": regions.eye_shadow(lab, landmarks),
+        **dict(zip(("hair_lightness", "hair_redness", "hair_yellowness"), hair, strict=True)),
     }
 
 

@@ -247,7 +247,11 @@ class AttributeLibrary:
 
     def of_face(self, edits: Mapping[str, float]) -> float:
         """How far `edits` are meant for anything but the hair, 0 to 1."""
-        return _shown(strength for name, strength in edits.items() if self[name].group != "hair")
+        return _shown(self.but_hair(edits).values())
+
+    def but_hair(self, edits: Mapping[str, float]) -> dict[str, float]:
+        """Those of `edits` that are meant for anything but the hair."""
+        return {name: strength for name, strength in edits.items() if self[name].group != "hair"}
 
     def shuts_eyes(self, edits: Mapping[str, float]) -> float:
         """How far what `edits` make of the eyes is to be shown whole, as they shut them, 0 to 1."""

@@ -31,7 +31,7 @@ class Recipe:
     label: str
     group: str
     measure: str
-    """The measure the direction is fitted to and its strength is set by."""
+    """The measure its strength is set by, and the direction is fitted to, unless it has `aims`."""
     change: float
     """By how much strength 1 raises the measure, on faces that have room for it."""
     spans: Spans
@@ -47,6 +47,8 @@ class Recipe:
     order: int = 0
     """Where a list shows it: lower first."""
     held: tuple[str, ...] = HELD_STILL
+    aims: tuple[tuple[str, float], ...] = ()
+    """Measures that the direction is fitted to in place of its own, and how much of each, in standard deviations."""
     without: tuple[str, ...] = ()
     """Other attributes whose edits are taken out of its own; their measures are best left `free`."""
     joined: tuple[tuple[str, float], ...] = ()
@@ -57,7 +59,7 @@ class Recipe:
     @property
     def controls(self) -> tuple[str, ...]:
         """Measures that must stay as they are."""
-        return tuple(name for name in self.held if name not in (self.measure, *self.free))
+        return tuple(name for name in self.held if name not in (self.measure, *self.free, *dict(self.aims)))
 
     def effect(self, reached: float | None) -> str:
         """What strength 1 does, for people, where it changes the measure by `reached`; empty if unknown."""
@@ -96,9 +98,26 @@ _IN_ORDER = (
     Recipe("beard", "Beard", "beard", "beard", 0.3, HAIR, ceiling=0.3, held=HEAD_STILL),
     Recipe("mustache", "Mustache", "beard", "mustache", 0.45, HAIR, ceiling=0.3),
     Recipe("glasses", "Glasses", "accessories", "glasses", 0.52, DEEP, ceiling=0.2),
-    Recipe("hair_blond", "Blond hair", "hair", "blondness", 3.2, COLOUR, ceiling=-0.85),
+    # What the classifier calls blond is light first of all: by it alone, black hair becomes grey.
     Recipe(
-        "hair_grey", "Grey hair", "hair", "grey", 0.35, COLOUR, ceiling=0.3, held=(*HELD_STILL, "bald", "eye_shadow")
+        "hair_blond",
+        "Blond hair",
+        "hair",
+        "blondness",
+        4.4,
+        COLOUR,
+        ceiling=-0.85,
+        aims=(("hair_lightness", 1.1), ("hair_yellowness", 2.0), ("blondness", 1.0), ("greyness", -0.5)),
+    ),
+    Recipe(
+        "hair_grey",
+        "Grey hair",
+        "hair",
+        "greyness",
+        1.6,
+        COLOUR,
+        ceiling=-0.85,
+        aims=(("hair_lightness", 1.8), ("hair_yellowness", 0.6), ("hair_redness", -0.3)),
     ),
     Recipe("hair_dark", "Dark hair", "hair", "darkness", 1.05, COLOUR, ceiling=-0.4),
     Recipe("bangs", "Bangs", "hair", "bangs", 0.4, HAIR, ceiling=0.3),

@@ -25,6 +25,10 @@ PLAIN_SKIN = ((109, 10, 338, 336, 9, 107), (201, 200, 421, 396, 175, 171))
 LIDS = ((246, 161, 160, 159, 158, 157, 173), (466, 388, 387, 386, 385, 384, 398))
 LOWER_BROWS = ((46, 53, 52, 52, 65, 65, 55), (276, 283, 282, 282, 295, 295, 285))
 # fmt: on
+CHIN, FOREHEAD_TOP, CHEEKBONES = 152, 10, (234, 454)
+HAIR_ABOVE, HAIR_ASIDE = (0.1, 0.24), 0.28
+"""The patch of hair: how far above the forehead it lies, in heights of the face, and how far it goes to either side, in
+widths."""
 
 
 def lab_of(image: Bytes) -> Array:
@@ -76,6 +80,16 @@ def eye_shadow(lab: Array, landmarks: Array) -> float:
         edge, far = landmarks[list(lid)], landmarks[list(brow)]
         outlines.append(np.concatenate([edge, (edge + 0.5 * (far - edge))[::-1]]))
     return float(skin_colour(lab, landmarks)[0] - mean_colour(lab, *outlines)[0])
+
+
+def hair_colour(lab: Array, landmarks: Array) -> Array:
+    """Mean colour of a patch above the forehead, (3,), which is hair unless the head is bald or covered."""
+    up = landmarks[FOREHEAD_TOP] - landmarks[CHIN]
+    aside = HAIR_ASIDE * (landmarks[CHEEKBONES[1]] - landmarks[CHEEKBONES[0]])
+    low, high = (landmarks[FOREHEAD_TOP] + share * up for share in HAIR_ABOVE)
+    outline = np.stack([low - aside, low + aside, high + aside, high - aside])
+    # of a head that is cut off, what is there of it
+    return mean_colour(lab, outline.clip(0, np.array(lab.shape[1::-1]) - 1))
 
 
 def face_light(image: Bytes, landmarks: Array) -> float:

@@ -50,7 +50,7 @@ class Search:
     def best(self, recipe: Recipe, room: Faces, report: Report) -> Candidate:
         """The best edit for `recipe` on faces with `room` for it; ValueError when there is none."""
         few = room.where(np.arange(min(len(room.codes), CHOOSING_FACES)))
-        aims = {recipe.measure: 1.0, **dict.fromkeys(recipe.controls, 0.0)}
+        aims = dict(recipe.aims or ((recipe.measure, 1.0),)) | dict.fromkeys(recipe.controls, 0.0)
         guess = recipe.change / float(self.deviations[self.studio.column(recipe.measure)])
         candidates = []
         for first, last in recipe.spans:

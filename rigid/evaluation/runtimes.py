@@ -100,6 +100,9 @@ class EarlyOffsets:
     def of_face(self, edits: Mapping[str, float]) -> float:
         return self._library.of_face(edits)
 
+    def but_hair(self, edits: Mapping[str, float]) -> Mapping[str, float]:
+        return self._library.but_hair(edits)
+
     def shuts_eyes(self, edits: Mapping[str, float]) -> float:
         return self._library.shuts_eyes(edits)
 

@@ -14,7 +14,7 @@ from rigid.models.profiles import sizes_of
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
 def test_a_recipe_speaks_of_measures_and_levels_that_exist(recipe: Recipe) -> None:
-    assert {recipe.measure, *recipe.controls} <= {*UNITS, *LOOKS}
+    assert {recipe.measure, *recipe.controls, *dict(recipe.aims)} <= {*UNITS, *LOOKS}
     assert recipe.measure not in recipe.controls and not set(recipe.free) & set(recipe.controls)
     assert recipe.effect(0.5).startswith("+0.5 ") and recipe.group in GROUPS and recipe.change > 0
     for profile in GENERATOR_CHANNELS:
