@@ -61,6 +61,8 @@ OWN_SUPPORT, UNSUPPORTED = 0.03, 0.01
 """How much better the warped face must match, in [-1, 1] values, for its flow to count by itself, and at all."""
 STEADY, LOOSE = 0.35, 1.0
 """Weight of the newest flow where it hardly changed, and where it changed by `LOOSE_CHANGE` or more."""
+STRANDS = 0.04
+"""How far a fringe hangs below the forehead, softly, crop sides."""
 LOOSE_CHANGE = 1.5
 """Pixels at FLOW_SIZE."""
 
@@ -251,6 +253,14 @@ def _credible(flow: Flow) -> Mask:
     return credible
 
 
+def _below_fringe(mask: Mask, forehead: Mask) -> Mask:
+    """The face of `mask` but for the `forehead` and the ends of strands that hang below it, (S, S)."""
+    size = len(mask)
+    fringe = np.minimum(2 * blurred(forehead, STRANDS * size), 1)
+    below: Mask = blurred(mask, 2.0 / 256 * size) * (1 - fringe)
+    return below
+
+
 class Compositor:
     """One viewer's composite: masks, motion and their state from frame to frame."""
 
@@ -314,8 +324,7 @@ class Compositor:
             anew = Anew.of(reach, landmarks, inputs.shape[0])
             bare = bare if reach.face else inverted
             if anew.forehead is not None:
-                # the fringe, and what hangs down beside the face
-                bare = edited + spread(blurred(mask, 2.0) * (1 - anew.forehead)) * (bare - edited)
+                bare = edited + spread(_below_fringe(mask, anew.forehead)) * (bare - edited)
             composite, self.state = transfer_composite(inputs, inverted, bare, mask, self.state, anew, self._motion)
         else:
             composite, self.state = unchanged(inputs, mask), TransferState()

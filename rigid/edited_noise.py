@@ -73,8 +73,9 @@ class EditedNoise:
     ) -> Array:
         """(1, *noise_shape) for the edited face, from that of the inverted one.
 
-        `codes` (2, n_codes, code_size): the inverted and the edited face's; `edits`: what they differ by; `landmarks`
-        (478, 2) of the real face in crop sides; `shut`: how far the edits shut its eyes.
+        `codes` (2 or 3, n_codes, code_size): the inverted and the edited face's, and maybe those of the face edited
+        without its hair; `edits`: what they differ by; `landmarks` (478, 2) of the real face in crop sides; `shut`: how
+        far the edits shut its eyes.
         """
         if not noise.any():
             return noise
@@ -104,11 +105,11 @@ class EditedNoise:
 
     def _measured(self, noise: Array, codes: Array, landmarks: Points) -> Array:
         """How far the codes alone draw another mouth, and cover the forehead, 0 to 1 each."""
-        inverted, edited = self._synthesize(codes, np.zeros_like(noise).repeat(2, 0)).mean(1)
-        change = edited - inverted
+        inverted, edited, *bare = self._synthesize(codes, np.zeros_like(noise).repeat(len(codes), 0)).mean(1)
+        change, at_face = edited - inverted, (bare[0] if bare else edited) - inverted
         size = len(change)
         oval, mouth, forehead = (find(landmarks * size, size) for find in (oval_mask, lips_mask, forehead_mask))
-        edges = np.abs(change - cv2.GaussianBlur(change, (0, 0), FINE_SIGMA * size))
+        edges = np.abs(at_face - cv2.GaussianBlur(at_face, (0, 0), FINE_SIGMA * size))
         at_mouth = _noticed(edges, mouth, np.maximum(oval - mouth, 0), NOTICED, REDRAWN)
         rest = np.maximum(oval - mouth - forehead, 0)
         # a fringe that is there already is no skin that an edit could cover

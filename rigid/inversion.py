@@ -140,11 +140,11 @@ class Inverter:
         with watch("synthesize"):
             edited = [self._edited_codes(shared.codes, some) for some in self._sets(edits)]
             landmarks, shut = face.landmarks / sizes.image_size, self._library.shuts_eyes(edits)
-            both = np.concatenate([shared.codes, edited[0]])
-            edited_noise = self._edited_noise(noise, both, edits, landmarks, shut)
-            # one batch costs less than two
+            all_codes = np.concatenate([shared.codes, *edited])
+            edited_noise = self._edited_noise(noise, all_codes, edits, landmarks, shut)
             noises = np.concatenate([noise, *(edited_noise for _ in edited)])
-            pictures = self._pictures(np.concatenate([shared.codes, *edited]), noises, face, edits)
+            # one batch costs less than two
+            pictures = self._pictures(all_codes, noises, face, edits)
             _require_finite(pictures)
         return Inverted(inputs, shared, noise, recurrent, pictures)
 

@@ -74,6 +74,14 @@ def test_what_is_measured_first_holds_at_once_and_what_comes_later_step_by_step(
     assert edited_noise.redrawn == pytest.approx(1 - EASE)
 
 
+def test_a_mouth_is_judged_by_the_face_edited_without_its_hair() -> None:
+    smile, everything = codes(1.0)[1:], codes(1.0, 2.0)
+    judged, unjudged = EditedNoise(Painter()), EditedNoise(Painter())
+    judged(NOISE, np.concatenate([everything, smile]), {"smile": 1.0, "hair": 1.0}, landmarks())
+    unjudged(NOISE, everything, {"smile": 1.0, "hair": 1.0}, landmarks())
+    assert judged.redrawn == 1 and unjudged.redrawn == 0
+
+
 def test_a_mouth_wide_open_keeps_its_detail() -> None:
     assert np.array_equal(settle(EditedNoise(Painter()), 1.0, SMILE, opening=0.9), NOISE)
     mouth, _ = mouth_and_rest(settle(EditedNoise(Painter()), 1.0, SMILE, opening=0.6))

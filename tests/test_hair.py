@@ -123,6 +123,21 @@ def test_hair_that_covers_the_forehead_is_the_generators() -> None:
     assert change[deep(cap(0.18) & ~FACE, 12)].mean() > 0.6
 
 
+def test_below_a_fringe_the_face_is_edited_without_the_hair() -> None:
+    edited = head(0.18, LIGHT)
+    edited[forehead_mask(LANDMARKS, SIZE) > 0.5] = LIGHT
+    real, bare = head(0.18), head(0.18)
+    edited[FACE & (forehead_mask(LANDMARKS, SIZE) < 0.5)] += np.float32(0.3)
+    bare[FACE] -= np.float32(0.2)
+    chin = deep(FACE, 40) & (np.arange(SIZE) > 170)[:, None]
+    fringe = deep(FACE & (forehead_mask(LANDMARKS, SIZE) > 0.5), 12)
+    for face, at_chin in ((1.0, -0.2), (0.0, 0.0)):
+        reach = Reach(mouth=0.0, forehead=1.0, hair=1.0, face=face)
+        shown = Compositor()(real, real, edited, LANDMARKS, reach, bare).over(real)
+        assert (shown - real)[chin].mean() == pytest.approx(at_chin, abs=0.04)
+        assert np.abs(shown[fringe] - LIGHT).mean() < 0.1
+
+
 def reach_of(hair_change: float, elsewhere: float) -> NDArray[np.float32]:
     """How far an edit reaches that changes the upper middle, where the hair is, and the rest of the picture."""
     inverted = np.full((SIZE, SIZE, 3), -0.8, np.float32)

@@ -56,6 +56,14 @@ def test_discovery_writes_an_edit_of_the_stated_strength(tmp_path: Path) -> None
     assert smile.effect.startswith("+0.7")
 
 
+def test_a_direction_is_fitted_to_what_it_aims_at_and_its_strength_is_set_by_its_measure(tmp_path: Path) -> None:
+    (found,) = run(World(), tmp_path, replace(SMILE, aims=(("smile", 1.0), ("age", 1.0)), spans=((1, 1),)))
+    change = dict(zip(MEASURES, np.einsum("mcd,cd->m", true_slopes(), found.edit), strict=True))
+    assert change["smile"] == pytest.approx(0.75, rel=0.1)
+    assert change["age"] == pytest.approx(change["smile"], rel=0.15), "both measures vary alike between faces"
+    assert abs(change["yaw"]) < 0.05
+
+
 def test_a_statement_tells_what_was_reached_on_whom(tmp_path: Path) -> None:
     (found,) = run(World(), tmp_path)
     said = read_statements(tmp_path / "statements")["smile"]

@@ -51,6 +51,18 @@ def test_lips_redder_than_skin_are_lipstick() -> None:
     assert regions.lip_colour(regions.lab_of(painted(points, lips, (200, 20, 60))), points) > 30
 
 
+def test_hair_is_looked_at_above_the_forehead() -> None:
+    points = face()
+    for landmark, place in zip((152, 10, 234, 454), ((128, 210), (128, 70), (70, 130), (186, 130)), strict=True):
+        points[landmark] = place
+    image = np.full((256, 256, 3), SKIN, np.uint8)
+    image[30:60] = (220, 180, 60)
+    blond = regions.hair_colour(regions.lab_of(image), points)
+    np.testing.assert_allclose(blond, regions.lab_of(image)[45, 128], atol=1)
+    cut_off = regions.hair_colour(regions.lab_of(image), points - np.array([0, 100], np.float32))
+    assert np.isfinite(cut_off).all()
+
+
 def test_red_cheeks_are_rosy() -> None:
     points = face()
     image = painted(points, regions.CHEEKS[0], (230, 120, 120))
