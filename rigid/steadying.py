@@ -27,7 +27,7 @@ SHARE = 0.6
 """Of the picture before, where the real pixels only moved. On nine training clips the warp error of inverted faces,
 over the source's, fell from 4.7 to 1.2 inside the crop and MSE by 6%; with 0.7 it fell below the source's own: blur."""
 DRAWN_SHARE = 0.85
-"""The same of E where it is drawn without the real face's noise map, as bangs are."""
+"""The same of E where it is drawn without the real face's noise map, as bangs are, and of the strands of dyed hair."""
 MOVED, CHANGED = 0.1, 0.3
 """What the flow may leave unexplained of the real face, in [-1, 1] values, for all of the share, and for none."""
 
@@ -75,7 +75,7 @@ class Steadying:
         """`faces` with the generated ones held steady; the first ones as they are.
 
         `edits`: by what O and E differ. Where they are others than before, E stays as it came: an edit is not to lag.
-        `drawn` (S, S): how far E is drawn without the real face's noise map, and wants more holding.
+        `drawn` (S, S): how far E wants more holding, see `DRAWN_SHARE`.
         """
         now = _Sight.of(faces.real)
         if self._last is not None and self._share:

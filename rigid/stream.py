@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rigid.align import TrackedFace, crop
-from rigid.blend import forehead_mask, paste
+from rigid.blend import Mask, forehead_mask, hair_mask, paste, union
 from rigid.composite import CompositeKind
 from rigid.compositing import open_compositor
+from rigid.geometry import Points
 from rigid.inversion import AlignedFace, Inverter, Offsets
 from rigid.latents import Anchor
 from rigid.models.contract import Array, RecurrentState, Runtime
@@ -31,6 +32,7 @@ from rigid.presence import (
     thumbnail,
     usable_interval,
 )
+from rigid.reach import Reach
 from rigid.stages import Generated, Located, Sighting, Stopwatch
 from rigid.state import StreamState, state_from_bytes, state_to_bytes
 from rigid.steadying import SHARE, Faces, Steadying
@@ -315,9 +317,7 @@ class FaceStream:
         moved = self._steadying.moved_along(real) if made.again else None
         if moved is not None:
             return moved
-        drawn = None
-        if made.sighting is not None and made.reach.forehead:
-            drawn = np.float32(made.reach.forehead) * forehead_mask(made.sighting.landmarks, len(real))
+        drawn = None if made.sighting is None else _drawn(made.reach, made.sighting.landmarks, len(real))
         return self._steadying(Faces(real, *(_to_crop(image) for image in pictures)), made.edits, drawn)
 
     def _forget_pictures(self) -> None:
@@ -354,6 +354,13 @@ class FaceStream:
         self.counts.faces += result.face
         self.counts.edited += result.edited
         self.counts.errors += result.error is not None
+
+
+def _drawn(reach: Reach, landmarks: Points, size: int) -> Mask | None:
+    """Where an edit draws a fringe, or strands of dyed hair, which want more holding, (size, size), if anywhere."""
+    shares = ((reach.forehead, forehead_mask), (reach.hair * (1 - reach.forehead), hair_mask))
+    masks = [np.float32(share) * find(landmarks, size) for share, find in shares if share]
+    return union(*masks) if masks else None
 
 
 def _to_values(face: Pixels) -> Array:

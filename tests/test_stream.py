@@ -11,12 +11,13 @@ import cv2
 import numpy as np
 import pytest
 
-from rigid.blend import feather, hair_mask, oval_mask
+from rigid.blend import feather, forehead_mask, hair_mask, oval_mask
 from rigid.composite import COMPOSITES, CompositeKind
 from rigid.geometry import Points, inverse, resample
 from rigid.models.contract import Array, RecurrentState
 from rigid.presence import Fade
-from rigid.stream import FaceStream, StepResult, StreamOptions
+from rigid.reach import Reach
+from rigid.stream import FaceStream, StepResult, StreamOptions, _drawn
 from tests.fakes import TINY, FakeRuntime
 from tests.worlds import (
     FRAME_SHAPE,
@@ -122,6 +123,15 @@ def test_an_edit_of_the_hair_beside_one_of_the_face_leaves_the_face_to_that_one(
     assert difference[(face == 0) & (region > 0.9)].mean() > 10
     assert difference[face > 0.9].mean() < -4
     assert runtime.batches[-1] == 3
+
+
+def test_what_is_drawn_of_hair_is_held_more_where_it_is_dyed_or_a_fringe() -> None:
+    landmarks = landmarks_in_crop(64)
+    hair, fringe = hair_mask(landmarks, 64), forehead_mask(landmarks, 64)
+    for reach, expected in ((Reach(hair=0.5), 0.5 * hair), (Reach(hair=1.0, forehead=1.0), fringe)):
+        drawn = _drawn(reach, landmarks, 64)
+        assert drawn is not None and np.allclose(drawn, expected, atol=1e-6)
+    assert _drawn(Reach(), landmarks, 64) is None
 
 
 def test_inverted_and_edited_face_are_one_batch_and_every_stage_is_timed() -> None:
