@@ -63,7 +63,9 @@ class PlainCompositor:
 
     state = TransferState()
 
-    def __call__(self, inputs: Pixels, inverted: Array, edited: Array, landmarks: Array, reach: Reach) -> Composite:
+    def __call__(
+        self, inputs: Pixels, inverted: Array, edited: Array, landmarks: Array, reach: Reach, bare: Array | None
+    ) -> Composite:
         return Composite(edited, np.ones(edited.shape[:2], np.float32))
 
 
