@@ -103,12 +103,17 @@ class Inverter:
         """How far `edits`, those in hand, go."""
         motion = self._library.motion(edits) if self._holds_back else None
         noise, library = self._edited_noise, self._library
-        shares = {"eyes": library.shuts_eyes(edits), "hair": library.of_hair(edits), "face": library.of_face(edits)}
+        shares = {"eyes": library.shuts_eyes(edits), "hair": library.of_hair(edits), "face": self._of_face(edits)}
         return Reach(noise.redrawn, noise.covered, **shares, motion=motion)
 
     def leaves_codes(self, edits: Mapping[str, float]) -> bool:
         """Whether `edits` do no more than move the landmarks, so that nothing need be generated."""
         return any(edits.values()) and not any(self._strengths(edits).values())
+
+    def _of_face(self, edits: Mapping[str, float]) -> float:
+        """How far those of `edits` that are generated, not done by motion alone, are meant for more than the hair."""
+        strengths = self._strengths(edits)
+        return self._library.of_face({name: edits[name] for name in edits if strengths[name]})
 
     @property
     def _holds_back(self) -> bool:
@@ -150,7 +155,7 @@ class Inverter:
 
     def _sets(self, edits: Mapping[str, float]) -> list[Mapping[str, float]]:
         """The edits to make a picture of each: all, and where hair and face are edited, those of the face alone."""
-        both = self._library.of_hair(edits) and self._library.of_face(edits)
+        both = self._library.of_hair(edits) and self._of_face(edits)
         return [edits, self._library.but_hair(edits)] if both else [edits]
 
     def _edited_codes(self, codes: Array, edits: Mapping[str, float]) -> Array:

@@ -125,6 +125,20 @@ def test_an_edit_of_the_hair_beside_one_of_the_face_leaves_the_face_to_that_one(
     assert runtime.batches[-1] == 3
 
 
+def test_beside_an_edit_of_the_hair_one_that_moves_landmarks_alone_needs_no_third_picture() -> None:
+    class ByMotion(DyeAndShade):
+        """Whose edit of the face is done by motion, and so is not generated."""
+
+        def in_video(self, edits: Mapping[str, float]) -> Mapping[str, float]:
+            return {name: strength if name == "light" else 0.0 for name, strength in edits.items()}
+
+    runtime = FakeRuntime(replace(TINY, edit_gain=1.5))
+    stream = FaceStream(runtime, FixedTracker(), ByMotion())
+    assert stream.step(textured_frame(), {"light": 1.0, "shade": 0.4}, 0.0).edited
+    stream.close()
+    assert runtime.batches[-1] == 2
+
+
 def test_what_is_drawn_of_hair_is_held_more_where_it_is_dyed_or_a_fringe() -> None:
     landmarks = landmarks_in_crop(64)
     hair, fringe = hair_mask(landmarks, 64), forehead_mask(landmarks, 64)
