@@ -82,7 +82,7 @@ _IN_ORDER = (
         free=("mouth_open", "brow_up"),
         moves="face",
     ),
-    Recipe("mouth_open", "Mouth open", "expression", "mouth_open", 0.4, (*DEEP, (1, 3)), ceiling=0.2),
+    Recipe("mouth_open", "Mouth open", "expression", "mouth_open", 0.4, ((1, 3),), ceiling=0.2),
     Recipe("lips_pucker", "Pucker", "expression", "pucker", 0.11, SHAPE, ceiling=0.3, free=("smile",)),
     Recipe("eyes_open", "Eyes wide", "expression", "eye_opening", 0.115, SHAPE, free=("eyes_closed",)),
     Recipe("eyes_closed", "Eyes closed", "expression", "eyes_closed", 0.42, SHAPE, ceiling=0.3),
@@ -120,7 +120,7 @@ _IN_ORDER = (
         aims=(("hair_lightness", 1.8), ("hair_yellowness", 0.6), ("hair_redness", -0.3)),
     ),
     Recipe("hair_dark", "Dark hair", "hair", "darkness", 1.05, COLOUR, ceiling=-0.4),
-    Recipe("bangs", "Bangs", "hair", "bangs", 0.4, HAIR, ceiling=0.3),
+    Recipe("bangs", "Bangs", "hair", "bangs", 0.4, ((1, 3),), ceiling=0.3),
     Recipe("bald", "Bald", "hair", "bald", 0.25, HAIR, ceiling=0.3, held=(*HELD_STILL, "grey", "chubby")),
     Recipe("lipstick", "Lipstick", "make-up", "lip_colour", 10.0, COLOUR, ceiling=22.0),
     Recipe(
