@@ -22,7 +22,9 @@ WARM_UPS = 3
 """Runs before a capture, in which libraries choose their kernels."""
 MOST_CAPTURED = 8
 """Batches of other sizes than these many run without a graph; each holds memory of its own."""
-GIVEN_AGAIN = frozenset({"inputs", "next_hidden", "next_cell", "images"})
+NEW = "inputs"
+"""What comes from the host with every call: a caller that fills the same array anew is to find what it filled in."""
+GIVEN_AGAIN = frozenset({NEW, "next_hidden", "next_cell", "images"})
 """Of what goes in and comes out, what the next frame's state holds."""
 
 
@@ -91,7 +93,7 @@ class DeviceGraph:
         start = 0
         for array in arrays:
             rows = slice(start, start := start + len(array))
-            target, known = batch.given[name][rows], self._residents.find(array)
+            target, known = batch.given[name][rows], None if name == NEW else self._residents.find(array)
             if known is not None:
                 target.copy_(known)
                 continue

@@ -51,8 +51,11 @@ class JoinedOnHost:
     def synthesize_each(self, calls: Sequence[tuple[Array, ...]]) -> list[Array]:
         """See `JointRuntime`."""
         codes, noise, *corners = (_joined(parts) for parts in zip(*calls, strict=True))
-        faces = self._runtime.synthesize_face(codes, noise, *corners) if corners else None
-        return split(self._runtime.synthesize(codes, noise) if faces is None else faces, [call[0] for call in calls])
+        if corners:
+            images = self._runtime.synthesize_face(codes, noise, *corners)
+        else:
+            images = self._runtime.synthesize(codes, noise)
+        return split(images, [call[0] for call in calls])
 
 
 def gathered(states: Sequence[RecurrentState], inputs: Sequence[Array]) -> RecurrentState:

@@ -127,6 +127,7 @@ def test_edits_of_the_hair_are_told_by_their_group() -> None:
     assert both.of_face({"hair_dark": 1.0}) == both.of_face({}) == 0
     assert both.of_face({"hair_dark": 1.0, "smile": 0.05}) == 0.5
     assert both.of_face({"smile": -0.3}) == 1
+    assert both.but_hair({"hair_dark": 1.0, "smile": 0.05}) == {"smile": 0.05}
 
 
 def test_what_shuts_the_eyes_says_so_by_its_measure() -> None:

@@ -125,6 +125,15 @@ def test_a_state_from_elsewhere_is_uploaded_and_goes_on_alike() -> None:
     assert world.uploaded(INVERT_SIZE)[1:] == [everything] * 3
 
 
+def test_a_frame_filled_anew_into_the_same_array_is_seen() -> None:
+    world, buffer = World(), random_pictures(1, 0)
+    initial = RecurrentState.initial(SIZES)
+    world.runtime.invert(buffer, initial)
+    buffer[:] = random_pictures(1, 1)
+    codes, _, _ = world.runtime.invert(buffer, initial)
+    assert np.array_equal(codes, world.reference.invert(random_pictures(1, 1), initial)[0])
+
+
 def test_an_engine_that_takes_over_is_given_the_state() -> None:
     world = World()
     expected = steps(world.reference, 4)
