@@ -112,8 +112,8 @@ class Inverter:
 
     def _of_face(self, edits: Mapping[str, float]) -> float:
         """How far those of `edits` that are generated, not done by motion alone, are meant for more than the hair."""
-        strengths = self._strengths(edits)
-        return self._library.of_face({name: edits[name] for name in edits if strengths[name]})
+        generated = {name: edits[name] for name, strength in self._strengths(edits).items() if strength}
+        return self._library.of_face(generated)
 
     @property
     def _holds_back(self) -> bool:
