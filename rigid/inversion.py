@@ -33,7 +33,10 @@ class Offsets(Protocol):
         """
 
     def in_video(self, edits: Mapping[str, float]) -> Mapping[str, float]:
-        """The strengths by which a stream whose noise map holds edits back does what `edits` say."""
+        """The strengths by which a stream whose noise map holds edits back does what `edits` say.
+
+        What it leaves out, or gives no strength, is not generated.
+        """
 
     def of_hair(self, edits: Mapping[str, float]) -> float:
         """How far `edits` are meant for the hair, 0 to 1."""
