@@ -53,9 +53,10 @@ class Backend:
         sizes = self.runtime.sizes
         grey = np.zeros((1, 3, sizes.image_size, sizes.image_size), np.float32)
         codes, noise, _ = self.runtime.invert(grey, RecurrentState.initial(sizes))
-        for count in (3, 2):  # hair and face are edited in three pictures, either of them in two
-            pair = np.concatenate([codes] * count), np.concatenate([noise] * count)
-            self.runtime.synthesize(*pair)
+        pair = np.concatenate([codes] * 2), np.concatenate([noise] * 2)
+        self.runtime.synthesize(*pair)
+        # hair and face are edited in three pictures
+        self.runtime.synthesize(np.concatenate([codes] * 3), np.concatenate([noise] * 3))
         if sizes.face_window is not None:
             self.runtime.synthesize_face(*pair, np.zeros((2, 2), np.float32))
         stream = self.make_stream()
