@@ -13,6 +13,7 @@ from rigid.assets import AssetError, AssetStore
 from rigid.models import profiles
 from rigid.models.change_net import ChangeNet
 from rigid.models.e4e import E4eEncoder
+from rigid.models.face_parser import FaceParser
 from rigid.models.fetched import read_mapping, read_synthesis
 from rigid.models.image_encoder import ImageEncoder
 from rigid.models.light_recurrent import LightRecurrentEncoder
@@ -32,6 +33,7 @@ GENERATOR_CHANNELS = {"mobile-256": TEACHER_CHANNELS[:6]}
 HEAD_WIDTHS = {"mobile-256": (128, 64, 64, 64)}
 """As wide as the two levels that were cut off need: 128, the low and some high bands of it, 64, 64."""
 CHANGE_WIDTH = 32
+PARSER_WIDTH = 16
 TUNED_PARTS = ("levels.4.", "head.")
 """The parts of the `mobile-256` generator this project trained; the others come from the fetched files."""
 
@@ -191,6 +193,19 @@ def build_change_net() -> ChangeNet:
             "or choose another --composite."
         )
     return _loaded(new_change_net, {key: value.float() for key, value in load_file(path).items()})
+
+
+def new_face_parser() -> FaceParser:
+    """An untrained face parser."""
+    return FaceParser(PARSER_WIDTH)
+
+
+def build_face_parser() -> FaceParser:
+    """The trained face parser, the same for every profile; AssetError where it is not there."""
+    path = WEIGHTS / "face_parser.safetensors"
+    if not path.is_file():
+        raise AssetError(f"The face parser has no weights at {path}; train them: rigid-live train parser.")
+    return _loaded(new_face_parser, {key: value.float() for key, value in load_file(path).items()})
 
 
 def mean_code(profile: str) -> Tensor:
