@@ -11,6 +11,26 @@ from numpy.typing import NDArray
 Array = NDArray[np.float32]
 PICTURES = ("previous_input", "previous_inverted", "previous_edited")
 """The fields of a `RecurrentState` that are aligned pictures of the frame before."""
+CLASSES = (
+    "background",
+    "skin",
+    "brows",
+    "eyes",
+    "nose",
+    "lips",
+    "mouth",
+    "hair",
+    "ears",
+    "neck",
+    "cloth",
+    "hat",
+    "glasses",
+    "other",
+)
+"""What a place of an aligned face may belong to.
+
+`mouth` is its inside; `other` is whatever lies before the face: a hand, a cup, a phone.
+"""
 
 
 @dataclass(frozen=True)

@@ -10,23 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-CLASSES = (
-    "background",
-    "skin",
-    "brows",
-    "eyes",
-    "nose",
-    "lips",
-    "mouth",
-    "hair",
-    "ears",
-    "neck",
-    "cloth",
-    "hat",
-    "glasses",
-    "other",
-)
-"""What a place may belong to. `mouth` is its inside; `other` is whatever lies before the face: a hand, a cup, a phone."""
+from rigid.models.contract import CLASSES as CLASSES
+
 SHRINK = 4
 """The parser's map has one place for a square of so many pixels of the crop."""
 
@@ -37,9 +22,9 @@ class FaceParser(nn.Module):
     def __init__(self, width: int):
         super().__init__()
         w = width
-        self.half = nn.Sequential(_block(3, w, 2), _block(w, w))
-        self.quarter = nn.Sequential(_block(w, 2 * w, 2), _block(2 * w, 2 * w))
-        self.eighth = nn.Sequential(_block(2 * w, 4 * w, 2), _block(4 * w, 4 * w))
+        self.to_half = nn.Sequential(_block(3, w, 2), _block(w, w))
+        self.to_quarter = nn.Sequential(_block(w, 2 * w, 2), _block(2 * w, 2 * w))
+        self.to_eighth = nn.Sequential(_block(2 * w, 4 * w, 2), _block(4 * w, 4 * w))
         self.deep = nn.Sequential(_block(4 * w, 6 * w, 2), _block(6 * w, 6 * w), _block(6 * w, 6 * w))
         self.up_eighth = _block(10 * w, 4 * w)
         self.up_quarter = _block(6 * w, 2 * w)
@@ -48,9 +33,9 @@ class FaceParser(nn.Module):
 
     def logits(self, pictures: Tensor) -> Tensor:
         """`forward` before the softmax."""
-        half = self.half(F.avg_pool2d(pictures, 2))
-        quarter = self.quarter(half)
-        eighth = self.eighth(quarter)
+        half = self.to_half(F.avg_pool2d(pictures, 2))
+        quarter = self.to_quarter(half)
+        eighth = self.to_eighth(quarter)
         up = self.up_eighth(torch.cat((_doubled(self.deep(eighth)), eighth), 1))
         up = self.up_quarter(torch.cat((_doubled(up), quarter), 1))
         logits: Tensor = self.out(self.up_half(torch.cat((_doubled(up), half), 1)))
