@@ -50,6 +50,10 @@ Scheduled = Annotated[
     ),
 ]
 Compare = Annotated[bool, typer.Option("--compare", help="Show the input beside the result.")]
+Strip = Annotated[
+    bool,
+    typer.Option("--strip-metadata", help="Leave out what the file says of place, time, camera, title and the like."),
+]
 ReportFile = Annotated[Path | None, typer.Option(metavar="FILE.json", help="Write counts, speed and stage times here.")]
 Blend = Annotated[
     Composite,
@@ -72,6 +76,9 @@ Cluster = Annotated[
 ]
 WorkerCpus = Annotated[float, typer.Option(metavar="N", help="With --cluster: processors for each file at a time.")]
 
+MOST_NAMED = 20
+"""Files left out that are named on the terminal."""
+
 
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
@@ -85,6 +92,7 @@ def edit(
     preset: Preset = None,
     at: Scheduled = None,
     compare: Compare = False,
+    strip_metadata: Strip = False,
     report: ReportFile = None,
     profile: Profile = "mobile-256",
     engine: Engine = "auto",
@@ -103,12 +111,13 @@ def edit(
     edits = _with_preset(preset, set_ or [], profile)
     if is_batch(source):
         share = None if cluster is None else (cluster, worker_cpus)
-        _edit_many(source, target, edits, at or [], compare, report, profile, engine, composite, jobs, share)
+        common = compare, strip_metadata, report, profile, engine, composite, jobs, share
+        _edit_many(source, target, edits, at or [], *common)
         return
     if cluster is not None:
         fail(f"{source} is one file; --cluster is for a folder or a list of them.", BAD_INPUT)
     try:
-        job = _job(source, target, edits, at or [], compare, profile)
+        job = _job(source, target, edits, at or [], compare, strip_metadata, profile)
         if report is not None:
             check_folder(report)
         with ExitStack() as resources:
@@ -123,11 +132,13 @@ def edit(
     _summarise(target, done)
 
 
-def _job(source: Path, target: Path, edits: list[str], schedule: list[str], compare: bool, profile: str) -> EditJob:
+def _job(
+    source: Path, target: Path, edits: list[str], schedule: list[str], compare: bool, strip: bool, profile: str
+) -> EditJob:
     """What was asked for, all of it checked; ValueError says what is wrong."""
     from rigid.edit import EditJob
 
-    job = EditJob(source, target, *_edits(edits, schedule, profile), compare)
+    job = EditJob(source, target, *_edits(edits, schedule, profile), compare, strip)
     job.check()
     return job
 
@@ -201,6 +212,7 @@ def _edit_many(
     edits: list[str],
     schedule: list[str],
     compare: bool,
+    strip_metadata: bool,
     report: Path | None,
     profile: str,
     engine: str,
@@ -209,7 +221,7 @@ def _edit_many(
     share: tuple[str, float] | None,
 ) -> None:
     from engines.machine import cores
-    from rigid.batch import RECORD, Settings, edit_files, plan, write_summary
+    from rigid.batch import RECORD, Settings, edit_files, left_out, plan, write_summary
     from rigid.edit import check_folder
     from rigid.progress import show_progress
 
@@ -218,7 +230,7 @@ def _edit_many(
         source, target = source.absolute(), target.absolute()
     try:
         files = plan(source, target)
-        settings = Settings(*_edits(edits, schedule, profile), compare, profile, composite)
+        settings = Settings(*_edits(edits, schedule, profile), compare, profile, composite, strip_metadata)
         if report is not None:
             check_folder(report)
         processes = min(jobs or cores(), len(files))
@@ -234,6 +246,7 @@ def _edit_many(
     open_worker = partial(_open_worker, settings, engine, threads)
     with show_progress(f"Editing {len(files)} files", len(files), "files") as progress:
         done = edit_files(files, settings, open_worker, processes, target / RECORD, progress, through)
+    done.left_out = left_out(source, target)
     if report is not None:
         write_summary(report, done)
     _summarise_many(target, done)
@@ -278,6 +291,8 @@ def _progress(resources: ExitStack, source: Path) -> Progress:
 def _summarise(target: Path, done: EditReport) -> None:
     for warning in done.warnings:
         typer.echo(f"Warning: {warning}", err=True)
+    for note in done.notes:
+        typer.echo(f"Note: {note}", err=True)
     fps = done.frames / done.seconds if done.seconds else 0.0
     typer.echo(
         f"{target}: {done.frames} frames, {done.face_frames} with a face, in {done.seconds:.1f} s "
@@ -291,6 +306,12 @@ def _summarise_many(target: Path, done: BatchReport) -> None:
             typer.echo(f"Failed: {source}: {entry['error']}", err=True)
         for warning in done.warnings(source):
             typer.echo(f"Warning: {source}: {warning}", err=True)
+        for note in done.notes(source):
+            typer.echo(f"Note: {source}: {note}", err=True)
+    for path, why in list(done.left_out.items())[:MOST_NAMED]:
+        typer.echo(f"Left out: {path}: {why}.", err=True)
+    if len(done.left_out) > MOST_NAMED:
+        typer.echo(f"Left out: {len(done.left_out) - MOST_NAMED} more files; --report names them all.", err=True)
     fps = done.frames / done.seconds if done.seconds else 0.0
     typer.echo(
         f"{target}: {done.count('done')} files done, {done.count('skipped')} as they were, {done.count('failed')} "

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rigid.composite import CompositeKind
 from rigid.edit import EditJob, ScheduledEdit
-from rigid.images import IMAGE_SUFFIXES, is_image
+from rigid.image_formats import IMAGE_FORMATS, IMAGE_SUFFIXES
 from rigid.replacing import replacing
 from rigid.video_writer import FORMATS
 from rigid.workers import Outcome, work_through
@@ -19,8 +19,14 @@ from rigid.workers import Outcome, work_through
 LIST_SUFFIX = ".txt"
 RECORD = "batch.json"
 """Beside the results: what was done, with which settings, to which state of each input."""
-VIDEO_SUFFIXES = (*FORMATS, ".ts", ".mts", ".wmv", ".flv", ".mpg", ".mpeg", ".3gp", ".ogv", ".m4v", ".gif")
+VIDEO_SUFFIXES = (
+    *FORMATS,
+    *(".ts", ".mts", ".m2ts", ".wmv", ".asf", ".flv", ".f4v", ".mpg", ".mpeg", ".vob", ".3gp", ".3g2", ".ogv", ".qt"),
+    *(".mxf", ".dv", ".nut", ".y4m", ".h264", ".264", ".h265", ".hevc", ".265", ".ivf", ".mjpeg", ".mjpg"),
+)
 """What counts as a video in a folder; the ones that are not written become .mp4."""
+
+KNOWN = frozenset((*IMAGE_SUFFIXES, *VIDEO_SUFFIXES))
 
 Report = Mapping[str, object]
 """An `EditReport` as JSON."""
@@ -38,6 +44,7 @@ class Settings:
     compare: bool
     profile: str
     composite: CompositeKind
+    strip_metadata: bool = False
 
     def as_json(self) -> dict[str, object]:
         """Equal for equal settings, also after it was written and read."""
@@ -52,6 +59,8 @@ class BatchReport:
     files: dict[str, dict[str, object]] = field(default_factory=dict)
     """By source: `target`, `status` (done, skipped or failed), `error`, and the file's own `report`."""
     seconds: float = 0.0
+    left_out: Mapping[Path, str] = field(default_factory=dict)
+    """Files of the folder that were not looked at, and why."""
 
     def count(self, status: str) -> int:
         """How many files have that status."""
@@ -65,15 +74,25 @@ class BatchReport:
 
     def warnings(self, source: str) -> list[str]:
         """What is to be said about a file that was done."""
+        return self._told(source, "warnings")
+
+    def notes(self, source: str) -> list[str]:
+        """What of a file that was done could not be kept."""
+        return self._told(source, "notes")
+
+    def _told(self, source: str, what: str) -> list[str]:
         report = self.files[source].get("report")
-        told = report.get("warnings", []) if isinstance(report, dict) else []
-        return [str(warning) for warning in told]
+        told = report.get(what, []) if isinstance(report, dict) else []
+        return [str(one) for one in told]
 
     def as_json(self) -> dict[str, object]:
         """As `--report` writes it."""
         counts = {status: self.count(status) for status in ("done", "skipped", "failed")}
         fps = round(self.frames / self.seconds, 3) if self.seconds else 0.0
-        return {**counts, "frames": self.frames, "seconds": round(self.seconds, 3), "fps": fps, "files": self.files}
+        left_out = {str(path): why for path, why in self.left_out.items()}
+        seconds = round(self.seconds, 3)
+        told = {"frames": self.frames, "seconds": seconds, "fps": fps, "files": self.files, "left_out": left_out}
+        return {**counts, **told}
 
 
 def is_batch(source: Path) -> bool:
@@ -98,14 +117,32 @@ def plan(source: Path, target: Path) -> dict[Path, Path]:
     return {path: target / _named(path.relative_to(base)) for path in found}
 
 
+def left_out(source: Path, target: Path) -> dict[Path, str]:
+    """The files of the folder `source` that `plan` does not take, and why; none of a list."""
+    return dict(sorted(_unknown(source, target))) if source.is_dir() else {}
+
+
+def _unknown(folder: Path, target: Path) -> Iterator[tuple[Path, str]]:
+    for path in _visible(folder, target):
+        if path.suffix.lower() not in KNOWN:
+            ending = f"its name ends in {path.suffix}" if path.suffix else "its name has no ending"
+            yield path, f"{ending}, which is that of no image or video that is read"
+        elif not path.is_file():
+            yield path, "it is no file"
+
+
 def _in_folder(folder: Path, target: Path) -> Iterator[Path]:
-    known = (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES)
+    return (path for path in _visible(folder, target) if path.suffix.lower() in KNOWN and path.is_file())
+
+
+def _visible(folder: Path, target: Path) -> Iterator[Path]:
+    """What is below `folder`, but for folders, what is hidden, and what lies in `target`."""
     results = target.absolute()
     for path in folder.rglob("*"):
         # Results in a folder inside the input are no inputs of the next run.
         inside = results in path.absolute().parents
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.suffix.lower() in known and path.is_file() and not inside and not hidden:
+        if not inside and not hidden and not path.is_dir():
             yield path
 
 
@@ -122,9 +159,11 @@ def _in_list(path: Path) -> list[Path]:
 
 
 def _named(path: Path) -> Path:
-    """The result's name: the input's, with .mp4 behind it where its own format is not written."""
-    written = path.suffix.lower() in FORMATS or is_image(path)
-    return path if written else path.with_name(path.name + ".mp4")
+    """The result's name: the input's, with .mp4 or .png behind it where its own format is not written."""
+    suffix = path.suffix.lower()
+    if suffix in FORMATS or suffix in IMAGE_FORMATS:
+        return path
+    return path.with_name(path.name + (".png" if suffix in IMAGE_SUFFIXES else ".mp4"))
 
 
 def edit_files(
@@ -150,7 +189,7 @@ def edit_files(
         if memory.knows(source, target):
             report.files[str(source)] = {"target": str(target), "status": "skipped"}
         else:
-            jobs.append(EditJob(source, target, settings.edits, settings.schedule, settings.compare))
+            jobs.append(_job(source, target, settings))
             target.parent.mkdir(parents=True, exist_ok=True)
     progress(len(report.files))
     outcomes = through(jobs, open_worker) if through else work_through(jobs, open_worker, processes)
@@ -161,6 +200,10 @@ def edit_files(
         progress(len(report.files))
     report.seconds = time.monotonic() - started
     return report
+
+
+def _job(source: Path, target: Path, settings: Settings) -> EditJob:
+    return EditJob(source, target, settings.edits, settings.schedule, settings.compare, settings.strip_metadata)
 
 
 def _entry(outcome: Outcome[EditJob, Report]) -> dict[str, object]:

@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -18,7 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rigid.attributes.ramp import EditRamp
-from rigid.images import IMAGE_SUFFIXES, is_image, read_image, write_image
+from rigid.image_colours import carried
+from rigid.image_formats import IMAGE_FORMATS, check_size
+from rigid.image_metadata import Metadata
+from rigid.images import ImageFile, Still, is_image, look_at_image, read_images, write_images
 from rigid.pipeline import Step, overlapped
 from rigid.replacing import replacing
 from rigid.stream import FaceStream, StepResult
@@ -32,6 +35,8 @@ Progress = Callable[[int, int | None], None]
 
 RAMP_SECONDS = 0.4
 """How long a scheduled edit takes to reach its strength."""
+SECONDS_BETWEEN_PAGES = 10.0
+"""More than a stream goes on over: each page is a picture of its own."""
 STAGES = ("decode", "align", "invert", "synthesize", "blend", "encode")
 
 
@@ -56,21 +61,45 @@ class EditJob:
     schedule: Sequence[ScheduledEdit] = ()
     compare: bool = False
     """Show the input on the left of the output."""
+    strip_metadata: bool = False
+    """Leave out what the file says of itself: place, time, camera, title; colours and orientation stay right."""
+
+    @property
+    def as_image(self) -> bool:
+        """Whether the output is a still image or an animation, not a video."""
+        return is_image(self.source) and self.target.suffix.lower() not in FORMATS
 
     def check(self) -> None:
         """ValueError, one sentence, when input and output cannot be as they are given."""
         _check_source(self.source)
         if self.target.exists() and self.target.samefile(self.source):
             raise ValueError(f"The output {self.target} is the input itself; give another name.")
-        known = IMAGE_SUFFIXES if is_image(self.source) else tuple(FORMATS)
-        if self.target.suffix.lower() not in known:
-            kind = "an image" if is_image(self.source) else "a video"
+        suffix, image = self.target.suffix.lower(), is_image(self.source)
+        # an animation may become a video
+        known = tuple(IMAGE_FORMATS) if image and suffix not in FORMATS else tuple(FORMATS)
+        if suffix not in known:
+            kind = "an image" if image else "a video"
             raise ValueError(
                 f"The output {self.target.name} must have an extension for {kind}; choose one of: {', '.join(known)}."
             )
         check_folder(self.target)
-        if self.schedule and is_image(self.source):
+        if image:
+            self._check_image()
+
+    def _check_image(self) -> None:
+        width, height, moving = look_at_image(self.source)
+        if moving:
+            if self.as_image:
+                check_size(self.target, width * (1 + self.compare), height)
+            return
+        if not self.as_image:
+            raise ValueError(
+                f"The output {self.target.name} must have an extension for an image; choose one of: "
+                f"{', '.join(IMAGE_FORMATS)}."
+            )
+        if self.schedule:
             raise ValueError(f"{self.source} is a still image, where no edit can start later; use --set alone.")
+        check_size(self.target, width * (1 + self.compare), height)
 
 
 @dataclass
@@ -87,6 +116,8 @@ class EditReport:
     seconds: float = 0.0
     """What the whole job took, loading the engine left out."""
     warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """What of the input could not be kept as it was, one sentence each."""
     stages: dict[str, list[float]] = field(default_factory=lambda: {stage: [] for stage in STAGES})
     """Milliseconds of every frame that went through a stage."""
 
@@ -103,6 +134,7 @@ class EditReport:
             "engine": self.engine,
             "stage_ms": {s: round(statistics.median(times), 3) if times else 0.0 for s, times in self.stages.items()},
             "warnings": self.warnings,
+            "notes": self.notes,
         }
 
     def add(self, result: StepResult) -> None:
@@ -126,7 +158,7 @@ def edit_file(
     output is then as it was before.
     """
     job.check()
-    edit = _edit_image if is_image(job.source) else _edit_video
+    edit = _edit_image if job.as_image else _edit_video
     report = edit(job, make_stream, profile, progress or (lambda done, total: None))
     if not any(job.edits.values()) and not job.schedule:
         report.warnings.append("No edit was asked for, so the output shows the input; use --set NAME=STRENGTH.")
@@ -205,24 +237,50 @@ def _check_source(source: Path) -> None:
 
 def _edit_image(job: EditJob, make_stream: Callable[[], FaceStream], profile: str, progress: Progress) -> EditReport:
     start = time.perf_counter()
-    image, alpha = read_image(job.source)
+    file = read_images(job.source)
+    if job.strip_metadata:
+        file = replace(file, metadata=Metadata(resolution=file.metadata.resolution))
     decode_ms = (time.perf_counter() - start) * 1e3
     stream = make_stream()
-    report = EditReport(profile, stream.runtime.name)
+    report = EditReport(profile, stream.runtime.name, notes=list(file.notes))
     start = time.perf_counter()
+    made: list[Still] = []
+    touched: list[NDArray[np.bool_]] = []
     try:
-        result = stream.step(image, job.edits, 0.0)
+        with closing(overlapped(stream, _still_steps(job, file))) as results:
+            for still, result in zip(file.stills, results, strict=True):
+                report.add(result)
+                shown, mask = _edited_still(file, still, result.frame, job.compare)
+                made.append(shown)
+                touched.append(mask)
+                progress(report.frames, len(file.stills))
     finally:
         stream.close()
-    report.add(result)
     written = time.perf_counter()
-    sides = None if alpha is None else np.hstack([alpha, alpha]) if job.compare else alpha
-    write_image(job.target, _beside(image, result.frame) if job.compare else result.frame, sides)
-    report.stages["decode"].append(decode_ms)
-    report.stages["encode"].append((time.perf_counter() - written) * 1e3)
+    report.notes += write_images(job.target, replace(file, stills=made), touched)
+    report.stages["decode"].append(decode_ms / len(made))
+    report.stages["encode"].append((time.perf_counter() - written) * 1e3 / len(made))
     report.seconds = decode_ms / 1e3 + time.perf_counter() - start
-    progress(1, 1)
     return report
+
+
+def _still_steps(job: EditJob, file: ImageFile) -> Iterator[Step]:
+    """The pictures for the stream: an animation at its times, pages as if one had nothing to do with the next."""
+    timeline, seconds = Timeline(job.edits, job.schedule), 0.0
+    for still in file.stills:
+        yield Step(file.seen(still), timeline.at(seconds), seconds)
+        seconds += still.milliseconds / 1e3 if file.moving else SECONDS_BETWEEN_PAGES
+
+
+def _edited_still(file: ImageFile, still: Still, shown: Pixels, compare: bool) -> tuple[Still, NDArray[np.bool_]]:
+    """`still` with what the stream showed of it, and where it differs."""
+    seen = file.seen(still)
+    touched = (seen != shown).any(2)
+    colours, alpha = carried(still.colours, seen, shown, file.profile), still.alpha
+    if compare:
+        colours, touched = _beside(still.colours, colours), np.hstack([np.zeros_like(touched), touched])
+        alpha = None if alpha is None else np.hstack([alpha, alpha])
+    return replace(still, colours=colours, alpha=alpha), touched
 
 
 def _edit_video(job: EditJob, make_stream: Callable[[], FaceStream], profile: str, progress: Progress) -> EditReport:
@@ -237,7 +295,7 @@ def _edit_video(job: EditJob, make_stream: Callable[[], FaceStream], profile: st
         finally:
             stream.close()
     if reader.damaged:
-        report.warnings.append(f"{reader.damaged} damaged parts of {job.source} were left out.")
+        report.notes.append(f"{reader.damaged} damaged parts of {job.source} were left out.")
     return report
 
 
@@ -264,7 +322,7 @@ def _edit_frames(job: EditJob, reader: VideoReader, stream: FaceStream, report: 
             report.stages["encode"].append(writer.write(shown, item))
             progress(report.frames, reader.frame_estimate)
         _write_sound(writer, read)
-    report.warnings += writer.notes
+    report.notes += writer.notes
     for entry in timeline.unreached:
         report.warnings.append(f"The clip ends before {entry.seconds:g} s, where {entry.name} was to change.")
 

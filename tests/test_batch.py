@@ -13,7 +13,7 @@ import pytest
 import cli.edit
 from cli.main import run
 from rigid.attributes.library import AttributeLibrary
-from rigid.batch import BatchReport, Report, Settings, edit_files, is_batch, plan
+from rigid.batch import BatchReport, Report, Settings, edit_files, is_batch, left_out, plan
 from rigid.edit import EditJob, ScheduledEdit
 from rigid.workers import Outcome, TaskError, work_through
 
@@ -76,6 +76,19 @@ def test_a_folder_keeps_its_shape_and_leaves_out_what_is_no_input(folder: Path) 
         folder / "c.wmv": out / "c.wmv.mp4",
         folder / "deep/b.PNG": out / "deep/b.PNG",
     }
+
+
+def test_a_folder_says_what_it_left_out_and_why(folder: Path) -> None:
+    (folder / "raw.CR2").write_text("x")
+    (folder / "README").write_text("x")
+    (folder / "scan.TIF").write_text("x")
+    (folder / "old.psd").write_text("x")
+    files = plan(folder, folder / "out")
+    assert files[folder / "scan.TIF"] == folder / "out/scan.TIF"
+    assert files[folder / "old.psd"] == folder / "out/old.psd.png"
+    told = left_out(folder, folder / "out")
+    assert [path.name for path in told] == ["README", "notes.md", "raw.CR2"]
+    assert "ends in .CR2" in told[folder / "raw.CR2"] and "has no ending" in told[folder / "README"]
 
 
 def test_a_list_is_read_as_seen_from_it_each_file_once(folder: Path, tmp_path: Path) -> None:
@@ -201,11 +214,14 @@ def test_the_command_sums_up_and_tells_of_failures_by_its_status(
     (tmp_path / "in").mkdir()
     (tmp_path / "in/a.png").write_text("good")
     (tmp_path / "in/b.png").write_text("bad")
+    (tmp_path / "in/c.CR2").write_text("raw")
     assert command("in", "out", "--report", "report.json") == 1
     shown = capsys.readouterr()
     assert shown.out.startswith("out: 1 files done, 0 as they were, 1 failed; 10 frames in ")
     assert "Failed: in/b.png: in/b.png holds no frame" in shown.err
-    assert json.loads(Path("report.json").read_text())["failed"] == 1
+    assert "Left out: in/c.CR2: its name ends in .CR2" in shown.err
+    told = json.loads(Path("report.json").read_text())
+    assert told["failed"] == 1 and list(told["left_out"]) == ["in/c.CR2"]
     (tmp_path / "in/b.png").unlink()
     assert command("in", "out") == 0
     assert "0 files done, 1 as they were, 0 failed" in capsys.readouterr().out
