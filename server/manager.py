@@ -282,6 +282,9 @@ class SessionManager:
             await asyncio.sleep(TICK_SECONDS)
             self._keeping.forget_old()
             self._measure()
+            # All of them before any numbers: a session whose numbers cannot be had must end in time too.
+            for session in self:
+                session.keep_limits()
             for session in self:
                 try:
                     await session.tick()

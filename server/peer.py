@@ -128,7 +128,8 @@ class Peer:
 
     async def video_packets(self) -> int:
         """RTP packets of video received so far."""
-        receivers = [one for one in self._connection.getReceivers() if one.track.kind == "video"]
+        # One that is not to receive anything has no track.
+        receivers = [one for one in self._connection.getReceivers() if one.track and one.track.kind == "video"]
         reports = [await receiver.getStats() for receiver in receivers]
         # The transport's own count has RTCP and the data channel in it, which go on when the video stops.
         counts = [one for report in reports for one in report.values() if isinstance(one, RTCInboundRtpStreamStats)]

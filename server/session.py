@@ -183,8 +183,13 @@ class Session:
             self._closing = self._loop.create_task(self._close(reason))
         return self._closing
 
+    def keep_limits(self) -> None:
+        """End with nobody who uses it any more, or after long enough; whatever becomes of the numbers in `tick`."""
+        if self._closing is None:
+            self._end_if_due()
+
     async def tick(self) -> None:
-        """Once a second: look how it goes, tell the client, and end what nobody uses any more."""
+        """Once a second, after `keep_limits`: look how it goes, and tell the client."""
         if self._control is not None:
             self._control.tick()
             self._control.send("stats", **self.describe_stats())
@@ -198,8 +203,7 @@ class Session:
             self._look()
 
     def _look(self) -> None:
-        self._end_if_due()
-        if self._closing is not None or not self._vitals.connected:
+        if not self._vitals.connected:
             return
         self._life.look(self._vitals.health(self._tally.stats))
         # A client that is gone is noticed at its moment, not up to a round later.
