@@ -45,6 +45,7 @@ def serve(
     max_sessions_per_key: options.MaxSessionsPerKey = None,
     requests_per_minute: options.RequestsPerMinute = None,
     allow_origin: options.AllowOrigin = None,
+    allow_host: options.AllowHost = None,
     ice_server: options.IceServer = None,
     turn_secret: options.TurnSecret = None,
     turn_seconds: options.TurnSeconds = 3600.0,
@@ -75,7 +76,7 @@ def serve(
     from rigid.provenance import choose_credentials
     from server.recording import usable_folder
     from server.run import listen, urls
-    from server.tls import given, self_signed
+    from server.tls import given, names_for, self_signed
 
     try:
         _check_choices(profile, engine, log_level)
@@ -92,6 +93,7 @@ def serve(
             max_sessions_per_key=max_sessions_per_key,
             requests_per_minute=requests_per_minute,
             allow_origins=tuple(allow_origin or ()),
+            allow_hosts=(*names_for(host, given(certificate, private_key)), *(allow_host or ())),
             turn_secret=turn_secret,
             turn_seconds=turn_seconds,
             start_bitrate=start_bitrate,
@@ -115,6 +117,7 @@ def serve(
         listener = listen(host, port)
     except ValueError as error:
         fail(str(error), BAD_INPUT)
+    _warn_of_strangers(host, config)
     if cluster is not None:
         from cli.cluster import serve_on
 
@@ -215,6 +218,14 @@ def app_of(
         credentials=credentials,
         batches=backend.batches,
     )
+
+
+def _warn_of_strangers(host: str, config: ServerConfig) -> None:
+    from server.tls import is_loopback
+
+    if not config.api_keys and not is_loopback(host):
+        warning = f"Warning: everybody who reaches {host} may open and watch sessions; ask for a key with --api-key."
+        typer.echo(warning, err=True)
 
 
 def _warn_without_gpu() -> None:

@@ -41,6 +41,13 @@ AllowOrigin = Annotated[
     list[str] | None,
     typer.Option(metavar="ORIGIN", help="Let pages of https://HOST use the API; may be repeated. None by default."),
 ]
+AllowHost = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="Answer requests for this name (*.DOMAIN: all below it; *: any), as behind a proxy; may be repeated.",
+    ),
+]
 IceServer = Annotated[
     list[str] | None,
     typer.Option(

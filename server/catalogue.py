@@ -18,6 +18,10 @@ ERRORS: dict[int, dict[str, tuple[str, str]]] = {
     },
     401: {"unauthorized": ("This server asks for a key.", "Send Authorization: Bearer KEY.")},
     403: {
+        "foreign_origin": (
+            "Pages of other origins may change nothing on this server.",
+            "Start it with --allow-origin ORIGIN for pages of yours.",
+        ),
         "uploads_off": ("This server takes no attributes and presets from clients.", "Start it with --allow-uploads."),
         "recordings_off": ("This server keeps no recordings.", "Start it with --recordings FOLDER."),
     },
@@ -41,6 +45,12 @@ ERRORS: dict[int, dict[str, tuple[str, str]]] = {
         "file_too_large": ("The file is larger than 64 MiB.", "Import it with rigid-live attributes import."),
     },
     415: {"unsupported_media_type": ("The body is text/plain, which is not taken here.", "Send application/json.")},
+    421: {
+        "unknown_host": (
+            "This server does not answer for faces.example.org.",
+            "Start it with --allow-host NAME where that is its name.",
+        )
+    },
     422: {
         "invalid_request": (
             "Bad value for ramp_ms: input should be less than or equal to 60000.",
@@ -83,13 +93,14 @@ ERRORS: dict[int, dict[str, tuple[str, str]]] = {
 MEANINGS = {
     400: "The body cannot be read.",
     401: "The server has keys, and the request lacks one of them.",
-    403: "The server was not started for it.",
+    403: "The server was not started for it, or not for pages of that origin.",
     404: "There is no such thing, or it belongs to another key.",
     409: "It is there already, or not yet.",
     410: "It has ended.",
     412: "If-Match names another ICE session.",
     413: "The body is too large.",
     415: "The body is of another type.",
+    421: "The server is not called so.",
     422: "The values cannot be used.",
     428: "If-Match is missing.",
     429: "Too many at a time; wait for Retry-After seconds.",

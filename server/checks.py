@@ -6,16 +6,19 @@ from fastapi import FastAPI
 
 from server.callers import ApiKeys, RequestLimit
 from server.config import ServerConfig
+from server.hosts import ForeignOrigins, Hosts
 from server.middleware import BodyLimit, Origins, SecurityHeaders
 
 
 def add_checks(app: FastAPI, config: ServerConfig) -> None:
-    """Limits to bodies and requests, keys, origins and security headers; the last added sees a request first."""
+    """Limits to bodies and requests, keys, origins, hosts and security headers; the last added sees a request first."""
     app.add_middleware(BodyLimit, limit=config.max_body_bytes)
     if config.requests_per_minute is not None:
         app.add_middleware(RequestLimit, per_minute=config.requests_per_minute)
     if config.api_keys:
         app.add_middleware(ApiKeys, keys=config.api_keys)
+    app.add_middleware(ForeignOrigins, allowed=config.allow_origins)
     if config.allow_origins:
         app.add_middleware(Origins, allowed=config.allow_origins)
+    app.add_middleware(Hosts, allowed=config.allow_hosts)
     app.add_middleware(SecurityHeaders)

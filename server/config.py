@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from server.hosts import check_host_pattern
 from server.turn import IceServer, Relay
 
 LEAST_RECORDING_BYTES = 1024 * 1024
@@ -63,6 +64,9 @@ class ServerConfig:
     """More than these of one API key, or of one address, are turned away with 429."""
     allow_origins: tuple[str, ...] = ()
     """Of pages elsewhere that may use the API, as https://example.org."""
+    allow_hosts: tuple[str, ...] = ()
+    """What else the server is called than by the loopback's names and the address a request came to: names, addresses,
+    `*.DOMAIN`, or `*` for anything."""
     ice_servers: tuple[IceServer, ...] = ()
     """None by default: a server on the local network needs none, and no third party is asked."""
     turn_secret: str | None = None
@@ -124,6 +128,8 @@ class ServerConfig:
                 raise ValueError(
                     f"{origin!r} is no origin; give SCHEME://HOST[:PORT], for example https://example.org."
                 )
+        for host in self.allow_hosts:
+            check_host_pattern(host)
         self._check_limits()
         if not 0 < self.min_bitrate <= self.start_bitrate <= self.max_bitrate:
             raise ValueError(

@@ -65,22 +65,22 @@ def _described(app: FastAPI, version: str) -> dict[str, Any]:
         title=app.title, version=version, description=DESCRIPTION, routes=app.routes, tags=tags, license_info=licence
     )
     description["components"]["securitySchemes"] = {"key": KEY}
-    for path, operation in _operations(description):
-        _complete(path, operation)
+    for path, method, operation in _operations(description):
+        _complete(path, method, operation)
     for unused in (OWN_ERRORS, "ValidationError"):
         description["components"]["schemas"].pop(unused, None)
     return description
 
 
-def _operations(description: dict[str, Any]) -> Iterator[tuple[str, Operation]]:
+def _operations(description: dict[str, Any]) -> Iterator[tuple[str, str, Operation]]:
     for path, methods in description["paths"].items():
-        for operation in methods.values():
-            yield path, operation
+        for method, operation in methods.items():
+            yield path, method, operation
 
 
-def _complete(path: str, operation: Operation) -> None:
+def _complete(path: str, method: str, operation: Operation) -> None:
     operation["tags"] = [_tag(path)]
-    _state_errors(path, operation)
+    _state_errors(path, method, operation)
     name = operation["operationId"]
     for parameter in operation.get("parameters", []):
         if parameter["name"] in PARAMETERS:
@@ -107,7 +107,7 @@ def _headers(names: tuple[str, ...]) -> dict[str, Any]:
     return {name: {"description": HEADERS[name], "schema": {"type": "string"}} for name in names}
 
 
-def _state_errors(path: str, operation: Operation) -> None:
+def _state_errors(path: str, method: str, operation: Operation) -> None:
     """What every route of its kind may answer with; FastAPI's own shape of a 422 is never sent."""
     responses = operation["responses"]
     if OWN_ERRORS in str(responses.get("422")):
@@ -124,6 +124,9 @@ def _state_errors(path: str, operation: Operation) -> None:
         operation["security"] = OPTIONAL_KEY
         _add(operation, 401, "unauthorized")
         _add(operation, 429, "too_many_requests")
+    _add(operation, 421, "unknown_host")
+    if method != "get":
+        _add(operation, 403, "foreign_origin")
     operation["responses"] = dict(sorted(responses.items()))
 
 

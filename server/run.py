@@ -14,11 +14,10 @@ import uvicorn
 from fastapi import FastAPI
 
 from server.manager import SessionManager
-from server.tls import CertificateFiles, own_names
+from server.tls import ANY, CertificateFiles, own_names
 
 logger = logging.getLogger(__name__)
 
-ANY = ("0.0.0.0", "::")
 GRACE_SECONDS = 3
 REASONS = {
     errno.EADDRINUSE: "is in use; stop the program that has it, or choose another one with --port",

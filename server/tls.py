@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+ANY = ("0.0.0.0", "::")
+"""Hosts that stand for every address of a machine."""
 VALID = timedelta(days=365)
 RENEWED = timedelta(days=30)
 
@@ -62,15 +64,39 @@ def own_names() -> list[str]:
     return ["localhost", "127.0.0.1", "::1", socket.gethostname(), *addresses]
 
 
+def is_loopback(host: str) -> bool:
+    """Whether only this machine itself reaches a server on `host`, a name or an address."""
+    try:
+        found = {address[0] for *_, address in socket.getaddrinfo(host, None)}
+    except OSError:
+        return False
+    return all(ipaddress.ip_address(str(one).partition("%")[0]).is_loopback for one in found)
+
+
+def names_for(host: str, files: CertificateFiles | None) -> list[str]:
+    """How a server on `host` is called, besides by the loopback's names: its address, or all of this machine's names
+    where it listens on every address, and those in its certificate."""
+    names = [*own_names(), f"{socket.gethostname()}.local"] if host in ANY else [host]
+    if files is not None:
+        names += sorted(_names_in(x509.load_pem_x509_certificate(files.certificate.read_bytes())))
+    return names
+
+
 def _is_good(files: CertificateFiles, wanted: list[str]) -> bool:
     try:
         certificate = x509.load_pem_x509_certificate(files.certificate.read_bytes())
         serialization.load_pem_private_key(files.key.read_bytes(), None)
     except (OSError, ValueError):
         return False
-    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    known = {str(name.value) for name in names}
-    return known >= set(wanted) and certificate.not_valid_after_utc - datetime.now(UTC) > RENEWED
+    return _names_in(certificate) >= set(wanted) and certificate.not_valid_after_utc - datetime.now(UTC) > RENEWED
+
+
+def _names_in(certificate: x509.Certificate) -> set[str]:
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return set()
+    return {str(name.value) for name in names if isinstance(name, x509.DNSName | x509.IPAddress)}
 
 
 def _make(files: CertificateFiles, names: list[str]) -> None:

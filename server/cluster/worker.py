@@ -46,8 +46,10 @@ class MediaWorker:
 
     def __init__(self, name: str, config: ServerConfig, share: Share, build: Build) -> None:
         self._name = name
-        # Limits to a caller are the ingress's to keep: it sees all that one caller does.
-        self._config = replace(config, worker=name, requests_per_minute=None, max_sessions_per_key=None)
+        # Limits to a caller, and whom to answer, are the ingress's to say: it sees all that one caller does.
+        self._config = replace(
+            config, worker=name, requests_per_minute=None, max_sessions_per_key=None, allow_hosts=("*",)
+        )
         self._actors = Actors()
         self._shelf = Shelf(config.resume_seconds, SHELVED_PER_PLACE * config.max_sessions)
         self._seen: deque[int] = deque(maxlen=SEEN)

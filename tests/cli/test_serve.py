@@ -86,3 +86,24 @@ def test_a_cluster_without_an_address_is_that_of_this_machine() -> None:
     assert _complete(["serve", "--cluster"]) == ["serve", "--cluster", "auto"]
     assert _complete(["serve", "--cluster", "--port", "1"]) == ["serve", "--cluster", "auto", "--port", "1"]
     assert _complete(["serve", "--cluster", "a:1", "--https"]) == ["serve", "--cluster", "a:1", "--https"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "warned"),
+    [
+        (["--host", "0.0.0.0"], True),
+        (["--host", "::"], True),
+        (["--host", "0.0.0.0", "--api-key", "k"], False),
+        (["--host", "127.0.0.1"], False),
+        (["--host", "localhost"], False),
+    ],
+)
+def test_a_server_without_a_key_warns_where_others_reach_it(
+    arguments: list[str], warned: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listeners: list[socket.socket] = []
+    monkeypatch.setattr("cli.serve._serve_here", lambda *given: listeners.append(given[3]))
+    assert run(["serve", "--port", "0", *arguments]) == 0
+    (listener,) = listeners
+    listener.close()
+    assert ("may open and watch sessions" in capsys.readouterr().err) is warned

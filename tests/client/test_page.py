@@ -382,10 +382,12 @@ def test_says_that_there_is_no_camera(address: str, playwright: Playwright) -> N
     browser.close()
 
 
-def test_says_that_the_address_is_not_secure(address: str, open_page: OpenPage) -> None:
-    page = open_page(address.replace("localhost", "elsewhere.test"), expected=("Cross-Origin-Opener-Policy",))
-    expect(page.get_by_role("heading", name="The camera needs a secure address")).to_be_visible()
-    expect(page.get_by_text("--https")).to_be_visible()
+def test_says_that_the_address_is_not_secure(open_page: OpenPage) -> None:
+    app = create_app(ServerConfig(allow_hosts=("elsewhere.test",)), LightStream, attributes())
+    with serving(app) as address:
+        page = open_page(address.replace("localhost", "elsewhere.test"), expected=("Cross-Origin-Opener-Policy",))
+        expect(page.get_by_role("heading", name="The camera needs a secure address")).to_be_visible()
+        expect(page.get_by_text("--https")).to_be_visible()
 
 
 def test_says_that_the_server_is_full_until_a_place_is_free(open_page: OpenPage) -> None:
