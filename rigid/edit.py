@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import av
 import numpy as np
@@ -29,7 +29,7 @@ from rigid.video import Picture, VideoError, VideoReader
 from rigid.video_writer import FORMATS, VideoWriter, open_writer
 
 Pixels = NDArray[np.uint8]
-Item: TypeAlias = "Picture | av.Packet[av.AudioStream]"
+Item: TypeAlias = "Picture | av.Packet[Any]"
 Progress = Callable[[int, int | None], None]
 """Takes the frames done and the frames there probably are, None where that is not known."""
 
@@ -284,7 +284,7 @@ def _edited_still(file: ImageFile, still: Still, shown: Pixels, compare: bool) -
 
 
 def _edit_video(job: EditJob, make_stream: Callable[[], FaceStream], profile: str, progress: Progress) -> EditReport:
-    with VideoReader(job.source) as reader:
+    with VideoReader(job.source, for_writing=True) as reader:
         _require_a_frame(job.source)
         stream = make_stream()
         try:
@@ -311,17 +311,17 @@ def _edit_frames(job: EditJob, reader: VideoReader, stream: FaceStream, report: 
     read: deque[Item] = deque()
     results = overlapped(stream, _steps(reader, read, timeline))
     # Closed before the stream is, whatever fails: its threads use it.
-    with open_writer(job.target, reader) as writer, closing(results):
+    options = {"compare": job.compare, "strip_metadata": job.strip_metadata}
+    with open_writer(job.target, reader, **options) as writer, closing(results):
         for result in results:
-            _write_sound(writer, read)
+            _write_packets(writer, read)
             item = read.popleft()
             assert isinstance(item, Picture)
-            shown = _beside(item.image, result.frame) if job.compare else result.frame
             report.add(result)
             report.stages["decode"].append(item.decode_ms)
-            report.stages["encode"].append(writer.write(shown, item))
+            report.stages["encode"].append(writer.write(result.frame, item))
             progress(report.frames, reader.frame_estimate)
-        _write_sound(writer, read)
+        _write_packets(writer, read)
     report.notes += writer.notes
     for entry in timeline.unreached:
         report.warnings.append(f"The clip ends before {entry.seconds:g} s, where {entry.name} was to change.")
@@ -338,13 +338,13 @@ def _steps(reader: VideoReader, read: deque[Item], timeline: Timeline) -> Iterat
             yield Step(item.image, timeline.at(seconds), seconds)
 
 
-def _write_sound(writer: VideoWriter, read: deque[Item]) -> None:
-    """Write the sound that comes before the next picture."""
+def _write_packets(writer: VideoWriter, read: deque[Item]) -> None:
+    """Write what of other tracks comes before the next picture."""
     while read:
         item = read[0]
         if isinstance(item, Picture):
             return
-        writer.write_audio(item)
+        writer.write_packet(item)
         read.popleft()
 
 

@@ -1,6 +1,7 @@
-"""Reading and writing video files: every frame with its own time, colours kept, audio carried along.
+"""Reading video files: every frame with its own time, as a screen shows it, and every other track's packets.
 
-Frames are RGB uint8 (H, W, 3), upright: a rotation that the file asks for is applied.
+Frames are RGB uint8 (H, W, 3), upright: a rotation that the file asks for is applied. HDR and wide gamut are shown as
+BT.709, as networks know it.
 """
 
 from __future__ import annotations
@@ -10,13 +11,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import av
+import av.filter
 import numpy as np
 from av.sidedata.sidedata import SideData
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
 from numpy.typing import NDArray
+
+from rigid.film_colours import FilmColours, ScreenView
 
 Pixels = NDArray[np.uint8]
 
@@ -34,12 +38,25 @@ MATRICES = {
     10: Colorspace.BT2020,
 }
 """By AVColorSpace, the number in the file's tags."""
+BT2020 = 9
+"""AVCOL_PRI_BT2020 and AVCOL_SPC_BT2020_NCL."""
 DEFAULT_RATE = Fraction(25)
 MAXIMUM_RATE = 1000
 
 
 class VideoError(ValueError):
     """A file that cannot be read as a video; its text is one sentence for the user."""
+
+
+class Turn(NamedTuple):
+    """How a stored frame becomes upright: transposed first where `sideways`, then mirrored."""
+
+    sideways: bool = False
+    flip_x: bool = False
+    flip_y: bool = False
+
+
+UPRIGHT = Turn()
 
 
 @dataclass(frozen=True)
@@ -54,15 +71,23 @@ class Picture:
     """How long it is shown, in `time_base`; 0 where the file does not say."""
     decode_ms: float
     """What decoding and converting it took."""
+    frame: av.VideoFrame | None = None
+    """As it was decoded, not upright, for a writer; None where the reader is not for writing."""
+    turn: Turn = UPRIGHT
+    """What makes `frame` upright."""
 
 
 class VideoReader:
-    """The frames and audio packets of a file, in the file's order. Use it as a context manager."""
+    """The frames of a file and the packets of its other tracks, in the file's order. Use it as a context manager."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, for_writing: bool = False) -> None:
+        """`for_writing`: pictures keep the frame they were made from, and packets of other tracks come too."""
         self.path = path
         self.damaged = 0
         """Packets so far that could not be decoded; their frames are missing."""
+        self.notes: list[str] = []
+        """What could not be shown as it is, one sentence each."""
+        self._for_writing = for_writing
         self._last_pts: int | None = None
         self._container = _open(path)
         streams = [s for s in self._container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
@@ -73,7 +98,11 @@ class VideoReader:
         self.stream.thread_type = av.codec.context.ThreadType.AUTO
         self.time_base = self.stream.time_base or 1 / DEFAULT_RATE
         self.rate = _rate(self.stream)
-        self._shift = _late_start(self._container)
+        self.shift = _late_start(self._container)
+        """Seconds that are taken off all times."""
+        self._decoder = _decoder(self.stream)
+        self._deinterlacer = _Deinterlacer()
+        self._view: tuple[FilmColours, ScreenView] | None = None
 
     def __enter__(self) -> VideoReader:
         return self
@@ -82,14 +111,19 @@ class VideoReader:
         self._container.close()
 
     @property
-    def audio(self) -> tuple[av.AudioStream, ...]:
-        """The file's audio streams."""
-        return self._container.streams.audio
+    def others(self) -> list[av.stream.Stream]:
+        """All streams but that of the pictures; attachments have no packets."""
+        return [stream for stream in self._container.streams if stream.index != self.stream.index]
 
     @property
     def metadata(self) -> dict[str, str]:
         """The file's own notes, such as its title."""
         return dict(self._container.metadata)
+
+    @property
+    def chapters(self) -> list[Any]:
+        """The file's chapters as PyAV tells them."""
+        return list(self._container.chapters())
 
     @property
     def frame_estimate(self) -> int | None:
@@ -100,55 +134,89 @@ class VideoReader:
             return round(self.stream.duration * self.stream.time_base * self.rate)
         return round(self._container.duration * self.rate / av.time_base) if self._container.duration else None
 
-    def __iter__(self) -> Iterator[Picture | av.Packet[av.AudioStream]]:
-        """Frames as `Picture`, audio as packets that were not decoded."""
+    def __iter__(self) -> Iterator[Picture | av.Packet[Any]]:
+        """Frames as `Picture`, and packets of the other tracks as they are."""
         start = time.perf_counter()
         for packet in self._packets():
             if packet.size == 0 and packet.dts is not None:
                 continue  # AVI's mark for a repeated frame; a decoder would take it for the end
-            if isinstance(packet.stream, av.AudioStream):
+            if packet.stream.index != self.stream.index:
                 if packet.size:
                     yield self._shifted(packet)
                 continue
             for frame in self._decode(packet):
-                picture = self._picture(frame, start)
-                yield picture
+                yield self._picture(frame, start)
                 start = time.perf_counter()
+        for frame in self._deinterlacer.flush():
+            yield self._picture(frame, start)
+            start = time.perf_counter()
 
     def _packets(self) -> Iterator[av.Packet[av.stream.Stream]]:
         """What the file holds up to its end, or to where it is cut off."""
+        others = [stream for stream in self.others if stream.type != "attachment"] if self._for_writing else []
+        ended = False
         try:
-            yield from self._container.demux(self.stream, *self.audio)
+            for packet in self._container.demux(self.stream, *others):
+                ended = ended or (packet.size == 0 and packet.dts is None and packet.stream.index == self.stream.index)
+                yield packet
         except av.error.FFmpegError:
             self.damaged += 1
+            if not ended:
+                last: av.Packet[av.stream.Stream] = av.Packet()
+                last.stream = self.stream
+                yield last
 
-    def _shifted(self, packet: av.Packet[Any]) -> av.Packet[av.AudioStream]:
-        ticks = round(self._shift / packet.time_base)
+    def _shifted(self, packet: av.Packet[Any]) -> av.Packet[Any]:
+        ticks = round(self.shift / packet.time_base)
         packet.pts = None if packet.pts is None else packet.pts - ticks
         packet.dts = None if packet.dts is None else packet.dts - ticks
         return packet
 
-    def _decode(self, packet: av.Packet[av.stream.Stream]) -> list[av.VideoFrame]:
+    def _decode(self, packet: av.Packet[Any]) -> list[av.VideoFrame]:
         try:
-            return self.stream.decode(packet)
+            decoded = self._decoder.decode(packet if packet.size else None)
         except av.error.EOFError:
             return []
         except av.error.FFmpegError:
             self.damaged += 1
             return []
+        return [ready for frame in decoded for ready in self._progressive(frame)]
+
+    def _progressive(self, frame: av.VideoFrame) -> list[av.VideoFrame]:
+        if frame.interlaced_frame and not self.notes:
+            self.notes.append("The film is interlaced; its frames were made progressive, one of each two fields.")
+        return self._deinterlacer.push(frame)
 
     def _picture(self, frame: av.VideoFrame, start: float) -> Picture:
-        image = turn_upright(to_rgb(frame, jpeg=self.stream.codec_context.name == "mjpeg"), frame)
+        turn = turn_of(frame)
+        image = turned(self._shown(frame), turn)
         duration = max(0, frame.duration or 0)
         pts = self._next_pts(frame, duration)
-        return Picture(image, pts, duration, (time.perf_counter() - start) * 1e3)
+        kept = frame if self._for_writing else None
+        return Picture(image, pts, duration, (time.perf_counter() - start) * 1e3, kept, turn)
+
+    def _shown(self, frame: av.VideoFrame) -> Pixels:
+        """As a screen shows it, not upright."""
+        jpeg, colours = self.is_jpeg, FilmColours(frame.color_trc, frame.color_primaries)
+        if colours.is_plain:
+            return to_rgb(frame, jpeg)
+        if self._view is None or self._view[0] != colours:
+            self._view = colours, ScreenView(colours)
+        planar = "gbrp" if frame.format.components[0].bits == 8 else "gbrp12le"
+        shown = self._view[1].show(_converted(frame, planar, jpeg))
+        return np.asarray(shown.reformat(format="rgb24", interpolation=SWS_FLAGS).to_ndarray(), np.uint8)
+
+    @property
+    def is_jpeg(self) -> bool:
+        """Whether the codec is Motion JPEG, which is full range and BT.601 whatever its size."""
+        return self.stream.codec_context.name == "mjpeg"
 
     def _next_pts(self, frame: av.VideoFrame, duration: int) -> int:
         """The frame's own time, or one frame after the last where it has none or goes back."""
         step = duration or max(1, round(1 / (self.rate * self.time_base)))
         stamp = frame.pts if frame.pts is not None else frame.dts
         if stamp is not None:
-            stamp -= round(self._shift / self.time_base)
+            stamp -= round(self.shift / self.time_base)
         else:
             stamp = 0 if self._last_pts is None else self._last_pts + step
         if self._last_pts is not None and stamp <= self._last_pts:
@@ -157,10 +225,15 @@ class VideoReader:
         return stamp
 
 
+def as_file(path: Path) -> str:
+    """The name by which FFmpeg takes `path` for a file whatever it is called: no protocol, option or pattern."""
+    return f"file:{path}"
+
+
 def _open(path: Path) -> av.container.InputContainer:
     try:
         # nothing but files: a playlist must not make this program fetch from the network
-        return av.open(str(path), options={"protocol_whitelist": "file"})
+        return av.open(as_file(path), options={"protocol_whitelist": "file"}, metadata_errors="replace")
     except FileNotFoundError:
         raise VideoError(f"There is no file {path}; check the name.") from None
     except IsADirectoryError:
@@ -171,6 +244,66 @@ def _open(path: Path) -> av.container.InputContainer:
         empty = path.is_file() and path.stat().st_size == 0
         reason = "is empty (0 bytes)" if empty else "is not a video that can be read"
         raise VideoError(f"{path} {reason}; give a file that plays.") from None
+
+
+def _decoder(stream: av.VideoStream) -> av.VideoStream | av.VideoCodecContext:
+    """What decodes the stream: the usual one, but where that leaves out the transparency of WebM."""
+    name = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(stream.codec_context.name)
+    if name is None or stream.metadata.get("alpha_mode", stream.metadata.get("ALPHA_MODE")) != "1":
+        return stream
+    made = av.CodecContext.create(name, "r")
+    assert isinstance(made, av.VideoCodecContext)
+    return made
+
+
+class _Deinterlacer:
+    """Passes progressive frames on as they are, and makes interlaced ones progressive at their own times."""
+
+    def __init__(self) -> None:
+        self._graph: av.filter.Graph | None = None
+        self._shape: tuple[int, int, str] | None = None
+
+    def push(self, frame: av.VideoFrame) -> list[av.VideoFrame]:
+        """A frame in, and those that are ready out."""
+        if self._graph is None and not frame.interlaced_frame:
+            return [frame]
+        shape = (frame.width, frame.height, frame.format.name)
+        before = self.flush() if shape != self._shape else []
+        if self._graph is None:
+            self._graph, self._shape = self._open(frame), shape
+        self._graph.push(frame)
+        return before + self._ready()
+
+    def flush(self) -> list[av.VideoFrame]:
+        """The frames that were held back."""
+        if self._graph is None:
+            return []
+        self._graph.push(None)
+        held = self._ready()
+        self._graph = None
+        return held
+
+    def _ready(self) -> list[av.VideoFrame]:
+        assert self._graph is not None
+        ready: list[av.VideoFrame] = []
+        while True:
+            try:
+                frame = self._graph.pull()
+            except (av.error.BlockingIOError, av.error.EOFError):
+                return ready
+            assert isinstance(frame, av.VideoFrame)
+            ready.append(frame)
+
+    @staticmethod
+    def _open(frame: av.VideoFrame) -> av.filter.Graph:
+        graph = av.filter.Graph()
+        base = frame.time_base or Fraction(1, 90_000)
+        source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=base)
+        bwdif, sink = graph.add("bwdif", "mode=send_frame:deint=interlaced"), graph.add("buffersink")
+        source.link_to(bwdif)
+        bwdif.link_to(sink)
+        graph.configure()
+        return graph
 
 
 def _rate(stream: av.VideoStream) -> Fraction:
@@ -189,6 +322,8 @@ def matrix_of(frame: av.VideoFrame, jpeg: bool = False) -> Colorspace:
     """The matrix the frame's colours follow: its tag, else BT.601 for JPEG and SD and BT.709 for HD."""
     if frame.colorspace not in UNTAGGED:
         return MATRICES.get(frame.colorspace, Colorspace.ITU709)
+    if frame.color_primaries == BT2020:
+        return Colorspace.BT2020
     high = is_high_definition(frame.width, frame.height) and not jpeg
     return Colorspace.ITU709 if high else Colorspace.ITU601
 
@@ -198,28 +333,39 @@ def is_high_definition(width: int, height: int) -> bool:
     return max(width, height) >= 1280 or min(width, height) >= 720
 
 
+def is_full_range(frame: av.VideoFrame, jpeg: bool = False) -> bool:
+    """Whether black is 0 and white the largest code; `jpeg` says that the codec is Motion JPEG."""
+    return jpeg or frame.format.name.startswith("yuvj") or frame.color_range == ColorRange.JPEG
+
+
 def to_rgb(frame: av.VideoFrame, jpeg: bool = False) -> Pixels:
-    """The frame's colours as RGB (H, W, 3) uint8, not rotated; `jpeg` says that the codec is Motion JPEG."""
-    full = jpeg or frame.format.name.startswith("yuvj") or frame.color_range == ColorRange.JPEG
-    converted = frame.reformat(
-        format="rgb24",
+    """The frame's signal as RGB (H, W, 3) uint8, not rotated; `jpeg` says that the codec is Motion JPEG."""
+    return np.asarray(_converted(frame, "rgb24", jpeg).to_ndarray(), np.uint8)
+
+
+def _converted(frame: av.VideoFrame, form: str, jpeg: bool) -> av.VideoFrame:
+    return frame.reformat(
+        format=form,
         src_colorspace=matrix_of(frame, jpeg),
-        src_color_range=ColorRange.JPEG if full else ColorRange.MPEG,
+        src_color_range=ColorRange.JPEG if is_full_range(frame, jpeg) else ColorRange.MPEG,
         dst_color_range=ColorRange.JPEG,
         interpolation=SWS_FLAGS,
     )
-    return np.asarray(converted.to_ndarray(), np.uint8)
 
 
-def turn_upright(image: Pixels, frame: av.VideoFrame) -> Pixels:
-    """`image` turned and mirrored as the frame's display matrix asks, in quarter turns."""
+def turn_of(frame: av.VideoFrame) -> Turn:
+    """What makes the frame upright, as its display matrix asks, in quarter turns."""
     matrix = frame.side_data.get("DISPLAYMATRIX")
     if not isinstance(matrix, SideData):
-        return image
+        return UPRIGHT
     # the matrix sends (x, y) to (a·x + c·y, b·x + d·y)
     a, b, _, c, d = (int(value) for value in np.frombuffer(bytes(matrix), np.int32)[:5])
     if abs(b) > abs(a):
-        image, flip_x, flip_y = image.swapaxes(0, 1), c < 0, b < 0
-    else:
-        flip_x, flip_y = a < 0, d < 0
-    return np.ascontiguousarray(image[:: -1 if flip_y else 1, :: -1 if flip_x else 1])
+        return Turn(True, c < 0, b < 0)
+    return Turn(False, a < 0, d < 0)
+
+
+def turned(image: Pixels, turn: Turn) -> Pixels:
+    """`image` (H, W, 3) upright."""
+    image = image.swapaxes(0, 1) if turn.sideways else image
+    return np.ascontiguousarray(image[:: -1 if turn.flip_y else 1, :: -1 if turn.flip_x else 1])

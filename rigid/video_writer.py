@@ -1,97 +1,80 @@
-"""Writing video files: a format by extension, frames at their own times, audio copied where the format can hold it."""
+"""Writing video files: a format by extension, frames at their own times, all that is not edited as it was."""
 
 from __future__ import annotations
 
-import io
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
-import cv2
 import numpy as np
+from av.sidedata.sidedata import SideData
 from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
+from rigid.film_colours import FilmColours, change_of
+from rigid.film_formats import FORMATS, Encoding, Format, Source, choose_encoding
+from rigid.planes import Planes, planes_of
 from rigid.replacing import replacing
-from rigid.video import SWS_FLAGS, Picture, VideoReader, is_high_definition
+from rigid.tracks import Track, describe_film, describe_track, needs_own_words, open_tracks
+from rigid.video import SWS_FLAGS, Picture, VideoReader, as_file, is_full_range, is_high_definition, matrix_of
+
+__all__ = ["FORMATS", "VideoWriter", "open_writer"]
 
 Pixels = NDArray[np.uint8]
-AVCOL_SPC_BT709 = 1
-AVCOL_SPC_SMPTE170M = 6
-
-
-@dataclass(frozen=True)
-class Format:
-    """How one kind of file is written."""
-
-    container: str
-    codec: str
-    audio_codec: str
-    """What sound becomes where it cannot be copied."""
-    options: dict[str, str]
-    container_options: dict[str, str] = field(default_factory=dict)
-    even_size: bool = False
-    """Whether width and height must be even."""
-    full_range: bool = False
-    constant_rate: bool = False
-    """Whether frames can only lie on a fixed grid of times."""
-
-
-_H264 = {"crf": "18", "preset": "veryfast"}
-_MP4 = Format("mp4", "libx264", "aac", _H264, {"movflags": "+faststart"}, even_size=True)
-FORMATS = {
-    ".mp4": _MP4,
-    ".m4v": _MP4,
-    ".mov": Format("mov", "libx264", "aac", _H264, {"movflags": "+faststart"}, even_size=True),
-    ".mkv": Format("matroska", "libx264", "aac", _H264, even_size=True),
-    ".webm": Format("webm", "libvpx-vp9", "libopus", {"crf": "24", "b": "0", "cpu-used": "5", "row-mt": "1"}),
-    ".avi": Format("avi", "mjpeg", "libmp3lame", {"qmin": "2", "qmax": "2"}, full_range=True, constant_rate=True),
-}
-"""By the output's extension, in lower case."""
+BT709, SMPTE170M = 1, 6
+"""AVCOL_SPC, AVCOL_PRI and AVCOL_TRC of the two kinds of SDR."""
+NO_TIME = -(1 << 40)
+"""Of a film of one or two frames x265 gives decoding times that mean nothing."""
+TAGS = {Colorspace.ITU709: 1, Colorspace.FCC: 4, Colorspace.ITU601: 6, Colorspace.SMPTE240M: 7, Colorspace.BT2020: 9}
+"""AVColorSpace by swscale's matrix."""
 
 
 class VideoWriter:
-    """Writes frames, and the audio of `reader`, to a file. Made by `open_writer`."""
+    """Writes frames, and the other tracks of `reader`, to a file. Made by `open_writer`."""
 
-    def __init__(self, container: av.container.OutputContainer, reader: VideoReader, form: Format) -> None:
+    def __init__(
+        self,
+        container: av.container.OutputContainer,
+        reader: VideoReader,
+        form: Format,
+        *,
+        compare: bool = False,
+        strip_metadata: bool = False,
+    ) -> None:
         self.notes: list[str] = []
         """What could not be carried over as it was, one sentence each."""
         self._container = container
         self._reader = reader
         self._format = form
-        self._size: tuple[int, int] | None = None
-        self._matrix = Colorspace.ITU601
+        self._compare = compare
+        self._strip = strip_metadata
+        self._encoding: Encoding | None = None
+        self._size = (0, 0)
         self._last_slot = -1
-        self._early_audio: list[av.Packet[av.AudioStream]] = []
-        video = container.add_stream(form.codec, rate=reader.rate, options=form.options)
-        assert isinstance(video, av.VideoStream)
-        self._video = video
-        self._tracks = {s.index: t for s in reader.audio if (t := _track(container, s, form, self.notes)) is not None}
-        container.metadata.update(_portable(reader.metadata))
+        self._early: list[av.Packet[Any]] = []
+        self._tracks: dict[int, Track] = {}
 
-    def write(self, image: Pixels, picture: Picture) -> float:
-        """Encode `image` (H, W, 3) uint8 RGB at the time of `picture`, the input's frame; returns the milliseconds.
+    def write(self, edited: Pixels, picture: Picture) -> float:
+        """Encode `edited`, `picture.image` with its edit, at the picture's time; returns the milliseconds.
 
-        The first image sets the size of the video; later ones of another size are scaled to it.
+        The first picture sets the size and the colours of the video; later ones of another size are fitted into it.
         """
         start = time.perf_counter()
-        if self._size is None:
-            self._size = (image.shape[1], image.shape[0])
-            self._configure(image)
-            for packet in self._early_audio:
-                self.write_audio(packet)
-        self._container.mux(self._video.encode(self._frame(image, picture)))
+        assert picture.frame is not None
+        if self._encoding is None:
+            self._configure(picture, picture.frame)
+        self._mux(self._video.encode(self._stamped(self._frame(edited, picture), picture)))
         return (time.perf_counter() - start) * 1e3
 
-    def write_audio(self, packet: av.Packet[av.AudioStream]) -> None:
-        """Add a packet of the reader's audio."""
-        if self._size is None:
+    def write_packet(self, packet: av.Packet[Any]) -> None:
+        """Add a packet of another track of the reader."""
+        if self._encoding is None:
             # the first packet writes the file's header, which has to know the video's size
-            self._early_audio.append(packet)
+            self._early.append(packet)
             return
         track = self._tracks.get(packet.stream_index)
         if track is not None:
@@ -99,47 +82,204 @@ class VideoWriter:
 
     def finish(self) -> None:
         """Write what encoders still hold."""
-        self._container.mux(self._video.encode(None))
+        if self._encoding is None:
+            return
+        self._mux(self._video.encode(None))
         for track in self._tracks.values():
             track.finish()
 
-    def _configure(self, image: Pixels) -> None:
-        height, width = _padded(image, self._format).shape[:2]
-        source, target = self._reader.stream.codec_context, self._video.codec_context
-        target.width, target.height, target.pix_fmt = width, height, "yuv420p"
-        target.time_base = 1 / self._reader.rate if self._format.constant_rate else self._reader.time_base
-        target.color_range = ColorRange.JPEG if self._format.full_range else ColorRange.MPEG
-        self._matrix, target.colorspace = self._choose_matrix(width, height)
-        target.color_primaries, target.color_trc = source.color_primaries, source.color_trc
-        target.sample_aspect_ratio = self._pixel_aspect(image)
+    def _mux(self, packets: list[av.Packet[Any]]) -> None:
+        for packet in packets:
+            if packet.dts is not None and packet.dts < NO_TIME:
+                packet.dts = packet.pts
+        self._container.mux(packets)
 
-    def _choose_matrix(self, width: int, height: int) -> tuple[Colorspace, int]:
-        """The matrix and its tag: by size, as for untagged files; Motion JPEG is always read as BT.601."""
-        if is_high_definition(width, height) and not self._format.full_range:
-            return Colorspace.ITU709, AVCOL_SPC_BT709
-        return Colorspace.ITU601, AVCOL_SPC_SMPTE170M
+    def _configure(self, picture: Picture, frame: av.VideoFrame) -> None:
+        reader, form = self._reader, self._format
+        stream = reader.stream
+        colours = FilmColours(frame.color_trc, frame.color_primaries)
+        source = Source(stream.codec_context.name, stream.profile, frame.format, colours)
+        self._encoding = encoding = choose_encoding(source, form)
+        for note in (*reader.notes, *encoding.notes):
+            self._note(note)
+        height, width = picture.image.shape[:2]
+        self._size = (width * (1 + self._compare), height)
+        video = self._container.add_stream(encoding.encoder.codec, rate=reader.rate, options=self._options(frame))
+        assert isinstance(video, av.VideoStream)
+        self._video = video
+        target = video.codec_context
+        target.width, target.height = self._padded_size()
+        target.pix_fmt = encoding.pixel_format
+        target.time_base = 1 / reader.rate if form.constant_rate else reader.time_base
+        if encoding.encoder.codec == "libx265" and form.container in ("mp4", "mov"):
+            target.codec_tag = "hvc1"  # without it QuickTime shows nothing
+        self._tag(target, frame)
+        target.sample_aspect_ratio = self._pixel_aspect(picture)
+        self._describe()
 
-    def _pixel_aspect(self, image: Pixels) -> Fraction:
+    def _describe(self) -> None:
+        """Everything beside the pictures: it has to be there before the first packet is."""
+        reader, others = self._reader, self._reader.others
+        chapters = reader.chapters
+        if self._strip:
+            data = [stream for stream in others if stream.type == "data"]
+            others = [stream for stream in others if stream.type != "data"]
+            if data:
+                self._note("Data tracks, which may tell place and time, were left out.")
+        else:
+            describe_track(self._video, reader.stream)
+        metadata = {} if self._strip else reader.metadata
+        if self._format.container == "avi" and chapters:
+            self._note("The avi format cannot hold chapters; they were left out.")
+            chapters = []
+        self._tracks = open_tracks(self._container, others, self._format, self.notes, chapters=bool(chapters))
+        describe_film(self._container, metadata, chapters, reader.shift, self._format)
+        for packet in self._early:
+            self.write_packet(packet)
+        self._early.clear()
+
+    def _options(self, frame: av.VideoFrame) -> dict[str, str]:
+        assert self._encoding is not None
+        options = dict(self._encoding.encoder.options)
+        if self._encoding.profile is not None:
+            options["profile"] = self._encoding.profile
+        if self._encoding.encoder.codec == "libx265":
+            options["x265-params"] = ":".join(["log-level=error", *_light_of(frame)])
+            if frame.side_data.get("DOVI_METADATA") is not None or frame.side_data.get("DOVI_RPU_BUFFER") is not None:
+                self._note("Dolby Vision's own metadata were left out; what it builds on is kept.")
+            if frame.side_data.get("DYNAMIC_HDR_PLUS") is not None:
+                self._note("HDR10+ metadata were left out; HDR10 is kept.")
+        return options
+
+    def _tag(self, target: av.VideoCodecContext, frame: av.VideoFrame) -> None:
+        """Say how the colours are meant."""
+        assert self._encoding is not None
+        if not self._encoding.in_own_colours:
+            target.color_primaries = target.color_trc = BT709
+        else:
+            target.color_primaries, target.color_trc = frame.color_primaries, frame.color_trc
+        self._matrix, self._full_range = self._matrix_and_range(frame)
+        target.colorspace = TAGS[self._matrix]
+        target.color_range = ColorRange.JPEG if self._full_range else ColorRange.MPEG
+
+    def _matrix_and_range(self, frame: av.VideoFrame) -> tuple[Colorspace, bool]:
+        """Those of the film; Motion JPEG is always read as full range and BT.601, and what was RGB is as its size."""
+        if self._format.full_range:
+            return Colorspace.ITU601, True
+        if frame.format.is_rgb or len(frame.format.components) < 3:
+            high = is_high_definition(*self._size)
+            return (matrix_of(frame) if frame.color_primaries == 9 else _by_size(high)), False
+        jpeg = self._reader.is_jpeg
+        return matrix_of(frame, jpeg), is_full_range(frame, jpeg)
+
+    def _pixel_aspect(self, picture: Picture) -> Fraction:
         """The shape of the input's pixels, turned with the picture; 0 where it is not known."""
-        context = self._reader.stream.codec_context
-        aspect = context.sample_aspect_ratio
+        aspect = self._reader.stream.codec_context.sample_aspect_ratio
         if not aspect or aspect <= 0:
             return Fraction(0)
-        turned = (image.shape[0] > image.shape[1]) != (context.height > context.width)
-        return 1 / aspect if turned else aspect
+        return 1 / aspect if picture.turn.sideways else aspect
 
-    def _frame(self, image: Pixels, picture: Picture) -> av.VideoFrame:
-        assert self._size is not None
-        if (image.shape[1], image.shape[0]) != self._size:
-            image = np.asarray(cv2.resize(image, self._size, interpolation=cv2.INTER_AREA), np.uint8)
-        context = self._video.codec_context
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(_padded(image, self._format)), format="rgb24").reformat(
-            format="yuv420p",
+    def _frame(self, edited: Pixels, picture: Picture) -> av.VideoFrame:
+        """The frame to encode: the one that was decoded, changed where the edit changed it."""
+        assert self._encoding is not None and picture.frame is not None
+        if self._format.full_range:
+            frame = self._from_rgb(np.hstack([picture.image, edited]) if self._compare else edited)
+        else:
+            frame = self._from_planes(edited, picture, picture.frame)
+        return self._fitted(frame)
+
+    def _from_planes(self, edited: Pixels, picture: Picture, source: av.VideoFrame) -> av.VideoFrame:
+        assert self._encoding is not None
+        planes = self._planes(source, picture)
+        before = planes.turned(*picture.turn)
+        colours = FilmColours(source.color_trc, source.color_primaries)
+        after = before.patched(picture.image, edited, change_of(colours))
+        return (before.beside(after) if self._compare else after).as_frame()
+
+    def _planes(self, source: av.VideoFrame, picture: Picture) -> Planes:
+        """The source's planes in the pixel format of the output, or in one of whole chroma where it will be turned."""
+        assert self._encoding is not None
+        working = self._encoding.pixel_format
+        if picture.turn.sideways:
+            working = working.replace("422", "444")
+        hidden = any(part.is_alpha for part in source.format.components) and not working.startswith("yuva")
+        if hidden:
+            working = working.replace("yuv", "yuva").replace("12le", "10le")
+        if source.format.name != working:
+            source = self._reformatted(source, working)
+        planes = planes_of(source, TAGS[self._matrix], self._full_range)
+        if hidden:
+            alpha = planes.parts[3]
+            if alpha.min() < (1 << planes.bits) - 1:
+                self._note(f"The {self._format.container} format holds no transparency; what was transparent is black.")
+            planes = planes.on_black()
+        return planes
+
+    def _reformatted(self, source: av.VideoFrame, form: str) -> av.VideoFrame:
+        jpeg = self._reader.is_jpeg
+        full = is_full_range(source, jpeg) or source.format.is_rgb
+        return source.reformat(
+            format=form,
+            src_colorspace=matrix_of(source, jpeg) if not source.format.is_rgb else self._matrix,
             dst_colorspace=self._matrix,
-            src_color_range=ColorRange.JPEG,
-            dst_color_range=context.color_range,
+            src_color_range=ColorRange.JPEG if full else ColorRange.MPEG,
+            dst_color_range=ColorRange.JPEG if self._full_range else ColorRange.MPEG,
             interpolation=SWS_FLAGS,
         )
+
+    def _from_rgb(self, image: Pixels) -> av.VideoFrame:
+        assert self._encoding is not None
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+        return frame.reformat(
+            format=self._encoding.pixel_format,
+            dst_colorspace=self._matrix,
+            src_color_range=ColorRange.JPEG,
+            dst_color_range=ColorRange.JPEG if self._full_range else ColorRange.MPEG,
+            interpolation=SWS_FLAGS,
+        )
+
+    def _fitted(self, frame: av.VideoFrame) -> av.VideoFrame:
+        """Of the video's size and pixel format: an odd size is filled up, another one is scaled between black bars."""
+        assert self._encoding is not None
+        width, height = self._size
+        same = (frame.width, frame.height) == self._size
+        if not same:
+            self._note(
+                "The picture's size changes in the film; it was fitted into the first one's, between black bars."
+            )
+            scale = min(width / frame.width, height / frame.height)
+            inner = [max(2, round(side * scale / 2) * 2) for side in (frame.width, frame.height)]
+            frame = self._scaled(frame, min(inner[0], width), min(inner[1], height))
+        elif frame.format.name != self._encoding.pixel_format:
+            frame = self._scaled(frame, width, height)
+        target = self._padded_size()
+        if (frame.width, frame.height) == target:
+            return frame
+        planes = planes_of(frame, TAGS[self._matrix], self._full_range)
+        if not same:
+            planes = planes.padded(width, height, centred=True)
+        return planes.padded(*target, centred=False).as_frame()
+
+    def _scaled(self, frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
+        assert self._encoding is not None
+        span = ColorRange.JPEG if self._full_range else ColorRange.MPEG
+        return frame.reformat(
+            width,
+            height,
+            self._encoding.pixel_format,
+            src_colorspace=self._matrix,
+            dst_colorspace=self._matrix,
+            src_color_range=span,
+            dst_color_range=span,
+            interpolation=SWS_FLAGS,
+        )
+
+    def _padded_size(self) -> tuple[int, int]:
+        width, height = self._size
+        return (width + width % 2, height + height % 2) if self._format.even_size else (width, height)
+
+    def _stamped(self, frame: av.VideoFrame, picture: Picture) -> av.VideoFrame:
+        context = self._video.codec_context
         frame.pts, frame.time_base = self._stamp(picture), context.time_base
         frame.duration = 1 if self._format.constant_rate else picture.duration
         return frame
@@ -161,98 +301,48 @@ class VideoWriter:
 
 
 @contextmanager
-def open_writer(path: Path, reader: VideoReader) -> Iterator[VideoWriter]:
-    """A writer for the frames and audio of `reader`; `path` appears only if the block ends well.
+def open_writer(
+    path: Path, reader: VideoReader, *, compare: bool = False, strip_metadata: bool = False
+) -> Iterator[VideoWriter]:
+    """A writer for the frames and other tracks of `reader`, which is for writing.
 
-    The extension of `path` decides the format (`FORMATS`). Raises OSError when the file cannot be written.
+    `path` appears only if the block ends well; its extension decides the format (`FORMATS`). `compare` shows each
+    picture on the left of its edit. `strip_metadata` leaves out what the film says of itself. Raises OSError when the
+    file cannot be written.
     """
     form = FORMATS[path.suffix.lower()]
+    options = dict(form.container_options)
+    if "movflags" in options and not strip_metadata and needs_own_words(reader.metadata, form):
+        options["movflags"] += "+use_metadata_tags"
     with replacing(path) as part:
         # FFmpeg's own errors about writing become the system's, as callers expect of a file
         try:
-            with av.open(str(part), "w", format=form.container, container_options=form.container_options) as container:
-                writer = VideoWriter(container, reader, form)
+            with av.open(as_file(part), "w", format=form.container, container_options=options) as container:
+                writer = VideoWriter(container, reader, form, compare=compare, strip_metadata=strip_metadata)
                 yield writer
                 writer.finish()
         except av.error.FFmpegError as error:
             raise OSError(error.errno, error.strerror) from error
 
 
-class _Copied:
-    """Audio whose packets pass on as they are."""
-
-    def __init__(self, container: av.container.OutputContainer, source: av.AudioStream) -> None:
-        self._container = container
-        self._stream = container.add_stream_from_template(source)
-
-    def write(self, packet: av.Packet[av.AudioStream]) -> None:
-        packet.stream = self._stream
-        self._container.mux(packet)
-
-    def finish(self) -> None:
-        """Nothing is held back."""
+def _by_size(high: bool) -> Colorspace:
+    return Colorspace.ITU709 if high else Colorspace.ITU601
 
 
-class _Transcoded:
-    """Audio that is decoded and encoded anew."""
-
-    def __init__(self, container: av.container.OutputContainer, source: av.AudioStream, codec_name: str) -> None:
-        self._container = container
-        rates = av.Codec(codec_name, "w").audio_rates or [source.rate]
-        rate = source.rate if source.rate in rates else 48000
-        stream = container.add_stream(codec_name, rate=rate, bit_rate=160_000)
-        assert isinstance(stream, av.AudioStream)
-        stream.codec_context.layout = "mono" if source.channels == 1 else "stereo"
-        self._stream = stream
-        self._source = source
-
-    def write(self, packet: av.Packet[av.AudioStream] | None) -> None:
-        try:
-            frames = self._source.decode(packet)
-        except av.error.InvalidDataError:
-            return  # a damaged stretch of sound is a gap, as in a player
-        for frame in frames:
-            self._container.mux(self._stream.encode(frame))
-
-    def finish(self) -> None:
-        self.write(None)
-        self._container.mux(self._stream.encode(None))
-
-
-def _track(
-    container: av.container.OutputContainer, source: av.AudioStream, form: Format, notes: list[str]
-) -> _Copied | _Transcoded | None:
-    """Where the packets of `source` go; a note where they cannot stay as they are."""
-    if _can_hold(form, source):
-        return _Copied(container, source)
-    if source.codec_context is None:
-        notes.append(f"The {form.container} format cannot hold the audio, whose codec is not known; it was left out.")
-        return None
-    name = source.codec_context.codec.canonical_name
-    notes.append(f"The {form.container} format cannot hold {name} audio, so it was encoded anew as {form.audio_codec}.")
-    return _Transcoded(container, source, form.audio_codec)
-
-
-def _can_hold(form: Format, source: av.AudioStream) -> bool:
-    """Whether the format takes the sound as it is: tried, as the lists of what a format supports are not exact."""
-    try:
-        with av.open(io.BytesIO(), "w", format=form.container) as trial:
-            trial.add_stream_from_template(source)
-            trial.start_encoding()
-    except (ValueError, av.error.FFmpegError):
-        return False
-    return True
-
-
-def _portable(metadata: dict[str, str]) -> dict[str, str]:
-    """The file's notes that are about its content, not about how it was packed."""
-    packing = ("encoder", "major_brand", "minor_version", "compatible_brands", "duration")
-    return {key: value for key, value in metadata.items() if key.lower() not in packing}
-
-
-def _padded(image: Pixels, form: Format) -> Pixels:
-    """`image` with its last row or column repeated where the format wants even sizes."""
-    height, width = image.shape[:2]
-    if not form.even_size or (height % 2 == 0 and width % 2 == 0):
-        return image
-    return np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+def _light_of(frame: av.VideoFrame) -> Iterator[str]:
+    """Of an HDR10 film, what its maker's screen could show and what its brightest light is, as x265 takes it."""
+    mastering = frame.side_data.get("MASTERING_DISPLAY_METADATA")
+    if isinstance(mastering, SideData):
+        # AVMasteringDisplayMetadata: red, green, blue and white as x, y; least and most light; two flags
+        numbers = np.frombuffer(bytes(mastering), np.int32)
+        ratios = [Fraction(int(a), int(b)) if b else Fraction(0) for a, b in numbers[:20].reshape(10, 2)]
+        if all(numbers[20:22]):
+            red, green, blue, white = ([round(one * 50_000) for one in ratios[i : i + 2]] for i in (0, 2, 4, 6))
+            least, most = (round(one * 10_000) for one in ratios[8:10])
+            named = zip("GBR", (green, blue, red), strict=True)
+            points = "".join(f"{name}({x},{y})" for name, (x, y) in named)
+            yield f"master-display={points}WP({white[0]},{white[1]})L({most},{least})"
+    light = frame.side_data.get("CONTENT_LIGHT_LEVEL")
+    if isinstance(light, SideData):
+        most, mean = (int(one) for one in np.frombuffer(bytes(light), np.uint32)[:2])
+        yield f"max-cll={most},{mean}"

@@ -14,7 +14,7 @@ from av.video.reformatter import ColorRange, Colorspace
 
 from rigid.video import SWS_FLAGS, Picture, VideoError, VideoReader, to_rgb
 from rigid.video_writer import FORMATS, open_writer
-from tests.clips import Pixels, audio_packets, audio_times, frames_of, number_in, numbered, write_clip
+from tests.clips import Pixels, audio_packets, audio_times, frames_of, number_in, write_clip
 
 VARIABLE = (0, 33, 100, 140, 173, 400, 433, 900, 933, 1000)
 """Frame times in milliseconds, as a phone records them in bad light."""
@@ -27,12 +27,12 @@ def read(path: Path) -> list[Picture]:
 
 def rewrite(source: Path, target: Path) -> list[str]:
     """Every frame and sound of `source` into `target`; returns the writer's notes."""
-    with VideoReader(source) as reader, open_writer(target, reader) as writer:
+    with VideoReader(source, for_writing=True) as reader, open_writer(target, reader) as writer:
         for item in reader:
             if isinstance(item, Picture):
                 writer.write(item.image, item)
             else:
-                writer.write_audio(item)
+                writer.write_packet(item)
     return writer.notes
 
 
@@ -187,15 +187,20 @@ def test_conversion_neither_darkens_nor_brightens() -> None:
     assert abs(float((to_rgb(frame).astype(int) - greys).mean())) < 0.1
 
 
-def test_a_later_frame_of_another_size_is_scaled_to_the_first(tmp_path: Path) -> None:
-    source, target = write_clip(tmp_path / "in.mp4", sound=None), tmp_path / "out.mp4"
-    with VideoReader(source) as reader, open_writer(target, reader) as writer:
-        for number, item in enumerate(reader):
-            assert isinstance(item, Picture)
-            writer.write(item.image if number < 6 else numbered(number, (192, 128)), item)
+def test_a_later_frame_of_another_size_is_fitted_into_the_first(tmp_path: Path) -> None:
+    first, second = (
+        write_clip(tmp_path / f"{n}.ts", size=size, sound=None) for n, size in enumerate(((96, 64), (64, 96)))
+    )
+    source, target = tmp_path / "in.ts", tmp_path / "out.mp4"
+    source.write_bytes(first.read_bytes() + second.read_bytes())
+    notes = rewrite(source, target)
     pictures = [picture for _, picture in frames_of(target)]
     assert {picture.shape for picture in pictures} == {(64, 96, 3)}
-    assert [number_in(picture) for picture in pictures] == list(range(12))
+    assert [number_in(picture) for picture in pictures[:12]] == list(range(12))
+    inner = [picture[:, 27:69] for picture in pictures[12:]]
+    assert [number_in(picture) for picture in inner] == list(range(len(inner))) and len(inner) >= 11
+    assert max(float(picture[:, :24].mean()) for picture in pictures[12:]) < 10, "black bars"
+    assert any("size changes" in note for note in notes)
 
 
 def test_a_truncated_file_gives_the_frames_it_has(tmp_path: Path) -> None:
@@ -260,7 +265,7 @@ def test_whatever_stops_the_writing_leaves_the_output_as_it_was(
         target.write_bytes(b"what was there")
 
     def stopped() -> None:
-        with VideoReader(source) as reader, open_writer(target, reader) as writer:
+        with VideoReader(source, for_writing=True) as reader, open_writer(target, reader) as writer:
             for number, item in enumerate(reader):
                 if isinstance(item, Picture):
                     writer.write(item.image, item)
@@ -288,5 +293,7 @@ def test_a_full_disk_is_an_os_error_and_leaves_nothing(suffix: str, tmp_path: Pa
 
 def test_every_format_has_encoders_for_what_it_promises() -> None:
     for form in FORMATS.values():
-        assert av.Codec(form.codec, "w").type == "video"
+        for encoder in filter(None, (form.usual, form.deep, form.clear)):
+            known = {one.name for one in av.Codec(encoder.codec, "w").video_formats or ()}
+            assert known >= set(encoder.pixel_formats), encoder.codec
         assert av.Codec(form.audio_codec, "w").type == "audio"
