@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -14,13 +15,16 @@ from rigid.align import FaceLandmarker, FaceTracker
 from rigid.assets import AssetStore
 from rigid.attributes.labels import load_labeller
 from rigid.attributes.library import load_library
+from rigid.evaluation.fairness import FairnessTools
 from rigid.evaluation.fvd import I3D
+from rigid.evaluation.generated import Generated
 from rigid.evaluation.identity import FaceEmbedder
 from rigid.evaluation.measure import Meters
 from rigid.evaluation.methods import Networks
 from rigid.evaluation.run import Tools
 from rigid.evaluation.runtimes import ImageEncoder
-from rigid.models.build import build_image_encoder, build_lpips, build_mobile_generator
+from rigid.evaluation.sheet import SheetTools
+from rigid.models.build import build_image_encoder, build_lpips, build_mapping, build_mobile_generator, mean_code
 from rigid.models.contract import Array, Runtime
 from rigid.models.profiles import WEIGHTS
 from rigid.training.device import placed
@@ -62,9 +66,53 @@ def open_tools(
             "attributes": attributes_fingerprint(profile),
             "i3d": hashlib.sha256(i3d.read_bytes()).hexdigest()[:12] if i3d else None,
         }
-        yield Tools(networks, meters, lambda: FaceTracker(FaceLandmarker(model), size), own | dict(facts), say)
+        yield Tools(networks, meters, partial(_open_tracker, model, size), own | dict(facts), say)
     finally:
         landmarker.close()
+
+
+def open_sheet_tools(
+    profile: str,
+    runtime: Runtime,
+    store: AssetStore,
+    *,
+    facts: Mapping[str, object],
+    say: Callable[[str], None] = print,
+) -> SheetTools:
+    """What `make_sheet` needs for `profile`, run by `runtime`; `facts` and `say` as `open_tools` takes them."""
+    model = store.file("face-landmarks", "face_landmarker.task")
+    size = runtime.sizes.image_size
+    own = {"profile": profile, "engine": runtime.name}
+    return SheetTools(runtime, load_library(profile), partial(_open_tracker, model, size), own | dict(facts), say)
+
+
+@contextmanager
+def open_fairness_tools(
+    profile: str,
+    runtime: Runtime,
+    store: AssetStore,
+    *,
+    facts: Mapping[str, object],
+    say: Callable[[str], None] = print,
+) -> Iterator[FairnessTools]:
+    """What `measure_fairness` needs for `profile`, run by `runtime`; `facts` and `say` as `open_tools` takes them."""
+    store.ensure_all(["face-landmarks", "face-labels", "identity", "perceptual", "generator"])
+    size = runtime.sizes.image_size
+    model = store.file("face-landmarks", "face_landmarker.task")
+    generated = Generated(runtime, load_library(profile), build_mapping(store, profile), mean_code(profile))
+    own = {"profile": profile, "engine": runtime.name, "attributes": attributes_fingerprint(profile)}
+    landmarker = FaceLandmarker(model, blendshapes=True, pose=True)
+    try:
+        labeller = load_labeller(store, landmarker)
+        meters = Meters(build_lpips(store), FaceEmbedder(store), labeller)
+        tracker = partial(_open_tracker, model, size)
+        yield FairnessTools(generated, meters, labeller, tracker, own | dict(facts), say)
+    finally:
+        landmarker.close()
+
+
+def _open_tracker(model: Path, size: int) -> FaceTracker:
+    return FaceTracker(FaceLandmarker(model), size)
 
 
 def _encoder(profile: str, size: int) -> ImageEncoder:

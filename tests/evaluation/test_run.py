@@ -310,7 +310,14 @@ def test_the_command_writes_a_report_that_names_it(
     assert list(report["methods"]) == ["rigid", "per-frame", "rigid-without-nm", "rigid-without-lfd"]
     assert report["frames_per_clip"] == 3 and opened[0]["i3d"] is None
     command = report["command"]
-    for part in ("rigid-live evaluate --videos", "--set light=0.4", "--without nm,lfd", "--engine torch", "--frames 3"):
+    for part in (
+        "rigid-live evaluate",
+        "--videos ",
+        "--set light=0.4",
+        "--without nm,lfd",
+        "--engine torch",
+        "--frames 3",
+    ):
         assert part in command
     captured = capsys.readouterr()
     assert "report.md: the tables" in captured.out and "Evaluating: done" in captured.err

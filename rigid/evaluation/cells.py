@@ -1,0 +1,177 @@
+"""A few frames of a clip under one edit: what the stream delivers, the signs of faults in it, and a picture of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rigid.align import TrackedFace, crop
+from rigid.composite import CompositeKind
+from rigid.evaluation import fault_signs
+from rigid.evaluation.clips import Clip, Frame, Replay, Track, read_frames
+from rigid.evaluation.face_regions import FACE_REGIONS, Region, face_regions
+from rigid.evaluation.fault_signs import Faces, Signs
+from rigid.evaluation.measure import AT_ONCE, EvaluationError
+from rigid.evaluation.metrics import mean
+from rigid.evaluation.warp_error import Motion, MotionEstimator
+from rigid.inversion import Offsets
+from rigid.models.contract import Runtime
+from rigid.stream import FaceStream, StreamOptions, Tracker
+
+LONGEST = 300
+"""Frames of a clip from whose middle those of a take are taken."""
+LEAST_PIXELS = 200
+"""Of a region, for its flicker to be told."""
+
+
+@dataclass(frozen=True)
+class Take:
+    """Neighbouring frames of a clip, a face in each, and what every edit of them is compared with."""
+
+    name: str
+    frames: list[Frame]
+    seconds: list[float]
+    faces: list[TrackedFace]
+    size: int
+    """Side of the aligned crops."""
+
+    def crops(self, frames: list[Frame]) -> list[Frame]:
+        """The aligned face of each of `frames`."""
+        return [crop(frame, face.transform, self.size) for frame, face in zip(frames, self.faces, strict=True)]
+
+    @cached_property
+    def real(self) -> list[Frame]:
+        """The aligned real faces."""
+        return self.crops(self.frames)
+
+    @cached_property
+    def regions(self) -> list[dict[str, Region]]:
+        """The regions of every face."""
+        return [face_regions(face.landmarks_in_crop, self.size) for face in self.faces]
+
+    @cached_property
+    def motions(self) -> list[Motion]:
+        """What moved from each frame to the next."""
+        return list(map(MotionEstimator(), self.frames, self.frames[1:]))
+
+    @cached_property
+    def crop_motions(self) -> list[Motion]:
+        """What moved from each aligned face to the next."""
+        return list(map(MotionEstimator(), self.real, self.real[1:]))
+
+    @cached_property
+    def own_errors(self) -> list[float]:
+        """The warp error of every frame after the first."""
+        return _errors(self.motions, self.frames)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A take under an edit."""
+
+    signs: Signs
+    warp_ratio: float
+    """The warp error of the delivered frames over that of the source's; NaN where it cannot be told."""
+    before: Frame
+    after: Frame
+    """The last aligned face, real and delivered."""
+    inverted: NDArray[np.float32] | None
+    """O of that face, (S, S, 3) in [-1, 1]; None where nothing was generated."""
+    landmarks: NDArray[np.float32]
+    """Of that face, (478, 2) in its pixels."""
+    delivered: list[Frame]
+    """All frames as they were delivered."""
+
+
+def take_from(clip: Clip, make_tracker: Callable[[], Tracker], count: int, size: int) -> Take | None:
+    """`count` frames round the middle of the clip's first `LONGEST`; None where a face is lost in them.
+
+    VideoError when the clip cannot be read.
+    """
+    shots = list(read_frames(clip.path, LONGEST))
+    start = max(0, (len(shots) - count) // 2)
+    return take_of(clip.name, shots[start : start + count], make_tracker, size)
+
+
+def take_of(
+    name: str, shots: Sequence[tuple[Frame, float]], make_tracker: Callable[[], Tracker], size: int
+) -> Take | None:
+    """`shots`, frames and the seconds they are shown at, as a take; None where a face is lost in them."""
+    tracker = make_tracker()
+    try:
+        faces = [tracker.track(frame, seconds) for frame, seconds in shots]
+    finally:
+        tracker.close()
+    found = [face for face in faces if face is not None]
+    if len(found) < max(2, len(shots)):
+        return None
+    return Take(name, [frame for frame, _ in shots], [at for _, at in shots], found, size)
+
+
+def make_cell(
+    take: Take, runtime: Runtime, library: Offsets, edits: Mapping[str, float], composite: CompositeKind, every: int = 1
+) -> Cell:
+    """`take` as a stream shows it with `edits`; seams, edges and shares are looked for in every `every`-th frame.
+
+    EvaluationError when a frame could not be edited.
+    """
+    stream = FaceStream(runtime, Replay(Track(list(take.faces))), library, StreamOptions(composite, AT_ONCE))
+    try:
+        results = [stream.step(frame, edits, at) for frame, at in zip(take.frames, take.seconds, strict=True)]
+    finally:
+        stream.close()
+    failed = next((result.error for result in results if result.error is not None), None)
+    if failed is not None:
+        raise EvaluationError(f"{take.name} could not be edited: {failed}.")
+    delivered = [result.frame for result in results]
+    crops = take.crops(delivered)
+    wanted = edited_regions(library, edits)
+    looks = []
+    for i in range(len(results) - 1, -1, -every):
+        seen = results[i].faces
+        if seen is not None:
+            faces = Faces(seen.real, seen.inverted, seen.edited, _values(crops[i]))
+            looks.append(_look(faces, {name: take.regions[i][name] for name in wanted}))
+    signs = fault_signs.joined([*looks, Signs(math.nan, math.nan, {}, _flickers(take, crops))])
+    ratio = mean(_errors(take.motions, delivered)) / (mean(take.own_errors) or math.nan)
+    last = results[-1].faces
+    inverted = None if last is None else last.inverted
+    return Cell(signs, ratio, take.real[-1], crops[-1], inverted, take.faces[-1].landmarks_in_crop, delivered)
+
+
+def edited_regions(library: Offsets, edits: Mapping[str, float]) -> list[str]:
+    """The regions that `edits` are for: the face, the hair, or both."""
+    face = [*FACE_REGIONS] if library.of_face(edits) > 0 else []
+    return [*face, *(["hair"] if library.of_hair(edits) > 0 else [])]
+
+
+def _look(faces: Faces, regions: Mapping[str, Region]) -> Signs:
+    return Signs(
+        fault_signs.seam(faces), fault_signs.double_edges(faces), fault_signs.shares(faces, regions), flickers={}
+    )
+
+
+def _flickers(take: Take, crops: list[Frame]) -> dict[str, float]:
+    """By region, the mean over neighbours of the warp error over the source's."""
+    found: dict[str, list[float]] = {}
+    for i, motion in enumerate(take.crop_motions):
+        for name, region in take.regions[i + 1].items():
+            if (motion.visible & region).sum() < LEAST_PIXELS * (take.size / 256) ** 2:
+                continue
+            error, own = (motion.error(video[i], video[i + 1], region) for video in (crops, take.real))
+            found.setdefault(name, []).append(fault_signs.flickers(error, own))
+    return {name: mean(values) for name, values in found.items()}
+
+
+def _errors(motions: list[Motion], frames: list[Frame]) -> list[float]:
+    return [motion.error(a, b) for motion, (a, b) in zip(motions, pairwise(frames), strict=True)]
+
+
+def _values(face: Frame) -> NDArray[np.float32]:
+    return face.astype(np.float32) / np.float32(127.5) - np.float32(1)

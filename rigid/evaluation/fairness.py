@@ -1,0 +1,342 @@
+"""For whom it works: identity, edit strength, LPIPS and signs of faults by groups of people."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from rigid.attributes.labels import StagedLabeller
+from rigid.attributes.recipes import RECIPES
+from rigid.composite import CompositeKind
+from rigid.evaluation import metrics
+from rigid.evaluation.cells import Cell, Take, make_cell, take_from, take_of
+from rigid.evaluation.clips import Clip, find_clips
+from rigid.evaluation.generated import Codes, Generated
+from rigid.evaluation.groups import AXES, Balance, Groups, Labels, groups_of
+from rigid.evaluation.measure import Meters
+from rigid.evaluation.results import file_stamp, hash_of, write_json
+from rigid.evaluation.strength import changes, measure_of
+from rigid.replacing import replacing
+from rigid.stream import Tracker
+from rigid.video import VideoError
+
+Progress = Callable[[int], None]
+VERSION = 1
+"""Raised whenever a measure changes its meaning; people of another version are measured anew."""
+FACES, FRAMES = 48, 4
+EDITS = {"smile": 1.0, "age": 1.0, "beard": 1.0}
+SEED = 20
+MOST_DRAWN = 12
+"""At most so many faces are drawn for each that is wanted."""
+TRUNCATION = (0.8, 1.0)
+INTERVAL = 0.04
+"""Seconds between a generated clip's frames."""
+MEASURES = {"identity": 1, "strength": 1, "lpips": -1, "without_signs": 1}
+"""What is compared, and whether more of it (1) or less (-1) is better; docs/evaluation.md says what each is."""
+SHORTFALL = 0.10
+"""A group may be this much worse than the mean."""
+LEAST_PEOPLE = 3
+"""A group of fewer says nothing."""
+
+
+@dataclass(frozen=True)
+class FairnessJob:
+    """What is asked for."""
+
+    out: Path
+    edits: Mapping[str, float]
+    videos: Path | None = None
+    """A folder of clips; generated faces alone without."""
+    faces: int = FACES
+    """Generated faces, balanced by skin tone and gender presentation."""
+    frames: int = FRAMES
+    """Of each face's clip."""
+    split: str | None = None
+    names: Sequence[str] = ()
+    composite: CompositeKind = "transfer"
+
+    def check(self) -> list[Clip]:
+        """The clips; ValueError, one sentence, when the job cannot be as it is."""
+        if not self.edits or not all(self.edits.values()):
+            raise ValueError("Every edit needs a strength other than 0; give --set smile=1, or leave --set out.")
+        if self.out.exists() and not self.out.is_dir():
+            raise ValueError(f"{self.out} is a file; --out takes a folder.")
+        if self.videos is None:
+            if not self.faces:
+                raise ValueError("There is nobody to measure; give --videos, or --faces above 0.")
+            return []
+        return find_clips(self.videos, self.split, self.names)
+
+
+@dataclass(frozen=True)
+class FairnessTools:
+    """What a job is done with; each part may be stood in for."""
+
+    generated: Generated
+    meters: Meters
+    labeller: StagedLabeller
+    make_tracker: Callable[[], Tracker]
+    facts: Mapping[str, object]
+    """What, besides the job, results depend on: profile, engine, weights, attributes."""
+    say: Callable[[str], None] = print
+
+
+@dataclass(frozen=True)
+class Person:
+    """One face, the group it is counted to on every axis, and what was measured of it; NaN for what could not be."""
+
+    name: str
+    groups: Groups
+    identity: float
+    """Similarity of the edited face with the real one, mean over the edits."""
+    strengths: dict[str, float]
+    """By how much each edit changed its measure; NaN for who has no room for it, as who smiles already."""
+    lpips: float
+    """Of the inverted face from the real one."""
+    without_signs: float
+    """Share of the edits that show no sign of a fault."""
+
+
+@dataclass
+class Fairness:
+    """What was measured."""
+
+    generated: list[Person] = field(default_factory=list)
+    clips: list[Person] = field(default_factory=list)
+    drawn: int = 0
+    """How many generated faces were looked at to have the groups balanced."""
+    skipped: dict[str, str] = field(default_factory=dict)
+
+
+def measure_fairness(
+    job: FairnessJob, tools: FairnessTools, command: str, progress: Progress = lambda done: None
+) -> Fairness:
+    """Do the job and write `fairness.json` and `fairness.md` to `job.out`; `progress` takes the people done.
+
+    People who were measured under the same options before are taken from there.
+    """
+    clips = job.check()
+    (job.out / "people").mkdir(parents=True, exist_ok=True)
+    found = Fairness()
+    runner = _Runner(job, tools)
+    for done, (number, codes) in enumerate(runner.balanced(found), 1):
+        person = runner.generated(number, codes)
+        found.generated += [person] if person is not None else []
+        progress(done)
+    for done, clip in enumerate(clips, 1):
+        try:
+            found.clips.append(runner.filmed(clip))
+        except (VideoError, _Unusable) as error:
+            found.skipped[clip.name] = str(error)
+            tools.say(f"{clip.name} is left out: {str(error).rstrip('.')}.")
+        progress(job.faces + done)
+    if not found.generated and not found.clips:
+        raise ValueError("Nobody could be measured; give clips that show a face, or --faces above 0.")
+    _write(job, tools, found, command)
+    return found
+
+
+class _Unusable(Exception):
+    """A clip shows nobody who could be measured."""
+
+
+class _Runner:
+    """Measures person by person, or takes them from where they were kept."""
+
+    def __init__(self, job: FairnessJob, tools: FairnessTools) -> None:
+        self._job, self._tools = job, tools
+        self._size = tools.generated.runtime.sizes.image_size
+
+    def balanced(self, found: Fairness) -> Iterator[tuple[int, Codes]]:
+        """Numbers and codes (n_codes, 512) of faces, as many of each bin as there is room for."""
+        generated, balance = self._tools.generated, Balance(self._job.faces)
+        for number in range(MOST_DRAWN * self._job.faces):
+            if balance.full:
+                return
+            codes = generated.codes(1, SEED + number, TRUNCATION)[0]
+            found.drawn += 1
+            seen = groups_of(generated.picture(codes), self._tools.labeller)
+            if seen is not None and balance.takes(seen[0]):
+                yield number, codes
+
+    def generated(self, number: int, codes: Codes) -> Person | None:
+        """The face of `codes`, moving; None where it moves out of sight."""
+        path, named = self._place(f"face-{number}", {"face": [SEED, number]})
+        kept = _kept(path, named)
+        if kept is not None:
+            return kept
+        pictures = self._tools.generated.walk(codes, self._job.frames, number)
+        shots = [(picture, INTERVAL * i) for i, picture in enumerate(pictures)]
+        return self._person(take_of(path.stem, shots, self._tools.make_tracker, self._size), path, named)
+
+    def filmed(self, clip: Clip) -> Person:
+        """The face of a clip; VideoError when it cannot be read, _Unusable without a face to measure."""
+        path, named = self._place(clip.name, {"clip": file_stamp(clip)})
+        kept = _kept(path, named)
+        if kept is not None:
+            return kept
+        person = self._person(take_from(clip, self._tools.make_tracker, self._job.frames, self._size), path, named)
+        if person is None:
+            raise _Unusable("no face that could be measured was found in all of its middle frames")
+        return person
+
+    def _place(self, name: str, own: Mapping[str, object]) -> tuple[Path, str]:
+        """Where a person is kept, and what names the options."""
+        job = self._job
+        options = {"edits": dict(job.edits), "frames": job.frames, "composite": job.composite, **own}
+        return job.out / "people" / f"{name}.json", hash_of({**self._tools.facts, **options, "fairness": VERSION})
+
+    def _person(self, take: Take | None, path: Path, named: str) -> Person | None:
+        """Measured, and kept in `path`."""
+        seen = None if take is None else groups_of(take.real[-1], self._tools.labeller)
+        if take is None or seen is None:
+            return None
+        groups, labels = seen
+        job, generated = self._job, self._tools.generated
+        cells = {
+            name: make_cell(take, generated.runtime, generated.library, {name: strength}, job.composite, job.frames)
+            for name, strength in job.edits.items()
+        }
+        person = Person(
+            take.name,
+            groups,
+            metrics.mean(self._identity(take, cell) for cell in cells.values()),
+            {name: self._strength(name, labels, cell) for name, cell in cells.items()},
+            self._lpips(next(iter(cells.values()))),
+            metrics.mean(float(not cell.signs.faults()) for cell in cells.values()),
+        )
+        write_json(path, {"hash": named, "person": asdict(person)})
+        return person
+
+    def _identity(self, take: Take, cell: Cell) -> float:
+        embed, landmarks = self._tools.meters.embedder, take.faces[-1].landmarks
+        return float(embed(take.frames[-1], landmarks) @ embed(cell.delivered[-1], landmarks))
+
+    def _strength(self, name: str, labels: Labels, cell: Cell) -> float:
+        strength, measures = self._job.edits[name], self._tools.labeller.measures
+        if not _has_room(name, strength, labels, measures):
+            return math.nan
+        after = self._tools.labeller(cell.after[None])[0]
+        return changes(labels, after, {name: strength}, measures)[name]
+
+    def _lpips(self, cell: Cell) -> float:
+        if cell.inverted is None:
+            return math.nan
+        real = cell.before.astype(np.float32) / np.float32(127.5) - np.float32(1)
+        return metrics.lpips_distance(self._tools.meters.lpips, real, cell.inverted)
+
+
+def _has_room(name: str, strength: float, labels: Labels, measures: Sequence[str]) -> bool:
+    """Whether a face with these `labels` can be changed as `name` does, by the attribute's recipe."""
+    recipe = next((recipe for recipe in RECIPES if recipe.name == name), None)
+    measure = measure_of(name, measures)
+    if recipe is None or measure is None:
+        return True
+    value = float(labels[list(measures).index(measure)])
+    return value <= recipe.ceiling if strength > 0 else value >= recipe.floor
+
+
+def compared(people: Sequence[Person]) -> dict[str, dict[str, dict[str, float]]]:
+    """By axis and group: how many `people`, and the means of `MEASURES`; `strength` is over everybody's mean change."""
+    typical = {name: metrics.mean(person.strengths[name] for person in people) for name in people[0].strengths}
+    values = {person.name: _values(person, typical) for person in people}
+    everybody = {"everybody": {"all": _group(list(values.values()))}}
+    return everybody | {
+        axis: {
+            group: _group([values[person.name] for person in people if person.groups[axis] == group])
+            for group in groups
+        }
+        for axis, groups in AXES.items()
+    }
+
+
+def _values(person: Person, typical: Mapping[str, float]) -> dict[str, float]:
+    parts = [person.strengths[name] / change for name, change in typical.items() if change > 0]
+    return {
+        "identity": person.identity,
+        "strength": metrics.mean(parts),
+        "lpips": person.lpips,
+        "without_signs": person.without_signs,
+    }
+
+
+def _group(values: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    means = {measure: metrics.mean(one[measure] for one in values) for measure in MEASURES}
+    return {"people": float(len(values)), **means}
+
+
+def shortfalls(table: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, float]]:
+    """By axis and measure: by what share of everybody's mean the worst group of `LEAST_PEOPLE` or more is worse."""
+    mean = table["everybody"]["all"]
+    found: dict[str, dict[str, float]] = {}
+    for axis in AXES:
+        groups = [group for group in table[axis].values() if group["people"] >= LEAST_PEOPLE]
+        found[axis] = {
+            measure: max((sign * (1 - group[measure] / (mean[measure] or math.nan)) for group in groups), default=0.0)
+            for measure, sign in MEASURES.items()
+        }
+    return found
+
+
+def _write(job: FairnessJob, tools: FairnessTools, found: Fairness, command: str) -> None:
+    tables = {name: compared(people) for name, people in _people(found).items()}
+    report = {
+        "command": command,
+        **tools.facts,
+        "edits": dict(job.edits),
+        "frames": job.frames,
+        "composite": job.composite,
+        "drawn": found.drawn,
+        "skipped": found.skipped,
+        "groups": tables,
+        "shortfalls": {name: shortfalls(table) for name, table in tables.items()},
+        "people": {name: [asdict(person) for person in people] for name, people in _people(found).items()},
+    }
+    write_json(job.out / "fairness.json", report)
+    parts = ["# For whom it works", f"```sh\n{command}\n```"]
+    parts += [f"## {name.capitalize()}\n\n{_table(table)}" for name, table in tables.items()]
+    with replacing(job.out / "fairness.md") as part:
+        part.write_text("\n\n".join(parts) + "\n", "utf-8")
+
+
+def _people(found: Fairness) -> dict[str, list[Person]]:
+    return {name: people for name, people in (("generated", found.generated), ("clips", found.clips)) if people}
+
+
+def _table(table: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
+    lines = ["| | group | people | identity ↑ | strength ↑ | LPIPS ↓ | without signs ↑ |", "|" + "---|" * 7]
+    worst = shortfalls(table)
+    for axis, groups in table.items():
+        for group, values in groups.items():
+            numbers = " | ".join(_cell(values[measure]) for measure in MEASURES)
+            lines.append(f"| {axis} | {group} | {values['people']:.0f} | {numbers} |")
+        if axis in worst:
+            numbers = " | ".join("–" if math.isnan(v) else f"{-v:+.0%}" for v in worst[axis].values())
+            lines.append(f"| {axis} | *worst group, beside the mean* | | {numbers} |")
+    return "\n".join(lines)
+
+
+def _cell(value: float) -> str:
+    return f"{value:.3f}" if math.isfinite(value) else "–"
+
+
+def _kept(path: Path, named: str) -> Person | None:
+    try:
+        kept = json.loads(path.read_text("utf-8"))
+        if kept["hash"] != named:
+            return None
+        person = kept["person"]
+        numbers = {key: _number(person[key]) for key in ("identity", "lpips", "without_signs")}
+        strengths = {name: _number(value) for name, value in person["strengths"].items()}
+        return Person(person["name"], dict(person["groups"]), strengths=strengths, **numbers)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None  # missing, or not what this program wrote
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)

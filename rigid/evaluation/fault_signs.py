@@ -1,0 +1,190 @@
+"""Signs of what may be wrong with an edited face, measured in its pictures: seams, double edges, half edits, flicker.
+
+With I the real, O the inverted, E the edited and y the delivered aligned face, float32 (S, S, 3) RGB in [-1, 1]. What
+each sign is, and how often it agrees with the eye, is said in docs/evaluation.md.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from rigid.evaluation.face_regions import Region, outer_band
+from rigid.evaluation.metrics import mean
+
+Face = NDArray[np.float32]
+Field = NDArray[np.float32]
+
+CHANGED = 0.04
+"""By how much y differs from I, smoothed, where a change is shown, in [-1, 1] values."""
+BAND = 10 / 256
+"""How far on both sides of the border of what is changed a seam is looked for, crop sides."""
+NEAR = 7
+"""Pixels of 256 across which an edge of y is looked for in I and in E."""
+STRONGEST = 0.02
+"""The share of pixels, the strongest, that an edge's sign is the mean of."""
+DRAWN = 0.05
+"""By how much E differs from O in a region, mean absolute value, for the edit to be asked for there."""
+PIXEL_NOISE = 9.0
+"""Added to warp errors (squared levels of 255), so that the noise of a still picture counts for nothing."""
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """From which value on each sign says that there is a fault."""
+
+    seam: float = 0.03
+    double_edges: float = 0.05
+    half_edit: float = 0.5
+    """The share below which; the others: above which."""
+    flicker: float = 1.6
+
+
+THRESHOLDS = Thresholds()
+FAULTS = ("seam", "double edges", "half edit", "flicker")
+
+
+@dataclass(frozen=True)
+class Faces:
+    """One frame's aligned faces: I, O, E and y."""
+
+    real: Face
+    inverted: Face
+    edited: Face
+    delivered: Face
+
+
+@dataclass(frozen=True)
+class Signs:
+    """What a few frames of one clip with one edit show; NaN for what cannot be told."""
+
+    seam: float
+    double_edges: float
+    shares: dict[str, float] = field(default_factory=dict)
+    """How much of what E draws y shows, by region, of those the edit is for and draws in."""
+    flickers: dict[str, float] = field(default_factory=dict)
+    """The warp error of y over that of I, by region."""
+
+    @property
+    def half_edit(self) -> float:
+        """The least of the shares."""
+        return min(self.shares.values(), default=math.nan)
+
+    @property
+    def flicker(self) -> float:
+        """The greatest of the flickers."""
+        return max(self.flickers.values(), default=math.nan)
+
+    def faults(self, limits: Thresholds = THRESHOLDS) -> list[str]:
+        """Which of `FAULTS` the signs tell of."""
+        found = (
+            self.seam > limits.seam,
+            self.double_edges > limits.double_edges,
+            self.half_edit < limits.half_edit,
+            self.flicker > limits.flicker,
+        )
+        return [fault for fault, is_there in zip(FAULTS, found, strict=True) if is_there]
+
+
+def joined(signs: Sequence[Signs]) -> Signs:
+    """The signs of several frames as one: means, each over the frames that tell it."""
+    return Signs(
+        mean(one.seam for one in signs),
+        mean(one.double_edges for one in signs),
+        _means([one.shares for one in signs]),
+        _means([one.flickers for one in signs]),
+    )
+
+
+def _means(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    names = dict.fromkeys(name for one in found for name in one)
+    values = {name: [one[name] for one in found if name in one and math.isfinite(one[name])] for name in names}
+    return {name: fmean(numbers) for name, numbers in values.items() if numbers}
+
+
+def seam(faces: Faces) -> float:
+    """How strong the edges of y are, in [-1, 1] values a pixel, that neither I nor E has, where the change ends."""
+    extra = _edges(faces.delivered) - np.maximum(_nearby(_edges(faces.real)), _nearby(_edges(faces.edited)))
+    size = len(faces.real)
+    band = outer_band(changed(faces), round(BAND * size)) & _inside(size)
+    return _strongest(np.maximum(extra, 0), band)
+
+
+def double_edges(faces: Faces) -> float:
+    """How strongly y shows edges of I that E lacks right beside edges of E that I lacks."""
+    real, edited, shown = (_edges(face) for face in (faces.real, faces.edited, faces.delivered))
+    of_real = np.minimum(shown, np.maximum(real - _nearby(edited), 0))
+    of_edited = np.minimum(shown, np.maximum(edited - _nearby(real), 0))
+    both = np.sqrt(_around(of_real) * _around(of_edited))
+    return _strongest(both, changed(faces))
+
+
+def shares(faces: Faces, regions: Mapping[str, Region]) -> dict[str, float]:
+    """Of the change from O to E, how much of it there is from I to y, in each of the `regions` where E draws any.
+
+    The factor of least squares: 1 for all of it, 0 for none.
+    """
+    drawn = _soft(faces.edited - faces.inverted)
+    shown = _soft(faces.delivered - faces.real)
+    found: dict[str, float] = {}
+    for name, region in regions.items():
+        wanted = drawn[region]
+        if wanted.size and float(np.abs(wanted).mean()) >= DRAWN:
+            found[name] = float((wanted * shown[region]).sum() / np.square(wanted).sum())
+    return found
+
+
+def flickers(error: float, source: float) -> float:
+    """The warp error of y over that of I, squared levels of 255, both above the noise of a still picture."""
+    return (error + PIXEL_NOISE) / (source + PIXEL_NOISE)
+
+
+def changed(faces: Faces) -> Region:
+    """Where y shows a change, (S, S)."""
+    difference = np.abs(faces.delivered - faces.real).max(2)
+    where: Region = cv2.GaussianBlur(difference, (0, 0), 2.0 / 256 * len(difference)) > CHANGED
+    return where
+
+
+def _soft(picture: Face) -> Face:
+    return np.asarray(cv2.GaussianBlur(picture, (0, 0), 2.0 / 256 * len(picture)), np.float32)
+
+
+def _edges(face: Face) -> Field:
+    """The length of the gradient, the greatest of RGB, a pixel of 256."""
+    scale = len(face) / 256
+    soft = cv2.GaussianBlur(face, (0, 0), 1.2 * scale)
+    across, down = cv2.Sobel(soft, cv2.CV_32F, 1, 0, scale=1 / 8), cv2.Sobel(soft, cv2.CV_32F, 0, 1, scale=1 / 8)
+    lengths: Field = np.sqrt(np.square(across) + np.square(down)).max(2) * np.float32(scale)
+    return lengths
+
+
+def _nearby(edges: Field) -> Field:
+    """The greatest of `edges` within `NEAR`."""
+    side = max(3, round(NEAR * len(edges) / 256) | 1)
+    return np.asarray(cv2.dilate(edges, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))), np.float32)
+
+
+def _around(edges: Field) -> Field:
+    return np.asarray(cv2.GaussianBlur(edges, (0, 0), 4.0 / 256 * len(edges)), np.float32)
+
+
+def _inside(size: int) -> Region:
+    """All but the rim of a crop, where what is resampled ends."""
+    inside = np.zeros((size, size), bool)
+    rim = max(1, size // 64)
+    inside[rim:-rim, rim:-rim] = True
+    return inside
+
+
+def _strongest(values: Field, region: Region) -> float:
+    """The mean of the greatest `STRONGEST` of `values` in `region`; 0 where there is nothing."""
+    found = values[region]
+    count = max(1, round(STRONGEST * found.size))
+    return float(np.partition(found, found.size - count)[-count:].mean()) if found.size else 0.0

@@ -1,0 +1,297 @@
+"""A whole contact sheet: every clip under every edit, pages to look at, and the signs of faults in each cell."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from rigid.attributes.library import AttributeLibrary
+from rigid.composite import CompositeKind
+from rigid.evaluation.cells import Take, make_cell, take_from
+from rigid.evaluation.clips import Clip, find_clips
+from rigid.evaluation.contact_sheet import draw_cell, draw_pages
+from rigid.evaluation.fault_signs import FAULTS, THRESHOLDS, Signs
+from rigid.evaluation.metrics import mean
+from rigid.evaluation.results import file_stamp, hash_of, write_json
+from rigid.images import read_image, write_image
+from rigid.models.contract import Runtime
+from rigid.replacing import replacing
+from rigid.stream import Tracker
+from rigid.video import VideoError
+
+Progress = Callable[[int], None]
+FRAMES, EVERY = 8, 3
+SHEET_VERSION = 1
+"""Raised whenever a sign or a cell's picture changes its meaning; cells of another version are made anew."""
+
+
+@dataclass(frozen=True)
+class SheetJob:
+    """What is asked for."""
+
+    videos: Path
+    out: Path
+    edits: Sequence[tuple[str, float]]
+    """The columns: attributes, each at a strength."""
+    frames: int = FRAMES
+    """Neighbouring frames of each clip."""
+    every: int = EVERY
+    """Seams, double edges and half edits are looked for in every so many of them, the last one among these."""
+    split: str | None = None
+    names: Sequence[str] = ()
+    composite: CompositeKind = "transfer"
+    judged: Path | None = None
+    """A CSV file of what the eye says: clip, edit, faulty."""
+
+    def check(self) -> list[Clip]:
+        """The clips; ValueError, one sentence, when the job cannot be as it is."""
+        if self.out.exists() and not self.out.is_dir():
+            raise ValueError(f"{self.out} is a file; --out takes a folder.")
+        if len(set(self.edits)) < len(self.edits) or not all(strength for _, strength in self.edits):
+            raise ValueError("A sheet has a column for each edit: give every --set once, with a strength other than 0.")
+        if self.judged is not None:
+            read_judged(self.judged)
+        return find_clips(self.videos, self.split, self.names)
+
+
+@dataclass(frozen=True)
+class SheetTools:
+    """What a sheet is made with; each part may be stood in for."""
+
+    runtime: Runtime
+    library: AttributeLibrary
+    make_tracker: Callable[[], Tracker]
+    """A tracker for each clip; closed after it."""
+    facts: Mapping[str, object]
+    """What, besides the job, cells depend on: profile, engine, weights."""
+    say: Callable[[str], None] = print
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is known of one cell."""
+
+    clip: str
+    edit: str
+    signs: Signs
+    warp_ratio: float
+
+    @property
+    def faults(self) -> list[str]:
+        """What the signs tell of."""
+        return self.signs.faults()
+
+    @property
+    def caption(self) -> str:
+        """What stands above the cell's picture."""
+        return f"{self.clip}: {', '.join(self.faults) or 'no sign of a fault'}"
+
+    def described(self) -> dict[str, object]:
+        """Ready for JSON."""
+        signs = self.signs
+        least, most = signs.half_edit, signs.flicker
+        values = {"seam": signs.seam, "double_edges": signs.double_edges, "half_edit": least, "flicker": most}
+        regions = {"shares": signs.shares, "flickers": signs.flickers}
+        head = {"clip": self.clip, "edit": self.edit, "faults": self.faults, "warp_ratio": self.warp_ratio}
+        return head | {"signs": values} | regions
+
+
+@dataclass
+class Sheet:
+    """What was made."""
+
+    rows: list[Row] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
+    """Clips that are not on it, and why."""
+
+    def of_edit(self, edit: str) -> list[Row]:
+        """The cells of one column."""
+        return [row for row in self.rows if row.edit == edit]
+
+
+def all_edits(library: AttributeLibrary) -> list[tuple[str, float]]:
+    """Every attribute at the most of its range, and at the least where that is below 0."""
+    strengths = [(attribute, limit) for attribute in library for limit in (attribute.max, attribute.min)]
+    return [(attribute.name, limit) for attribute, limit in strengths if limit]
+
+
+def edit_name(name: str, strength: float) -> str:
+    """An edit as files and tables call it, such as `smile+1`."""
+    return f"{name}{strength:+g}"
+
+
+def make_sheet(job: SheetJob, tools: SheetTools, command: str, progress: Progress = lambda done: None) -> Sheet:
+    """Do the job and write `sheet.json`, `sheet.md` and the `pages` to `job.out`.
+
+    Cells that were made under the same options before are taken from there. `progress` takes the cells done.
+    ValueError when no clip can be used.
+    """
+    clips = job.check()
+    (job.out / "cells").mkdir(parents=True, exist_ok=True)
+    sheet, pictures = Sheet(), dict[tuple[str, str], Path]()
+    maker = _Maker(job, tools)
+    for number, clip in enumerate(clips):
+        try:
+            for count, (row, picture) in enumerate(maker.cells(clip), 1):
+                sheet.rows.append(row)
+                pictures[row.clip, row.edit] = picture
+                progress(number * len(job.edits) + count)
+        except (VideoError, _Unusable) as error:
+            sheet.skipped[clip.name] = str(error)
+            tools.say(f"{clip.name} is left out: {str(error).rstrip('.')}.")
+    if not sheet.rows:
+        reasons = "; ".join(f"{clip}: {reason}" for clip, reason in sheet.skipped.items())
+        raise ValueError(f"No video in {job.videos} could be used ({reasons}); give clips that show a face.")
+    _write(job, tools, sheet, pictures, command)
+    return sheet
+
+
+class _Unusable(Exception):
+    """A clip has nothing for a sheet."""
+
+
+class _Maker:
+    """Makes the cells of a clip, or takes them from where they were kept."""
+
+    def __init__(self, job: SheetJob, tools: SheetTools) -> None:
+        self._job, self._tools = job, tools
+
+    def cells(self, clip: Clip) -> Iterable[tuple[Row, Path]]:
+        """Each edit's row and its picture's file; VideoError or _Unusable where there is nothing to make them of."""
+        take: Take | None = None
+        for name, strength in self._job.edits:
+            path = self._job.out / "cells" / f"{clip.name}--{edit_name(name, strength)}.png"
+            named = hash_of({**self._options(clip), "edit": [name, strength], "attribute": self._digest(name)})
+            row = _kept(path, named, clip.name, edit_name(name, strength))
+            if row is None:
+                take = take or self._take(clip)
+                row = self._make(take, name, strength, path)
+                write_json(path.with_suffix(".json"), {"hash": named, **row.described()})
+            yield row, path
+
+    def _take(self, clip: Clip) -> Take:
+        size = self._tools.runtime.sizes.image_size
+        take = take_from(clip, self._tools.make_tracker, self._job.frames, size)
+        if take is None:
+            raise _Unusable(f"its middle {self._job.frames} frames do not all show a face")
+        return take
+
+    def _make(self, take: Take, name: str, strength: float, path: Path) -> Row:
+        tools, job = self._tools, self._job
+        cell = make_cell(take, tools.runtime, tools.library, {name: strength}, job.composite, job.every)
+        write_image(path, draw_cell(cell))
+        return Row(take.name, edit_name(name, strength), cell.signs, cell.warp_ratio)
+
+    def _digest(self, name: str) -> str:
+        return self._tools.library[name].digest
+
+    def _options(self, clip: Clip) -> dict[str, object]:
+        job = self._job
+        own = {"frames": job.frames, "every": job.every, "composite": job.composite, "clip": file_stamp(clip)}
+        return {**self._tools.facts, **own, "sheet": SHEET_VERSION}
+
+
+def _kept(path: Path, named: str, clip: str, edit: str) -> Row | None:
+    """The cell in `path` if it was made under the options `named`."""
+    try:
+        kept = json.loads(path.with_suffix(".json").read_text("utf-8"))
+        if kept["hash"] != named or not path.is_file():
+            return None
+        seam, double = (_number(kept["signs"][name]) for name in ("seam", "double_edges"))
+        parts = ({k: _number(v) for k, v in kept[part].items()} for part in ("shares", "flickers"))
+        return Row(clip, edit, Signs(seam, double, *parts), _number(kept["warp_ratio"]))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None  # missing, or not what this program wrote
+
+
+def _write(
+    job: SheetJob, tools: SheetTools, sheet: Sheet, pictures: Mapping[tuple[str, str], Path], command: str
+) -> None:
+    pages = job.out / "pages"
+    pages.mkdir(exist_ok=True)
+    for edit in (edit_name(*one) for one in job.edits):
+        cells = [(row.caption, read_image(pictures[row.clip, edit])[0]) for row in sheet.of_edit(edit)]
+        for number, page in enumerate(draw_pages(edit, cells), 1):
+            write_image(pages / f"{edit}-{number}.png", page)
+    judged = None if job.judged is None else agreement(sheet, read_judged(job.judged))
+    write_json(job.out / "sheet.json", _report(job, tools, sheet, judged, command))
+    with replacing(job.out / "sheet.md") as part:
+        part.write_text(_markdown(job, sheet, judged, command), "utf-8")
+
+
+def _report(
+    job: SheetJob, tools: SheetTools, sheet: Sheet, judged: Mapping[str, float] | None, command: str
+) -> dict[str, object]:
+    facts = {"frames": job.frames, "every": job.every, "composite": job.composite, "thresholds": asdict(THRESHOLDS)}
+    return {
+        "command": command,
+        **tools.facts,
+        **facts,
+        "skipped": sheet.skipped,
+        "edits": {edit: _summary(sheet.of_edit(edit)) for edit in (edit_name(*one) for one in job.edits)},
+        "cells": [row.described() for row in sheet.rows],
+        "agreement": judged,
+    }
+
+
+def _summary(rows: Sequence[Row]) -> dict[str, object]:
+    return {
+        "cells": len(rows),
+        "with_signs": sum(bool(row.faults) for row in rows),
+        "warp_ratio": mean(row.warp_ratio for row in rows),
+        **{fault.replace(" ", "_"): sum(fault in row.faults for row in rows) for fault in FAULTS},
+    }
+
+
+def _markdown(job: SheetJob, sheet: Sheet, judged: Mapping[str, float] | None, command: str) -> str:
+    header = ("edit", "cells", "with signs", *FAULTS, "edited WE/source")
+    lines = [header, ["---"] * len(header)]
+    for edit in (edit_name(*one) for one in job.edits):
+        found = _summary(sheet.of_edit(edit))
+        counts = [str(found[name.replace(" ", "_")]) for name in ("cells", "with signs", *FAULTS)]
+        ratio = found["warp_ratio"]
+        lines.append([edit, *counts, f"{ratio:.2f}" if isinstance(ratio, float) and math.isfinite(ratio) else "–"])
+    parts = ["# Contact sheet", f"```sh\n{command}\n```", "\n".join("| " + " | ".join(line) + " |" for line in lines)]
+    parts += [f"- {clip} is left out: {reason}" for clip, reason in sheet.skipped.items()]
+    if judged is not None:
+        parts.append("Signs and eye: " + ", ".join(f"{name.replace('_', ' ')} {v:g}" for name, v in judged.items()))
+    return "\n\n".join(parts) + "\n"
+
+
+def read_judged(path: Path) -> dict[tuple[str, str], bool]:
+    """Whether each cell, by clip and edit, is faulty to the eye: a CSV file `clip,edit,faulty`, the last yes or no.
+
+    ValueError, one sentence, when it is not one.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        found = {(row["clip"], row["edit"]): {"yes": True, "no": False}[row["faulty"]] for row in rows}
+    except (OSError, KeyError, TypeError, UnicodeDecodeError) as error:
+        raise ValueError(
+            f"{path} is no list of judged cells; a CSV file clip,edit,faulty (yes, no) is taken."
+        ) from error
+    if not found:
+        raise ValueError(f"{path} judges no cell; give a line clip,edit,faulty (yes, no) for each.")
+    return found
+
+
+def agreement(sheet: Sheet, judged: Mapping[tuple[str, str], bool]) -> dict[str, float]:
+    """How often signs and eye say the same of the cells that are `judged` and on the sheet."""
+    pairs = [(bool(row.faults), judged[row.clip, row.edit]) for row in sheet.rows if (row.clip, row.edit) in judged]
+    return {
+        "judged": len(pairs),
+        "agree": sum(sign == eye for sign, eye in pairs),
+        "both": sum(sign and eye for sign, eye in pairs),
+        "eye_only": sum(eye and not sign for sign, eye in pairs),
+        "signs_only": sum(sign and not eye for sign, eye in pairs),
+        "share": mean(float(sign == eye) for sign, eye in pairs),
+    }
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
