@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from aiortc import RTCSessionDescription
 from av import AudioFrame, VideoFrame
 
+from server.offers import Offer
 from server.recording import Recording
 from server.shared import Shared
 from server.soundtrack import Alignment
@@ -33,8 +34,8 @@ class Audience:
         self._video_delay = video_delay
         self._alignment = Alignment()
 
-    async def watch(self, offer: str) -> tuple[Watcher, RTCSessionDescription]:
-        """Let somebody watch; the answer to an offer that passed `check_watch_offer`."""
+    async def watch(self, offer: Offer) -> tuple[Watcher, RTCSessionDescription]:
+        """Let somebody watch; the answer to an offer that passed `take_watch_offer`."""
         watcher = Watcher(self._shared.config, self._shared.encoding, self._video_delay, self._watcher_closed)
         self.watchers[watcher.secret] = watcher
         try:

@@ -17,7 +17,7 @@ from server.callers import caller
 from server.capacity import Capacity
 from server.errors import ApiError
 from server.keeping import FINAL, Keeping, Kept
-from server.offers import check_offer, check_watch_offer
+from server.offers import Offer, take_offer, take_watch_offer
 from server.schemas import SessionRequest
 from server.session import TICK_SECONDS, Session
 from server.shared import Shared
@@ -127,13 +127,13 @@ class SessionManager:
     async def watch(self, identity: str, offer: str) -> tuple[Watcher, RTCSessionDescription]:
         """Let somebody watch a session. ApiError where the offer, the session or the room do not allow it."""
         session = self.find(identity)
-        check_watch_offer(offer)
+        taken = take_watch_offer(offer)
         allowed = self._shared.config.max_watchers
         if self.watchers >= allowed:
             self._shared.metrics.refused.labels("watchers").inc()
             message = f"All {allowed} viewers' places are taken."
             raise ApiError(503, "too_many_viewers", message, "Try again later.", {"Retry-After": RETRY_SECONDS})
-        return await session.audience.watch(offer)
+        return await session.audience.watch(taken)
 
     @property
     def watchers(self) -> int:
@@ -157,11 +157,11 @@ class SessionManager:
         With the token of one that was lost, it goes on from there: with its edits, and its stream's state.
         """
         edits = self._shared.validate(request.edits)
-        check_offer(request.sdp, request.type)
+        offer = take_offer(request.sdp, request.type)
         kept = await self._take_over(request.resume_token)
         edits = {**(kept.edits if kept else {}), **edits}
         self._reserve()
-        session, answer = await self._connect(request.sdp, kept.state if kept else None)
+        session, answer = await self._connect(offer, kept.state if kept else None)
         session.resumed = kept is not None
         if request.resume_token is not None:
             self._keeping.forget(request.resume_token)
@@ -237,7 +237,7 @@ class SessionManager:
             message = f"All {allowed} sessions of this key are taken."
             raise ApiError(429, "key_full", message, "Close one of them.", {"Retry-After": RETRY_SECONDS})
 
-    async def _connect(self, offer: str, state: bytes | None) -> tuple[Session, RTCSessionDescription]:
+    async def _connect(self, offer: Offer, state: bytes | None) -> tuple[Session, RTCSessionDescription]:
         try:
             # A face tracker takes a moment to load.
             stream = await asyncio.to_thread(self._new_stream, state)

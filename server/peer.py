@@ -12,10 +12,8 @@ from typing import Protocol
 
 from aiortc import (
     MediaStreamTrack,
-    RTCConfiguration,
     RTCDataChannel,
     RTCIceCandidate,
-    RTCIceServer,
     RTCPeerConnection,
     RTCSessionDescription,
 )
@@ -24,11 +22,11 @@ from aiortc.mediastreams import MediaStreamError
 from aiortc.stats import RTCInboundRtpStreamStats, RTCOutboundRtpStreamStats
 from av import AudioFrame, VideoFrame
 
-from server.aiortc_fixes import bound_receiver, discarded, gathering, heard_at, pool_encoding, refresh, wait_for_checks
+from server.aiortc_fixes import bound_receiver, discarded, heard_at, refresh
 from server.config import ServerConfig
-from server.errors import ApiError
+from server.lines import answer, line_to_receive, line_to_send_on, new_connection, send_on, take
 from server.media import DelayedAudioTrack, OutputTrack
-from server.offers import bad_sdp
+from server.offers import Offer
 
 logger = logging.getLogger(__name__)
 
@@ -72,25 +70,21 @@ class Peer:
         self._events = events
         self._encoding = encoding
         self._clock = clock
+        self._offer: Offer | None = None
         self._output: OutputTrack | None = None
         self._sound: DelayedAudioTrack | None = None
         self._readers: set[asyncio.Task[None]] = set()
-        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=ice_servers(config)))
-        self._connection.on("track", self._add_track)
+        self._connection = new_connection(config)
         self._connection.on("datachannel", events.channel_opened)
         self._connection.on("connectionstatechange", self._state_changed)
 
-    async def answer(self, offer: str) -> RTCSessionDescription:
-        """The answer to an offer that passed `check_offer`, with this side's candidates in it."""
-        description = RTCSessionDescription(wait_for_checks(offer), "offer")
-        try:
-            await self._connection.setRemoteDescription(description)
-        except Exception as error:  # aiortc raises whatever the text leads it into
-            raise bad_sdp(str(error) or type(error).__name__) from error
-        pool_encoding(self._connection, self._encoding)
-        with gathering(self._config.udp_ports, self._config.gather_seconds):
-            await self._connection.setLocalDescription(await self._connection.createAnswer())
-        return checked_answer(self._connection)
+    async def answer(self, offer: Offer) -> RTCSessionDescription:
+        """The answer to an offer of `take_offer`, with this side's candidates in it."""
+        self._offer = offer
+        await take(self._connection, offer)
+        self._add_video()
+        self._add_audio()
+        return await answer(self._connection, offer, self._config, self._encoding)
 
     @property
     def returns_video(self) -> bool:
@@ -124,12 +118,12 @@ class Peer:
 
     def add_candidates(self, candidates: Candidates) -> None:
         """Take addresses that the client found after its offer; names of mDNS are looked up meanwhile."""
-        self._read(add_candidates(self._connection, candidates))
+        assert self._offer is not None
+        self._read(add_candidates(self._connection, [self._offer.routed(one) for one in candidates]))
 
     async def video_packets(self) -> int:
         """RTP packets of video received so far."""
-        # One that is not to receive anything has no track.
-        receivers = [one for one in self._connection.getReceivers() if one.track and one.track.kind == "video"]
+        receivers = [one.receiver for one in self._connection.getTransceivers() if one.kind == "video"]
         reports = [await receiver.getStats() for receiver in receivers]
         # The transport's own count has RTCP and the data channel in it, which go on when the video stops.
         counts = [one for report in reports for one in report.values() if isinstance(one, RTCInboundRtpStreamStats)]
@@ -153,18 +147,26 @@ class Peer:
             reader.cancel()
         await asyncio.gather(*self._readers, return_exceptions=True)
 
-    def _add_track(self, track: MediaStreamTrack) -> None:
-        bound_receiver(self._connection, track)
-        if track.kind == "video" and self._output is None:
+    def _add_video(self) -> None:
+        source = line_to_receive(self._connection, "video")
+        assert source is not None, "an offer without video was refused"
+        bound_receiver(self._connection, source.receiver.track)
+        self._read(self._read_video(source.receiver.track))
+        way_back = line_to_send_on(self._connection, "video", source)
+        if way_back is not None:
             self._output = OutputTrack(self._events.sent, self._clock)
-            self._connection.addTrack(self._output)
-            self._read(self._read_video(track))
-        elif track.kind == "audio" and self._sound is None:
-            self._sound = DelayedAudioTrack(self._events.video_delay, self._clock)
-            self._connection.addTrack(self._sound)
-            self._read(self._read_audio(track, self._sound))
-        else:
-            self._read(_discard(track))
+            send_on(way_back, self._output)
+
+    def _add_audio(self) -> None:
+        source = line_to_receive(self._connection, "audio")
+        if source is None:
+            return
+        bound_receiver(self._connection, source.receiver.track)
+        self._sound = DelayedAudioTrack(self._events.video_delay, self._clock)
+        self._read(self._read_audio(source.receiver.track, self._sound))
+        way_back = line_to_send_on(self._connection, "audio", source)
+        if way_back is not None:
+            send_on(way_back, self._sound)
 
     def _read(self, reading: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(reading)
@@ -192,21 +194,6 @@ class Peer:
         self._events.connection_changed(self._connection.connectionState)
 
 
-async def _discard(track: MediaStreamTrack) -> None:
-    with contextlib.suppress(MediaStreamError):
-        while True:
-            await track.recv()
-
-
-def checked_answer(connection: RTCPeerConnection) -> RTCSessionDescription:
-    """The local description; ApiError 503 where it has no address at all in it."""
-    answer = connection.localDescription
-    if "a=candidate" not in answer.sdp:
-        message = "No UDP port is free for the video."
-        raise ApiError(503, "no_port", message, "Widen --udp-port-range.", {"Retry-After": "5"})
-    return answer
-
-
 async def add_candidates(connection: RTCPeerConnection, candidates: Candidates) -> None:
     """Take addresses that the other end found after its offer."""
     for one in candidates:
@@ -214,8 +201,3 @@ async def add_candidates(connection: RTCPeerConnection, candidates: Candidates) 
             await connection.addIceCandidate(one)
         except (ValueError, InvalidStateError) as error:
             logger.info("A candidate is of no use: %s", error)
-
-
-def ice_servers(config: ServerConfig) -> list[RTCIceServer]:
-    # An empty list, not None: aiortc takes None to mean Google's STUN server.
-    return [RTCIceServer(one.url, one.username, one.credential) for one in config.relay.for_client()]

@@ -22,6 +22,7 @@ from server.editing import Arrival, FrameEditor, Processed
 from server.edits import AppliedEdits, SessionEdits
 from server.freshness import Freshness
 from server.measure import VideoDelay
+from server.offers import Offer
 from server.pacing import Pacer
 from server.peer import Peer
 from server.schemas import EditsRequest
@@ -119,9 +120,9 @@ class Session:
         """Whether its client sends sound."""
         return self._peer.has_sound
 
-    async def answer(self, offer: str) -> RTCSessionDescription:
-        """The answer to an offer that passed `check_offer`."""
-        self.ufrag = ufrag_of(offer)
+    async def answer(self, offer: Offer) -> RTCSessionDescription:
+        """The answer to an offer of `take_offer`."""
+        self.ufrag = ufrag_of(offer.text)
         answer = await self._peer.answer(offer)
         self._life.enter(State.CONNECTING)
         return answer

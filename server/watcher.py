@@ -9,14 +9,15 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCSessionDescription
 from av import AudioFrame, VideoFrame
 
-from server.aiortc_fixes import gathering, heard_at, pool_encoding, wait_for_checks
+from server.aiortc_fixes import heard_at
 from server.config import ServerConfig
+from server.lines import answer, line_to_send_on, new_connection, send_on, take
 from server.media import DelayedAudioTrack, OutputTrack
-from server.offers import bad_sdp
-from server.peer import CLOSE_SECONDS, Candidates, add_candidates, checked_answer, ice_servers
+from server.offers import Offer
+from server.peer import CLOSE_SECONDS, Candidates, add_candidates
 from server.trickle import ufrag_of
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ class Watcher:
         self.secret = secrets.token_urlsafe(24)
         self.etag = f'"{secrets.token_hex(8)}"'
         self.ufrag: str | None = None
+        self._offer: Offer | None = None
         self._config = config
         self._encoding = encoding
         self._on_closed = on_closed
@@ -47,24 +49,18 @@ class Watcher:
         self._adding: set[asyncio.Task[None]] = set()
         self._output = OutputTrack(_nobody)
         self._sound = DelayedAudioTrack(video_delay)
-        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=ice_servers(config)))
+        self._connection = new_connection(config)
         self._connection.on("connectionstatechange", self._state_changed)
 
-    async def answer(self, offer: str) -> RTCSessionDescription:
-        """The answer to an offer that passed `check_watch_offer`."""
-        self.ufrag = ufrag_of(offer)
-        try:
-            await self._connection.setRemoteDescription(RTCSessionDescription(wait_for_checks(offer), "offer"))
-        except Exception as error:  # aiortc raises whatever the text leads it into
-            raise bad_sdp(str(error) or type(error).__name__) from error
-        offered = {one.kind for one in self._connection.getTransceivers()}
+    async def answer(self, offer: Offer) -> RTCSessionDescription:
+        """The answer to an offer of `take_watch_offer`."""
+        self._offer, self.ufrag = offer, ufrag_of(offer.text)
+        await take(self._connection, offer)
         for track in (self._output, self._sound):
-            if track.kind in offered:
-                self._connection.addTrack(track)
-        pool_encoding(self._connection, self._encoding)
-        with gathering(self._config.udp_ports, self._config.gather_seconds):
-            await self._connection.setLocalDescription(await self._connection.createAnswer())
-        return checked_answer(self._connection)
+            way_back = line_to_send_on(self._connection, track.kind)
+            if way_back is not None:
+                send_on(way_back, track)
+        return await answer(self._connection, offer, self._config, self._encoding)
 
     def show(self, frame: VideoFrame, arrived: float) -> None:
         """Send a picture; the newest where the way is slower."""
@@ -76,7 +72,9 @@ class Watcher:
 
     def add_candidates(self, candidates: Candidates) -> None:
         """Take addresses that the watcher found after its offer."""
-        task = asyncio.create_task(add_candidates(self._connection, candidates))
+        assert self._offer is not None
+        routed = [self._offer.routed(one) for one in candidates]
+        task = asyncio.create_task(add_candidates(self._connection, routed))
         self._adding.add(task)
         task.add_done_callback(self._adding.discard)
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import aioice.ice
 import aiortc.codecs
+import aiortc.rtcpeerconnection
 import aiortc.rtcrtpreceiver
+import aiortc.rtcrtpsender
 from aiortc.rtcdtlstransport import RTCCertificate
 
 from server.aiortc_fixes.codecs import (
@@ -20,6 +22,7 @@ from server.aiortc_fixes.codecs import (
     set_bitrates,
 )
 from server.aiortc_fixes.dtls import create_ssl_context
+from server.aiortc_fixes.h264 import common_codecs, describe_h264, encoder_of, find_common_codecs
 from server.aiortc_fixes.ice import (
     component_candidates,
     gathering,
@@ -35,6 +38,8 @@ from server.aiortc_fixes.timestamps import SerialTimestampMapper
 __all__ = [
     "AUDIO_PREFETCH_SECONDS",
     "bound_receiver",
+    "common_codecs",
+    "describe_h264",
     "discarded",
     "gathering",
     "heard_at",
@@ -52,6 +57,8 @@ def install() -> None:
     replace(aiortc.codecs, "H264Encoder", QuickH264Encoder)
     replace(aiortc.codecs, "H264Decoder", BoundedH264Decoder)
     replace(aiortc.codecs, "Vp8Decoder", BoundedVp8Decoder)
+    replace(aiortc.rtcpeerconnection, "find_common_codecs", find_common_codecs)
+    replace(aiortc.rtcrtpsender, "get_encoder", encoder_of)
     replace(aiortc.rtcrtpreceiver, "TimestampMapper", SerialTimestampMapper)
     replace(aioice.ice, "get_host_addresses", host_addresses)
     replace(aioice.ice.StunProtocol, "datagram_received", note_datagram)

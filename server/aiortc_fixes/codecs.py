@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
-from typing import Any
+from typing import Any, ClassVar
 
 from aiortc import RTCPeerConnection
 from aiortc.codecs import h264, vpx
@@ -53,6 +53,9 @@ class QuickH264Encoder(h264.H264Encoder):
     come with a third of the bits asked for (that x264 could be told to mind their times, but then holds one back).
     """
 
+    options: ClassVar = {"level": "31", "tune": "zerolatency", "preset": "veryfast"}
+    """Of x264."""
+
     def __init__(self) -> None:
         super().__init__()
         self._times: deque[float] = deque(maxlen=RECENT)
@@ -89,7 +92,7 @@ class QuickH264Encoder(h264.H264Encoder):
         codec.pix_fmt = "yuv420p"
         codec.framerate = Fraction(h264.MAX_FRAME_RATE, 1)
         codec.time_base = VIDEO_TIME_BASE
-        codec.options = {"level": "31", "tune": "zerolatency", "preset": "veryfast"}
+        codec.options = dict(self.options)
         codec.thread_count = vpx.number_of_threads(frame.width * frame.height, CPUS)
         codec.profile = "Baseline"
         return codec

@@ -15,12 +15,14 @@ from typing import Any
 
 import aioice.ice
 import aiortc.codecs
+import av
 import numpy as np
 import pytest
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.codecs import h264, opus, vpx
 from aiortc.jitterbuffer import JitterBuffer, JitterFrame
 from aiortc.rtcdtlstransport import SRTP_PROFILES, RTCCertificate
+from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.rtcrtpreceiver import NackGenerator
 from aiortc.rtp import RtpPacket
 from av import VideoFrame
@@ -39,10 +41,12 @@ from server.aiortc_fixes import (
 from server.aiortc_fixes import dtls as dtls_fixes
 from server.aiortc_fixes import ice as ice_fixes
 from server.aiortc_fixes.codecs import BoundedH264Decoder, BoundedVp8Decoder, QuickH264Encoder
+from server.aiortc_fixes.h264 import SingleNalEncoder, encoder_of
 from server.aiortc_fixes.ice import host_addresses
 from server.aiortc_fixes.nacks import ASK_AGAIN_SECONDS, RepeatingNackGenerator
 from server.aiortc_fixes.privates import RECEIVER, SENDER, replace
 from server.aiortc_fixes.queues import ENCODED_SECONDS, EncodedQueue, MarkerJitterBuffer, NewestQueue, is_keyframe
+from server.frames import normalised
 from tests.patience import PATIENCE_SECONDS
 from tests.ports import free_udp_ports
 from tests.server.world import CLOCK, Camera, Microphone
@@ -442,3 +446,41 @@ async def test_a_peer_that_hides_its_addresses_is_waited_for() -> None:
             await asyncio.sleep(0.01)
     await caller.close()
     await callee.close()
+
+
+# ---- H.264 of other profiles
+
+
+@pytest.mark.parametrize(
+    ("profile", "pix_fmt"), [("high", "yuv420p"), ("high422", "yuv422p"), ("high10", "yuv420p10le")]
+)
+def test_h264_of_every_profile_taken_is_decoded(profile: str, pix_fmt: str) -> None:
+    codec = av.CodecContext.create("libx264", "w")
+    assert isinstance(codec, av.VideoCodecContext)
+    codec.width = codec.height = 64
+    codec.pix_fmt, codec.time_base = pix_fmt, CLOCK
+    codec.options = {"tune": "zerolatency", "profile": profile}
+    decoder = BoundedH264Decoder()
+    frame = VideoFrame.from_ndarray(np.full((64, 64, 3), 150, np.uint8), format="rgb24").reformat(format=pix_fmt)
+    frame.pts, frame.time_base = 0, CLOCK
+    data = b"".join(bytes(one) for one in [*codec.encode(frame), *codec.encode(None)])
+    frames: list[Any] = [*decoder.decode(JitterFrame(data, 0)), *decoder.codec.decode(None)]
+    (decoded,) = frames
+    assert abs(float(normalised(decoded).to_ndarray(format="rgb24").mean()) - 150) < 3
+
+
+def test_aiortc_still_sends_fragments_whatever_was_agreed() -> None:
+    assert any(one[0] & 0x1F in (24, 28) for one in h264.H264Encoder().encode(moving(0, 10))[0])
+
+
+def test_in_packetization_mode_0_each_packet_is_a_whole_nal_unit() -> None:
+    modes = {"0": SingleNalEncoder, "1": QuickH264Encoder}
+    for mode, kind in modes.items():
+        codec = RTCRtpCodecParameters("video/H264", 90000, payloadType=99, parameters={"packetization-mode": mode})
+        assert type(encoder_of(codec)) is kind
+    encoder, decoder, shown = SingleNalEncoder(), BoundedH264Decoder(), 0
+    for number in range(5):
+        payloads, _ = encoder.encode(moving(number, 10))
+        assert all(1 <= one[0] & 0x1F <= 23 and len(one) <= h264.PACKET_MAX for one in payloads)
+        shown += len(decoder.decode(JitterFrame(b"".join(map(h264.h264_depayload, payloads)), 9000 * number)))
+    assert shown == 5

@@ -20,7 +20,7 @@ from aiortc import RTCRtpSender
 from server import states
 from server.config import ServerConfig
 from server.errors import ApiError
-from server.offers import check_offer
+from server.offers import take_offer
 from tests.patience import PATIENCE_SECONDS
 from tests.ports import free_udp_ports
 from tests.server.test_api import assert_error
@@ -353,7 +353,7 @@ async def test_media_uses_the_ports_allowed_and_their_lack_is_told() -> None:
 
 def test_an_offer_of_another_type_is_refused() -> None:
     with pytest.raises(ApiError, match="pranswer"):
-        check_offer("v=0", "pranswer")
+        take_offer("v=0", "pranswer")
 
 
 async def test_sessions_that_open_at_once_take_one_place_each() -> None:

@@ -36,7 +36,7 @@ class Client:
         self.indices: list[int] = []
         self.sounds = 0
         self._tasks: list[asyncio.Task[None]] = []
-        self.peer.on("track", lambda track: self._tasks.append(asyncio.ensure_future(self._watch(track))))
+        self.peer.on("track", self._show)
 
     def send(self, *tracks: MediaStreamTrack) -> None:
         for track in tracks:
@@ -66,6 +66,9 @@ class Client:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _show(self, track: MediaStreamTrack) -> None:
+        self._tasks.append(asyncio.ensure_future(self._watch(track)))
 
     async def _watch(self, track: MediaStreamTrack) -> None:
         while True:
