@@ -19,6 +19,9 @@ Feeds = Mapping[str, Array]
 """A graph's inputs by name, contiguous float32."""
 OUT_OF_MEMORY = ("out of memory", "bad_alloc", "failed to allocate", "cannot allocate memory", "outofmemory")
 """How back ends word it; they share no class for it."""
+FACE_GRAPH, PARSE_GRAPH = "synthesize_face", "parse"
+WITHOUT = {FACE_GRAPH: "makes whole pictures only; call `synthesize`", PARSE_GRAPH: "has no face parser"}
+"""What is said where a graph is asked for that an engine may be without."""
 
 
 class EngineError(Exception):
@@ -49,18 +52,19 @@ class Graph(Protocol):
 
 
 class GraphRuntime:
-    """A `Runtime` over the graphs `invert`, `synthesize` and, where there is one, `synthesize_face`.
+    """A `Runtime` over graphs by name: `invert`, `synthesize` and, where they are there, `synthesize_face` and `parse`.
 
     `invert` takes `inputs` and, of what a `RecurrentState` holds, the arrays it names; it gives `codes` and,
     where it has a recurrent encoder, `noise`, `next_hidden` and `next_cell`. An `invert` without one has no state among
-    its inputs: the noise is then zero, and `hidden` and `cell` come back as they went in. Without a `synthesize_face`,
-    faces are not asked for.
+    its inputs: the noise is then zero, and `hidden` and `cell` come back as they went in. What `sizes` say of a graph
+    that is not there is taken back.
     """
 
-    def __init__(self, name: str, sizes: Sizes, invert: Graph, synthesize: Graph, face: Graph | None = None):
+    def __init__(self, name: str, sizes: Sizes, graphs: Mapping[str, Graph]):
         self._name = name
-        self._sizes = sizes if face is not None else replace(sizes, face_window=None)
-        self._graphs: tuple[Graph, Graph, Graph | None] | None = (invert, synthesize, face)
+        window = sizes.face_window if FACE_GRAPH in graphs else None
+        self._sizes = replace(sizes, face_window=window, n_classes=sizes.n_classes if PARSE_GRAPH in graphs else 0)
+        self._graphs: Mapping[str, Graph] | None = graphs
         self._most: dict[Graph, int] = {}
 
     @property
@@ -73,14 +77,13 @@ class GraphRuntime:
 
     def invert(self, inputs: Array, state: RecurrentState) -> tuple[Array, Array, RecurrentState]:
         """See `rigid.models.contract.Runtime`; ValueError for arrays of another shape."""
-        graph, *_ = self._open_graphs()
+        graph = self._graph("invert")
         (outputs,) = self._run(graph, self._invert_feeds(graph, inputs, state))
         return self._inverted(outputs, state)
 
     def synthesize(self, codes: Array, noise: Array) -> Array:
         """See `rigid.models.contract.Runtime`; ValueError for arrays of another shape."""
-        _, graph, _ = self._open_graphs()
-        (outputs,) = self._run(graph, self._synthesize_feeds(codes, noise))
+        (outputs,) = self._run(self._graph("synthesize"), self._synthesize_feeds(codes, noise))
         return outputs["images"]
 
     def synthesize_face(self, codes: Array, noise: Array, corners: Array) -> Array:
@@ -88,9 +91,8 @@ class GraphRuntime:
 
         EngineError where the engine makes whole pictures only.
         """
-        *_, graph = self._open_graphs()
-        if graph is None or self._sizes.face_window is None:
-            raise EngineError(f"The engine {self._name} makes whole pictures only; call `synthesize`.")
+        graph = self._graph(FACE_GRAPH)
+        assert self._sizes.face_window is not None
         feeds = self._synthesize_feeds(codes, noise)
         corners = _checked("corners", corners, (2,), codes.shape[0])
         last = np.subtract(self._sizes.noise_shape[1:], self._sizes.face_window)
@@ -98,6 +100,14 @@ class GraphRuntime:
             raise ValueError(f"corners are {corners.tolist()}; from (0, 0) to {tuple(last.tolist())} is expected.")
         (outputs,) = self._run(graph, feeds | {"corners": corners})
         return outputs["images"]
+
+    def parse(self, pictures: Array) -> Array:
+        """See `rigid.models.contract.Runtime`; ValueError for arrays of another shape.
+
+        EngineError where the engine has no face parser.
+        """
+        (outputs,) = self._run(self._graph(PARSE_GRAPH), self._parse_feeds(pictures))
+        return outputs["probabilities"]
 
     def close(self) -> None:
         self._graphs = None
@@ -125,10 +135,16 @@ class GraphRuntime:
         codes = _checked("codes", codes, (self._sizes.n_codes, self._sizes.code_size))
         return {"codes": codes, "noise": _checked("noise", noise, self._sizes.noise_shape, codes.shape[0])}
 
-    def _open_graphs(self) -> tuple[Graph, Graph, Graph | None]:
+    def _parse_feeds(self, pictures: Array) -> dict[str, Array]:
+        side = self._sizes.image_size
+        return {"pictures": _checked("pictures", pictures, (3, side, side))}
+
+    def _graph(self, graph: str) -> Graph:
         if self._graphs is None:
             raise EngineError(f"The engine {self._name} was closed; load it again.")
-        return self._graphs
+        if graph not in self._graphs:
+            raise EngineError(f"The engine {self._name} {WITHOUT[graph]}.")
+        return self._graphs[graph]
 
     def _run(self, graph: Graph, *calls: Feeds) -> list[dict[str, Array]]:
         """The graph's outputs for each of `calls`; what memory does not hold is run in halves, as is what comes later.

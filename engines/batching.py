@@ -16,7 +16,7 @@ from rigid.models.contract import PICTURES, Array, RecurrentState, Runtime, Size
 
 logger = logging.getLogger(__name__)
 
-Kind = Literal["invert", "synthesize", "synthesize_face"]
+Kind = Literal["invert", "synthesize", "synthesize_face", "parse"]
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,12 @@ class BatchedRuntime:
         _check("corners", corners, len(codes), (2,))
         return self._wait_for(_Call("synthesize_face", (codes, noise, corners)))  # type: ignore[return-value]
 
+    def parse(self, pictures: Array) -> Array:
+        """See `rigid.models.contract.Runtime`."""
+        side = self.sizes.image_size
+        _check("pictures", pictures, len(pictures), (3, side, side))
+        return self._wait_for(_Call("parse", (pictures,)))  # type: ignore[return-value]
+
     def close(self) -> None:
         """End the thread once what waits is done, and close the engine; safe to call twice."""
         with self._changed:
@@ -171,6 +177,8 @@ class BatchedRuntime:
     def _answers(self, calls: Sequence[_Call]) -> Sequence[object]:
         if calls[0].kind == "invert":
             return self._joint.invert_each([(call.arrays[0], call.state) for call in calls if call.state is not None])
+        if calls[0].kind == "parse":
+            return self._joint.parse_each([call.arrays[0] for call in calls])
         return self._joint.synthesize_each([call.arrays for call in calls])
 
 

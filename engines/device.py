@@ -9,10 +9,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from engines.base import Feeds, Graph, GraphRuntime
+from engines.base import PARSE_GRAPH, Feeds, Graph, GraphRuntime
 from engines.joint import InvertAnswer, InvertCall, split
 from engines.residents import Residents
-from rigid.models.contract import Array, Sizes
+from rigid.models.contract import Array
 
 Tensors = dict[str, Tensor]
 Shapes = Mapping[str, tuple[int, ...]]
@@ -22,9 +22,10 @@ WARM_UPS = 3
 """Runs before a capture, in which libraries choose their kernels."""
 MOST_CAPTURED = 8
 """Batches of other sizes than these many run without a graph; each holds memory of its own."""
-NEW = "inputs"
-"""What comes from the host with every call: a caller that fills the same array anew is to find what it filled in."""
-GIVEN_AGAIN = frozenset({NEW, "next_hidden", "next_cell", "images"})
+NEW = frozenset({"inputs", "pictures"})
+"""What comes from the host with every call, but for pictures made here, which nobody can write to: a caller that fills
+the same array anew is to find what it filled in."""
+GIVEN_AGAIN = frozenset({"inputs", "next_hidden", "next_cell", "images"})
 """Of what goes in and comes out, what the next frame's state holds."""
 
 
@@ -93,7 +94,8 @@ class DeviceGraph:
         start = 0
         for array in arrays:
             rows = slice(start, start := start + len(array))
-            target, known = batch.given[name][rows], None if name == NEW else self._residents.find(array)
+            target, is_new = batch.given[name][rows], name in NEW and array.flags.writeable
+            known = None if is_new else self._residents.find(array)
             if known is not None:
                 target.copy_(known)
                 continue
@@ -137,21 +139,23 @@ class CapturedBatch:
 class DeviceRuntime(GraphRuntime):
     """A `GraphRuntime` whose batches are gathered on the device, with what it keeps there of each session's state."""
 
-    def __init__(self, name: str, sizes: Sizes, invert: DeviceGraph, synthesize: DeviceGraph):
-        super().__init__(name, sizes, invert, synthesize)
-
     def invert_each(self, calls: Sequence[InvertCall]) -> list[InvertAnswer]:
         """See `engines.joint.JointRuntime`."""
-        graph, *_ = self._open_graphs()
+        graph = self._graph("invert")
         outputs = self._run(graph, *(self._invert_feeds(graph, *call) for call in calls))
         return [self._inverted(own, state) for own, (_, state) in zip(outputs, calls, strict=True)]
 
     def synthesize_each(self, calls: Sequence[tuple[Array, ...]]) -> list[Array]:
         """See `engines.joint.JointRuntime`; EngineError for faces, as `synthesize_face` has it."""
-        _, graph, _ = self._open_graphs()
         if len(calls[0]) > 2:
             return [self.synthesize_face(*call) for call in calls]
-        return [own["images"] for own in self._run(graph, *(self._synthesize_feeds(*call) for call in calls))]
+        outputs = self._run(self._graph("synthesize"), *(self._synthesize_feeds(*call) for call in calls))
+        return [own["images"] for own in outputs]
+
+    def parse_each(self, calls: Sequence[Array]) -> list[Array]:
+        """See `engines.joint.JointRuntime`."""
+        outputs = self._run(self._graph(PARSE_GRAPH), *map(self._parse_feeds, calls))
+        return [own["probabilities"] for own in outputs]
 
     def _together(self, graph: Graph, calls: Sequence[Feeds]) -> list[dict[str, Array]]:
         assert isinstance(graph, DeviceGraph)

@@ -7,19 +7,22 @@ import hashlib
 import json
 from pathlib import Path
 
-from engines.base import EngineError
+from engines.base import FACE_GRAPH, PARSE_GRAPH, EngineError
 from engines.registry import ENGINES, installed_engines
 from rigid.assets import AssetStore
+from rigid.models import profiles
 from rigid.models.contract import Sizes
 from rigid.models.profiles import PAPER, sizes_of, weights_files
 
 GRAPHS = ("invert", "synthesize")
-FACE_GRAPH = "synthesize_face"
-"""Beside them where the profile has a `face_window`, in float32 and in int8."""
-BATCHES = {"invert": 1, "synthesize": 2, FACE_GRAPH: 2}
-"""Of one frame: the inverted and the edited face are one batch."""
+"""Those that every profile has. Beside them lie `synthesize_face` where it has a `face_window`, in float32 and in int8,
+and `parse` where the face parser has weights."""
+BATCHES = {"invert": 1, "synthesize": 2, FACE_GRAPH: 2, PARSE_GRAPH: 2}
+"""Of one frame: the inverted and the edited face are one batch, the real and the edited one are parsed as one."""
+WHOLE, HALF = "{}.onnx", "{}.bf16.onnx"
+"""The files of a graph, in float32 and in bfloat16."""
 INT8_FILES, INT8_RECORD = ("synthesize.int8.onnx", "synthesize_face.int8.onnx"), "int8.json"
-FORMAT = 4
+FORMAT = 5
 """Goes up when the graphs change while the weights do not, so that old exports are made again."""
 
 
@@ -32,6 +35,8 @@ def export_folder(profile: str, store: AssetStore) -> Path:
 def weights_hash(profile: str, store: AssetStore) -> str:
     """SHA-256 over all weights of the profile, fetched and own, and the format of the export."""
     files = weights_files(profile)
+    if profiles.FACE_PARSER.is_file():
+        files.append(profiles.FACE_PARSER)
     if profile != PAPER:
         files.insert(0, store.file("generator", "SynthesisNetwork.bin"))
     digest = hashlib.sha256(f"format {FORMAT}".encode())
@@ -56,7 +61,8 @@ def is_current(folder: Path, weights: str) -> bool:
     except (OSError, ValueError):
         return False
     sizes = record.get("sizes", {}) if isinstance(record, dict) and record.get("weights") == weights else {}
-    paths = [folder / name for name in {*needed_files(), *sizes}]
+    needed = {kind.format(graph) for graph in GRAPHS for kind in needed_kinds(graph)}
+    paths = [folder / name for name in needed | set(sizes)]
     return all(path.is_file() and path.stat().st_size == sizes.get(path.name) for path in paths)
 
 
@@ -74,18 +80,30 @@ def has_int8(folder: Path) -> bool:
         return False
 
 
-def needed_files() -> list[str]:
-    """The names of the files that the engines which can run here read, whatever the profile."""
-    kinds = {ENGINES[name].files for name in installed_engines()} - {""} | {"{}.onnx"}
-    return [kind.format(name) for kind in sorted(kinds) for name in GRAPHS]
+def needed_kinds(graph: str) -> list[str]:
+    """How the files of `graph` are named that the engines read which can run here."""
+    kinds = {ENGINES[name].files for name in installed_engines()} - {""} | {WHOLE}
+    # What runs on a GPU makes whole pictures: there, more sessions are worth more than less work.
+    return [WHOLE] if graph == FACE_GRAPH else sorted(kinds)
 
 
-def graph_files(folder: Path, sizes: Sizes, generator: str = "{}.onnx") -> list[Path]:
-    """`invert`, `synthesize` and, where there is one, `synthesize_face`; `generator` names the last two."""
-    names = ["invert.onnx", generator.format("synthesize")]
+def graph_files(folder: Path, sizes: Sizes, generator: str = WHOLE) -> dict[str, Path]:
+    """The files of a runtime's graphs that run on processors, by graph; `generator` names those of the generator."""
+    files = {"invert": folder / WHOLE.format("invert"), "synthesize": folder / generator.format("synthesize")}
     if sizes.face_window is not None:
-        names.append(generator.format(FACE_GRAPH))
-    return [folder / name for name in names]
+        files[FACE_GRAPH] = folder / generator.format(FACE_GRAPH)
+    return files | _parser_file(folder, WHOLE)
+
+
+def gpu_graph_files(folder: Path, kind: str) -> dict[str, Path]:
+    """The files of a runtime's graphs that run on a GPU, by graph; `kind`: how those of its precision are named."""
+    return {name: folder / kind.format(name) for name in GRAPHS} | _parser_file(folder, kind)
+
+
+def _parser_file(folder: Path, kind: str) -> dict[str, Path]:
+    """The face parser's, where it was exported."""
+    path = folder / kind.format(PARSE_GRAPH)
+    return {PARSE_GRAPH: path} if path.is_file() else {}
 
 
 def is_exported(profile: str, store: AssetStore) -> bool:

@@ -26,6 +26,9 @@ class JointRuntime(Protocol):
     def synthesize_each(self, calls: Sequence[tuple[Array, ...]]) -> list[Array]:
         """`Runtime.synthesize` of each, or `Runtime.synthesize_face` where they have corners: all or none of them."""
 
+    def parse_each(self, calls: Sequence[Array]) -> list[Array]:
+        """`Runtime.parse` of each."""
+
 
 def joint(runtime: Runtime) -> JointRuntime:
     """`runtime` itself where it can, else by way of the host's memory."""
@@ -56,6 +59,10 @@ class JoinedOnHost:
         else:
             images = self._runtime.synthesize(codes, noise)
         return split(images, [call[0] for call in calls])
+
+    def parse_each(self, calls: Sequence[Array]) -> list[Array]:
+        """See `JointRuntime`."""
+        return split(self._runtime.parse(_joined(calls)), calls)
 
 
 def gathered(states: Sequence[RecurrentState], inputs: Sequence[Array]) -> RecurrentState:

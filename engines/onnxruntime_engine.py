@@ -45,12 +45,13 @@ class OnnxRuntimeGraph:
 def open_graphs(folder: Path, sizes: Sizes, options: EngineOptions) -> GraphRuntime:
     """The networks exported to `folder`."""
     providers = wanted_providers(tuple(onnxruntime.get_available_providers()), folder.parent.parent, options)
-    graphs = [OnnxRuntimeGraph(path, _settings(options), providers) for path in graph_files(folder, sizes)]
-    missing = {provider for provider, _ in providers} - set(graphs[0].providers)
+    files = graph_files(folder, sizes)
+    graphs = {name: OnnxRuntimeGraph(path, _settings(options), providers) for name, path in files.items()}
+    used = graphs["invert"].providers
+    missing = {provider for provider, _ in providers} - set(used)
     if missing:
-        used = ", ".join(graphs[0].providers)
-        logger.warning("engine onnxruntime: no %s here; it runs on %s", ", ".join(sorted(missing)), used)
-    return GraphRuntime("onnxruntime", sizes, *graphs)
+        logger.warning("engine onnxruntime: no %s here; it runs on %s", ", ".join(sorted(missing)), ", ".join(used))
+    return GraphRuntime("onnxruntime", sizes, graphs)
 
 
 def wanted_providers(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
@@ -44,15 +44,15 @@ class OpenVinoGraph:
 
 def open_graphs(folder: Path, sizes: Sizes, options: EngineOptions) -> GraphRuntime:
     """The networks exported to `folder`."""
-    return GraphRuntime("openvino", sizes, *open_all(graph_files(folder, sizes), options))
+    return GraphRuntime("openvino", sizes, open_all(graph_files(folder, sizes), options))
 
 
-def open_all(paths: Sequence[Path], options: EngineOptions) -> list[OpenVinoGraph]:
-    """The graphs `paths`, loaded side by side."""
+def open_all(files: Mapping[str, Path], options: EngineOptions) -> dict[str, OpenVinoGraph]:
+    """The graphs of `files`, loaded side by side."""
     # The plugin is bound to the thread that loads it, which must outlive it: this one, not one of the pool.
     shared_core().get_property(DEVICE, "FULL_DEVICE_NAME")
-    with ThreadPoolExecutor(len(paths), "load-graph") as pool:
-        return list(pool.map(lambda path: OpenVinoGraph(path, options), paths))
+    with ThreadPoolExecutor(len(files), "load-graph") as pool:
+        return dict(zip(files, pool.map(lambda path: OpenVinoGraph(path, options), files.values()), strict=True))
 
 
 def _compiled(path: Path, options: EngineOptions) -> openvino.CompiledModel:

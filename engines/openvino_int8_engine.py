@@ -20,4 +20,4 @@ def open_graphs(folder: Path, sizes: Sizes, options: EngineOptions) -> GraphRunt
             "another engine."
         )
     files = graph_files(folder, sizes, generator="{}.int8.onnx")
-    return GraphRuntime(NAME, sizes, *open_all(files, options))
+    return GraphRuntime(NAME, sizes, open_all(files, options))

@@ -49,6 +49,10 @@ class SwitchingRuntime:
         """See `rigid.models.contract.Runtime`; the engine stays, as another one may make no faces."""
         return self._current.synthesize_face(codes, noise, corners)
 
+    def parse(self, pictures: Array) -> Array:
+        """See `rigid.models.contract.Runtime`; the engine stays, as another one may have no face parser."""
+        return self._current.parse(pictures)
+
     def invert_each(self, calls: Sequence[InvertCall]) -> list[InvertAnswer]:
         """See `engines.joint.JointRuntime`."""
         return joint(self._newest()).invert_each(calls)
@@ -57,6 +61,10 @@ class SwitchingRuntime:
         """See `engines.joint.JointRuntime`; for faces the engine stays."""
         faces = len(calls[0]) > 2
         return joint(self._current if faces else self._newest()).synthesize_each(calls)
+
+    def parse_each(self, calls: Sequence[Array]) -> list[Array]:
+        """See `engines.joint.JointRuntime`; the engine stays."""
+        return joint(self._current).parse_each(calls)
 
     def close(self) -> None:
         """Close what serves; what is still being built is closed once it is done."""

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from engines.base import EngineError, EngineOptions, GraphRuntime
 from engines.device import DeviceGraph, DeviceRuntime
+from engines.files import HALF, WHOLE, gpu_graph_files
 from engines.plans import PlanKey, PlanStore, file_hash
 from engines.residents import Residents
 from rigid.models.contract import Sizes
@@ -31,17 +32,17 @@ def open_graphs(folder: Path, sizes: Sizes, options: EngineOptions) -> GraphRunt
     """The networks exported to `folder`; builds, for minutes, what is not kept for this GPU and version yet."""
     if not torch.cuda.is_available():
         raise EngineError("The engine tensorrt needs an NVIDIA GPU, and none is there; choose openvino or onnxruntime.")
-    ending = "onnx" if options.precision == "f32" else "bf16.onnx"
+    files = gpu_graph_files(folder, WHOLE if options.precision == "f32" else HALF)
     plans = PlanStore(folder.parent.parent / "plans")
     residents = Residents()
-    graphs = (_open(folder / f"{name}.{ending}", plans, residents) for name in ("invert", "synthesize"))
-    return DeviceRuntime("tensorrt", sizes, *graphs)
+    graphs = {name: _open(path, plans, residents) for name, path in files.items()}
+    return DeviceRuntime("tensorrt", sizes, graphs)
 
 
 def is_built(folder: Path) -> bool:
     """Whether the engines for the networks in `folder` are kept for this GPU and version, so that opening is quick."""
     plans = PlanStore(folder.parent.parent / "plans")
-    paths = [folder / f"{name}.bf16.onnx" for name in ("invert", "synthesize")]
+    paths = gpu_graph_files(folder, HALF).values()
     return all(path.is_file() and plans.read(plan_key(path)) is not None for path in paths)
 
 

@@ -8,6 +8,7 @@ import onnxruntime
 import onnxruntime_ep_nv_tensorrt_rtx as plugin
 
 from engines.base import EngineError, EngineOptions, GraphRuntime
+from engines.files import HALF, WHOLE, gpu_graph_files
 from engines.onnxruntime_engine import ONLY_ERRORS, OnnxRuntimeGraph
 from rigid.models.contract import Sizes
 
@@ -16,11 +17,11 @@ REGISTERED = "tensorrt-rtx"
 
 def open_graphs(folder: Path, sizes: Sizes, options: EngineOptions) -> GraphRuntime:
     """The networks exported to `folder`."""
-    ending = "onnx" if options.precision == "f32" else "bf16.onnx"
+    files = gpu_graph_files(folder, WHOLE if options.precision == "f32" else HALF)
     cache = folder.parent.parent / "tensorrt-rtx"
     cache.mkdir(parents=True, exist_ok=True)
-    graphs = (OnnxRuntimeGraph(folder / f"{name}.{ending}", _settings(cache)) for name in ("invert", "synthesize"))
-    return GraphRuntime("tensorrt-rtx", sizes, *graphs)
+    graphs = {name: OnnxRuntimeGraph(path, _settings(cache)) for name, path in files.items()}
+    return GraphRuntime("tensorrt-rtx", sizes, graphs)
 
 
 def _settings(cache: Path) -> onnxruntime.SessionOptions:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engines.base import EngineOptions, Feeds, GraphRuntime
+from engines.base import PARSE_GRAPH, EngineOptions, Feeds, GraphRuntime
 from rigid.assets import AssetStore
 from rigid.models import inversion
-from rigid.models.build import build_generator, build_image_encoder, build_recurrent_encoder
+from rigid.models.build import build_generator, build_image_encoder, build_recurrent_encoder, find_face_parser
 from rigid.models.contract import Array, Sizes
 from rigid.models.inversion import RecurrentInversion
 from rigid.models.profiles import has_recurrent_encoder, sizes_of
@@ -46,7 +46,7 @@ class ModuleGraph:
 
 @dataclass(frozen=True)
 class Part:
-    """`invert` or `synthesize` as a module, with the names of what goes in and comes out."""
+    """A graph as a module, with the names of what goes in and comes out."""
 
     module: nn.Module
     inputs: tuple[str, ...]
@@ -62,19 +62,22 @@ def open_networks(
     options: EngineOptions,
     *,
     recurrent_encoder: nn.Module | None = None,
+    face_parser: nn.Module | None = None,
 ) -> GraphRuntime:
     """Networks as they are, in eval mode. PyTorch's thread count belongs to the process: `threads` sets it for all."""
     if options.threads is not None:
         torch.set_num_threads(options.threads)
-    parts = parts_of(image_encoder, generator, sizes, recurrent_encoder)
-    graphs = (ModuleGraph(part.module, part.inputs, part.outputs) for part in parts)
-    return GraphRuntime("torch", sizes, *graphs)
+    return _eager(parts_of(image_encoder, generator, sizes, recurrent_encoder, face_parser), sizes)
 
 
 def parts_of(
-    image_encoder: nn.Module, generator: nn.Module, sizes: Sizes, recurrent_encoder: nn.Module | None
-) -> tuple[Part, Part]:
-    """`invert` and `synthesize`."""
+    image_encoder: nn.Module,
+    generator: nn.Module,
+    sizes: Sizes,
+    recurrent_encoder: nn.Module | None,
+    face_parser: nn.Module | None,
+) -> dict[str, Part]:
+    """`invert`, `synthesize` and, with a face parser, `parse`."""
     picture = (3, sizes.image_size, sizes.image_size)
     if recurrent_encoder is None:
         invert = Part(image_encoder, ("inputs",), (picture,), ("codes",))
@@ -83,14 +86,18 @@ def parts_of(
         shapes = (*(picture for _ in range(4)), sizes.hidden_shape, sizes.hidden_shape)
         invert = Part(both, inversion.INPUTS, shapes, inversion.OUTPUTS)
     codes = (sizes.n_codes, sizes.code_size)
-    return invert, Part(generator, ("codes", "noise"), (codes, sizes.noise_shape), ("images",))
+    synthesize = Part(generator, ("codes", "noise"), (codes, sizes.noise_shape), ("images",))
+    parts = {"invert": invert, "synthesize": synthesize}
+    if face_parser is not None:
+        parts[PARSE_GRAPH] = Part(face_parser, ("pictures",), (picture,), ("probabilities",))
+    return parts
 
 
-def network_parts(profile: str, store: AssetStore) -> tuple[Part, Part]:
+def network_parts(profile: str, store: AssetStore) -> dict[str, Part]:
     """The profile's networks from its weights."""
     encoder, generator = build_image_encoder(profile), build_generator(profile, store)
     recurrent = build_recurrent_encoder(profile) if has_recurrent_encoder(profile) else None
-    return parts_of(encoder, generator, sizes_of(profile), recurrent)
+    return parts_of(encoder, generator, sizes_of(profile), recurrent, find_face_parser())
 
 
 def load(profile: str, store: AssetStore, options: EngineOptions) -> GraphRuntime:
@@ -100,11 +107,15 @@ def load(profile: str, store: AssetStore, options: EngineOptions) -> GraphRuntim
     parts = network_parts(profile, store)
     if torch.cuda.is_available():
         return on_gpu(parts, sizes_of(profile), options)
-    graphs = (ModuleGraph(part.module, part.inputs, part.outputs) for part in parts)
-    return GraphRuntime("torch", sizes_of(profile), *graphs)
+    return _eager(parts, sizes_of(profile))
 
 
-def on_gpu(parts: tuple[Part, Part], sizes: Sizes, options: EngineOptions) -> GraphRuntime:
+def _eager(parts: Mapping[str, Part], sizes: Sizes) -> GraphRuntime:
+    graphs = {name: ModuleGraph(part.module, part.inputs, part.outputs) for name, part in parts.items()}
+    return GraphRuntime("torch", sizes, graphs)
+
+
+def on_gpu(parts: Mapping[str, Part], sizes: Sizes, options: EngineOptions) -> GraphRuntime:
     """`parts` as CUDA graphs, channels last and in bfloat16 where it keeps enough, unless float32 is asked for."""
     from engines.device import DeviceGraph, DeviceRuntime
     from engines.residents import Residents
@@ -123,4 +134,5 @@ def on_gpu(parts: tuple[Part, Part], sizes: Sizes, options: EngineOptions) -> Gr
 
         return call
 
-    return DeviceRuntime("torch", sizes, *(DeviceGraph(call_of(part), part.inputs, residents) for part in parts))
+    graphs = {name: DeviceGraph(call_of(part), part.inputs, residents) for name, part in parts.items()}
+    return DeviceRuntime("torch", sizes, graphs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -27,14 +28,14 @@ def load(profile: str, store: AssetStore, options: EngineOptions) -> GraphRuntim
     )
 
 
-def open_parts(parts: tuple[Part, Part], sizes: Sizes, kept: str, options: EngineOptions) -> GraphRuntime:
+def open_parts(parts: Mapping[str, Part], sizes: Sizes, kept: str, options: EngineOptions) -> GraphRuntime:
     """`parts` compiled, and kept in the folder `kept`."""
     if not torch.cuda.is_available():
         raise EngineError("The engine torch-tensorrt needs an NVIDIA GPU, and none is there; choose another engine.")
     half = options.precision != "f32"
     residents = Residents()
-    graphs = (_compiled(part, kept, residents, half=half) for part in parts)
-    return DeviceRuntime("torch-tensorrt", sizes, *graphs)
+    graphs = {name: _compiled(part, kept, residents, half=half) for name, part in parts.items()}
+    return DeviceRuntime("torch-tensorrt", sizes, graphs)
 
 
 def _compiled(part: Part, kept: str, residents: Residents, *, half: bool) -> DeviceGraph:

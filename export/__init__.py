@@ -11,13 +11,13 @@ from filelock import FileLock
 
 from engines import ENGINES, EngineError, Precision, check_engine, load_runtime
 from engines.files import (
-    FACE_GRAPH,
+    HALF,
     INT8_FILES,
     INT8_RECORD,
     export_folder,
     has_int8,
     is_current,
-    needed_files,
+    needed_kinds,
     weights_hash,
 )
 from export.calibration import FaceSource
@@ -116,13 +116,11 @@ def export_networks(
     """
     folder.mkdir(parents=True)
     for exportable in exportables(networks):
-        for kind in ("{}.onnx", "{}.bf16.onnx"):
+        for kind in needed_kinds(exportable.name):
             path = folder / kind.format(exportable.name)
-            # What runs on a GPU makes whole pictures: there, more sessions are worth more than less work.
-            if path.name in needed_files() or path.name == f"{FACE_GRAPH}.onnx":
-                write_onnx(exportable if kind == "{}.onnx" else in_bfloat16(exportable), path)
-                if problems := unsupported(path):
-                    raise ExportError(f"TensorRT could not read {path.name}: {'; '.join(problems[:3])}.")
+            write_onnx(in_bfloat16(exportable) if kind == HALF else exportable, path)
+            if problems := unsupported(path):
+                raise ExportError(f"TensorRT could not read {path.name}: {'; '.join(problems[:3])}.")
     differences = compare(networks, folder, COMPARISON_SEED, precisions)
     if not all(difference.passed for difference in differences if difference.precision == "f32"):
         raise ExportError(f"The exported networks do not agree with PyTorch and are not used:\n{table(differences)}")
@@ -140,8 +138,10 @@ def write_record(folder: Path, weights: str) -> None:
 def _move(scratch: Path, folder: Path) -> None:
     """Replace the files in `folder` by those in `scratch`; at no moment does `export.json` speak of other files."""
     folder.mkdir(exist_ok=True)
-    for name in ("export.json", INT8_RECORD, *INT8_FILES):
-        (folder / name).unlink(missing_ok=True)
-    for path in sorted(path for path in scratch.iterdir() if path.name != "export.json"):
+    (folder / "export.json").unlink(missing_ok=True)
+    made = sorted(path for path in scratch.iterdir() if path.name != "export.json")
+    for path in made:
         path.replace(folder / path.name)
+    for path in {path for path in folder.iterdir() if path.is_file()} - {folder / path.name for path in made}:
+        path.unlink()
     (scratch / "export.json").replace(folder / "export.json")

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from engines import EngineOptions, Precision, installed_engines, open_graphs
-from engines.files import FACE_GRAPH
+from engines.base import FACE_GRAPH, PARSE_GRAPH
 from engines.registry import ENGINES
 from engines.torch_engine import open_networks
 from export.networks import Exportable, Networks, exportables
@@ -95,6 +95,7 @@ def eager(networks: Networks) -> Runtime:
         networks.sizes,
         EngineOptions(precision="f32"),
         recurrent_encoder=networks.recurrent_encoder,
+        face_parser=networks.face_parser,
     )
 
 
@@ -115,7 +116,7 @@ def _difference(
     pairs = list(zip(found, expected, strict=True))
     # NumPy's maximum of anything and NaN is NaN; Python's is not.
     largest, mean = (float(np.max([measure(*pair) for pair in pairs])) for measure in (relative_error, mean_error))
-    decibels = signal_to_noise(*pairs[0]) if example.name != "invert" else None
+    decibels = signal_to_noise(*pairs[0]) if example.outputs == ("images",) else None
     return Difference(engine, precision, example.name, len(expected[0]), largest, mean, decibels)
 
 
@@ -171,6 +172,8 @@ def answers_of(runtime: Runtime, example: Exportable) -> tuple[Array, ...]:
         return (runtime.synthesize(**feeds),)
     if example.name == FACE_GRAPH:
         return (runtime.synthesize_face(**feeds),)
+    if example.name == PARSE_GRAPH:
+        return (runtime.parse(**feeds),)
     inputs = feeds.pop("inputs")
     codes, noise, after = runtime.invert(inputs, replace(RecurrentState.initial(runtime.sizes, len(inputs)), **feeds))
     return codes, noise, after.hidden, after.cell

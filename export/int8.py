@@ -13,7 +13,8 @@ import onnxruntime
 import torch
 
 from engines import EngineOptions, open_graphs
-from engines.files import FACE_GRAPH, INT8_FILES, INT8_RECORD
+from engines.base import FACE_GRAPH
+from engines.files import INT8_FILES, INT8_RECORD
 from export.calibration import FaceSource, Feed
 from export.compare import Difference, eager, mean_error, relative_error, signal_to_noise
 from export.networks import Networks, window_generator

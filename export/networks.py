@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from engines.files import FACE_GRAPH
+from engines.base import FACE_GRAPH, PARSE_GRAPH
 from export.lean_generator import LeanGenerator
 from rigid.assets import AssetStore
 from rigid.models import inversion
-from rigid.models.build import build_generator, build_image_encoder, build_mapping, build_recurrent_encoder, mean_code
+from rigid.models.build import (
+    build_generator,
+    build_image_encoder,
+    build_mapping,
+    build_recurrent_encoder,
+    find_face_parser,
+    mean_code,
+)
 from rigid.models.contract import Sizes
 from rigid.models.inversion import RecurrentInversion
 from rigid.models.mobile_stylegan import MobileStyleGAN
@@ -37,6 +44,8 @@ class Networks:
     """As `LightRecurrentEncoder`; None where the profile has none yet."""
     faces: Callable[[Tensor], Tensor] | None = None
     """z (B, code_size) → W, codes of faces as the generator draws them; None where it draws none."""
+    face_parser: nn.Module | None = None
+    """As `FaceParser`; None where it has no weights."""
 
 
 @dataclass(frozen=True)
@@ -87,27 +96,46 @@ def build_networks(profile: str, store: AssetStore) -> Networks:
     recurrent = build_recurrent_encoder(profile) if has_recurrent_encoder(profile) else None
     encoder, generator = build_image_encoder(profile), build_generator(profile, store)
     mapping, mean = build_mapping(store, profile), mean_code(profile)
-    return Networks(sizes_of(profile), encoder, generator, recurrent, lambda z: mean + TRUNCATION * (mapping(z) - mean))
+
+    return Networks(
+        sizes_of(profile),
+        encoder,
+        generator,
+        recurrent,
+        lambda z: mean + TRUNCATION * (mapping(z) - mean),
+        find_face_parser(),
+    )
 
 
 def exportables(networks: Networks, seed: int = 0, batch: int = 2) -> tuple[Exportable, ...]:
-    """`invert`, `synthesize` and, where the profile has a window, `synthesize_face`, with random inputs."""
+    """All graphs of a runtime that the networks have, with random inputs."""
     sizes = networks.sizes
     random = torch.Generator().manual_seed(seed)
     side = sizes.image_size
     images = torch.rand((batch, 3, side, side), generator=random) * 2 - 1
     noise = 0.1 * torch.randn((batch, *sizes.noise_shape), generator=random)
     feeds = {"codes": _random_codes(networks, images, random), "noise": noise}
-    generator = networks.generator
-    invert = _invert(networks, images, random)
+    return _invert(networks, images, random), *_synthesize(networks, feeds, random), *_parse(networks, images)
+
+
+def _synthesize(networks: Networks, feeds: dict[str, Tensor], random: torch.Generator) -> Iterator[Exportable]:
+    """`synthesize` and, where the profile has a window, `synthesize_face`."""
+    sizes, generator = networks.sizes, networks.generator
     if not isinstance(generator, MobileStyleGAN):
-        return invert, Exportable("synthesize", generator, feeds, ("images",))
-    whole = Exportable("synthesize", LeanGenerator(generator), feeds, ("images",))
-    if sizes.face_window is None:
-        return invert, whole
-    room = torch.tensor(sizes.noise_shape[1:]) - torch.tensor(sizes.face_window)
-    feeds = feeds | {"corners": (torch.rand((batch, 2), generator=random) * (room + 1)).floor()}
-    return invert, whole, Exportable(FACE_GRAPH, window_generator(networks), feeds, ("images",))
+        yield Exportable("synthesize", generator, feeds, ("images",))
+        return
+    yield Exportable("synthesize", LeanGenerator(generator), feeds, ("images",))
+    if sizes.face_window is not None:
+        room = torch.tensor(sizes.noise_shape[1:]) - torch.tensor(sizes.face_window)
+        corners = (torch.rand((len(feeds["codes"]), 2), generator=random) * (room + 1)).floor()
+        yield Exportable(FACE_GRAPH, window_generator(networks), {**feeds, "corners": corners}, ("images",))
+
+
+def _parse(networks: Networks, images: Tensor) -> Iterator[Exportable]:
+    """`parse`, where there is a face parser."""
+    if networks.face_parser is not None:
+        parser = fold_batch_norms(networks.face_parser)
+        yield Exportable(PARSE_GRAPH, parser, {"pictures": images}, ("probabilities",))
 
 
 def window_generator(networks: Networks) -> nn.Module:

@@ -19,7 +19,7 @@ from export.int8 import compare_int8
 from export.networks import Networks, build_networks, exportables
 from export.onnx_file import write_onnx
 from rigid.assets import AssetStore
-from rigid.models.build import new_e4e, new_image_encoder, new_recurrent_encoder, new_stylegan2
+from rigid.models.build import new_e4e, new_face_parser, new_image_encoder, new_recurrent_encoder, new_stylegan2
 from rigid.models.profiles import PAPER, sizes_of
 
 
@@ -69,9 +69,10 @@ def untrained_networks(profile: str, store: AssetStore) -> Networks:
         encoder = new_image_encoder(profile, torch.randn(sizes_of(profile).code_size))
         generator = build_networks(profile, store).generator
     recurrent = new_recurrent_encoder(profile)
+    parser = new_face_parser()
     for module in (*encoder.modules(), *recurrent.modules()):
         for tensor in module.parameters(recurse=False):
             if not tensor.any():
                 tensor.data.normal_(0, 0.02)
-    parts = [network.eval().requires_grad_(False) for network in (encoder, generator, recurrent)]
-    return Networks(sizes_of(profile), parts[0], parts[1], parts[2])  # type: ignore[arg-type]
+    parts = [network.eval().requires_grad_(False) for network in (encoder, generator, recurrent, parser)]
+    return Networks(sizes_of(profile), parts[0], parts[1], parts[2], face_parser=parts[3])  # type: ignore[arg-type]

@@ -10,7 +10,8 @@ from pathlib import Path
 from statistics import median
 
 from engines import EngineOptions, installed_engines, open_graphs
-from engines.files import BATCHES, FACE_GRAPH
+from engines.base import FACE_GRAPH, PARSE_GRAPH
+from engines.files import BATCHES, GRAPHS
 from engines.registry import ENGINES
 from export.compare import answers_of, eager
 from export.networks import Exportable, Networks, exportables
@@ -91,10 +92,10 @@ def _medians(times: Sequence[tuple[float, float]]) -> tuple[float, float]:
 
 
 def timings_of(taken: Mapping[tuple[str, str], tuple[float, float]]) -> list[Timing]:
-    """With a line `frame` for `invert` and `synthesize` together."""
+    """With a line `frame` for `invert`, `synthesize` and, where there is one, `parse` together."""
     known = dict(taken)
     for engine in {engine for engine, _ in taken}:
-        parts = [taken[engine, graph] for graph in ("invert", "synthesize")]
+        parts = [taken[engine, graph] for graph in (*GRAPHS, PARSE_GRAPH) if (engine, graph) in taken]
         known[engine, "frame"] = (sum(wall for wall, _ in parts), sum(processor for _, processor in parts))
     timings = []
     for (engine, graph), (wall, processor) in sorted(known.items(), key=lambda item: (item[0][1], item[0][0])):

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from rigid.models.contract import Array, RecurrentState, Sizes
+from rigid.models.contract import CLASSES, Array, RecurrentState, Sizes
+from rigid.models.face_parser import SHRINK
 
 TINY = Sizes(image_size=64, n_codes=6, code_size=48, n_shared_codes=2, noise_shape=(4, 8, 8), hidden_shape=(2, 4, 4))
 """Sizes small enough for a test to run in microseconds."""
@@ -27,6 +28,10 @@ class FakeRuntime:
         self.delay_seconds = delay_seconds
         self.batches: list[int] = []
         """Batch size of every `synthesize` so far."""
+        self.parsed: list[int] = []
+        """Batch size of every `parse` so far."""
+        self.classes: Array | None = None
+        """(n_classes, S/4, S/4), what `parse` says of every picture; None: a place is skin as far as it is bright."""
         self.inverted = 0
         """How many `invert` calls so far."""
         self.closed = False
@@ -67,6 +72,17 @@ class FakeRuntime:
         for picture, (top, left) in zip(pictures, step * corners.astype(int), strict=True):
             parts.append(picture[:, top : top + step * window[0], left : left + step * window[1]])
         return np.stack(parts)
+
+    def parse(self, pictures: Array) -> Array:
+        self._take_time()
+        self.parsed.append(len(pictures))
+        if self.classes is not None:
+            return self.classes[None].repeat(len(pictures), 0)
+        side = self._sizes.image_size // SHRINK
+        bright = pictures.reshape(-1, 3, side, SHRINK, side, SHRINK).mean((1, 3, 5)) / 2 + 0.5
+        classes = np.zeros((len(pictures), self._sizes.n_classes, side, side), np.float32)
+        classes[:, CLASSES.index("skin")], classes[:, CLASSES.index("background")] = bright, 1 - bright
+        return classes
 
     def close(self) -> None:
         self.closed = True

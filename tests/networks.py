@@ -14,7 +14,8 @@ from torch import nn
 from engines.files import INT8_FILES, INT8_RECORD
 from export import export_networks
 from export.networks import Networks
-from rigid.models.contract import Sizes
+from rigid.models.contract import CLASSES, Sizes
+from rigid.models.face_parser import FaceParser
 from rigid.models.image_encoder import ImageEncoder
 from rigid.models.light_recurrent import LightRecurrentEncoder
 from rigid.models.mobile_stylegan import MobileStyleGAN
@@ -29,6 +30,7 @@ SIZES = Sizes(
     noise_shape=(16, 8, 8),
     hidden_shape=(8, 4, 4),
     face_window=(5, 4),
+    n_classes=len(CLASSES),
 )
 
 
@@ -43,7 +45,18 @@ def random_networks(seed: int = 0, *, recurrent: bool = False) -> Networks:
         recurrent_encoder = untrained_recurrent_encoder() if recurrent else None
         for module in recurrent_encoder.modules() if recurrent_encoder else ():
             randomise(module)
-    return Networks(SIZES, _frozen(encoder), _frozen(generator), recurrent_encoder)
+        parser = _random_parser()
+    return Networks(SIZES, _frozen(encoder), _frozen(generator), recurrent_encoder, face_parser=_frozen(parser))
+
+
+def _random_parser() -> FaceParser:
+    network = FaceParser(4)
+    for module in network.modules():
+        randomise(module)
+        # Else hardly anything of a picture would reach the classes.
+        if isinstance(module, nn.BatchNorm2d):
+            module.weight.data += 1
+    return network
 
 
 def untrained_recurrent_encoder() -> LightRecurrentEncoder:

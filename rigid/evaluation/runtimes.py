@@ -38,6 +38,9 @@ class Wrapped:
     def synthesize_face(self, codes: Array, noise: Array, corners: Array) -> Array:
         return self.runtime.synthesize_face(codes, noise, corners)
 
+    def parse(self, pictures: Array) -> Array:
+        return self.runtime.parse(pictures)
+
     def close(self) -> None:
         """Nothing: the wrapped runtime belongs to whoever made it."""
 

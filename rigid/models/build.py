@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -19,11 +22,22 @@ from rigid.models.image_encoder import ImageEncoder
 from rigid.models.light_recurrent import LightRecurrentEncoder
 from rigid.models.mobile_stylegan import MappingNetwork, MobileStyleGAN
 from rigid.models.perceptual import FusedAlexNet, Lpips, ShiftTolerantAlexNet, published_to_ours
-from rigid.models.profiles import CODE_SIZE, PAPER, PROFILES, WEIGHTS, existing_weights, sizes_of
+from rigid.models.profiles import (
+    AGAIN,
+    CODE_SIZE,
+    PAPER,
+    PROFILES,
+    WEIGHTS,
+    WITHOUT_PARSER,
+    existing_weights,
+    sizes_of,
+    unfit_weights,
+)
 from rigid.models.recurrent import RecurrentEncoder
 from rigid.models.stylegan2 import StyleGAN2
 from rigid.models.visibility import InterpolationNet
 
+logger = logging.getLogger(__name__)
 TEACHER_CHANNELS = (512, 512, 512, 512, 512, 256, 128, 64)
 STYLEGAN2_CHANNELS = (512, 512, 512, 512, 512, 256, 128)
 E4E_HEADS = (3, 4, 7)
@@ -47,7 +61,7 @@ def build_mapping(store: AssetStore, profile: str = "mobile-256") -> MappingNetw
     """StyleGAN2's mapping network with the profile's weights, z (B, 512) → w (B, 512)."""
     sizes_of(profile)
     if profile == PAPER:
-        return _loaded(new_mapping, load_weights(profile, "mapping"))
+        return _loaded(new_mapping, existing_weights(profile, "mapping"))
     network = new_mapping()
     network.load_state_dict(read_mapping(store.file("generator", "MappingNetwork.xml")))
     return _ready(network)
@@ -81,19 +95,21 @@ def build_generator(profile: str, store: AssetStore) -> Generator:
     """The profile's generator: codes (B, n_codes, 512), noise (B, 512, 32, 32) → RGB (B, 3, 256, 256)."""
     if profile != PAPER:
         return build_mobile_generator(profile, store)
-    weights = load_weights(profile, "generator")
-    many = weights["convs.0.noise"].shape[1] > 1
-    return _loaded(lambda: new_stylegan2(per_channel_noise=many), weights)
+    path = existing_weights(profile, "generator")
+    weights = _read(path)
+    noise = weights.get("convs.0.noise")
+    many = noise is not None and noise.shape[1] > 1
+    return _fitted(lambda: new_stylegan2(per_channel_noise=many), weights, path)
 
 
 def build_mobile_generator(profile: str, store: AssetStore) -> MobileStyleGAN:
     """The generator of a profile that has a MobileStyleGAN; ValueError for another profile."""
     network = build_untuned_generator(profile, store)
-    tuned = load_weights(profile, "generator")
-    missing = [name for name in network.state_dict() if name.startswith(TUNED_PARTS) and name not in tuned]
-    if missing:
-        raise ValueError(f"The generator weights of {profile} lack {missing[0]}; reinstall the package.")
-    network.load_state_dict(tuned, strict=False)
+    path = existing_weights(profile, "generator")
+    tuned = _read(path)
+    if any(name.startswith(TUNED_PARTS) and name not in tuned for name in network.state_dict()):
+        raise unfit_weights(path)
+    _fill(network, tuned, path, strict=False)
     return network
 
 
@@ -119,14 +135,13 @@ def build_image_encoder(profile: str) -> AnyImageEncoder:
     """The profile's trained image encoder: RGB (B, 3, 256, 256) in [-1, 1] → codes (B, n_codes, 512)."""
     if profile != PAPER:
         return build_light_image_encoder(profile)
-    return _loaded(new_e4e, load_weights(profile, "image_encoder"))
+    return _loaded(new_e4e, existing_weights(profile, "image_encoder"))
 
 
 def build_light_image_encoder(profile: str) -> ImageEncoder:
     """The image encoder that this project trained for the profile."""
-    network = new_image_encoder(profile, torch.zeros(CODE_SIZE))
-    network.load_state_dict(load_weights(profile, "image_encoder"))
-    return _ready(network)
+    path = existing_weights(profile, "image_encoder")
+    return _loaded(lambda: new_image_encoder(profile, torch.zeros(CODE_SIZE)), path)
 
 
 def new_recurrent_encoder(profile: str) -> AnyRecurrentEncoder:
@@ -159,11 +174,7 @@ def new_paper_recurrent_encoder() -> RecurrentEncoder:
 
 def build_recurrent_encoder(profile: str) -> AnyRecurrentEncoder:
     """The profile's trained recurrent encoder; see `LightRecurrentEncoder.forward`."""
-    if profile == PAPER:
-        return _loaded(new_paper_recurrent_encoder, load_weights(profile, "recurrent_encoder"))
-    network = new_recurrent_encoder(profile)
-    network.load_state_dict(load_weights(profile, "recurrent_encoder"))
-    return _ready(network)
+    return _loaded(lambda: new_recurrent_encoder(profile), existing_weights(profile, "recurrent_encoder"))
 
 
 def build_lpips(store: AssetStore, *, exact: bool = True) -> Lpips:
@@ -176,7 +187,7 @@ def build_lpips(store: AssetStore, *, exact: bool = True) -> Lpips:
 
 def build_published_visible_net() -> InterpolationNet:
     """The imported visible net of the authors' code; see `InterpolationNet.forward`."""
-    return _loaded(InterpolationNet, load_weights(PAPER, "visible_net"))
+    return _loaded(InterpolationNet, existing_weights(PAPER, "visible_net"))
 
 
 def new_change_net() -> ChangeNet:
@@ -192,7 +203,7 @@ def build_change_net() -> ChangeNet:
             f"The learned composite has no weights at {path}; train them (rigid-live train change-net), "
             "or choose another --composite."
         )
-    return _loaded(new_change_net, {key: value.float() for key, value in load_file(path).items()})
+    return _loaded(new_change_net, path)
 
 
 def new_face_parser() -> FaceParser:
@@ -201,11 +212,20 @@ def new_face_parser() -> FaceParser:
 
 
 def build_face_parser() -> FaceParser:
-    """The trained face parser, the same for every profile; AssetError where it is not there."""
-    path = WEIGHTS / "face_parser.safetensors"
+    """The trained face parser, the same for every profile; AssetError where it is missing or does not fit."""
+    path = profiles.FACE_PARSER
     if not path.is_file():
-        raise AssetError(f"The face parser has no weights at {path}; train them: rigid-live train parser.")
-    return _loaded(new_face_parser, {key: value.float() for key, value in load_file(path).items()})
+        raise AssetError(f"The face parser has no weights at {path}; {AGAIN}.")
+    return _loaded(new_face_parser, path)
+
+
+def find_face_parser() -> FaceParser | None:
+    """The trained face parser; None, and a warning that says why, where it cannot be had."""
+    try:
+        return build_face_parser()
+    except AssetError as error:
+        logger.warning("%s Without it, %s.", error, WITHOUT_PARSER)
+        return None
 
 
 def mean_code(profile: str) -> Tensor:
@@ -213,17 +233,35 @@ def mean_code(profile: str) -> Tensor:
     return torch.from_numpy(profiles.mean_code(profile))
 
 
-def load_weights(profile: str, name: str) -> dict[str, Tensor]:
-    """The weights of one network of `profile` as float32; AssetError when they are to be imported first."""
-    return {key: value.float() for key, value in load_file(existing_weights(profile, name)).items()}
+def _read(path: Path) -> dict[str, Tensor]:
+    """The weights at `path` as float32; AssetError where the file is damaged."""
+    try:
+        return {key: value.float() for key, value in load_file(path).items()}
+    except (OSError, SafetensorError) as error:
+        raise unfit_weights(path) from error
 
 
-def _loaded(new: Callable[[], Network], weights: dict[str, Tensor]) -> Network:
-    """The network that `new` makes, with `weights`, in eval mode; it is never filled with random values first."""
+def _loaded(new: Callable[[], Network], path: Path) -> Network:
+    """The network that `new` makes, with the weights at `path`, in eval mode; AssetError where they do not fit."""
+    return _fitted(new, _read(path), path)
+
+
+def _fitted(new: Callable[[], Network], weights: dict[str, Tensor], path: Path) -> Network:
+    """`_loaded` of weights that were read from `path`; the network is never filled with random values first."""
     with torch.device("meta"):
         network = new()
-    network.load_state_dict(weights, assign=True)
+    _fill(network, weights, path, assign=True)
     return _ready(network)
+
+
+def _fill(
+    network: nn.Module, weights: dict[str, Tensor], path: Path, *, strict: bool = True, assign: bool = False
+) -> None:
+    """Give `network` the `weights` that were read from `path`; AssetError where they are those of another one."""
+    try:
+        network.load_state_dict(weights, strict=strict, assign=assign)
+    except RuntimeError as error:
+        raise unfit_weights(path) from error
 
 
 def _mobile_stylegan(channels: tuple[int, ...], head_widths: tuple[int, ...] = ()) -> MobileStyleGAN:

@@ -1,4 +1,4 @@
-"""What the stream asks of an engine: two calls, arrays batch first, NCHW, float32, RGB in [-1, 1]."""
+"""What the stream asks of an engine: a few calls, arrays batch first, NCHW, float32, RGB in [-1, 1]."""
 
 from __future__ import annotations
 
@@ -56,6 +56,8 @@ class Sizes:
     face_window: tuple[int, int] | None = None
     """Rows and columns of the part of a picture that `Runtime.synthesize_face` makes, in places of the noise map; None
     where the generator makes whole pictures only."""
+    n_classes: int = 0
+    """How many classes `Runtime.parse` tells apart, `CLASSES`; 0 without a face parser."""
 
     @property
     def place_size(self) -> int:
@@ -137,6 +139,13 @@ class Runtime(Protocol):
         `corners` (B, 2): the first row and the first column of that part, whole numbers in places of the noise map;
         `Sizes.face_window` says how many there are. Along an edge that is not the picture's, the outermost
         `rigid.window.MARGIN` pixels are not those of the whole picture.
+        """
+
+    def parse(self, pictures: Array) -> Array:
+        """Face parser: `pictures` (B, 3, S, S), real or generated → probabilities (B, n_classes, S/4, S/4) in [0, 1].
+
+        Those of one place sum to 1. Not to be called where `Sizes.n_classes` is 0: then there is no face parser, as its
+        weights are missing or do not fit, and whoever would ask does without (`rigid.models.profiles.parser_state`).
         """
 
     def close(self) -> None:

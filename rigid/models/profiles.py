@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
 from rigid.assets import AssetError, default_cache_dir
-from rigid.models.contract import Array, Sizes
+from rigid.models.contract import CLASSES, Array, Sizes
 
 CODE_SIZE = 512
 PROFILES = {
@@ -22,6 +22,7 @@ PROFILES = {
         newest_noise_share=0.4,
         edit_gain=1.5,
         face_window=(27, 24),
+        n_classes=len(CLASSES),
     ),
     "rigid-256": Sizes(
         image_size=256,
@@ -30,6 +31,7 @@ PROFILES = {
         n_shared_codes=4,
         noise_shape=(512, 32, 32),
         hidden_shape=(512, 4, 4),
+        n_classes=len(CLASSES),
     ),
 }
 PAPER = "rigid-256"
@@ -44,6 +46,11 @@ IMPORTED_FROM = {
 """The kind of published checkpoint that each network of the paper's profile comes from."""
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
+FACE_PARSER = WEIGHTS / "face_parser.safetensors"
+"""The same for every profile."""
+AGAIN = "install rigid-live again"
+WITHOUT_PARSER = "faces are masked by their landmarks"
+WITHOUT_RECURRENT_ENCODER = "each frame is inverted by itself"
 
 
 def sizes_of(profile: str) -> Sizes:
@@ -60,21 +67,45 @@ def has_recurrent_encoder(profile: str) -> bool:
 
 
 def mean_code(profile: str) -> Array:
-    """The generator's mean code (512,), float32; AssetError when the profile's weights are to be imported first."""
-    with safe_open(existing_weights(profile, "image_encoder"), "np") as weights:
-        mean: Array = weights.get_tensor("mean").astype(np.float32).reshape(-1, CODE_SIZE).mean(0)
+    """The generator's mean code (512,), float32; AssetError when the profile's image encoder cannot be had."""
+    path = existing_weights(profile, "image_encoder")
+    try:
+        with safe_open(path, "np") as weights:
+            mean: Array = weights.get_tensor("mean").astype(np.float32).reshape(-1, CODE_SIZE).mean(0)
+    except (OSError, SafetensorError, ValueError) as error:
+        raise unfit_weights(path) from error
     return mean
 
 
 def existing_weights(profile: str, name: str) -> Path:
-    """The weights of one network; AssetError when they are to be imported first."""
+    """The weights of one network; AssetError when they are missing, or to be imported first."""
     path = weights_file(profile, name)
-    if profile == PAPER and not path.is_file():
-        raise AssetError(
-            f"The {name.replace('_', ' ')} of {profile} has no weights yet; import a published checkpoint: "
-            f"`rigid-live models import FILE --as {IMPORTED_FROM[name]}`."
-        )
-    return path
+    if path.is_file():
+        return path
+    what = f"The {name.replace('_', ' ')} of {profile} has no weights"
+    if profile == PAPER:
+        command = f"rigid-live models import FILE --as {IMPORTED_FROM[name]}"
+        raise AssetError(f"{what} yet; import a published checkpoint: `{command}`.")
+    raise AssetError(f"{what} at {WEIGHTS / profile / path.name}; {AGAIN}.")
+
+
+def unfit_weights(path: Path) -> AssetError:
+    """What is raised where the weights at `path` cannot be read, or are those of another network."""
+    again = AGAIN if path.is_relative_to(WEIGHTS) else "import the checkpoint again (`rigid-live models import`)"
+    return AssetError(f"The weights at {path} are damaged or of another version; {again}.")
+
+
+def parser_state(sizes: Sizes) -> str:
+    """What is told of the face parser: `ready`, or why a runtime of these `sizes` has none and what is done without."""
+    if sizes.n_classes:
+        return "ready"
+    problem = "damaged or of another version" if FACE_PARSER.is_file() else "missing"
+    return f"{problem}: {WITHOUT_PARSER}"
+
+
+def recurrent_state(profile: str) -> str:
+    """What is told of the recurrent encoder: `ready`, or that it has no weights and what is done without."""
+    return "ready" if has_recurrent_encoder(profile) else f"missing: {WITHOUT_RECURRENT_ENCODER}"
 
 
 def weights_file(profile: str, name: str) -> Path:

@@ -26,7 +26,8 @@ def engine_parameters() -> list[object]:
 
 def eager(networks: Networks) -> Runtime:
     encoder, generator, recurrent = networks.image_encoder, networks.generator, networks.recurrent_encoder
-    return open_networks(encoder, generator, SIZES, FLOAT32, recurrent_encoder=recurrent)
+    parser = networks.face_parser
+    return open_networks(encoder, generator, SIZES, FLOAT32, recurrent_encoder=recurrent, face_parser=parser)
 
 
 def open_engine(engine: str, networks: Networks, folder: Path) -> Runtime:
@@ -37,5 +38,6 @@ def open_engine(engine: str, networks: Networks, folder: Path) -> Runtime:
         return eager(networks)
     from engines import torch_tensorrt_engine
 
-    parts = parts_of(networks.image_encoder, networks.generator, SIZES, networks.recurrent_encoder)
+    encoder, generator, recurrent = networks.image_encoder, networks.generator, networks.recurrent_encoder
+    parts = parts_of(encoder, generator, SIZES, recurrent, networks.face_parser)
     return torch_tensorrt_engine.open_parts(parts, SIZES, str(folder), FLOAT32)

@@ -16,7 +16,7 @@ import pytest
 import engines
 from engines import EngineError
 from engines.batching import BatchedRuntime, BatchingOptions
-from rigid.models.contract import Array, RecurrentState, Runtime, Sizes
+from rigid.models.contract import CLASSES, Array, RecurrentState, Runtime, Sizes
 from tests.engines.available import engine_parameters, open_engine
 from tests.engines.sessions import hold_first, play, play_together
 from tests.fakes import TINY, FakeRuntime
@@ -109,6 +109,19 @@ def test_faces_of_several_sessions_are_one_batch_each_with_its_own_corner() -> N
     assert batched.batches == {1: 1, 3: 1}
     for answer, arrays in zip(answers, given, strict=True):
         assert np.array_equal(answer, FakeRuntime(gate.sizes).synthesize_face(*arrays))
+
+
+def test_pictures_of_several_sessions_are_parsed_as_one_batch() -> None:
+    gate = Gate(replace(TINY, n_classes=len(CLASSES)))
+    batched = BatchedRuntime(gate)
+    given = [faces(rows, rows) for rows in (1, 2, 3)]
+    answers = pile_up(gate, batched, [partial(batched.parse, pictures) for pictures in given])
+    with pytest.raises(ValueError, match=r"pictures has the shape \(1, 3, 8, 8\); \(1, 3, 64, 64\) is expected"):
+        batched.parse(np.zeros((1, 3, 8, 8), np.float32))
+    batched.close()
+    assert gate.parsed == [6]
+    for answer, pictures in zip(answers, given, strict=True):
+        assert np.array_equal(answer, FakeRuntime(gate.sizes).parse(pictures)) and answer.base is None
 
 
 def random_faces(seed: int, corner: tuple[int, int]) -> tuple[Array, Array, Array]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -57,6 +58,10 @@ def noise_maps(batch: int, scale: float = 1) -> Array:
 def test_shapes_and_types(runtime: Runtime, batch: int) -> None:
     codes, noise, _ = runtime.invert(faces(batch), RecurrentState.initial(SIZES, batch))
     images = runtime.synthesize(codes, noise)
+    classes = runtime.parse(faces(batch))
+    assert classes.shape == (batch, SIZES.n_classes, SIZES.image_size // 4, SIZES.image_size // 4)
+    assert classes.dtype == np.float32 and classes.min() >= 0
+    np.testing.assert_allclose(classes.sum(1), 1, atol=1e-5)
     assert codes.shape == (batch, SIZES.n_codes, SIZES.code_size)
     assert noise.shape == (batch, *SIZES.noise_shape)
     assert images.shape == (batch, 3, SIZES.image_size, SIZES.image_size)
@@ -72,6 +77,7 @@ def test_agrees_with_eager_pytorch(runtime: Runtime, reference: Runtime, batch: 
     expected = reference.synthesize(expected_codes, noise_maps(batch))
     images = runtime.synthesize(expected_codes, noise_maps(batch))
     np.testing.assert_allclose(images, expected, atol=1e-4 * np.abs(expected).max(), rtol=0)
+    np.testing.assert_allclose(runtime.parse(faces(batch)), reference.parse(faces(batch)), atol=1e-4, rtol=0)
 
 
 def test_codes_and_noise_reach_the_image(runtime: Runtime) -> None:
@@ -172,21 +178,27 @@ def test_same_input_same_output_whatever_ran_between(runtime: Runtime) -> None:
     state = RecurrentState.initial(SIZES)
     codes, noise, _ = runtime.invert(faces(1), state)
     images = runtime.synthesize(codes, noise)
-    kept_codes, kept_images = codes.copy(), images.copy()
+    classes = runtime.parse(images)
+    kept_codes, kept_images, kept_classes = codes.copy(), images.copy(), classes.copy()
     other_codes, _, _ = runtime.invert(faces(2, seed=4), RecurrentState.initial(SIZES, 2))
     runtime.synthesize(other_codes, noise_maps(2))
+    runtime.parse(faces(2, seed=4))
     assert np.array_equal(codes, kept_codes) and np.array_equal(images, kept_images), "an answer was overwritten"
+    assert np.array_equal(classes, kept_classes), "an answer was overwritten"
     assert np.array_equal(runtime.invert(faces(1), state)[0], codes)
     assert np.array_equal(runtime.synthesize(codes, noise), images)
+    assert np.array_equal(runtime.parse(images), classes)
 
 
 def test_rows_of_a_batch_do_not_mix(runtime: Runtime) -> None:
     codes, _, _ = runtime.invert(faces(2), RecurrentState.initial(SIZES, 2))
     maps = noise_maps(2)
-    together = runtime.synthesize(codes, maps)
+    together, classes = runtime.synthesize(codes, maps), runtime.parse(faces(2))
     for i in range(2):
         alone = runtime.synthesize(codes[i : i + 1], maps[i : i + 1])
         np.testing.assert_allclose(together[i : i + 1], alone, atol=1e-4 * np.abs(alone).max(), rtol=0)
+        np.testing.assert_allclose(classes[i : i + 1], runtime.parse(faces(2)[i : i + 1]), atol=1e-4)
+    assert np.abs(classes[0] - classes[1]).max() > 0.01
 
 
 def test_takes_any_memory_layout(runtime: Runtime) -> None:
@@ -206,6 +218,8 @@ def test_another_shape_is_refused_with_the_expected_one(runtime: Runtime) -> Non
         runtime.invert(faces(2), state)
     with pytest.raises(ValueError, match="noise has the shape"):
         runtime.synthesize(np.zeros((2, SIZES.n_codes, SIZES.code_size), np.float32), noise_maps(1))
+    with pytest.raises(ValueError, match=r"pictures has the shape \(1, 3, 64\); \(B, 3, 64, 64\) is expected"):
+        runtime.parse(np.zeros((1, 3, 64), np.float32))
     with pytest.raises(ValueError, match="codes has the shape"):
         runtime.synthesize(np.zeros((0, SIZES.n_codes, SIZES.code_size), np.float32), noise_maps(1))
 
@@ -229,8 +243,23 @@ def test_faces_are_their_part_of_the_picture_where_an_engine_makes_them(runtime:
         runtime.synthesize_face(codes, noise_maps(2), np.array([[0, 0], [4, 0]], np.float32))
 
 
+@pytest.mark.parametrize("networks", [False], indirect=True)
+@pytest.mark.parametrize("engine", engine_parameters())
+def test_without_a_face_parser_a_runtime_says_so(engine: str, networks: Networks, folder: Path, tmp_path: Path) -> None:
+    without = shutil.copytree(folder, tmp_path / "without", ignore=shutil.ignore_patterns("parse.*"))
+    runtime = open_engine(engine, replace(networks, face_parser=None), without)
+    assert runtime.sizes == replace(SIZES, n_classes=0, face_window=runtime.sizes.face_window)
+    with pytest.raises(EngineError, match=f"The engine {engine} has no face parser"):
+        runtime.parse(faces(1))
+    codes, _, _ = runtime.invert(faces(1), RecurrentState.initial(SIZES))
+    assert codes.any()
+    runtime.close()
+
+
 def test_close_twice_then_use(runtime: Runtime) -> None:
     runtime.close()
     runtime.close()
     with pytest.raises(EngineError, match="closed"):
         runtime.invert(faces(1), RecurrentState.initial(SIZES))
+    with pytest.raises(EngineError, match="closed"):
+        runtime.parse(faces(1))

@@ -41,7 +41,7 @@ def test_the_bound_is_the_slower_of_arithmetic_and_traffic() -> None:
 @pytest.mark.parametrize("batch", [1, 4])
 def test_every_layer_of_an_export_is_counted(tmp_path_factory: pytest.TempPathFactory, batch: int) -> None:
     folder = export_once(tmp_path_factory.getbasetemp(), recurrent=True)
-    for name in ("invert", "synthesize", "synthesize_face"):
+    for name in ("invert", "synthesize", "synthesize_face", "parse"):
         heavy = [n for n in onnx.load(folder / f"{name}.onnx").graph.node if n.op_type in ("Conv", "Gemm", "MatMul")]
         layers, single = layers_of(folder / f"{name}.onnx", batch), layers_of(folder / f"{name}.onnx", 1)
         assert len(layers) == len(heavy) and all(layer.flops > 0 for layer in layers)
@@ -52,5 +52,5 @@ def test_peaks_and_bounds_are_told(tmp_path_factory: pytest.TempPathFactory) -> 
     peak = measure_peak(side=64, copy_bytes=2**16)
     assert set(peak.flops) == {"f32", "bf16"} and min(*peak.flops.values(), peak.bandwidth) > 0
     bounds = bounds_of(export_once(tmp_path_factory.getbasetemp(), recurrent=True), peak)
-    assert set(bounds) == {"peak", "invert", "synthesize", "synthesize_face"}
+    assert set(bounds) == {"peak", "invert", "synthesize", "synthesize_face", "parse"}
     assert set(bounds["invert"]) == {"gflop", "mb_f32", "bound_ms"}  # type: ignore[call-overload]

@@ -52,9 +52,10 @@ class World:
         self.reference = eager(networks)
         self.uploads: list[set[str]] = []
         self.residents = Residents()
-        parts = parts_of(networks.image_encoder, networks.generator, SIZES, networks.recurrent_encoder)
-        graphs = (self._graph(part, (call_of or _call_of)(part)) for part in parts)
-        self.runtime = DeviceRuntime("device", SIZES, *graphs)
+        encoder, generator, recurrent = networks.image_encoder, networks.generator, networks.recurrent_encoder
+        parts = parts_of(encoder, generator, SIZES, recurrent, networks.face_parser)
+        graphs = {name: self._graph(part, (call_of or _call_of)(part)) for name, part in parts.items()}
+        self.runtime = DeviceRuntime("device", SIZES, graphs)
 
     def _graph(self, part: Part, call: Call) -> DeviceGraph:
         return DeviceGraph(call, part.inputs, self.residents, lambda c, shapes: HostBatch(c, shapes, self.uploads))
@@ -152,6 +153,21 @@ def test_what_no_state_holds_any_more_is_freed() -> None:
     pictures.clear()
     gc.collect()
     assert len(world.residents) == 0
+
+
+def test_generated_pictures_are_parsed_where_they_lie_and_real_ones_are_uploaded() -> None:
+    world = World()
+    frame = random_pictures(1, 0)
+    codes, noise, _ = world.runtime.invert(frame, RecurrentState.initial(SIZES))
+    pictures = world.runtime.synthesize(codes.repeat(2, 0), noise.repeat(2, 0))
+    world.uploads.clear()
+    answers = [world.runtime.parse(given) for given in (pictures[1:], frame)]
+    frame[:] = random_pictures(1, 1)
+    answers += [world.runtime.parse(frame), *world.runtime.parse_each([frame, pictures])]
+    assert world.uploads == [set(), {"pictures"}, {"pictures"}, {"pictures"}]
+    given = [pictures[1:], random_pictures(1, 0), frame, frame, pictures]
+    for answer, own in zip(answers, given, strict=True):
+        np.testing.assert_allclose(answer, world.reference.parse(own), atol=1e-5)
 
 
 def test_what_the_device_has_a_copy_of_cannot_be_written_to() -> None:

@@ -18,7 +18,8 @@ from engines.auto import MOST_KEPT, fastest, measure_frame
 from engines.base import GraphRuntime
 from engines.files import GRAPHS, is_current, weights_hash
 from rigid.assets import AssetStore
-from rigid.models.contract import Array, RecurrentState
+from rigid.models import profiles
+from rigid.models.contract import CLASSES, Array, RecurrentState
 from tests.fakes import TINY, FakeRuntime
 from tests.networks import SIZES
 
@@ -66,6 +67,21 @@ def test_weights_hash_follows_the_weights(files: FileStore) -> None:
     assert weights_hash("mobile-256", files) == before
     (files.cache_dir / "SynthesisNetwork.bin").write_bytes(b"other weights")
     assert weights_hash("mobile-256", files) != before
+
+
+def test_weights_hash_follows_the_face_parser_of_every_profile(
+    files: FileStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parser = tmp_path / "face_parser.safetensors"
+    monkeypatch.setattr(profiles, "FACE_PARSER", parser)
+    monkeypatch.setenv("RIGID_LIVE_CACHE", str(tmp_path))
+    for profile in profiles.PROFILES:
+        parser.unlink(missing_ok=True)
+        seen = {weights_hash(profile, files)}
+        for content in (b"one", b"another"):
+            parser.write_bytes(content)
+            seen.add(weights_hash(profile, files))
+        assert len(seen) == 3
 
 
 @pytest.mark.parametrize("record", [None, "{", "[]", '{"weights": "new"}', '{"weights": "old", "sizes": {}}'])
@@ -200,6 +216,11 @@ def test_a_frame_is_measured_by_the_faces_part_where_the_engine_makes_that() -> 
     assert measure_frame(runtime, rounds=2) >= 0 and runtime.parts == 3
 
 
+def test_a_frame_is_measured_with_the_real_and_the_edited_face_parsed_where_the_engine_does_that() -> None:
+    runtime = FakeRuntime(replace(TINY, n_classes=len(CLASSES)))
+    assert measure_frame(runtime, rounds=2) >= 0 and runtime.parsed == [2, 2, 2]
+
+
 class RecurrentGraph:
     """An `invert` with a recurrent encoder: says what it was fed."""
 
@@ -218,7 +239,7 @@ class RecurrentGraph:
 
 def test_a_recurrent_graph_gets_the_state_and_advances_it() -> None:
     graph = RecurrentGraph()
-    runtime = GraphRuntime("recurrent", TINY, graph, graph)
+    runtime = GraphRuntime("recurrent", TINY, {"invert": graph})
     face = np.full((1, 3, TINY.image_size, TINY.image_size), 0.25, np.float32)
     _, noise, state = runtime.invert(face, RecurrentState.initial(TINY))
     assert set(graph.fed) == set(graph.inputs)
@@ -238,7 +259,7 @@ class FailingGraph:
 
 
 def test_a_failure_while_running_is_one_sentence() -> None:
-    runtime = GraphRuntime("broken", TINY, FailingGraph(), FailingGraph())
+    runtime = GraphRuntime("broken", TINY, {"synthesize": FailingGraph()})
     codes = np.zeros((1, TINY.n_codes, TINY.code_size), np.float32)
     with pytest.raises(EngineError, match=r"^The engine broken failed on a frame: Out of memory\.$"):
         runtime.synthesize(codes, np.zeros((1, *TINY.noise_shape), np.float32))
@@ -263,7 +284,7 @@ class SmallGraph:
 
 def test_a_batch_that_memory_does_not_hold_is_halved_and_those_after_it(caplog: pytest.LogCaptureFixture) -> None:
     graph = SmallGraph(most=2)
-    runtime = GraphRuntime("small", TINY, graph, graph)
+    runtime = GraphRuntime("small", TINY, {"synthesize": graph})
     codes = np.arange(5, dtype=np.float32)[:, None, None] * np.ones((1, TINY.n_codes, TINY.code_size), np.float32)
     noise = np.zeros((5, *TINY.noise_shape), np.float32)
     for _ in range(2):
@@ -274,7 +295,7 @@ def test_a_batch_that_memory_does_not_hold_is_halved_and_those_after_it(caplog: 
 
 def test_where_one_picture_is_too_much_it_is_said() -> None:
     graph = SmallGraph(most=0)
-    runtime = GraphRuntime("small", TINY, graph, graph)
+    runtime = GraphRuntime("small", TINY, {"synthesize": graph})
     codes = np.zeros((2, TINY.n_codes, TINY.code_size), np.float32)
     with pytest.raises(EngineError, match="^The engine small failed on a frame: CUDA out of memory"):
         runtime.synthesize(codes, np.zeros((2, *TINY.noise_shape), np.float32))

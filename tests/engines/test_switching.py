@@ -10,6 +10,7 @@ import pytest
 
 from engines import EngineError
 from engines.switching import SwitchingRuntime
+from rigid.models.contract import CLASSES, RecurrentState
 from tests.fakes import TINY, FakeRuntime
 from tests.worlds import make_stream, textured_frame
 
@@ -51,6 +52,17 @@ def test_an_engine_that_makes_no_faces_does_not_take_over_within_a_frame() -> No
     assert faces.shape == (1, 3, 40, 32) and not first.closed
     runtime.synthesize(codes, np.zeros((1, *TINY.noise_shape), np.float32))
     assert first.closed and runtime.sizes.face_window is None
+
+
+def test_an_engine_without_a_face_parser_does_not_take_over_within_a_frame() -> None:
+    first = FakeRuntime(replace(TINY, n_classes=len(CLASSES)))
+    runtime = SwitchingRuntime(first, FakeRuntime)
+    runtime.thread.join(60)
+    pictures = np.zeros((2, 3, TINY.image_size, TINY.image_size), np.float32)
+    assert runtime.parse(pictures).shape == (2, len(CLASSES), 16, 16) and not first.closed
+    assert [len(classes) for classes in runtime.parse_each([pictures, pictures[:1]])] == [2, 1] and not first.closed
+    runtime.invert(pictures, RecurrentState.initial(TINY, 2))
+    assert first.closed and runtime.sizes.n_classes == 0
 
 
 def test_an_engine_that_cannot_be_built_leaves_the_first(caplog: pytest.LogCaptureFixture) -> None:

@@ -56,7 +56,8 @@ def quick_exports(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "name"), [("folder", "invert"), ("folder", "synthesize"), ("recurrent_folder", "invert")]
+    ("kind", "name"),
+    [("folder", "invert"), ("folder", "synthesize"), ("folder", "parse"), ("recurrent_folder", "invert")],
 )
 def test_graphs_are_standard_lean_and_of_any_batch(request: pytest.FixtureRequest, kind: str, name: str) -> None:
     model = onnx.load(request.getfixturevalue(kind) / f"{name}.onnx")
@@ -72,7 +73,7 @@ def test_graphs_are_standard_lean_and_of_any_batch(request: pytest.FixtureReques
 
 def test_files_of_other_networks_do_not_pass(folder: Path) -> None:
     differences = compare(random_networks(seed=1), folder, 3, ["f32"])
-    assert len(differences) == 12
+    assert len(differences) == 16
     assert not any(difference.passed for difference in differences)
     assert all(difference.passed for difference in compare(random_networks(), folder, 3, ["f32"]))
 
@@ -84,7 +85,7 @@ def test_every_output_of_a_recurrent_graph_is_compared(recurrent_folder: Path, p
     assert networks.recurrent_encoder is not None
     networks.recurrent_encoder.get_parameter(part).data += 0.1
     passed = {difference.graph: difference.passed for difference in compare(networks, recurrent_folder, 3, ["f32"])}
-    assert passed == {"invert": False, "synthesize": True, "synthesize_face": True}
+    assert passed == {"invert": False, "synthesize": True, "synthesize_face": True, "parse": True}
 
 
 def test_a_network_that_exports_wrongly_raises_with_the_table(

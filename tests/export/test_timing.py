@@ -24,7 +24,7 @@ def test_every_engine_is_held_against_eager(
     timings = time_networks(random_networks(), folder, rounds=2, calls=1)
     found = {(one.engine, one.graph): one for one in timings}
     assert set(found) == {
-        *((engine, graph) for engine in (EAGER, "openvino") for graph in (*GRAPHS, "frame")),
+        *((engine, graph) for engine in (EAGER, "openvino") for graph in (*GRAPHS, "parse", "frame")),
         ("openvino", "synthesize_face"),
     }
     assert all(one.wall_ms > 0 and one.processor_ms > 0 for one in timings)
@@ -59,7 +59,7 @@ def test_a_profile_without_weights_is_timed_with_random_ones(
     written = json.loads(report.read_text())
     assert {"machine", "profile", "networks", "bounds"} == set(written)
     assert {one["engine"] for one in written["networks"]} >= {EAGER, "openvino"}
-    assert set(written["bounds"]) == {"peak", "invert", "synthesize", "synthesize_face"}
+    assert set(written["bounds"]) == {"peak", "invert", "synthesize", "synthesize_face", "parse"}
 
 
 def test_an_unknown_profile_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
