@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.choices import C2paCertificate, C2paKey, NoSign, choose_signing
 from cli.errors import BAD_INPUT, fail
 
 if TYPE_CHECKING:
@@ -44,20 +45,30 @@ def file(
     key: Key = None,
     insecure: Insecure = False,
     no_badge: NoBadge = False,
+    no_sign: NoSign = False,
+    c2pa_certificate: C2paCertificate = None,
+    c2pa_key: C2paKey = None,
 ) -> None:
     """Send a video file through a server, every frame of it; the sound is kept."""
     from client.connection import LiveError
     from client.files import edit_file
+    from rigid.edit import parse_edit
     from rigid.progress import show_progress
+    from rigid.provenance import mark_file
 
     make_client = _maker(server, set_ or [], key, insecure, no_badge)
     try:
+        signing = choose_signing(no_sign, c2pa_certificate, c2pa_key)
         with make_client() as client, show_progress(f"Sending {source.name}", None, "frames") as update:
             done = edit_file(source, target, client, lambda frames, total: update(frames))
+        edits = dict(map(parse_edit, set_ or []))
+        note = mark_file(target, signing, edits, source) if signing is not None and any(edits.values()) else ""
     except ValueError as error:
         fail(str(error), BAD_INPUT)
     except (LiveError, OSError) as error:
         fail(str(error))
+    if note:
+        typer.echo(f"Note: {note}", err=True)
     typer.echo(f"{target}: {done.frames} frames, edited at {server}.")
 
 

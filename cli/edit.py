@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.choices import Composite, Engine, Profile
+from cli.choices import C2paCertificate, C2paKey, Composite, Engine, NoSign, Profile, choose_signing
 from cli.errors import BAD_INPUT, FAILED, fail
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ Strip = Annotated[
     bool,
     typer.Option("--strip-metadata", help="Leave out what the file says of place, time, camera, title and the like."),
 ]
+WithBadge = Annotated[bool, typer.Option("--badge", help="Write “Edited with AI” into every picture that is edited.")]
 ReportFile = Annotated[Path | None, typer.Option(metavar="FILE.json", help="Write counts, speed and stage times here.")]
 Blend = Annotated[
     Composite,
@@ -93,6 +95,10 @@ def edit(
     at: Scheduled = None,
     compare: Compare = False,
     strip_metadata: Strip = False,
+    badge: WithBadge = False,
+    no_sign: NoSign = False,
+    c2pa_certificate: C2paCertificate = None,
+    c2pa_key: C2paKey = None,
     report: ReportFile = None,
     profile: Profile = "mobile-256",
     engine: Engine = "auto",
@@ -106,18 +112,20 @@ def edit(
     Of a folder or a list, every file is edited. The same command goes on where it was stopped.
     """
     from rigid.batch import is_batch
-    from rigid.edit import check_folder, edit_file, write_report
+    from rigid.edit import EditJob, check_folder, edit_file, write_report
 
     edits = _with_preset(preset, set_ or [], profile)
+    how = partial(_how, compare, strip_metadata, badge, no_sign, c2pa_certificate, c2pa_key)
     if is_batch(source):
         share = None if cluster is None else (cluster, worker_cpus)
-        common = compare, strip_metadata, report, profile, engine, composite, jobs, share
-        _edit_many(source, target, edits, at or [], *common)
+        _edit_many(source, target, edits, at or [], how, report, profile, engine, composite, jobs, share)
         return
     if cluster is not None:
         fail(f"{source} is one file; --cluster is for a folder or a list of them.", BAD_INPUT)
     try:
-        job = _job(source, target, edits, at or [], compare, strip_metadata, profile)
+        job = EditJob(source, target, *_edits(edits, at or [], profile), compare)
+        job.check()
+        job = replace(job, **how())
         if report is not None:
             check_folder(report)
         with ExitStack() as resources:
@@ -132,15 +140,12 @@ def edit(
     _summarise(target, done)
 
 
-def _job(
-    source: Path, target: Path, edits: list[str], schedule: list[str], compare: bool, strip: bool, profile: str
-) -> EditJob:
-    """What was asked for, all of it checked; ValueError says what is wrong."""
-    from rigid.edit import EditJob
-
-    job = EditJob(source, target, *_edits(edits, schedule, profile), compare, strip)
-    job.check()
-    return job
+def _how(
+    compare: bool, strip_metadata: bool, badge: bool, no_sign: bool, certificate: Path | None, key: Path | None
+) -> dict[str, Any]:
+    """What is the same for every file, as `EditJob` and `Settings` name it; ValueError where it cannot be."""
+    signing = choose_signing(no_sign, certificate, key)
+    return {"compare": compare, "strip_metadata": strip_metadata, "badge": badge, "signing": signing}
 
 
 def _edits(edits: list[str], schedule: list[str], profile: str) -> tuple[dict[str, float], list[ScheduledEdit]]:
@@ -211,8 +216,7 @@ def _edit_many(
     target: Path,
     edits: list[str],
     schedule: list[str],
-    compare: bool,
-    strip_metadata: bool,
+    how: Callable[[], dict[str, Any]],
     report: Path | None,
     profile: str,
     engine: str,
@@ -230,7 +234,7 @@ def _edit_many(
         source, target = source.absolute(), target.absolute()
     try:
         files = plan(source, target)
-        settings = Settings(*_edits(edits, schedule, profile), compare, profile, composite, strip_metadata)
+        settings = Settings(*_edits(edits, schedule, profile), profile=profile, composite=composite, **how())
         if report is not None:
             check_folder(report)
         processes = min(jobs or cores(), len(files))

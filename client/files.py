@@ -39,9 +39,9 @@ def edit_file(source: Path, target: Path, client: Client, progress: Progress = l
     ValueError: `source` is no video. The picture goes through a video codec twice on its way; for files on the
     server's own machine `rigid-live edit` spares it that.
     """
-    part = target.with_name(f".{target.name}.part{target.suffix}")
+    part = target.with_name(f".{os.getpid()}.part{target.suffix}")
     try:
-        with _open(source) as container, av.open(str(part), "w", options={"movflags": "faststart"}) as output:
+        with _open(source) as container, av.open(f"file:{part}", "w", options={"movflags": "faststart"}) as output:
             report = _transfer(container, output, client, progress)
         os.replace(part, target)
     finally:
@@ -51,7 +51,7 @@ def edit_file(source: Path, target: Path, client: Client, progress: Progress = l
 
 def _open(source: Path) -> InputContainer:
     try:
-        container = av.open(str(source))
+        container = av.open(f"file:{source}")  # a file whatever it is called, no protocol
     except (FFmpegError, OSError) as error:
         raise ValueError(f"{source} cannot be read as a video: {error.strerror or error}.") from error
     if not container.streams.video:

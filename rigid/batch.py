@@ -12,6 +12,7 @@ from pathlib import Path
 from rigid.composite import CompositeKind
 from rigid.edit import EditJob, ScheduledEdit
 from rigid.image_formats import IMAGE_FORMATS, IMAGE_SUFFIXES
+from rigid.provenance import Signing
 from rigid.replacing import replacing
 from rigid.video_writer import FORMATS
 from rigid.workers import Outcome, work_through
@@ -45,10 +46,12 @@ class Settings:
     profile: str
     composite: CompositeKind
     strip_metadata: bool = False
+    badge: bool = False
+    signing: Signing | None = None
 
     def as_json(self) -> dict[str, object]:
         """Equal for equal settings, also after it was written and read."""
-        made: dict[str, object] = json.loads(json.dumps(asdict(self)))
+        made: dict[str, object] = json.loads(json.dumps(asdict(self), default=str))
         return made
 
 
@@ -203,7 +206,8 @@ def edit_files(
 
 
 def _job(source: Path, target: Path, settings: Settings) -> EditJob:
-    return EditJob(source, target, settings.edits, settings.schedule, settings.compare, settings.strip_metadata)
+    kept = settings.compare, settings.strip_metadata, settings.badge, settings.signing
+    return EditJob(source, target, settings.edits, settings.schedule, *kept)
 
 
 def _entry(outcome: Outcome[EditJob, Report]) -> dict[str, object]:

@@ -18,11 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rigid.attributes.ramp import EditRamp
+from rigid.badge import Badge
 from rigid.image_colours import carried
 from rigid.image_formats import IMAGE_FORMATS, check_size
 from rigid.image_metadata import Metadata
 from rigid.images import ImageFile, Still, is_image, look_at_image, read_images, write_images
 from rigid.pipeline import Step, overlapped
+from rigid.provenance import Signing, mark_file
 from rigid.replacing import replacing
 from rigid.stream import FaceStream, StepResult
 from rigid.video import Picture, VideoError, VideoReader
@@ -63,6 +65,11 @@ class EditJob:
     """Show the input on the left of the output."""
     strip_metadata: bool = False
     """Leave out what the file says of itself: place, time, camera, title; colours and orientation stay right."""
+
+    badge: bool = False
+    """Write “Edited with AI” into every picture that is edited."""
+    signing: Signing | None = None
+    """What an edited result is signed with; None leaves it without a word of where it comes from."""
 
     @property
     def as_image(self) -> bool:
@@ -159,12 +166,25 @@ def edit_file(
     """
     job.check()
     edit = _edit_image if job.as_image else _edit_video
-    report = edit(job, make_stream, profile, progress or (lambda done, total: None))
+    with replacing(job.target) as part:
+        report = edit(replace(job, target=part), make_stream, profile, progress or (lambda done, total: None))
+        if job.signing is not None and report.edited_frames:
+            _sign(job, job.signing, part, report)
     if not any(job.edits.values()) and not job.schedule:
         report.warnings.append("No edit was asked for, so the output shows the input; use --set NAME=STRENGTH.")
     if not report.face_frames and not report.failed_frames:
         report.warnings.append(f"No face was found in {job.source}; the output shows it unedited.")
     return report
+
+
+def _sign(job: EditJob, signing: Signing, made: Path, report: EditReport) -> None:
+    """Put into `made` that AI edited it, what it was made from, and who says so; a note where that cannot be."""
+    edits = dict(job.edits)
+    for entry in job.schedule:
+        edits[entry.name] = max(entry.strength, edits.get(entry.name, 0.0), key=abs)
+    note = mark_file(made, signing, edits, job.source)
+    if note:
+        report.notes.append(note)
 
 
 def write_report(path: Path, report: EditReport) -> None:
@@ -244,13 +264,14 @@ def _edit_image(job: EditJob, make_stream: Callable[[], FaceStream], profile: st
     stream = make_stream()
     report = EditReport(profile, stream.runtime.name, notes=list(file.notes))
     start = time.perf_counter()
+    badge = Badge(job.badge)
     made: list[Still] = []
     touched: list[NDArray[np.bool_]] = []
     try:
         with closing(overlapped(stream, _still_steps(job, file))) as results:
             for still, result in zip(file.stills, results, strict=True):
                 report.add(result)
-                shown, mask = _edited_still(file, still, result.frame, job.compare)
+                shown, mask = _edited_still(file, still, _badged(badge, result), job.compare)
                 made.append(shown)
                 touched.append(mask)
                 progress(report.frames, len(file.stills))
@@ -262,6 +283,10 @@ def _edit_image(job: EditJob, make_stream: Callable[[], FaceStream], profile: st
     report.stages["encode"].append((time.perf_counter() - written) * 1e3 / len(made))
     report.seconds = decode_ms / 1e3 + time.perf_counter() - start
     return report
+
+
+def _badged(badge: Badge, result: StepResult) -> Pixels:
+    return badge.stamp(result.frame) if result.edited else result.frame
 
 
 def _still_steps(job: EditJob, file: ImageFile) -> Iterator[Step]:
@@ -307,7 +332,7 @@ def _require_a_frame(source: Path) -> None:
 
 
 def _edit_frames(job: EditJob, reader: VideoReader, stream: FaceStream, report: EditReport, progress: Progress) -> None:
-    timeline = Timeline(job.edits, job.schedule)
+    timeline, badge = Timeline(job.edits, job.schedule), Badge(job.badge)
     read: deque[Item] = deque()
     results = overlapped(stream, _steps(reader, read, timeline))
     # Closed before the stream is, whatever fails: its threads use it.
@@ -319,7 +344,7 @@ def _edit_frames(job: EditJob, reader: VideoReader, stream: FaceStream, report: 
             assert isinstance(item, Picture)
             report.add(result)
             report.stages["decode"].append(item.decode_ms)
-            report.stages["encode"].append(writer.write(result.frame, item))
+            report.stages["encode"].append(writer.write(_badged(badge, result), item))
             progress(report.frames, reader.frame_estimate)
         _write_packets(writer, read)
     report.notes += writer.notes

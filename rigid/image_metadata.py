@@ -12,10 +12,11 @@ _STRUCTURE = frozenset(
     (
         *range(254, 260),
         *(262, 263, 266, 273, 274, 277, 278, 279, 284, 297, 301, 317, 320, 321, 322, 323, 324, 325, 330, 332, 338),
-        *(339, 340, 341, 347, 512, 513, 514, 529, 530, 531, 532, 700, 33723, 34377, 34675),
+        *(339, 340, 341, 347, 512, 513, 514, 529, 530, 531, 532, 700, 33723, 34377, 34675, 52545),
     )
 )
-"""Tags of TIFF 6.0 about how the pixels lie in the file; orientation (274) is one, as pixels are turned upright."""
+"""Tags of TIFF 6.0 about how the pixels lie in the file; orientation (274) is one, as pixels are turned
+upright, and a C2PA manifest (52545), which is of the file as it was."""
 _XMP_ORIENTATION = re.compile(
     rb"""\s*tiff:Orientation\s*=\s*["'][0-9]["']|<tiff:Orientation>[0-9]</tiff:Orientation>"""
 )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import mimetypes
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -29,7 +28,12 @@ DESCRIPTION = "Faces edited with AI"
 AI_EDITED = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 """IPTC's digital source type of a real picture of which AI made a part."""
 AI_SOURCES = ("compositeWithTrainedAlgorithmicMedia", "trainedAlgorithmicMedia")
+PARENT = "source"
+"""What the edited file is called among a manifest's ingredients."""
 VALID = timedelta(days=3650)
+_OTHER_NAMES = {".jfif": "jpg", ".jpe": "jpg", ".apng": "png", ".hif": "heif"}
+_NO_THUMBNAILS = {"builder": {"thumbnail": {"enabled": False}}}
+"""A thumbnail of what came in would show in the result the face as it was before the edit."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,27 @@ class Credentials:
     """PEM certificates, the signer's own first."""
     key: bytes
     """PEM, PKCS 8."""
+
+
+@dataclass(frozen=True)
+class Signing:
+    """Where the credentials are found on the machine that signs."""
+
+    chain: Path | None
+    key: Path | None
+    folder: Path
+    """Where this machine keeps its own, for where none are given."""
+
+    def load(self) -> Credentials:
+        """As `choose_credentials`."""
+        return choose_credentials(self.chain, self.key, self.folder)
+
+
+def carrier(path: Path) -> str | None:
+    """The C2PA library's name for the kind of file that `path`'s name tells; None where it can carry no manifest."""
+    suffix = path.suffix.lower()
+    name = _OTHER_NAMES.get(suffix, suffix.removeprefix("."))
+    return name if name and name in c2pa.Builder.get_supported_mime_types() else None
 
 
 def load_credentials(chain: Path, key: Path) -> Credentials:
@@ -160,34 +185,75 @@ def sign(data: bytes, media_type: str, credentials: Credentials, edits: dict[str
     ValueError for a type that cannot carry one.
     """
     target = io.BytesIO()
-    _sign(io.BytesIO(data), target, media_type, credentials, edits or {})
+    _sign(io.BytesIO(data), target, media_type, credentials, edits or {}, None)
     return target.getvalue()
 
 
 def sign_file(
-    source: Path, target: Path, media_type: str, credentials: Credentials, edits: dict[str, float] | None = None
+    source: Path,
+    target: Path,
+    media_type: str,
+    credentials: Credentials,
+    edits: dict[str, float] | None = None,
+    parent: Path | None = None,
 ) -> None:
-    """`sign` from one file to another, however large they are. OSError where they cannot be read or written."""
+    """`sign` from one file to another, however large they are. OSError where they cannot be read or written.
+
+    `parent` is what `source` was made from: it is named, by its hash and with the manifests that it has itself.
+    """
     with source.open("rb") as read, target.open("w+b") as written:
-        _sign(read, written, media_type, credentials, edits or {})
+        _sign(read, written, media_type, credentials, edits or {}, parent)
+
+
+def mark_file(path: Path, signing: Signing, edits: dict[str, float], parent: Path) -> str:
+    """Put into `path` that AI edited it, how, what it was made from and who says so; why not, where that cannot be."""
+    kind = carrier(path)
+    if kind is None:
+        return f"A {path.suffix.lower()} file can carry no C2PA manifest; the result is not signed."
+    # not `replacing`: where it cannot be signed, the file stays as it is
+    part = path.with_name(f".{os.getpid()}.signed{path.suffix}")
+    try:
+        sign_file(path, part, kind, signing.load(), edits, parent)
+        os.replace(part, path)
+    except ValueError as error:
+        return f"{error} The result is not signed."
+    finally:
+        part.unlink(missing_ok=True)
+    return ""
 
 
 def _sign(
-    source: BinaryIO, target: BinaryIO, media_type: str, credentials: Credentials, edits: dict[str, float]
+    source: BinaryIO,
+    target: BinaryIO,
+    media_type: str,
+    credentials: Credentials,
+    edits: dict[str, float],
+    parent: Path | None,
 ) -> None:
     signer = c2pa.Signer.from_info(
         c2pa.C2paSignerInfo(c2pa.C2paSigningAlg.ES256, credentials.chain, credentials.key, None)
     )
+    kind = None if parent is None else carrier(parent)
     try:
-        with c2pa.Builder(json.dumps(_manifest(edits))) as builder:
+        context = c2pa.Context.from_dict(_NO_THUMBNAILS)
+        with c2pa.Builder(json.dumps(_manifest(edits, kind is not None)), context) as builder:
+            if parent is not None and kind is not None:
+                ingredient = {"title": _shown(parent.name), "relationship": "parentOf", "label": PARENT}
+                with parent.open("rb") as read:
+                    builder.add_ingredient(json.dumps(ingredient), kind, read)
             builder.sign(signer, media_type, source, target)
     except c2pa.C2paError as error:
         raise ValueError(f"A file of type {media_type} could not be signed: {error}.") from error
 
 
-def _manifest(edits: dict[str, float]) -> dict[str, Any]:
+def _shown(name: str) -> str:
+    return name.encode("utf-8", "replace").decode("utf-8")
+
+
+def _manifest(edits: dict[str, float], has_parent: bool) -> dict[str, Any]:
     agent = {"name": PROGRAM, "version": _version()}
     when = datetime.now(UTC).isoformat(timespec="seconds")
+    opened = {"action": "c2pa.opened", "when": when, "parameters": {"ingredientIds": [PARENT]}}
     created = {"action": "c2pa.created", "digitalSourceType": AI_EDITED, "softwareAgent": agent, "when": when}
     edited = {
         "action": "c2pa.edited",
@@ -197,7 +263,8 @@ def _manifest(edits: dict[str, float]) -> dict[str, Any]:
         "when": when,
         "parameters": {"edits": {name: value for name, value in edits.items() if value}},
     }
-    actions = {"label": "c2pa.actions.v2", "data": {"actions": [created, edited]}}
+    first = opened if has_parent else created
+    actions = {"label": "c2pa.actions.v2", "data": {"actions": [first, edited]}}
     return {"claim_generator_info": [agent], "title": DESCRIPTION, "assertions": [actions]}
 
 
@@ -227,9 +294,9 @@ class Provenance:
 
 def read(path: Path) -> Provenance | None:
     """What `path` says of itself; None where it says nothing. ValueError: no file, or of a type that cannot."""
-    media_type = mimetypes.guess_type(path.name)[0] or ""
-    if media_type not in c2pa.Reader.get_supported_mime_types():
-        raise ValueError(f"{path} is of no type that can say where it comes from; jpg, png, webp and mp4 can.")
+    media_type = carrier(path)
+    if media_type is None:
+        raise ValueError(f"{path} is of no type that can say where it comes from; jpg, png, webp, heic and mp4 can.")
     try:
         with path.open("rb") as file, c2pa.Reader(media_type, file) as reader:
             return _told(json.loads(reader.json()))

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+LONGEST_STEM = 160
+"""Bytes of a name's stem that are repeated in that of its temporary file; file systems take 255 for a whole name."""
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -14,8 +17,9 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Whatever stops the block, an error or Ctrl-C, removes what was written and leaves `path` as it was.
     """
-    # the suffix stays, as it tells encoders the format
-    part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    # The suffix stays, as it tells encoders the format; a long name must leave room for what is put around it.
+    stem = os.fsdecode(os.fsencode(path.stem)[:LONGEST_STEM])
+    part = path.with_name(f".{stem}.{os.getpid()}.part{path.suffix}")
     try:
         yield part
         os.replace(part, path)

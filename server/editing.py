@@ -10,7 +10,7 @@ from typing import Any
 
 from av import VideoFrame
 
-from server.badge import Badge
+from rigid.badge import Badge
 from server.edits import SessionEdits
 from server.frames import from_rgb, normalised, to_rgb
 from server.scene import PictureWatch

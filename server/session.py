@@ -15,8 +15,8 @@ from av import AudioFrame, VideoFrame
 
 from rigid.attributes.presets import Preset
 from rigid.attributes.ramp import Easing
+from rigid.badge import Badge
 from server.audience import Audience
-from server.badge import Badge
 from server.control import LABEL, ControlChannel
 from server.editing import Arrival, FrameEditor, Processed
 from server.edits import AppliedEdits, SessionEdits

@@ -187,7 +187,9 @@ class Closing:
 
 
 @pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., int]:
+def command(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., int]:
     """`rigid-live edit` without networks, its processes replaced by calls."""
 
     def here(tasks: list[EditJob], open_worker: object, processes: int) -> list[Outcome[EditJob, Report]]:
@@ -197,6 +199,7 @@ def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., in
     monkeypatch.setattr("rigid.attributes.library.load_library", lambda profile: library)
     monkeypatch.setattr(cli.edit, "_load", lambda *_: Closing())
     monkeypatch.setattr("rigid.batch.work_through", here)
+    monkeypatch.setenv("RIGID_LIVE_CACHE", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.chdir(tmp_path)
     return lambda *arguments: run(["edit", *map(str, arguments)])
 

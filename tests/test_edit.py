@@ -223,7 +223,9 @@ def tiny_library(profile: str) -> AttributeLibrary:
 
 
 @pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., int]:
+def command(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., int]:
     """Runs `rigid-live edit` in a folder of its own, on the fake engine."""
 
     def fake_stream(resources: ExitStack, profile: str, engine: str, composite: str) -> FaceStream:
@@ -231,6 +233,7 @@ def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., in
 
     monkeypatch.setattr("rigid.attributes.library.load_library", tiny_library)
     monkeypatch.setattr(cli.edit, "_make_stream", fake_stream)
+    monkeypatch.setenv("RIGID_LIVE_CACHE", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.chdir(tmp_path)
     return lambda *arguments: run(["edit", *map(str, arguments)])
 
@@ -242,6 +245,9 @@ def test_the_command_edits_and_reports(
     assert status == 0
     assert len(frames_of(Path("out.mp4"))) == 12
     assert json.loads(Path("report.json").read_text())["frames"] == 12
+    assert run(["verify", "out.mp4"]) == 0
+    assert command("in.mp4", "bare.mp4", "--set", "light=1", "--no-sign") == 0
+    assert run(["verify", "bare.mp4"]) == 1
     shown = capsys.readouterr()
     assert "out.mp4: 12 frames, 12 with a face" in shown.out
     assert "Editing in.mp4" in shown.err and "\x1b" not in shown.err, "plain lines where there is no terminal"
@@ -292,6 +298,7 @@ BAD = [
     (["in.mp4", "out.mp4", "--profile", "huge"], "There is no profile 'huge'"),
     (["in.mp4", "out.mp4", "--composite", "magic"], "transfer"),
     (["sound.mkv", "out.mp4"], "has no video stream"),
+    (["in.mp4", "out.mp4", "--c2pa-key", "text.jpg"], "key alone cannot sign"),
 ]
 
 

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import io
+import json
 from pathlib import Path
 
 import av
+import c2pa
 import cv2
 import numpy as np
 import pytest
 
 from cli.main import run
-from rigid.provenance import Credentials, choose_credentials, load_credentials, own_credentials, read, sign
+from rigid.edit import EditJob, edit_file
+from rigid.images import write_image
+from rigid.provenance import (
+    Credentials,
+    Signing,
+    carrier,
+    choose_credentials,
+    load_credentials,
+    own_credentials,
+    read,
+    sign,
+)
+from tests.clips import frames_of, write_clip
+from tests.worlds import FixedTracker, make_stream, textured_frame
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +122,77 @@ def test_what_cannot_be_signed_or_read_is_said(credentials: Credentials, tmp_pat
     for name, words in (("note.txt", "no type"), ("missing.jpg", "cannot be read")):
         with pytest.raises(ValueError, match=words):
             read(tmp_path / name)
+
+
+KINDS = [".jpg", ".jfif", ".png", ".webp", ".gif", ".avif", ".heic", ".tif", ".mp4", ".mov", ".avi"]
+
+
+@pytest.mark.parametrize("suffix", KINDS)
+def test_an_edited_file_says_so_and_names_what_it_was_made_from(suffix: str, tmp_path: Path) -> None:
+    signing = Signing(None, None, tmp_path / "signing")
+    moving = suffix in (".mp4", ".mov", ".avi")
+    source, middle, target = (
+        tmp_path / ("in.mp4" if moving else "in.png"),
+        tmp_path / f"a{suffix}",
+        tmp_path / f"b{suffix}",
+    )
+    if moving:
+        write_clip(source, tuple(range(0, 160, 40)), size=(128, 96), picture=lambda number, size: textured_frame())
+    else:
+        write_image(source, textured_frame())
+    for start, end, edits in ((source, middle, {"light": 0.5}), (middle, target, {"light": 1.0})):
+        report = edit_file(EditJob(start, end, edits, signing=signing), make_stream, "tiny")
+        assert not [note for note in report.notes if "sign" in note]
+    told = read(target)
+    assert told is not None and told.intact and told.edited_with_ai and told.edits == {"light": 1.0}
+    data = target.read_bytes()
+    with c2pa.Reader(carrier(target), io.BytesIO(data)) as reader:
+        store = json.loads(reader.json())
+    assert len(store["manifests"]) == 2, "the input's own manifest is kept"
+    newest = store["manifests"][store["active_manifest"]]
+    (ingredient,) = newest["ingredients"]
+    assert ingredient["title"] == middle.name and ingredient["relationship"] == "parentOf"
+    assert "thumbnail" not in ingredient and "thumbnail" not in newest, "nothing shows the face unedited"
+    said = next(one for one in newest["assertions"] if one["label"].startswith("c2pa.actions"))
+    actions = [action["action"] for action in said["data"]["actions"]]
+    assert actions == ["c2pa.opened", "c2pa.edited"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+        ["signing", source.name, middle.name, target.name]
+    )
+
+
+def test_what_cannot_be_signed_is_told_and_written_all_the_same(tmp_path: Path) -> None:
+    write_image(tmp_path / "in.png", textured_frame())
+    job = EditJob(
+        tmp_path / "in.png", tmp_path / "out.bmp", {"light": 1.0}, signing=Signing(None, None, tmp_path / "s")
+    )
+    report = edit_file(job, make_stream, "tiny")
+    assert [note for note in report.notes if "no C2PA manifest" in note] and job.target.is_file()
+
+
+def test_a_file_that_was_not_edited_says_nothing(tmp_path: Path) -> None:
+    write_image(tmp_path / "in.png", textured_frame())
+    job = EditJob(tmp_path / "in.png", tmp_path / "out.png", {}, signing=Signing(None, None, tmp_path / "s"))
+    edit_file(job, make_stream, "tiny")
+    assert read(job.target) is None
+
+
+@pytest.mark.parametrize("suffix", [".png", ".mp4"])
+def test_a_badge_is_written_into_what_is_edited_alone(suffix: str, tmp_path: Path) -> None:
+    plain = textured_frame(shape=(96 * 4, 128 * 4, 3))
+    source, marked, bare = (tmp_path / f"{name}{suffix}" for name in ("in", "marked", "bare"))
+    if suffix == ".png":
+        write_image(source, plain)
+    else:
+        write_clip(source, (0, 40, 80), size=(512, 384), picture=lambda number, size: plain)
+    tracker = FixedTracker(centre=(256, 192), side=240)
+    edits = {"light": 1.0}
+    edit_file(EditJob(source, marked, edits, badge=True), lambda: make_stream(tracker=tracker), "tiny")
+    edit_file(EditJob(source, bare, edits), lambda: make_stream(tracker=FixedTracker((256, 192), 240)), "tiny")
+    first, second = (frames_of(path)[-1][1].astype(int) for path in (marked, bare))
+    difference = np.abs(first - second)
+    assert difference[-40:, :200].mean() > 10
+    assert difference[:-60].mean() < 2
 
 
 def test_the_command_tells(credentials: Credentials, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

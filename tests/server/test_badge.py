@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from server.badge import Badge
+from rigid.badge import Badge
 from server.editing import Arrival, FrameEditor, Processed
 from server.edits import SessionEdits
 from server.frames import to_rgb

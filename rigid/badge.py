@@ -8,8 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from server.stream import Picture
-
+Picture = NDArray[np.uint8]
 WORDS = "Edited with AI"
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 LEAST_LINES = 14
