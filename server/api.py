@@ -105,7 +105,9 @@ def _add_session(router: APIRouter, shared: Shared, manager: SessionManager) -> 
         return EditsAnswer(edits=session.edits.targets, applied_frame=frame, **asdict(done))
 
     @router.post(
-        "/api/v1/sessions/{identity}/candidates", status_code=204, responses=errors(FIND, {422: ("bad_candidate",)})
+        "/api/v1/sessions/{identity}/candidates",
+        status_code=204,
+        responses=errors(FIND, {422: ("bad_candidate", "too_many_candidates")}),
     )
     async def add_candidates(identity: str, request: CandidatesRequest) -> None:
         """Take ICE candidates that the client found after its offer."""

@@ -17,6 +17,7 @@ from server.shared import Shared
 OFF: Codes = {403: ("uploads_off",)}
 UPLOAD: Codes = {
     **OFF,
+    408: ("too_slow",),
     409: ("name_taken", "library_full"),
     413: ("file_too_large",),
     415: ("unsupported_media_type",),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from aiortc import RTCSessionDescription
 from av import AudioFrame, VideoFrame
 
+from server.errors import ApiError
 from server.offers import Offer
 from server.recording import Recording
 from server.shared import Shared
@@ -33,9 +34,12 @@ class Audience:
         self._shared = shared
         self._video_delay = video_delay
         self._alignment = Alignment()
+        self._ending = False
 
     async def watch(self, offer: Offer) -> tuple[Watcher, RTCSessionDescription]:
-        """Let somebody watch; the answer to an offer that passed `take_watch_offer`."""
+        """Let somebody watch; the answer to an offer that passed `take_watch_offer`. ApiError 410 at the end."""
+        if self._ending:
+            raise ApiError(410, "session_closed", "The session is ending.", "Watch another one.")
         watcher = Watcher(self._shared.config, self._shared.encoding, self._video_delay, self._watcher_closed)
         self.watchers[watcher.secret] = watcher
         try:
@@ -83,7 +87,8 @@ class Audience:
             self.recording.stop("session_ended")
 
     def end_watchers(self) -> list[asyncio.Task[None]]:
-        """Begin to close the watchers' connections; the tasks end when that is done."""
+        """Take no more watchers, and begin to close their connections; the tasks end when that is done."""
+        self._ending = True
         return [watcher.close() for watcher in self.watchers.values()]
 
     async def close(self) -> None:

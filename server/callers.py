@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import math
 import secrets
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 
@@ -15,11 +15,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.errors import ApiError
 from server.middleware import is_protected
+from server.rates import Rates
 
 caller: ContextVar[str] = ContextVar("caller", default="")
 """The name of the key of the request at hand; empty where none is asked for, or outside of requests."""
 
-REMEMBERED = 1024
+WRONG_KEYS_PER_MINUTE = 20
+"""From one address; more are not even looked at."""
 
 
 def name_of(key: str) -> str:
@@ -28,28 +30,42 @@ def name_of(key: str) -> str:
 
 
 class ApiKeys:
-    """Answers 401 to requests of the API without `Authorization: Bearer KEY`; the page and the probes stay open."""
+    """Answers 401 to requests of the API without `Authorization: Bearer KEY`; the page and the probes stay open.
 
-    def __init__(self, app: ASGIApp, keys: Sequence[str]) -> None:
+    An address that has sent too many wrong keys gets 429 for a while, whatever it sends: it may be guessing.
+    """
+
+    def __init__(self, app: ASGIApp, keys: Sequence[str], clock: Callable[[], float] = time.monotonic) -> None:
         self._app = app
+        self._wrong = Rates(WRONG_KEYS_PER_MINUTE, WRONG_KEYS_PER_MINUTE / 60, clock)
         self._expected = {name_of(key): f"Bearer {key}".encode() for key in keys}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not is_protected(scope):
             await self._app(scope, receive, send)
             return
-        name = self._name(Headers(scope=scope))
+        address, headers = _address(scope), Headers(scope=scope)
+        wait = self._wrong.wait(address)
+        if wait > 0:
+            message = "Too many wrong keys came from your address."
+            await _too_many(message, wait).response()(scope, receive, send)
+            return
+        name = self._name(headers)
         if name is None:
-            headers = {"WWW-Authenticate": "Bearer"}
-            hint = "Send Authorization: Bearer KEY."
-            error = ApiError(401, "unauthorized", "This server asks for a key.", hint, headers)
-            await error.response()(scope, receive, send)
+            if "authorization" in headers:
+                self._wrong.take(address)
+            await self._refuse(scope, receive, send)
             return
         token = caller.set(name)
         try:
             await self._app(scope, receive, send)
         finally:
             caller.reset(token)
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        hint = "Send Authorization: Bearer KEY."
+        error = ApiError(401, "unauthorized", "This server asks for a key.", hint, {"WWW-Authenticate": "Bearer"})
+        await error.response()(scope, receive, send)
 
     def _name(self, headers: Headers) -> str | None:
         # Each is compared whatever the others say, so that the time taken tells nothing.
@@ -61,37 +77,33 @@ class ApiKeys:
 class RequestLimit:
     """Answers 429 to more than `per_minute` requests of the API by one caller: a key, else an address.
 
-    A bucket that holds a minute's requests and fills evenly, so that a burst passes and a flood does not.
+    A minute's requests may come at once.
     """
 
     def __init__(self, app: ASGIApp, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._app = app
         self._per_minute = per_minute
-        self._clock = clock
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._rates = Rates(per_minute, per_minute / 60, clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        wait = self._take(caller.get() or _address(scope)) if is_protected(scope) else 0.0
+        wait = self._rates.take(caller.get() or _address(scope)) if is_protected(scope) else 0.0
         if wait > 0:
             message = f"More than {self._per_minute} requests a minute came from you."
-            headers = {"Retry-After": str(math.ceil(wait))}
-            error = ApiError(429, "too_many_requests", message, "Wait for Retry-After seconds.", headers)
-            await error.response()(scope, receive, send)
+            await _too_many(message, wait).response()(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
-    def _take(self, name: str) -> float:
-        """Take one request from a bucket; how long to wait where it is empty, seconds."""
-        now, rate = self._clock(), self._per_minute / 60
-        left, at = self._buckets.pop(name, (float(self._per_minute), now))
-        left = min(float(self._per_minute), left + (now - at) * rate)
-        allowed = left >= 1
-        self._buckets[name] = (left - 1 if allowed else left, now)
-        if len(self._buckets) > REMEMBERED:
-            self._buckets.popitem(last=False)
-        return 0.0 if allowed else (1 - left) / rate
+
+def _too_many(message: str, wait: float) -> ApiError:
+    headers = {"Retry-After": str(math.ceil(wait))}
+    return ApiError(429, "too_many_requests", message, "Wait for Retry-After seconds.", headers)
 
 
 def _address(scope: Scope) -> str:
-    client = scope.get("client")
-    return client[0] if client else ""
+    """Of a client; of IPv6 the network, as whoever has one address there has all of them."""
+    text = str((scope.get("client") or ("",))[0])
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return text
+    return text if address.version == 4 else str(ipaddress.ip_network((address, 64), strict=False))

@@ -33,6 +33,9 @@ ERRORS: dict[int, dict[str, tuple[str, str]]] = {
         "no_pictures": ("This server has no pictures of the attributes.", ""),
         "no_recording": ("There is no recording of this session.", "POST …/recording begins one."),
     },
+    408: {
+        "too_slow": ("The file did not come within 60 seconds.", "Import it with rigid-live attributes import."),
+    },
     409: {
         "recording": ("This session is being recorded already.", "DELETE …/recording ends that."),
         "name_taken": ("There is an attribute named 'smile' already.", "Give another ?name=."),
@@ -59,6 +62,10 @@ ERRORS: dict[int, dict[str, tuple[str, str]]] = {
         "bad_edit": ("There is no attribute 'wings'.", "GET /api/v1/attributes lists them all."),
         "unknown_preset": ("There is no preset 'grim'.", "GET /api/v1/presets lists them all."),
         "bad_candidate": ("'candidate:1' is no ICE candidate.", "Send candidates as toJSON() gives them."),
+        "too_many_candidates": (
+            "This session has had 90 candidates; 20 more are too many, 100 are taken.",
+            "Send each address of the client once.",
+        ),
         "bad_attribute": (
             "The file holds no edit for this generator.",
             "rigid-live attributes import --help tells what files are taken.",
@@ -85,7 +92,7 @@ ERRORS: dict[int, dict[str, tuple[str, str]]] = {
         ),
         "no_port": ("No UDP port is free for the video.", "Widen --udp-port-range."),
         "too_many_viewers": ("All 8 viewers' places are taken.", "Try again later."),
-        "busy": ("Another file is being read.", "Try again in a moment."),
+        "busy": ("4 files are coming already.", "Try again in a moment."),
         "worker_lost": ("The session's worker does not answer.", "Open a new session with your resume token."),
     },
 }
@@ -95,6 +102,7 @@ MEANINGS = {
     401: "The server has keys, and the request lacks one of them.",
     403: "The server was not started for it, or not for pages of that origin.",
     404: "There is no such thing, or it belongs to another key.",
+    408: "The body did not come in time.",
     409: "It is there already, or not yet.",
     410: "It has ended.",
     412: "If-Match names another ICE session.",
@@ -121,7 +129,7 @@ TRICKLE: Codes = {
     412: ("precondition_failed",),
     413: ("body_too_large",),
     415: ("unsupported_media_type",),
-    422: ("no_ice_restart",),
+    422: ("no_ice_restart", "too_many_candidates"),
     428: ("precondition_required",),
 }
 

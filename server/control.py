@@ -12,12 +12,15 @@ from aiortc import RTCDataChannel
 from pydantic import ValidationError
 
 from server.errors import ApiError, invalid
+from server.rates import Rates
 from server.schemas import EditsRequest
 
 LABEL = "control"
 MAX_MESSAGE = 16 * 1024
 MAX_UNSENT = 64 * 1024
 MAX_PENDING = 64
+MESSAGES_PER_SECOND = 100
+BURST = 200
 ACK_SECONDS = 2.0
 
 
@@ -59,6 +62,8 @@ class ControlChannel:
         self._reanchor = reanchor
         self._clock = clock
         self._pending: deque[Pending] = deque()
+        self._rates = Rates(BURST, MESSAGES_PER_SECOND, clock)
+        self._objections = Rates(1, 1, clock)
         channel.on("message", self._received)
 
     def send(self, kind: str, **fields: object) -> bool:
@@ -85,6 +90,11 @@ class ControlChannel:
         self.send("ack", id=pending.id, ok=True, rev=pending.rev, applied_frame=frame, **flagged)
 
     def _received(self, message: str | bytes) -> None:
+        if self._rates.take() > 0:
+            if not self._objections.take():
+                problem = f"More than {MESSAGES_PER_SECOND} messages a second came; some are left out."
+                self._object(ApiError(429, "too_many_messages", problem, "Send what changed last, at leisure."))
+            return
         if len(message) > MAX_MESSAGE:
             problem = f"The message has {len(message)} bytes; at most {MAX_MESSAGE} are taken."
             self._object(ApiError(413, "message_too_large", problem))

@@ -78,8 +78,6 @@ class FrameEditor:
         self._edits = edits
         self._deliver = deliver
         self._clock = clock
-        self.checkpoint: Callable[[bytes], None] | None = None
-        """Called once, on the same thread, with the stream's state after the next picture; may be set from any."""
         self._watch = PictureWatch()
         self._last_pts = -1
         self._reported = False
@@ -115,9 +113,7 @@ class FrameEditor:
     def generate(self, begun: _InHand) -> _InHand:
         """The networks' part, with the strengths of the picture's time in the video."""
         values, rev = self._edits.at(begun.seconds)
-        made = self._guarded(replace(begun, rev=rev), lambda: self._stream.generate(begun.work, values))
-        self._save()
-        return made
+        return self._guarded(replace(begun, rev=rev), lambda: self._stream.generate(begun.work, values))
 
     def finish(self, made: _InHand) -> None:
         """Put the picture together and deliver it."""
@@ -144,15 +140,6 @@ class FrameEditor:
         frame = self._picture(result, made.source)
         stages = {"wait": 1000 * (made.began - made.arrived), **result.stage_ms}
         return Processed(frame, made.arrived, made.rev, result.face, result.error, stages, made.picture)
-
-    def _save(self) -> None:
-        tell, self.checkpoint = self.checkpoint, None
-        if tell is None:
-            return
-        try:
-            tell(self._stream.save())
-        except Exception as error:  # the video must not stop because a copy of its state cannot be made
-            self._report(error)
 
     def _picture(self, result: StepResult, source: VideoFrame) -> VideoFrame:
         # What was not edited is sent as it came, without a way there and back through RGB.

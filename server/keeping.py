@@ -17,6 +17,8 @@ class Kept:
     """The strengths its attributes were heading for."""
     state: bytes | None
     """Its stream's, None where there was none to save."""
+    owner: str = ""
+    """The name of the API key that may go on from it, empty without one."""
 
 
 class Keeping:

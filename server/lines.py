@@ -14,7 +14,7 @@ from aiortc import (
     RTCSessionDescription,
 )
 
-from server.aiortc_fixes import gathering, pool_encoding, wait_for_checks
+from server.aiortc_fixes import gathering, parsed_offer, pool_encoding, wait_for_checks
 from server.config import ServerConfig
 from server.errors import ApiError
 from server.offers import Offer, bad_sdp
@@ -32,7 +32,7 @@ def new_connection(config: ServerConfig) -> RTCPeerConnection:
 async def take(connection: RTCPeerConnection, offer: Offer) -> None:
     """Set the offer's lines up; none of them is used yet. ApiError 400 where aiortc can make nothing of it."""
     try:
-        await connection.setRemoteDescription(RTCSessionDescription(wait_for_checks(offer.text), "offer"))
+        await connection.setRemoteDescription(await parsed_offer(wait_for_checks(offer.text)))
     except Exception as error:  # aiortc raises whatever the text leads it into
         raise bad_sdp(str(error) or type(error).__name__) from error
     for line in connection.getTransceivers():

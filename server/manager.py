@@ -7,12 +7,13 @@ import logging
 import math
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 from aiortc import RTCSessionDescription
 
+from server.bounds import check_size
 from server.callers import caller
 from server.capacity import Capacity
 from server.errors import ApiError
@@ -48,6 +49,15 @@ class Load:
     """Sessions by the name of their API key."""
 
 
+@dataclass(frozen=True, eq=False)
+class _Opening:
+    """A session that is being opened."""
+
+    owner: str
+    replaced: str
+    """The id of the one that it goes on from and whose place it takes; empty without one."""
+
+
 class SessionManager:
     """Opens, finds and closes sessions; on the event loop only."""
 
@@ -58,7 +68,7 @@ class SessionManager:
         self._ended: OrderedDict[str, str] = OrderedDict()
         self._left: OrderedDict[str, tuple[str, str]] = OrderedDict()
         """Owner and resume token of sessions that ended without having been asked to, by WHIP secret."""
-        self._opening = 0
+        self._opening: list[_Opening] = []
         self.on_reserved: Callable[[], None] = lambda: None
         """Called, in the request's own context, at the very moment from which `load` counts its session."""
         self._capacity = Capacity()
@@ -121,18 +131,19 @@ class SessionManager:
     @property
     def load(self) -> Load:
         """How busy it is."""
-        owners = Counter(session.owner for session in self)
-        return Load(len(self._sessions) + self._opening, self._capacity.limit, self._capacity.rate, dict(owners))
+        owners = Counter(one.owner for one in (*self, *self._opening))
+        return Load(self._taken(), self._capacity.limit, self._capacity.rate, dict(owners))
 
     async def watch(self, identity: str, offer: str) -> tuple[Watcher, RTCSessionDescription]:
         """Let somebody watch a session. ApiError where the offer, the session or the room do not allow it."""
         session = self.find(identity)
-        taken = take_watch_offer(offer)
+        check_size(offer)
         allowed = self._shared.config.max_watchers
         if self.watchers >= allowed:
             self._shared.metrics.refused.labels("watchers").inc()
             message = f"All {allowed} viewers' places are taken."
             raise ApiError(503, "too_many_viewers", message, "Try again later.", {"Retry-After": RETRY_SECONDS})
+        taken = await asyncio.to_thread(take_watch_offer, offer)
         return await session.audience.watch(taken)
 
     @property
@@ -157,14 +168,20 @@ class SessionManager:
         With the token of one that was lost, it goes on from there: with its edits, and its stream's state.
         """
         edits = self._shared.validate(request.edits)
-        offer = take_offer(request.sdp, request.type)
-        kept = await self._take_over(request.resume_token)
-        edits = {**(kept.edits if kept else {}), **edits}
-        self._reserve()
-        session, answer = await self._connect(offer, kept.state if kept else None)
+        check_size(request.sdp)
+        opening = self._reserve(request.resume_token)
+        try:
+            offer = await asyncio.to_thread(take_offer, request.sdp, request.type)
+            kept = await self._take_over(request.resume_token)
+            # A face tracker takes a moment to load.
+            stream = await asyncio.to_thread(self._new_stream, kept.state if kept else None)
+        finally:
+            self._opening.remove(opening)
+        session, answer = await self._connect(offer, stream)
         session.resumed = kept is not None
-        if request.resume_token is not None:
+        if request.resume_token is not None and kept is not None:
             self._keeping.forget(request.resume_token)
+        edits = {**(self._still_valid(kept.edits) if kept else {}), **edits}
         if request.options.ramp_ms is not None:
             session.ramp_ms = request.options.ramp_ms
         if request.options.badge is not None:
@@ -177,10 +194,24 @@ class SessionManager:
         """End the session that a client comes back from, so that it does not stand in its own way; what it leaves."""
         if token is None:
             return None
-        for session in self:
-            if session.resume_token == token and session.owner == caller.get():
-                await session.end("replaced")
-        return self._keeping.find(token)
+        if (session := self._running(token)) is not None:
+            await session.end("replaced")
+        kept = self._keeping.find(token)
+        return kept if kept is not None and kept.owner == caller.get() else None
+
+    def _running(self, token: str | None) -> Session | None:
+        """The session of a resume token, where it is that of whoever makes the request at hand."""
+        return next((one for one in self.visible() if one.resume_token == token), None)
+
+    def _still_valid(self, edits: Mapping[str, float]) -> dict[str, float]:
+        """Those of an earlier session that are still on offer: it may have been another server's, or an hour ago."""
+        valid: dict[str, float] = {}
+        for name, strength in edits.items():
+            try:
+                valid |= self._shared.validate({name: strength})
+            except ApiError as error:
+                logger.warning("A session goes on without one of its edits: %s", error)
+        return valid
 
     def remember(self, token: str, kept: Kept) -> None:
         """Keep what a session left elsewhere, so that its client can go on from it here."""
@@ -218,31 +249,45 @@ class SessionManager:
             message = "The server is about to end."
             raise ApiError(503, "draining", message, "Try again in a moment.", {"Retry-After": RETRY_SECONDS})
 
-    def _reserve(self) -> None:
+    def _reserve(self, token: str | None) -> _Opening:
+        """Take a place for a session that is being opened. One that it goes on from gives up its own."""
         self.check_draining()
-        self._check_key()
-        allowed = self._shared.config.max_sessions
-        if len(self._sessions) + self._opening >= allowed:
-            self._shared.metrics.refused.labels("full").inc()
-            message = f"All {allowed} places are taken."
-            raise ApiError(503, "server_full", message, "Try again later.", {"Retry-After": RETRY_SECONDS})
-        self._check_capacity()
-        self._opening += 1
+        replaced = self._running(token)
+        if replaced is not None and self._is_given_up(replaced):
+            replaced = None
+        opening = _Opening(caller.get(), replaced.id if replaced else "")
+        self._opening.append(opening)
+        try:
+            self._check_key()
+            allowed = self._shared.config.max_sessions
+            if self._taken() > allowed:
+                self._shared.metrics.refused.labels("full").inc()
+                message = f"All {allowed} places are taken."
+                raise ApiError(503, "server_full", message, "Try again later.", {"Retry-After": RETRY_SECONDS})
+            self._check_capacity()
+        except ApiError:
+            self._opening.remove(opening)
+            raise
         self.on_reserved()
+        return opening
+
+    def _is_given_up(self, session: Session) -> bool:
+        """Whether the place of a session goes to one that is being opened."""
+        return any(one.replaced == session.id for one in self._opening)
+
+    def _taken(self, owner: str | None = None) -> int:
+        """Places that are taken, those of sessions that are being opened too; `owner`: of that key alone."""
+        running = [one for one in self if owner in (None, one.owner) and not self._is_given_up(one)]
+        return len(running) + sum(owner in (None, one.owner) for one in self._opening)
 
     def _check_key(self) -> None:
         allowed = self._shared.config.max_sessions_per_key
-        if caller.get() and allowed is not None and len(self.visible()) >= allowed:
+        if caller.get() and allowed is not None and self._taken(caller.get()) > allowed:
             self._shared.metrics.refused.labels("key").inc()
             message = f"All {allowed} sessions of this key are taken."
             raise ApiError(429, "key_full", message, "Close one of them.", {"Retry-After": RETRY_SECONDS})
 
-    async def _connect(self, offer: Offer, state: bytes | None) -> tuple[Session, RTCSessionDescription]:
-        try:
-            # A face tracker takes a moment to load.
-            stream = await asyncio.to_thread(self._new_stream, state)
-        finally:
-            self._opening -= 1
+    async def _connect(self, offer: Offer, stream: Stream) -> tuple[Session, RTCSessionDescription]:
         session = Session(stream, self._shared, self._forget, caller.get())
         self._sessions[session.id] = session
         try:
@@ -269,7 +314,7 @@ class SessionManager:
         self._ended_counts = (self._ended_counts[0] + received, self._ended_counts[1] + processed)
         self._ended[session.id] = reason
         if reason not in FINAL:
-            self._keeping.put(session.resume_token, Kept(session.edits.targets, session.saved_state))
+            self._keeping.put(session.resume_token, Kept(session.edits.targets, session.saved_state, session.owner))
             self._left[session.secret] = (session.owner, session.resume_token)
         for remembered in (self._ended, self._left):
             while len(remembered) > REMEMBERED:
@@ -300,7 +345,8 @@ class SessionManager:
 
     def _check_capacity(self) -> None:
         busy = {State.NEW, State.CONNECTING, State.LIVE, State.DEGRADED_INPUT, State.DEGRADED_INFERENCE}
-        sessions = 1 + self._opening + sum(session.state in busy for session in self)
+        running = sum(session.state in busy and not self._is_given_up(session) for session in self)
+        sessions = len(self._opening) + running
         share = self._capacity.share(sessions)
         if share is not None and sessions > 1 and share < self._shared.config.min_fps:
             self._shared.metrics.refused.labels("capacity").inc()

@@ -17,6 +17,7 @@ from rigid.attributes.presets import Preset
 from rigid.attributes.ramp import Easing
 from rigid.badge import Badge
 from server.audience import Audience
+from server.bounds import check_candidates, count_candidates
 from server.control import LABEL, ControlChannel
 from server.editing import Arrival, FrameEditor, Processed
 from server.edits import AppliedEdits, SessionEdits
@@ -75,11 +76,13 @@ class Session:
         """Names its WHIP resource."""
         self.etag = f'"{secrets.token_hex(8)}"'
         self.ufrag: str | None = None
+        self._candidates = 0
         self.created_at = datetime.now(UTC)
         self.resumed = False
         """Whether it goes on from an earlier one."""
         self.saved_state: bytes | None = None
         """Its stream's state: as of the last checkpoint, and once the session has ended its last."""
+        self._saved_at = 0
         self.ramp_ms = shared.config.ramp_ms
         self.edits = SessionEdits()
         self.applied = AppliedEdits()
@@ -123,6 +126,7 @@ class Session:
     async def answer(self, offer: Offer) -> RTCSessionDescription:
         """The answer to an offer of `take_offer`."""
         self.ufrag = ufrag_of(offer.text)
+        self._candidates = count_candidates(offer.text)
         answer = await self._peer.answer(offer)
         self._life.enter(State.CONNECTING)
         return answer
@@ -140,7 +144,9 @@ class Session:
         return Applied(rev, ramp_ms, easing, self._shared.library.warnings(self.edits.targets))
 
     def add_candidates(self, candidates: Sequence[RTCIceCandidate]) -> None:
-        """Take addresses that the client found after its offer."""
+        """Take addresses that the client found after its offer; ApiError 422 where they are too many."""
+        check_candidates(self._candidates, len(candidates))
+        self._candidates += len(candidates)
         self._peer.add_candidates(candidates)
 
     def reanchor(self) -> None:
@@ -148,8 +154,11 @@ class Session:
         self._stream.reanchor()
 
     def checkpoint(self) -> None:
-        """Have `saved_state` brought up to date with the next picture; without one there is nothing new to save."""
-        self._editor.checkpoint = self._hand_over_state
+        """Have `saved_state` brought up to date between two stages' turns; without a new picture nothing is to save."""
+        processed = self._tally.stats.counts["processed"]
+        if processed != self._saved_at:
+            self._saved_at = processed
+            self._lane.interject(self._save)
 
     def describe(self) -> dict[str, object]:
         """The session in brief."""
@@ -273,7 +282,13 @@ class Session:
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._deliver, done)
 
-    def _hand_over_state(self, state: bytes) -> None:
+    def _save(self) -> None:
+        """On the worker's thread, while no stage is at work."""
+        try:
+            state = self._stream.save()
+        except Exception:  # the video must not stop because a copy of its state cannot be made
+            logger.exception("The state of session %s could not be saved", self.id)
+            return
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._note_state, state)
 
@@ -307,16 +322,24 @@ class Session:
     # ---- the end
 
     async def _close(self, reason: str) -> None:
-        self._life.enter(State.CLOSED, reason)
-        self.audience.end_recording()
-        if self._control is not None and self._control.send("session_ended", **farewell(reason)):
-            await asyncio.sleep(FAREWELL_SECONDS)
-        await asyncio.gather(self._peer.close(), *self.audience.end_watchers())
-        self._lane.close(self._release)
-        with contextlib.suppress(TimeoutError):
-            self.saved_state = await asyncio.wait_for(self._released, SAVE_SECONDS)
-        await self.audience.close()
-        self._on_closed(self, reason)
+        try:
+            self._life.enter(State.CLOSED, reason)
+            self.audience.end_recording()
+            watchers = self.audience.end_watchers()
+            if self._control is not None and self._control.send("session_ended", **farewell(reason)):
+                await asyncio.sleep(FAREWELL_SECONDS)
+            for done in await asyncio.gather(self._peer.close(), *watchers, return_exceptions=True):
+                if isinstance(done, BaseException):
+                    logger.error("A connection of session %s did not close", self.id, exc_info=done)
+            self._lane.close(self._release)
+            with contextlib.suppress(TimeoutError):
+                self.saved_state = await asyncio.wait_for(self._released, SAVE_SECONDS)
+            await self.audience.close()
+        except Exception:  # whatever fails on the way out, the place must become free
+            logger.exception("Session %s did not end as it should", self.id)
+        finally:
+            self._lane.close(self._release)
+            self._on_closed(self, reason)
 
     def _release(self) -> None:
         """Save and close the stream; on the worker's thread, where no frame of it runs any more."""

@@ -7,11 +7,12 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 from rigid.attributes.format import check_name
 from rigid.attributes.importing import ImportRequest, Target, check_free
@@ -20,11 +21,37 @@ from rigid.replacing import replacing
 from server.errors import ApiError
 
 READ_SECONDS = 90.0
+RECEIVE_SECONDS = 60.0
+MOST_AT_ONCE = 4
+"""Files that may be on their way, one of them being read."""
+Given = TypeVar("Given")
 HINT = "rigid-live attributes import --help tells what files are taken."
 
 
+@asynccontextmanager
+async def place_for(places: asyncio.Semaphore) -> AsyncIterator[None]:
+    """One of the places for files that come; ApiError 503, before a byte is read, where there is none."""
+    if places.locked():
+        message = f"{MOST_AT_ONCE} files are coming already."
+        raise ApiError(503, "busy", message, "Try again in a moment.", {"Retry-After": "5"})
+    async with places:
+        yield
+
+
+async def within_time(receiving: Awaitable[Given]) -> Given:
+    """What `receiving` gives; ApiError 408 where that takes too long."""
+    try:
+        return await asyncio.wait_for(receiving, RECEIVE_SECONDS)
+    except TimeoutError:
+        message = f"The file did not come within {RECEIVE_SECONDS:g} seconds."
+        raise ApiError(408, "too_slow", message, "Import it with rigid-live attributes import.") from None
+
+
 class Uploads:
-    """Takes one file at a time into `folder`, from where it is there after a restart too."""
+    """Takes files into `folder`, from where they are there after a restart too.
+
+    Several may come at once, however slowly; they are read one after another.
+    """
 
     def __init__(self, library: AttributeLibrary, target: Target, limit: int) -> None:
         """`limit`: bytes of a file."""
@@ -32,23 +59,25 @@ class Uploads:
         self._target = target
         self._limit = limit
         self._busy = asyncio.Lock()
+        self._places = asyncio.Semaphore(MOST_AT_ONCE)
 
     async def add(self, body: AsyncIterator[bytes], filename: str, request: ImportRequest) -> Attribute:
         """Offer the attribute in a file's bytes.
 
-        ApiError 409 for a name that is taken, 413 for too long a file, 422 for one that holds no edit for this
-        generator, 503 while another one is being read.
+        ApiError 408 for a file that does not come in time, 409 for a name that is taken, 413 for too long a file, 422
+        for one that holds no edit for this generator, 503 while too many others are coming.
         """
         self._check_name(request)
-        if self._busy.locked():
-            raise ApiError(503, "busy", "Another file is being read.", "Try again in a moment.", {"Retry-After": "5"})
-        async with self._busy:
+        async with place_for(self._places):
             with TemporaryDirectory(prefix="rigid-live-") as folder:
                 path = Path(folder) / "upload" / _safe_name(filename)
                 path.parent.mkdir()
-                await self._receive(body, path)
-                name = await self._import(path, request)
-            return await asyncio.to_thread(self._offer, name)
+                await within_time(self._receive(body, path))
+                async with self._busy:
+                    # another one of that name may have been read meanwhile
+                    self._check_name(request)
+                    name = await self._import(path, request)
+                    return await asyncio.to_thread(self._offer, name)
 
     @property
     def names(self) -> frozenset[str]:

@@ -13,6 +13,7 @@ from aiortc import RTCSessionDescription
 from av import AudioFrame, VideoFrame
 
 from server.aiortc_fixes import heard_at
+from server.bounds import check_candidates, count_candidates
 from server.config import ServerConfig
 from server.lines import answer, line_to_send_on, new_connection, send_on, take
 from server.media import DelayedAudioTrack, OutputTrack
@@ -40,6 +41,7 @@ class Watcher:
         self.secret = secrets.token_urlsafe(24)
         self.etag = f'"{secrets.token_hex(8)}"'
         self.ufrag: str | None = None
+        self._candidates = 0
         self._offer: Offer | None = None
         self._config = config
         self._encoding = encoding
@@ -55,6 +57,7 @@ class Watcher:
     async def answer(self, offer: Offer) -> RTCSessionDescription:
         """The answer to an offer of `take_watch_offer`."""
         self._offer, self.ufrag = offer, ufrag_of(offer.text)
+        self._candidates = count_candidates(offer.text)
         await take(self._connection, offer)
         for track in (self._output, self._sound):
             way_back = line_to_send_on(self._connection, track.kind)
@@ -71,7 +74,9 @@ class Watcher:
         self._sound.push(frame, arrived)
 
     def add_candidates(self, candidates: Candidates) -> None:
-        """Take addresses that the watcher found after its offer."""
+        """Take addresses that the watcher found after its offer; ApiError 422 where they are too many."""
+        check_candidates(self._candidates, len(candidates))
+        self._candidates += len(candidates)
         assert self._offer is not None
         routed = [self._offer.routed(one) for one in candidates]
         task = asyncio.create_task(add_candidates(self._connection, routed))

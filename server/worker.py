@@ -51,7 +51,8 @@ class Lane(Generic[Item]):
         self._stages = tuple(stages)
         self._inputs: list[object] = [None] * len(self._stages)
         self._busy: set[int] = set()
-        self._last: Callable[[], None] | None = None
+        self._alone: Callable[[], None] | None = None
+        """What is to run while no stage is at work; nothing else begins before it."""
         self._closed = False
 
     def offer(self, item: Item) -> bool:
@@ -65,27 +66,34 @@ class Lane(Generic[Item]):
             self._worker.enqueue(self)
             return displaced
 
+    def interject(self, call: Callable[[], None]) -> None:
+        """Run `call` once on a worker's thread, while no stage is at work; in place of one that waits for that."""
+        with self._worker.changed:
+            if not self._closed:
+                self._alone = call
+                self._worker.enqueue(self)
+
     def close(self, last: Callable[[], None]) -> None:
         """Drop what is not in hand and run `last` on a worker's thread, after which no stage is called any more."""
         with self._worker.changed:
             if self._closed:
                 return
-            self._closed, self._last = True, last
+            self._closed, self._alone = True, last
             self._inputs = [None] * len(self._stages)
             self._worker.enqueue(self)
 
     def ready(self) -> bool:
         """Whether something can run now; the caller holds the worker's lock."""
-        return (self._last is not None and not self._busy) or self._ready_stage() is not None
+        return not self._busy if self._alone is not None else self._ready_stage() is not None
 
     def take(self) -> Turn:
         """What to run now, once `ready`; the caller holds the worker's lock."""
-        stage = self._ready_stage()
-        if stage is None:
-            last, self._last = self._last, None
-            assert last is not None
+        if self._alone is not None:
+            call, self._alone = self._alone, None
             self._busy.add(-1)
-            return Turn(-1, last)
+            return Turn(-1, call)
+        stage = self._ready_stage()
+        assert stage is not None
         item, self._inputs[stage] = self._inputs[stage], None
         self._busy.add(stage)
         return Turn(stage, partial(self._stages[stage], item))
@@ -113,7 +121,7 @@ class Lane(Generic[Item]):
 
 
 class Turn(NamedTuple):
-    """One call of one lane's stage; stage -1 is the lane's last call."""
+    """One call of one lane's stage; -1 for a call while no stage is at work, such as the lane's last."""
 
     stage: int
     call: Callable[[], object]

@@ -11,6 +11,7 @@ import aiortc.rtcpeerconnection
 import aiortc.rtcrtpreceiver
 import aiortc.rtcrtpsender
 from aiortc.rtcdtlstransport import RTCCertificate
+from aiortc.sdp import SessionDescription
 
 from server.aiortc_fixes.codecs import (
     BoundedH264Decoder,
@@ -31,6 +32,7 @@ from server.aiortc_fixes.ice import (
     note_datagram,
     wait_for_checks,
 )
+from server.aiortc_fixes.parsing import parse, parsed_offer
 from server.aiortc_fixes.privates import replace
 from server.aiortc_fixes.queues import AUDIO_PREFETCH_SECONDS, bound_receiver, discarded
 from server.aiortc_fixes.timestamps import SerialTimestampMapper
@@ -45,6 +47,7 @@ __all__ = [
     "heard_at",
     "install",
     "new_pool",
+    "parsed_offer",
     "pool_encoding",
     "refresh",
     "set_bitrates",
@@ -53,7 +56,7 @@ __all__ = [
 
 
 def install() -> None:
-    """Put what concerns addresses, life signs, ciphers, codecs and times in place, process-wide; safe to call again."""
+    """Put what concerns addresses, life signs, ciphers, codecs, times and parsing in place, for the whole process."""
     replace(aiortc.codecs, "H264Encoder", QuickH264Encoder)
     replace(aiortc.codecs, "H264Decoder", BoundedH264Decoder)
     replace(aiortc.codecs, "Vp8Decoder", BoundedVp8Decoder)
@@ -63,4 +66,5 @@ def install() -> None:
     replace(aioice.ice, "get_host_addresses", host_addresses)
     replace(aioice.ice.StunProtocol, "datagram_received", note_datagram)
     replace(aioice.ice.Connection, "get_component_candidates", component_candidates)
+    replace(SessionDescription, "parse", parse)
     replace(RTCCertificate, "_create_ssl_context", create_ssl_context)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from rigid.checkpoint import pack, unpack
 from server.keeping import Kept
@@ -28,7 +29,7 @@ class Copies:
         copies: dict[str, Kept] = {}
         for session in self._manager:
             session.checkpoint()
-            copies[session.resume_token] = Kept(dict(session.edits.targets), session.saved_state)
+            copies[session.resume_token] = Kept(dict(session.edits.targets), session.saved_state, session.owner)
         left = {token: kept for token, kept in self._manager.left_behind().items() if token not in copies}
         gone = self._sent - copies.keys() - left.keys()
         self._sent = copies.keys() | left.keys()
@@ -39,9 +40,12 @@ class Copies:
 
 def packed(copies: Mapping[str, Kept]) -> dict[str, Kept]:
     """Small enough to be sent every second."""
-    return {token: Kept(dict(kept.edits), kept.state and pack(kept.state)) for token, kept in copies.items()}
+    return {
+        token: replace(kept, edits=dict(kept.edits), state=kept.state and pack(kept.state))
+        for token, kept in copies.items()
+    }
 
 
 def unpacked(kept: Kept) -> Kept:
     """As a server goes on from it; ValueError where the state is damaged."""
-    return Kept(kept.edits, kept.state and unpack(kept.state))
+    return replace(kept, state=kept.state and unpack(kept.state))

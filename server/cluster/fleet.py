@@ -178,7 +178,7 @@ class Fleet:
     async def _adopt(self) -> None:
         named = await asyncio.to_thread(ray.util.list_named_actors, True)
         for one in named:
-            if one["namespace"] == NAMESPACE and WORKER.fullmatch(one["name"]) and one["name"][0] == "w":
+            if one["namespace"] == NAMESPACE and WORKER.fullmatch(one["name"]):
                 self._roster.places.setdefault(one["name"], Place())
 
     async def _resize(self) -> None:

@@ -27,7 +27,7 @@ from server.config import ServerConfig
 from server.errors import ApiError, add_error_handlers
 from server.keeping import Kept
 from server.metrics import Metrics
-from server.uploads import READ_SECONDS, too_large
+from server.uploads import MOST_AT_ONCE, READ_SECONDS, place_for, too_large, within_time
 
 logger = logging.getLogger(__name__)
 
@@ -108,6 +108,7 @@ class Router:
     def __init__(self, actors: Actors, max_upload_bytes: int) -> None:
         self._actors = actors
         self._max_upload_bytes = max_upload_bytes
+        self._uploads = asyncio.Semaphore(MOST_AT_ONCE)
 
     async def healthz(self, _request: Request) -> Response:
         """200 while this replica runs."""
@@ -133,8 +134,9 @@ class Router:
 
     async def upload(self, request: Request) -> Response:
         """Let one worker read a client's attribute, and give it to the others before the answer."""
-        asked = _taken(request, await _bounded(request, self._max_upload_bytes))
-        worker, reply = await self._any(asked, UPLOAD_SECONDS)
+        async with place_for(self._uploads):
+            asked = _taken(request, await within_time(_bounded(request, self._max_upload_bytes)))
+            worker, reply = await self._any(asked, UPLOAD_SECONDS)
         if reply.status == 201:
             with suppress(ApiError):  # the fleet sees by itself, a moment later, who lacks it
                 await self._fleet("hand_on", json.loads(reply.body)["name"], worker)
@@ -212,7 +214,11 @@ class Router:
     async def _newest(self, names: Sequence[str], token: str) -> Left:
         """The newest copy of a session."""
         found = await asyncio.gather(*(self._find(one, token) for one in names))
-        copies = [(at, kept, one) for one, (at, kept) in zip(names, found, strict=True) if kept is not None]
+        copies = [
+            (at, kept, one)
+            for one, (at, kept) in zip(names, found, strict=True)
+            if kept is not None and kept.owner == caller.get()
+        ]
         if not copies:
             return Left()
         _, newest, _ = max(copies, key=lambda one: one[0])

@@ -10,7 +10,8 @@ NAMESPACE = "rigid-live"
 """Ray's, of all actors here."""
 FLEET = "fleet"
 """The name of the actor that knows the workers."""
-WORKER = re.compile(r"[a-z0-9]{1,16}")
+WORKER = re.compile(r"w[a-z0-9]{1,15}")
+"""The fleet gives the names; it is no worker itself, though it is an actor like them."""
 
 
 def worker_of(identity: str) -> str:

@@ -38,6 +38,15 @@ class Bounds:
         return cls(int(least), int(most or least))
 
 
+@dataclass(frozen=True)
+class Sent:
+    """A session on its way to a worker."""
+
+    at: float
+    owner: str
+    """The name of the API key it is opened with."""
+
+
 @dataclass
 class Place:
     """One worker as last heard of."""
@@ -50,8 +59,8 @@ class Place:
     """It is to end."""
     fault: str = ""
     """Why it will never say anything."""
-    placed: dict[int, float] = field(default_factory=dict)
-    """When sessions were sent to it that the report does not count yet, by the placement's number."""
+    placed: dict[int, Sent] = field(default_factory=dict)
+    """Sessions that were sent to it and that the report does not count yet, by the placement's number."""
 
     def usable(self, version: str) -> bool:
         """Whether sessions may go there."""
@@ -102,7 +111,9 @@ class Roster:
         place.report, place.lost = report, False
         # An ingress that died does not say any more what became of its sessions.
         oldest = self.clock() - OPENING_SECONDS
-        place.placed = {number: at for number, at in place.placed.items() if number not in report.seen and at > oldest}
+        place.placed = {
+            number: sent for number, sent in place.placed.items() if number not in report.seen and sent.at > oldest
+        }
 
     def note_nodes(self, alive: Set[str]) -> None:
         """Give up workers whose nodes are gone; they are heard of again once Ray has started them elsewhere."""
@@ -133,7 +144,7 @@ class Roster:
             return Placement(code="server_full", message=message, hint="Try again later.")
         name, place = min(roomy, key=_by_room)
         number = secrets.randbits(63)
-        place.placed[number] = self.clock()
+        place.placed[number] = Sent(self.clock(), owner)
         return Placement(name, number)
 
     def _none_usable(self) -> Placement:
@@ -149,7 +160,10 @@ class Roster:
             place.placed.pop(placement.number, None)
 
     def _sessions_of(self, owner: str) -> int:
-        return sum(place.report.owners.get(owner, 0) for place in self.places.values() if place.report)
+        """Those on their way too: many may ask at once."""
+        places = self.places.values()
+        carried = sum(place.report.owners.get(owner, 0) for place in places if place.report)
+        return carried + sum(sent.owner == owner for place in places for sent in place.placed.values())
 
     def buddy(self, name: str) -> str:
         """Who keeps a worker's checkpoints: the next one on another node, else the next; empty for nobody."""

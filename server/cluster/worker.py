@@ -162,7 +162,7 @@ class MediaWorker:
             return await asyncio.to_thread(unpacked, kept)
         except ValueError as error:
             logger.warning("A session begins anew: %s", error)
-            return Kept(kept.edits, None)
+            return replace(kept, state=None)
 
     async def give_up(self, token: str, owner: str) -> Kept | None:
         """End a session for it to go on elsewhere; what it leaves. None where no such session was here."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -10,12 +11,14 @@ from typing import Any
 import httpx
 import pytest
 
+from server.callers import name_of
 from server.cluster.actors import Actors, Gone, Unreachable
 from server.cluster.ingress import build_ingress
 from server.cluster.messages import HttpReply, HttpRequest, Opening, Placement
 from server.cluster.names import FLEET
 from server.config import ServerConfig
 from server.keeping import Kept
+from server.uploads import MOST_AT_ONCE
 
 JSON = [(b"content-type", b"application/json")]
 pytestmark = pytest.mark.filterwarnings("error")
@@ -264,3 +267,48 @@ async def test_keys_and_limits_are_kept_for_the_cluster_as_a_whole(monkeypatch: 
         assert (await http.post("/api/v1/sessions/w1.x/close", content=b"x" * 101)).status_code == 413
         statuses = [(await http.get(f"/api/v1/sessions/w{i}.x")).status_code for i in (1, 2, 1)]
     assert statuses == [200, 429, 429]
+
+
+async def test_what_a_session_left_is_for_its_own_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    actors, left = HandMade("w1"), Kept({"smile": 0.5}, b"state", name_of("ann"))
+    actors.faults["w9", "give_up"] = Gone("")
+    actors.kept["w1", "find_kept"] = (5.0, left)
+    actors.replies["w1"] = HttpReply(201, JSON, b"{}")
+    config = ServerConfig(api_keys=("ann", "bob"))
+    async with before(actors, monkeypatch, config) as http:
+        for key in ("bob", "ann"):
+            headers = {"Authorization": f"Bearer {key}"}
+            await http.post("/api/v1/sessions", json={"resume_token": "w9.t"}, headers=headers)
+    assert actors.requests() == [("w1", (Opening(7, "w9.t", kept),)) for kept in (None, left)]
+    assert [one[0] for one in actors.asked if one[1] == "forget"] == ["w1"]
+
+
+@pytest.mark.parametrize("path", ["/api/v1/sessions/fleet.x", "/whip/fleet.x", "/whep/fleet.x"])
+async def test_who_places_the_sessions_has_none(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    actors = HandMade("w1")
+    async with before(actors, monkeypatch) as http:
+        for method in ("GET", "DELETE", "POST"):
+            answer = await http.request(method, path)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (404, "unknown_session")
+        await http.post("/api/v1/sessions", json={"resume_token": "fleet.t"})
+    assert not [one for one in actors.asked if one[0] == FLEET and one[1] in ("request", "give_up")]
+
+
+async def test_uploads_are_bounded_before_they_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on = asyncio.Semaphore(0), asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"x"
+        begun.release()
+        await go_on.wait()
+
+    actors = HandMade("w1")
+    actors.replies["w1"] = HttpReply(409, JSON, b"{}")
+    async with before(actors, monkeypatch, ServerConfig(allow_uploads=True)) as http:
+        coming = [asyncio.create_task(http.post("/api/v1/attributes", content=slow())) for _ in range(MOST_AT_ONCE)]
+        for _ in coming:
+            await begun.acquire()
+        busy = await http.post("/api/v1/attributes", content=b"x")
+        assert (busy.status_code, busy.json()["error"]["code"]) == (503, "busy")
+        go_on.set()
+        assert [(await one).status_code for one in coming] == [409] * MOST_AT_ONCE

@@ -219,3 +219,12 @@ def test_a_sessions_id_names_its_worker(identity: str, name: str) -> None:
 
 def test_versions_that_differ_in_the_last_number_go_together() -> None:
     assert go_together("1.2.3", "1.2.9") and not go_together("1.2.3", "1.3.0") and not go_together("0.1.0", "unknown")
+
+
+def test_sessions_on_their_way_count_for_their_key() -> None:
+    roster = roster_of(worker("a", 1, owners={"ann": 1}), worker("b"), max_per_key=2)
+    first = roster.place("ann")
+    assert first.worker and roster.place("ann").code == "key_full"
+    assert roster.place("bob").worker
+    roster.refused(first)
+    assert roster.place("ann").worker

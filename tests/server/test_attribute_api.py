@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from rigid.attributes.importing import ImportRequest, Target, import_attribute
 from rigid.attributes.library import Attribute, AttributeLibrary, read_library
 from rigid.attributes.presets import PresetStore
+from server import uploads
 from server.config import ServerConfig
 from server.strips import Gallery
 from server.uploads import Uploads
@@ -130,22 +131,49 @@ async def test_uploads_are_off_unless_asked_for_and_no_other_site_can_make_one(t
             assert_error(answer, 415, "unsupported_media_type")
 
 
-async def test_one_file_is_read_at_a_time(tmp_path: Path) -> None:
-    begun, go_on = asyncio.Event(), asyncio.Event()
+async def test_a_slow_file_holds_no_other_up_and_too_many_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "MOST_AT_ONCE", 2)
+    begun, go_on = asyncio.Semaphore(0), asyncio.Event()
 
     async def slow() -> AsyncIterator[bytes]:
         yield GRIN[:10]
-        begun.set()
+        begun.release()
         await go_on.wait()
         yield GRIN[10:]
 
     async with running(OPEN, library=library(), uploads=target(tmp_path)) as world:
         first = asyncio.create_task(_post(world.http, "grin", slow()))
-        await asyncio.wait_for(begun.wait(), PATIENCE_SECONDS)
-        busy = await world.http.post("/api/v1/attributes?name=other", content=GRIN, headers=BYTES)
+        await asyncio.wait_for(begun.acquire(), PATIENCE_SECONDS)
+        quick = await world.http.post("/api/v1/attributes?name=other", content=GRIN, headers=BYTES)
+        assert quick.status_code == 201
+        second = asyncio.create_task(_post(world.http, "third", slow()))
+        await asyncio.wait_for(begun.acquire(), PATIENCE_SECONDS)
+        busy = await world.http.post("/api/v1/attributes?name=fourth", content=GRIN, headers=BYTES)
         assert_error(busy, 503, "busy")
         go_on.set()
-        assert (await first).status_code == 201
+        assert [one.status_code for one in await asyncio.gather(first, second)] == [201, 201]
+
+
+async def test_two_files_of_one_name_are_one_attribute(tmp_path: Path) -> None:
+    async with running(OPEN, library=library(), uploads=target(tmp_path)) as world:
+        answers = await asyncio.gather(
+            *(world.http.post("/api/v1/attributes?name=grin", content=GRIN, headers=BYTES) for _ in range(2))
+        )
+        assert sorted(one.status_code for one in answers) == [201, 409]
+
+
+async def test_a_file_that_does_not_come_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "RECEIVE_SECONDS", 0.05)
+
+    async def never() -> AsyncIterator[bytes]:
+        yield GRIN[:10]
+        await asyncio.Event().wait()
+
+    async with running(OPEN, library=library(), uploads=target(tmp_path)) as world:
+        assert_error(await _post(world.http, "grin", never()), 408, "too_slow")
+        assert list(tmp_path.glob("**/*.safetensors")) == []
 
 
 async def _post(http: httpx.AsyncClient, name: str, body: AsyncIterator[bytes]) -> httpx.Response:

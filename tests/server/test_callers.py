@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import httpx
 import pytest
 
-from server.callers import RequestLimit, name_of
+from server.callers import WRONG_KEYS_PER_MINUTE, _address, name_of
 from server.config import ServerConfig
+from server.rates import Rates
 from tests.server.test_api import assert_error
-from tests.server.world import Viewer, World, running
+from tests.server.world import Viewer, World, running, until
 
 KEYS = ("ann", "bob")
 
@@ -62,23 +65,6 @@ async def test_a_flood_of_requests_is_turned_away_and_others_are_not() -> None:
         assert (await ann.get("/healthz")).status_code == 200
 
 
-async def test_the_bucket_fills_evenly() -> None:
-    now = [0.0]
-    limit = RequestLimit(lambda scope, receive, send: None, 60, lambda: now[0])  # type: ignore[arg-type, return-value]
-    assert [limit._take("x") for _ in range(60)] == [0.0] * 60
-    assert limit._take("x") == pytest.approx(1.0)
-    now[0] = 2.0
-    assert [limit._take("x") > 0 for _ in range(3)] == [False, False, True]
-    for number in range(3000):
-        limit._take(str(number))
-    assert len(limit._buckets) <= 1024
-
-
-def test_a_keys_name_does_not_tell_it() -> None:
-    assert name_of("sesame") != name_of("sesamf")
-    assert "sesame" not in name_of("sesame")
-
-
 async def test_pages_of_origins_allowed_may_ask_and_no_others() -> None:
     config = ServerConfig(api_keys=KEYS, allow_origins=("https://shop.example",))
     async with running(config) as world:
@@ -104,3 +90,80 @@ async def test_pages_of_origins_allowed_may_ask_and_no_others() -> None:
 def test_what_is_no_origin(origin: str) -> None:
     with pytest.raises(ValueError, match="no origin"):
         ServerConfig(allow_origins=(origin,))
+
+
+async def test_an_address_that_guesses_keys_is_not_listened_to_for_a_while() -> None:
+    async with running(ServerConfig(api_keys=KEYS)) as world:
+        right = {"Authorization": f"Bearer {KEYS[0]}"}
+        statuses = []
+        for number in range(WRONG_KEYS_PER_MINUTE + 5):
+            answer = await world.http.get("/api/v1/sessions", headers={"Authorization": f"Bearer guess {number}"})
+            statuses.append(answer.status_code)
+        assert statuses == [401] * WRONG_KEYS_PER_MINUTE + [429] * 5
+        late = await world.http.get("/api/v1/sessions", headers=right)
+        assert_error(late, 429, "too_many_requests")
+        assert 0 < int(late.headers["Retry-After"]) <= 3
+        assert (await world.http.get("/healthz")).status_code == 200
+        elsewhere = httpx.ASGITransport(world.app, client=("192.0.2.7", 5))
+        async with httpx.AsyncClient(transport=elsewhere, base_url="http://server") as http:
+            assert (await http.get("/api/v1/sessions", headers=right)).status_code == 200
+            for _ in range(WRONG_KEYS_PER_MINUTE + 5):
+                assert (await http.get("/api/v1/sessions")).status_code == 401, "no key is no guess"
+
+
+def test_a_bucket_is_full_at_first_and_fills_evenly() -> None:
+    now = [0.0]
+    rates = Rates(2, 0.5, lambda: now[0])
+    assert [rates.take("a") for _ in range(3)] == [0.0, 0.0, 2.0]
+    assert rates.wait("a") == 2.0 and rates.wait("b") == 0.0
+    now[0] = 1.0
+    assert rates.take("a") == 1.0
+    now[0] = 2.0
+    assert rates.take("a") == 0.0
+    now[0] = 100.0
+    assert [rates.take("a") for _ in range(3)] == [0.0, 0.0, 2.0], "it never holds more"
+
+
+def test_an_address_of_ipv6_is_its_network() -> None:
+    def address(text: str) -> str:
+        return _address({"client": (text, 1)})
+
+    assert address("2001:db8:1:2::5") == address("2001:db8:1:2:ffff::") != address("2001:db8:1:3::5")
+    assert address("192.0.2.7") != address("192.0.2.8")
+    assert _address({"client": None}) == ""
+
+
+async def test_many_at_once_get_no_more_sessions_of_one_key_than_it_has() -> None:
+    async with running(ServerConfig(max_sessions=8, api_keys=KEYS, max_sessions_per_key=2)) as world:
+        await world.ready()
+        async with with_key(world, "ann") as ann:
+            viewers = [Viewer(ann) for _ in range(5)]
+            answers = await asyncio.gather(*(viewer.ask() for viewer in viewers))
+            assert sorted(one.status_code for one in answers) == [201] * 2 + [429] * 3
+            assert world.app.state.manager.load.owners == {name_of("ann"): 2}
+            # One that comes back has its own place, though all are taken, and once only.
+            token = next(one.json()["resume_token"] for one in answers if one.status_code == 201)
+            again = [Viewer(ann) for _ in range(3)]
+            answers = await asyncio.gather(*(viewer.ask(resume_token=token) for viewer in again))
+            assert sorted(one.status_code for one in answers) == [201, 429, 429]
+            await asyncio.gather(*(viewer.close() for viewer in [*viewers, *again]))
+
+
+async def test_what_a_session_left_is_for_its_own_key() -> None:
+    async with running(ServerConfig(api_keys=KEYS)) as world:
+        await world.ready()
+        async with with_key(world, "ann") as ann, with_key(world, "bob") as bob:
+            viewer = Viewer(ann)
+            await viewer.connect(edits={"smile": 0.5})
+            await viewer.see(1)
+            token = viewer.session["resume_token"]
+            await viewer.close()
+            await until(lambda: world.app.state.manager.load.sessions == 0)
+            for http, resumed in ((bob, False), (ann, True)):
+                comer = Viewer(http)
+                answer = await comer.ask(resume_token=token)
+                assert answer.json()["resumed"] is resumed
+                shown = (await http.get(comer.url)).json()
+                assert shown["edits"] == ({"smile": 0.5} if resumed else {})
+                await http.delete(comer.url)
+                await comer.close()

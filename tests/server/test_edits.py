@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 from itertools import pairwise
 
 import pytest
 
 from server.config import ServerConfig
+from server.control import BURST
 from server.states import farewell
-from tests.server.world import running
+from tests.server.world import Viewer, running
 
 
 async def test_patch_takes_effect_mid_stream_without_reconnecting_and_ramps_monotonically() -> None:
@@ -177,3 +179,32 @@ async def test_the_channel_answers_everything_and_reports_each_second() -> None:
     assert stats["fps_out"] > 0
     assert stats["stage_ms"]["invert"] == 2.0
     assert viewer.said("session_ended") == [{"type": "session_ended", **farewell("deleted")}]
+
+
+async def test_a_flood_of_messages_is_left_out_and_told_once_a_second() -> None:
+    clock = StoppedClock()
+    async with running(clock=clock) as world:
+        await world.ready()
+        viewer = Viewer(world.http)
+        await viewer.connect()
+        await viewer.until(lambda: viewer.channel.readyState == "open")
+        for number in range(BURST + 50):
+            viewer.channel.send(f"ping {number}")
+        viewer.channel.send('{"type": "nonsense"}')
+        await viewer.until(lambda: bool(viewer.said("error")) and len(viewer.texts) >= BURST)
+        assert [one["error"]["code"] for one in viewer.said("error")] == ["too_many_messages"]
+        assert len(viewer.texts) == BURST
+        clock.seconds += 1.0
+        viewer.channel.send("ping again")
+        await viewer.until(lambda: viewer.texts[-1] == "pong again")
+        await viewer.close()
+
+
+class StoppedClock:
+    """Goes on when a test says so."""
+
+    def __init__(self) -> None:
+        self.seconds = time.monotonic()
+
+    def __call__(self) -> float:
+        return self.seconds

@@ -18,9 +18,12 @@ import pytest
 from aiortc import RTCRtpSender
 
 from server import states
+from server.audience import Audience
 from server.config import ServerConfig
 from server.errors import ApiError
+from server.keeping import Kept
 from server.offers import take_offer
+from server.peer import Peer
 from tests.patience import PATIENCE_SECONDS
 from tests.ports import free_udp_ports
 from tests.server.test_api import assert_error
@@ -368,3 +371,52 @@ async def test_sessions_that_open_at_once_take_one_place_each() -> None:
         assert sorted(statuses) == [201] * 4 + [503]
         assert world.app.state.manager.load.sessions == 4
         await asyncio.gather(*(one.close() for one in viewers))
+
+
+async def test_a_place_is_free_again_whatever_fails_at_the_end(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(self: Peer) -> None:
+        raise ConnectionError("the socket is gone")
+
+    async with running(ServerConfig(max_sessions=1)) as world:
+        await world.ready()
+        async with world.viewer() as viewer:
+            with monkeypatch.context() as patched:
+                patched.setattr(Peer, "close", broken)
+                assert (await world.http.delete(viewer.url)).status_code == 204
+            assert "did not close" in caplog.text
+            await none_left(world)
+        async with world.viewer():
+            pass
+
+
+@pytest.mark.parametrize("part", ["end_recording", "end_watchers", "close"])
+async def test_a_place_is_free_again_whatever_part_of_its_audience_fails(
+    part: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(self: Audience) -> None:
+        raise RuntimeError("a fault of ours")
+
+    async with running(ServerConfig(max_sessions=1)) as world:
+        await world.ready()
+        async with world.viewer() as viewer:
+            with monkeypatch.context() as patched:
+                patched.setattr(Audience, part, broken)
+                await world.http.delete(viewer.url)
+            assert "did not end as it should" in caplog.text
+            await none_left(world)
+        async with world.viewer():
+            pass
+
+
+async def test_edits_that_are_no_longer_on_offer_are_not_gone_on_with() -> None:
+    async with running() as world:
+        await world.ready()
+        async with world.viewer() as lost:
+            token = lost.session["resume_token"]
+        await none_left(world)
+        # as from another server, or from before an attribute was taken away
+        world.app.state.manager.remember(token, Kept({"smile": 0.5, "wings": 1.0, "age": 99.0}, None))
+        async with world.viewer(resume_token=token):
+            assert (await sessions(world))[0]["edits"] == {"smile": 0.5}

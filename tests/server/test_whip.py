@@ -14,8 +14,10 @@ from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSes
 from av import AudioFrame, VideoFrame
 
 from server.config import ServerConfig
+from server.peer import Peer
 from server.trickle import parse_candidate, parse_fragment
 from server.turn import IceServer
+from tests.patience import PATIENCE_SECONDS
 from tests.server.test_api import assert_error
 from tests.server.world import Camera, Microphone, World, read_barcode, read_strength, running, until
 
@@ -290,3 +292,28 @@ async def test_candidates_of_the_api_may_come_later_too() -> None:
             bad = await world.http.post(f"{viewer.url}/candidates", json={"candidates": [{"candidate": "x"}]})
             assert_error(bad, 422, "bad_candidate")
             await viewer.see(3)
+
+
+async def test_who_joins_while_the_session_ends_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    closing, go_on = asyncio.Event(), asyncio.Event()
+    close = Peer.close
+
+    async def slow(self: Peer) -> None:
+        closing.set()
+        await go_on.wait()
+        await close(self)
+
+    monkeypatch.setattr(Peer, "close", slow)
+    async with running() as world:
+        await world.ready()
+        async with world.viewer() as viewer:
+            ending = asyncio.create_task(world.http.delete(viewer.url))
+            await asyncio.wait_for(closing.wait(), PATIENCE_SECONDS)
+            watcher = Client(world.http, f"/whep/{viewer.session['id']}")
+            watcher.receive("video")
+            late = await watcher.start()
+            assert_error(late, 410, "session_closed")
+            go_on.set()
+            assert (await ending).status_code == 204
+            assert world.app.state.manager.watchers == 0
+            await watcher.close()

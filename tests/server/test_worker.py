@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 
 from server.worker import InferenceWorker, Lane, in_hand_for, threads_for
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import PATIENCE_SECONDS, eventually
 
 
 class Gate:
@@ -338,3 +340,40 @@ def test_a_lane_closed_while_it_waits_for_a_turn_ends_after_its_stages_at_work()
     go_on.set()
     worker.stop()
     assert order == ["item", "last"]
+
+
+def test_what_is_interjected_runs_while_no_stage_is_at_work() -> None:
+    worker = InferenceWorker(threads=4, in_hand=2)
+    at_work, met, seen = set[str](), list[set[str]](), list[int]()
+    lock = threading.Lock()
+
+    def stage(name: str) -> Callable[[int], int]:
+        def run(number: int) -> int:
+            with lock:
+                at_work.add(name)
+            time.sleep(0.002)
+            with lock:
+                at_work.discard(name)
+            return number
+
+        return run
+
+    done = threading.Event()
+    lane = worker.lane(stage("locate"), stage("generate"), stage("blend"), seen.append)
+    worker.start()
+
+    def passed(count: int) -> bool:
+        return len(seen) >= count
+
+    def aside() -> None:
+        met.append(set(at_work))
+
+    for number in range(1, 41):
+        lane.offer(number)
+        lane.interject(aside)
+        eventually(partial(passed, number), "the item's way")
+    lane.close(done.set)
+    assert done.wait(PATIENCE_SECONDS)
+    lane.interject(aside)
+    worker.stop()
+    assert len(seen) == 40 and met and all(one == set() for one in met)
