@@ -29,6 +29,8 @@ from server.watcher import Watcher
 
 logger = logging.getLogger(__name__)
 
+LOOK_SECONDS = 5.0
+"""For the numbers of one session, which are there at once."""
 DRAIN_POLL_SECONDS = 0.1
 RETRY_SECONDS = "5"
 REMEMBERED = 256
@@ -327,14 +329,14 @@ class SessionManager:
             await asyncio.sleep(TICK_SECONDS)
             self._keeping.forget_old()
             self._measure()
-            # All of them before any numbers: a session whose numbers cannot be had must end in time too.
-            for session in self:
-                session.keep_limits()
             for session in self:
                 try:
-                    await session.tick()
+                    async with asyncio.timeout(LOOK_SECONDS):
+                        await session.tick()
                 except Exception:  # one session's trouble must not end the round that watches all
                     logger.exception("Session %s could not be looked after", session.id)
+                # It must end in time, even where its numbers cannot be had.
+                session.keep_limits()
 
     def _measure(self) -> None:
         counts = [session.counts for session in self]

@@ -199,7 +199,7 @@ class Session:
             self._end_if_due()
 
     async def tick(self) -> None:
-        """Once a second, after `keep_limits`: look how it goes, and tell the client."""
+        """Once a second, before `keep_limits`: look how it goes, and tell the client."""
         if self._control is not None:
             self._control.tick()
             self._control.send("stats", **self.describe_stats())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 
@@ -13,7 +12,7 @@ from server.config import ServerConfig
 from server.session import Session
 from tests.server.test_api import assert_error
 from tests.server.test_sessions import mute, none_left
-from tests.server.world import MovableClock, Viewer, World, running
+from tests.server.world import MovableClock, Viewer, World, running, until
 
 DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 LIMITS = ("never_connected", "idle", "silent", "time_limit")
@@ -33,9 +32,14 @@ async def run_into(limit: str, world: World, viewer: Viewer, clock: MovableClock
     await viewer.see(1)
     if limit == "idle":
         mute(viewer)
-        # what was on its way counts as video once more
-        await asyncio.sleep(0.3)
-        clock.forward(90.0)
+        manager = world.app.state.manager
+
+        def ended() -> bool:
+            # Packets on their way count as video once more.
+            clock.forward(5.0)
+            return manager.load.sessions == 0
+
+        await until(ended)
     elif limit == "silent":
         long_ago = time.monotonic() - 60.0
         patch.setattr(peer_module, "heard_at", lambda connection: long_ago)
