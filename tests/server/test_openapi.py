@@ -18,7 +18,7 @@ from server.openapi import GIVEN, TAGS
 SERVER = Path(__file__).parents[2] / "server"
 DESCRIPTION = openapi()
 BINARY = ("image/jpeg", "video/mp4", "application/octet-stream")
-DATA_CHANNEL = {"unknown_type", "message_too_large", "bad_json", "internal_error"}
+DATA_CHANNEL = {"unknown_type", "message_too_large", "too_many_messages", "bad_json", "internal_error"}
 """Said on the data channel; and the one that nobody should rely on."""
 
 
