@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 Profile = Annotated[str, typer.Option(help="The networks' profile.")]
 Engine = Annotated[str, typer.Option(help="What runs the networks: auto, or one that `engines list` names.")]
-Composite = Literal["transfer", "transfer-landmarks", "learned", "paper"]
+Composite = Literal["change", "paper"]
 """`rigid.composite.COMPOSITES`."""
 NoSign = Annotated[bool, typer.Option("--no-sign", help="Leave out the C2PA manifest, which says that AI edited it.")]
 C2paCertificate = Annotated[

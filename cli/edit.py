@@ -60,8 +60,7 @@ ReportFile = Annotated[Path | None, typer.Option(metavar="FILE.json", help="Writ
 Blend = Annotated[
     Composite,
     typer.Option(
-        help="transfer carries only the change onto the real face, by optical flow or by landmarks; in learned a "
-        "net says how; paper pastes the edited face."
+        help="change shows the edited face where the edit changed it and the real one elsewhere; paper pastes it whole."
     ),
 ]
 Jobs = Annotated[
@@ -102,7 +101,7 @@ def edit(
     report: ReportFile = None,
     profile: Profile = "mobile-256",
     engine: Engine = "auto",
-    composite: Blend = "transfer",
+    composite: Blend = "change",
     jobs: Jobs = None,
     cluster: Cluster = None,
     worker_cpus: WorkerCpus = 2.0,

@@ -117,7 +117,7 @@ def evaluate(
     i3d: Fvd = None,
     profile: Profile = "mobile-256",
     engine: Engine = "auto",
-    composite: Blend = "transfer",
+    composite: Blend = "change",
     sheet: Sheet = False,
     judged: Judged = None,
     fairness: Fair = False,

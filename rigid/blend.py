@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache, reduce
-from typing import Protocol
 
 import cv2
 import numpy as np
@@ -26,20 +25,8 @@ Frame = NDArray[np.uint8]
 FEATHER = 0.022
 """Standard deviation of the mask's soft edge, in crop sides (5.6 px of 256)."""
 SUBPIXEL_BITS = 4
-
-
-class Masker(Protocol):
-    """Finds the inner face in an aligned crop; `OvalMasker` is the default, a parsing network may stand in."""
-
-    def __call__(self, inputs: Crop, landmarks: Points) -> Mask:
-        """Hard-edged inner-face mask (S, S) of `inputs` (S, S, 3); `landmarks` (478, 2) in crop pixels."""
-
-
-class OvalMasker:
-    """The inner face by its landmarks alone; `oval_mask` as a `Masker`."""
-
-    def __call__(self, inputs: Crop, landmarks: Points) -> Mask:
-        return oval_mask(landmarks, inputs.shape[0])
+LEAST_MOTION = 0.1
+"""Pixels of the crop: less motion is not worth showing."""
 
 
 def oval_mask(landmarks: Points, size: int) -> Mask:
@@ -173,15 +160,6 @@ def _places(size: int) -> Flow:
     return np.dstack((columns, rows))
 
 
-def moved_mask(mask: Mask, flow: Flow) -> Mask:
-    """The edited face's inner-face mask from the input's, by the flow from the edited to the inverted face.
-
-    An estimate: it takes the inverted face to lie where the input's does, and costs a warp instead of
-    finding the edited face's landmarks.
-    """
-    return warp(mask, flow)
-
-
 def union(*masks: Mask) -> Mask:
     """M_I ∪ M_E of Eq. 7: the largest of the masks at each pixel."""
     return reduce(np.maximum, masks)
@@ -199,12 +177,12 @@ def feather(mask: Mask) -> Mask:
     # A blurred straight edge passes 0.5 at the edge itself: stretch what lies inside to [0, 1].
     inside = np.clip(np.float32(2.2) * blurred - np.float32(1.1), 0, 1)
     soft: Mask = cv2.resize(inside * inside * (3 - 2 * inside), (size, size), interpolation=cv2.INTER_LINEAR)
-    soft *= _border_window(size)
+    soft *= border_window(size)
     return soft
 
 
 @cache
-def _border_window(size: int) -> Mask:
+def border_window(size: int) -> Mask:
     """One inside a crop, falling to zero over its outermost pixels."""
     from_edge = np.minimum(np.arange(size), np.arange(size)[::-1]) / (0.03 * size)
     ramp = np.clip(from_edge, 0.0, 1.0).astype(np.float32)
@@ -213,81 +191,103 @@ def _border_window(size: int) -> Mask:
 
 @dataclass(frozen=True)
 class Composite:
-    """An edited crop, ready to be put into its frame: generated + kept · W(I, flow) inside the mask."""
+    """An edited crop, ready to be put into its frame: `drawn` + (1 - `weight`) · I, seen at x + `motion`(x)."""
 
-    generated: Crop
-    """The generator's part of the face."""
-    mask: Mask
-    """How much of the face shows, feathered."""
-    kept: Mask | None = None
-    """How far the real pixels show in it, (S, S) in [0, 1]; None: not at all."""
-    flow: Flow | None = None
-    """Where the real pixels are taken from; given with `kept`."""
+    drawn: Crop
+    """What is put in, already times its weight (premultiplied, as in Porter and Duff, 1984)."""
+    weight: Mask
+    """How far it takes the place of the real pixels."""
+    motion: Flow | None = None
+    """Where the whole is taken from, the real pixels round it too; None: from where it is shown."""
 
-    def face(self, inputs: Crop) -> Crop:
-        """What the edited face looks like, in and around the mask; `inputs`: I."""
-        if self.kept is None or self.flow is None:
-            return self.generated
-        return self.generated + self.kept[..., None] * warp(inputs, self.flow)
+    @classmethod
+    def of(cls, face: Crop, mask: Mask) -> Composite:
+        """`face` where `mask` is, as in Eq. 7."""
+        return cls(spread(mask) * face, mask)
+
+    def below(self, top: Composite) -> Composite:
+        """This one with `top` drawn over it; neither is moved."""
+        assert self.motion is None and top.motion is None
+        left = 1 - top.weight
+        return Composite(top.drawn + spread(left) * self.drawn, top.weight + left * self.weight)
 
     def over(self, inputs: Crop) -> Crop:
-        """Eq. 7 in the crop: mask · face + (1 - mask) · I; exactly I where the mask is zero or nothing changed."""
-        blended: Crop = inputs + self.mask[..., None] * (self.face(inputs) - inputs)
-        return blended
+        """The edited crop, `inputs` being I: exactly I where nothing is drawn and nothing moves."""
+        shown: Crop = inputs + (self.drawn - spread(self.weight) * inputs)
+        return shown if self.motion is None else warp(shown, self.motion)
 
 
-def paste(
-    frame: Frame, crop_edited: Crop | Composite, mask: Mask | None, transform: Transform, opacity: float = 1.0
-) -> Frame:
+def paste(frame: Frame, composite: Composite, transform: Transform, opacity: float = 1.0) -> Frame:
     """`frame` with the edited face un-aligned into it, a new uint8 (H, W, 3).
 
-    `crop_edited`: float32 (S, S, 3) in [-1, 1] with its feathered `mask`, or a `Composite`, whose own mask
-    is used when `mask` is None. `transform`: frame → crop. `opacity` in [0, 1] fades the edit. Outside the
-    mask the frame's bits stay. The real pixels of a `Composite` are taken from the frame itself, not from its
-    crop, so that they are as sharp as they were, and unchanged where nothing changed.
+    `transform`: frame → crop. `opacity` in [0, 1] fades the edit. Where nothing is drawn and nothing moves the frame's
+    bits stay. The real pixels are taken from the frame itself, not from its crop, so that they are as sharp as they
+    were.
     """
-    composite = crop_edited if isinstance(crop_edited, Composite) else _generated(crop_edited, mask)
-    mask = composite.mask if mask is None else mask
     result = frame.copy()
-    box = _frame_box(mask, transform, frame.shape)
+    still = composite.motion is None
+    box = _frame_box(composite.weight if still else _touched(composite), transform, frame.shape)
     if box is None or opacity <= 0:
         return result
     left, top, right, bottom = box
     to_box = inverse(transform)
     to_box[:, 2] -= (left, top)
     size = (right - left, bottom - top)
-    if composite.kept is None or composite.flow is None:
-        weight = resample(mask, to_box, size, cv2.BORDER_CONSTANT)
-        edited = resample((composite.generated + 1) * np.float32(127.5), to_box, size)
-    else:
-        flow = cv2.transform(composite.flow, np.linalg.inv(transform[:, :2]))
-        fields = resample(
-            np.asarray(cv2.merge((flow, composite.kept, mask)), np.float32), to_box, size, cv2.BORDER_CONSTANT
-        )
-        x, y, kept, weight = planes(fields)
-        # The part kept is a share of values that start at -1, the frame's at 0: 1 - kept makes up for it.
-        generated = composite.generated + spread(1 - composite.kept)
-        generated *= np.float32(127.5)
-        edited = resample(generated, to_box, size)
-        edited += spread(kept) * _displaced(frame, x, y, (left, top))
     region = frame[top:bottom, left:right].astype(np.float32)
-    edited -= region
-    edited *= spread(weight * np.float32(min(1.0, opacity)))
+    weight, change = _resampled(composite, to_box, size)
+    if composite.motion is None:
+        change -= spread(weight) * region
+    else:
+        moved, share = _moved_pixels(frame, composite.motion, transform, to_box, (left, top), size)
+        moved -= region
+        moved *= spread(share)
+        moved += region
+        change -= spread(weight) * moved
+        change += moved - region
     # rounds to even and clips, as it makes bytes of the sum
-    result[top:bottom, left:right] = cv2.add(edited, region, dtype=cv2.CV_8U)
+    result[top:bottom, left:right] = cv2.add(change * np.float32(min(1.0, opacity)), region, dtype=cv2.CV_8U)
     return result
+
+
+def _resampled(composite: Composite, to_box: Transform, size: tuple[int, int]) -> tuple[Mask, Crop]:
+    """The weight (h, w), and what is drawn (h, w, 3) on a scale from 0 to 255, in the box of a frame."""
+    layers = np.asarray(cv2.merge((*planes(composite.drawn), composite.weight)), np.float32)
+    if composite.motion is not None:
+        layers = warp(layers, composite.motion)
+    red, green, blue, weight = planes(resample(layers, to_box, size, cv2.BORDER_CONSTANT))
+    drawn = np.asarray(cv2.merge((red, green, blue)), np.float32)
+    # crops go from -1 to 1, and what is drawn is a share of that
+    drawn += spread(weight)
+    drawn *= np.float32(127.5)
+    return weight, drawn
+
+
+def _touched(composite: Composite) -> Mask:
+    """Where the composite may show anything but the real pixel of that place, (S, S)."""
+    assert composite.motion is not None
+    return union(warp(composite.weight, composite.motion), _moving(composite.motion))
+
+
+def _moving(motion: Flow) -> Mask:
+    """How far `motion` is worth showing, (S, S) in [0, 1]."""
+    share: Mask = np.minimum(cv2.magnitude(*planes(motion)) / np.float32(LEAST_MOTION), 1).astype(np.float32)
+    return share
+
+
+def _moved_pixels(
+    frame: Frame, motion: Flow, transform: Transform, to_box: Transform, origin: tuple[int, int], size: tuple[int, int]
+) -> tuple[Crop, Mask]:
+    """The real pixels of a box of `frame`, each from where `motion` says, and how far they count, (h, w)."""
+    in_frame = cv2.transform(motion, np.linalg.inv(transform[:, :2]))
+    fields = np.asarray(cv2.merge((*planes(np.asarray(in_frame, np.float32)), _moving(motion))), np.float32)
+    x, y, share = planes(resample(fields, to_box, size, cv2.BORDER_CONSTANT))
+    return _displaced(frame, x, y, origin).astype(np.float32), share
 
 
 def spread(mask: Mask) -> Crop:
     """`mask` (h, w) for each of three channels, (h, w, 3): so NumPy multiplies it several times faster than by
     broadcasting one value to three."""
     return cv2.merge((mask, mask, mask))  # type: ignore[return-value]
-
-
-def _generated(face: Crop, mask: Mask | None) -> Composite:
-    if mask is None:
-        raise ValueError("A crop is pasted with a mask; only a Composite brings its own.")
-    return Composite(face, mask)
 
 
 def _displaced(frame: Frame, x: Mask, y: Mask, origin: tuple[int, int]) -> Frame:

@@ -3,7 +3,6 @@
 The noise map n_t holds the detail of the real face in its place. Where an edit makes lips and teeth anew, that detail
 belongs to another mouth and shows as crumbs on the teeth; there E is generated without it. Whether an edit is of that
 kind is measured on the face at hand: the inverted and the edited face without any noise map, compared at the mouth.
-The composite asks, too: a mouth that is not drawn anew stays the real one.
 
 The forehead is done likewise: bangs are drawn over it whole where its own detail is out of their way. So are eyes
 that an edit shuts, but that is told by the edit: what shuts eyes changes the pictures hardly otherwise than what widens
@@ -59,11 +58,6 @@ class EditedNoise:
         self._age, self._measure, self._share = WAIT, NOTHING, NOTHING
 
     @property
-    def redrawn(self) -> float:
-        """How far the edit draws another mouth, 0 to 1; 1 where it cannot be told, as there is no noise map."""
-        return 1.0 if self._edits is None else float(self._share[0])
-
-    @property
     def covered(self) -> float:
         """How far the edit covers the forehead, as bangs do, 0 to 1."""
         return float(self._share[1])
@@ -90,7 +84,7 @@ class EditedNoise:
         size = noise.shape[-1]
         points, fine = landmarks * (4 * size), 4 * size
         closed = 1 - _between(_opening(landmarks), *WIDE_OPEN)
-        taken = np.float32(self.redrawn * closed) * lips_mask(points, fine)
+        taken = np.float32(self._share[0] * closed) * lips_mask(points, fine)
         if self.covered:
             taken += np.float32(self.covered) * forehead_mask(points, fine)
         if shut:

@@ -11,12 +11,8 @@ from rigid.geometry import Points
 class Reach:
     """How far an edit goes."""
 
-    mouth: float = 1.0
-    """How far it draws another mouth, 0 to 1."""
     forehead: float = 0.0
     """How far it covers the forehead, as bangs do, 0 to 1."""
-    eyes: float = 0.0
-    """How far it shuts the eyes, 0 to 1."""
     hair: float = 0.0
     """How far it is meant for the hair beyond the face, 0 to 1."""
     face: float = 1.0

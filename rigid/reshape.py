@@ -15,7 +15,7 @@ from functools import cache
 import cv2
 import numpy as np
 
-from rigid.blend import Composite, Flow, Mask, spread, union, warp
+from rigid.blend import Flow, Mask
 from rigid.geometry import Points
 
 GRID = 64
@@ -29,8 +29,6 @@ STEEPEST = 0.7
 """Most that the field may fall from one pixel to the next along its own axis; at 1 it would show pixels twice."""
 BORDER = 0.12
 """Crop sides along the border over which the field falls to nothing."""
-LEAST = 0.1
-"""Pixels of the crop: less motion is not worth showing."""
 
 
 def motion_field(landmarks: Points, motion: Points, size: int) -> Flow:
@@ -49,22 +47,6 @@ def motion_field(landmarks: Points, motion: Points, size: int) -> Flow:
     steepest = max(float(-np.diff(field[..., axis], axis=1 - axis).min()) for axis in (0, 1))
     field *= np.float32(min(1.0, STEEPEST / max(steepest, 1e-6))) / scale
     return cv2.resize(field, (size, size), interpolation=cv2.INTER_CUBIC)  # type: ignore[return-value]
-
-
-def reshaped(composite: Composite, field: Flow) -> Composite:
-    """`composite` and the real pixels round it, seen at x + `field`(x).
-
-    With P = mask · (generated + kept · W(I, flow)) + (1 - mask) · I, what `composite` shows, this shows W(P, field);
-    where its soft edge mixes pixels from two places, one place between them is taken.
-    """
-    mask = warp(composite.mask, field)
-    moved = np.asarray(cv2.magnitude(field[..., 0], field[..., 1]), np.float32)
-    shown = union(mask, np.minimum(moved / np.float32(LEAST), 1).astype(np.float32))
-    # `shown` may be more than P's own mask: the rest of it is the moved real face
-    share = np.asarray(mask / np.maximum(shown, np.float32(1e-6)), np.float32)
-    kept = np.zeros_like(share) if composite.kept is None else share * warp(composite.kept, field)
-    flow: Flow = field if composite.flow is None else field + mask[..., None] * warp(composite.flow, field)
-    return Composite(spread(share) * warp(composite.generated, field), shown, 1 - share + kept, flow)
 
 
 def _smoothed(at: Points, values: Points, sigma: float, still: float) -> Flow:

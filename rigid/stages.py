@@ -74,6 +74,8 @@ class Generated:
     sighting: Sighting | None = None
     pictures: Array | None = None
     """What `rigid.inversion.Inverted` has: the inverted and the edited face, maybe a third."""
+    parts: Array | None = None
+    """What it has of the face parser's."""
     edits: Mapping[str, float] = field(default_factory=dict)
     """What they differ by."""
     reach: Reach = FACE_ONLY

@@ -9,12 +9,11 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from rigid.composite import FLOW_SIZE, TransferState
 from rigid.latents import Anchor
 from rigid.models.contract import PICTURES, Array, RecurrentState, Sizes
 from rigid.presence import THUMBNAIL_SHAPE
 
-VERSION = 3
+VERSION = 4
 """Raised whenever the saved form changes; bytes of another version are refused."""
 
 
@@ -24,8 +23,6 @@ class StreamState:
 
     recurrent: RecurrentState
     """The networks' state."""
-    transfer: TransferState = field(default_factory=TransferState)
-    """The composite's."""
     anchor: Anchor = field(default_factory=Anchor)
     """How the shared late codes stand to what is seen."""
     thumbnail: Array | None = None
@@ -34,8 +31,6 @@ class StreamState:
     """How far the edit is faded in, 0 to 1, None before the first frame."""
     unseen: float = 0.0
     """Seconds since the networks last had a face."""
-    seen: int = 0
-    """Frames since the stream began."""
 
     @classmethod
     def initial(cls, sizes: Sizes) -> StreamState:
@@ -49,9 +44,8 @@ class StreamState:
         generated next begins as a stream's first frame does, on the same late codes.
         """
         if level and generated:
-            return replace(self, level=level, seen=self.seen + 1)
-        rested = self.recurrent.at_rest()
-        return replace(self, level=level, seen=self.seen + 1, recurrent=rested, transfer=TransferState())
+            return replace(self, level=level)
+        return replace(self, level=level, recurrent=self.recurrent.at_rest())
 
 
 def state_to_bytes(state: StreamState) -> bytes:
@@ -61,9 +55,8 @@ def state_to_bytes(state: StreamState) -> bytes:
         "level": np.array([np.nan if state.level is None else state.level], np.float64),
         "unseen": np.array([state.unseen], np.float64),
         "gliding": np.array([state.anchor.gliding], np.float64),
-        "seen": np.array([state.seen], np.int64),
     }
-    parts: dict[str, Array | None] = vars(state.recurrent) | vars(state.transfer)
+    parts: dict[str, Array | None] = dict(vars(state.recurrent))
     parts |= {"recent": state.anchor.recent, "thumbnail": state.thumbnail}
     return save(arrays | {name: np.ascontiguousarray(value) for name, value in parts.items() if value is not None})
 
@@ -82,13 +75,11 @@ def state_from_bytes(data: bytes, sizes: Sizes) -> StreamState:
     if hidden is None or cell is None or not sound:
         raise ValueError("The saved stream state lacks a part; start a new stream.")
     return StreamState(
-        transfer=TransferState(parts.pop("flow"), parts.pop("shares")),
         anchor=Anchor(parts.pop("recent"), gliding),
         thumbnail=parts.pop("thumbnail"),
         recurrent=RecurrentState(hidden=hidden, cell=cell, **parts),
         level=None if np.isnan(level) else level,
         unseen=unseen,
-        seen=int(arrays["seen"][0]),
     )
 
 
@@ -99,7 +90,6 @@ def _check_scalars(arrays: Mapping[str, np.ndarray]) -> None:
         raise ValueError(f"The saved stream state has version {version}, expected {VERSION}; start a new stream.")
     for name in ("level", "unseen", "gliding"):
         _check_scalar(arrays, name, np.float64)
-    _check_scalar(arrays, "seen", np.int64)
 
 
 def _check_scalar(arrays: Mapping[str, np.ndarray], name: str, kind: type[np.generic]) -> None:
@@ -116,8 +106,6 @@ def _shapes(sizes: Sizes) -> dict[str, tuple[int, ...]]:
         **dict.fromkeys(("late_codes", "recent"), (1, sizes.n_shared_codes, sizes.code_size)),
         "previous_noise": (1, *sizes.noise_shape),
         "thumbnail": THUMBNAIL_SHAPE,
-        "flow": (FLOW_SIZE, FLOW_SIZE, 2),
-        "shares": (FLOW_SIZE // 2, FLOW_SIZE // 2, 2),
     }
 
 

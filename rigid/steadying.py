@@ -20,9 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rigid.blend import Crop, Flow, Mask, spread, warp
-from rigid.composite import FLOW_SIZE, grey_bytes, grown_flow
+from rigid.composite import Faces
 from rigid.fields import blurred, mismatch, ramp, resized
 
+FLOW_SIZE = 128
+"""Side of the pictures between which the flow is estimated."""
 SHARE = 0.6
 """Of the picture before, where the real pixels only moved. On nine training clips the warp error of inverted faces,
 over the source's, fell from 4.7 to 1.2 inside the crop and MSE by 6%; with 0.7 it fell below the source's own: blur."""
@@ -33,19 +35,8 @@ MOVED, CHANGED = 0.1, 0.3
 
 
 @dataclass(frozen=True)
-class Faces:
-    """The aligned faces of one frame, float32 (S, S, 3) RGB in [-1, 1]."""
-
-    real: Crop
-    inverted: Crop
-    edited: Crop
-    bare: Crop | None = None
-    """As `edited`, but for what is meant for the hair; None where that is the same, or all that is edited."""
-
-
-@dataclass(frozen=True)
 class _Sight:
-    """What the flow is measured on: the real face at `rigid.composite.FLOW_SIZE`."""
+    """What the flow is measured on: the real face at `FLOW_SIZE`."""
 
     small: Crop
     grey: NDArray[np.uint8]
@@ -54,7 +45,7 @@ class _Sight:
     def of(cls, real: Crop) -> _Sight:
         """`real` made small."""
         small = resized(real, FLOW_SIZE)
-        return cls(small, grey_bytes(small))
+        return cls(small, _grey_bytes(small))
 
 
 class Steadying:
@@ -83,7 +74,7 @@ class Steadying:
             flow = self._flow(now, before)
             size = len(faces.real)
             explained = resized(_explained(now, before, flow), size)
-            flow, weight = grown_flow(flow, size), spread(np.float32(self._share) * explained)
+            flow, weight = _grown(flow, size), spread(np.float32(self._share) * explained)
             inverted = _mixed(faces.inverted, last.inverted, flow, weight)
             if drawn is not None:
                 weight = spread((self._share + np.float32(max(DRAWN_SHARE - self._share, 0)) * drawn) * explained)
@@ -100,7 +91,7 @@ class Steadying:
         if self._last is None:
             return None
         before, last = self._last
-        flow = grown_flow(self._flow(_Sight.of(real), before), len(real))
+        flow = _grown(self._flow(_Sight.of(real), before), len(real))
         bare = None if last.bare is None else warp(last.bare, flow)
         return Faces(real, warp(last.inverted, flow), warp(last.edited, flow), bare)
 
@@ -126,3 +117,14 @@ def _mixed(newest: Crop, last: Crop, flow: Flow, weight: Crop) -> Crop:
     mixed *= weight
     mixed += newest
     return mixed
+
+
+def _grey_bytes(picture: Crop) -> NDArray[np.uint8]:
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    levels: NDArray[np.uint8] = np.rint((grey + 1) * 127.5).clip(0, 255).astype(np.uint8)
+    return levels
+
+
+def _grown(flow: Flow, size: int) -> Flow:
+    """A flow at FLOW_SIZE as one for crops of `size`."""
+    return resized(flow, size) * np.float32(size / FLOW_SIZE)

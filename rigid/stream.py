@@ -15,11 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rigid.align import TrackedFace, crop
-from rigid.blend import Mask, forehead_mask, hair_mask, paste, union
-from rigid.composite import CompositeKind
-from rigid.compositing import open_compositor
-from rigid.geometry import Points
-from rigid.inversion import AlignedFace, Inverter, Offsets
+from rigid.blend import paste
+from rigid.composite import CompositeKind, Faces, compose
+from rigid.face_masks import FaceMasks, how_covered, masks_by_landmarks, masks_by_parser
+from rigid.inversion import AlignedFace, Inverted, Inverter, Offsets
 from rigid.latents import Anchor
 from rigid.models.contract import Array, RecurrentState, Runtime
 from rigid.presence import (
@@ -32,10 +31,9 @@ from rigid.presence import (
     thumbnail,
     usable_interval,
 )
-from rigid.reach import Reach
 from rigid.stages import Generated, Located, Sighting, Stopwatch
 from rigid.state import StreamState, state_from_bytes, state_to_bytes
-from rigid.steadying import SHARE, Faces, Steadying
+from rigid.steadying import SHARE, Steadying
 
 Pixels = NDArray[np.uint8]
 logger = logging.getLogger(__name__)
@@ -58,7 +56,7 @@ class Tracker(Protocol):
 class StreamOptions:
     """How a stream looks."""
 
-    composite: CompositeKind = "transfer"
+    composite: CompositeKind = "change"
     """How the edited face gets onto the real one; see `rigid.composite`."""
     fade: Fade = DEFAULT_FADE
     """How an edit comes and goes with the face."""
@@ -80,6 +78,8 @@ class StepResult:
     """Milliseconds of the stages that ran: align, invert, synthesize, blend."""
     faces: Faces | None = None
     """The aligned faces behind an edited frame."""
+    covered: float = 0.0
+    """What share of an edited face something else lies before, 0 to 1, as far as a face parser can tell."""
     error: str | None = None
     """Why the frame passes unedited although it should not, None when all went well."""
 
@@ -111,7 +111,6 @@ class FaceStream:
         self.options = options or StreamOptions()
         self._tracker = tracker
         self._invert = Inverter(runtime, library)
-        self._compositor = open_compositor(self.options.composite)
         self._steadying = Steadying(self.options.steady)
         self._state = StreamState.initial(runtime.sizes)
         self._last: Sighting | None = None
@@ -123,7 +122,7 @@ class FaceStream:
 
         1 for all. May be set from any thread; a change within the face then lags by up to that many frames.
         """
-        self._made: Array | None = None
+        self._made: Inverted | None = None
         self._made_ago = 0
         self._forgotten = False
         self._faults = 0
@@ -174,7 +173,7 @@ class FaceStream:
     def blend(self, made: Generated) -> StepResult:
         """The last stage of `step`: the edited face into its frame."""
         if made.anew:
-            self._forget_pictures()
+            self._steadying.forget()
         try:
             if made.error is not None:
                 raise made.error
@@ -182,7 +181,7 @@ class FaceStream:
         # whatever a filter raises, the viewer keeps a picture
         except Exception as error:
             self._faults += made.error is None
-            self._forget_pictures()
+            self._steadying.forget()
             result = self._failed(made, error)
         self._count(result)
         return result
@@ -197,7 +196,7 @@ class FaceStream:
 
     def save(self) -> bytes:
         """The stream's state, so that another stream of the same profile can go on where this one is."""
-        return state_to_bytes(replace(self._state, transfer=self._compositor.state))
+        return state_to_bytes(self._state)
 
     def restore(self, data: bytes) -> None:
         """Take over a state that `save` gave; ValueError, and nothing changed, when `data` is not one.
@@ -206,15 +205,13 @@ class FaceStream:
         """
         self._state = state_from_bytes(data, self.runtime.sizes)
         self._steadying.forget()
-        self._compositor.state = self._state.transfer
         self._last = None
         self._timestamp = None
         self._drop()
 
     def close(self) -> None:
-        """Close the tracker and what the composite holds; safe to call twice."""
+        """Close the tracker; safe to call twice."""
         self._tracker.close()
-        self._compositor.close()
 
     def _generated(self, located: Located, edits: Mapping[str, float], elapsed: float) -> Generated:
         frame, watch, sighting = located.frame, located.watch, located.sighting
@@ -231,16 +228,20 @@ class FaceStream:
         # So an edit may start at any frame, as if the stream began there, and fades in meanwhile.
         shown = sighting if level > 0 else None
         shown_edits = {name: strength * strength_at(level) for name, strength in edits.items()}
-        pictures, generated = None, False
+        pictures, parts, generated = None, None, False
         if shown is not None:
             generated = not self._invert.leaves_codes(shown_edits)
-            # where an edit moves landmarks only, the real face stands for both
-            pictures = self._pictures(shown, shown_edits, watch) if generated else _to_inputs(shown.crop).repeat(2, 0)
+            if generated:
+                inverted = self._inverted(shown, shown_edits, watch)
+                pictures, parts = inverted.pictures, inverted.parts
+            else:
+                # where an edit moves landmarks only, the real face stands for both
+                pictures = _to_inputs(shown.crop).repeat(2, 0)
         if not generated:
             self._drop()
         self._state = self._state.with_level(level, generated)
         anew, again = self._forgotten or not generated, self._made_ago > 0
-        made = pictures, shown_edits, self._invert.reach(shown_edits), again
+        made = pictures, parts, shown_edits, self._invert.reach(shown_edits), again
         return Generated(frame, watch, self._found, self._known_faults, anew, level, shown, *made)
 
     def _sight(self, frame: Pixels, tracked: TrackedFace) -> Sighting:
@@ -262,21 +263,21 @@ class FaceStream:
         transform = follow(last.transform, last.crop, now, last.landmarks)
         return replace(last, transform=transform, crop=crop(frame, transform, size))
 
-    def _pictures(self, sighting: Sighting, edits: Mapping[str, float], watch: Stopwatch) -> Array:
+    def _inverted(self, sighting: Sighting, edits: Mapping[str, float], watch: Stopwatch) -> Inverted:
         """The inverted and the edited face to show, and what the networks remember of them."""
         if self._made is not None and self._found and self._made_ago + 1 < self.cadence:
             # what they made for an earlier frame; their memory stays where it is
             self._made_ago += 1
-            return self._made
+            return self._invert.parse_anew(self._made, _to_inputs(sighting.crop), watch)
         face = AlignedFace(_to_inputs(sighting.crop), sighting.landmarks)
         inverted = self._invert(face, self._remembered(), edits, watch)
         # what a lost face leaves in the crop is nothing for the networks to remember
-        self._made, self._made_ago = (inverted.pictures if self._found else None), 0
+        self._made, self._made_ago = (inverted if self._found else None), 0
         if self._found:
             memory, anchor = inverted.next_state(), inverted.shared.anchor
             self._state = replace(self._state, recurrent=memory, anchor=anchor, unseen=0.0)
             self._reanchor = False
-        return inverted.pictures
+        return inverted
 
     def _remembered(self) -> StreamState:
         """The state to go on from: a new one where the last is too old, late codes on the move where asked."""
@@ -303,26 +304,25 @@ class FaceStream:
         if made.sighting is None or made.pictures is None or made.faults < self._faults:
             return StepResult(made.frame, face=made.face, edited=False, stage_ms=made.watch.stage_ms)
         with made.watch("blend"):
-            faces = self._steadied(_to_values(made.sighting.crop), made.pictures, made)
-            where = made.sighting.landmarks, made.reach
-            composite = self._compositor(faces.real, faces.inverted, faces.edited, *where, faces.bare)
-            shown = paste(made.frame, composite, None, made.sighting.transform, opacity_at(made.level))
+            landmarks, real = made.sighting.landmarks, _to_values(made.sighting.crop)
+            masks = _masks(made, real)
+            faces = self._steadied(real, made.pictures, made, masks)
+            composite = compose(self.options.composite, faces, masks, made.reach, landmarks)
+            shown = paste(made.frame, composite, made.sighting.transform, opacity_at(made.level))
         if not made.face:
             # what a lost face leaves in the crop is nothing to go on with
             self._steadying.forget()
-        return StepResult(shown, face=made.face, edited=True, stage_ms=made.watch.stage_ms, faces=faces)
+        covered = 0.0 if made.parts is None else how_covered(made.parts[0])
+        return StepResult(shown, made.face, True, made.watch.stage_ms, faces, covered)
 
-    def _steadied(self, real: Array, pictures: Array, made: Generated) -> Faces:
+    def _steadied(self, real: Array, pictures: Array, made: Generated, masks: FaceMasks) -> Faces:
         """The faces to show: moved along with the real one where they are an earlier frame's."""
         moved = self._steadying.moved_along(real) if made.again else None
         if moved is not None:
             return moved
-        drawn = None if made.sighting is None else _drawn(made.reach, made.sighting.landmarks, len(real))
+        # a fringe, or strands of dyed hair, want more holding
+        drawn = np.float32(made.reach.hair) * masks.hair if made.reach.hair else None
         return self._steadying(Faces(real, *(_to_crop(image) for image in pictures)), made.edits, drawn)
-
-    def _forget_pictures(self) -> None:
-        self._compositor.reset()
-        self._steadying.forget()
 
     def _failed(self, made: Generated, error: Exception) -> StepResult:
         """The frame as it came; the edit fades in anew afterwards, where a jump back would flash."""
@@ -346,7 +346,7 @@ class FaceStream:
         faults = self._faults
         if faults != self._known_faults:
             self._known_faults = faults
-            self._state = replace(self._state.with_level(0.0), seen=self._state.seen)
+            self._state = self._state.with_level(0.0)
             self._drop()
 
     def _count(self, result: StepResult) -> None:
@@ -356,11 +356,12 @@ class FaceStream:
         self.counts.errors += result.error is not None
 
 
-def _drawn(reach: Reach, landmarks: Points, size: int) -> Mask | None:
-    """Where an edit draws a fringe, or strands of dyed hair, which want more holding, (size, size), if anywhere."""
-    shares = ((reach.forehead, forehead_mask), (reach.hair * (1 - reach.forehead), hair_mask))
-    masks = [np.float32(share) * find(landmarks, size) for share, find in shares if share]
-    return union(*masks) if masks else None
+def _masks(made: Generated, real: Array) -> FaceMasks:
+    """Where the edit may act in I, `real`."""
+    assert made.sighting is not None
+    if made.parts is None:
+        return masks_by_landmarks(made.sighting.landmarks, len(real))
+    return masks_by_parser(made.parts, real, made.reach.hair * made.reach.forehead)
 
 
 def _to_values(face: Pixels) -> Array:

@@ -17,7 +17,7 @@ from rigid.batch import BatchReport, Report, Settings, edit_files, is_batch, lef
 from rigid.edit import EditJob, ScheduledEdit
 from rigid.workers import Outcome, TaskError, work_through
 
-SETTINGS = Settings({"light": 1.0}, [ScheduledEdit(1.0, "light", 0.5)], False, "tiny", "transfer")
+SETTINGS = Settings({"light": 1.0}, [ScheduledEdit(1.0, "light", 0.5)], False, "tiny", "change")
 
 
 def open_square() -> Callable[[int], int]:
@@ -164,7 +164,7 @@ def test_other_settings_do_everything_again(tmp_path: Path) -> None:
     files = {tmp_path / "a.png": tmp_path / "out" / "a.png"}
     (tmp_path / "a.png").write_text("good")
     assert statuses(edited(files)) == ["done"]
-    other = Settings({"light": 0.5}, SETTINGS.schedule, False, "tiny", "transfer")
+    other = Settings({"light": 0.5}, SETTINGS.schedule, False, "tiny", "change")
     assert statuses(edited(files, other)) == ["done"]
     assert statuses(edited(files, other)) == ["skipped"]
     (tmp_path / "out/batch.json").write_text("{ broken")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -8,14 +10,12 @@ from numpy.typing import NDArray
 from rigid.align import crop
 from rigid.blend import (
     Composite,
-    Masker,
-    OvalMasker,
+    Flow,
     eyes_mask,
     feather,
     forehead_mask,
     hair_mask,
     lips_mask,
-    moved_mask,
     oval_mask,
     paste,
     polygon_mask,
@@ -127,12 +127,6 @@ def test_the_lips_grow_on_every_side() -> None:
     assert (wide >= tight).all() and wide.sum() > 1.3 * tight.sum()
 
 
-def test_any_masker_stands_in_for_the_oval() -> None:
-    masker: Masker = OvalMasker()
-    landmarks = landmarks_in_crop(SIZE)
-    np.testing.assert_array_equal(masker(grey(0), landmarks), oval_mask(landmarks, SIZE))
-
-
 def test_warping_takes_each_pixel_from_further_on() -> None:
     x = np.tile(np.arange(SIZE, dtype=np.float32), (SIZE, 1))
     np.testing.assert_allclose(warp(x, square_flow(2.5, 0))[:, 5:50], x[:, 5:50] + 2.5, atol=0.02)
@@ -147,7 +141,7 @@ def test_a_colour_is_warped_as_it_would_be_by_itself() -> None:
 
 def test_the_union_covers_both_faces() -> None:
     mask = oval_mask(landmarks_in_crop(SIZE), SIZE)
-    lower = moved_mask(mask, square_flow(0, -6))
+    lower = warp(mask, square_flow(0, -6))
     both = union(mask, lower)
     assert (both >= mask).all() and (both >= lower).all()
     assert both.sum() > mask.sum() + 100
@@ -170,7 +164,7 @@ def test_the_feather_ends_at_the_crops_border() -> None:
 def test_outside_the_mask_every_bit_stays() -> None:
     frame = textured_frame()
     before = frame.copy()
-    result = paste(frame, grey(1), smooth_mask(), UPRIGHT)
+    result = paste(frame, Composite.of(grey(1), smooth_mask()), UPRIGHT)
     changed = (result != frame).any(2)
     rows, columns = np.nonzero(changed)
     assert 300 < changed.sum() < frame[..., 0].size / 3
@@ -179,7 +173,7 @@ def test_outside_the_mask_every_bit_stays() -> None:
 
 
 def test_inside_the_mask_the_crop_replaces_the_frame_with_right_rounding() -> None:
-    result = paste(textured_frame(), grey(100.4 / 127.5 - 1), smooth_mask(), UPRIGHT)
+    result = paste(textured_frame(), Composite.of(grey(100.4 / 127.5 - 1), smooth_mask()), UPRIGHT)
     assert (result[45, 70] == 100).all()
 
 
@@ -191,7 +185,7 @@ def test_a_crop_pasted_back_lands_where_it_came_from(angle: float, side: float) 
     frame = cv2.resize(frame, (400, 300))
     transform = similarity(np.array([200.0, 150.0]), side, angle, (SIZE, SIZE))
     aligned = crop(frame.astype(np.uint8), transform, SIZE).astype(np.float32) / 127.5 - 1
-    result = paste(frame.astype(np.uint8), aligned, smooth_mask(), transform)
+    result = paste(frame.astype(np.uint8), Composite.of(aligned, smooth_mask()), transform)
     assert np.abs(result.astype(int) - frame).max() <= 8
     assert np.abs(result.astype(float) - frame).mean() < 0.1
 
@@ -199,7 +193,8 @@ def test_a_crop_pasted_back_lands_where_it_came_from(angle: float, side: float) 
 def test_opacity_fades_and_zero_changes_nothing() -> None:
     frame = textured_frame()
     whole, half, none = (
-        paste(frame, grey(1), smooth_mask(), UPRIGHT, opacity).astype(int) - frame for opacity in (1.0, 0.5, 0.0)
+        paste(frame, Composite.of(grey(1), smooth_mask()), UPRIGHT, opacity).astype(int) - frame
+        for opacity in (1.0, 0.5, 0.0)
     )
     np.testing.assert_allclose(half, whole / 2, atol=1)
     assert whole.any() and not none.any()
@@ -208,45 +203,51 @@ def test_opacity_fades_and_zero_changes_nothing() -> None:
 @pytest.mark.parametrize("centre", [(0.0, 0.0), (128.0, 50.0), (60.0, 96.0), (-300.0, 40.0)])
 def test_a_face_partly_or_wholly_out_of_the_frame(centre: tuple[float, float]) -> None:
     frame = textured_frame()
-    result = paste(frame, grey(-1), smooth_mask(), similarity(np.array(centre), 64.0, 0.3, (SIZE, SIZE)))
+    result = paste(frame, Composite.of(grey(-1), smooth_mask()), similarity(np.array(centre), 64.0, 0.3, (SIZE, SIZE)))
     assert result.shape == frame.shape
     assert (result != frame).any() == (centre[0] >= 0)
 
 
 def test_an_empty_mask_changes_nothing() -> None:
     frame = textured_frame()
-    np.testing.assert_array_equal(paste(frame, grey(1), np.zeros((SIZE, SIZE), np.float32), UPRIGHT), frame)
-
-
-def test_a_bare_crop_needs_a_mask() -> None:
-    with pytest.raises(ValueError, match="mask"):
-        paste(textured_frame(), grey(1), None, UPRIGHT)
+    np.testing.assert_array_equal(
+        paste(frame, Composite.of(grey(1), np.zeros((SIZE, SIZE), np.float32)), UPRIGHT), frame
+    )
 
 
 @pytest.mark.parametrize("side", [40.0, 64.0, 90.0])
-def test_kept_real_pixels_are_the_frames_own(side: float) -> None:
-    """Nothing generated, no motion: whatever the scale, not one bit changes."""
+def test_where_nothing_is_drawn_or_moves_not_one_bit_changes(side: float) -> None:
     frame = np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8)
-    composite = Composite(grey(0), smooth_mask(), np.ones((SIZE, SIZE), np.float32), square_flow(0, 0))
+    still = square_flow(0, 0)
     transform = similarity(np.array([70.0, 45.0]), side, 0.4, (SIZE, SIZE))
-    np.testing.assert_array_equal(paste(frame, composite, None, transform), frame)
+    for motion in (None, still):
+        composite = replace(Composite.of(grey(0.4), 0 * smooth_mask()), motion=motion)
+        np.testing.assert_array_equal(paste(frame, composite, transform), frame)
 
 
-def test_moved_real_pixels_come_from_where_the_flow_points() -> None:
-    """A flow in a rolled crop at twice the frame's scale becomes the frame's own."""
+def test_moved_real_pixels_come_from_where_the_motion_points() -> None:
+    """A motion in a rolled crop at twice the frame's scale becomes the frame's own."""
     y, x = np.mgrid[:96, :128]
     frame = np.stack([x, y, x + y], -1).astype(np.uint8)
     transform = similarity(np.array([64.0, 48.0]), 32.0, np.pi / 2, (SIZE, SIZE))
-    composite = Composite(grey(0), smooth_mask(), np.ones((SIZE, SIZE), np.float32), square_flow(4, 0))
-    result = paste(frame, composite, None, transform)
+    composite = Composite(0 * grey(0), 0 * smooth_mask(), square_flow(4, 0))
+    result = paste(frame, composite, transform)
     # The crop's x axis points down the frame, and four of its pixels are two of the frame's.
     np.testing.assert_array_equal(result[48, 64].astype(int) - frame[48, 64], [0, 2, 2])
 
 
-def test_pasting_agrees_with_the_blend_in_the_crop() -> None:
+@pytest.mark.parametrize("motion", [None, square_flow(1.5, -0.5)], ids=["still", "moving"])
+def test_pasting_agrees_with_the_blend_in_the_crop(motion: Flow | None) -> None:
     frame = cv2.GaussianBlur(textured_frame(), (0, 0), 1.0).astype(np.uint8)
     inputs = crop(frame, UPRIGHT, SIZE).astype(np.float32) / 127.5 - 1
-    kept = np.full((SIZE, SIZE), 0.6, np.float32)
-    composite = Composite(0.4 * grey(0.3), smooth_mask(), kept, square_flow(1.5, -0.5))
-    shown = crop(paste(frame, composite, None, UPRIGHT), UPRIGHT, SIZE)
-    np.testing.assert_allclose(shown, (composite.over(inputs) + 1) * 127.5, atol=2.0)
+    composite = replace(Composite.of(grey(0.3), 0.6 * smooth_mask()), motion=motion)
+    shown = crop(paste(frame, composite, UPRIGHT), UPRIGHT, SIZE)
+    inside = (slice(3, -3), slice(3, -3))
+    np.testing.assert_allclose(shown[inside], ((composite.over(inputs) + 1) * 127.5)[inside], atol=2.0)
+
+
+def test_what_is_drawn_over_another_hides_it_as_far_as_it_is_there() -> None:
+    inputs, half = grey(-0.2), np.full((SIZE, SIZE), 0.5, np.float32)
+    below, top = Composite.of(grey(0.8), half), Composite.of(grey(0.4), half)
+    twice = top.over(below.over(inputs))
+    np.testing.assert_allclose(below.below(top).over(inputs), twice, atol=1e-6)

@@ -296,7 +296,7 @@ BAD = [
     (["in.mp4", "out.mp4", "--at", "1:light=9"], "out of range"),
     (["in.mp4", "out.mp4", "--at", "light=1"], "write SECONDS:NAME=STRENGTH"),
     (["in.mp4", "out.mp4", "--profile", "huge"], "There is no profile 'huge'"),
-    (["in.mp4", "out.mp4", "--composite", "magic"], "transfer"),
+    (["in.mp4", "out.mp4", "--composite", "magic"], "change"),
     (["sound.mkv", "out.mp4"], "has no video stream"),
     (["in.mp4", "out.mp4", "--c2pa-key", "text.jpg"], "key alone cannot sign"),
 ]

@@ -9,9 +9,8 @@ import pytest
 
 from rigid import latents
 from rigid.blend import Composite
-from rigid.composite import TransferState
+from rigid.composite import Faces
 from rigid.models.contract import Array, RecurrentState
-from rigid.reach import Reach
 from rigid.stream import LONGEST_GAP, FaceStream
 from tests.fakes import TINY, FakeRuntime
 from tests.worlds import FixedTracker, Pixels, make_stream, textured_frame
@@ -58,19 +57,13 @@ def _mosaic(images: Array) -> Array:
     return images[:, :, 4::8, 4::8]
 
 
-class PlainCompositor:
-    """Pastes the edited face: optical flow takes its time, and remembers one frame only."""
-
-    state = TransferState()
-
-    def __call__(
-        self, inputs: Pixels, inverted: Array, edited: Array, landmarks: Array, reach: Reach, bare: Array | None
-    ) -> Composite:
-        return Composite(edited, np.ones(edited.shape[:2], np.float32))
+def _paste_all(kind: str, faces: Faces, *_: object) -> Composite:
+    return Composite.of(faces.edited, np.ones(faces.edited.shape[:2], np.float32))
 
 
 def feedback_stream(monkeypatch: pytest.MonkeyPatch) -> tuple[FaceStream, FeedbackRuntime]:
-    monkeypatch.setattr("rigid.stream.open_compositor", lambda kind: PlainCompositor())
+    # the networks' memory is what may drift
+    monkeypatch.setattr("rigid.stream.compose", _paste_all)
     runtime = FeedbackRuntime()
     return make_stream(runtime, FixedTracker(centre=(32, 32), side=48.0, size=32)), runtime
 

@@ -10,10 +10,11 @@ import pytest
 from numpy.typing import NDArray
 
 from rigid.blend import Composite, Crop, oval_mask, warp
-from rigid.composite import COMPOSITES, CompositeKind, Compositor, unchanged
+from rigid.composite import COMPOSITES, CompositeKind, Faces, compose
+from rigid.face_masks import masks_by_landmarks
 from rigid.geometry import Points
 from rigid.reach import Reach
-from rigid.reshape import GRID, STEEPEST, motion_field, reshaped
+from rigid.reshape import GRID, STEEPEST, motion_field
 from rigid.stream import FaceStream
 from tests.fakes import TINY, FakeRuntime
 from tests.worlds import Brighten, FixedTracker, landmarks_in_crop, textured_frame
@@ -77,43 +78,26 @@ def test_a_field_is_as_smooth_for_a_small_crop_as_for_a_large_one() -> None:
     np.testing.assert_allclose(small, large[2::4, 2::4] / 4, atol=0.05)
 
 
-def test_without_motion_a_composite_stays_as_it_is() -> None:
-    inputs = np.random.default_rng(0).uniform(-1, 1, (SIZE, SIZE, 3)).astype(np.float32)
-    flow = np.full((SIZE, SIZE, 2), 1.5, np.float32)
-    mask = oval_mask(LANDMARKS, SIZE)
-    composite = Composite(0.3 * inputs[::-1], mask, 0.5 * mask, flow)
-    still = reshaped(composite, np.zeros((SIZE, SIZE, 2), np.float32))
-    where = mask == 1
-    np.testing.assert_allclose(still.over(inputs)[where], composite.over(inputs)[where], atol=1e-5)
-    assert np.array_equal(still.over(inputs)[mask == 0], inputs[mask == 0])
-
-
 def test_the_real_face_is_moved_with_what_lies_round_it() -> None:
     inputs = places(SIZE)
     points = dense_face()
     field = motion_field(points, swelling(points), SIZE)
-    shown = reshaped(unchanged(inputs, oval_mask(LANDMARKS, SIZE)), field).over(inputs)
+    nothing = Composite.of(inputs, np.zeros((SIZE, SIZE), np.float32))
+    shown = replace(nothing, motion=field).over(inputs)
     moving = np.hypot(field[..., 0], field[..., 1]) > 0.2
     assert moving[~(oval_mask(LANDMARKS, SIZE) > 0)].sum() > 1000
     np.testing.assert_allclose(shown[moving], warp(inputs, field)[moving], atol=1e-5)
 
 
-def test_a_generated_face_is_moved_like_a_real_one() -> None:
-    field = motion_field(dense_face(), np.full((400, 2), 6, np.float32), SIZE)
-    picture = places(SIZE)
-    pasted = Composite(picture, np.ones((SIZE, SIZE), np.float32))
-    middle = (slice(110, 150), slice(110, 150))
-    shown = reshaped(pasted, field).over(np.zeros_like(picture))
-    np.testing.assert_allclose(shown[middle], warp(picture, field)[middle], atol=1e-5)
-
-
-@pytest.mark.parametrize("kind", [kind for kind in COMPOSITES if kind in ("paper", "transfer")])
-def test_a_compositor_moves_what_the_reach_asks_for(kind: CompositeKind) -> None:
+@pytest.mark.parametrize("kind", COMPOSITES)
+def test_a_composite_moves_what_the_reach_asks_for(kind: CompositeKind) -> None:
     inputs = places(SIZE)
     motion = np.zeros_like(LANDMARKS)
     motion[:, 0] = 5 / SIZE
+    masks = masks_by_landmarks(LANDMARKS, SIZE)
     still, moved = (
-        Compositor(kind)(inputs, inputs, inputs, LANDMARKS, Reach(motion=one)).over(inputs) for one in (None, motion)
+        compose(kind, Faces(inputs, inputs, inputs), masks, Reach(motion=one), LANDMARKS).over(inputs)
+        for one in (None, motion)
     )
     np.testing.assert_allclose(still, inputs, atol=1e-6)
     # 5 pixels to the right: the middle shows what lay left of it

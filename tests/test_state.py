@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
-from rigid.composite import FLOW_SIZE, TransferState
 from rigid.latents import Anchor
 from rigid.models.contract import RecurrentState
 from rigid.presence import THUMBNAIL_SHAPE
@@ -28,9 +27,8 @@ def full_state() -> StreamState:
     late = draw(1, TINY.n_shared_codes, TINY.code_size)
     noise = draw(1, *TINY.noise_shape)
     recurrent = RecurrentState(draw(*hidden), draw(*hidden), draw(*image), draw(*image), draw(*image), late, noise)
-    transfer = TransferState(draw(FLOW_SIZE, FLOW_SIZE, 2), draw(FLOW_SIZE // 2, FLOW_SIZE // 2, 2))
     thumbnail = 255 * np.abs(draw(*THUMBNAIL_SHAPE))
-    return StreamState(recurrent, transfer, Anchor(draw(*late.shape), 0.25), thumbnail, 0.375, 1.5, seen=17)
+    return StreamState(recurrent, Anchor(draw(*late.shape), 0.25), thumbnail, 0.375, 1.5)
 
 
 def assert_same(first: StreamState, second: StreamState) -> None:
@@ -39,9 +37,9 @@ def assert_same(first: StreamState, second: StreamState) -> None:
 
 
 def flat(state: StreamState) -> dict[str, object]:
-    parts = vars(state.recurrent) | vars(state.transfer) | state.anchor._asdict()
+    parts = vars(state.recurrent) | state.anchor._asdict()
     whole = vars(state) | parts
-    return {name: value for name, value in whole.items() if name not in ("recurrent", "transfer", "anchor")}
+    return {name: value for name, value in whole.items() if name not in ("recurrent", "anchor")}
 
 
 @pytest.mark.parametrize("state", [StreamState.initial(TINY), full_state()], ids=["initial", "full"])
@@ -76,7 +74,7 @@ def test_a_flipped_byte_gives_a_state_or_a_value_error(position: int, value: int
 def test_another_version_is_named() -> None:
     arrays = load(state_to_bytes(full_state()))
     arrays["rigid_live_state"][0] = 99
-    with pytest.raises(ValueError, match="version 99, expected 3"):
+    with pytest.raises(ValueError, match="version 99, expected 4"):
         state_from_bytes(save(arrays), TINY)
 
 
@@ -88,7 +86,7 @@ def test_another_profiles_state_is_refused_with_both_shapes() -> None:
         state_from_bytes(state_to_bytes(full_state()), larger)
 
 
-@pytest.mark.parametrize("name", ["hidden", "late_codes", "flow"])
+@pytest.mark.parametrize("name", ["hidden", "late_codes", "thumbnail"])
 def test_values_that_are_no_numbers_are_refused(name: str) -> None:
     arrays = load(state_to_bytes(full_state()))
     arrays[name] = np.full_like(arrays[name], np.nan)
@@ -110,8 +108,3 @@ def test_a_level_out_of_range_is_refused(level: float) -> None:
     arrays["level"][0] = level
     with pytest.raises(ValueError, match="new stream"):
         state_from_bytes(save(arrays), TINY)
-
-
-def test_what_the_composite_remembers_ends_with_its_edit() -> None:
-    assert full_state().with_level(0.2).transfer.flow is not None
-    assert full_state().with_level(0.0).transfer.flow is None

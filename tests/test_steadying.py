@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from rigid.blend import Crop
+from rigid.composite import Faces
 from rigid.evaluation.warp_error import MotionEstimator
-from rigid.steadying import SHARE, Faces, Steadying
+from rigid.steadying import SHARE, Steadying
 from tests.worlds import textured_frame
 
 SIZE = 128

@@ -11,13 +11,12 @@ import cv2
 import numpy as np
 import pytest
 
-from rigid.blend import feather, forehead_mask, hair_mask, oval_mask
+from rigid.blend import feather, hair_mask, oval_mask
 from rigid.composite import COMPOSITES, CompositeKind
 from rigid.geometry import Points, inverse, resample
 from rigid.models.contract import Array, RecurrentState
 from rigid.presence import Fade
-from rigid.reach import Reach
-from rigid.stream import FaceStream, StepResult, StreamOptions, _drawn
+from rigid.stream import FaceStream, StepResult, StreamOptions
 from tests.fakes import TINY, FakeRuntime
 from tests.worlds import (
     FRAME_SHAPE,
@@ -137,15 +136,6 @@ def test_beside_an_edit_of_the_hair_one_that_moves_landmarks_alone_needs_no_thir
     assert stream.step(textured_frame(), {"light": 1.0, "shade": 0.4}, 0.0).edited
     stream.close()
     assert runtime.batches[-1] == 2
-
-
-def test_what_is_drawn_of_hair_is_held_more_where_it_is_dyed_or_a_fringe() -> None:
-    landmarks = landmarks_in_crop(64)
-    hair, fringe = hair_mask(landmarks, 64), forehead_mask(landmarks, 64)
-    for reach, expected in ((Reach(hair=0.5), 0.5 * hair), (Reach(hair=1.0, forehead=1.0), fringe)):
-        drawn = _drawn(reach, landmarks, 64)
-        assert drawn is not None and np.allclose(drawn, expected, atol=1e-6)
-    assert _drawn(Reach(), landmarks, 64) is None
 
 
 def test_inverted_and_edited_face_are_one_batch_and_every_stage_is_timed() -> None:

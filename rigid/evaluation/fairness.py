@@ -58,7 +58,7 @@ class FairnessJob:
     """Of each face's clip."""
     split: str | None = None
     names: Sequence[str] = ()
-    composite: CompositeKind = "transfer"
+    composite: CompositeKind = "change"
 
     def check(self) -> list[Clip]:
         """The clips; ValueError, one sentence, when the job cannot be as it is."""

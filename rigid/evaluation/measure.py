@@ -14,7 +14,8 @@ from torch import nn
 
 from rigid.align import TrackedFace, crop
 from rigid.attributes.labels import Labeller
-from rigid.blend import feather, oval_mask, paste
+from rigid.blend import Composite, feather, oval_mask, paste
+from rigid.composite import Faces
 from rigid.evaluation import metrics
 from rigid.evaluation.clips import Clip, Frame, Replay, Track, read_frames
 from rigid.evaluation.fvd import I3D, PICTURE_SIZE, Features
@@ -25,7 +26,6 @@ from rigid.evaluation.strips import Rows, StripMaker
 from rigid.evaluation.warp_error import MotionEstimator
 from rigid.evaluation.window import FaceWindow, crop_area
 from rigid.presence import Fade
-from rigid.steadying import Faces
 from rigid.stream import FaceStream, StreamOptions
 
 AT_ONCE = Fade(seconds=0.0, frames=1)
@@ -210,4 +210,4 @@ class _Taker:
 def unaligned(frame: Frame, face: TrackedFace, aligned: NDArray[np.float32]) -> Frame:
     """Eq. 6: the aligned face (S, S, 3) in [-1, 1] in its place in `frame`, blended by the face's feathered mask."""
     mask = feather(oval_mask(face.landmarks_in_crop, len(aligned)))
-    return paste(frame, aligned, mask, face.transform)
+    return paste(frame, Composite.of(aligned, mask), face.transform)

@@ -42,7 +42,7 @@ VARIANT = "rigid-without-"
 class MethodOptions:
     """How the methods run."""
 
-    composite: CompositeKind = "transfer"
+    composite: CompositeKind = "change"
     """Of `rigid` and its variants; the baselines paste, as the published ones do."""
     optimise_steps: int = 50
     """Gradient steps a frame."""

@@ -43,7 +43,7 @@ class SheetJob:
     """Seams, double edges and half edits are looked for in every so many of them, the last one among these."""
     split: str | None = None
     names: Sequence[str] = ()
-    composite: CompositeKind = "transfer"
+    composite: CompositeKind = "change"
     judged: Path | None = None
     """A CSV file of what the eye says: clip, edit, faulty."""
 

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from rigid.assets import AssetError, AssetStore
 from rigid.models import profiles
-from rigid.models.change_net import ChangeNet
 from rigid.models.e4e import E4eEncoder
 from rigid.models.face_parser import FaceParser
 from rigid.models.fetched import read_mapping, read_synthesis
@@ -27,7 +26,6 @@ from rigid.models.profiles import (
     CODE_SIZE,
     PAPER,
     PROFILES,
-    WEIGHTS,
     WITHOUT_PARSER,
     existing_weights,
     sizes_of,
@@ -46,7 +44,6 @@ RECURRENT_WIDTHS = (128, 256, 512, 512, 512, 512, 512)
 GENERATOR_CHANNELS = {"mobile-256": TEACHER_CHANNELS[:6]}
 HEAD_WIDTHS = {"mobile-256": (128, 64, 64, 64)}
 """As wide as the two levels that were cut off need: 128, the low and some high bands of it, 64, 64."""
-CHANGE_WIDTH = 32
 PARSER_WIDTH = 16
 TUNED_PARTS = ("levels.4.", "head.")
 """The parts of the `mobile-256` generator this project trained; the others come from the fetched files."""
@@ -188,22 +185,6 @@ def build_lpips(store: AssetStore, *, exact: bool = True) -> Lpips:
 def build_published_visible_net() -> InterpolationNet:
     """The imported visible net of the authors' code; see `InterpolationNet.forward`."""
     return _loaded(InterpolationNet, existing_weights(PAPER, "visible_net"))
-
-
-def new_change_net() -> ChangeNet:
-    """An untrained net of the learned composite, which keeps every real pixel."""
-    return ChangeNet(CHANGE_WIDTH)
-
-
-def build_change_net() -> ChangeNet:
-    """The trained net of the learned composite, the same for every profile; AssetError where it is not there."""
-    path = WEIGHTS / "change_net.safetensors"
-    if not path.is_file():
-        raise AssetError(
-            f"The learned composite has no weights at {path}; train them (rigid-live train change-net), "
-            "or choose another --composite."
-        )
-    return _loaded(new_change_net, path)
 
 
 def new_face_parser() -> FaceParser:

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from rigid.assets import AssetStore
-from rigid.training.change_net import ChangeNetOptions, ChangeNetStage
-from rigid.training.change_net import build_parts as build_change_parts
 from rigid.training.distributed import joined, rank, world
 from rigid.training.generator import GeneratorOptions, GeneratorStage
 from rigid.training.image_encoder import ImageEncoderOptions, ImageEncoderStage
@@ -18,7 +16,7 @@ from rigid.training.loop import LoopOptions, Losses, Say, Stage, run, save_optio
 from rigid.training.recurrent import ABLATIONS, RecurrentOptions, RecurrentStage, build_parts
 from rigid.training.visible_net import VisibleNetOptions, VisibleNetStage, build_episodes
 
-Options = GeneratorOptions | ImageEncoderOptions | VisibleNetOptions | RecurrentOptions | ChangeNetOptions
+Options = GeneratorOptions | ImageEncoderOptions | VisibleNetOptions | RecurrentOptions
 
 
 @dataclass(frozen=True)
@@ -110,17 +108,12 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "validation_frames": 3,
         },
     },
-    "change-net": {
-        "mobile-256": {},
-        "smoke": {"walks": 3, "held_out": 2, "frames": 2, "steps": 6, "batch": 2},
-    },
 }
 OPTIONS: dict[str, type[Options]] = {
     "generator": GeneratorOptions,
     "image-encoder": ImageEncoderOptions,
     "visible-net": VisibleNetOptions,
     "recurrent": RecurrentOptions,
-    "change-net": ChangeNetOptions,
 }
 LOOPS = {
     "mobile-256": {"log_every": 25, "save_every": 50, "validate_every": 500},
@@ -194,7 +187,7 @@ def train(todo: Plan, store: AssetStore, folder: Path, *, resume: bool, say: Say
 
 def _check_processes(todo: Plan) -> None:
     """ValueError for a stage that cannot be shared out among processes."""
-    if world() > 1 and isinstance(todo.options, GeneratorOptions | ImageEncoderOptions | ChangeNetOptions):
+    if world() > 1 and isinstance(todo.options, GeneratorOptions | ImageEncoderOptions):
         raise ValueError(f"{todo.stage} trains in one process; start it without torchrun.")
 
 
@@ -209,6 +202,4 @@ def _build(options: Options, store: AssetStore, folder: Path, say: Say) -> Stage
         return ImageEncoderStage(options, store, folder)
     if isinstance(options, VisibleNetOptions):
         return VisibleNetStage(options, lambda: build_episodes(options, store, folder, say))
-    if isinstance(options, ChangeNetOptions):
-        return ChangeNetStage(options, lambda: build_change_parts(options, store, folder))
     return RecurrentStage(options, lambda: build_parts(options, store, folder, say))

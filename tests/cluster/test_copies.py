@@ -42,7 +42,7 @@ def test_a_streams_state_comes_through_small_and_it_goes_on_from_there() -> None
 def test_what_is_no_state_goes_through_as_it_is() -> None:
     assert unpack(pack(b"12 steps")) == b"12 steps"
     fresh = state_to_bytes(StreamState.initial(TINY))
-    assert state_from_bytes(unpack(pack(fresh)), TINY).seen == 0
+    assert state_from_bytes(unpack(pack(fresh)), TINY).level is None
 
 
 def test_a_damaged_picture_is_one_sentence() -> None:

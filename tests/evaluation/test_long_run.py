@@ -14,9 +14,9 @@ from engines import load_runtime
 from rigid.align import FaceLandmarker, FaceTracker
 from rigid.assets import AssetStore
 from rigid.attributes.library import load_library
+from rigid.composite import Faces
 from rigid.evaluation.clips import Replay, Track, find_clips, read_frames, track_clip
 from rigid.evaluation.metrics import mean_squared_error
-from rigid.steadying import Faces
 from rigid.stream import FaceStream
 
 PROFILE, CLIP = "mobile-256", "LivePortrait_d3"

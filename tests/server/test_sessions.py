@@ -159,7 +159,7 @@ async def test_a_muted_camera_pauses_the_session_and_it_goes_on_with_a_keyframe(
 
 async def test_no_session_lasts_longer_than_allowed() -> None:
     clock = MovableClock()
-    async with running(ServerConfig(max_session_seconds=3600.0, idle_seconds=5000.0), clock=clock) as world:
+    async with running(ServerConfig(max_session_seconds=3600.0), clock=clock) as world:
         await world.ready()
         async with world.viewer() as viewer:
             clock.forward(3000.0)

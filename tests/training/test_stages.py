@@ -124,12 +124,6 @@ def test_the_recurrent_stage_learns_and_resumes_exactly(
     assert all(torch.equal(value, files[1][name]) for name, value in files[0].items())
 
 
-def test_the_change_net_stage_makes_its_own_truth(tmp_path: Path, store: AssetStore) -> None:
-    measures = train(plan("change-net", "smoke", None), store, tmp_path, resume=False, say=quietly)
-    assert 0 < measures["val_l1"] < 1 and 0 < measures["val_l1_pasted"] < 1
-    assert all((tmp_path / name).stat().st_size for name in ("change_net.png", "change_net.safetensors", "curves.png"))
-
-
 def test_data_without_a_face_is_refused(tmp_path: Path, store: AssetStore, faces: Path) -> None:
     shutil.copytree(faces, tmp_path / "faceless")
     (tmp_path / "faceless" / "aligned").rename(tmp_path / "faceless" / "clips")
