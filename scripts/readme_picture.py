@@ -56,8 +56,8 @@ def main() -> None:
         runtime.close()
     pictures = [Image.fromarray(np.hstack([each[i] for each in columns])) for i in range(FRAMES)]
     with replacing(output) as part:
-        settings = {"duration": round(1000 / RATE), "loop": 0, "quality": QUALITY, "method": 6}
-        pictures[0].save(part, save_all=True, append_images=pictures[1:], **settings)
+        rest, duration = pictures[1:], round(1000 / RATE)
+        pictures[0].save(part, save_all=True, append_images=rest, duration=duration, loop=0, quality=QUALITY, method=6)
         size = part.stat().st_size
         if size > LARGEST:
             raise SystemExit(f"The picture has {size} bytes, more than {LARGEST}; lower QUALITY or FRAMES.")
