@@ -66,6 +66,11 @@ class Take:
         return list(map(MotionEstimator(), self.real, self.real[1:]))
 
     @cached_property
+    def own_by_region(self) -> list[dict[str, float]]:
+        """The warp error of every aligned real face after the first, by region."""
+        return _by_region(self, self.real)
+
+    @cached_property
     def own_errors(self) -> list[float]:
         """The warp error of every frame after the first."""
         return _errors(self.motions, self.frames)
@@ -160,13 +165,23 @@ def _look(faces: Faces, regions: Mapping[str, Region]) -> Signs:
 def _flickers(take: Take, crops: list[Frame]) -> dict[str, float]:
     """By region, the mean over neighbours of the warp error over the source's."""
     found: dict[str, list[float]] = {}
-    for i, motion in enumerate(take.crop_motions):
-        for name, region in take.regions[i + 1].items():
-            if (motion.visible & region).sum() < LEAST_PIXELS * (take.size / 256) ** 2:
-                continue
-            error, own = (motion.error(video[i], video[i + 1], region) for video in (crops, take.real))
-            found.setdefault(name, []).append(fault_signs.flickers(error, own))
+    for errors, own in zip(_by_region(take, crops), take.own_by_region, strict=True):
+        for name, error in errors.items():
+            found.setdefault(name, []).append(fault_signs.flickers(error, own[name]))
     return {name: mean(values) for name, values in found.items()}
+
+
+def _by_region(take: Take, crops: list[Frame]) -> list[dict[str, float]]:
+    """Of every aligned face after the first, the warp error in each region that enough is seen of."""
+    least = LEAST_PIXELS * (take.size / 256) ** 2
+    found = []
+    for motion, regions, (a, b) in zip(take.crop_motions, take.regions[1:], pairwise(crops), strict=True):
+        differences = motion.differences(a, b)
+        seen = {name: region & motion.visible for name, region in regions.items()}
+        found.append(
+            {name: float(differences[where].mean()) for name, where in seen.items() if np.count_nonzero(where) >= least}
+        )
+    return found
 
 
 def _errors(motions: list[Motion], frames: list[Frame]) -> list[float]:

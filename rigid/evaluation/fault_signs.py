@@ -25,11 +25,11 @@ CHANGED = 0.04
 """By how much y differs from I, smoothed, where a change is shown, in [-1, 1] values."""
 BAND = 10 / 256
 """How far on both sides of the border of what is changed a seam is looked for, crop sides."""
-NEAR = 7
+SEAM_NEAR, DOUBLE_NEAR = 7, 3
 """Pixels of 256 across which an edge of y is looked for in I and in E."""
 STRONGEST = 0.02
 """The share of pixels, the strongest, that an edge's sign is the mean of."""
-DRAWN = 0.05
+DRAWN = 0.15
 """By how much E differs from O in a region, mean absolute value, for the edit to be asked for there."""
 PIXEL_NOISE = 9.0
 """Added to warp errors (squared levels of 255), so that the noise of a still picture counts for nothing."""
@@ -37,13 +37,13 @@ PIXEL_NOISE = 9.0
 
 @dataclass(frozen=True)
 class Thresholds:
-    """From which value on each sign says that there is a fault."""
+    """From which value on each sign says that there is a fault; fitted to cells judged by eye (docs/evaluation.md)."""
 
     seam: float = 0.03
-    double_edges: float = 0.05
-    half_edit: float = 0.5
+    double_edges: float = 0.017
+    half_edit: float = 0.75
     """The share below which; the others: above which."""
-    flicker: float = 1.6
+    flicker: float = 1.5
 
 
 THRESHOLDS = Thresholds()
@@ -110,19 +110,18 @@ def _means(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 def seam(faces: Faces) -> float:
     """How strong the edges of y are, in [-1, 1] values a pixel, that neither I nor E has, where the change ends."""
-    extra = _edges(faces.delivered) - np.maximum(_nearby(_edges(faces.real)), _nearby(_edges(faces.edited)))
+    known = np.maximum(_nearby(_edges(faces.real), SEAM_NEAR), _nearby(_edges(faces.edited), SEAM_NEAR))
     size = len(faces.real)
     band = outer_band(changed(faces), round(BAND * size)) & _inside(size)
-    return _strongest(np.maximum(extra, 0), band)
+    return _strongest(np.maximum(_edges(faces.delivered) - known, 0), band)
 
 
 def double_edges(faces: Faces) -> float:
-    """How strongly y shows edges of I that E lacks right beside edges of E that I lacks."""
+    """How strongly y shows edges that only I has right beside edges that only E has."""
     real, edited, shown = (_edges(face) for face in (faces.real, faces.edited, faces.delivered))
-    of_real = np.minimum(shown, np.maximum(real - _nearby(edited), 0))
-    of_edited = np.minimum(shown, np.maximum(edited - _nearby(real), 0))
-    both = np.sqrt(_around(of_real) * _around(of_edited))
-    return _strongest(both, changed(faces))
+    of_real = np.minimum(np.maximum(shown - _nearby(edited, DOUBLE_NEAR), 0), real)
+    of_edited = np.minimum(np.maximum(shown - _nearby(real, DOUBLE_NEAR), 0), edited)
+    return _strongest(np.sqrt(_around(of_real) * _around(of_edited)), changed(faces))
 
 
 def shares(faces: Faces, regions: Mapping[str, Region]) -> dict[str, float]:
@@ -165,14 +164,14 @@ def _edges(face: Face) -> Field:
     return lengths
 
 
-def _nearby(edges: Field) -> Field:
-    """The greatest of `edges` within `NEAR`."""
-    side = max(3, round(NEAR * len(edges) / 256) | 1)
+def _nearby(edges: Field, pixels: int) -> Field:
+    """The greatest of `edges` across so many `pixels` of 256."""
+    side = max(3, round(pixels * len(edges) / 256) | 1)
     return np.asarray(cv2.dilate(edges, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))), np.float32)
 
 
 def _around(edges: Field) -> Field:
-    return np.asarray(cv2.GaussianBlur(edges, (0, 0), 4.0 / 256 * len(edges)), np.float32)
+    return np.asarray(cv2.GaussianBlur(edges, (0, 0), 3.0 / 256 * len(edges)), np.float32)
 
 
 def _inside(size: int) -> Region:

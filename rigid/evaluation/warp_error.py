@@ -39,8 +39,13 @@ class Motion:
         counted = self.visible if region is None else self.visible & region
         if not counted.any():
             return math.nan
+        return float(self.differences(previous, current)[counted].mean(dtype=np.float64))
+
+    def differences(self, previous: Frame, current: Frame) -> NDArray[np.float32]:
+        """(current - W(previous))², values 0 to 255, mean over RGB of every pixel, visible or not, (H, W)."""
         difference = current.astype(np.float32) - warped(previous, self.flow)
-        return float(np.square(difference[counted]).mean(dtype=np.float64))
+        squared: NDArray[np.float32] = np.square(difference).mean(2)
+        return squared
 
 
 class MotionEstimator:
