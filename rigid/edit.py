@@ -320,7 +320,9 @@ def _edit_video(job: EditJob, make_stream: Callable[[], FaceStream], profile: st
         finally:
             stream.close()
     if reader.damaged:
-        report.notes.append(f"{reader.damaged} damaged parts of {job.source} were left out.")
+        report.notes.append(f"{reader.damaged} damaged part(s) of {job.source} were left out.")
+    if reader.missing:
+        report.notes.append(f"{job.source} is damaged: {reader.missing} frame(s) that it announces are missing.")
     return report
 
 

@@ -66,6 +66,22 @@ STANDARD = frozenset(
 Packet: TypeAlias = "av.Packet[Any]"
 
 
+class Damage:
+    """Packets so damaged that no file can hold them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        """How many were left out."""
+
+    def mux(self, container: OutputContainer, *packets: Packet) -> None:
+        """Write the packets; what the format refuses is counted and left out. A full disk is still an error."""
+        for packet in packets:
+            try:
+                container.mux_one(packet)
+            except (av.error.InvalidDataError, av.error.ArgumentError):
+                self.count += 1
+
+
 class Track(Protocol):
     """Where the packets of one of the source's streams go."""
 
@@ -109,7 +125,13 @@ def _earlier(chapter: Any, shift: Fraction) -> Any:
 
 
 def open_tracks(
-    container: OutputContainer, sources: Iterable[Stream], form: Format, notes: list[str], *, chapters: bool
+    container: OutputContainer,
+    sources: Iterable[Stream],
+    form: Format,
+    notes: list[str],
+    damage: Damage,
+    *,
+    chapters: bool,
 ) -> dict[int, Track]:
     """A track for each of `sources` that the format can hold, by the source's index; a note for each that it cannot."""
     tracks: dict[int, Track] = {}
@@ -117,7 +139,7 @@ def open_tracks(
         if isinstance(source, AttachmentStream):
             _attach(container, source, form, notes)
         elif not (chapters and _is_chapter_text(source)):
-            track = _track(container, source, form, notes)
+            track = _track(container, source, form, notes, damage)
             if track is not None:
                 tracks[source.index] = track
     return tracks
@@ -149,24 +171,24 @@ def _attach(container: OutputContainer, source: AttachmentStream, form: Format, 
     container.add_attachment(name, source.mimetype or "application/octet-stream", source.data)
 
 
-def _track(container: OutputContainer, source: Stream, form: Format, notes: list[str]) -> Track | None:
+def _track(container: OutputContainer, source: Stream, form: Format, notes: list[str], damage: Damage) -> Track | None:
     name = _name(source)
     if _can_hold(form, source):
         if source.type == "video":
             cover = Disposition.attached_pic in Disposition(int(source.disposition))
             what = "cover picture" if cover else "further video track"
             notes.append(f"A {what} was copied as it is, unedited.")
-        return _Copied(container, source)
+        return _Copied(container, source, damage)
     if source.type == "audio" and source.codec_context is not None:
         notes.append(
             f"The {form.container} format cannot hold {name} audio, so it was encoded anew as {form.audio_codec}."
         )
-        return _Transcoded(container, source, form.audio_codec)
+        return _Transcoded(container, source, form.audio_codec, damage)
     if source.type == "subtitle" and form.text_codec is not None and _is_text(source):
         notes.append(
             f"The {form.container} format cannot hold {name} subtitles, so they were converted to {form.text_codec}."
         )
-        return _Reworded(container, source, form.text_codec)
+        return _Reworded(container, source, form.text_codec, damage)
     kind = {"data": "data", "subtitle": "subtitles", "audio": "audio", "video": "video"}.get(source.type, "tracks")
     notes.append(f"The {form.container} format cannot hold {name} {kind}; track {source.index} was left out.")
     return None
@@ -205,13 +227,22 @@ def _can_hold(form: Format, source: Stream) -> bool:
 class _Copied:
     """A track whose packets pass on as they are."""
 
-    def __init__(self, container: OutputContainer, source: Stream) -> None:
+    def __init__(self, container: OutputContainer, source: Stream, damage: Damage) -> None:
         self._container = container
+        self._damage = damage
         self._stream = _add(container, source)
+        self._last: Fraction | None = None
 
     def write(self, packet: Packet) -> None:
         packet.stream = self._stream
-        self._container.mux(packet)
+        if packet.dts is not None:
+            dts = packet.dts * packet.time_base
+            if self._last is not None and dts <= self._last:
+                # a muxer takes packets in order alone; where a damaged one goes back, it is not heard in a player
+                self._damage.count += 1
+                return
+            self._last = dts
+        self._damage.mux(self._container, packet)
 
     def finish(self) -> None:
         """Nothing is held back."""
@@ -220,8 +251,9 @@ class _Copied:
 class _Transcoded:
     """Sound that is decoded and encoded anew."""
 
-    def __init__(self, container: OutputContainer, source: Stream, codec_name: str) -> None:
+    def __init__(self, container: OutputContainer, source: Stream, codec_name: str, damage: Damage) -> None:
         assert isinstance(source, av.AudioStream)
+        self._damage = damage
         self._container = container
         rates = av.Codec(codec_name, "w").audio_rates or [source.rate]
         rate = source.rate if source.rate in rates else 48000
@@ -236,9 +268,15 @@ class _Transcoded:
         try:
             frames = self._source.decode(packet)
         except av.error.FFmpegError:
-            return  # a damaged stretch of sound is a gap, as in a player
+            self._damage.count += 1  # a damaged stretch of sound is a gap, as in a player
+            return
         for frame in frames:
-            self._container.mux(self._stream.encode(frame))
+            try:
+                packets = self._stream.encode(frame)
+            except (av.error.InvalidDataError, av.error.ArgumentError):
+                self._damage.count += 1  # a damaged head may tell of another kind of sound from here on
+            else:
+                self._damage.mux(self._container, *packets)
 
     def finish(self) -> None:
         self.write(None)
@@ -248,7 +286,8 @@ class _Transcoded:
 class _Reworded:
     """Subtitles that are text, in another form."""
 
-    def __init__(self, container: OutputContainer, source: Stream, codec_name: str) -> None:
+    def __init__(self, container: OutputContainer, source: Stream, codec_name: str, damage: Damage) -> None:
+        self._damage = damage
         assert isinstance(source.codec_context, SubtitleCodecContext)
         self._container = container
         self._decoder = source.codec_context
@@ -265,14 +304,15 @@ class _Reworded:
         try:
             shown = self._decoder.decode2(packet)
         except av.error.FFmpegError:
-            return  # a damaged line is left out, as in a player
+            self._damage.count += 1  # a damaged line is left out, as in a player
+            return
         if shown is None or packet.pts is None:
             return
         made = self._encoder.encode_subtitle(shown)
         made.stream, made.time_base = self._stream, packet.time_base
         made.pts = made.dts = packet.pts
         made.duration = packet.duration
-        self._container.mux(made)
+        self._damage.mux(self._container, made)
 
     def finish(self) -> None:
         """Nothing is held back."""

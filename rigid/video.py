@@ -85,6 +85,8 @@ class VideoReader:
         self.path = path
         self.damaged = 0
         """Packets so far that could not be decoded; their frames are missing."""
+        self.missing = 0
+        """Frames that the file announces and does not hold; known at its end."""
         self.notes: list[str] = []
         """What could not be shown as it is, one sentence each."""
         self._for_writing = for_writing
@@ -94,7 +96,12 @@ class VideoReader:
         if not streams:
             self._container.close()
             raise VideoError(f"{path} has no video stream; give a file that holds one.")
-        self.stream = streams[0]
+        # of a damaged file the codec may not be known
+        known = [stream for stream in streams if stream.codec_context is not None]
+        if not known:
+            self._container.close()
+            raise VideoError(f"{path} has a video stream of a codec that is not known; give a file that plays.")
+        self.stream = known[0]
         self.stream.thread_type = av.codec.context.ThreadType.AUTO
         self.time_base = self.stream.time_base or 1 / DEFAULT_RATE
         self.rate = _rate(self.stream)
@@ -154,9 +161,11 @@ class VideoReader:
     def _packets(self) -> Iterator[av.Packet[av.stream.Stream]]:
         """What the file holds up to its end, or to where it is cut off."""
         others = [stream for stream in self.others if stream.type != "attachment"] if self._for_writing else []
-        ended = False
+        ended, held = False, 0
         try:
             for packet in self._container.demux(self.stream, *others):
+                if packet.stream.index == self.stream.index:
+                    held += packet.dts is not None or packet.size > 0
                 ended = ended or (packet.size == 0 and packet.dts is None and packet.stream.index == self.stream.index)
                 yield packet
         except av.error.FFmpegError:
@@ -165,6 +174,7 @@ class VideoReader:
                 last: av.Packet[av.stream.Stream] = av.Packet()
                 last.stream = self.stream
                 yield last
+        self.missing = max(0, self.stream.frames - held)
 
     def _shifted(self, packet: av.Packet[Any]) -> av.Packet[Any]:
         ticks = round(self.shift / packet.time_base)
@@ -292,13 +302,17 @@ class _Deinterlacer:
             except (av.error.BlockingIOError, av.error.EOFError):
                 return ready
             assert isinstance(frame, av.VideoFrame)
+            if frame.pts is not None and frame.time_base:
+                # the filter counts in finer ticks
+                frame.pts = round(frame.pts * frame.time_base / self._base)
+                frame.duration = round((frame.duration or 0) * frame.time_base / self._base)
+                frame.time_base = self._base
             ready.append(frame)
 
-    @staticmethod
-    def _open(frame: av.VideoFrame) -> av.filter.Graph:
+    def _open(self, frame: av.VideoFrame) -> av.filter.Graph:
         graph = av.filter.Graph()
-        base = frame.time_base or Fraction(1, 90_000)
-        source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=base)
+        self._base = frame.time_base or Fraction(1, 90_000)
+        source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=self._base)
         bwdif, sink = graph.add("bwdif", "mode=send_frame:deint=interlaced"), graph.add("buffersink")
         source.link_to(bwdif)
         bwdif.link_to(sink)

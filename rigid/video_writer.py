@@ -19,7 +19,7 @@ from rigid.film_colours import FilmColours, change_of
 from rigid.film_formats import FORMATS, Encoding, Format, Source, choose_encoding
 from rigid.planes import Planes, planes_of
 from rigid.replacing import replacing
-from rigid.tracks import Track, describe_film, describe_track, needs_own_words, open_tracks
+from rigid.tracks import Damage, Track, describe_film, describe_track, needs_own_words, open_tracks
 from rigid.video import SWS_FLAGS, Picture, VideoReader, as_file, is_full_range, is_high_definition, matrix_of
 
 __all__ = ["FORMATS", "VideoWriter", "open_writer"]
@@ -57,6 +57,7 @@ class VideoWriter:
         self._last_slot = -1
         self._early: list[av.Packet[Any]] = []
         self._tracks: dict[int, Track] = {}
+        self._damage = Damage()
 
     def write(self, edited: Pixels, picture: Picture) -> float:
         """Encode `edited`, `picture.image` with its edit, at the picture's time; returns the milliseconds.
@@ -87,12 +88,14 @@ class VideoWriter:
         self._mux(self._video.encode(None))
         for track in self._tracks.values():
             track.finish()
+        if self._damage.count:
+            self._note(f"{self._damage.count} damaged packet(s) of sound or other tracks were left out.")
 
     def _mux(self, packets: list[av.Packet[Any]]) -> None:
         for packet in packets:
             if packet.dts is not None and packet.dts < NO_TIME:
                 packet.dts = packet.pts
-        self._container.mux(packets)
+        self._damage.mux(self._container, *packets)
 
     def _configure(self, picture: Picture, frame: av.VideoFrame) -> None:
         reader, form = self._reader, self._format
@@ -132,7 +135,8 @@ class VideoWriter:
         if self._format.container == "avi" and chapters:
             self._note("The avi format cannot hold chapters; they were left out.")
             chapters = []
-        self._tracks = open_tracks(self._container, others, self._format, self.notes, chapters=bool(chapters))
+        kept = {"chapters": bool(chapters)}
+        self._tracks = open_tracks(self._container, others, self._format, self.notes, self._damage, **kept)
         describe_film(self._container, metadata, chapters, reader.shift, self._format)
         for packet in self._early:
             self.write_packet(packet)
