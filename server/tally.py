@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from server.editing import Processed
 from server.measure import SessionStats
 from server.metrics import Metrics
@@ -13,7 +15,7 @@ class Tally:
     def __init__(self, metrics: Metrics) -> None:
         self.stats = SessionStats()
         self._metrics = metrics
-        self._discarded = 0
+        self._gave_way: Counter[str] = Counter()
 
     @property
     def in_time(self) -> int:
@@ -47,8 +49,8 @@ class Tally:
         self.stats.counts[f"dropped_{reason}"] += count
         self._metrics.dropped.labels(reason).inc(count)
 
-    def discarded(self, total: int) -> None:
-        """So many in all, since the session began, gave way before they were decoded."""
-        before, self._discarded = self._discarded, total
+    def gave_way(self, reason: str, total: int) -> None:
+        """So many in all, since the session began, were left out before they were decoded."""
+        before, self._gave_way[reason] = self._gave_way[reason], total
         if total > before:
-            self.dropped("undecoded", total - before)
+            self.dropped(reason, total - before)

@@ -32,6 +32,7 @@ from server.aiortc_fixes.ice import (
     note_datagram,
     wait_for_checks,
 )
+from server.aiortc_fixes.layers import left_out
 from server.aiortc_fixes.parsing import parse, parsed_offer
 from server.aiortc_fixes.privates import replace
 from server.aiortc_fixes.queues import AUDIO_PREFETCH_SECONDS, bound_receiver, discarded
@@ -46,6 +47,7 @@ __all__ = [
     "gathering",
     "heard_at",
     "install",
+    "left_out",
     "new_pool",
     "parsed_offer",
     "pool_encoding",

@@ -14,6 +14,7 @@ from typing import Any
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCRtpReceiver
 from aiortc.jitterbuffer import JitterBuffer, JitterFrame
 
+from server.aiortc_fixes.layers import outlast_goodbyes, take_one_layer
 from server.aiortc_fixes.nacks import ask_again
 from server.aiortc_fixes.privates import RECEIVER, replace
 
@@ -147,9 +148,16 @@ def bound_receiver(peer: RTCPeerConnection, track: MediaStreamTrack) -> None:
     replace(receiver, f"{RECEIVER}decoder_queue", encoded)
     replace(track, "_queue", NewestQueue(DECODED[track.kind]))
     if track.kind == "video":
-        replace(receiver, f"{RECEIVER}jitter_buffer", MarkerJitterBuffer(capacity=512, is_video=True))
+        _empty(receiver)
         ask_again(receiver)
+        take_one_layer(receiver, lambda: _empty(receiver))
+    else:
+        outlast_goodbyes(receiver)
     _bound_datagrams(receiver)
+
+
+def _empty(receiver: RTCRtpReceiver) -> None:
+    replace(receiver, f"{RECEIVER}jitter_buffer", MarkerJitterBuffer(capacity=512, is_video=True))
 
 
 def discarded(peer: RTCPeerConnection) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from aiortc.rtcrtpreceiver import TimestampMapper
 
 CYCLE = 2**32
+CLOCK_RATE = 90_000
+"""Of video, ticks a second."""
 NEW_BEGIN = 900_000
 """Ten seconds of video: no frame comes as late as that, so that a sender which goes back further began anew."""
 
@@ -28,3 +30,8 @@ class SerialTimestampMapper(TimestampMapper):
         # What follows a new begin goes on where the old one ended, as nothing else tells how much time passed.
         self._mapped += step if step > -NEW_BEGIN else 1
         return self._mapped
+
+    def begin_anew(self, ticks: int) -> None:
+        """The next one is of another sender, whose count began elsewhere; it comes so many ticks after the last."""
+        self._last = None
+        self._mapped += max(1, ticks)

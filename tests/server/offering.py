@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import cast
 
+from server import aiortc_fixes
 from server.config import ServerConfig
 from server.description import Description
 from server.offers import take_offer
@@ -82,6 +83,7 @@ def offer_of(lines: Sequence[Line], *, bundle: bool = True) -> str:
 @asynccontextmanager
 async def answering(text: str) -> AsyncIterator[tuple[Peer, Description]]:
     """The answer of a session's peer to an offer; ApiError where there is none."""
+    aiortc_fixes.install()
     quiet = SimpleNamespace(
         **{name: lambda *_: None for name in ("received", "heard", "sent", "connection_changed", "channel_opened")},
         video_delay=lambda now: None,

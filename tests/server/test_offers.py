@@ -9,12 +9,10 @@ from dataclasses import replace
 import pytest
 from aiortc.rtcicetransport import RTCIceCandidate
 
-from server import aiortc_fixes
 from server.errors import ApiError
 from server.offers import Offer, take_offer, take_watch_offer
 from tests.server.offering import CODECS, TRANSPORT, Line, answering, bundled_only, offer_of
 
-aiortc_fixes.install()
 ALLOWED = {
     "sendrecv": {"sendrecv", "sendonly", "recvonly", "inactive"},
     "sendonly": {"recvonly", "inactive"},
