@@ -21,9 +21,11 @@ SMALL = 64
 """Side of the parser's map, and of the pictures that masks are made of."""
 INNER_FACE = ("skin", "brows", "eyes", "nose", "lips", "mouth", "glasses")
 """The parts of M in Eq. 6."""
-INSIDE = (0.5, 0.95)
-"""Blurred share of the inner face from which a place begins to belong to the mask, and belongs to it."""
-INSIDE_SIGMA = 1.2
+EDITED_WITH_IT = (*INNER_FACE, "neck")
+"""Where an edit of the face may show: beards and age do not end at the jaw, and k keeps a neck that is not changed."""
+INSIDE = (0.4, 0.9)
+"""Blurred share of these from which a place begins to belong to the mask, and belongs to it."""
+INSIDE_SIGMA = 1.0
 """How soft the mask's edge is, pixels at `SMALL`; it lies inside, so that hair and background keep out."""
 COVERED = (0.2, 0.6)
 """Probability of `other` from which a place begins to be kept, and is kept, as it is."""
@@ -60,10 +62,11 @@ def masks_by_parser(parts: Array, picture: Crop, covering: float = 0.0) -> FaceM
     `covering`: how far E's hair is drawn over I's forehead, 0 to 1.
     """
     (real, edited), size = parts, len(picture)
-    inside = ramp(blurred(np.maximum(*(_share(parts, *INNER_FACE) for parts in (real, edited))), INSIDE_SIGMA), *INSIDE)
+    union = np.maximum(*(_share(parts, *EDITED_WITH_IT) for parts in (real, edited)))
+    inside = ramp(blurred(union, INSIDE_SIGMA), *INSIDE)
     hair = led_by_brightness(_share(real, "hair"), picture)
     if covering:
-        fringe = np.asarray(np.minimum(_share(edited, "hair"), 1 - _share(real, "hat")), np.float32)
+        fringe = np.minimum(_share(edited, "hair"), _share(real, "hair", *INNER_FACE))
         hair = np.maximum(hair, np.float32(covering) * resized(blurred(fringe, COVERED_SIGMA), size))
     covered = ramp(blurred(_share(real, "other"), COVERED_SIGMA), *COVERED)
     window = border_window(size)
