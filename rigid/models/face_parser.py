@@ -31,9 +31,9 @@ class FaceParser(nn.Module):
         self.up_half = _block(3 * w, 2 * w)
         self.out = nn.Conv2d(2 * w, len(CLASSES), 1)
 
-    def logits(self, pictures: Tensor) -> Tensor:
-        """`forward` before the softmax."""
-        half = self.to_half(F.avg_pool2d(pictures, 2))
+    def logits(self, halves: Tensor) -> Tensor:
+        """`forward` before the softmax, of pictures that are halved already: (B, 3, S / 2, S / 2)."""
+        half = self.to_half(halves)
         quarter = self.to_quarter(half)
         eighth = self.to_eighth(quarter)
         up = self.up_eighth(torch.cat((_doubled(self.deep(eighth)), eighth), 1))
@@ -43,7 +43,7 @@ class FaceParser(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """`pictures` (B, 3, S, S) RGB in [-1, 1] → probabilities (B, len(CLASSES), S / `SHRINK`, S / `SHRINK`)."""
-        return self.logits(pictures).softmax(1)
+        return self.logits(F.avg_pool2d(pictures, 2)).softmax(1)
 
 
 def _block(c_in: int, c_out: int, stride: int = 1) -> nn.Sequential:
