@@ -9,7 +9,7 @@ import typer
 
 from cli.errors import fail
 
-STAGES = ("generator", "image-encoder", "visible-net", "recurrent")
+STAGES = ("generator", "image-encoder", "visible-net", "recurrent", "parser")
 
 
 def register(app: typer.Typer) -> None:

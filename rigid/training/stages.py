@@ -13,10 +13,12 @@ from rigid.training.distributed import joined, rank, world
 from rigid.training.generator import GeneratorOptions, GeneratorStage
 from rigid.training.image_encoder import ImageEncoderOptions, ImageEncoderStage
 from rigid.training.loop import LoopOptions, Losses, Say, Stage, run, save_options
+from rigid.training.parser import ParserOptions, ParserStage
+from rigid.training.parser import build_parts as build_parser_parts
 from rigid.training.recurrent import ABLATIONS, RecurrentOptions, RecurrentStage, build_parts
 from rigid.training.visible_net import VisibleNetOptions, VisibleNetStage, build_episodes
 
-Options = GeneratorOptions | ImageEncoderOptions | VisibleNetOptions | RecurrentOptions
+Options = GeneratorOptions | ImageEncoderOptions | VisibleNetOptions | RecurrentOptions | ParserOptions
 
 
 @dataclass(frozen=True)
@@ -108,12 +110,17 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "validation_frames": 3,
         },
     },
+    "parser": {
+        "mobile-256": {},
+        "smoke": {"faces": 8, "held_out": 4, "steps": 4, "batch": 2},
+    },
 }
 OPTIONS: dict[str, type[Options]] = {
     "generator": GeneratorOptions,
     "image-encoder": ImageEncoderOptions,
     "visible-net": VisibleNetOptions,
     "recurrent": RecurrentOptions,
+    "parser": ParserOptions,
 }
 LOOPS = {
     "mobile-256": {"log_every": 25, "save_every": 50, "validate_every": 500},
@@ -187,7 +194,7 @@ def train(todo: Plan, store: AssetStore, folder: Path, *, resume: bool, say: Say
 
 def _check_processes(todo: Plan) -> None:
     """ValueError for a stage that cannot be shared out among processes."""
-    if world() > 1 and isinstance(todo.options, GeneratorOptions | ImageEncoderOptions):
+    if world() > 1 and not isinstance(todo.options, VisibleNetOptions | RecurrentOptions):
         raise ValueError(f"{todo.stage} trains in one process; start it without torchrun.")
 
 
@@ -202,4 +209,6 @@ def _build(options: Options, store: AssetStore, folder: Path, say: Say) -> Stage
         return ImageEncoderStage(options, store, folder)
     if isinstance(options, VisibleNetOptions):
         return VisibleNetStage(options, lambda: build_episodes(options, store, folder, say))
+    if isinstance(options, ParserOptions):
+        return ParserStage(options, lambda: build_parser_parts(options, store, folder))
     return RecurrentStage(options, lambda: build_parts(options, store, folder, say))

@@ -1,0 +1,203 @@
+"""Stage `parser`: the face parser, taught by faces that the generator draws and labels itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from rigid.assets import AssetStore
+from rigid.models.build import new_face_parser
+from rigid.models.face_parser import CLASSES, SHRINK
+from rigid.training.device import DEVICE, half_precision, placed
+from rigid.training.fast_inference import from_bytes
+from rigid.training.loop import Losses, check_finite
+from rigid.training.parser_faces import BLOCK, FaceMaker, LabelledFaces, kept_blocks
+from rigid.training.parser_labels import UNKNOWN
+from rigid.training.parser_measures import iou, majority, painted
+from rigid.training.parser_views import view
+from rigid.training.pictures import write_grid
+from rigid.training.shipping import write_weights
+
+FILE = "face_parser.safetensors"
+HELD_OUT = 1_000_000
+"""The number of the first block that is not trained on."""
+RARE = 0.4
+"""A class is weighted by its share of all places to minus this power."""
+WARM_UP = 100
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class ParserOptions:
+    """What the stage is trained on and how."""
+
+    profile: str = "mobile-256"
+    """Whose generator draws the faces; the parser serves all profiles."""
+    seed: int = 0
+    faces: int = 20_000
+    """Generated faces to train on, in whole blocks; a few of each are left out as no landmarks are found."""
+    held_out: int = 512
+    """Further ones to validate on."""
+    steps: int = 6000
+    batch: int = 24
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.01
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the stage is put together from."""
+
+    train: LabelledFaces
+    held_out: LabelledFaces
+
+
+def build_parts(options: ParserOptions, store: AssetStore, folder: Path) -> Parts:
+    """The faces of the run folder, made now unless they are kept there."""
+    makers: list[FaceMaker] = []
+
+    def make(number: int) -> LabelledFaces:
+        if not makers:
+            makers.append(FaceMaker(store, options.profile))
+        return makers[0](number)
+
+    blocks, held_out = -(-options.faces // BLOCK), -(-options.held_out // BLOCK)
+    return Parts(
+        kept_blocks(folder / "faces", range(blocks), make),
+        kept_blocks(folder / "faces", range(HELD_OUT, HELD_OUT + held_out), make),
+    )
+
+
+class ParserStage:
+    """Trains the parser; see `Stage`."""
+
+    def __init__(self, options: ParserOptions, make_parts: Callable[[], Parts]):
+        self.options = options
+        self.parts = make_parts()
+        torch.manual_seed(options.seed)
+        self.network = placed(new_face_parser())
+        self.optimizer = torch.optim.AdamW(
+            self.network.parameters(), options.learning_rate, weight_decay=options.weight_decay
+        )
+        self.weights = _class_weights(self.parts.train.labels).to(DEVICE)
+        # the next batch is drawn while this one is learned
+        self._pool = ThreadPoolExecutor(1)
+        self._next: tuple[int, Future[tuple[Pixels, Pixels]]] | None = None
+
+    def step(self, index: int) -> Losses:
+        """One step; a loss that is not finite stops it before anything changes."""
+        pictures, labels = self._batch(index)
+        self.network.train()
+        with _precision():
+            logits = self.network.logits(from_bytes(pictures.transpose(0, 3, 1, 2)))
+        loss = self._loss(logits.float(), torch.from_numpy(labels).to(DEVICE))
+        check_finite({"loss": loss.item()}, f"of step {index}")
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.options.learning_rate * self._rate(index)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.optimizer.step()
+        return {"loss": loss.item()}
+
+    @torch.no_grad()
+    def validate(self, folder: Path) -> Losses:
+        """IoU of each class on held-out faces, as they are (`iou_*`) and as cameras show them (`seen_*`); a grid."""
+        faces, random = self.parts.held_out, np.random.default_rng(self.options.seed)
+        order = np.roll(np.arange(len(faces)), 1)
+        views = [
+            view(picture, labels, faces.images[other], random)
+            for picture, labels, other in zip(faces.images, faces.labels, order, strict=True)
+        ]
+        seen = LabelledFaces(*(np.stack(arrays) for arrays in zip(*views, strict=True)))
+        measures: Losses = {}
+        for name, part in (("iou", faces), ("seen", seen)):
+            found = iou(self._parsed(part.images), majority(part.labels, SHRINK // 2))
+            measures |= {f"{name}_{kind}": value for kind, value in found.items()}
+        self._write_grid(folder / "parser.png", faces, seen)
+        return measures
+
+    def export(self, folder: Path) -> None:
+        write_weights(folder / FILE, self.network.state_dict())
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+
+    def _batch(self, index: int) -> tuple[Pixels, Pixels]:
+        waiting, self._next = self._next, (index + 1, self._pool.submit(self._drawn, index + 1))
+        return waiting[1].result() if waiting is not None and waiting[0] == index else self._drawn(index)
+
+    def _drawn(self, index: int) -> tuple[Pixels, Pixels]:
+        """Pictures (B, S, S, 3) and labels (B, S, S) of step `index`."""
+        random = np.random.default_rng((self.options.seed, index))
+        faces = self.parts.train
+        chosen = random.integers(len(faces), size=(self.options.batch, 2))
+        views = [view(faces.images[i], faces.labels[i], faces.images[other], random) for i, other in chosen]
+        pictures, labels = zip(*views, strict=True)
+        return np.stack(pictures), np.stack(labels)
+
+    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Cross entropy to the shares of the classes in each place, rare classes weighing more."""
+        shares = _shares(labels, logits.shape[-1]) * self.weights[:, None, None]
+        return -(shares * logits.log_softmax(1)).sum() / shares.sum()
+
+    def _rate(self, index: int) -> float:
+        done = index / self.options.steps
+        return min(1.0, (index + 1) / WARM_UP) * (0.01 + 0.99 * 0.5 * (1 + float(np.cos(np.pi * done))))
+
+    @torch.no_grad()
+    def _parsed(self, images: Pixels) -> Pixels:
+        """The most likely class of each place of pictures (N, S, S, 3)."""
+        self.network.eval()
+        found = []
+        for start in range(0, len(images), 32):
+            with _precision():
+                logits = self.network.logits(from_bytes(images[start : start + 32].transpose(0, 3, 1, 2)))
+            found.append(logits.argmax(1).byte().cpu().numpy())
+        return np.concatenate(found)
+
+    def _write_grid(self, path: Path, faces: LabelledFaces, seen: LabelledFaces) -> None:
+        """Faces, their labels and what was found in them; the same as cameras show them."""
+        rows = []
+        for part in (faces, seen):
+            some = slice(None, None, max(1, len(part) // 12))
+            images, labels = part.images[some], part.labels[some]
+            found = self._parsed(images).repeat(SHRINK // 2, 1).repeat(SHRINK // 2, 2)
+            rows += [from_bytes(row.transpose(0, 3, 1, 2)) for row in (images, painted(labels), painted(found))]
+        write_grid(path, rows)
+
+
+def _precision() -> AbstractContextManager[object]:
+    """bfloat16 on a GPU only: a CPU without its instructions takes eight times as long with it."""
+    return half_precision() if DEVICE.type == "cuda" else nullcontext()
+
+
+def _shares(labels: Tensor, side: int) -> Tensor:
+    """`labels` (B, S, S) → the share of each class in each place (B, len(CLASSES), side, side); none where unknown."""
+    known = labels != UNKNOWN
+    drawn = F.one_hot(torch.where(known, labels, 0).long(), len(CLASSES)) * known[..., None]
+    return F.avg_pool2d(drawn.permute(0, 3, 1, 2).float(), labels.shape[-1] // side)
+
+
+def _class_weights(labels: Pixels) -> Tensor:
+    """(len(CLASSES),), 1 on average over the classes; what is pasted on is as rare as hats."""
+    counts = np.bincount(labels[:: max(1, len(labels) // 512)].ravel(), minlength=len(CLASSES))[: len(CLASSES)]
+    shares = torch.from_numpy(counts / counts.sum()).float().clamp_min(0.003)
+    shares[CLASSES.index("other")] = 0.05
+    weights = shares**-RARE
+    return weights / weights.mean()

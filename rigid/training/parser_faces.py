@@ -1,0 +1,132 @@
+"""Generated faces with the labels of every place, made once and kept by blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rigid.assets import AssetStore
+from rigid.attributes.library import AttributeLibrary, load_library
+from rigid.landmark_net import LandmarkNet, Seen, region
+from rigid.models.build import build_mapping, build_mobile_generator, mean_code
+from rigid.models.mobile_stylegan import MappingNetwork
+from rigid.models.profiles import sizes_of
+from rigid.replacing import replacing
+from rigid.training.codes import sample_codes
+from rigid.training.fast_inference import compiled, to_bytes
+from rigid.training.parser_labels import SIZE, PictureAndComponents, label, read_clusters, unpack
+
+Pixels = NDArray[np.uint8]
+BATCH = 4
+BLOCK = 64
+EDITS = {
+    "glasses": (0.25, 1.0, 2.0),
+    "yaw": (0.25, 0.5, 1.5),
+    "turned": (0.25, -1.5, -0.5),
+    "pitch": (0.25, -1.2, 1.2),
+    "mouth_open": (0.25, 0.4, 1.4),
+    "skin_tone": (0.4, -1.6, 1.6),
+    "smile": (0.2, -1.0, 1.2),
+    "age": (0.2, -1.0, 1.3),
+    "gender": (0.15, -1.0, 1.0),
+    "beard": (0.15, 0.6, 1.5),
+    "bangs": (0.15, 0.6, 1.5),
+    "hair_blond": (0.08, 0.5, 1.3),
+    "hair_grey": (0.08, 0.5, 1.3),
+    "hair_dark": (0.08, 0.5, 1.3),
+    "eyes_closed": (0.08, 0.5, 1.2),
+    "light": (0.15, -1.0, 1.0),
+}
+"""Of so many faces, edited by a strength within these ends: what is rare among generated faces is drawn more often."""
+SAME = {"turned": "yaw"}
+"""The attribute of an edit that is not named after it."""
+
+
+@dataclass(frozen=True)
+class LabelledFaces:
+    """`images` (N, S, S, 3) RGB uint8 and `labels` (N, S, S) uint8, S being `SIZE`."""
+
+    images: Pixels
+    labels: Pixels
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+Make = Callable[[int], LabelledFaces]
+"""The block with this number."""
+
+
+def kept_blocks(folder: Path, numbers: Sequence[int], make: Make) -> LabelledFaces:
+    """The blocks `numbers` of `folder`; each is made on the first call, so that an interruption costs one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    blocks = [_kept(folder / f"{number:06d}.npz", number, make) for number in numbers]
+    return LabelledFaces(
+        np.concatenate([block.images for block in blocks]), np.concatenate([block.labels for block in blocks])
+    )
+
+
+def _kept(path: Path, number: int, make: Make) -> LabelledFaces:
+    if not path.exists():
+        block = make(number)
+        with replacing(path) as part:
+            np.savez_compressed(part, images=block.images, labels=block.labels)
+    with np.load(path) as stored:
+        return LabelledFaces(stored["images"], stored["labels"])
+
+
+class FaceMaker:
+    """Draws codes, makes their pictures and labels them."""
+
+    def __init__(self, store: AssetStore, profile: str):
+        sizes = sizes_of(profile)
+        self.clusters = read_clusters()
+        self.mapping, self.mean = build_mapping(store, profile), mean_code(profile)
+        self.library = load_library(profile, custom=False)
+        self.size, self.n_codes = sizes.image_size, sizes.n_codes
+        network = PictureAndComponents(build_mobile_generator(profile, store), self.clusters)
+        self.look = compiled(network, torch.zeros(BATCH, sizes.n_codes, sizes.code_size))
+        self.landmarks = LandmarkNet(store.file("face-landmarks", "face_landmarker.task"))
+
+    def __call__(self, number: int) -> LabelledFaces:
+        """Block `number`: at most `BLOCK` faces, as those whose landmarks are not found are left out."""
+        codes = draw_codes(self.mapping, self.mean, self.library, self.n_codes, number)
+        images, labels = [], []
+        for batch in codes.split(BATCH):
+            pictures, components = unpack(self.look(batch.contiguous()), self.size)
+            for picture, of_picture in zip(to_bytes(pictures).transpose(0, 2, 3, 1), components, strict=True):
+                seen = self._see(np.ascontiguousarray(picture))
+                if seen is None:
+                    continue
+                small = np.asarray(cv2.resize(picture, (SIZE, SIZE), interpolation=cv2.INTER_AREA), np.uint8)
+                likelihoods = self.clusters.likelihoods(np.ascontiguousarray(of_picture))
+                images.append(small)
+                labels.append(label(small, likelihoods, self.clusters.kinds, seen.landmarks / np.float32(self.size)))
+        return LabelledFaces(np.stack(images), np.stack(labels))
+
+    def _see(self, picture: Pixels) -> Seen | None:
+        """The face in an aligned picture."""
+        seen = self.landmarks.see(picture, region(np.array([0.5, 0.55]) * self.size, 0.75 * self.size, 0.0))
+        return seen if seen.steady else None
+
+
+@torch.no_grad()
+def draw_codes(mapping: MappingNetwork, mean: Tensor, library: AttributeLibrary, n_codes: int, number: int) -> Tensor:
+    """The codes (BLOCK, n_codes, 512) of block `number`, some of them edited by `EDITS`."""
+    codes = sample_codes(
+        mapping, mean, BLOCK, n_codes, torch.Generator().manual_seed(number), truncation=(0.6, 1.0), mixing=0.5
+    )
+    random = np.random.default_rng(number)
+    for name, (share, low, high) in EDITS.items():
+        attribute = library[SAME.get(name, name)]
+        for place in np.flatnonzero(random.random(BLOCK) < share):
+            offset = attribute.offset(float(random.uniform(low, high)), codes[place : place + 1].numpy())
+            codes[place] += torch.from_numpy(np.asarray(offset, np.float32).reshape(n_codes, -1))
+    return codes

@@ -1,0 +1,145 @@
+"""How well the face parser that ships labels faces: `python -m scripts.measure_parser --data DATA [--faces FOLDER]`.
+
+Prints, as JSON: IoU on generated faces that were held out (labelled by the generator's features), on generated faces
+and on real stills labelled by hand, the share of pasted occluders that is found on the validation clips, and the share
+of places that change from frame to frame.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rigid.assets import AssetStore
+from rigid.evaluation.clips import find_clips
+from rigid.landmark_net import LandmarkNet, region
+from rigid.models.build import build_face_parser
+from rigid.models.face_parser import CLASSES
+from rigid.training.faces import read_stills, read_video
+from rigid.training.fast_inference import compiled
+from rigid.training.framing import jitter, shown
+from rigid.training.parser_faces import FaceMaker, LabelledFaces, kept_blocks
+from rigid.training.parser_hand import read_hand_labels
+from rigid.training.parser_labels import SIZE
+from rigid.training.parser_measures import iou, majority
+from rigid.training.parser_occluders import OCCLUDERS, OTHER, Layer, pasted
+
+Pixels = NDArray[np.uint8]
+Parse = Callable[[Pixels], Pixels]
+"""A picture (256, 256, 3) RGB → the most likely class of each place (64, 64)."""
+HELD_OUT = range(1_000_000, 1_000_008)
+THINGS = ("hand", "cup", "microphone")
+EVERY = 6
+"""Of the clips' frames every so many are looked at."""
+FRAMES = 24
+
+
+def main() -> None:
+    """See the module."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--data", type=Path, required=True, help="folder with an index.json")
+    arguments.add_argument(
+        "--faces", type=Path, help="generated faces kept by `rigid-live train parser`; else made anew"
+    )
+    arguments.add_argument("--blocks", type=int, default=len(HELD_OUT), help="of 64 held-out faces")
+    given = arguments.parse_args()
+    store, parse = AssetStore(), shipped_parser()
+    report: dict[str, object] = {}
+    if given.faces:
+        faces = kept_blocks(given.faces, HELD_OUT[: given.blocks], FaceMaker(store, "mobile-256"))
+        report["generated"] = on_generated(faces, parse)
+    landmarks = LandmarkNet(store.file("face-landmarks", "face_landmarker.task"))
+    stills = dict(read_stills(given.data, "val"))
+    report["stills_by_hand"] = by_hand(stills, landmarks, parse)
+    clips = {clip.name: read_video(clip.path)[::EVERY][:FRAMES] for clip in find_clips(given.data / "aligned", "val")}
+    report["occluders"] = {thing: found_occluders(clips, thing, parse) for thing in THINGS}
+    report["other_without_occluder"] = float(np.mean([(parse(f) == OTHER).mean() for c in clips.values() for f in c]))
+    report["flicker_still_head"] = flicker(stills, parse)
+    print(json.dumps(report, indent=1))
+
+
+def shipped_parser() -> Parse:
+    """The parser as it runs in a stream."""
+    run = compiled(build_face_parser(), torch.zeros(1, 3, 256, 256))
+
+    def parse(picture: Pixels) -> Pixels:
+        inputs = torch.from_numpy(picture.transpose(2, 0, 1)[None].astype(np.float32) / 127.5 - 1)
+        return np.asarray(run(inputs)[0].argmax(0), np.uint8)
+
+    return parse
+
+
+def on_generated(faces: LabelledFaces, parse: Parse) -> dict[str, float]:
+    """IoU with the labels that the generator's features give."""
+    found = [
+        parse(cv2.resize(image, (256, 256), interpolation=cv2.INTER_LINEAR).astype(np.uint8)) for image in faces.images
+    ]
+    return rounded(iou(np.stack(found), majority(faces.labels, 2)))
+
+
+def by_hand(pictures: dict[str, Pixels], landmarks: LandmarkNet, parse: Parse) -> dict[str, float]:
+    """IoU with labels drawn by hand; what the landmarks draw best, brows to mouth, is theirs."""
+    found, truth = [], []
+    for name, picture in pictures.items():
+        seen = landmarks.see(picture, region(np.array([0.5, 0.55]) * 256, 192, 0.0))
+        labels = read_hand_labels(name, seen.landmarks / np.float32(256))
+        if labels is not None:
+            found.append(parse(picture))
+            truth.append(labels)
+    return {"faces": float(len(truth))} | rounded(iou(np.stack(found), majority(np.stack(truth), SIZE // 64)))
+
+
+def found_occluders(clips: dict[str, list[Pixels]], thing: str, parse: Parse) -> float:
+    """The share of a moving thing's places that is found to be before the face."""
+    found = covered = 0
+    for seed, frames in enumerate(clips.values()):
+        for picture, alpha in moving(frames, thing, seed):
+            whole = cv2.resize(alpha, (64, 64), interpolation=cv2.INTER_AREA) > 0.75
+            found += int((parse(picture)[whole] == OTHER).sum())
+            covered += int(whole.sum())
+    return round(found / max(covered, 1), 4)
+
+
+def moving(frames: list[Pixels], thing: str, seed: int) -> Iterator[tuple[Pixels, NDArray[np.float32]]]:
+    """`frames` with a thing that crosses them, and where it covers them."""
+    random = np.random.default_rng((seed, THINGS.index(thing)))
+    flat = np.zeros((256, 256), np.uint8)
+    flat[90:200, 80:176] = CLASSES.index("skin")
+    layer = OCCLUDERS[thing].draw(frames[0], flat, random)
+    start, end = random.uniform(-60, 60, (2, 2))
+    for index, frame in enumerate(frames):
+        x, y = start + (end - start) * index / max(1, len(frames) - 1)
+        moved = [cv2.warpAffine(a, np.array([[1, 0, x], [0, 1, y]]), (256, 256)) for a in (layer.colours, layer.alpha)]
+        here = Layer(moved[0].astype(np.float32), moved[1].astype(np.float32))
+        yield pasted(frame, flat, here, np.random.default_rng(seed))[0], here.alpha
+
+
+def flicker(pictures: dict[str, Pixels], parse: Parse) -> float:
+    """The share of places that change class from one frame to the next, seen by a camera with noise and jitter."""
+    changed = []
+    for seed, picture in enumerate(pictures.values()):
+        random = np.random.default_rng(seed)
+        frames = [
+            np.clip(shown(picture, jitter(random) * [1, 1, 0.5], 256) + random.normal(0, 3, picture.shape), 0, 255)
+            for _ in range(4)
+        ]
+        found = [parse(frame.astype(np.uint8)) for frame in frames]
+        changed += [(a != b).mean() for a, b in pairwise(found)]
+    return round(float(np.mean(changed)), 4)
+
+
+def rounded(values: dict[str, float]) -> dict[str, float]:
+    """Three places are enough."""
+    return {name: round(value, 3) for name, value in values.items()}
+
+
+if __name__ == "__main__":
+    main()
