@@ -31,7 +31,7 @@ from rigid.training.shipping import write_weights
 FILE = "face_parser.safetensors"
 HELD_OUT = 1_000_000
 """The number of the first block that is not trained on."""
-RARE = 0.4
+RARE = 0.2
 """A class is weighted by its share of all places to minus this power."""
 WARM_UP = 100
 
@@ -198,6 +198,6 @@ def _class_weights(labels: Pixels) -> Tensor:
     """(len(CLASSES),), 1 on average over the classes; what is pasted on is as rare as hats."""
     counts = np.bincount(labels[:: max(1, len(labels) // 512)].ravel(), minlength=len(CLASSES))[: len(CLASSES)]
     shares = torch.from_numpy(counts / counts.sum()).float().clamp_min(0.003)
-    shares[CLASSES.index("other")] = 0.05
+    shares[CLASSES.index("other")] = 0.12
     weights = shares**-RARE
     return weights / weights.mean()
