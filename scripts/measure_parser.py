@@ -1,4 +1,4 @@
-"""How well the face parser that ships labels faces: `python -m scripts.measure_parser --data DATA [--faces FOLDER]`.
+"""How well the face parser that ships labels faces: `python -m scripts.measure_parser --data DATA --faces FOLDER`.
 
 Prints, as JSON: IoU on generated faces that were held out (labelled by the generator's features), on generated faces
 and on real stills labelled by hand, the share of pasted occluders that is found on the validation clips, and the share
@@ -39,7 +39,7 @@ HELD_OUT = range(1_000_000, 1_000_008)
 THINGS = ("hand", "cup", "microphone")
 EVERY = 6
 """Of the clips' frames every so many are looked at."""
-FRAMES = 24
+FRAMES = 12
 
 
 def main() -> None:
@@ -47,22 +47,23 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--data", type=Path, required=True, help="folder with an index.json")
     arguments.add_argument(
-        "--faces", type=Path, help="generated faces kept by `rigid-live train parser`; else made anew"
+        "--faces", type=Path, required=True, help="folder of faces kept by `rigid-live train parser`"
     )
     arguments.add_argument("--blocks", type=int, default=len(HELD_OUT), help="of 64 held-out faces")
     given = arguments.parse_args()
     store, parse = AssetStore(), shipped_parser()
-    report: dict[str, object] = {}
-    if given.faces:
-        faces = kept_blocks(given.faces, HELD_OUT[: given.blocks], FaceMaker(store, "mobile-256"))
-        report["generated"] = on_generated(faces, parse)
-    landmarks = LandmarkNet(store.file("face-landmarks", "face_landmarker.task"))
-    stills = dict(read_stills(given.data, "val"))
+    maker = FaceMaker(store, "mobile-256")
+    faces = kept_blocks(given.faces, HELD_OUT[: given.blocks], maker)
+    stills, landmarks = dict(read_stills(given.data, "val")), maker.landmarks
+    report: dict[str, object] = {"generated": on_generated(faces, parse)}
+    drawn = {f"generated-{HELD_OUT[0]}-{i}": picture for i, (picture, _) in enumerate(maker.drawn(HELD_OUT[0]))}
+    report["generated_by_hand"] = by_hand(drawn, landmarks, parse)
     report["stills_by_hand"] = by_hand(stills, landmarks, parse)
     clips = {clip.name: read_video(clip.path)[::EVERY][:FRAMES] for clip in find_clips(given.data / "aligned", "val")}
     report["occluders"] = {thing: found_occluders(clips, thing, parse) for thing in THINGS}
     report["other_without_occluder"] = float(np.mean([(parse(f) == OTHER).mean() for c in clips.values() for f in c]))
-    report["flicker_still_head"] = flicker(stills, parse)
+    report["flicker_noise"] = flicker(stills, parse, moved=False)
+    report["flicker_noise_and_jitter"] = flicker(stills, parse, moved=True)
     print(json.dumps(report, indent=1))
 
 
@@ -122,16 +123,17 @@ def moving(frames: list[Pixels], thing: str, seed: int) -> Iterator[tuple[Pixels
         yield pasted(frame, flat, here, np.random.default_rng(seed))[0], here.alpha
 
 
-def flicker(pictures: dict[str, Pixels], parse: Parse) -> float:
-    """The share of places that change class from one frame to the next, seen by a camera with noise and jitter."""
+def flicker(pictures: dict[str, Pixels], parse: Parse, *, moved: bool) -> float:
+    """The share of places that change class from one frame to the next in a still head, seen by a camera with noise.
+
+    `moved`: the alignment jitters besides, by about half a pixel.
+    """
     changed = []
     for seed, picture in enumerate(pictures.values()):
         random = np.random.default_rng(seed)
-        frames = [
-            np.clip(shown(picture, jitter(random) * [1, 1, 0.5], 256) + random.normal(0, 3, picture.shape), 0, 255)
-            for _ in range(4)
-        ]
-        found = [parse(frame.astype(np.uint8)) for frame in frames]
+        frames = [shown(picture, jitter(random), 256) if moved else picture for _ in range(4)]
+        noisy = [np.clip(frame + random.normal(0, 3, frame.shape), 0, 255).astype(np.uint8) for frame in frames]
+        found = [parse(frame) for frame in noisy]
         changed += [(a != b).mean() for a, b in pairwise(found)]
     return round(float(np.mean(changed)), 4)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,19 +97,23 @@ class FaceMaker:
 
     def __call__(self, number: int) -> LabelledFaces:
         """Block `number`: at most `BLOCK` faces, as those whose landmarks are not found are left out."""
-        codes = draw_codes(self.mapping, self.mean, self.library, self.n_codes, number)
         images, labels = [], []
-        for batch in codes.split(BATCH):
-            pictures, components = unpack(self.look(batch.contiguous()), self.size)
-            for picture, of_picture in zip(to_bytes(pictures).transpose(0, 2, 3, 1), components, strict=True):
-                seen = self._see(np.ascontiguousarray(picture))
-                if seen is None:
-                    continue
+        for picture, components in self.drawn(number):
+            seen = self._see(picture)
+            if seen is not None:
                 small = np.asarray(cv2.resize(picture, (SIZE, SIZE), interpolation=cv2.INTER_AREA), np.uint8)
-                likelihoods = self.clusters.likelihoods(np.ascontiguousarray(of_picture))
+                likelihoods = self.clusters.likelihoods(components)
                 images.append(small)
                 labels.append(label(small, likelihoods, self.clusters.kinds, seen.landmarks / np.float32(self.size)))
         return LabelledFaces(np.stack(images), np.stack(labels))
+
+    def drawn(self, number: int) -> Iterator[tuple[Pixels, NDArray[np.float32]]]:
+        """The pictures of block `number`, RGB (R, R, 3), each with its features' components (64, 64, K)."""
+        codes = draw_codes(self.mapping, self.mean, self.library, self.n_codes, number)
+        for batch in codes.split(BATCH):
+            pictures, components = unpack(self.look(batch.contiguous()), self.size)
+            for picture, of_picture in zip(to_bytes(pictures).transpose(0, 2, 3, 1), components, strict=True):
+                yield np.ascontiguousarray(picture), np.ascontiguousarray(of_picture)
 
     def _see(self, picture: Pixels) -> Seen | None:
         """The face in an aligned picture."""
