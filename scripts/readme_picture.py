@@ -31,10 +31,12 @@ from rigid.training.walks import early_only
 
 Pixels = NDArray[np.uint8]
 PROFILE = "mobile-256"
-SHOWN = (("smile", 1.0, 25), ("age", 1.0, 1), ("beard", 1.0, 8), ("glasses", 1.0, 15), ("hair_blond", 1.0, 19))
+SHOWN = (("smile", 1.0, 25), ("age", 1.0, 19), ("beard", 1.0, 8), ("glasses", 1.0, 15), ("heavy_makeup", 1.0, 1))
 """An attribute, its strength, and the seed of the face that wears it."""
 TRUNCATION = (0.7, 0.7)
-FRAMES, RATE = 30, 12.5
+FRAMES, RATE = 20, 10.0
+LEAD_IN = 4
+"""Frames of the loop's end that a stream sees before its start, so that the one leads to the other."""
 SIDE, CAPTION, GAP = 164, 26, 4
 QUALITY = 72
 LARGEST = 3 * 2**20
@@ -87,16 +89,16 @@ def moving(codes: Codes, library: AttributeLibrary, n_shared: int) -> Iterator[C
 
 
 def edited_loop(faces: Generated, store: AssetStore, before: list[Pixels], edits: dict[str, float]) -> Iterator[Pixels]:
-    """`before` as a stream edits it that has shown the loop once already, so that its end leads to its start."""
+    """`before` as a stream edits it that has seen the loop's end."""
     size = faces.runtime.sizes.image_size
     tracker = FaceTracker(FaceLandmarker(store.file("face-landmarks", "face_landmarker.task")), size)
     stream = FaceStream(faces.runtime, tracker, faces.library)
     try:
-        for number, picture in enumerate([*before[len(before) // 2 :], *before]):
+        for number, picture in enumerate([*before[-LEAD_IN:], *before]):
             result = stream.step(picture, edits, number / RATE)
             if result.error is not None:
                 raise SystemExit(f"A frame could not be edited: {result.error}")
-            if number >= len(before) - len(before) // 2:
+            if number >= LEAD_IN:
                 yield result.frame
     finally:
         stream.close()

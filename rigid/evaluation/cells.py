@@ -138,7 +138,9 @@ def make_cell(
     crops = take.crops(delivered)
     wanted = edited_regions(library, edits)
     looks = []
-    for i in range(len(results) - 1, -1, -every):
+    # where an edit moves what I and E show, their edges lie elsewhere than those of y, and tell nothing
+    comparable = range(len(results) - 1, -1, -every) if library.motion(edits) is None else range(0)
+    for i in comparable:
         seen = results[i].faces
         if seen is not None:
             faces = Faces(seen.real, seen.inverted, seen.edited, _values(crops[i]))

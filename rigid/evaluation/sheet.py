@@ -25,7 +25,7 @@ from rigid.video import VideoError
 
 Progress = Callable[[int], None]
 FRAMES, EVERY = 8, 3
-SHEET_VERSION = 1
+SHEET_VERSION = 2
 """Raised whenever a sign or a cell's picture changes its meaning; cells of another version are made anew."""
 
 

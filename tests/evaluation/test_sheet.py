@@ -92,6 +92,16 @@ def test_an_edit_shows_in_the_picture_after(tmp_path: Path, clips: Path) -> None
     assert after > before + 10
 
 
+def test_an_edit_that_moves_the_face_tells_of_flicker_alone(tmp_path: Path, clips: Path) -> None:
+    light = library()["light"]
+    moving = replace(light, motion=np.full((2, 478, 2), 0.01, np.float32), motion_gain=1.0)
+    shifted = replace(tools(), library=AttributeLibrary([moving], n_codes=TINY.n_codes, code_size=TINY.code_size))
+    make_sheet(job(tmp_path), shifted, COMMAND)
+    for cell in json.loads((tmp_path / "out" / "sheet.json").read_text())["cells"]:
+        assert cell["signs"]["seam"] is None and cell["signs"]["double_edges"] is None and cell["shares"] == {}
+        assert cell["flickers"] and set(cell["faults"]) <= {"flicker"}
+
+
 def test_cells_are_kept_until_something_changes(tmp_path: Path, clips: Path) -> None:
     first, again, other = FakeRuntime(), FakeRuntime(), FakeRuntime()
     make_sheet(job(tmp_path), tools(first), COMMAND)
