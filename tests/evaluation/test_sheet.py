@@ -218,7 +218,7 @@ def two_clips(store: AssetStore, data_dir: Path | None, tmp_path_factory: pytest
 def test_two_people_under_three_edits_show_them_without_torn_faces(
     two_clips: Path, tmp_path: Path, store: AssetStore
 ) -> None:
-    edits = ("smile=1", "beard=1", "hair_grey=1")
+    edits = ("smile=1", "glasses=1", "age=1")
     chosen = [part for edit in edits for part in ("--set", edit)]
     out = tmp_path / "out"
     arguments = ["evaluate", "--sheet", "--videos", str(two_clips), "--out", str(out), "--frames", "3"]
