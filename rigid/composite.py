@@ -21,7 +21,7 @@ import numpy as np
 
 from rigid.blend import Composite, Crop, Mask
 from rigid.face_masks import SMALL, FaceMasks
-from rigid.fields import blurred, mismatch, planes, resized
+from rigid.fields import blurred, mismatch, paired, planes, resized
 from rigid.geometry import Points
 from rigid.reach import Reach
 from rigid.reshape import motion_field
@@ -58,7 +58,8 @@ def compose(kind: CompositeKind, faces: Faces, masks: FaceMasks, reach: Reach, l
     if reach.motion is None:
         return drawn
     size = len(faces.real)
-    return replace(drawn, motion=motion_field(landmarks, reach.motion * np.float32(size), size))
+    field = motion_field(landmarks, reach.motion * np.float32(size), size)
+    return replace(drawn, motion=field * paired(masks.free))
 
 
 def _changed(faces: Faces, masks: FaceMasks, reach: Reach) -> Composite:

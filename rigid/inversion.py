@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -75,8 +75,6 @@ class Inverted:
     pictures: Array
     """(2, 3, S, S) in [-1, 1]: the inverted and the edited face. (3, 3, S, S) where both the hair and the face are
     edited: then the face edited without its hair as well, since edits of the hair change generated skin, too."""
-    parts: Array | None = None
-    """What the face parser makes of the real and of the edited face, (2, C, n, n); None without one."""
 
     def next_state(self) -> RecurrentState:
         """What the next frame starts from."""
@@ -102,11 +100,7 @@ class Inverter:
             if np.array_equal(inverted.recurrent.hidden, state.recurrent.hidden):
                 break  # there is no recurrent encoder
             inverted = self._pass(face, state, inverted.next_state(), edits, watch)
-        return replace(inverted, parts=self._parsed(face.inputs, inverted.pictures[1:2], watch))
-
-    def parse_anew(self, made: Inverted, inputs: Array, watch: Stopwatch) -> Inverted:
-        """What was `made` for an earlier frame, with what the parser makes of this one, `inputs` (1, 3, S, S)."""
-        return replace(made, parts=self._parsed(inputs, made.pictures[1:2], watch))
+        return inverted
 
     def reach(self, edits: Mapping[str, float]) -> Reach:
         """How far `edits`, those in hand, go."""
@@ -159,12 +153,6 @@ class Inverter:
             pictures = self._pictures(all_codes, noises, face, edits)
             _require_finite(pictures)
         return Inverted(inputs, shared, noise, recurrent, pictures)
-
-    def _parsed(self, inputs: Array, edited: Array, watch: Stopwatch) -> Array | None:
-        if not self._runtime.sizes.n_classes:
-            return None
-        with watch("parse"):
-            return self._runtime.parse(np.concatenate([inputs, edited]))
 
     def _sets(self, edits: Mapping[str, float]) -> list[Mapping[str, float]]:
         """The edits to make a picture of each: all, and where hair and face are edited, those of the face alone."""

@@ -75,7 +75,7 @@ class Generated:
     pictures: Array | None = None
     """What `rigid.inversion.Inverted` has: the inverted and the edited face, maybe a third."""
     parts: Array | None = None
-    """What it has of the face parser's."""
+    """What the face parser makes of the real and of the edited face, (2, C, n, n); None without one."""
     edits: Mapping[str, float] = field(default_factory=dict)
     """What they differ by."""
     reach: Reach = FACE_ONLY

@@ -18,7 +18,7 @@ from rigid.align import TrackedFace, crop
 from rigid.blend import paste
 from rigid.composite import CompositeKind, Faces, compose
 from rigid.face_masks import FaceMasks, how_covered, masks_by_landmarks, masks_by_parser
-from rigid.inversion import AlignedFace, Inverted, Inverter, Offsets
+from rigid.inversion import AlignedFace, Inverter, Offsets
 from rigid.latents import Anchor
 from rigid.models.contract import Array, RecurrentState, Runtime
 from rigid.presence import (
@@ -122,7 +122,7 @@ class FaceStream:
 
         1 for all. May be set from any thread; a change within the face then lags by up to that many frames.
         """
-        self._made: Inverted | None = None
+        self._made: Array | None = None
         self._made_ago = 0
         self._forgotten = False
         self._faults = 0
@@ -231,12 +231,9 @@ class FaceStream:
         pictures, parts, generated = None, None, False
         if shown is not None:
             generated = not self._invert.leaves_codes(shown_edits)
-            if generated:
-                inverted = self._inverted(shown, shown_edits, watch)
-                pictures, parts = inverted.pictures, inverted.parts
-            else:
-                # where an edit moves landmarks only, the real face stands for both
-                pictures = _to_inputs(shown.crop).repeat(2, 0)
+            # where an edit moves landmarks only, the real face stands for both
+            pictures = self._pictures(shown, shown_edits, watch) if generated else _to_inputs(shown.crop).repeat(2, 0)
+            parts = self._parse(shown, pictures, watch)
         if not generated:
             self._drop()
         self._state = self._state.with_level(level, generated)
@@ -263,21 +260,28 @@ class FaceStream:
         transform = follow(last.transform, last.crop, now, last.landmarks)
         return replace(last, transform=transform, crop=crop(frame, transform, size))
 
-    def _inverted(self, sighting: Sighting, edits: Mapping[str, float], watch: Stopwatch) -> Inverted:
+    def _parse(self, sighting: Sighting, pictures: Array, watch: Stopwatch) -> Array | None:
+        """What the face parser makes of the real and of the edited face, (2, C, n, n); None without one."""
+        if not self.runtime.sizes.n_classes:
+            return None
+        with watch("parse"):
+            return self.runtime.parse(np.concatenate([_to_inputs(sighting.crop), pictures[1:2]]))
+
+    def _pictures(self, sighting: Sighting, edits: Mapping[str, float], watch: Stopwatch) -> Array:
         """The inverted and the edited face to show, and what the networks remember of them."""
         if self._made is not None and self._found and self._made_ago + 1 < self.cadence:
             # what they made for an earlier frame; their memory stays where it is
             self._made_ago += 1
-            return self._invert.parse_anew(self._made, _to_inputs(sighting.crop), watch)
+            return self._made
         face = AlignedFace(_to_inputs(sighting.crop), sighting.landmarks)
         inverted = self._invert(face, self._remembered(), edits, watch)
         # what a lost face leaves in the crop is nothing for the networks to remember
-        self._made, self._made_ago = (inverted if self._found else None), 0
+        self._made, self._made_ago = (inverted.pictures if self._found else None), 0
         if self._found:
             memory, anchor = inverted.next_state(), inverted.shared.anchor
             self._state = replace(self._state, recurrent=memory, anchor=anchor, unseen=0.0)
             self._reanchor = False
-        return inverted
+        return inverted.pictures
 
     def _remembered(self) -> StreamState:
         """The state to go on from: a new one where the last is too old, late codes on the move where asked."""

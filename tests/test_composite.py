@@ -160,6 +160,22 @@ def test_what_lies_before_the_face_stays_to_the_bit() -> None:
     assert np.abs(shown - inputs)[CENTRE].max() > 0.3
 
 
+def test_what_lies_before_the_face_is_not_moved() -> None:
+    inputs = texture(0)
+    masks = masks_by_landmarks(LANDMARKS, SIZE)
+    free = np.ones((SIZE, SIZE), np.float32)
+    hand = (slice(140, 220), slice(60, 140))
+    free[hand] = 0
+    reach = Reach(face=0.0, motion=np.full_like(LANDMARKS, 6 / SIZE))
+    faces = Faces(inputs, inputs, inputs)
+    held, moved = (
+        compose("change", faces, FaceMasks(masks.face, masks.hair, mask), reach, LANDMARKS).over(inputs)
+        for mask in (free, np.ones_like(free))
+    )
+    np.testing.assert_allclose(held[hand], inputs[hand], atol=1e-6)
+    assert np.abs(moved - inputs)[hand].max() > 0.05
+
+
 def test_an_edit_that_draws_nothing_is_no_change() -> None:
     inputs = texture(0)
     np.testing.assert_array_equal(composed(inputs, inputs, texture(1), Reach(hair=0.0, face=0.0)), inputs)

@@ -14,7 +14,7 @@ import pytest
 from rigid.blend import feather, hair_mask, oval_mask
 from rigid.composite import COMPOSITES, CompositeKind
 from rigid.geometry import Points, inverse, resample
-from rigid.models.contract import Array, RecurrentState
+from rigid.models.contract import CLASSES, Array, RecurrentState
 from rigid.presence import Fade
 from rigid.stream import FaceStream, StepResult, StreamOptions
 from tests.fakes import TINY, FakeRuntime
@@ -136,6 +136,43 @@ def test_beside_an_edit_of_the_hair_one_that_moves_landmarks_alone_needs_no_thir
     assert stream.step(textured_frame(), {"light": 1.0, "shade": 0.4}, 0.0).edited
     stream.close()
     assert runtime.batches[-1] == 2
+
+
+WITH_PARSER = replace(TINY, n_classes=len(CLASSES))
+
+
+def parsing(**places: tuple[slice, slice]) -> FakeRuntime:
+    """A runtime whose parser sees skin everywhere but for `places` of other classes in its 16 x 16 map."""
+    runtime = FakeRuntime(WITH_PARSER)
+    names = np.full((16, 16), CLASSES.index("skin"))
+    for name, place in places.items():
+        names[place] = CLASSES.index(name)
+    runtime.classes = (names == np.arange(len(CLASSES))[:, None, None]).astype(np.float32)
+    return runtime
+
+
+def test_the_parser_says_where_the_edit_shows() -> None:
+    tracker, half = FixedTracker(), (slice(0, 16), slice(0, 8))
+    stream = make_stream(parsing(background=half), tracker)
+    result = stream.step(textured_frame(), LIGHT, 0.0)
+    stream.close()
+    left = np.zeros((64, 64), np.float32)
+    left[:, :24] = 1
+    changed = (result.frame != textured_frame()).any(2)
+    assert not changed[in_frame(left, tracker) == 1].any()
+    assert changed[in_frame(np.roll(left, 34, 1), tracker) == 1].mean() > 0.9
+    assert result.covered == 0 and "parse" in result.stage_ms
+
+
+def test_a_hand_before_the_face_stays_and_is_told() -> None:
+    tracker, hand = FixedTracker(), (slice(8, 14), slice(4, 12))
+    stream = make_stream(parsing(other=hand), tracker)
+    result = stream.step(textured_frame(), LIGHT, 0.0)
+    stream.close()
+    held = np.zeros((64, 64), np.float32)
+    held[34:54, 18:46] = 1
+    assert not (result.frame != textured_frame())[in_frame(held, tracker) == 1].any()
+    assert result.edited and result.covered == pytest.approx(6 * 8 / 256, abs=0.03)
 
 
 def test_inverted_and_edited_face_are_one_batch_and_every_stage_is_timed() -> None:
