@@ -14,7 +14,7 @@ from aiortc import (
     RTCSessionDescription,
 )
 
-from server.aiortc_fixes import gathering, parsed_offer, pool_encoding, wait_for_checks
+from server.aiortc_fixes import gathering, parsed_offer, pool_encoding, speak_gnutls, wait_for_checks
 from server.config import ServerConfig
 from server.errors import ApiError
 from server.offers import Offer, bad_sdp
@@ -37,6 +37,8 @@ async def take(connection: RTCPeerConnection, offer: Offer) -> None:
         raise bad_sdp(str(error) or type(error).__name__) from error
     for line in connection.getTransceivers():
         line.direction = "inactive"
+    if offer.is_of_ffmpeg:
+        speak_gnutls(connection)
 
 
 def line_to_receive(connection: RTCPeerConnection, kind: str) -> RTCRtpTransceiver | None:

@@ -48,6 +48,11 @@ class Offer:
         served.set_bundle(mid for mid in self._bundle if mid in self._served)
         return str(served)
 
+    @property
+    def is_of_ffmpeg(self) -> bool:
+        """Whether FFmpeg's WHIP muxer made it."""
+        return "s=FFmpegPublishSession" in self._all.session
+
     def _open(self, section: Section) -> bool:
         """Whether it is offered at all; a port of 0 closes it, unless it has none of its own (RFC 9143 section 6)."""
         known = section.kind in CODECS or (section.kind == "application" and "SCTP" in section.profile)

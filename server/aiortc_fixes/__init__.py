@@ -10,7 +10,7 @@ import aiortc.codecs
 import aiortc.rtcpeerconnection
 import aiortc.rtcrtpreceiver
 import aiortc.rtcrtpsender
-from aiortc.rtcdtlstransport import RTCCertificate
+from aiortc.rtcdtlstransport import RTCCertificate, RTCDtlsTransport
 from aiortc.sdp import SessionDescription
 
 from server.aiortc_fixes.codecs import (
@@ -23,6 +23,7 @@ from server.aiortc_fixes.codecs import (
     set_bitrates,
 )
 from server.aiortc_fixes.dtls import create_ssl_context
+from server.aiortc_fixes.gnutls import do_handshake, speak_gnutls
 from server.aiortc_fixes.h264 import common_codecs, describe_h264, encoder_of, find_common_codecs
 from server.aiortc_fixes.ice import (
     component_candidates,
@@ -53,6 +54,7 @@ __all__ = [
     "pool_encoding",
     "refresh",
     "set_bitrates",
+    "speak_gnutls",
     "wait_for_checks",
 ]
 
@@ -69,4 +71,5 @@ def install() -> None:
     replace(aioice.ice.StunProtocol, "datagram_received", note_datagram)
     replace(aioice.ice.Connection, "get_component_candidates", component_candidates)
     replace(SessionDescription, "parse", parse)
+    replace(RTCDtlsTransport, "_do_handshake", do_handshake)
     replace(RTCCertificate, "_create_ssl_context", create_ssl_context)

@@ -5,16 +5,26 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import av
 import httpx
+import numpy as np
+from numpy.typing import NDArray
 
+from server.app import create_app
+from server.config import ServerConfig
+from tests.client.fakes import LightStream, attributes
+from tests.client.serving import serving
 from tests.patience import PATIENCE_SECONDS, eventually
 
 KEY = "sesame"
+Sending = Callable[[dict[str, Any]], AbstractContextManager[None]]
+"""What feeds a client that has told where, as long as the block lasts."""
 
 
 @dataclass
@@ -80,3 +90,41 @@ def _told(client: subprocess.Popen[str]) -> dict[str, Any]:
     assert line, "it ended without being connected"
     told: dict[str, Any] = json.loads(line)
     return told
+
+
+FILM_SECONDS = 1.5
+
+
+@dataclass(frozen=True)
+class Film:
+    """What a recording of such a client's session holds."""
+
+    light: float
+    """Of its last picture, the mean."""
+    loudness: float
+    """Of the sound in its middle, the mean amplitude; full scale is 32,767."""
+    last: NDArray[np.uint8]
+    """Its last picture, RGB (H, W, 3)."""
+
+
+def filmed(folder: Path, *command: str, sending: Sending = lambda told: nullcontext()) -> Film:
+    """The recording in `folder` of a client that sends for a moment, is edited and leaves."""
+    config = ServerConfig(api_keys=(KEY,), recordings=folder, badge=False)
+    with serving(create_app(config, LightStream, attributes())) as url, outsider(url, *command) as client:
+        with sending(client.told):
+            client.wait_for_pictures(10)
+            client.http.post(f"{client.address}/recording").raise_for_status()
+            eventually(lambda: client.numbers()["recording"]["seconds"] >= FILM_SECONDS, "a film")
+            kept = client.http.delete(f"{client.address}/recording").json()
+        assert client.numbers()["frames_failed"] == 0
+        client.leave()
+    return _read(folder / kept["file"])
+
+
+def _read(path: Path) -> Film:
+    with av.open(str(path)) as container:
+        pictures = [one.to_ndarray(format="rgb24").astype(np.uint8) for one in container.decode(video=0)]
+    with av.open(str(path)) as container:
+        sounds = np.concatenate([one.to_ndarray()[0] for one in container.decode(audio=0)])
+    middle = sounds[len(sounds) // 3 : 2 * len(sounds) // 3]
+    return Film(float(pictures[-1].mean()), float(np.abs(middle).mean() * 32767), pictures[-1])

@@ -7,13 +7,10 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
-from tests.client.fakes import light_app
-from tests.client.serving import serving
-from tests.server.outsider import KEY, outsider
+from tests.server.outsider import filmed
 
 CLIENT = Path(__file__).with_name("gstreamer-whip")
 PYTHON = "/usr/bin/python3"
@@ -23,7 +20,7 @@ gi.require_version("Gst", "1.0")
 gi.require_version("GstWebRTC", "1.0")
 from gi.repository import Gst, GstWebRTC
 Gst.init(None)
-needed = ("webrtcbin", "nicesink", "dtlsenc", "vp8enc", "x264enc")
+needed = ("webrtcbin", "nicesink", "dtlsenc", "vp8enc", "x264enc", "opusenc")
 missing = [name for name in needed if not Gst.ElementFactory.find(name)]
 raise SystemExit(f"GStreamer has no {', '.join(missing)}" if missing else 0)
 """
@@ -39,18 +36,10 @@ def lacking() -> str:
 
 
 @pytest.mark.parametrize("codec", ["vp8", "h264"])
-def test_gstreamer_sends_video_that_comes_out_edited(codec: str) -> None:
+def test_gstreamer_sends_video_and_sound_that_are_edited_and_recorded(codec: str, tmp_path: Path) -> None:
     if lacking():
         pytest.skip(f"GStreamer with its Python bindings is not here ({lacking()}); scripts/system-packages --whip")
-    with serving(light_app(api_key=KEY)) as url, outsider(url, PYTHON, str(CLIENT), codec) as client:
-        assert client.told["etag"].startswith('"') and client.told["location"].startswith(f"{url}/whip/")
-        assert client.session["edits"] == {"smile": 1.0}
-        client.wait_for_pictures(30)
-        stats = client.numbers()
-        assert (stats["width"], stats["height"], stats["frames_failed"]) == (320, 240, 0)
-        encoded = np.frombuffer(client.http.get(f"{client.address}/snapshot.jpg").content, np.uint8)
-        picture = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
-        assert picture is not None
-        # A white ball on black, which `smile` lights up by 100.
-        assert abs(float(np.median(picture)) - 100) < 12
-        client.leave()
+    film = filmed(tmp_path, PYTHON, str(CLIENT), codec)
+    # A white ball on black, which `smile` lights up by 100.
+    assert abs(float(np.median(film.last)) - 100) < 12
+    assert film.loudness > 2000

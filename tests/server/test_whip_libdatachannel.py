@@ -15,17 +15,12 @@ import numpy as np
 import pytest
 from av import AudioFrame, VideoFrame
 
-from server.app import create_app
-from server.config import ServerConfig
-from tests.client.fakes import LightStream, attributes
-from tests.client.serving import serving
-from tests.patience import PATIENCE_SECONDS, eventually
-from tests.server.outsider import KEY, outsider
+from tests.patience import PATIENCE_SECONDS
+from tests.server.outsider import filmed
 
 CLIENT = Path(__file__).with_name("libdatachannel-whip")
 LIBRARY = CLIENT.parents[2] / "client" / "node_modules" / "node-datachannel"
 GREY = 60
-FILM_SECONDS = 1.5
 
 
 def encoders(told: dict[str, Any]) -> Iterator[None]:
@@ -72,29 +67,6 @@ def sending(told: dict[str, Any]) -> Iterator[None]:
     reason="node-datachannel is not in client/node_modules: scripts/check-javascript installs it",
 )
 def test_libdatachannel_sends_video_and_sound_that_are_edited_and_recorded(tmp_path: Path) -> None:
-    config = ServerConfig(api_keys=(KEY,), recordings=tmp_path, badge=False)
-    with (
-        serving(create_app(config, LightStream, attributes())) as url,
-        outsider(url, "node", str(CLIENT)) as client,
-    ):
-        recording = f"{client.address}/recording"
-        with sending(client.told):
-            client.wait_for_pictures(10)
-            client.http.post(recording).raise_for_status()
-            eventually(lambda: client.numbers()["recording"]["seconds"] >= FILM_SECONDS, "a film")
-            kept = client.http.delete(recording).json()
-        assert client.numbers()["frames_failed"] == 0
-        client.leave()
-    light, loudness = film(tmp_path / kept["file"])
-    assert abs(light - GREY - 100) < 8, "`smile` lights the picture up by 100"
-    assert loudness > 2000
-
-
-def film(path: Path) -> tuple[float, float]:
-    """How light its last picture is, and how loud its sound is in the middle."""
-    with av.open(str(path)) as container:
-        pictures = [one.to_ndarray(format="rgb24") for one in container.decode(video=0)]
-    with av.open(str(path)) as container:
-        sounds = np.concatenate([one.to_ndarray()[0] for one in container.decode(audio=0)])
-    middle = sounds[len(sounds) // 3 : 2 * len(sounds) // 3]
-    return float(pictures[-1].mean()), float(np.abs(middle).mean() * 32767)
+    film = filmed(tmp_path, "node", str(CLIENT), sending=sending)
+    assert abs(film.light - GREY - 100) < 8, "`smile` lights the picture up by 100"
+    assert film.loudness > 2000
