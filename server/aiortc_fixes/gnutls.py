@@ -28,6 +28,7 @@ SERVER, CLIENT, DATAGRAM, NONBLOCK = 1, 2, 4, 8
 PEM, CERTIFICATE, REQUIRE, CLOSE_WRITING = 1, 1, 2, 1
 AGAIN = -28
 MTU = 1200
+LONGEST_WAIT_MS = 1000
 LARGEST = 1500
 """Bytes of a datagram as aiortc sends them; several records may share one."""
 PRIORITY = b"NORMAL:-VERS-ALL:+VERS-DTLS1.2:+GROUP-SECP224R1"
@@ -162,8 +163,10 @@ class GnuTlsConnection:
         self._call("bye", self._session, CLOSE_WRITING)
 
     def DTLSv1_get_timeout(self) -> float | None:
-        """Seconds until a flight is to be sent again."""
-        return None if self._is_open else self._library.gnutls_dtls_get_timeout(self._session) / 1000
+        """Seconds until a flight is to be sent again; GnuTLS says 0 where none was sent yet."""
+        if self._is_open:
+            return None
+        return (self._library.gnutls_dtls_get_timeout(self._session) or LONGEST_WAIT_MS) / 1000
 
     def DTLSv1_handle_timeout(self) -> None:
         """GnuTLS sends again by itself when the handshake is next tried."""
