@@ -1,5 +1,6 @@
 // The page: joins camera, connection, sliders and stage.
 import { Api } from "./api.js";
+import { Awake } from "./awake.js";
 import { listCameras, openCamera, SIZES, stopCamera, USUAL_HEIGHT } from "./camera.js";
 import { Deck } from "./deck.js";
 import { diagnose } from "./diagnosis.js";
@@ -35,6 +36,7 @@ const stage = new Stage(find("stage"));
 const notice = new Notice(find("notice"), find("panes"));
 const health = new Health(find("health"), find("hint"));
 const recorder = new Recorder();
+const awake = new Awake();
 const frames = new FrameRate(stage.after);
 const fps = new Calm();
 const delay = new Calm();
@@ -68,6 +70,7 @@ function showPhase(phase) {
   find("state").textContent = words;
   find("state").dataset.tone = tone;
   stage.phase = phase;
+  awake.set(phase === "live" || phase === "reconnecting");
   const isRunning = !["idle", "failed"].includes(phase);
   find("welcome").hidden = isRunning;
   find("live").hidden = !isRunning;
