@@ -63,7 +63,10 @@ def verify(
         list[str] | None, typer.Argument(metavar="[NAME]...", help="Models to check; without a name, those fetched.")
     ] = None,
 ) -> None:
-    """Compare the files in the cache with the SHA-256 of the manifest; fetches nothing."""
+    """Compare the files in the cache with the SHA-256 of the manifest; fetches nothing.
+
+    Without a name, also see whether the weights that come with this program, and those imported, fit its networks.
+    """
     from rigid.assets import AssetStore
 
     store = AssetStore()
@@ -75,8 +78,11 @@ def verify(
     for name, problems in found.items():
         typer.echo(f"{name}: {'; '.join(problems) or 'ok'}")
     wrong = [name for name, problems in found.items() if problems]
+    unfit = [] if names else _unfit_profiles()
     if wrong:
         fail(f"Damaged or incomplete: {', '.join(wrong)}; run `rigid-live models pull {' '.join(wrong)}`.")
+    if unfit:
+        fail(f"The networks of {' and '.join(unfit)} lack weights that fit.")
 
 
 @models.command("import")
@@ -102,6 +108,20 @@ def import_(
         fail(str(error), BAD_INPUT)
     names = ", ".join(path.stem.replace("_", " ") for path in written)
     typer.echo(f"Imported into {profile}: {names} (in {written[0].parent}).")
+
+
+def _unfit_profiles() -> list[str]:
+    """Say how the profiles' own weights are; the names of those that lack some."""
+    from rigid.models.build import check_weights
+    from rigid.models.profiles import FACE_PARSER, PROFILES, WITHOUT_PARSER, weights_files
+
+    # one that nothing was imported for is not meant to be used
+    found = {profile: check_weights(profile) for profile in PROFILES if weights_files(profile)}
+    for profile, problems in found.items():
+        typer.echo(f"networks of {profile}: {' '.join(problems) or 'ok'}")
+    if not FACE_PARSER.is_file():
+        typer.echo(f"face parser: missing; {WITHOUT_PARSER}")
+    return [profile for profile, problems in found.items() if problems]
 
 
 def _known(names: list[str] | None, known: list[str]) -> list[str]:

@@ -201,14 +201,15 @@ def app_of(
     """The server with presets, pictures of the attributes, and a place for more of them."""
     from rigid.attributes.importing import target_of
     from rigid.attributes.presets import PresetStore, own_folder
+    from rigid.models.profiles import optional_networks
     from server.app import create_app
     from server.backend import gallery_of
 
-    presets = PresetStore(backend.library, own_folder())
+    runtime, presets = backend.runtime, PresetStore(backend.library, own_folder())
     for problem in presets.problems:
         typer.echo(f"Warning: {problem}", err=True)
     return create_app(
-        replace(config, engine=backend.runtime.name),
+        replace(config, engine=runtime.name, networks=optional_networks(config.profile, runtime.sizes)),
         backend.make_stream,
         backend.library,
         warm_up=warm_up or backend.warm_up,

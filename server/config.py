@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from server.hosts import check_host_pattern
@@ -48,6 +49,8 @@ class ServerConfig:
     """Which of a cluster's workers it is: the ids and tokens of its sessions begin with it; empty for a lone server."""
     engine: str = "auto"
     """Named in /version."""
+    networks: Mapping[str, str] = field(default_factory=dict)
+    """What is told of the networks that a session can do without; see `rigid.models.profiles.optional_networks`."""
     max_sessions: int = 4
     """More than these are turned away with 503."""
     max_sessions_per_key: int | None = None

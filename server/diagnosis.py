@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from engines import EngineError, installed_engines, load_runtime
@@ -13,7 +14,8 @@ from engines.machine import features, gpus
 from engines.registry import ENGINES
 from rigid.assets import AssetError, AssetStore
 from rigid.attributes.library import load_library
-from rigid.models.build import build_mapping, mean_code
+from rigid.models.build import build_mapping, check_weights, find_face_parser, mean_code
+from rigid.models.profiles import optional_networks, sizes_of
 from server.backend import Backend
 from server.benchmark import STAGES, machine, measure, strong_edit
 from server.benchmark_clip import render_clip
@@ -40,12 +42,20 @@ def diagnose(profile: str, engine: str, store: AssetStore) -> dict[str, Any]:
         "providers": providers(),
         "profile": profile,
         "weights": tried(lambda: weights_hash(profile, store)),
+        "networks": networks_of(profile),
         "exports": tried(lambda: str(exported(profile, store))),
         "fastest": remembered(store),
     }
+    problems += check_weights(profile)
     report["path"] = tried(lambda: measure_path(profile, engine, store))
     report["problems"] = problems
     return report
+
+
+def networks_of(profile: str) -> dict[str, str]:
+    """What is told of the networks that a stream can do without."""
+    classes = 0 if find_face_parser() is None else sizes_of(profile).n_classes
+    return optional_networks(profile, replace(sizes_of(profile), n_classes=classes))
 
 
 def providers() -> dict[str, list[str]]:
@@ -93,6 +103,7 @@ def lines(report: dict[str, Any]) -> list[str]:
         f"Engines    {', '.join(name for name, there in report['engines'].items() if there)}",
         *(f"Providers  {name}: {'; '.join(offered)}" for name, offered in report["providers"].items()),
         f"Weights    {report['profile']} {str(report['weights'])[:16]}",
+        *(f"Network    {name.replace('_', ' ')} {told}" for name, told in report["networks"].items()),
         f"Exports    {report['exports'] or 'none'}",
         *(
             f"Measured   {', '.join(f'{name} {ms:.0f} ms' for name, ms in times.items())}"

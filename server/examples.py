@@ -22,6 +22,7 @@ STATE: dict[str, Any] = {
     "rev": 12,
     "edits": {"smile": 0.8},
     "applied": {"rev": 12, "frame": 3411},
+    "networks": {"recurrent_encoder": "ready", "face_parser": "ready"},
 }
 RECORDING: dict[str, Any] = {
     "state": "recording",

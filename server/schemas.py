@@ -143,6 +143,13 @@ class SessionState(BaseModel):
     rev: int
     edits: dict[str, float]
     applied: AppliedState
+    networks: Annotated[
+        dict[str, str],
+        Field(
+            description="Of those it can do without: `ready`, or what is wrong and done instead.",
+            examples=[{"face_parser": "missing: faces are masked by their landmarks"}],
+        ),
+    ]
 
 
 class RecordingState(BaseModel):

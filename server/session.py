@@ -171,6 +171,7 @@ class Session:
             "rev": self.edits.rev,
             "edits": self.edits.targets,
             "applied": self.applied.describe(),
+            "networks": dict(self._shared.config.networks),
         }
 
     def describe_stats(self) -> dict[str, object]:

@@ -28,6 +28,7 @@ from rigid.models.profiles import (
     PROFILES,
     WITHOUT_PARSER,
     existing_weights,
+    has_recurrent_encoder,
     sizes_of,
     unfit_weights,
 )
@@ -102,12 +103,17 @@ def build_generator(profile: str, store: AssetStore) -> Generator:
 def build_mobile_generator(profile: str, store: AssetStore) -> MobileStyleGAN:
     """The generator of a profile that has a MobileStyleGAN; ValueError for another profile."""
     network = build_untuned_generator(profile, store)
+    _tune(network, profile)
+    return network
+
+
+def _tune(network: MobileStyleGAN, profile: str) -> None:
+    """Give `network` the parts of a generator that this project trained."""
     path = existing_weights(profile, "generator")
     tuned = _read(path)
     if any(name.startswith(TUNED_PARTS) and name not in tuned for name in network.state_dict()):
         raise unfit_weights(path)
-    _fill(network, tuned, path, strict=False)
-    return network
+    _fill(network, tuned, path, strict=False, assign=True)
 
 
 def new_stylegan2(*, per_channel_noise: bool = False) -> StyleGAN2:
@@ -207,6 +213,36 @@ def find_face_parser() -> FaceParser | None:
     except AssetError as error:
         logger.warning("%s Without it, %s.", error, WITHOUT_PARSER)
         return None
+
+
+def check_weights(profile: str) -> list[str]:
+    """A sentence for each network of the profile whose own weights are missing or do not fit; fetches nothing.
+
+    Not of those a stream can do without, where they are missing: `rigid.models.profiles.optional_networks` tells them.
+    """
+    builders: list[Callable[[], object]] = [lambda: build_image_encoder(profile)]
+    if profile == PAPER:
+        builders += [lambda: build_generator(profile, AssetStore()), lambda: build_mapping(AssetStore(), profile)]
+    else:
+        builders.append(lambda: _check_tuned(profile))
+    if has_recurrent_encoder(profile):
+        builders.append(lambda: build_recurrent_encoder(profile))
+    if profiles.FACE_PARSER.is_file():
+        builders.append(build_face_parser)
+    problems = []
+    for build in builders:
+        try:
+            build()
+        except AssetError as error:
+            problems.append(str(error))
+    return problems
+
+
+def _check_tuned(profile: str) -> None:
+    """Raise AssetError unless the generator's trained parts fit."""
+    with torch.device("meta"):
+        network = _mobile_stylegan(GENERATOR_CHANNELS[profile], HEAD_WIDTHS[profile])
+    _tune(network, profile)
 
 
 def mean_code(profile: str) -> Tensor:

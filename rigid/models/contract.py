@@ -144,8 +144,8 @@ class Runtime(Protocol):
     def parse(self, pictures: Array) -> Array:
         """Face parser: `pictures` (B, 3, S, S), real or generated → probabilities (B, n_classes, S/4, S/4) in [0, 1].
 
-        Those of one place sum to 1. Not to be called where `Sizes.n_classes` is 0: then there is no face parser, as its
-        weights are missing or do not fit, and whoever would ask does without (`rigid.models.profiles.parser_state`).
+        Those of one place sum to 1. Not to be called where `Sizes.n_classes` is 0: its weights are missing or do not
+        fit, and whoever would ask does without; `rigid.models.profiles.optional_networks` has the words for it.
         """
 
     def close(self) -> None:

@@ -95,17 +95,16 @@ def unfit_weights(path: Path) -> AssetError:
     return AssetError(f"The weights at {path} are damaged or of another version; {again}.")
 
 
-def parser_state(sizes: Sizes) -> str:
-    """What is told of the face parser: `ready`, or why a runtime of these `sizes` has none and what is done without."""
-    if sizes.n_classes:
-        return "ready"
+def optional_networks(profile: str, sizes: Sizes) -> dict[str, str]:
+    """What is told of the networks that a stream can do without, by name: `ready`, or what is wrong and done instead.
+
+    `sizes`: those of the profile's runtime, which say whether it has a face parser.
+    """
     problem = "damaged or of another version" if FACE_PARSER.is_file() else "missing"
-    return f"{problem}: {WITHOUT_PARSER}"
-
-
-def recurrent_state(profile: str) -> str:
-    """What is told of the recurrent encoder: `ready`, or that it has no weights and what is done without."""
-    return "ready" if has_recurrent_encoder(profile) else f"missing: {WITHOUT_RECURRENT_ENCODER}"
+    return {
+        "recurrent_encoder": "ready" if has_recurrent_encoder(profile) else f"missing: {WITHOUT_RECURRENT_ENCODER}",
+        "face_parser": "ready" if sizes.n_classes else f"{problem}: {WITHOUT_PARSER}",
+    }
 
 
 def weights_file(profile: str, name: str) -> Path:

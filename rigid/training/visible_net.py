@@ -65,7 +65,7 @@ def load_visible(path: Path | None, profile: str) -> VisibleNet:
     try:
         network.load_state_dict({name: value.float() for name, value in load_file(file).items()})
     except (SafetensorError, RuntimeError) as error:
-        raise ValueError(f"{file} holds no visible net: {error}") from error
+        raise ValueError(f"{file} holds no visible net, or a damaged one; train one or name another.") from error
     return placed(network.eval().requires_grad_(False))
 
 

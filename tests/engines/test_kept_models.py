@@ -17,7 +17,7 @@ from rigid.models.contract import Array
 from rigid.models.openvino_core import shared_core
 from tests.networks import SIZES, export_once
 
-GRAPHS = 3
+GRAPHS = 4
 
 
 class CountingCore:

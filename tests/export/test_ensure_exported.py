@@ -11,10 +11,12 @@ import pytest
 
 import export
 from engines import EngineError, Precision
-from engines.files import GRAPHS, is_current
+from engines.base import PARSE_GRAPH
+from engines.files import GRAPHS, graph_files, is_current, weights_hash
 from export import ExportError, ensure_exported, export_networks
 from export.compare import Compared, Difference, compare, table
 from export.networks import Exportable, Networks
+from rigid.models import profiles
 from tests.engines.test_load_runtime import FileStore
 from tests.networks import export_once, random_networks
 
@@ -47,6 +49,8 @@ def quick_exports(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         folder.mkdir()
         for name in GRAPHS:
             (folder / f"{name}.onnx").write_bytes(b"")
+        if profiles.FACE_PARSER.is_file():
+            (folder / "parse.onnx").write_bytes(b"")
         export.write_record(folder, weights)
         return []
 
@@ -154,6 +158,22 @@ def test_new_weights_are_exported_anew(files: FileStore, quick_exports: list[str
     folder = ensure_exported(PROFILE, files)
     assert len(set(quick_exports)) == 2
     assert is_current(folder, quick_exports[1])
+
+
+def test_another_face_parser_is_exported_anew_and_none_leaves_no_old_one(
+    files: FileStore, quick_exports: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parser = tmp_path / "face_parser.safetensors"
+    monkeypatch.setattr(profiles, "FACE_PARSER", parser)
+    exported = []
+    for content in (None, b"one", b"one", b"another", None):
+        parser.unlink(missing_ok=True)
+        if content is not None:
+            parser.write_bytes(content)
+        folder = ensure_exported(PROFILE, files)
+        exported.append((len(quick_exports), PARSE_GRAPH in graph_files(folder, profiles.sizes_of(PROFILE))))
+        assert is_current(folder, weights_hash(PROFILE, files))
+    assert exported == [(1, False), (2, True), (2, True), (3, True), (4, False)]
 
 
 def test_a_failed_export_leaves_the_old_one(

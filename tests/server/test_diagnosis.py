@@ -11,6 +11,7 @@ import pytest
 from cli.main import run
 from engines import EngineError
 from rigid.assets import AssetStore
+from rigid.models import profiles
 from server import diagnosis
 from server.diagnosis import diagnose, lines
 
@@ -28,6 +29,8 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AssetStore:
     monkeypatch.setattr(diagnosis, "measure_path", lambda *_: PATH)
     monkeypatch.setattr(diagnosis, "weights_hash", lambda *_: "abc" * 20)
     monkeypatch.setattr(diagnosis, "exported", lambda *_: tmp_path / "exports")
+    monkeypatch.setattr(diagnosis, "check_weights", lambda profile: [])
+    monkeypatch.setattr(diagnosis, "find_face_parser", object)
     return AssetStore()
 
 
@@ -44,6 +47,8 @@ def test_a_whole_machine_is_told(store: AssetStore) -> None:
         "torch ",
         "CPUExecutionProvider",
         "abcabc",
+        "Network    recurrent encoder ready",
+        "Network    face parser ready",
         "Limit      synthesize",
     ):
         assert told in text
@@ -60,6 +65,18 @@ def test_what_is_missing_is_a_problem_and_the_status_1(
     shown = capsys.readouterr()
     assert "Exports    none" in shown.out and "Problem    The exported networks are missing" in shown.out
     assert shown.err.count("\n") == 1
+
+
+def test_what_is_done_without_is_told_and_what_is_damaged_is_a_problem(
+    store: AssetStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(diagnosis, "find_face_parser", lambda: None)
+    monkeypatch.setattr(profiles, "FACE_PARSER", store.cache_dir / "none.safetensors")
+    assert run(["doctor"]) == 0
+    assert "Network    face parser missing: faces are masked by their landmarks\n" in capsys.readouterr().out
+    monkeypatch.setattr(diagnosis, "check_weights", lambda profile: ["The weights are damaged."])
+    assert run(["doctor"]) == 1
+    assert "Problem    The weights are damaged." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("arguments", [["--profile", "mobile-9"], ["--engine", "gpu"]])
