@@ -59,6 +59,8 @@ class Backend:
         self.runtime.synthesize(np.concatenate([codes] * 3), np.concatenate([noise] * 3))
         if sizes.face_window is not None:
             self.runtime.synthesize_face(*pair, np.zeros((2, 2), np.float32))
+        if sizes.n_classes:
+            self.runtime.parse(np.concatenate([grey] * 2))
         stream = self.make_stream()
         stream.step(np.full((480, 640, 3), 128, np.uint8), {}, 0.0)
         stream.close()
