@@ -62,6 +62,8 @@ def serve(
     recordings: options.Recordings = None,
     max_recording_seconds: options.MaxRecordingSeconds = 600.0,
     max_recording_mb: options.MaxRecordingMb = 256.0,
+    min_free_mb: options.MinFreeMb = 512.0,
+    recordings_quota_mb: options.RecordingsQuotaMb = None,
     no_badge: options.NoBadge = False,
     c2pa_certificate: options.C2paCertificate = None,
     c2pa_key: options.C2paKey = None,
@@ -108,6 +110,8 @@ def serve(
             recordings=None if recordings is None else usable_folder(recordings),
             max_recording_seconds=max_recording_seconds,
             max_recording_bytes=round(max_recording_mb * 2**20),
+            min_free_bytes=round(min_free_mb * 2**20),
+            recordings_quota_bytes=None if recordings_quota_mb is None else round(recordings_quota_mb * 2**20),
         )
         store = AssetStore()
         credentials = choose_credentials(c2pa_certificate, c2pa_key, store.cache_dir / "signing")

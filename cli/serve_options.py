@@ -88,6 +88,10 @@ Recordings = Annotated[
 ]
 MaxRecordingSeconds = Annotated[float, typer.Option(metavar="S", help="A recording ends by itself after these.")]
 MaxRecordingMb = Annotated[float, typer.Option(metavar="MB", help="A recording ends by itself before it is larger.")]
+MinFreeMb = Annotated[float, typer.Option(metavar="MB", help="Recordings leave so much of their disk free.")]
+RecordingsQuotaMb = Annotated[
+    float | None, typer.Option(metavar="MB", help="What all recordings may take together; no bound by default.")
+]
 NoBadge = Annotated[
     bool, typer.Option("--no-badge", help="Leave “Edited with AI” out of pictures, unless a session asks for it.")
 ]

@@ -27,6 +27,7 @@ from server.openapi import add_description
 from server.page import add_page
 from server.readiness import Readiness
 from server.recording import Recordings, usable_folder
+from server.room import Room
 from server.shared import Shared
 from server.stream import MakeStream
 from server.strips import Gallery, Strips
@@ -87,6 +88,8 @@ def create_app(
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         aiortc_fixes.install()
         aiortc_fixes.set_bitrates(config.start_bitrate, config.min_bitrate, config.max_bitrate)
+        if shared.extras.recordings is not None:
+            await asyncio.to_thread(shared.extras.recordings.recover)
         shared.worker.start(readiness.watch(warm_up))
         manager.start()
         try:
@@ -118,7 +121,8 @@ def _recordings(config: ServerConfig, metrics: Metrics, credentials: Credentials
     if config.recordings is None:
         return None
     limits = Limits(config.max_recording_seconds, config.max_recording_bytes)
-    return Recordings(usable_folder(config.recordings), limits, credentials, metrics.unrecorded.inc)
+    room = Room(config.min_free_bytes, config.recordings_quota_bytes)
+    return Recordings(usable_folder(config.recordings), limits, credentials, metrics.unrecorded.inc, room)
 
 
 def _client_folder() -> Path:

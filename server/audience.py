@@ -96,4 +96,4 @@ class Audience:
         self.last_frame = None
         if self.recording is not None:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.wrap_future(self.recording.finished), FINISH_SECONDS)
+                await asyncio.wait_for(self.recording.wait(), FINISH_SECONDS)

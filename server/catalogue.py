@@ -95,6 +95,10 @@ ERRORS: dict[int, dict[str, tuple[str, str]]] = {
         "busy": ("4 files are coming already.", "Try again in a moment."),
         "worker_lost": ("The session's worker does not answer.", "Open a new session with your resume token."),
     },
+    507: {
+        "disk_full": ("The disk of the recordings has only 100 MB left.", "Take old recordings away."),
+        "quota_full": ("The recordings may take 1000 MB, and 900 are taken.", "Take old recordings away."),
+    },
 }
 
 MEANINGS = {
@@ -112,6 +116,7 @@ MEANINGS = {
     422: "The values cannot be used.",
     428: "If-Match is missing.",
     429: "Too many at a time; wait for Retry-After seconds.",
+    507: "There is no room to keep it.",
     503: "Not now; try again after Retry-After seconds.",
 }
 

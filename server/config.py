@@ -109,6 +109,10 @@ class ServerConfig:
     """The folder where films of sessions are kept that ask for it; None keeps none."""
     max_recording_seconds: float = 600.0
     max_recording_bytes: int = 256 * 1024 * 1024
+    min_free_bytes: int = 512 * 1024 * 1024
+    """Recordings leave so much of the disk free."""
+    recordings_quota_bytes: int | None = None
+    """What all films in the folder may take together; None for no bound."""
     start_bitrate: int = 1_500_000
     """Of the video sent, bits a second, until the receiver reports its own estimate."""
     min_bitrate: int = 600_000
@@ -150,6 +154,8 @@ class ServerConfig:
             ("min_fps", 0),
             ("requests_per_minute", 1),
             ("max_recording_bytes", LEAST_RECORDING_BYTES),
+            ("min_free_bytes", 0),
+            ("recordings_quota_bytes", self.max_recording_bytes),
         ):
             value = getattr(self, name)
             if value is not None and value < least:

@@ -21,12 +21,19 @@ from server.soundtrack import Soundtrack
 CLOCK = Fraction(1, 90_000)
 AVCOL_SPC_SMPTE170M = 6
 """BT.601, as all pictures of the server are."""
-OPTIONS = {"crf": "21", "preset": "veryfast", "tune": "zerolatency"}
+OPTIONS = {"crf": "21", "preset": "veryfast", "tune": "zerolatency", "g": "60"}
+FILE_OPTIONS = {
+    "movflags": "+hybrid_fragmented+frag_keyframe+default_base_moof",
+    "frag_duration": "1000000",
+    "flush_packets": "1",
+}
+"""In fragments of a second at most while it is written, so that it is whole up to the last of them whatever happens;
+an ordinary file once it is complete."""
 FRAME_RATE = 30
 OVERHEAD_BYTES = 64 * 1024
 """The manifest, and the file's own tables but for those of each packet."""
-PACKET_BYTES = 40
-"""Of those tables, for each packet."""
+PACKET_BYTES = 72
+"""Of those tables and of the fragments' own, for each packet."""
 EARLY_SOUNDS = 250
 """Five seconds of 20 ms frames: they come sooner than their pictures, which are edited first."""
 
@@ -106,10 +113,14 @@ class Film:
         self._container.close()
         self._container = self._stream = self._sound = None
 
+    def abandon(self) -> None:
+        """Let go of a file that cannot be written any more."""
+        self._container = self._stream = self._sound = None
+
     def _open(self, frame: VideoFrame) -> None:
         assert frame.time is not None
         self._begin, self._size = frame.time, (frame.width, frame.height)
-        self._container = av.open(str(self._path), "w", format="mp4", options={"movflags": "+faststart"})
+        self._container = av.open(str(self._path), "w", format="mp4", options=FILE_OPTIONS)
         self._stream = self._container.add_stream("libx264", rate=FRAME_RATE, options=OPTIONS)
         context = self._stream.codec_context
         context.width, context.height, context.pix_fmt = *self._size, "yuv420p"

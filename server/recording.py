@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import logging
 import os
 import queue
@@ -13,12 +15,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import av
 from av import AudioFrame, VideoFrame
 
-from rigid.provenance import Credentials, sign_file
-from rigid.replacing import replacing
+from rigid.provenance import Credentials
+from server.drafts import Draft, drafts
 from server.errors import ApiError
 from server.film import Film, Limits
+from server.fragments import cut_to_whole
+from server.room import UNBOUNDED, Room
 
 logger = logging.getLogger(__name__)
 
@@ -26,8 +31,8 @@ MOST_WAITING = 30
 """Pictures that wait to be written: a second of them, of which each has up to 3 MB."""
 MOST_SOUNDS = 150
 """Sounds that wait: three seconds of them, which are small."""
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 REMEMBERED = 256
-MEDIA_TYPE = "video/mp4"
 NO_RECORDING = "There is no recording of this session."
 
 
@@ -59,10 +64,12 @@ class Recording:
         dropped: Callable[[], None],
         *,
         sound: bool = False,
+        has_room: Callable[[], bool] = lambda: True,
     ) -> None:
         """`path` appears once the film is complete. `dropped` is called for each picture that finds no place.
 
-        `sound`: whether there will be any; a film's tracks are told at its begin.
+        `sound`: whether there will be any; a film's tracks are told at its begin. `has_room`: whether the disk has
+        room for more, asked for each second of film on a thread.
         """
         self.path = path
         self.owner = owner
@@ -72,7 +79,10 @@ class Recording:
         self._credentials = credentials
         self._count_dropped = dropped
         self.sound = sound
-        self._film = Film(_hidden(path), limits, sound=sound)
+        self._draft = Draft(path)
+        self._film = Film(self._draft.path, limits, sound=sound)
+        self._has_room = has_room
+        self._looked_at = 0.0
         self._waiting: queue.Queue[Picture | Sound | None] = queue.Queue()
         self._room = threading.Semaphore(MOST_WAITING)
         self._room_for_sound = threading.Semaphore(MOST_SOUNDS)
@@ -125,6 +135,10 @@ class Recording:
             "ended": self._reason,
         }
 
+    async def wait(self) -> None:
+        """Until the film is complete, or it is known that there will be none; who waits may give up at any time."""
+        await asyncio.shield(asyncio.wrap_future(self.finished))
+
     # ---- on the recording's thread
 
     def _run(self) -> None:
@@ -136,18 +150,22 @@ class Recording:
         self.finished.set_result(None)
 
     def _write(self) -> None:
-        plain = _hidden(self.path)
-        try:
-            # Nobody else on this machine needs to see it; the encoder keeps the mode of a file that is there.
-            os.close(os.open(plain, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
-            self._take_all()
-            self._film.close()
-            if not self._film.frames:
-                self._reason, self._failed = "no_picture", True
-                return
-            self._complete(plain)
-        finally:
-            plain.unlink(missing_ok=True)
+        with self._draft.held():
+            try:
+                self._take_all()
+                self._film.close()
+            except (OSError, av.FFmpegError) as error:
+                # What is written already is worth keeping.
+                logger.error("The recording %s ended early: %s", self.path.name, error)
+                full = isinstance(error, OSError) and error.errno in FULL
+                self._reason = "disk_full" if full else "failed"
+                self._film.abandon()
+                self._failed = not cut_to_whole(self._draft.path)
+            else:
+                if not self._film.frames:
+                    self._reason, self._failed = "no_picture", True
+            if not self._failed:
+                self._size = self._draft.complete(self._credentials, self._edits)
 
     def _take_all(self) -> None:
         while (item := self._waiting.get()) is not None:
@@ -158,34 +176,39 @@ class Recording:
 
     def _see(self, picture: Picture) -> str:
         self._room.release()
+        if self._film.seconds >= self._looked_at + 1:
+            self._looked_at = self._film.seconds
+            if not self._has_room():
+                return "disk_full"
         end = self._film.write(picture.frame)
         if not end:
-            for name, strength in picture.edits.items():
-                self._edits[name] = max(strength, self._edits.get(name, 0.0), key=abs)
+            self._note(picture.edits)
         return end
+
+    def _note(self, edits: Mapping[str, float]) -> None:
+        strongest = {name: max(value, self._edits.get(name, 0.0), key=abs) for name, value in edits.items() if value}
+        if strongest.items() - self._edits.items():
+            self._edits |= strongest
+            self._draft.note(self._edits)
 
     def _listen(self, sound: Sound) -> str:
         self._room_for_sound.release()
         return self._film.hear(sound.frame, sound.seconds)
-
-    def _complete(self, plain: Path) -> None:
-        edited = {name: strength for name, strength in self._edits.items() if strength}
-        with replacing(self.path) as part:
-            if edited and self._credentials is not None:
-                sign_file(plain, part, MEDIA_TYPE, self._credentials, edited)
-                part.chmod(0o600)
-            else:
-                os.replace(plain, part)
-            self._size = part.stat().st_size
 
 
 class Recordings:
     """Where films go and how long they may be; remembers the last one of each session, after its end too."""
 
     def __init__(
-        self, folder: Path, limits: Limits, credentials: Credentials | None, dropped: Callable[[], None]
+        self,
+        folder: Path,
+        limits: Limits,
+        credentials: Credentials | None,
+        dropped: Callable[[], None],
+        room: Room = UNBOUNDED,
     ) -> None:
         """`folder` must be there."""
+        self._room = room
         self._folder = folder
         self._limits = limits
         self._credentials = credentials
@@ -193,18 +216,40 @@ class Recordings:
         self._recordings: OrderedDict[str, Recording] = OrderedDict()
 
     def start(self, identity: str, owner: str, *, sound: bool) -> Recording:
-        """Begin a film of the session `identity`, with its `sound`; ApiError 409 where one is being made."""
+        """Begin a film of the session `identity`, with its `sound`.
+
+        ApiError 409 where one is being made, 507 where the disk or the folder has no room for it.
+        """
         running = self._recordings.get(identity)
         if running is not None and not running.finished.done():
             raise ApiError(409, "recording", "This session is being recorded already.", "DELETE …/recording ends that.")
+        going_on = sum(not one.finished.done() for one in self._recordings.values())
+        self._room.check(self._folder, self._limits.bytes, going_on)
         now = datetime.now(UTC)
         path = self._folder / f"{now:%Y%m%d-%H%M%S-%f}-{identity}.mp4"
-        made = Recording(path, owner, self._limits, self._credentials, self._dropped, sound=sound)
+        made = Recording(
+            path, owner, self._limits, self._credentials, self._dropped, sound=sound, has_room=self._has_room
+        )
         self._recordings[identity] = made
         self._recordings.move_to_end(identity)
         while len(self._recordings) > REMEMBERED:
             self._recordings.popitem(last=False)
         return made
+
+    def _has_room(self) -> bool:
+        return self._room.has_free(self._folder)
+
+    def recover(self) -> None:
+        """Finish, or remove, what servers left that ended in the middle of a film; blocks, call it on a thread."""
+        for draft in drafts(self._folder):
+            try:
+                done = draft.recover(self._credentials)
+            except Exception:  # a damaged file must not keep a server from starting
+                logger.exception("The recording %s that was left could not be finished", draft.target.name)
+                continue
+            if done is not None:
+                what = "finished, up to where it was written" if done else "removed: it held no picture"
+                logger.warning("The recording %s that was left by another server was %s", draft.target.name, what)
 
     def find(self, identity: str, owner: str) -> Recording:
         """The last film of a session; ApiError 404 where there is none, or another key's."""
@@ -212,10 +257,6 @@ class Recordings:
         if recording is None or recording.owner != owner:
             raise ApiError(404, "no_recording", NO_RECORDING, "POST …/recording begins one.")
         return recording
-
-
-def _hidden(path: Path) -> Path:
-    return path.with_name(f".{path.stem}.{os.getpid()}.plain{path.suffix}")
 
 
 def usable_folder(folder: Path) -> Path:

@@ -10,14 +10,16 @@ from starlette.responses import FileResponse
 
 from server.callers import caller
 from server.catalogue import FIND, Codes, errors
+from server.drafts import MEDIA_TYPE
 from server.errors import ApiError
 from server.manager import SessionManager
-from server.recording import MEDIA_TYPE, NO_RECORDING, Recordings
+from server.recording import NO_RECORDING, Recordings
 from server.schemas import RecordingState
 from server.shared import Shared
 from server.states import State
 
 OFF: Codes = {403: ("recordings_off",)}
+BEGIN: Codes = {409: ("recording",), 507: ("disk_full", "quota_full")}
 FILM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The film.",
@@ -30,7 +32,7 @@ PATH = "/api/v1/sessions/{identity}/recording"
 def add_recordings(router: APIRouter, shared: Shared, manager: SessionManager) -> None:
     """The routes of the recordings."""
 
-    @router.post(PATH, status_code=201, responses=errors(FIND, OFF, {409: ("recording",)}))
+    @router.post(PATH, status_code=201, responses=errors(FIND, OFF, BEGIN))
     async def start_recording(identity: str, response: Response) -> RecordingState:
         """Begin to record what a session sends; ends by itself at the server's limits, or with the session."""
         recordings = _kept(shared)
@@ -47,7 +49,7 @@ def add_recordings(router: APIRouter, shared: Shared, manager: SessionManager) -
         """End a recording; answers once its file is complete."""
         recording = _kept(shared).find(identity, caller.get())
         recording.stop("stopped")
-        await asyncio.wrap_future(recording.finished)
+        await recording.wait()
         return RecordingState.model_validate(recording.describe())
 
     @router.get(

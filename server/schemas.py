@@ -168,7 +168,7 @@ class RecordingState(BaseModel):
     ended: Annotated[
         str,
         Field(
-            description="Why: stopped, max_seconds, max_bytes, session_ended, no_picture or failed; empty before.",
+            description="stopped, max_seconds, max_bytes, disk_full, session_ended, no_picture, failed; empty before.",
             examples=["stopped"],
         ),
     ]

@@ -30,6 +30,8 @@ no-tls
 no-dtls
 no-multicast-peers
 no-software-attribute
+user-quota=${RIGID_LIVE_TURN_RELAYS_PER_USER:-8}
+max-bps=${RIGID_LIVE_TURN_MAX_BYTES_PER_SECOND:-1000000}
 total-quota=${RIGID_LIVE_TURN_MAX_RELAYS:-300}
 stale-nonce=600
 log-file=stdout

@@ -69,7 +69,34 @@ def test_every_container_has_few_rights(name: str) -> None:
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
+    # coturn's program has it as a file capability, so that it cannot be run where the bounding set lacks it
+    assert service.get("cap_add", []) == (["NET_BIND_SERVICE"] if name == "turn" else [])
     assert service["profiles"] and set(service["profiles"]) <= set(PROFILES)
+
+
+@pytest.mark.parametrize("name", COMPOSE["services"])
+def test_no_container_takes_all_there_is(name: str) -> None:
+    done = lint(program("docker-compose"), "--profile", "*", "config", "--format", "json")
+    service = json.loads(done.stdout)["services"][name]
+    assert 256 * 2**20 <= int(service["mem_limit"]) <= 8 * 2**30
+    assert 0 < service["pids_limit"] <= 2048
+    assert service["logging"]["driver"] == "local"
+    assert set(service["logging"]["options"]) == {"max-size", "max-file"}
+
+
+def test_one_user_of_turn_takes_neither_all_relays_nor_all_bandwidth(tmp_path: Path) -> None:
+    """What its file says, shown by a stand-in for `turnserver`."""
+    stand_in = tmp_path / "turnserver"
+    stand_in.write_text('#!/bin/sh\ncat "$2"\n')
+    stand_in.chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    settings = {"RIGID_LIVE_TURN_SECRET": "s", "RIGID_LIVE_PUBLIC_IP": "127.0.0.1", "PATH": path}
+    done = lint("/bin/sh", "deploy/coturn/start.sh", **settings)
+    assert done.returncode == 0, done.stderr
+    made = dict(line.partition("=")[::2] for line in done.stdout.splitlines() if "=" in line)
+    assert 1 <= int(made["user-quota"]) < int(made["total-quota"])
+    # coturn counts bytes a second; video goes up to 4 Mbit/s each way
+    assert 500_000 <= int(made["max-bps"]) <= 2_000_000
 
 
 def stages() -> dict[str, str]:

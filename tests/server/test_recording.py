@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import resource
+import signal
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,10 +23,14 @@ from numpy.typing import NDArray
 
 from cli.main import run
 from rigid.provenance import own_credentials, read
+from server import audience
 from server.config import ServerConfig
+from server.drafts import Draft
+from server.errors import ApiError
 from server.film import Film, Limits
-from server.recording import MOST_WAITING, Recording, usable_folder
-from tests.patience import PATIENCE_SECONDS
+from server.recording import MOST_WAITING, Recording, Recordings, usable_folder
+from server.room import MB, UNBOUNDED, Room
+from tests.patience import PATIENCE_SECONDS, eventually
 from tests.server.test_api import assert_error
 from tests.server.world import CLOCK, Viewer, World, running
 
@@ -247,3 +255,162 @@ async def test_another_key_cannot_fetch_a_recording(tmp_path: Path) -> None:
             assert_error(await world.http.delete(url), 404, "no_recording")
             assert_error(await world.http.post(url), 404, "unknown_session")
             world.http.headers["Authorization"] = "Bearer ann"
+
+
+# ---- what goes wrong
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from server.recording import Recording
+from tests.server.test_recording import PLENTY, frame
+recording = Recording(Path(sys.argv[1]), "", PLENTY, None, lambda: None)
+for i in range(90):
+    recording.offer(frame(3000 * i, 50 + i), {"smile": 0.5} if i > 40 else {})
+    while recording._waiting.qsize() > 5:
+        pass
+while recording._film.frames < 90:
+    pass
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def killed_in(folder: Path) -> Path:
+    """A film whose server was killed three seconds after its begin; its hidden file."""
+    done = subprocess.run([sys.executable, "-c", KILLED, str(folder / "a.mp4")], timeout=PATIENCE_SECONDS)
+    assert done.returncode == -signal.SIGKILL
+    (left,) = folder.glob(".*.mp4")
+    return left
+
+
+def kept(folder: Path, room: Room = UNBOUNDED) -> Recordings:
+    return Recordings(folder, PLENTY, own_credentials(folder.parent / "signing"), lambda: None, room)
+
+
+def test_a_film_of_a_killed_server_is_finished_at_the_next_start(tmp_path: Path) -> None:
+    folder = tmp_path / "films"
+    folder.mkdir()
+    left = killed_in(folder)
+    with left.open("ab") as file:  # the begin of a fragment
+        file.write((4096).to_bytes(4, "big") + b"moof" + bytes(100))
+    kept(folder).recover()
+    (path,) = folder.iterdir()
+    assert path.name == "a.mp4" and stat.S_IMODE(path.stat().st_mode) == 0o600
+    times, pictures = shown(path)
+    assert len(times) >= 55 and times == pytest.approx([i / 30 for i in range(len(times))], abs=1e-3)
+    assert all(abs(float(one.mean()) - 50 - i) < 4 for i, one in enumerate(pictures))
+    told = read(path)
+    assert told is not None and told.intact and told.edits == {"smile": 0.5}
+    kept(folder).recover()
+    assert [one.name for one in folder.iterdir()] == ["a.mp4"]
+
+
+def test_what_holds_no_picture_is_removed_and_what_is_written_still_is_left_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "films"
+    folder.mkdir()
+    (folder / ".b.999.plain.mp4").write_bytes(b"\0\0\0\x1cftypisom")
+    (folder / ".c.plain.mp4").write_bytes(b"somebody else's")
+    with recorded(folder / "a.mp4") as (recording, _):
+        recording.offer(frame(0), {})
+        eventually(lambda: recording.describe()["frames"] == 1, "a picture")
+        kept(folder).recover()
+        assert sorted(one.suffix for one in folder.iterdir()) == [".mp4", ".mp4"]
+    assert {one.name for one in folder.iterdir()} == {"a.mp4", ".c.plain.mp4"}
+    assert len(shown(folder / "a.mp4")[0]) == 1
+
+
+async def test_a_server_finishes_at_its_start_what_another_left(tmp_path: Path) -> None:
+    folder = tmp_path / "films"
+    folder.mkdir()
+    killed_in(folder)
+    async with running(ServerConfig(recordings=folder)):
+        assert [one.name for one in folder.iterdir()] == ["a.mp4"]
+    assert len(shown(folder / "a.mp4")[0]) >= 55
+
+
+@contextmanager
+def files_up_to(size: int) -> Iterator[None]:
+    """Nothing is written beyond that, as where a disk is full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_leaves_what_was_written_before(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "a.mp4"
+    with files_up_to(1 << 20), recorded(path) as (recording, _):
+        for i in range(120):
+            recording.offer(noise(3000 * i, i), {"smile": 1.0})
+            eventually(lambda: recording._waiting.qsize() < 10 or recording.finished.done(), "room")
+        recording.finished.result(PATIENCE_SECONDS)
+        assert (recording.state, recording.describe()["ended"]) == ("done", "disk_full")
+    times, _ = shown(path)
+    assert len(times) > 5 and times[-1] > 0.2
+    assert [one.name for one in tmp_path.iterdir()] == ["a.mp4"]
+
+
+def test_a_film_ends_while_there_is_room_to_complete_it(tmp_path: Path) -> None:
+    answers = iter([True, False])
+    recording = Recording(tmp_path / "a.mp4", "", PLENTY, None, lambda: None, has_room=lambda: next(answers))
+    for i in range(90):
+        recording.offer(frame(3000 * i), {})
+        eventually(lambda: recording._waiting.qsize() < 10 or recording.finished.done(), "room")
+    recording.finished.result(PATIENCE_SECONDS)
+    assert (recording.state, recording.describe()["ended"]) == ("done", "disk_full")
+    assert 1.9 < shown(tmp_path / "a.mp4")[0][-1] < 2.1
+
+
+def test_what_has_no_room_is_not_begun(tmp_path: Path) -> None:
+    size = 100 * MB
+    Room(0, None).check(tmp_path, size, 5)
+    with pytest.raises(ApiError, match="only .* MB left") as refused:
+        Room(1 << 60, None).check(tmp_path, size, 0)
+    assert (refused.value.status, refused.value.code) == (507, "disk_full")
+    with (tmp_path / "old.mp4").open("wb") as file:
+        file.truncate(150 * MB)
+    Room(0, 250 * MB).check(tmp_path, size, 0)
+    for quota, going_on in ((249, 0), (349, 1)):
+        with pytest.raises(ApiError, match=f"may take {quota} MB, and {150 + 100 * going_on} are taken") as refused:
+            Room(0, quota * MB).check(tmp_path, size, going_on)
+        assert (refused.value.status, refused.value.code) == (507, "quota_full")
+
+
+async def test_a_full_disk_is_told_before_anything_is_recorded(tmp_path: Path) -> None:
+    async with running(ServerConfig(recordings=tmp_path, min_free_bytes=1 << 60)) as world:
+        await world.ready()
+        async with world.viewer() as viewer:
+            assert_error(await world.http.post(f"{viewer.url}/recording"), 507, "disk_full")
+            assert list(tmp_path.iterdir()) == []
+
+
+async def test_who_gives_up_waiting_for_a_film_does_not_end_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audience, "FINISH_SECONDS", 0.05)
+    begun, go_on, complete = threading.Event(), threading.Event(), Draft.complete
+
+    def slow(self: Draft, *given: Any) -> int:
+        begun.set()
+        go_on.wait(PATIENCE_SECONDS)
+        return complete(self, *given)
+
+    monkeypatch.setattr(Draft, "complete", slow)
+    async with running(ServerConfig(recordings=tmp_path)) as world:
+        await world.ready()
+        async with world.viewer() as viewer:
+            url = f"{viewer.url}/recording"
+            await world.http.post(url)
+            await until_frames(world, viewer, 2)
+            # the session's end waits for it as long as it may
+            assert (await world.http.delete(viewer.url)).status_code == 204
+        assert begun.is_set()
+        asking = asyncio.create_task(world.http.delete(url))
+        await asyncio.sleep(0)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        assert_error(await world.http.get(url), 409, "recording")
+        go_on.set()
+        assert (await world.http.delete(url)).json()["state"] == "done"
+        assert len(shown(tmp_path / (await world.http.delete(url)).json()["file"])[0]) >= 2
