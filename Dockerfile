@@ -2,14 +2,12 @@
 #
 #   docker build --target cpu -t rigid-live:cpu .
 #
-# PYTHON_VERSION, DEBIAN  what the images are built on
-# BASE_IMAGE              the same by its full name, or another image of Debian's kind with Python
+# BASE_IMAGE              what the images are built on: an image of Debian's kind with Python
 # PIP_EXTRA_INDEX_URL     where pip looks besides PyPI: PyTorch's index of CPU builds makes `cpu` 4 GB smaller
 # PROFILE                 the networks that are fetched and exported into the image
 # GPU_EXTRAS              what `gpu` installs besides
-ARG PYTHON_VERSION=3.11
-ARG DEBIAN=bookworm
-ARG BASE_IMAGE=python:${PYTHON_VERSION}-slim-${DEBIAN}
+# By its digest (all architectures), so that a build tomorrow begins with what one began with today.
+ARG BASE_IMAGE=python:3.11.16-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b
 
 # --- system: the libraries that MediaPipe and OpenCV load; no compiler ---
 FROM ${BASE_IMAGE} AS system

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -132,10 +133,12 @@ def serve(
         return
     if expect_gpu:
         _warn_without_gpu()
+    renew: Callable[[], object] = lambda: None  # noqa: E731
     if https and files is None:
+        renew = partial(self_signed, store.cache_dir / "tls", [host])
         files = self_signed(store.cache_dir / "tls", [host])
     addresses = urls(host, listener.getsockname()[1], secure=files is not None)
-    _serve_here(config, store, credentials, listener, files, addresses, log_level)
+    _serve_here(config, store, credentials, listener, files, addresses, log_level, renew)
 
 
 def _serve_here(
@@ -146,6 +149,7 @@ def _serve_here(
     files: CertificateFiles | None,
     addresses: list[str],
     log_level: str,
+    renew: Callable[[], object],
 ) -> None:
     """Load the networks and serve until SIGINT or SIGTERM."""
     from server.run import run
@@ -156,7 +160,7 @@ def _serve_here(
         backend.warm_up()
         typer.echo(f"Ready ({backend.runtime.name}): open {' or '.join(addresses)}")
 
-    run(app_of(backend, config, store, credentials, warm_up), listener, files, log_level, config.drain_seconds)
+    run(app_of(backend, config, store, credentials, warm_up), listener, files, log_level, config.drain_seconds, renew)
     backend.runtime.close()
 
 
@@ -182,12 +186,11 @@ def _check_choices(profile: str, engine: str, log_level: str) -> None:
 
 
 def _check_log_level(name: str) -> None:
-    import logging
+    from server.logs import LEVELS, set_up
 
-    levels = ("critical", "error", "warning", "info", "debug")
-    if name not in levels:
-        raise ValueError(f"There is no log level {name!r}; choose one of: {', '.join(levels)}.")
-    logging.basicConfig(level=name.upper())
+    if name not in LEVELS:
+        raise ValueError(f"There is no log level {name!r}; choose one of: {', '.join(LEVELS)}.")
+    set_up(name)
 
 
 def _check_for_cluster(*, https: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -46,6 +47,7 @@ class SecurityHeaders:
         await self._app(scope, receive, send_with_headers)
 
 
+BODY_SECONDS = 20.0
 STREAMED = ("/api/v1/attributes",)
 
 
@@ -68,7 +70,13 @@ class BodyLimit:
         if stated.isdigit() and int(stated) > self._limit:
             await self._refuse().response()(scope, receive, send)
             return
-        body = await self._read(receive)
+        try:
+            body = await asyncio.wait_for(self._read(receive), BODY_SECONDS)
+        except TimeoutError:
+            message = f"The body did not come within {BODY_SECONDS:g} seconds."
+            error = ApiError(408, "too_slow", message, "Try again.", {"Connection": "close"})
+            await error.response()(scope, receive, send)
+            return
         if body is None:
             await self._refuse().response()(scope, receive, send)
             return

@@ -115,6 +115,7 @@ def _state_errors(path: str, method: str, operation: Operation) -> None:
     body = operation.get("requestBody", {}).get("content", {})
     if "application/json" in body:
         _add(operation, 400, "bad_json")
+        _add(operation, 408, "too_slow")
         _add(operation, 413, "body_too_large")
         _add(operation, 415, "unsupported_media_type")
         _add(operation, 422, "invalid_request")

@@ -7,14 +7,16 @@ import errno
 import logging
 import signal
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
 
+from server.connections import guarded, raise_descriptor_limit
 from server.manager import SessionManager
-from server.tls import ANY, CertificateFiles, own_names
+from server.tls import ANY, CertificateFiles, Renewal, own_names
 
 logger = logging.getLogger(__name__)
 
@@ -59,8 +61,12 @@ def urls(host: str, port: int, *, secure: bool) -> list[str]:
 class DrainingServer(uvicorn.Server):
     """On SIGTERM takes no new sessions and gives those that run some time; SIGINT, or a second one, ends at once."""
 
-    def __init__(self, config: uvicorn.Config, manager: SessionManager, seconds: float) -> None:
+    def __init__(
+        self, config: uvicorn.Config, manager: SessionManager, seconds: float, certificate: Renewal | None = None
+    ) -> None:
         super().__init__(config)
+        self._certificate = certificate
+        self._renewing: asyncio.Task[None] | None = None
         self._manager = manager
         self._seconds = seconds
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -68,6 +74,8 @@ class DrainingServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
+        if self._certificate is not None and self.config.ssl is not None:
+            self._renewing = asyncio.create_task(self._certificate.keep(self.config.ssl))
         await super().startup(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -94,8 +102,12 @@ def run(
     files: CertificateFiles | None,
     log_level: str = "warning",
     drain_seconds: float = 0.0,
+    renew: Callable[[], object] = lambda: None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM, then end the sessions and return; after SIGTERM they have `drain_seconds`."""
+    """Serve until SIGINT or SIGTERM, then end the sessions and return; after SIGTERM they have `drain_seconds`.
+
+    `renew`: makes new `files` where that is due; called now and then, on a thread.
+    """
     config = uvicorn.Config(
         app,
         ssl_certfile=None if files is None else files.certificate,
@@ -104,9 +116,12 @@ def run(
         server_header=False,
         # Never what an extra happens to bring: the media were made for, and tried with, asyncio's own loop.
         loop="asyncio",
-        http="h11",
+        http=guarded(raise_descriptor_limit()),
+        # the program's own, which keeps secrets
+        log_config=None,
         ws="none",
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     with suppress(KeyboardInterrupt):
-        DrainingServer(config, app.state.manager, drain_seconds).run(sockets=[listener])
+        certificate = None if files is None else Renewal(files, renew)
+        DrainingServer(config, app.state.manager, drain_seconds, certificate).run(sockets=[listener])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
+import logging
 import os
 import socket
 import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +19,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS = 60.0
 ANY = ("0.0.0.0", "::")
 """Hosts that stand for every address of a machine."""
 VALID = timedelta(days=365)
@@ -44,6 +49,49 @@ def given(certificate: Path | None, key: Path | None) -> CertificateFiles | None
     except (OSError, ssl.SSLError) as error:
         raise ValueError(f"{certificate} and {key} cannot be used: {error.strerror or error}.") from None
     return CertificateFiles(certificate, key)
+
+
+class Renewal:
+    """Gives a server that runs the new certificate once its files have changed; one that cannot be used is told."""
+
+    def __init__(self, files: CertificateFiles, renew: Callable[[], object] = lambda: None) -> None:
+        """`renew`: makes new files where that is due."""
+        self._files = files
+        self._renew = renew
+        self._seen = self._changed_at()
+
+    async def keep(self, context: ssl.SSLContext) -> None:
+        """Look at the files now and then, until cancelled; connections that are open keep what they have."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.to_thread(self.look, context)
+
+    def look(self, context: ssl.SSLContext) -> bool:
+        """Load the files where they have changed; whether they were."""
+        try:
+            self._renew()
+            seen = self._changed_at()
+            if seen == self._seen or None in seen:
+                return False
+            # One that does not go with its key must not come into a context that serves.
+            given(self._files.certificate, self._files.key)
+            context.load_cert_chain(self._files.certificate, self._files.key)
+        except (OSError, ValueError, ssl.SSLError) as error:
+            logger.warning("The new certificate is not used yet: %s", error)
+            return False
+        self._seen = seen
+        logger.warning("The certificate %s has changed and is used from now on", self._files.certificate)
+        return True
+
+    def _changed_at(self) -> tuple[int | None, int | None]:
+        return _changed_at(self._files.certificate), _changed_at(self._files.key)
+
+
+def _changed_at(path: Path) -> int | None:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:  # it is being replaced
+        return None
 
 
 def self_signed(folder: Path, names: Iterable[str] = ()) -> CertificateFiles:

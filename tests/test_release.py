@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 from scripts.release_check import licence_problems, runtime_distributions, version_problems, write_licences
 
@@ -70,3 +72,16 @@ def test_forms_for_issues_are_well_formed() -> None:
         form = yaml.safe_load(path.read_text("utf-8"))
         assert form["name"] and form["description"]
         assert all(field["type"] == "textarea" and field["attributes"]["label"] for field in form["body"])
+
+
+def test_no_version_with_a_known_hole_may_be_installed() -> None:
+    """The first versions without what is named beside them."""
+    mended = {
+        "torch": "2.6",  # CVE-2025-32434: torch.load ran code with weights_only=True
+        "starlette": "0.49.1",  # CVE-2025-62727: a Range header took quadratic time
+    }
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    bounds = {Requirement(text).name: Requirement(text) for text in project["dependencies"]}
+    for name, first in mended.items():
+        (bound,) = [one for one in bounds[name].specifier if one.operator == ">="]
+        assert Version(bound.version) >= Version(first), name

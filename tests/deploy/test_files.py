@@ -99,6 +99,15 @@ def test_one_user_of_turn_takes_neither_all_relays_nor_all_bandwidth(tmp_path: P
     assert 500_000 <= int(made["max-bps"]) <= 2_000_000
 
 
+def test_images_of_others_are_named_by_their_digest() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text("utf-8")
+    compose = (ROOT / "docker-compose.yml").read_text("utf-8")
+    images = re.findall(r"^ARG BASE_IMAGE=(\S+)$", dockerfile, re.MULTILINE)
+    images += [one for one in re.findall(r"^ +image: (\S+)$", compose, re.MULTILINE) if "rigid-live" not in one]
+    assert len(images) == 4
+    assert all(re.search(r":[\w.-]+@sha256:[0-9a-f]{64}}?$", image) for image in images), images
+
+
 def stages() -> dict[str, str]:
     text = (ROOT / "Dockerfile").read_text("utf-8")
     parts = re.split(r"^FROM (?:\S+) AS (\S+)$", text, flags=re.MULTILINE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from cryptography import x509
 
 from server import tls
-from server.tls import self_signed
+from server.tls import Renewal, self_signed
 
 
 def names_in(path: Path) -> set[str]:
@@ -48,3 +49,48 @@ def test_it_is_made_anew_where_it_will_not_do(tmp_path: Path, spoil: str, monkey
     assert set(names) <= names_in(after)
     left = x509.load_pem_x509_certificate(after.read_bytes()).not_valid_after_utc - datetime.now(UTC)
     assert left > timedelta(days=360)
+
+
+def served(context: ssl.SSLContext) -> str:
+    """The serial number of the certificate that a server with this context shows."""
+    client, server = ssl.MemoryBIO(), ssl.MemoryBIO()
+    trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+    asking = trusting.wrap_bio(server, client)
+    answering = context.wrap_bio(client, server, server_side=True)
+    for _ in range(4):
+        for side in (asking, answering):
+            with suppress(ssl.SSLWantReadError):
+                side.do_handshake()
+    shown = asking.getpeercert(binary_form=True)
+    assert shown is not None
+    return str(x509.load_der_x509_certificate(shown).serial_number)
+
+
+def test_a_renewed_certificate_is_used_without_a_new_start(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    files = self_signed(tmp_path / "one")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files.certificate, files.key)
+    renewal, first = Renewal(files), served(context)
+    assert not renewal.look(context)
+    other = self_signed(tmp_path / "other")
+    # the certificate comes first, and does not go with the old key
+    files.certificate.write_bytes(other.certificate.read_bytes())
+    assert not renewal.look(context) and "is not used yet" in caplog.text
+    assert served(context) == first
+    files.key.write_bytes(other.key.read_bytes())
+    assert renewal.look(context) and not renewal.look(context)
+    assert served(context) != first
+    files.key.unlink()
+    assert not renewal.look(context)
+
+
+def test_a_certificate_of_ones_own_making_is_made_anew_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(tls, "VALID", timedelta(days=20))
+        files = self_signed(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files.certificate, files.key)
+    first = served(context)
+    assert Renewal(files, lambda: self_signed(tmp_path)).look(context)
+    assert served(context) != first

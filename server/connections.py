@@ -1,0 +1,103 @@
+"""Connections that do not hold a server up: deadlines for what is half sent, and a bound to their number.
+
+uvicorn itself waits for ever for the rest of a request's headers or body, and takes connections until the process has
+no descriptors left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+from typing import Any
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+logger = logging.getLogger(__name__)
+
+HEADER_SECONDS = 10.0
+BODY_SECONDS = 75.0
+"""A little longer than what is read from a body piece by piece may take, so that it is answered."""
+MOST_DESCRIPTORS = 65_536
+MOST_CONNECTIONS = 1024
+SHARE = 4
+"""Of the descriptors, connections get one in so many: sessions have sockets and files of their own."""
+
+
+def raise_descriptor_limit() -> int:
+    """Allow this process all the descriptors that it may have, within reason; how many connections go with them."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
+    if soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    return min(MOST_CONNECTIONS, max(soft, most) // SHARE)
+
+
+def guarded(most: int) -> type[GuardedProtocol]:
+    """uvicorn's protocol, for at most so many connections."""
+    return type("GuardedProtocol", (GuardedProtocol,), {"most": most})
+
+
+class GuardedProtocol(H11Protocol):
+    """uvicorn's own HTTP protocol, given a set time for the headers and for the body of each request.
+
+    Beyond `most` connections, the one that has kept the server waiting for its headers for longest is closed.
+    """
+
+    most = MOST_CONNECTIONS
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._phase = ""
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._enter("headers")
+        if len(self.connections) > self.most:
+            self._make_room()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._look()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._look()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._enter("")
+        super().connection_lost(exc)
+
+    @property
+    def waits_until(self) -> float | None:
+        """Until when the headers of its next request are waited for; None where they are not."""
+        return self._deadline.when() if self._deadline is not None and self._phase == "headers" else None
+
+    def _look(self) -> None:
+        theirs = self.conn.their_state
+        if theirs is h11.SEND_BODY:
+            self._enter("body")
+        elif theirs is h11.IDLE and self.conn.trailing_data[0]:
+            self._enter("headers")
+        else:
+            # between requests, uvicorn's own time limit holds
+            self._enter("")
+
+    def _enter(self, phase: str) -> None:
+        if phase == self._phase:
+            return
+        self._phase = phase
+        if self._deadline is not None:
+            self._deadline.cancel()
+        seconds = {"headers": HEADER_SECONDS, "body": BODY_SECONDS}.get(phase)
+        self._deadline = None if seconds is None else self.loop.call_later(seconds, self.transport.abort)
+
+    def _make_room(self) -> None:
+        waiting = [one for one in self.connections if isinstance(one, GuardedProtocol) and one.waits_until is not None]
+        # the newest is among them, and goes where it is the only one
+        oldest = min(waiting, key=lambda one: one.waits_until or 0.0)
+        logger.warning("More than %d connections: one that keeps the server waiting is closed", self.most)
+        self.connections.discard(oldest)
+        oldest.transport.abort()
