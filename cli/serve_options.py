@@ -69,6 +69,9 @@ UdpPortRange = Annotated[str | None, typer.Option(metavar="A-B", help="Receive v
 StartBitrate = Annotated[int, typer.Option(metavar="BPS", help="Of the video sent, at first.")]
 MinBitrate = Annotated[int, typer.Option(metavar="BPS", help="Of the video sent, at least.")]
 MaxBitrate = Annotated[int, typer.Option(metavar="BPS", help="Of the video sent, at most.")]
+MaxPictureSide = Annotated[
+    int, typer.Option(metavar="PX", help="Pictures longer on a side are left out before they are decoded.")
+]
 IdleSeconds = Annotated[float, typer.Option(metavar="S", help="End a session without video after these.")]
 MaxSessionSeconds = Annotated[float | None, typer.Option(metavar="S", help="End every session after these.")]
 ResumeSeconds = Annotated[float, typer.Option(metavar="S", help="How long a lost session can be gone on with.")]

@@ -21,7 +21,7 @@
  */
 
 /** Reasons of a session's state that nothing here can see. */
-const TOLD_BY_THE_SERVER = ["undecodable", "tiny_picture", "few_pictures"];
+const TOLD_BY_THE_SERVER = ["undecodable", "tiny_picture", "huge_picture", "few_pictures"];
 /** What a face of usual size needs to look sharp, bit/s. */
 const ENOUGH = 600_000;
 const LEVELS = ["bad", "poor", "note"];

@@ -88,6 +88,7 @@ def create_app(
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         aiortc_fixes.install()
         aiortc_fixes.set_bitrates(config.start_bitrate, config.min_bitrate, config.max_bitrate)
+        aiortc_fixes.set_largest_side(config.max_picture_side)
         if shared.extras.recordings is not None:
             await asyncio.to_thread(shared.extras.recordings.recover)
         shared.worker.start(readiness.watch(warm_up))

@@ -84,6 +84,8 @@ class ServerConfig:
     """Whether edited pictures say that they are, unless a session asks otherwise."""
     late_seconds: float = 1.0
     """Pictures that piled up on their way and come later than this are left out, as fresher ones follow them."""
+    max_picture_side: int = 4096
+    """Pictures that are longer on a side, in pixels, are not decoded: they would take gigabytes."""
     ramp_ms: float = 400.0
     """How long an edit takes to reach its new strength where a request does not say."""
     connect_seconds: float = 20.0
@@ -155,6 +157,7 @@ class ServerConfig:
             ("requests_per_minute", 1),
             ("max_recording_bytes", LEAST_RECORDING_BYTES),
             ("min_free_bytes", 0),
+            ("max_picture_side", 16),
             ("recordings_quota_bytes", self.max_recording_bytes),
         ):
             value = getattr(self, name)

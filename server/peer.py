@@ -22,7 +22,7 @@ from aiortc.mediastreams import MediaStreamError
 from aiortc.stats import RTCInboundRtpStreamStats, RTCOutboundRtpStreamStats
 from av import AudioFrame, VideoFrame
 
-from server.aiortc_fixes import bound_receiver, discarded, heard_at, left_out, refresh
+from server.aiortc_fixes import bound_receiver, discarded, heard_at, left_out, oversized, refresh
 from server.config import ServerConfig
 from server.lines import answer, line_to_receive, line_to_send_on, new_connection, send_on, take
 from server.media import DelayedAudioTrack, OutputTrack
@@ -132,6 +132,10 @@ class Peer:
     def discarded(self) -> int:
         """Pictures of the client's that were left out so far because decoding or reading them fell behind."""
         return discarded(self._connection)
+
+    def oversized(self) -> int:
+        """Pictures of the client's that were left out so far because they are too large to be decoded."""
+        return oversized(self._connection)
 
     def left_out(self) -> int:
         """Pictures of smaller layers that came beside those taken."""

@@ -45,6 +45,7 @@ MESSAGES = {
     "undecodable": "Video comes, but it cannot be decoded.",
     "black_picture": "The camera's picture is black.",
     "frozen_picture": "The camera's picture does not move.",
+    "huge_picture": "The camera's pictures are too large to be decoded; choose a lower resolution.",
     "tiny_picture": "The camera's pictures are too small to edit.",
     "few_pictures": f"Fewer than {LEAST_FPS:g} pictures a second come from the client.",
     "failing": "Pictures pass unedited because editing them fails.",
@@ -95,14 +96,14 @@ class Health:
     failing: float
     """Share of the last pictures that could not be edited."""
     picture: str
-    """What is wrong with the newest: black_picture, frozen_picture, tiny_picture or nothing."""
+    """What is wrong with the newest: black_picture, frozen_picture, tiny_picture, huge_picture or nothing."""
 
     def judge(self) -> tuple[State, str]:
         """The state it should be in, and the reason; the worst first."""
         if self.since_picture >= PAUSE_SECONDS:
             if self.since_packet >= PAUSE_SECONDS:
                 return State.PAUSED, "no_video"
-            return State.DEGRADED_INPUT, "undecodable"
+            return State.DEGRADED_INPUT, "huge_picture" if self.picture == "huge_picture" else "undecodable"
         if self.failing >= FAILING_SHARE:
             return State.DEGRADED_INFERENCE, "failing"
         if self.picture:

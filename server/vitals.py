@@ -18,7 +18,8 @@ class Vitals:
         self.connected = False
         self._config = config
         self._clock = clock
-        self._packets = 0
+        self._packets = self._oversized = 0
+        self._huge = False
         self._opened_at = self._packet_at = self._picture_at = clock()
 
     def connect(self) -> None:
@@ -29,6 +30,11 @@ class Vitals:
     def picture(self, now: float) -> None:
         """A picture came."""
         self._picture_at = now
+
+    def oversized(self, count: int) -> None:
+        """Note how many pictures came so far that are too large to be decoded."""
+        self._huge = count > self._oversized
+        self._oversized = count
 
     def packets(self, count: int) -> None:
         """Note how many RTP packets of video came so far."""
@@ -66,5 +72,5 @@ class Vitals:
             fps_in=fps_in,
             fps_out=fps_out,
             failing=stats.failing,
-            picture=stats.picture,
+            picture="huge_picture" if self._huge else stats.picture,
         )

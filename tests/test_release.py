@@ -79,6 +79,7 @@ def test_no_version_with_a_known_hole_may_be_installed() -> None:
     mended = {
         "torch": "2.6",  # CVE-2025-32434: torch.load ran code with weights_only=True
         "starlette": "0.49.1",  # CVE-2025-62727: a Range header took quadratic time
+        "h11": "0.16",  # CVE-2025-43859: chunked bodies could hide a second request
     }
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     bounds = {Requirement(text).name: Requirement(text) for text in project["dependencies"]}

@@ -21,6 +21,7 @@ from server.aiortc_fixes.codecs import (
     pool_encoding,
     refresh,
     set_bitrates,
+    set_largest_side,
 )
 from server.aiortc_fixes.dtls import create_ssl_context
 from server.aiortc_fixes.gnutls import do_handshake, speak_gnutls
@@ -36,7 +37,7 @@ from server.aiortc_fixes.ice import (
 from server.aiortc_fixes.layers import left_out
 from server.aiortc_fixes.parsing import parse, parsed_offer
 from server.aiortc_fixes.privates import replace
-from server.aiortc_fixes.queues import AUDIO_PREFETCH_SECONDS, bound_receiver, discarded
+from server.aiortc_fixes.queues import AUDIO_PREFETCH_SECONDS, bound_receiver, discarded, oversized
 from server.aiortc_fixes.timestamps import SerialTimestampMapper
 
 __all__ = [
@@ -50,10 +51,12 @@ __all__ = [
     "install",
     "left_out",
     "new_pool",
+    "oversized",
     "parsed_offer",
     "pool_encoding",
     "refresh",
     "set_bitrates",
+    "set_largest_side",
     "speak_gnutls",
     "wait_for_checks",
 ]

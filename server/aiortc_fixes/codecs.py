@@ -20,6 +20,7 @@ from av.frame import Frame
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 
+from server.aiortc_fixes import sizes
 from server.aiortc_fixes.privates import SENDER, replace
 
 RECENT = 10
@@ -43,6 +44,17 @@ def set_bitrates(start: int, minimum: int, maximum: int) -> None:
         replace(codec, "DEFAULT_BITRATE", start)
         replace(codec, "MIN_BITRATE", minimum)
         replace(codec, "MAX_BITRATE", maximum)
+
+
+def set_largest_side(pixels: int) -> None:
+    """How long a side of a picture may be for it to be decoded, in the whole process."""
+    replace(sizes, "LARGEST_SIDE", pixels)
+
+
+def _hold_to_size(codec: VideoCodecContext) -> None:
+    """FFmpeg's own bound, should a picture be larger than its header says."""
+    codec.thread_count = 1
+    codec.options = {"max_pixels": str(sizes.LARGEST_SIDE**2)}
 
 
 class QuickH264Encoder(h264.H264Encoder):
@@ -103,7 +115,7 @@ class BoundedH264Decoder(h264.H264Decoder):
 
     def __init__(self) -> None:
         super().__init__()
-        self.codec.thread_count = 1
+        _hold_to_size(self.codec)
 
     def decode(self, encoded_frame: JitterFrame) -> list[Frame]:
         with _decoding:
@@ -115,7 +127,7 @@ class BoundedVp8Decoder(vpx.Vp8Decoder):
 
     def __init__(self) -> None:
         super().__init__()
-        self.codec.thread_count = 1
+        _hold_to_size(self.codec)
 
     def decode(self, encoded_frame: JitterFrame) -> list[Frame]:
         with _decoding:

@@ -17,6 +17,7 @@ from aiortc.jitterbuffer import JitterBuffer, JitterFrame
 from server.aiortc_fixes.layers import outlast_goodbyes, take_one_layer
 from server.aiortc_fixes.nacks import ask_again
 from server.aiortc_fixes.privates import RECEIVER, replace
+from server.aiortc_fixes.sizes import too_large
 
 AUDIO_PREFETCH_SECONDS = 0.08
 """aiortc's audio jitter buffer holds four packets of 20 ms back; its video jitter buffer holds none."""
@@ -63,9 +64,15 @@ class EncodedQueue(queue.Queue[Any]):
         self._lost = lost
         self._video = video
         self._broken = False
+        self._oversized = False
         self.discarded = 0
+        self.oversized = 0
+        """Frames of pictures that are larger than is taken."""
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        if item is not None and self._is_oversized(*item):
+            self.oversized += 1
+            return
         if item is not None and self._is_discarded(*item):
             self.discarded += 1
             return
@@ -78,6 +85,16 @@ class EncodedQueue(queue.Queue[Any]):
     def _get(self) -> Any:
         self._times.popleft()
         return super()._get()
+
+    def _is_oversized(self, codec: Any, frame: JitterFrame) -> bool:
+        """Whether it begins pictures that are too large, or refers to one; the next keyframe would be as large."""
+        if not self._video:
+            return False
+        if too_large(codec.name, frame.data):
+            self._oversized = True
+        elif self._oversized and is_keyframe(codec.name, frame.data):
+            self._oversized = False
+        return self._oversized
 
     def _is_discarded(self, codec: Any, frame: JitterFrame) -> bool:
         if self._is_behind():
@@ -166,6 +183,13 @@ def discarded(peer: RTCPeerConnection) -> int:
     queues = [getattr(one, f"{RECEIVER}decoder_queue") for one in receivers]
     queues += [vars(one.track)["_queue"] for one in receivers]
     return sum(one.discarded for one in queues if isinstance(one, EncodedQueue | NewestQueue))
+
+
+def oversized(peer: RTCPeerConnection) -> int:
+    """How many video frames that came were left out so far because their pictures are too large."""
+    receivers = [one for one in peer.getReceivers() if one.track is not None and one.track.kind == "video"]
+    queues = [getattr(one, f"{RECEIVER}decoder_queue") for one in receivers]
+    return sum(one.oversized for one in queues if isinstance(one, EncodedQueue))
 
 
 def _bound_datagrams(receiver: RTCRtpReceiver) -> None:

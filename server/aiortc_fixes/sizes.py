@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 HIGH = frozenset({44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 244})
 """profile_idc whose sequence parameters say more of chroma (ITU-T H.264 section 7.3.2.1.1)."""
+
+
+LARGEST_SIDE = 4096
+"""Of a picture that is decoded; `set_largest_side` changes it for the whole process."""
+SEQUENCE = rb"\x00\x00\x01[\x07\x27\x47\x67\x87\xa7\xc7\xe7](.*?)(?=\x00\x00\x01|\x00\x00\x00|\Z)"
+"""NAL units of type 7, whatever else their headers say."""
+Size = tuple[int, int]
 
 
 def picture_size(codec_name: str, data: bytes) -> tuple[int, int] | None:
@@ -18,9 +26,26 @@ def picture_size(codec_name: str, data: bytes) -> tuple[int, int] | None:
             return None
         return int.from_bytes(data[6:8], "little") & 0x3FFF, int.from_bytes(data[8:10], "little") & 0x3FFF
     if codec_name == "H264":
-        found = re.search(rb"\x00\x00\x01[\x07\x27\x47\x67](.*?)(?=\x00\x00\x01|\x00\x00\x00|\Z)", data, re.DOTALL)
-        return None if found is None else _sequence_size(found[1])
+        return next((shown for shown, _ in _of_h264(data)), None)
     return None
+
+
+def too_large(codec_name: str, data: bytes) -> bool:
+    """Whether a frame begins pictures for which a decoder takes more than `LARGEST_SIDE` on a side.
+
+    Of H.264 each of its sequence parameters counts, and as large as they are before anything is cropped away.
+    """
+    shown = picture_size(codec_name, data)
+    made = [coded for _, coded in _of_h264(data)] if codec_name == "H264" else [shown] if shown else []
+    return any(max(size) > LARGEST_SIDE for size in made)
+
+
+def _of_h264(data: bytes) -> Iterator[tuple[Size, Size]]:
+    """Of each of the sequence parameters in it the size that is shown, and that which is decoded."""
+    for found in re.finditer(SEQUENCE, data, re.DOTALL):
+        sizes = _sequence_sizes(found[1])
+        if sizes is not None:
+            yield sizes
 
 
 class _Bits:
@@ -55,7 +80,7 @@ class _Bits:
         return (code + 1) // 2 if code & 1 else -(code // 2)
 
 
-def _sequence_size(data: bytes) -> tuple[int, int] | None:
+def _sequence_sizes(data: bytes) -> tuple[Size, Size] | None:
     """Of sequence parameters without their NAL header (section 7.3.2.1.1)."""
     bits = _Bits(data)
     try:
@@ -77,7 +102,8 @@ def _sequence_size(data: bytes) -> tuple[int, int] | None:
         return None
     across = 2 if chroma in (1, 2) else 1
     down = (2 if chroma == 1 else 1) * (2 - frames_only)
-    return columns * 16 - across * (left + right), rows * 16 * (2 - frames_only) - down * (top + bottom)
+    width, height = columns * 16, rows * 16 * (2 - frames_only)
+    return (width - across * (left + right), height - down * (top + bottom)), (width, height)
 
 
 def _chroma(bits: _Bits) -> int:
