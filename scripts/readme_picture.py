@@ -34,8 +34,8 @@ PROFILE = "mobile-256"
 SHOWN = (("smile", 1.0, 25), ("age", 1.0, 19), ("beard", 1.0, 8), ("glasses", 1.0, 15), ("heavy_makeup", 1.0, 1))
 """An attribute, its strength, and the seed of the face that wears it."""
 TRUNCATION = (0.7, 0.7)
-FRAMES, RATE = 20, 10.0
-LEAD_IN = 4
+FRAMES, RATE = 12, 8.0
+LEAD_IN = 2
 """Frames of the loop's end that a stream sees before its start, so that the one leads to the other."""
 SIDE, CAPTION, GAP = 164, 26, 4
 QUALITY = 72
