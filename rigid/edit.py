@@ -39,7 +39,7 @@ RAMP_SECONDS = 0.4
 """How long a scheduled edit takes to reach its strength."""
 SECONDS_BETWEEN_PAGES = 10.0
 """More than a stream goes on over: each page is a picture of its own."""
-STAGES = ("decode", "align", "invert", "synthesize", "blend", "encode")
+STAGES = ("decode", "align", "invert", "synthesize", "parse", "blend", "encode")
 
 
 @dataclass(frozen=True)

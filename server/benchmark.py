@@ -29,7 +29,7 @@ PACKAGES = ("rigid-live", "torch", "openvino", "onnxruntime", "mediapipe", "nump
 WARM_UP_FRAMES = 3
 FRAME_SECONDS = 1 / 30
 PERCENTILES = (("p50", 0.5), ("p95", 0.95))
-STAGES = ("align", "invert", "synthesize", "blend")
+STAGES = ("align", "invert", "synthesize", "parse", "blend")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from rigid.replacing import replacing
 from server.benchmark import STAGES
 
-COLOURS = ("#4c78a8", "#f58518", "#54a24b", "#b279a2")
+COLOURS = ("#4c78a8", "#f58518", "#54a24b", "#e45756", "#b279a2")
 
 
 def plot(done: dict[str, Any], path: Path) -> None:

@@ -64,7 +64,8 @@ def test_every_session_gets_its_turns() -> None:
     calls = sum(calls * rounds for calls, rounds in runtime.batches.items())
     assert frames >= 6 and calls == 2 * (frames + warm_up)
     assert measured.face_frames == measured.edited_frames == frames and not measured.errors
-    assert all(len(times) == frames for times in measured.stages.values())
+    run = {stage: len(times) for stage, times in measured.stages.items()}
+    assert run == dict.fromkeys(benchmark.STAGES, frames) | {"parse": 0}, "this runtime has no face parser"
     # Each network call sleeps 5 ms, and a session's frames are generated one after another.
     assert measured.stage_ms()["invert"] >= 5 and measured.stage_ms()["synthesize"] >= 5
     assert measured.frame_percentiles()["p95"] >= measured.frame_percentiles()["p50"] >= 10
@@ -104,7 +105,7 @@ def test_the_report_has_the_stated_names() -> None:
     first = done["sessions"][0]  # type: ignore[index]
     assert {"n", "fps", "frame_ms", "stage_ms", "memory_mb"} <= set(first)
     assert set(first["frame_ms"]) == {"p50", "p95"}
-    assert set(first["stage_ms"]) == {"align", "invert", "synthesize", "blend"}
+    assert set(first["stage_ms"]) == {"align", "invert", "synthesize", "parse", "blend"}
     assert json.loads(json.dumps(done)) == done
     assert slow.runtime.closed, "the reference is not needed any longer"  # type: ignore[attr-defined]
 

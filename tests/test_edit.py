@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,14 +18,15 @@ from cli.main import run
 from rigid.attributes.library import Attribute, AttributeLibrary
 from rigid.edit import EditJob, ScheduledEdit, Timeline, edit_file, parse_edit, parse_scheduled, write_report
 from rigid.images import read_image, write_image
+from rigid.models.contract import CLASSES
 from rigid.stream import FaceStream
 from tests.clips import Pixels, audio_packets, frames_of, number_in, write_clip
-from tests.fakes import TINY
+from tests.fakes import TINY, FakeRuntime
 from tests.worlds import FRAME_SHAPE, FaultyRuntime, FixedTracker, make_stream, textured_frame
 
 LIGHT = {"light": 1.0}
 SIZE = (FRAME_SHAPE[1], FRAME_SHAPE[0])
-STAGES = {"decode", "align", "invert", "synthesize", "blend", "encode"}
+STAGES = {"decode", "align", "invert", "synthesize", "parse", "blend", "encode"}
 
 
 def scene(number: int, size: tuple[int, int]) -> Pixels:
@@ -55,7 +57,8 @@ def test_every_frame_comes_out_edited_at_its_time_with_its_sound(clip: Path, tmp
 
 
 def test_the_report_has_the_names_others_read(clip: Path, tmp_path: Path) -> None:
-    report = edit_file(EditJob(clip, tmp_path / "out.mp4", LIGHT), make_stream, "tiny")
+    runtime = FakeRuntime(replace(TINY, n_classes=len(CLASSES)))
+    report = edit_file(EditJob(clip, tmp_path / "out.mp4", LIGHT), lambda: make_stream(runtime), "tiny")
     path = tmp_path / "report.json"
     write_report(path, report)
     written = json.loads(path.read_text())
