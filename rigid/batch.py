@@ -11,22 +11,15 @@ from pathlib import Path
 
 from rigid.composite import CompositeKind
 from rigid.edit import EditJob, ScheduledEdit
+from rigid.film_formats import FORMATS, VIDEO_SUFFIXES
 from rigid.image_formats import IMAGE_FORMATS, IMAGE_SUFFIXES
 from rigid.provenance import Signing
 from rigid.replacing import replacing
-from rigid.video_writer import FORMATS
 from rigid.workers import Outcome, work_through
 
 LIST_SUFFIX = ".txt"
 RECORD = "batch.json"
 """Beside the results: what was done, with which settings, to which state of each input."""
-VIDEO_SUFFIXES = (
-    *FORMATS,
-    *(".ts", ".mts", ".m2ts", ".wmv", ".asf", ".flv", ".f4v", ".mpg", ".mpeg", ".vob", ".3gp", ".3g2", ".ogv", ".qt"),
-    *(".mxf", ".dv", ".nut", ".y4m", ".h264", ".264", ".h265", ".hevc", ".265", ".ivf", ".mjpeg", ".mjpg"),
-)
-"""What counts as a video in a folder; the ones that are not written become .mp4."""
-
 KNOWN = frozenset((*IMAGE_SUFFIXES, *VIDEO_SUFFIXES))
 
 Report = Mapping[str, object]

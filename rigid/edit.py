@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import math
 import statistics
+import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -19,8 +20,9 @@ from numpy.typing import NDArray
 
 from rigid.attributes.ramp import EditRamp
 from rigid.badge import Badge
+from rigid.film_formats import VIDEO_SUFFIXES
 from rigid.image_colours import carried
-from rigid.image_formats import IMAGE_FORMATS, check_size
+from rigid.image_formats import IMAGE_FORMATS, IMAGE_SUFFIXES, check_size
 from rigid.image_metadata import Metadata
 from rigid.images import ImageFile, Still, is_image, look_at_image, read_images, write_images
 from rigid.pipeline import Step, overlapped
@@ -74,14 +76,21 @@ class EditJob:
     @property
     def as_image(self) -> bool:
         """Whether the output is a still image or an animation, not a video."""
-        return is_image(self.source) and self.target.suffix.lower() not in FORMATS
+        return self._from_image and self.target.suffix.lower() not in FORMATS
+
+    @property
+    def _from_image(self) -> bool:
+        """Whether the input is an image, by its name; where that says nothing, it is what the output is to be."""
+        suffix = self.source.suffix.lower()
+        unknown = suffix not in IMAGE_SUFFIXES and suffix not in VIDEO_SUFFIXES
+        return is_image(self.source) or (unknown and self.target.suffix.lower() in IMAGE_FORMATS)
 
     def check(self) -> None:
         """ValueError, one sentence, when input and output cannot be as they are given."""
         _check_source(self.source)
         if self.target.exists() and self.target.samefile(self.source):
             raise ValueError(f"The output {self.target} is the input itself; give another name.")
-        suffix, image = self.target.suffix.lower(), is_image(self.source)
+        suffix, image = self.target.suffix.lower(), self._from_image
         # an animation may become a video
         known = tuple(IMAGE_FORMATS) if image and suffix not in FORMATS else tuple(FORMATS)
         if suffix not in known:
@@ -309,8 +318,8 @@ def _edited_still(file: ImageFile, still: Still, shown: Pixels, compare: bool) -
 
 
 def _edit_video(job: EditJob, make_stream: Callable[[], FaceStream], profile: str, progress: Progress) -> EditReport:
-    with VideoReader(job.source, for_writing=True) as reader:
-        _require_a_frame(job.source)
+    with _as_film(job.source) as film, VideoReader(film, for_writing=True) as reader:
+        _require_a_frame(film)
         stream = make_stream()
         try:
             report = EditReport(profile, stream.runtime.name)
@@ -324,6 +333,20 @@ def _edit_video(job: EditJob, make_stream: Callable[[], FaceStream], profile: st
     if reader.missing:
         report.notes.append(f"{job.source} is damaged: {reader.missing} frame(s) that it announces are missing.")
     return report
+
+
+@contextmanager
+def _as_film(source: Path) -> Iterator[Path]:
+    """A file that FFmpeg reads as a film: the source itself, or, of an animation, a lossless one that it knows."""
+    if not is_image(source):
+        yield source
+        return
+    with tempfile.TemporaryDirectory(prefix="rigid-live-") as folder:
+        film = Path(folder) / "animation.png"
+        file = read_images(source)
+        stills = [replace(one, colours=file.seen(one)) for one in file.stills]
+        write_images(film, replace(file, stills=stills, profile=None, metadata=Metadata()))
+        yield film
 
 
 def _require_a_frame(source: Path) -> None:

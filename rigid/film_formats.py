@@ -76,6 +76,12 @@ FORMATS = {
     ),
 }
 """By the output's extension, in lower case."""
+VIDEO_SUFFIXES = (
+    *FORMATS,
+    *(".ts", ".mts", ".m2ts", ".wmv", ".asf", ".flv", ".f4v", ".mpg", ".mpeg", ".vob", ".3gp", ".3g2", ".ogv", ".qt"),
+    *(".mxf", ".dv", ".nut", ".y4m", ".h264", ".264", ".h265", ".hevc", ".265", ".ivf", ".mjpeg", ".mjpg"),
+)
+"""What counts as a video in a folder; the ones that are not written become .mp4."""
 PRORES_PROFILES = {"Proxy": "0", "LT": "1", "Standard": "2", "HQ": "3", "4444": "4", "XQ": "5"}
 
 

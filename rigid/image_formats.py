@@ -51,7 +51,7 @@ IMAGE_FORMATS = {
     ".qoi": ImageFormat("QOI", described=False),
 }
 """What is written, by the end of the output's name, in lower case."""
-READ_ONLY = (".dib", ".psd", ".pcx", ".pgm", ".pbm", ".pnm", ".pfm", ".sgi", ".rgb", ".dds", ".ico", ".mpo")
+READ_ONLY = (".dib", ".psd", ".pcx", ".pgm", ".pbm", ".pnm", ".pfm", ".sgi", ".rgb", ".dds", ".ico", ".icns", ".mpo")
 """Ends of names of images that are read and become .png."""
 IMAGE_SUFFIXES = (*IMAGE_FORMATS, *READ_ONLY)
 

@@ -96,9 +96,9 @@ def read_images(path: Path) -> ImageFile:
                 f"{path} has {count} picture(s) of {image.width} x {image.height} pixels, together more than "
                 f"{MOST_PIXELS // 1_000_000} million; make them smaller or fewer."
             )
-        metadata, notes = read_metadata(image), list(_losses(image, kind, count))
-        loop = image.info.get("loop")
-        quality = _quality(image, kind)
+        # the file's own structure first: what is read later may close it
+        notes, quality = list(_losses(image, kind, count)), _quality(image, kind)
+        metadata, loop = read_metadata(image), image.info.get("loop")
         stills, profile, said = _stills(image, 1 if kind == "MPO" else count)
         moving = kind in MOVING and len(stills) > 1
     if metadata.damaged:

@@ -107,6 +107,7 @@ class VideoWriter:
             self._note(note)
         height, width = picture.image.shape[:2]
         self._size = (width * (1 + self._compare), height)
+        self._check_size(encoding)
         video = self._container.add_stream(encoding.encoder.codec, rate=reader.rate, options=self._options(frame))
         assert isinstance(video, av.VideoStream)
         self._video = video
@@ -119,6 +120,14 @@ class VideoWriter:
         self._tag(target, frame)
         target.sample_aspect_ratio = self._pixel_aspect(picture)
         self._describe()
+
+    def _check_size(self, encoding: Encoding) -> None:
+        width, height = self._padded_size()
+        if max(width, height) > encoding.encoder.longest:
+            raise ValueError(
+                f"The output would have {width} x {height} pixels, and {encoding.encoder.codec} in "
+                f"{self._format.container} has at most {encoding.encoder.longest:,} on a side; choose .webm or .avi."
+            )
 
     def _describe(self) -> None:
         """Everything beside the pictures: it has to be there before the first packet is."""

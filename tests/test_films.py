@@ -212,6 +212,21 @@ def test_what_no_encoder_keeps_is_told(pixel_format: str, suffix: str, said: str
     assert len(report.notes) == 1 and said in report.notes[0]
 
 
+def test_a_size_beyond_the_encoder_is_one_sentence(tmp_path: Path) -> None:
+    source = tmp_path / "in.mkv"
+    with av.open(str(source), "w") as container:
+        video = container.add_stream("ffv1", rate=25)
+        assert isinstance(video, av.VideoStream)
+        video.width, video.height, video.pix_fmt = 16_400, 16, "yuv420p"
+        frame = av.VideoFrame(16_400, 16, "yuv420p")
+        frame.pts = 0
+        container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+    with pytest.raises(ValueError, match="at most 16,384 on a side"):
+        edited(source, tmp_path / "out.mp4")
+    assert [path.name for path in tmp_path.iterdir()] == ["in.mkv"]
+
+
 def test_full_range_stays_full_range(tmp_path: Path) -> None:
     source = write_film(tmp_path / "in.mp4", "libx264", "yuv420p", options={"qp": "0"}, full_range=True)
     edited(source, tmp_path / "out.mp4")

@@ -7,6 +7,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageCms
@@ -17,7 +18,7 @@ from rigid.edit import EditJob, EditReport, edit_file
 from rigid.image_formats import IMAGE_FORMATS, READ_ONLY
 from rigid.images import read_image, read_images
 from rigid.stream import FaceStream
-from tests.clips import Pixels
+from tests.clips import Pixels, frames_of
 from tests.fakes import FakeRuntime
 from tests.worlds import Brighten, FixedTracker, make_stream, textured_frame
 
@@ -308,6 +309,30 @@ def test_an_animation_as_a_still_is_its_first_picture_with_a_note(tmp_path: Path
     frames[0].save(tmp_path / "in.gif", save_all=True, append_images=frames[1:], duration=100)
     report = edited(tmp_path / "in.gif", tmp_path / "out.jpg")
     assert len(report.notes) == 1 and "the first of 3 pictures" in report.notes[0]
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".png", ".webp", ".avif"])
+def test_an_animation_may_become_a_film(suffix: str, tmp_path: Path) -> None:
+    frames = [Image.fromarray(cartoon(number)) for number in range(3)]
+    source, target = tmp_path / f"in{suffix}", tmp_path / "out.mp4"
+    frames[0].save(source, save_all=True, append_images=frames[1:], duration=[100, 50, 200])
+    report = edited(source, target)
+    assert (report.frames, report.edited_frames, report.notes) == (3, 3, [])
+    assert [float(time) for time, _ in frames_of(target)] == pytest.approx([0, 0.1, 0.15], abs=0.002)
+
+
+def test_a_name_without_an_ending_is_what_the_output_is_to_be(tmp_path: Path) -> None:
+    source = save(tmp_path / "photo", format="JPEG")
+    edited(source, tmp_path / "out.png")
+    assert read_image(tmp_path / "out.png")[0].shape == (96, 128, 3)
+
+
+def test_more_bits_than_can_be_kept_are_told(tmp_path: Path) -> None:
+    for suffix in (".png", ".tif"):
+        path = tmp_path / f"in{suffix}"
+        cv2.imwrite(str(path), textured_frame().astype(np.uint16) * 257)
+        report = edited(path, tmp_path / "out.png")
+        assert report.notes == ["The picture has more than 8 bits a channel; it was rounded to 8."]
 
 
 def test_a_gif_keeps_its_transparency(tmp_path: Path) -> None:
