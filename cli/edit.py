@@ -112,6 +112,7 @@ def edit(
     """
     from rigid.batch import is_batch
     from rigid.edit import EditJob, check_folder, edit_file, write_report
+    from rigid.journal import unfinished
 
     edits = _with_preset(preset, set_ or [], profile)
     how = partial(_how, compare, strip_metadata, badge, no_sign, c2pa_certificate, c2pa_key)
@@ -136,6 +137,10 @@ def edit(
         fail(str(error), BAD_INPUT)
     except OSError as error:
         fail(f"{target} could not be written: {error.strerror or error}.", FAILED)
+    except KeyboardInterrupt:
+        if unfinished(target).is_dir():
+            typer.echo(f"Stopped; the same command goes on where {source} was.", err=True)
+        raise
     _summarise(target, done)
 
 

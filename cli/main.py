@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -83,6 +84,10 @@ def _complete(arguments: Sequence[str]) -> list[str]:
 
 def main() -> None:
     """The console script: run the program with the process's arguments and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # the name of a file may be no UTF-8, and is to be told all the same
+            stream.reconfigure(errors="surrogateescape")
     sys.exit(run(sys.argv[1:]))
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from rigid.composite import CompositeKind
@@ -168,14 +169,15 @@ def edit_files(
     open_worker: OpenWorker,
     processes: int,
     record: Path,
-    progress: Callable[[int], None],
+    progress: Callable[[int, str], None],
     through: Through | None = None,
 ) -> BatchReport:
     """Edit `files` (source → target), each in one of the processes; see `work_through` for `open_worker`.
 
     `record` remembers what is done: files that have not changed since, with the same settings and with their result
     in place, are skipped. A file that fails is told of in the report, and tried again by the next run. `progress`
-    takes the number of files that are through. `through` does the jobs elsewhere than in processes of this machine.
+    takes the number of files that are through, and those in hand. `through` does the jobs elsewhere than in processes
+    of this machine.
     """
     started = time.monotonic()
     memory = _Record(record, settings)
@@ -187,15 +189,22 @@ def edit_files(
         else:
             jobs.append(_job(source, target, settings))
             target.parent.mkdir(parents=True, exist_ok=True)
-    progress(len(report.files))
+    left = {job.source: None for job in jobs}
+    progress(len(report.files), _in_hand(left, processes))
     outcomes = through(jobs, open_worker) if through else work_through(jobs, open_worker, processes)
     for outcome in outcomes:
         report.files[str(outcome.task.source)] = _entry(outcome)
         if outcome.error is None:
             memory.add(outcome.task)
-        progress(len(report.files))
+        left.pop(outcome.task.source, None)
+        progress(len(report.files), _in_hand(left, processes))
     report.seconds = time.monotonic() - started
     return report
+
+
+def _in_hand(left: Iterable[Path], processes: int) -> str:
+    """The names of the files that are being edited: the first ones that are left, as they are taken in order."""
+    return ", ".join(path.name for path in islice(left, processes))
 
 
 def _job(source: Path, target: Path, settings: Settings) -> EditJob:

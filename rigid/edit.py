@@ -9,8 +9,11 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -25,8 +28,10 @@ from rigid.image_colours import carried
 from rigid.image_formats import IMAGE_FORMATS, IMAGE_SUFFIXES, check_size
 from rigid.image_metadata import Metadata
 from rigid.images import ImageFile, Still, is_image, look_at_image, read_images, write_images
+from rigid.journal import Checkpoint, Journal
 from rigid.pipeline import Step, overlapped
 from rigid.provenance import Signing, mark_file
+from rigid.read_ahead import read_ahead
 from rigid.replacing import replacing
 from rigid.stream import FaceStream, StepResult
 from rigid.video import Picture, VideoError, VideoReader
@@ -41,6 +46,10 @@ RAMP_SECONDS = 0.4
 """How long a scheduled edit takes to reach its strength."""
 SECONDS_BETWEEN_PAGES = 10.0
 """More than a stream goes on over: each page is a picture of its own."""
+CHECKPOINT = 300
+"""Frames after which an interrupted film can be gone on with."""
+READ_AHEAD = 4
+"""Frames that are decoded before the stream takes them, and that wait to be encoded."""
 STAGES = ("decode", "align", "invert", "synthesize", "parse", "blend", "encode")
 
 
@@ -153,6 +162,15 @@ class EditReport:
             "notes": self.notes,
         }
 
+    def counts(self) -> dict[str, Any]:
+        """What another run needs to go on counting."""
+        return {name: getattr(self, name) for name in ("frames", "face_frames", "edited_frames", "failed_frames")}
+
+    def take_up(self, counts: Mapping[str, Any]) -> None:
+        """Go on from what `counts` of another run told."""
+        for name, count in counts.items():
+            setattr(self, name, int(count))
+
     def add(self, result: StepResult) -> None:
         """Count one frame."""
         self.frames += 1
@@ -174,7 +192,7 @@ def edit_file(
     output is then as it was before.
     """
     job.check()
-    edit = _edit_image if job.as_image else _edit_video
+    edit = _edit_image if job.as_image else partial(_edit_video, final=job.target)
     with replacing(job.target) as part:
         report = edit(replace(job, target=part), make_stream, profile, progress or (lambda done, total: None))
         if job.signing is not None and report.edited_frames:
@@ -317,14 +335,18 @@ def _edited_still(file: ImageFile, still: Still, shown: Pixels, compare: bool) -
     return replace(still, colours=colours, alpha=alpha), touched
 
 
-def _edit_video(job: EditJob, make_stream: Callable[[], FaceStream], profile: str, progress: Progress) -> EditReport:
+def _edit_video(
+    job: EditJob, make_stream: Callable[[], FaceStream], profile: str, progress: Progress, final: Path
+) -> EditReport:
     with _as_film(job.source) as film, VideoReader(film, for_writing=True) as reader:
         _require_a_frame(film)
         stream = make_stream()
         try:
             report = EditReport(profile, stream.runtime.name)
             start = time.perf_counter()
-            _edit_frames(job, reader, stream, report, progress)
+            journal = Journal(final, _film_key(job, stream, profile))
+            _edit_frames(job, reader, stream, report, progress, journal)
+            journal.discard()
             report.seconds = time.perf_counter() - start
         finally:
             stream.close()
@@ -356,25 +378,103 @@ def _require_a_frame(source: Path) -> None:
             raise VideoError(f"{source} holds no frame that can be decoded; give a file that plays.")
 
 
-def _edit_frames(job: EditJob, reader: VideoReader, stream: FaceStream, report: EditReport, progress: Progress) -> None:
-    timeline, badge = Timeline(job.edits, job.schedule), Badge(job.badge)
+def _film_key(job: EditJob, stream: FaceStream, profile: str) -> dict[str, object]:
+    """What makes a film what it is: an earlier run with the same may be gone on with."""
+    status = job.source.stat()
+    edits = dict(job.edits), [[entry.seconds, entry.name, entry.strength] for entry in job.schedule]
+    how = job.compare, job.strip_metadata, job.badge, profile, stream.runtime.name, stream.options.composite
+    return {"source": [status.st_size, status.st_mtime_ns], "edits": edits, "how": how, "encoder": av.__version__}
+
+
+def _edit_frames(
+    job: EditJob, reader: VideoReader, stream: FaceStream, report: EditReport, progress: Progress, journal: Journal
+) -> None:
+    timeline = Timeline(job.edits, job.schedule)
     read: deque[Item] = deque()
-    results = overlapped(stream, _steps(reader, read, timeline))
-    # Closed before the stream is, whatever fails: its threads use it.
     options = {"compare": job.compare, "strip_metadata": job.strip_metadata}
-    with open_writer(job.target, reader, **options) as writer, closing(results):
-        for result in results:
-            _write_packets(writer, read)
-            item = read.popleft()
-            assert isinstance(item, Picture)
-            report.add(result)
-            report.stages["decode"].append(item.decode_ms)
-            report.stages["encode"].append(writer.write(_badged(badge, result), item))
-            progress(report.frames, reader.frame_estimate)
-        _write_packets(writer, read)
+    # Decoding and encoding have threads of their own, which are waited for before the stream is closed.
+    with (
+        open_writer(job.target, reader, journal=journal, **options) as writer,
+        _Encoding(writer, report, Badge(job.badge)) as encoding,
+        read_ahead(_steps(reader, read, timeline), READ_AHEAD) as steps,
+    ):
+        if journal.begun is not None:
+            _go_on(journal, journal.begun, stream, report, writer, read, steps)
+        more = True
+        while more:
+            more = False
+            with closing(overlapped(stream, islice(steps, CHECKPOINT))) as results:
+                for result in results:
+                    packets, item = _until_picture(read)
+                    encoding.add(packets, item, result)
+                    progress(report.frames, reader.frame_estimate)
+                    more = report.frames % CHECKPOINT == 0
+            if more:
+                encoding.wait()
+                if writer.can_stop:
+                    writer.stop()
+                    journal.checkpoint(report.frames, stream.save(), report.counts())
+        encoding.wait()
+        for packet in read:
+            assert not isinstance(packet, Picture)
+            writer.write_packet(packet)
     report.notes += writer.notes
     for entry in timeline.unreached:
         report.warnings.append(f"The clip ends before {entry.seconds:g} s, where {entry.name} was to change.")
+
+
+def _go_on(
+    journal: Journal,
+    begun: Checkpoint,
+    stream: FaceStream,
+    report: EditReport,
+    writer: VideoWriter,
+    read: deque[Item],
+    steps: Iterator[Step],
+) -> None:
+    """Pass over what an earlier run has done."""
+    for _ in islice(steps, begun.frames):
+        packets, item = _until_picture(read)
+        for packet in packets:
+            writer.write_packet(packet)
+        writer.replay(item)
+    writer.finish_replay()
+    stream.restore(journal.stream_state())
+    report.take_up(begun.report)
+    report.notes.append(f"An earlier run had done {begun.frames} frames; this one went on from there.")
+
+
+class _Encoding:
+    """Writes what is done, in order, on a thread of its own, a few frames behind."""
+
+    def __init__(self, writer: VideoWriter, report: EditReport, badge: Badge) -> None:
+        self._writer, self._report, self._badge = writer, report, badge
+        self._thread = ThreadPoolExecutor(1, "encode")
+        self._waiting: deque[Future[float]] = deque()
+
+    def __enter__(self) -> _Encoding:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.shutdown(wait=True, cancel_futures=True)
+
+    def add(self, packets: list[av.Packet[Any]], picture: Picture, result: StepResult) -> None:
+        """Write the packets that come before a picture, and what became of it; waits where too many wait already."""
+        self._report.add(result)
+        self._report.stages["decode"].append(picture.decode_ms)
+        self._waiting.append(self._thread.submit(self._write, packets, picture, result))
+        while len(self._waiting) > READ_AHEAD:
+            self._report.stages["encode"].append(self._waiting.popleft().result())
+
+    def wait(self) -> None:
+        """Until all is written; raises what went wrong."""
+        while self._waiting:
+            self._report.stages["encode"].append(self._waiting.popleft().result())
+
+    def _write(self, packets: list[av.Packet[Any]], picture: Picture, result: StepResult) -> float:
+        for packet in packets:
+            self._writer.write_packet(packet)
+        return self._writer.write(_badged(self._badge, result), picture)
 
 
 def _steps(reader: VideoReader, read: deque[Item], timeline: Timeline) -> Iterator[Step]:
@@ -388,14 +488,12 @@ def _steps(reader: VideoReader, read: deque[Item], timeline: Timeline) -> Iterat
             yield Step(item.image, timeline.at(seconds), seconds)
 
 
-def _write_packets(writer: VideoWriter, read: deque[Item]) -> None:
-    """Write what of other tracks comes before the next picture."""
-    while read:
-        item = read[0]
-        if isinstance(item, Picture):
-            return
-        writer.write_packet(item)
-        read.popleft()
+def _until_picture(read: deque[Item]) -> tuple[list[av.Packet[Any]], Picture]:
+    """The packets of other tracks that come before the next picture, and it."""
+    packets: list[av.Packet[Any]] = []
+    while not isinstance(item := read.popleft(), Picture):
+        packets.append(item)
+    return packets, item
 
 
 def _beside(before: Pixels, after: Pixels) -> Pixels:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import (
@@ -14,14 +15,19 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     ProgressColumn,
+    Task,
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 SECONDS_BETWEEN_LINES = 10.0
 
-Update = Callable[[int], None]
-"""Takes how much is done so far, in the task's own unit."""
+
+class Update(Protocol):
+    """Takes how much is done so far, in the task's own unit, and what is in hand, to be shown beside the title."""
+
+    def __call__(self, done: int, doing: str = "") -> None: ...
 
 
 @contextmanager
@@ -35,7 +41,11 @@ def show_progress(title: str, total: int | None = None, unit: str = "") -> Itera
     if console.is_terminal:
         with _bar(console, unit) as bar:
             task = bar.add_task(title, total=total)
-            yield lambda done: bar.update(task, completed=done)
+
+            def show(done: int, doing: str = "") -> None:
+                bar.update(task, completed=done, description=f"{title}: {doing}" if doing else title)
+
+            yield show
             if total is not None:
                 bar.update(task, completed=total)
     else:
@@ -44,18 +54,31 @@ def show_progress(title: str, total: int | None = None, unit: str = "") -> Itera
 
 def _bar(console: Console, unit: str) -> Progress:
     count: ProgressColumn = DownloadColumn() if unit == "bytes" else MofNCompleteColumn()
-    return Progress(TextColumn("{task.description}"), BarColumn(), count, TimeRemainingColumn(), console=console)
+    columns = [TextColumn("{task.description}"), BarColumn(), count, TimeRemainingColumn()]
+    if unit == "frames":
+        columns.insert(3, _Speed())
+    return Progress(*columns, console=console)
+
+
+class _Speed(ProgressColumn):
+    """How many a second."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:.1f} a second", style="progress.data.speed")
 
 
 def _lines(title: str, total: int | None, unit: str) -> Iterator[Update]:
     _print(f"{title} ...")
     last = started = time.monotonic()
 
-    def update(done: int) -> None:
+    def update(done: int, doing: str = "") -> None:
         nonlocal last
         if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
             last = time.monotonic()
-            _print(f"{title}: {amount(done, unit)}" + (f" of {amount(total, unit)}" if total is not None else ""))
+            now = f"; {doing}" if doing else ""
+            of = f" of {amount(total, unit)}" if total is not None else ""
+            _print(f"{title}: {amount(done, unit)}{of}{_pace(done, total, last - started, unit)}{now}")
 
     try:
         yield update
@@ -63,6 +86,14 @@ def _lines(title: str, total: int | None, unit: str) -> Iterator[Update]:
         _print(f"{title}: not done")
         raise
     _print(f"{title}: done in {time.monotonic() - started:.1f} s")
+
+
+def _pace(done: int, total: int | None, seconds: float, unit: str) -> str:
+    """How many frames a second so far, and how long the rest takes at that."""
+    if unit != "frames" or not done or not seconds:
+        return ""
+    left = "" if total is None else f", {max(0, total - done) * seconds / done / 60:.1f} min left"
+    return f", {done / seconds:.1f} a second{left}"
 
 
 def amount(count: int, unit: str) -> str:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from rigid.film_colours import FilmColours, change_of
 from rigid.film_formats import FORMATS, Encoding, Format, Source, choose_encoding
+from rigid.journal import Journal
 from rigid.planes import Planes, planes_of
 from rigid.replacing import replacing
 from rigid.tracks import Damage, Track, describe_film, describe_track, needs_own_words, open_tracks
@@ -44,6 +45,7 @@ class VideoWriter:
         *,
         compare: bool = False,
         strip_metadata: bool = False,
+        journal: Journal | None = None,
     ) -> None:
         self.notes: list[str] = []
         """What could not be carried over as it was, one sentence each."""
@@ -58,6 +60,11 @@ class VideoWriter:
         self._early: list[av.Packet[Any]] = []
         self._tracks: dict[int, Track] = {}
         self._damage = Damage()
+        self._journal = journal
+        self._encoder: av.VideoCodecContext | None = None
+        """None where the next frame has to begin a new one."""
+        self._replayed: Iterator[av.Packet[Any]] = journal.packets() if journal is not None else iter(())
+        self._last_dts: int | None = None
 
     def write(self, edited: Pixels, picture: Picture) -> float:
         """Encode `edited`, `picture.image` with its edit, at the picture's time; returns the milliseconds.
@@ -68,8 +75,38 @@ class VideoWriter:
         assert picture.frame is not None
         if self._encoding is None:
             self._configure(picture, picture.frame)
-        self._mux(self._video.encode(self._stamped(self._frame(edited, picture), picture)))
+        if self._encoder is None:
+            self._encoder = self._next_encoder(picture.frame)
+        self._mux(self._encoder.encode(self._stamped(self._frame(edited, picture), picture)))
         return (time.perf_counter() - start) * 1e3
+
+    def replay(self, picture: Picture) -> None:
+        """Pass over a picture whose packets the journal has."""
+        assert picture.frame is not None
+        if self._encoding is None:
+            self._configure(picture, picture.frame)
+            self._fresh = False
+        self._stamp(picture)
+        packet = next(self._replayed, None)
+        if packet is not None:
+            self._mux([packet], known=True)
+
+    def finish_replay(self) -> None:
+        """After the last picture of the journal."""
+        self._mux(list(self._replayed), known=True)
+
+    @property
+    def can_stop(self) -> bool:
+        """Whether packets are all that it takes to go on: those of transparency in WebM have more to them."""
+        return self._encoding is not None and not (
+            self._encoding.encoder.codec == "libvpx-vp9" and "yuva" in self._encoding.pixel_format
+        )
+
+    def stop(self) -> None:
+        """Let the encoder give what it holds, so that what is written so far stands alone."""
+        if self._encoder is not None:
+            self._mux(self._encoder.encode(None))
+            self._encoder = None
 
     def write_packet(self, packet: av.Packet[Any]) -> None:
         """Add a packet of another track of the reader."""
@@ -85,16 +122,41 @@ class VideoWriter:
         """Write what encoders still hold."""
         if self._encoding is None:
             return
-        self._mux(self._video.encode(None))
+        self.stop()
         for track in self._tracks.values():
             track.finish()
         if self._damage.count:
             self._note(f"{self._damage.count} damaged packet(s) of sound or other tracks were left out.")
 
-    def _mux(self, packets: list[av.Packet[Any]]) -> None:
+    def _next_encoder(self, frame: av.VideoFrame) -> av.VideoCodecContext:
+        """The stream's own at first, and after a stop another like it: one that was emptied takes no more."""
+        own = self._video.codec_context
+        if self._fresh:
+            self._fresh = False
+            return own
+        assert self._encoding is not None
+        made = av.CodecContext.create(self._encoding.encoder.codec, "w")
+        assert isinstance(made, av.VideoCodecContext)
+        made.width, made.height, made.pix_fmt = own.width, own.height, self._encoding.pixel_format
+        made.time_base, made.framerate, made.options = own.time_base, self._reader.rate, self._options(frame)
+        if own.sample_aspect_ratio:
+            made.sample_aspect_ratio = own.sample_aspect_ratio
+        made.color_primaries, made.color_trc = own.color_primaries, own.color_trc
+        made.colorspace, made.color_range = own.colorspace, own.color_range
+        made.flags = own.flags
+        return made
+
+    def _mux(self, packets: list[av.Packet[Any]], *, known: bool = False) -> None:
         for packet in packets:
             if packet.dts is not None and packet.dts < NO_TIME:
                 packet.dts = packet.pts
+            packet.stream, packet.time_base = self._video, self._video.codec_context.time_base
+            # an encoder that begins in mid-film counts its decoding times back from its first frame
+            if self._last_dts is not None and packet.dts is not None and packet.dts <= self._last_dts:
+                packet.dts = min(self._last_dts + 1, packet.pts if packet.pts is not None else self._last_dts + 1)
+            self._last_dts = packet.dts
+        if self._journal is not None and not known:
+            self._journal.add(packets)
         self._damage.mux(self._container, *packets)
 
     def _configure(self, picture: Picture, frame: av.VideoFrame) -> None:
@@ -110,7 +172,7 @@ class VideoWriter:
         self._check_size(encoding)
         video = self._container.add_stream(encoding.encoder.codec, rate=reader.rate, options=self._options(frame))
         assert isinstance(video, av.VideoStream)
-        self._video = video
+        self._video, self._fresh = video, True
         target = video.codec_context
         target.width, target.height = self._padded_size()
         target.pix_fmt = encoding.pixel_format
@@ -315,13 +377,18 @@ class VideoWriter:
 
 @contextmanager
 def open_writer(
-    path: Path, reader: VideoReader, *, compare: bool = False, strip_metadata: bool = False
+    path: Path,
+    reader: VideoReader,
+    *,
+    compare: bool = False,
+    strip_metadata: bool = False,
+    journal: Journal | None = None,
 ) -> Iterator[VideoWriter]:
     """A writer for the frames and other tracks of `reader`, which is for writing.
 
     `path` appears only if the block ends well; its extension decides the format (`FORMATS`). `compare` shows each
-    picture on the left of its edit. `strip_metadata` leaves out what the film says of itself. Raises OSError when the
-    file cannot be written.
+    picture on the left of its edit. `strip_metadata` leaves out what the film says of itself. `journal` keeps what is
+    encoded, so that another run can go on. Raises OSError when the file cannot be written.
     """
     form = FORMATS[path.suffix.lower()]
     options = dict(form.container_options)
@@ -331,7 +398,8 @@ def open_writer(
         # FFmpeg's own errors about writing become the system's, as callers expect of a file
         try:
             with av.open(as_file(part), "w", format=form.container, container_options=options) as container:
-                writer = VideoWriter(container, reader, form, compare=compare, strip_metadata=strip_metadata)
+                kept = {"compare": compare, "strip_metadata": strip_metadata}
+                writer = VideoWriter(container, reader, form, journal=journal, **kept)
                 yield writer
                 writer.finish()
         except av.error.FFmpegError as error:

@@ -135,7 +135,7 @@ def open_copy() -> Callable[[EditJob], Report]:
 
 def edited(files: dict[Path, Path], settings: Settings = SETTINGS) -> BatchReport:
     record = next(iter(files.values())).parent / "batch.json"
-    return edit_files(files, settings, open_copy, 2, record, lambda done: None)
+    return edit_files(files, settings, open_copy, 2, record, lambda done, doing: None)
 
 
 def statuses(report: BatchReport) -> list[str]:

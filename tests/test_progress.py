@@ -19,8 +19,10 @@ def test_plain_lines_tell_start_and_end(capsys: pytest.CaptureFixture[str]) -> N
 def test_plain_lines_tell_how_far_it_is(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.0)
     with show_progress("Counting", 3, "frames") as update:
-        update(2)
-    assert "Counting: 2 frames of 3 frames" in capsys.readouterr().err
+        update(2, "a.mp4")
+    shown = capsys.readouterr().err
+    assert "Counting: 2 frames of 3 frames, " in shown
+    assert " a second, " in shown and " min left; a.mp4" in shown
 
 
 def test_a_task_that_fails_is_not_called_done(capsys: pytest.CaptureFixture[str]) -> None:
