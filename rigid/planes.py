@@ -143,10 +143,13 @@ Box = tuple[slice, slice]
 
 def _changed(before: Pixels, after: Pixels, steps: tuple[int, int]) -> Box | None:
     """What differs, as a box that begins on a row and column of chroma."""
-    differs = (before != after).any(2)
-    rows, columns = np.flatnonzero(differs.any(1)), np.flatnonzero(differs.any(0))
+    if before is after:
+        return None
+    differs = before != after
+    rows = np.flatnonzero(differs.reshape(len(differs), -1).any(1))
     if not len(rows):
         return None
+    columns = np.flatnonzero(differs[rows[0] : rows[-1] + 1].any(0).any(1))
     edges = (int(ends[0]) // step * step for ends, step in zip((rows, columns), steps, strict=True))
     top, left = edges
     return slice(top, int(rows[-1]) + 1), slice(left, int(columns[-1]) + 1)
