@@ -22,6 +22,17 @@
 
 /** Reasons of a session's state that nothing here can see. */
 const TOLD_BY_THE_SERVER = ["undecodable", "tiny_picture", "huge_picture", "few_pictures"];
+/**
+ * What the server tells of the face before the camera: a title, and what to do.
+ * @type {Record<string, [string, string]>}
+ */
+const ADVICE = {
+  face_cut_off: ["Your face is cut off", "Move to the middle of the picture, or further away from the camera."],
+  face_covered: ["Your face is covered", "Something lies before it: a hand, a cup or hair. What is covered is not edited."],
+  several_faces: ["There are several faces", "One of them is edited, the one that was there first. Let one sit before the camera."],
+  too_dark: ["It is dark", "Turn on a light in front of you, or turn towards the window."],
+  too_small: ["Your face is small", "Come closer to the camera, or choose a higher resolution."],
+};
 /** What a face of usual size needs to look sharp, bit/s. */
 const ENOUGH = 600_000;
 const LEVELS = ["bad", "poor", "note"];
@@ -46,7 +57,7 @@ function ofCamera({ camera, stats }) {
     const text = isDark ? "It is dark: turn on a light in front of you." : "Come closer and look towards the camera.";
     return [finding("no-face", "poor", "No face is found", text)];
   }
-  return [];
+  return (stats?.advice ?? []).filter((code) => code in ADVICE).map((code) => finding(code, "poor", ...ADVICE[code]));
 }
 
 /** @param {Seen} seen @returns {Finding[]} */

@@ -52,6 +52,7 @@
  * @property {{p50: number | null, p95: number | null}} age_ms from a picture's arrival at the server to its departure
  * @property {Record<string, number>} stage_ms
  * @property {boolean} face
+ * @property {string[]} [advice] what whoever is before the camera can mend
  * @property {number} frames_in
  * @property {number} frames_dropped
  * @property {number} frames_failed

@@ -70,6 +70,8 @@ class TrackedFace:
     """Frame → aligned crop, (2, 3)."""
     new: bool
     """True on a face's first frame: none was there before, or it was another one."""
+    faces: int = 1
+    """How many the landmarker saw, this one among them."""
 
     @property
     def landmarks_in_crop(self) -> NDArray[np.float32]:
@@ -106,7 +108,7 @@ class FaceTracker:
         self._memory.remember(face, timestamp)
         new = not self._smoother.continues(face.landmarks, timestamp)
         landmarks = self._smoother.smooth(face.landmarks, timestamp)
-        return TrackedFace(face, landmarks, ffhq_transform(landmarks, self.size), new)
+        return TrackedFace(face, landmarks, ffhq_transform(landmarks, self.size), new, len(faces))
 
     def reset(self) -> None:
         """Forget the face, as at a cut."""

@@ -43,6 +43,17 @@ class Sighting:
     crop: Pixels
     """(S, S, 3)."""
     frame_shape: tuple[int, ...]
+    faces: int = 1
+    """How many were seen, this one among them."""
+
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """Left, top, right and bottom of the landmarks, frame pixels; they may lie beyond the frame."""
+        linear, shift = self.transform[:, :2], self.transform[:, 2]
+        points = np.linalg.solve(linear, (self.landmarks - shift).T)
+        left, top = points.min(1)
+        right, bottom = points.max(1)
+        return float(left), float(top), float(right), float(bottom)
 
 
 @dataclass(frozen=True)

@@ -170,6 +170,10 @@ class FaceStream:
             self._rest()
             return Generated(located.frame, located.watch, self._found, self._known_faults, error=error)
 
+    def place(self, located: Located) -> Sighting | None:
+        """Where the face that `locate` found lies; None without one. May be called while other stages are at work."""
+        return located.sighting
+
     def blend(self, made: Generated) -> StepResult:
         """The last stage of `step`: the edited face into its frame."""
         if made.anew:
@@ -243,7 +247,7 @@ class FaceStream:
 
     def _sight(self, frame: Pixels, tracked: TrackedFace) -> Sighting:
         face = crop(frame, tracked.transform, self.runtime.sizes.image_size)
-        return Sighting(tracked.transform, tracked.landmarks_in_crop, face, frame.shape)
+        return Sighting(tracked.transform, tracked.landmarks_in_crop, face, frame.shape, tracked.faces)
 
     def _follow_last(self, frame: Pixels) -> Sighting | None:
         """Where a face that is no longer found has gone, while its edit fades; None after a cut.

@@ -38,6 +38,10 @@ class SessionNumbers(SessionState):
     age_ms: Annotated[Percentiles, Field(description="From a picture's arrival to its sending.")]
     stage_ms: Annotated[dict[str, float | None], Field(description="Medians of what a picture's time goes into.")]
     face: Annotated[bool, Field(description="Whether the newest picture has one.")]
+    advice: Annotated[
+        list[Literal["face_cut_off", "face_covered", "several_faces", "too_dark", "too_small"]],
+        Field(description="What whoever is before the camera can mend; it holds of most of the last pictures."),
+    ]
     width: int
     height: int
     frames_in: int

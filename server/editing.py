@@ -11,6 +11,7 @@ from typing import Any
 from av import VideoFrame
 
 from rigid.badge import Badge
+from server.advice import COVERED, COVERED_SHARE, advice_for
 from server.edits import SessionEdits
 from server.frames import from_rgb, normalised, to_rgb
 from server.scene import PictureWatch
@@ -40,6 +41,8 @@ class Processed:
     stage_ms: Mapping[str, float] = field(default_factory=dict)
     picture: str = ""
     """What is wrong with the camera's picture, as `Health.picture` names it."""
+    advice: frozenset[str] = frozenset()
+    """What its viewer can mend, of `server.advice.ADVICE`."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class _InHand:
     seconds: float
     picture: str
     rev: int = 0
+    advice: frozenset[str] = frozenset()
     work: Any = None
     """What the stream's last stage gave."""
     error: Exception | None = None
@@ -108,7 +112,10 @@ class FrameEditor:
             return None
         seconds = float(pts * time_base)
         begun = _InHand(source, arrival.arrived, self._clock(), seconds, self._watch.look(source, now))
-        return self._guarded(begun, lambda: self._stream.locate(to_rgb(source), seconds))
+        found = self._guarded(begun, lambda: self._stream.locate(to_rgb(source), seconds))
+        if found.error is not None:
+            return found
+        return replace(found, advice=advice_for(source, self._stream.place(found.work)))
 
     def generate(self, begun: _InHand) -> _InHand:
         """The networks' part, with the strengths of the picture's time in the video."""
@@ -139,7 +146,8 @@ class FrameEditor:
         result = self._stream.blend(made.work)
         frame = self._picture(result, made.source)
         stages = {"wait": 1000 * (made.began - made.arrived), **result.stage_ms}
-        return Processed(frame, made.arrived, made.rev, result.face, result.error, stages, made.picture)
+        advice = made.advice | {COVERED} if result.covered > COVERED_SHARE else made.advice
+        return Processed(frame, made.arrived, made.rev, result.face, result.error, stages, made.picture, advice)
 
     def _picture(self, result: StepResult, source: VideoFrame) -> VideoFrame:
         # What was not edited is sent as it came, without a way there and back through RGB.

@@ -6,6 +6,8 @@ from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from statistics import median
 
+from server.advice import Advice
+
 WINDOW_SECONDS = 3.0
 KEPT = 256
 FOLLOW = 0.25
@@ -45,6 +47,7 @@ class SessionStats:
         self.face = False
         self.picture = ""
         """What is wrong with the newest picture that came, as `Health.picture` names it."""
+        self.advice = Advice()
         self.size = (0, 0)
         self.bits_per_second = 0.0
         """Of the video sent, between the last two looks."""
@@ -103,6 +106,7 @@ class SessionStats:
             "age_ms": {"p50": _rounded(percentile(ages, 0.5)), "p95": _rounded(percentile(ages, 0.95))},
             "stage_ms": {stage: _rounded(median(times)) for stage, times in self._stages.items()},
             "face": self.face,
+            "advice": self.advice.now,
             "width": self.size[0],
             "height": self.size[1],
             "frames_in": counts["received"],

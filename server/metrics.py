@@ -64,6 +64,8 @@ class Metrics:
         self.unrecorded = self._counter("recording_frames_dropped", text)
         self.failed = self._counter("frames_failed", "Pictures not edited because of a failure.")
         self.without_face = self._counter("frames_without_face", "Pictures in which no face was found.")
+        text = "Pictures of which something is told that their viewer can mend."
+        self.advised = self._counter("frames_advised", text, "advice")
         self.age = self._histogram("frame_age_seconds", "From a picture's arrival to its sending.")
         self.stage = self._histogram("stage_seconds", "Time of a picture's stages.", "stage")
         self.watchers = Gauge("watchers", "Viewers over WHEP now.", [], PREFIX, registry=self._registry)

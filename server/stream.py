@@ -27,12 +27,28 @@ class StepResult(Protocol):
         """Whether `frame` differs from the input."""
 
     @property
+    def covered(self) -> float:
+        """What share of an edited face something else lies before, 0 to 1."""
+
+    @property
     def stage_ms(self) -> Mapping[str, float]:
         """Milliseconds each stage took."""
 
     @property
     def error(self) -> str | None:
         """Why the frame went through unedited although it should not have."""
+
+
+class FacePlace(Protocol):
+    """Where the face of a frame lies."""
+
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """Left, top, right and bottom of its landmarks, frame pixels; they may lie beyond the frame."""
+
+    @property
+    def faces(self) -> int:
+        """How many were seen, this one among them; one more than one stands for any number."""
 
 
 class Stream(Protocol):
@@ -47,6 +63,9 @@ class Stream(Protocol):
 
     def locate(self, frame: Picture, timestamp: float) -> Any:
         """Look for the face in a frame, RGB uint8 (H, W, 3), shown at `timestamp` seconds; what `generate` takes."""
+
+    def place(self, located: Any) -> FacePlace | None:
+        """Where the face that `locate` found lies; None without one. May be called while other stages are at work."""
 
     def generate(self, located: Any, edits: Mapping[str, float]) -> Any:
         """Make the face with {attribute: strength}; what `blend` takes."""

@@ -32,6 +32,9 @@ class Tally:
         """One came back from the worker."""
         self.stats.processed(face=done.face, stage_ms=done.stage_ms, failed=done.error is not None)
         self.stats.picture = done.picture
+        self.stats.advice.add(done.advice)
+        for code in done.advice:
+            self._metrics.advised.labels(code).inc()
         self._metrics.observe_stages(done.stage_ms)
         if done.error is not None:
             self._metrics.failed.inc()

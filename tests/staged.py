@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from server.stream import StepResult
+from server.stream import FacePlace, StepResult
 
 Picture = NDArray[np.uint8]
 
@@ -18,6 +18,9 @@ class Staged(ABC):
 
     def locate(self, frame: Picture, timestamp: float) -> tuple[Picture, float]:
         return frame, timestamp
+
+    def place(self, located: tuple[Picture, float]) -> FacePlace | None:
+        return None
 
     def generate(
         self, located: tuple[Picture, float], edits: Mapping[str, float]

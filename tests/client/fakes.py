@@ -25,6 +25,7 @@ class Lit:
     frame: Picture
     face: bool = True
     edited: bool = True
+    covered: float = 0.0
     stage_ms: dict[str, float] = field(default_factory=lambda: {"align": 1.0, "synthesize": 2.0})
     error: str | None = None
 
