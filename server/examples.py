@@ -45,6 +45,7 @@ NUMBERS: dict[str, Any] = {
     "age_ms": {"p50": 96.4, "p95": 141.0},
     "stage_ms": {"wait": 12.1, "align": 10.2, "invert": 21.7, "synthesize": 41.0, "blend": 6.3},
     "face": True,
+    "advice": ["too_dark"],
     "width": 640,
     "height": 480,
     "frames_in": 7102,
