@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from client.connection import LiveError, Picture
+from client.shapes import letterboxed
 from client.sync import Client
 
 logger = logging.getLogger(__name__)
@@ -63,9 +64,7 @@ class VirtualCamera:
         return str(self._camera.device)
 
     def show(self, picture: Picture) -> bool:
-        size = (self._camera.width, self._camera.height)
-        fitted = picture if picture.shape[1::-1] == size else cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-        self._camera.send(np.ascontiguousarray(fitted, np.uint8))
+        self._camera.send(letterboxed(np.ascontiguousarray(picture, np.uint8), self._camera.width, self._camera.height))
         return True
 
     def close(self) -> None:

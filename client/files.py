@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,14 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import av
-import numpy as np
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.video.stream import VideoStream
 
 from client.connection import Picture
+from client.shapes import letterboxed, upright
 from client.sync import Client
+
+logger = logging.getLogger(__name__)
 
 Progress = Callable[[int, int | None], None]
 QUALITY = "18"
@@ -76,9 +79,12 @@ def _transfer(container: InputContainer, output: OutputContainer, client: Client
             for frame in packet.decode():
                 assert isinstance(frame, av.VideoFrame)
                 last = float(frame.time or 0.0)
-                edited = client.process(frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False), last)
+                picture = upright(frame)
+                edited = client.process(picture, last)
+                if film is None and edited.shape != picture.shape:
+                    logger.warning("The server reduces the film's pictures to %dx%d.", *edited.shape[1::-1])
                 film = film or _film(output, edited, pictures.average_rate)
-                _write(output, film, edited, last)
+                _write(output, film, letterboxed(edited, film.width, film.height), last)
                 frames += 1
                 progress(frames, pictures.frames or None)
         if film is not None:  # a file's beginning names all its streams
