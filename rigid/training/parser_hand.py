@@ -19,6 +19,8 @@ from rigid.training.parser_labels import SIZE, UNKNOWN, draw_features
 
 HAND_LABELS = Path(__file__).with_name("parser_hand.json")
 UNITS = 200
+GAP = 7
+"""What lies between two parts and is narrower is nothing that was labelled."""
 
 
 @cache
@@ -41,4 +43,7 @@ def read_hand_labels(name: str, landmarks: NDArray[np.float32]) -> NDArray[np.ui
         number = UNKNOWN if part == "unknown" else CLASSES.index(str(part))
         cv2.fillPoly(labels, [np.rint(16 * corners).astype(np.int32)], number, cv2.LINE_8, 4)
     draw_features(labels, landmarks * SIZE)
+    # outlines do not meet to the pixel
+    drawn = (labels > 0).astype(np.uint8)
+    labels[(cv2.morphologyEx(drawn, cv2.MORPH_CLOSE, np.ones((GAP, GAP), np.uint8)) > 0) & (labels == 0)] = UNKNOWN
     return labels

@@ -18,6 +18,7 @@ from rigid.models.face_parser import CLASSES
 from rigid.training.loop import LoopOptions, run
 from rigid.training.parser import FILE, ParserOptions, ParserStage, Parts
 from rigid.training.parser_faces import LabelledFaces, kept_blocks
+from rigid.training.parser_hand import hand_labelled, read_hand_labels
 from rigid.training.parser_labels import (
     SIZE,
     UNKNOWN,
@@ -214,3 +215,14 @@ def test_it_resumes_exactly(tmp_path: Path) -> None:
     train("parts", 2)
     resumed = train("parts", 4, resume=True)
     assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
+
+
+def test_hand_labels_are_drawn_and_gaps_are_unknown() -> None:
+    assert sum(name.startswith("generated-") for name in hand_labelled()) == 30
+    assert len(hand_labelled()) == 60
+    # the outlines of her hair and her face do not quite meet
+    labels = read_hand_labels("mask_337", landmarks_at({152: (0.5, 0.86)}))
+    assert labels is not None and read_hand_labels("nobody", landmarks_at({})) is None
+    places = {(64, 44): "skin", (14, 64): "hair", (10, 10): "background", (76, 98): "ears", (114, 64): "neck"}
+    assert {place: CLASSES[labels[place]] for place in places} == places
+    assert 0 < (labels == UNKNOWN).mean() < 0.02
