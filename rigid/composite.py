@@ -3,7 +3,9 @@
 With I the real aligned face, O the inverted, E the edited one, M the feathered mask of Eq. 6 and G a Gaussian:
 
 - `change`: I + M · (1 - k) · (E + l - I), Eq. 7 with its mask drawn back where the edit changed nothing. k says how far
-  the real face stays: exp(-(d / τ)²), with d how much E differs from O; l = G(I - O) brings the real one's colours.
+  the real face stays: exp(-(d / (τ + e))²), with d how much E differs from O, and e how much O differs from I in more
+  than colour: where O shows another mouth than I, E does, too, and only a larger change is worth it. l = G(I - O)
+  brings the real one's colours.
   Edits of the hair are drawn in the same way over the face, inside a mask of the hair.
 - `paper`: M · E + (1 - M) · I, Eq. 7 itself: another, smoother person wherever the mask is.
 
@@ -30,7 +32,8 @@ CompositeKind = Literal["change", "paper"]
 COMPOSITES: tuple[CompositeKind, ...] = ("change", "paper")
 
 UNCHANGED = 0.11
-"""τ: the difference between E and O, in [-1, 1] values, at which 1/e of the real face stays."""
+"""τ: the difference between E and O, in [-1, 1] values, at which a share of exp(-1) of the real face stays, where O
+is right."""
 CHANGE_SIGMA = 1.0
 """How far a change reaches beyond where it is, softly, pixels at `SMALL`."""
 COLOUR_SIGMA = 3.0
@@ -82,13 +85,18 @@ def change_layer(faces: Faces, edited: Crop, mask: Mask) -> Composite:
     """E, `edited`, in I's colours as far as it differs from O, inside `mask`; nothing where E equals O."""
     real, before, after = (resized(picture, SMALL) for picture in (faces.real, faces.inverted, edited))
     colour = blurred(real - before, COLOUR_SIGMA)
-    fields = np.asarray(cv2.merge((*planes(colour), how_changed(before, after))), np.float32)
+    share = how_changed(spread_difference(before, after), spread_difference(before + colour, real))
+    fields = np.asarray(cv2.merge((*planes(colour), share)), np.float32)
     red, green, blue, share = planes(resized(fields, len(edited)))
     return Composite.of(edited + np.asarray(cv2.merge((red, green, blue)), np.float32), share * mask)
 
 
-def how_changed(before: Crop, after: Crop) -> Mask:
-    """1 - k, (n, n): how far the edit changed each place of O, `before`, into E, `after`, both (n, n, 3)."""
-    grown = np.asarray(cv2.dilate(mismatch(after, before), NEIGHBOURS), np.float32)
-    share: Mask = 1 - np.exp(-np.square(blurred(grown, CHANGE_SIGMA) / np.float32(UNCHANGED)))
+def how_changed(change: Mask, error: Mask) -> Mask:
+    """1 - k, (n, n): what the edit changed, by d, `change`, and e, `error`."""
+    share: Mask = 1 - np.exp(-np.square(change / (np.float32(UNCHANGED) + error)))
     return share
+
+
+def spread_difference(first: Crop, second: Crop) -> Mask:
+    """How much two pictures (n, n, 3) differ at each place or beside it, (n, n)."""
+    return blurred(np.asarray(cv2.dilate(mismatch(first, second), NEIGHBOURS), np.float32), CHANGE_SIGMA)

@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 from rigid.blend import oval_mask, spread
-from rigid.composite import COMPOSITES, CompositeKind, Faces, change_layer, compose, how_changed
+from rigid.composite import COMPOSITES, CompositeKind, Faces, change_layer, compose, how_changed, spread_difference
 from rigid.face_masks import FaceMasks, masks_by_landmarks
 from rigid.geometry import Points
 from rigid.reach import FACE_ONLY, Reach
@@ -78,19 +78,45 @@ def test_the_edited_face_takes_the_real_ones_light() -> None:
 
 
 def test_the_share_of_the_edited_face_grows_with_the_change() -> None:
-    """1 - exp(-(d / τ)²), as the formula says, where all of a picture changed alike."""
+    """1 - exp(-(d / (τ + e))²), as the formula says, where all of a picture changed alike."""
     before = np.zeros((64, 64, 3), np.float32)
-    for change, expected in ((0.0, 0.0), (0.055, 1 - np.exp(-0.25)), (0.11, 1 - np.exp(-1.0)), (0.5, 1.0)):
-        np.testing.assert_allclose(how_changed(before, before - np.float32(change)), expected, atol=1e-5)
+    for change, error, expected in (
+        (0.0, 0.0, 0.0),
+        (0.055, 0.0, 1 - np.exp(-0.25)),
+        (0.11, 0.0, 1 - np.exp(-1.0)),
+        (0.11, 0.11, 1 - np.exp(-0.25)),
+        (0.5, 0.0, 1.0),
+    ):
+        differences = (spread_difference(before, before - np.float32(size)) for size in (change, error))
+        np.testing.assert_allclose(how_changed(*differences), expected, atol=1e-5)
+
+
+def test_a_mouth_that_was_inverted_wrongly_stays_real_under_an_edit_that_hardly_changes_it() -> None:
+    """I speaks, O is shut and a little darker in E, as with age."""
+    skin = texture(4, 64) * 0.3
+    inputs, inverted = spot(skin, -0.8), spot(skin, 0.1)
+    edited = spot(inverted, 0.0)
+    place = (slice(162, 170), slice(114, 142))
+    result = composed(inputs, inverted, edited)
+    assert np.abs(result - inputs)[place].mean() < 0.1
+    drawn = composed(inputs, inverted, spot(skin, 0.9))
+    assert np.abs(drawn - inputs)[place].mean() > 0.8, "another mouth is shown"
 
 
 def test_the_share_agrees_with_the_formula_at_every_place() -> None:
     faces = Faces(texture(0), texture(1), texture(1) + 0.2 * spot(np.zeros((SIZE, SIZE, 3), np.float32), 1.0))
     layer = change_layer(faces, faces.edited, FACE)
-    small = [cv2.resize(one, (64, 64), interpolation=cv2.INTER_AREA) for one in (faces.inverted, faces.edited)]
-    distance = cv2.dilate(np.abs(small[1] - small[0]).max(2), np.ones((3, 3), np.uint8))
-    distance = cv2.GaussianBlur(distance, (0, 0), 1.0)
-    expected = FACE * cv2.resize(1 - np.exp(-((distance / 0.11) ** 2)), (SIZE, SIZE))
+    real, before, after = (
+        cv2.resize(one, (64, 64), interpolation=cv2.INTER_AREA) for one in (faces.real, faces.inverted, faces.edited)
+    )
+    error = real - before - cv2.GaussianBlur(real - before, (0, 0), 3.0, borderType=cv2.BORDER_REFLECT)
+    d, e = (
+        cv2.GaussianBlur(
+            cv2.dilate(np.abs(one).max(2), np.ones((3, 3), np.uint8)), (0, 0), 1.0, borderType=cv2.BORDER_REFLECT
+        )
+        for one in (after - before, error)
+    )
+    expected = FACE * cv2.resize(1 - np.exp(-((d / (0.11 + e)) ** 2)), (SIZE, SIZE))
     np.testing.assert_allclose(layer.weight, expected, atol=1e-5)
 
 
@@ -188,5 +214,5 @@ def test_composites_of_any_size_are_finite(kind: CompositeKind, size: int) -> No
     inputs, inverted = (np.asarray(cv2.resize(texture(i), (size, size)), np.float32) for i in range(2))
     faces = Faces(inputs, inverted, inverted + np.float32(0.2))
     composite = compose(kind, faces, masks_by_landmarks(landmarks, size), FACE_ONLY, landmarks)
-    assert composite.weight.shape == (size, size) and 0.9 < composite.weight.max() <= 1
+    assert composite.weight.shape == (size, size) and 0 < composite.weight.max() <= 1
     assert composite.drawn.dtype == np.float32 and np.isfinite(composite.over(inputs)).all()
