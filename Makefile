@@ -6,6 +6,7 @@
 # make docs    build the documentation into build/docs, warnings being errors; docs-serve shows it while you write
 # make sbom    write dist/sbom.cdx.json (CycloneDX) and dist/licences.md of what is installed with the program
 # make release-check   everything that must hold before a release
+# make training-bundle   pack what training needs into build/rigid-live-training.tar.xz, for a machine with a GPU
 # make lock    pin the newest versions of everything in requirements.lock
 # make clean   remove the virtual environment, node_modules and what tools left
 
@@ -25,7 +26,7 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
 PIP_INSTALL := PIP_CONSTRAINT=requirements.lock $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check check-deploy try-image docs docs-serve sbom release-check format lock clean
+.PHONY: help serve test check check-deploy try-image docs docs-serve sbom release-check training-bundle format lock clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -81,6 +82,9 @@ release-check: test check-deploy sbom
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+training-bundle: $(VENV)/.installed-dev
+	$(BIN)/python -m scripts.pack_training
 
 lock: $(VENV)/.installed-dev
 	$(BIN)/pip-compile --quiet --upgrade --extra dev --extra release --strip-extras --allow-unsafe --annotation-style line --no-header \

@@ -10,6 +10,7 @@ import typer
 from cli.errors import fail
 
 STAGES = ("generator", "image-encoder", "visible-net", "recurrent", "parser")
+CARRY_ON = "carry-on"
 
 
 def register(app: typer.Typer) -> None:
@@ -18,11 +19,14 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
-    stage: Annotated[str, typer.Argument(help=f"What to train: {', '.join(STAGES)}.")],
+    stage: Annotated[
+        str, typer.Argument(help=f"What to train: {', '.join(STAGES)}, or {CARRY_ON} for the encoders in turns.")
+    ],
     preset: Annotated[
         str,
         typer.Option(
-            help="Sizes and schedule: mobile-256, mobile-256-continue (from what ships), rigid-256, smoke (seconds)."
+            help="Sizes and schedule: mobile-256, mobile-256-continue (from what ships), rigid-256, smoke (seconds); "
+            "for carry-on: mobile-256, mobile-256-gpu, smoke."
         ),
     ] = "mobile-256",
     data: Annotated[
@@ -42,20 +46,38 @@ def train(
         list[str] | None, typer.Option(help="For recurrent: leave out the loss ibfcc or tc; may be repeated.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run folder's last checkpoint.")] = False,
+    threads: Annotated[int, typer.Option(min=0, help="Cores to compute on; 0 for all.")] = 0,
+    niceness: Annotated[
+        int | None, typer.Option(min=0, max=19, help="How far to stand behind other work; 19 for carry-on, else 0.")
+    ] = None,
+    turns: Annotated[
+        int | None, typer.Option(min=1, help="For carry-on: turns in all, then stop; without end by default.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print all options and stop.")] = False,
 ) -> None:
-    """Train STAGE; SIGINT or SIGTERM saves and stops, and --resume goes on from there."""
+    """Train STAGE; SIGINT or SIGTERM saves and stops, and --resume goes on from there.
+
+    carry-on goes on by itself wherever it was stopped, and ends only when it is stopped or --turns are done.
+    """
     from rigid.assets import AssetStore
+    from rigid.training.device import take_what_is_left
     from rigid.training.loop import NotFinite
     from rigid.training.stages import plan
     from rigid.training.stages import train as run
 
+    carried_on = stage == CARRY_ON
+    take_what_is_left(threads, (19 if carried_on else 0) if niceness is None else niceness)
+    folder = out or Path("runs") / (stage if carried_on else f"{stage}-{preset}")
     try:
+        if carried_on:
+            from rigid.training.carry_on import carry_on
+
+            carry_on(preset, data, AssetStore(), folder, turns=turns, say=lambda line: typer.echo(line))
+            return
         todo = plan(stage, preset, data, visible=visible, flow=flow, without=without or ())
         if dry_run:
             typer.echo(todo.describe())
             return
-        folder = out or Path("runs") / f"{stage}-{preset}"
         measures = run(todo, AssetStore(), folder, resume=resume, say=lambda line: typer.echo(line))
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error

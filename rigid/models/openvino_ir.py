@@ -17,6 +17,8 @@ class Constant:
 
     name: str
     value: NDArray[np.float32]
+    offset: int
+    """Where it begins in the weight file, in bytes."""
 
 
 def read_float_constants(xml_path: Path) -> list[Constant]:
@@ -33,7 +35,8 @@ def read_float_constants(xml_path: Path) -> list[Constant]:
         data = layer.find("data")
         if layer.get("type") != "Const" or data is None or data.get("element_type") != "f32":
             continue
-        constants.append(Constant(str(layer.get("name")), _read_value(data.attrib, weights, xml_path.name)))
+        value = _read_value(data.attrib, weights, xml_path.name)
+        constants.append(Constant(str(layer.get("name")), value, int(data.attrib["offset"])))
     return constants
 
 

@@ -22,6 +22,19 @@ def recolour(picture: Picture, random: np.random.Generator) -> Picture:
     return np.asarray(cv2.LUT(picture, np.clip(table, 0, 255).astype(np.uint8)[:, None]), np.uint8)
 
 
+def relight(picture: Picture, random: np.random.Generator) -> Picture:
+    """Little light, or light from one side: darker by a gain that falls across the picture, shadows deeper, a cast.
+
+    `picture` (H, W, 3) RGB uint8; the same comes back. As with `recolour`, what is to be shown changes with it.
+    """
+    angle, depth, middle = random.uniform(0, 2 * np.pi), random.uniform(0, 0.8), random.uniform(0.35, 0.9)
+    y, x = np.linspace(-1, 1, picture.shape[0])[:, None], np.linspace(-1, 1, picture.shape[1])[None]
+    falling = 1 - depth / (1 + np.exp(3 * (np.cos(angle) * x + np.sin(angle) * y)))
+    cast = 1 + np.array([1.0, 0.0, -1.0]) * random.normal(0, 0.08)
+    lit = (picture / 255) ** random.uniform(1, 1.3) * (middle * falling)[..., None] * cast
+    return _bytes(np.clip(255 * lit, 0, 255))
+
+
 def degrade(picture: Picture, random: np.random.Generator) -> Picture:
     """Blur, lost resolution, sensor noise, JPEG, and a slightly wrong alignment; inputs only."""
     return _spoil(_misalign(picture, random), random)

@@ -1,7 +1,10 @@
-"""Where training runs: the GPU where there is one, the CPU otherwise; bfloat16 on both."""
+"""Where training runs: the GPU where there is one, the CPU otherwise; bfloat16 where the machine computes in it."""
 
 from __future__ import annotations
 
+import ctypes
+import os
+import sys
 from typing import TypeVar
 
 import torch
@@ -11,6 +14,8 @@ from rigid.training.layout import channels_last
 
 Network = TypeVar("Network", bound=nn.Module)
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
+"""Parameters of glibc's `mallopt`."""
 
 
 def placed(network: Network) -> Network:
@@ -19,5 +24,28 @@ def placed(network: Network) -> Network:
 
 
 def half_precision() -> torch.autocast:
-    """Context in which matrix products and convolutions run in bfloat16."""
-    return torch.autocast(DEVICE.type, torch.bfloat16)
+    """Context in which matrix products and convolutions run in bfloat16.
+
+    On a CPU that has no instructions for it, where it takes three times as long as float32, nothing changes.
+    """
+    return torch.autocast(DEVICE.type, torch.bfloat16, enabled=computes_in_bfloat16())
+
+
+def computes_in_bfloat16() -> bool:
+    """Whether the device has instructions for bfloat16."""
+    return DEVICE.type == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
+def take_what_is_left(threads: int, niceness: int) -> None:
+    """Let this process stand behind all others and keep the memory it once had.
+
+    `threads`: how many compute, 0 for as many as PyTorch chooses; `niceness`: added to the process's own. A step makes
+    and frees hundreds of feature maps; given back to the system each time, their pages cost a third of a CPU's time.
+    """
+    if threads:
+        torch.set_num_threads(threads)
+    if niceness:
+        os.nice(niceness)
+    if sys.platform == "linux" and hasattr(library := ctypes.CDLL(None), "mallopt"):
+        for parameter, value in ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, 2**31 - 1), (M_TOP_PAD, 2**26)):
+            library.mallopt(parameter, value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,10 +43,10 @@ def read_faces(folder: Path, split: str, *, clip_frames: int, stills: bool = Tru
     index = read_index(folder)
     images: list[NDArray[np.uint8]] = []
     names: list[str] = []
-    for clip in (clip for clip in index["clips"] if clip["split"] == split):
-        frames = _spread(read_video(folder / "aligned" / f"{clip['name']}.mp4"), clip_frames)
+    for name, faces in read_aligned(folder, split):
+        frames = _spread(faces, clip_frames)
         images += frames
-        names += [clip["name"]] * len(frames)
+        names += [name] * len(frames)
     for still in (still for still in index["stills"] if stills and still["split"] == split):
         images.append(_read_still(folder / "stills" / f"{still['name']}.jpg"))
         names.append(still["name"])
@@ -67,13 +68,33 @@ def read_stills(folder: Path, split: str) -> list[tuple[str, NDArray[np.uint8]]]
     return [(name, _read_still(folder / "stills" / f"{name}.jpg")) for name in stills]
 
 
+def read_aligned(folder: Path, split: str) -> Iterator[tuple[str, list[NDArray[np.uint8]]]]:
+    """The aligned faces of each clip of `split`, by its name, RGB (S, S, 3)."""
+    for clip in (clip for clip in read_index(folder)["clips"] if clip["split"] == split):
+        yield clip["name"], read_video(folder / "aligned" / f"{clip['name']}.mp4")
+
+
 def read_video(path: Path) -> list[NDArray[np.uint8]]:
     """The frames of a clip, RGB (H, W, 3)."""
-    # Where the faces are kept already, training does without PyAV.
-    from rigid.video import Picture, VideoReader
-
+    try:
+        from rigid.video import Picture, VideoReader
+    except ModuleNotFoundError:
+        # A machine that only trains may be without PyAV.
+        return list(_decoded_by_opencv(path))
     with VideoReader(path) as reader:
         return [item.image for item in reader if isinstance(item, Picture)]
+
+
+def _decoded_by_opencv(path: Path) -> Iterator[NDArray[np.uint8]]:
+    """The frames of a clip, RGB (H, W, 3), in colours that are about right; ValueError where it cannot be read."""
+    capture = cv2.VideoCapture(str(path))
+    if not capture.isOpened():
+        raise ValueError(f"{path} cannot be read as a video.")
+    while True:
+        read, frame = capture.read()
+        if not read:
+            return
+        yield np.asarray(frame[..., ::-1], np.uint8)
 
 
 def _spread(frames: list[NDArray[np.uint8]], count: int) -> list[NDArray[np.uint8]]:

@@ -40,7 +40,8 @@ def _on_cpu(network: nn.Module, example: Tensor) -> Callable[[Tensor], NDArray[n
         warnings.simplefilter("ignore", FutureWarning)
         model = openvino.convert_model(program)
     model.reshape(list(example.shape))
-    request = shared_core().compile_model(model, "CPU", {"PERFORMANCE_HINT": "LATENCY"}).create_infer_request()
+    hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
+    request = shared_core().compile_model(model, "CPU", hints).create_infer_request()
 
     def call(inputs: Tensor) -> NDArray[np.float32]:
         outputs = request.infer([inputs.numpy()])

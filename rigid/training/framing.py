@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -83,6 +83,18 @@ def still_episodes(
         placements = np.stack([_after(wander, moved) for moved in jitters])
         crops = [shown(still, inverse(moved), cut.crop_size) for moved in jitters]
         yield framed_episode(name, np.stack(crops), placements, cut, estimate)
+
+
+def aligned_episodes(
+    clips: Iterable[tuple[str, Sequence[Pixels]]], cut: Cut, estimate: FlowEstimator, seed: int
+) -> Iterator[Episode]:
+    """Episodes of clips of which only the aligned faces are there: evenly spread, each face moving as heads do."""
+    random = np.random.default_rng(seed)
+    for name, faces in clips:
+        count = min(cut.per_clip, len(faces) - cut.frames + 1)
+        for start in np.linspace(0, len(faces) - cut.frames, max(0, count)).astype(int):
+            crops = np.stack(faces[start : start + cut.frames])
+            yield framed_episode(name, crops, framing(cut.frames, random), cut, estimate)
 
 
 def usual_mask(size: int) -> NDArray[np.float32]:

@@ -7,11 +7,11 @@ the codes, with a pull of the codes to the mean and a penalty on the deltas (pSp
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,27 +20,33 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rigid.assets import AssetStore
+from rigid.attributes.library import load_library
 from rigid.models.build import (
-    build_light_image_encoder,
     build_lpips,
     build_mapping,
     build_mobile_generator,
+    mean_code,
     new_image_encoder,
 )
 from rigid.models.image_encoder import ImageEncoder
 from rigid.models.profiles import sizes_of
-from rigid.training.augment import degrade, recolour
+from rigid.training.augment import Picture, degrade, recolour, relight
 from rigid.training.code_metric import CodeMetric
-from rigid.training.codes import mean_of
 from rigid.training.device import DEVICE, half_precision, placed
+from rigid.training.draws import FaceDraws
 from rigid.training.faces import Faces, kept_faces
 from rigid.training.fast_inference import from_bytes
 from rigid.training.layout import pixels_last
 from rigid.training.loop import Losses
-from rigid.training.pairs import Pairs, generated_pairs
 from rigid.training.pictures import write_grid
-from rigid.training.shipping import write_weights
+from rigid.training.pool import BLOCK, FacePool
+from rigid.training.shipping import Initial, begun, write_weights
 from rigid.training.windows import same_window
+
+FILE = "image_encoder.safetensors"
+RELIT_SHARE = 0.15
+"""How likely a face is seen in little light."""
+Light = Callable[[Picture, np.random.Generator], Picture]
 
 
 @dataclass(frozen=True)
@@ -51,10 +57,12 @@ class ImageEncoderOptions:
     """Folder of real aligned faces with an `index.json`."""
     profile: str = "mobile-256"
     seed: int = 0
-    initial: Literal["new", "shipped"] = "new"
-    """Start from nothing, or from the weights that ship."""
-    pairs: int = 8_000
-    """Generated faces, made once a run folder and seen again under new degradations."""
+    initial: Initial = "new"
+    """Start from nothing, from the weights that ship, or from those of a file."""
+    faces: int = 8_000
+    """Generated faces at first, made once and seen again under new degradations."""
+    grow_every: int = 0
+    """Steps after which a block of them is added; 0 for never."""
     code_steps: int = 600
     """First phase: generated faces only, codes compared."""
     picture_steps: int = 450
@@ -81,6 +89,20 @@ class ImageEncoderOptions:
         return self.code_steps + self.picture_steps
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """Generated faces of one step."""
+
+    degraded: Tensor
+    """What the encoder sees (B, 3, 128, 128)."""
+    clean: Tensor
+    """What it is to show (B, 3, 128, 128)."""
+    codes: Tensor
+    """(B, n_codes, 512)."""
+    as_drawn: Tensor
+    """(B,) bool: whether the light is still that of the codes."""
+
+
 class ImageEncoderStage:
     """Trains the image encoder; see `Stage`."""
 
@@ -88,10 +110,10 @@ class ImageEncoderStage:
         self.options = options
         torch.manual_seed(options.seed)
         mapping = build_mapping(store)
-        mean = mean_of(mapping, 100_000, torch.Generator().manual_seed(options.seed))
-        self.mean = mean.to(DEVICE)
+        mean = mean_code(options.profile)
         self.generator = placed(build_mobile_generator(options.profile, store))
-        self.pairs: Pairs = generated_pairs(options, self.generator, mapping, mean, folder)
+        draws = FaceDraws(mapping, mean, load_library(options.profile, custom=False), sizes_of(options.profile).n_codes)
+        self.pool = FacePool(folder / "faces", draws, self.generator, seed=1)
         self.threads = ThreadPoolExecutor()
         self.metric = CodeMetric(self.generator, placed(mapping), sizes_of(options.profile).n_codes).to(DEVICE)
         self.lpips = placed(build_lpips(store, exact=False))
@@ -99,14 +121,16 @@ class ImageEncoderStage:
         train, validation = folder / "faces-train.npz", folder / "faces-val.npz"
         self.train_faces = kept_faces(train, options.data, "train", clip_frames=options.clip_frames)
         self.validation_faces = kept_faces(validation, options.data, "val", clip_frames=6, stills=False)
-        self.network = placed(self._first_network(mean))
+        self.network = placed(begun(new_image_encoder(options.profile, mean), options.initial, options.profile, FILE))
         self.average = torch.optim.swa_utils.AveragedModel(
             self.network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995), use_buffers=True
         )
         self.optimizer = torch.optim.AdamW(self.network.parameters(), betas=(0.9, 0.98), weight_decay=0.01)
 
     def step(self, index: int) -> Losses:
+        options = self.options
         self._set_learning_rate(index)
+        self.pool.grow(options.faces + (BLOCK * (index // options.grow_every) if options.grow_every else 0))
         self.network.train()
         random = np.random.default_rng((self.options.seed, index))
         losses = (
@@ -132,7 +156,7 @@ class ImageEncoderStage:
         return {"val_mse": _mean_over_names(names, errors), "val_lpips": _mean_over_names(names, distances)}
 
     def export(self, folder: Path) -> None:
-        write_weights(folder / "image_encoder.safetensors", self._averaged().state_dict())
+        write_weights(folder / FILE, self._averaged().state_dict())
 
     def state_dict(self) -> dict[str, Any]:
         parts: dict[str, Any] = {"network": self.network, "average": self.average, "optimizer": self.optimizer}
@@ -143,31 +167,26 @@ class ImageEncoderStage:
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
 
-    def _first_network(self, mean: Tensor) -> ImageEncoder:
-        if self.options.initial == "shipped":
-            return build_light_image_encoder(self.options.profile).requires_grad_()
-        return new_image_encoder(self.options.profile, mean)
-
     def _code_step(self, index: int, random: np.random.Generator) -> dict[str, Tensor]:
-        inputs, _, codes = self._generated(random, self.options.code_batch)
-        predicted, deltas = self._encode(inputs, index)
-        distance = self.metric(predicted, codes)
+        faces = self._generated(random, self.options.code_batch)
+        predicted, deltas = self._encode(faces.degraded, index)
+        distance = self.metric(predicted[faces.as_drawn], faces.codes[faces.as_drawn])
         penalty = deltas.square().mean()
         return {"loss": distance + self.options.delta_weight * penalty, "codes": distance, "deltas": penalty}
 
     def _picture_step(self, index: int, random: np.random.Generator) -> dict[str, Tensor]:
         real = self._real(random, self.options.real_batch)
-        degraded, clean, codes = self._generated(random, self.options.generated_batch)
-        half_real = F.avg_pool2d(real, 2)
-        predicted, deltas = self._encode(torch.cat((degraded, half_real)), index)
+        faces = self._generated(random, self.options.generated_batch)
+        half_real, count = F.avg_pool2d(real, 2), len(faces.codes)
+        predicted, deltas = self._encode(torch.cat((faces.degraded, half_real)), index)
         with half_precision():
             pictures = self.generator(predicted)
-            half, targets = F.avg_pool2d(pictures, 2), torch.cat((clean, half_real))
-            windows = same_window(pictures[len(codes) :], real, random) if index % 2 else (half, targets)
+            half, targets = F.avg_pool2d(pictures, 2), torch.cat((faces.clean, half_real))
+            windows = same_window(pictures[count:], real, random) if index % 2 else (half, targets)
             perceptual = self.lpips(*(pixels_last(view) for view in windows)).mean()
         pixel = F.mse_loss(half.float(), targets)
-        distance = self.metric(predicted[: len(codes)], codes)
-        pull = self.metric(predicted[len(codes) :], self.mean.expand_as(predicted[len(codes) :]))
+        distance = self.metric(predicted[:count][faces.as_drawn], faces.codes[faces.as_drawn])
+        pull = self.metric(predicted[count:], self.network.mean.expand_as(predicted[count:]))
         penalty = deltas.square().mean()
         options = self.options
         loss = pixel + options.perceptual_weight * perceptual + options.code_weight * distance
@@ -181,23 +200,24 @@ class ImageEncoderStage:
         allowed = 1 + max(0, index - self.options.delta_start) // self.options.delta_every
         let_in = torch.arange(deltas.shape[1], device=DEVICE) < (allowed if index >= self.options.delta_start else 0)
         deltas = deltas * let_in[:, None]
-        return self.mean + code + deltas, deltas
+        return self.network.mean + code + deltas, deltas
 
-    def _generated(self, random: np.random.Generator, count: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Degraded inputs and clean targets (B, 3, 128, 128), and the codes they were made from."""
-        chosen = random.choice(len(self.pairs.codes), count, replace=False)
-        clean = [
-            recolour(self.pairs.picture(i), random) if random.random() < 0.3 else self.pairs.picture(i) for i in chosen
-        ]
+    def _generated(self, random: np.random.Generator, count: int) -> Drawn:
+        chosen = self.pool.choose(random, count)
+        # the first is always as it was drawn, so that there are codes to compare
+        lights = [_light(random) if i else _as_it_is for i in range(count)]
+        clean = [light(self.pool.picture(place), random) for light, place in zip(lights, chosen, strict=True)]
         degraded = self.threads.map(degrade, clean, random.spawn(count))
-        return _tensor(list(degraded)), _tensor(clean), self.pairs.codes[chosen].to(DEVICE).float()
+        as_drawn = torch.tensor([light is _as_it_is for light in lights], device=DEVICE)
+        return Drawn(_tensor(list(degraded)), _tensor(clean), self.pool.codes_of(chosen).to(DEVICE), as_drawn)
 
     def _real(self, random: np.random.Generator, count: int) -> Tensor:
         """Real faces (B, 3, 256, 256), each clip or still as likely as the other, flipped and recoloured."""
         names = random.choice(sorted(set(self.train_faces.names)), count, replace=False)
         pictures = [random.choice(self.train_faces.of(name)).transpose(1, 2, 0) for name in names]
         flipped = [p[:, ::-1] if random.random() < 0.5 else p for p in pictures]
-        return _tensor([recolour(np.ascontiguousarray(p), random) for p in flipped])
+        lights = [relight if random.random() < RELIT_SHARE else recolour for _ in flipped]
+        return _tensor([light(np.ascontiguousarray(p), random) for light, p in zip(lights, flipped, strict=True)])
 
     def _set_learning_rate(self, index: int) -> None:
         """Each phase: a short warm-up, then a cosine to a tenth."""
@@ -217,6 +237,16 @@ class ImageEncoderStage:
     def _reconstruct(self, encoder: ImageEncoder, faces: Faces) -> tuple[Tensor, Tensor]:
         inputs = from_bytes(faces.images)
         return inputs, torch.cat([self.generator(encoder(piece)) for piece in inputs.split(8)]).clamp(-1, 1)
+
+
+def _light(random: np.random.Generator) -> Light:
+    """What light a generated face is seen in: mostly that it was drawn in."""
+    chance = random.random()
+    return relight if chance < RELIT_SHARE else recolour if chance < 2 * RELIT_SHARE else _as_it_is
+
+
+def _as_it_is(picture: Picture, _: np.random.Generator) -> Picture:
+    return picture
 
 
 def _tensor(pictures: Sequence[NDArray[np.uint8]]) -> Tensor:

@@ -12,13 +12,14 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
 import torch
 
+from rigid.replacing import replacing
 from rigid.training.curves import open_board, write_curves
 from rigid.training.distributed import any_of, average_values, rank, wait_for_all
 
@@ -54,6 +55,43 @@ class LoopOptions:
     """Steps between two checkpoints."""
     validate_every: int = 500
     """Steps between two validations; also run at the end."""
+    validate_stopped: bool = True
+    """Whether a run that is stopped before its end is validated too, which takes a while."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run has come, over all its resumptions."""
+
+    step: int
+    of: int
+    seconds: float = 0.0
+    """By the wall's clock, validations included."""
+    cpu_seconds: float = 0.0
+    """Of all cores together: what it came to on a machine that does other work besides."""
+    finished: bool = False
+    """Whether all steps are done and the weights are written."""
+
+
+class Clock:
+    """Adds this process's time to what a run took before."""
+
+    def __init__(self, before: Progress) -> None:
+        self._before = before
+        self._started = time.monotonic(), time.process_time()
+
+    def at(self, step: int) -> Progress:
+        """The progress once `step` steps are done."""
+        wall, cpu = time.monotonic() - self._started[0], time.process_time() - self._started[1]
+        return replace(
+            self._before, step=step, seconds=self._before.seconds + wall, cpu_seconds=self._before.cpu_seconds + cpu
+        )
+
+
+def read_progress(folder: Path) -> Progress | None:
+    """How far the run in `folder` has come; None before its first save."""
+    path = folder / "progress.json"
+    return Progress(**json.loads(path.read_text())) if path.exists() else None
 
 
 class Stage(Protocol):
@@ -87,31 +125,35 @@ def run(stage: Stage, options: LoopOptions, folder: Path, *, resume: bool, say: 
     """Train until `options.steps`, or until SIGINT or SIGTERM; returns the last validation's measures."""
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / "checkpoint.pt"
-    first = _load(stage, checkpoint) if resume and checkpoint.exists() else 0
-    measures: Losses = {}
+    begun = _load(stage, checkpoint) if resume and checkpoint.exists() else Progress(0, options.steps)
+    clock = Clock(replace(begun, of=options.steps))
+    done, measures, stopping = begun.step, Losses(), False
     with _stop_on_signal() as stopped, _open_report(folder, options.steps, say) as report:
-        for index in range(first, options.steps):
-            losses = _step(stage, index, checkpoint)
-            done = index + 1
-            last = done == options.steps or any_of(stopped())
+        while done < options.steps and not stopping:
+            losses = _step(stage, done, checkpoint, clock)
+            done += 1
+            stopping = any_of(stopped())
+            last = done == options.steps or stopping
             if done % options.log_every == 0 or last:
                 report(done, losses)
             if (done % options.save_every == 0 or last) and rank() == 0:
-                _save(stage, checkpoint, done)
-            if done % options.validate_every == 0 or last:
+                _save(stage, checkpoint, clock.at(done))
+            if done % options.validate_every == 0 and not last:
                 measures = _validate(stage, folder, done, report)
-            if last:
-                break
+        if not stopping or options.validate_stopped:
+            measures = _validate(stage, folder, done, report)
+    if rank() == 0:
+        _note(folder, replace(clock.at(done), finished=done == options.steps))
     return measures
 
 
-def _step(stage: Stage, index: int, checkpoint: Path) -> Losses:
+def _step(stage: Stage, index: int, checkpoint: Path, clock: Clock) -> Losses:
     """One step of the stage, its losses the means over all processes; NotFinite says where the good state is."""
     try:
         losses = average_values(stage.step(index))
     except BadBatch as error:
         if rank() == 0:
-            _save(stage, checkpoint, index)
+            _save(stage, checkpoint, clock.at(index))
         raise NotFinite(f"step {index}: {error}; the state before it is in {checkpoint}") from error
     if not all(math.isfinite(value) for value in losses.values()):
         raise NotFinite(f"step {index}: {losses}; the last good state is in {checkpoint}")
@@ -152,16 +194,22 @@ def _open_report(folder: Path, steps: int, say: Say) -> Iterator[Report]:
             board.close()
 
 
-def _save(stage: Stage, path: Path, done: int) -> None:
+def _save(stage: Stage, path: Path, progress: Progress) -> None:
     temporary = path.with_suffix(".part")
-    torch.save({"step": done, "stage": stage.state_dict()}, temporary)
+    torch.save({"progress": asdict(progress), "stage": stage.state_dict()}, temporary)
     os.replace(temporary, path)
+    _note(path.parent, progress)
 
 
-def _load(stage: Stage, path: Path) -> int:
+def _note(folder: Path, progress: Progress) -> None:
+    with replacing(folder / "progress.json") as part:
+        part.write_text(json.dumps(asdict(progress)))
+
+
+def _load(stage: Stage, path: Path) -> Progress:
     saved = torch.load(path, map_location="cpu", weights_only=True)
     stage.load_state_dict(saved["stage"])
-    return int(saved["step"])
+    return Progress(**saved["progress"])
 
 
 @contextmanager

@@ -17,11 +17,11 @@ from rigid.models.profiles import sizes_of
 from rigid.training.codes import mean_of
 from rigid.training.distributed import first_process_first, rank, world
 from rigid.training.episodes import Batch, Episode, EpisodeSet, kept_episodes, to_batch
-from rigid.training.faces import read_stills
+from rigid.training.faces import read_aligned, read_stills
 from rigid.training.fast_inference import compiled
 from rigid.training.flow import FlowEstimator
 from rigid.training.footage import clip_episodes
-from rigid.training.framing import Cut, still_episodes
+from rigid.training.framing import Cut, aligned_episodes, still_episodes
 from rigid.training.walks import Walks, draw_edit, early_only, walk_episodes
 
 Say = Callable[[str], None]
@@ -74,9 +74,15 @@ def _by_name(names: list[str]) -> list[list[int]]:
 def kept_clips(
     folder: Path, data: Path, split: str, cut: Cut, estimate: FlowEstimator, store: AssetStore, say: Say
 ) -> EpisodeSet:
-    """The episodes of the clips of `split`, made on the first call."""
+    """The episodes of the clips of `split`, made on the first call.
+
+    Of their aligned faces, where whole frames are not there.
+    """
 
     def make() -> Iterator[Episode]:
+        if not (data / "clips").is_dir():
+            yield from aligned_episodes(read_aligned(data, split), cut, estimate, seed=0)
+            return
         # Where the episodes are kept already, training does without the face detector.
         from rigid.align import FaceLandmarker, FaceTracker
 

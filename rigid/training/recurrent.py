@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +21,8 @@ from rigid.models.build import (
     build_generator,
     build_image_encoder,
     build_lpips,
-    build_recurrent_encoder,
+    mean_code,
+    new_image_encoder,
     new_recurrent_encoder,
 )
 from rigid.models.profiles import sizes_of
@@ -30,6 +31,7 @@ from rigid.training.distributed import average_gradients, average_values, rank, 
 from rigid.training.episodes import Batch
 from rigid.training.flow import load_flow
 from rigid.training.framing import Cut
+from rigid.training.image_encoder import FILE as IMAGE_ENCODER_FILE
 from rigid.training.loop import Losses, check_finite
 from rigid.training.material import Material, Source, kept_clips, kept_stills, kept_walks
 from rigid.training.recurrent_losses import LossWeights, RecurrentLosses
@@ -46,10 +48,11 @@ from rigid.training.rollout import (
     roll,
     show,
 )
-from rigid.training.shipping import write_weights
+from rigid.training.shipping import Initial, begun, write_weights
 from rigid.training.visible_net import load_visible
 
 ABLATIONS = ("ibfcc", "tc")
+FILE = "recurrent_encoder.safetensors"
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,10 @@ class RecurrentOptions:
     """Folder of real clips and stills with an `index.json`."""
     profile: str = "mobile-256"
     seed: int = 0
-    initial: Literal["new", "shipped"] = "new"
-    """Start from nothing, or from the weights that ship."""
+    initial: Initial = "new"
+    """Start from nothing, from the weights that ship, or from those of a file."""
+    image_encoder: Path | None = None
+    """Weights of the image encoder it is to stand beside; None for those that ship."""
     visible: Path | None = None
     """The trained visible net; None for the one that ships."""
     flow: Path | None = None
@@ -106,6 +111,9 @@ class RecurrentOptions:
     stills: int = 1000
     """At most."""
     walks: int = 300
+    """Of a set."""
+    walk_sets: int = 1
+    """Each drawn anew."""
     window: int = 160
     """Side of the un-aligned frames the losses are computed on, a multiple of 32."""
     validation_frames: int = 16
@@ -154,22 +162,38 @@ def build_parts(options: RecurrentOptions, store: AssetStore, folder: Path, say:
     if options.stills_share:
         sources.append(Source(kept_stills(folder, options.data, cut, estimate, options.stills), options.stills_share))
     if options.walks_share:
-        count, seed = options.walks, options.seed + 2
-        walks = kept_walks(folder, profile, generator, library, cut, estimate, store, count=count, seed=seed)
-        sources.append(Source(walks, options.walks_share))
+        for seed in range(2, 2 + options.walk_sets):
+            walks = kept_walks(
+                folder, profile, generator, library, cut, estimate, store, count=options.walks, seed=seed
+            )
+            sources.append(Source(walks, options.walks_share / options.walk_sets))
     # only now: whether episodes were made or kept, the encoder begins the same
     torch.manual_seed(options.seed)
-    networks = Networks(
-        placed(build_image_encoder(profile)),
-        placed((new_recurrent_encoder if options.initial == "new" else build_recurrent_encoder)(profile)),
+    networks = build_networks(options, generator)
+    losses = RecurrentLosses(options.weights, placed(build_lpips(store, exact=False)), visible, estimate)
+    validation = Validation(options.data, options.validation_frames, library, placed(build_lpips(store)))
+    return Parts(networks, Material(sources, library, sizes.n_shared_codes), losses, validation)
+
+
+def build_networks(options: RecurrentOptions, generator: nn.Module) -> Networks:
+    """The encoders that `options` name, with `generator`."""
+    profile, sizes = options.profile, sizes_of(options.profile)
+    return Networks(
+        placed(_image_encoder(options)),
+        placed(begun(new_recurrent_encoder(profile), options.initial, profile, FILE)),
         generator,
         sizes.n_shared_codes,
         sizes.hidden_shape,
         sizes.newest_noise_share,
     )
-    losses = RecurrentLosses(options.weights, placed(build_lpips(store, exact=False)), visible, estimate)
-    validation = Validation(options.data, options.validation_frames, library, placed(build_lpips(store)))
-    return Parts(networks, Material(sources, library, sizes.n_shared_codes), losses, validation)
+
+
+def _image_encoder(options: RecurrentOptions) -> nn.Module:
+    if options.image_encoder is None:
+        return build_image_encoder(options.profile)
+    network = new_image_encoder(options.profile, mean_code(options.profile))
+    begun(network, options.image_encoder, options.profile, IMAGE_ENCODER_FILE)
+    return network.eval().requires_grad_(False)
 
 
 class RecurrentStage:
@@ -206,7 +230,7 @@ class RecurrentStage:
         return self._validate(replace(self.networks, recurrent_encoder=self._averaged()), folder)
 
     def export(self, folder: Path) -> None:
-        write_weights(folder / "recurrent_encoder.safetensors", self._averaged().state_dict())
+        write_weights(folder / FILE, self._averaged().state_dict())
 
     def state_dict(self) -> dict[str, Any]:
         parts: dict[str, Any] = {"encoder": self.encoder, "average": self.average, "optimizer": self.optimizer}

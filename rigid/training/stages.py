@@ -64,7 +64,8 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "delta_every": 1,
         },
         "smoke": {
-            "pairs": 24,
+            "faces": 40,
+            "grow_every": 4,
             "code_steps": 3,
             "picture_steps": 3,
             "code_batch": 4,
@@ -122,13 +123,13 @@ OPTIONS: dict[str, type[Options]] = {
     "recurrent": RecurrentOptions,
     "parser": ParserOptions,
 }
-LOOPS = {
+LOOPS: dict[str, dict[str, Any]] = {
     "mobile-256": {"log_every": 25, "save_every": 50, "validate_every": 500},
     "mobile-256-continue": {"log_every": 25, "save_every": 50, "validate_every": 500},
     "rigid-256": {"log_every": 50, "save_every": 500, "validate_every": 5000},
     "smoke": {"log_every": 1, "save_every": 2, "validate_every": 100},
 }
-RECURRENT_LOOP = {"log_every": 10, "save_every": 50, "validate_every": 200}
+RECURRENT_LOOP: dict[str, Any] = {"log_every": 10, "save_every": 50, "validate_every": 200}
 """For the smallest preset in use: an hour is a few hundred steps."""
 
 
@@ -177,8 +178,12 @@ def _names(kind: type[Options]) -> set[str]:
     return {field.name for field in fields(kind)}
 
 
-def train(todo: Plan, store: AssetStore, folder: Path, *, resume: bool, say: Say) -> Losses:
+def train(
+    todo: Plan, store: AssetStore, folder: Path, *, resume: bool, say: Say, material: Path | None = None
+) -> Losses:
     """Run a plan in `folder` and return the last validation's measures.
+
+    `material`: where what is learned from is kept; the run's own folder unless several share it.
 
     Raises ValueError when `folder` holds a run and `resume` is false, and NotFinite on a broken loss.
     """
@@ -189,7 +194,7 @@ def train(todo: Plan, store: AssetStore, folder: Path, *, resume: bool, say: Say
         if rank() == 0:
             save_options(folder, todo.stage, todo.options)
         said = say if rank() == 0 else _quietly
-        return run(_build(todo.options, store, folder, said), todo.loop, folder, resume=resume, say=said)
+        return run(_build(todo.options, store, material or folder, said), todo.loop, folder, resume=resume, say=said)
 
 
 def _check_processes(todo: Plan) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor
 from rigid.attributes.library import Attribute, AttributeLibrary
 from rigid.models.mobile_stylegan import MappingNetwork
 from rigid.training.codes import sample_codes
+from rigid.training.draws import draw_push
 from rigid.training.episodes import Episode
 from rigid.training.fast_inference import to_bytes
 from rigid.training.flow import FlowEstimator
@@ -49,6 +50,7 @@ def walk_episodes(walks: Walks, count: int, cut: Cut, estimate: FlowEstimator, s
     torch_random = torch.Generator().manual_seed(seed)
     for number in range(count):
         pair = sample_codes(walks.mapping, walks.mean, 2, walks.n_codes, torch_random).numpy()
+        pair[0] += early_only(draw_push(walks.library, random), walks.n_shared)
         codes = walk_codes(pair[0], pair[1], cut.frames, walks.library, walks.n_shared, random)
         edit = early_only(draw_edit(walks.library, random), walks.n_shared)
         pictures = _rendered(walks, np.concatenate((codes, codes + edit)))

@@ -11,7 +11,11 @@ from typing import Any
 import pytest
 import torch
 
-from rigid.training.loop import LoopOptions, Losses, NotFinite, run
+from rigid.training.loop import LoopOptions, Losses, NotFinite, read_progress, run
+
+
+class Killed(BaseException):
+    """Stands for a process that ends without a word."""
 
 
 class LineStage:
@@ -72,11 +76,45 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path: Path) -> None:
 def test_a_signal_saves_and_stops_and_the_run_goes_on_from_there(tmp_path: Path) -> None:
     whole = run(LineStage(), options(9), tmp_path / "whole", resume=False, say=quietly)
     run(LineStage(stops_at=4), options(9), tmp_path / "parts", resume=False, say=quietly)
-    assert torch.load(tmp_path / "parts" / "checkpoint.pt", weights_only=True)["step"] == 5
+    assert torch.load(tmp_path / "parts" / "checkpoint.pt", weights_only=True)["progress"]["step"] == 5
     assert run(LineStage(), options(9), tmp_path / "parts", resume=True, say=quietly) == whole
+
+
+def test_the_time_of_all_parts_is_added_up_and_the_end_is_noted(tmp_path: Path) -> None:
+    run(LineStage(), options(5), tmp_path, resume=False, say=quietly)
+    first = read_progress(tmp_path)
+    assert first is not None and first.finished and first.seconds > 0
+    run(LineStage(stops_at=6), options(9), tmp_path, resume=True, say=quietly)
+    stopped = read_progress(tmp_path)
+    assert stopped is not None and (stopped.step, stopped.of, stopped.finished) == (7, 9, False)
+    assert stopped.seconds > first.seconds and stopped.cpu_seconds > first.cpu_seconds
+
+
+def test_a_run_killed_between_two_saves_ends_where_an_unbroken_one_does(tmp_path: Path) -> None:
+    def die(line: str) -> None:
+        if line.startswith("5/"):
+            raise Killed
+
+    whole = run(LineStage(), options(9), tmp_path / "whole", resume=False, say=quietly)
+    with pytest.raises(Killed):
+        run(LineStage(), options(9), tmp_path / "parts", resume=False, say=die)
+    assert run(LineStage(), options(9), tmp_path / "parts", resume=True, say=quietly) == whole
+
+
+def test_a_run_killed_in_its_last_validation_is_validated_anew(tmp_path: Path) -> None:
+    class Fragile(LineStage):
+        def validate(self, folder: Path) -> Losses:
+            raise Killed
+
+    whole = run(LineStage(), options(4), tmp_path / "whole", resume=False, say=quietly)
+    with pytest.raises(Killed):
+        run(Fragile(), options(4), tmp_path / "parts", resume=False, say=quietly)
+    progress = read_progress(tmp_path / "parts")
+    assert progress is not None and progress.step == 4 and not progress.finished
+    assert run(LineStage(), options(4), tmp_path / "parts", resume=True, say=quietly) == whole
 
 
 def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_state(tmp_path: Path) -> None:
     with pytest.raises(NotFinite, match="step 5"):
         run(LineStage(breaks_at=5), options(9), tmp_path, resume=False, say=quietly)
-    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 4
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["progress"]["step"] == 4

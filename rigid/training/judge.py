@@ -1,0 +1,265 @@
+"""Whether new weights of the encoders replace those that ship: measured as a pair, as shipped, on validation clips."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rigid.assets import AssetStore
+from rigid.attributes.library import AttributeLibrary, load_library
+from rigid.models.build import build_generator, build_lpips
+from rigid.models.profiles import WEIGHTS
+from rigid.replacing import replacing
+from rigid.training import image_encoder, recurrent
+from rigid.training.device import DEVICE, placed
+from rigid.training.fast_inference import to_bytes
+from rigid.training.flow import DisFlow
+from rigid.training.recurrent_validation import read_clips
+from rigid.training.rollout import Codes, Networks, encode_episode, plain_change, roll
+from rigid.training.warping import warp
+
+FILES = (image_encoder.FILE, recurrent.FILE)
+EVERY = 4
+"""LPIPS and blendshapes are taken of every so many frames."""
+SHAPES = {"jaw": ("jawOpen",), "smile": ("mouthSmileLeft", "mouthSmileRight")}
+EDITS = ("smile", "age", "glasses")
+"""A clip is edited by one of these, in turn."""
+UNSEEN = 1.0
+"""Error of the blendshapes where no face is found any more."""
+Pictures = NDArray[np.uint8]
+Measures = dict[str, float]
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What one measure is held to."""
+
+    measure: str
+    says: str
+    slack: float
+    """By what share of what ships it may be worse and still count as equally good."""
+    goal: float
+    more: bool = False
+    """Whether more is better."""
+    counts: bool = False
+    """Whether new weights may be taken for this measure's sake."""
+
+    def gain(self, before: float, after: float) -> float:
+        """By what share of `before` it became better."""
+        return (after - before if self.more else before - after) / max(abs(before), 1e-6)
+
+
+RULES = (
+    Rule("codes_mse", "codes alone, MSE", 0.0, 0.030, counts=True),
+    Rule("codes_lpips", "codes alone, LPIPS", 0.01, 0.200),
+    Rule("noise_mse", "with noise map, MSE", 0.02, 0.0045, counts=True),
+    Rule("noise_lpips", "with noise map, LPIPS", 0.02, 0.085, counts=True),
+    Rule("jaw_error", "jaw of codes alone, off by", 0.05, 0.1),
+    Rule("smile_error", "smile of codes alone, off by", 0.05, 0.1),
+    Rule("flicker", "flicker with noise map", 0.02, 0.0208),
+    Rule("coherence", "warp error with noise map, over the source's", 0.02, 1.0),
+    Rule("edit_share", "of an edit, left beside the noise map", 0.03, 0.6, more=True),
+)
+LEAST_GAIN = 0.01
+"""By what share one of the measures that count must be better."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of each measure, and what follows."""
+
+    before: Measures
+    after: Measures
+
+    @property
+    def worse(self) -> list[str]:
+        """The measures that became worse by more than their slack."""
+        return [rule.measure for rule in RULES if self._gain(rule) < -rule.slack]
+
+    @property
+    def better(self) -> list[str]:
+        """Those that count and became better."""
+        return [rule.measure for rule in RULES if rule.counts and self._gain(rule) >= LEAST_GAIN]
+
+    @property
+    def yes(self) -> bool:
+        """Whether the new weights are to replace the old ones."""
+        return bool(self.better) and not self.worse
+
+    def table(self) -> str:
+        """Every measure before and after beside its goal, as Markdown."""
+        rows = ["| measure | ships | new | goal | |", "|---|---|---|---|---|"]
+        for rule in RULES:
+            before, after = self.before[rule.measure], self.after[rule.measure]
+            mark = "worse" if rule.measure in self.worse else "better" if self._gain(rule) >= LEAST_GAIN else "as good"
+            goal = f"{'≥' if rule.more else '≤'} {rule.goal:g}"
+            rows.append(f"| {rule.says} | {before:.4f} | {after:.4f} | {goal} | {mark} |")
+        return "\n".join(rows)
+
+    def _gain(self, rule: Rule) -> float:
+        gain = rule.gain(self.before[rule.measure], self.after[rule.measure])
+        return gain if np.isfinite(gain) else -np.inf
+
+
+class Expressions(Protocol):
+    """Sees the blendshapes of aligned faces."""
+
+    def __call__(self, faces: Pictures) -> NDArray[np.float32]:
+        """RGB (B, S, S, 3) → (B, len(SHAPES)), NaN where there is no face."""
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Measures pairs of encoders on the same clips."""
+
+    clips: Tensor
+    """(B, T, 3, S, S) in [-1, 1]."""
+    library: AttributeLibrary
+    lpips: nn.Module
+    expressions: Expressions
+
+    @torch.no_grad()
+    def __call__(self, networks: Networks) -> Measures:
+        """The measures of `RULES`, each a mean over clips."""
+        edits = [self.library[EDITS[i % len(EDITS)]] for i in range(len(self.clips))]
+        offsets = torch.from_numpy(np.stack([edit.offset(edit.max) for edit in edits])).to(DEVICE)
+        codes = encode_episode(networks, self.clips, offsets)
+        alone = networks.generate(codes.frames[:, ::EVERY].flatten(0, 1)).clamp(-1, 1)
+        steps = list(roll(networks, self.clips, codes, torch.ones(len(self.clips), dtype=torch.bool), truncation=1))
+        inverted = torch.stack([step.inverted for step in steps], 1).clamp(-1, 1)
+        change = steps[-1].edited.clamp(-1, 1) - inverted[:, -1]
+        return {
+            "codes_mse": (alone - self._some).square().mean().item(),
+            "codes_lpips": self._distance(alone),
+            "noise_mse": (inverted - self.clips).square().mean().item(),
+            "noise_lpips": self._distance(inverted[:, ::EVERY].flatten(0, 1)),
+            **self._expressions_off(alone),
+            "flicker": (inverted.diff(dim=1) - self.clips.diff(dim=1)).abs().mean().item(),
+            "coherence": self._coherence(inverted),
+            "edit_share": _share(change, self._wanted(networks, codes)),
+        }
+
+    @property
+    def _some(self) -> Tensor:
+        return self.clips[:, ::EVERY].flatten(0, 1)
+
+    def _distance(self, pictures: Tensor) -> float:
+        pairs = zip(pictures.split(4), self._some.split(4), strict=True)
+        return torch.cat([self.lpips(x, y) for x, y in pairs]).mean().item()
+
+    def _expressions_off(self, pictures: Tensor) -> Measures:
+        seen, shown = (self.expressions(_as_bytes(some)) for some in (self._some, pictures))
+        errors = np.where(np.isfinite(shown), np.abs(shown - seen), UNSEEN)[np.isfinite(seen).all(1)]
+        return {f"{name}_error": float(value) for name, value in zip(SHAPES, errors.mean(0), strict=True)}
+
+    def _coherence(self, inverted: Tensor) -> float:
+        """How much O changes besides how I moves, over how much I itself does so."""
+        before, here = (self.clips[:, part].flatten(0, 1) for part in (slice(None, -1), slice(1, None)))
+        flow = DisFlow()(here, before)
+        warped, shown = warp(inverted[:, :-1].flatten(0, 1), flow), inverted[:, 1:].flatten(0, 1)
+        return (F.l1_loss(warped, shown) / F.l1_loss(warp(before, flow), here)).item()
+
+    def _wanted(self, networks: Networks, codes: Codes) -> Tensor:
+        """What the edits do to the last frames by the codes alone."""
+        return plain_change(networks, codes, self.clips.shape[1] - 1)
+
+
+def _share(change: Tensor, wanted: Tensor) -> float:
+    """How much of `wanted` there is in `change`, (B, 3, S, S) each: 1 for all of it."""
+    return ((change * wanted).sum((1, 2, 3)) / wanted.square().sum((1, 2, 3))).mean().item()
+
+
+def _as_bytes(pictures: Tensor) -> Pictures:
+    return to_bytes(pictures.cpu().numpy()).transpose(0, 2, 3, 1)
+
+
+def judge(
+    candidate: Path,
+    data: Path,
+    store: AssetStore,
+    kept: Path,
+    say: Say,
+    *,
+    profile: str = "mobile-256",
+    frames: int = 12,
+) -> Verdict:
+    """Hold the weights in the folder `candidate` against those that ship; a file it lacks is the one that ships.
+
+    `kept`: a folder for what was measured before. ValueError where `candidate` holds none, or other networks' weights.
+    """
+    found = [name for name in FILES if (candidate / name).is_file()]
+    if not found:
+        raise ValueError(f"{candidate} holds no weights to judge; it must hold one of: {', '.join(FILES)}.")
+    shipped = {name: WEIGHTS / profile / name for name in FILES}
+    measured: list[Measures] = []
+    make = _Measuring(data, store, profile, frames)
+    for pair in (shipped, shipped | {name: candidate / name for name in found}):
+        path = kept / f"{_digest(pair, data, frames)}.json"
+        if not path.is_file():
+            say(f"measuring {', '.join(str(file) for file in pair.values())}")
+            kept.mkdir(parents=True, exist_ok=True)
+            with replacing(path) as part:
+                part.write_text(json.dumps(make(pair), indent=2) + "\n")
+        measured.append(json.loads(path.read_text()))
+    return Verdict(*measured)
+
+
+class _Measuring:
+    """Measures pairs; what it takes is built with the first."""
+
+    def __init__(self, data: Path, store: AssetStore, profile: str, frames: int):
+        self._data, self._store, self._profile, self._frames = data, store, profile, frames
+        self._judge: Judge | None = None
+
+    def __call__(self, pair: Mapping[str, Path]) -> Measures:
+        profile, store = self._profile, self._store
+        if self._judge is None:
+            library = load_library(profile, custom=False)
+            lpips = placed(build_lpips(store))
+            self._judge = Judge(read_clips(self._data, self._frames), library, lpips, Blendshapes(store))
+        options = recurrent.RecurrentOptions(
+            self._data, profile, initial=pair[recurrent.FILE], image_encoder=pair[image_encoder.FILE]
+        )
+        networks = recurrent.build_networks(options, placed(build_generator(profile, store)))
+        networks.recurrent_encoder.eval().requires_grad_(False)
+        return self._judge(networks)
+
+
+class Blendshapes:
+    """`Expressions` by MediaPipe's landmarker."""
+
+    def __init__(self, store: AssetStore):
+        # Training on a bare machine does without the face detector.
+        from rigid.align import FaceLandmarker
+
+        self._landmarker = FaceLandmarker(store.file("face-landmarks", "face_landmarker.task"), blendshapes=True)
+
+    def __call__(self, faces: Pictures) -> NDArray[np.float32]:
+        return np.stack([self._of(np.ascontiguousarray(face)) for face in faces])
+
+    def _of(self, face: Pictures) -> NDArray[np.float32]:
+        self._landmarker.reset()
+        found = self._landmarker.detect(face, 0)
+        if not found:
+            return np.full(len(SHAPES), np.nan, np.float32)
+        shapes = found[0].blendshapes
+        return np.array([np.mean([shapes[name] for name in names]) for names in SHAPES.values()], np.float32)
+
+
+def _digest(pair: Mapping[str, Path], data: Path, frames: int) -> str:
+    """Names what is measured by its content; other rules or clips are another measurement."""
+    digest = hashlib.sha256(repr((frames, EVERY, EDITS, (data / "index.json").read_text())).encode())
+    for file in (*pair.values(), Path(__file__)):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]

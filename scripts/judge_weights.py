@@ -1,0 +1,44 @@
+#!/usr/bin/env python3
+"""Say whether the encoders' weights in a folder are to replace those that ship: exit code 0 for yes, 1 for no."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from rigid.assets import AssetError, AssetStore
+from rigid.training.device import take_what_is_left
+from rigid.training.judge import judge
+
+
+def main() -> int:
+    """Print a table of all measures and the verdict; 2 for bad input."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "candidate", type=Path, help="folder with image_encoder.safetensors, recurrent_encoder.safetensors, or both"
+    )
+    parser.add_argument("--data", type=Path, default=os.environ.get("RIGID_LIVE_DATA"), help="folder of real clips")
+    parser.add_argument("--kept", type=Path, default=Path("runs/judged"), help="where measurements are kept")
+    parser.add_argument("--threads", type=int, default=0, help="cores to compute on; 0 for all")
+    given = parser.parse_args()
+    if given.data is None:
+        parser.error("name the folder of real clips by --data or RIGID_LIVE_DATA")
+    take_what_is_left(given.threads, 0)
+    try:
+        verdict = judge(
+            given.candidate, given.data, AssetStore(), given.kept, say=lambda line: print(line, file=sys.stderr)
+        )
+    except (ValueError, AssetError) as error:
+        parser.error(str(error))
+    print(verdict.table())
+    reason = (
+        f"worse: {', '.join(verdict.worse)}" if verdict.worse else f"better: {', '.join(verdict.better) or 'nothing'}"
+    )
+    print(f"{'Yes' if verdict.yes else 'No'}: {reason}.")
+    return 0 if verdict.yes else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
