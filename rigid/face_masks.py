@@ -21,8 +21,6 @@ SMALL = 64
 """Side of the parser's map, and of the pictures that masks are made of."""
 INNER_FACE = ("skin", "brows", "eyes", "nose", "lips", "mouth", "glasses")
 """The parts of M in Eq. 6."""
-EDITED_WITH_IT = (*INNER_FACE, "neck")
-"""Where an edit of the face may show: beards and age do not end at the jaw, and k keeps a neck that is not changed."""
 INSIDE = (0.4, 0.9)
 """Blurred share of these from which a place begins to belong to the mask, and belongs to it."""
 INSIDE_SIGMA = 1.0
@@ -62,8 +60,7 @@ def masks_by_parser(parts: Array, picture: Crop, covering: float = 0.0) -> FaceM
     `covering`: how far E's hair is drawn over I's forehead, 0 to 1.
     """
     (real, edited), size = parts, len(picture)
-    union = np.maximum(*(_share(parts, *EDITED_WITH_IT) for parts in (real, edited)))
-    inside = ramp(blurred(union, INSIDE_SIGMA), *INSIDE)
+    inside = ramp(blurred(_edited_with_the_face(real, edited), INSIDE_SIGMA), *INSIDE)
     hair = led_by_brightness(_share(real, "hair"), picture)
     if covering:
         fringe = np.minimum(_share(edited, "hair"), _share(real, "hair", *INNER_FACE))
@@ -71,6 +68,17 @@ def masks_by_parser(parts: Array, picture: Crop, covering: float = 0.0) -> FaceM
     covered = ramp(blurred(_share(real, "other"), COVERED_SIGMA), *COVERED)
     window = border_window(size)
     return FaceMasks(resized(inside, size) * window, hair * window, 1 - resized(covered, size))
+
+
+def _edited_with_the_face(real: Array, edited: Array) -> Mask:
+    """M_I ∪ M_E of Eq. 7, (n, n), and the neck: beards and age do not end at the jaw.
+
+    Of the neck what is bare in both: another collar than the real one is not to be drawn on it.
+    """
+    inner, drawn = (_share(parts, *INNER_FACE) for parts in (real, edited))
+    bare = np.minimum(_share(real, "neck"), drawn + _share(edited, "neck"))
+    union: Mask = np.maximum(np.maximum(inner, drawn), bare)
+    return union
 
 
 def how_covered(real: Array) -> float:

@@ -119,5 +119,7 @@ def test_the_landmarks_alone_tell_face_and_hair_apart() -> None:
 
 def test_a_beard_of_the_edited_face_goes_on_below_the_jaw() -> None:
     neck: Place = (slice(50, 62), slice(24, 40))
-    mask = masks_by_parser(pair({"neck": neck} | PLAIN), GREY).face
-    assert mask[228:236, 110:146].min() > 0.9
+    low: Place = (slice(228, 236), slice(110, 146))
+    assert masks_by_parser(pair({"neck": neck} | PLAIN), GREY).face[low].min() > 0.9
+    collar = masks_by_parser(pair({"neck": neck} | PLAIN, {"cloth": neck} | PLAIN), GREY).face
+    assert collar[low].max() < 0.1, "another collar than the real one is not drawn"
