@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from rigid.training.augment import Picture, degrade, recolour
+from rigid.training.augment import Picture, degrade, recolour, relight
 
 
 def blob() -> Picture:
@@ -28,6 +28,15 @@ def test_recolouring_keeps_the_order_of_the_values() -> None:
     ramp = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, 2)
     recoloured = recolour(ramp, np.random.default_rng(1)).astype(int)
     assert (np.diff(recoloured, axis=1) >= 0).all()
+
+
+def test_relighting_takes_light_away_and_never_adds_any() -> None:
+    white = np.full((64, 64, 3), 200, np.uint8)
+    lit = [relight(white, np.random.default_rng(seed)).mean(2) for seed in range(40)]
+    assert max(picture.mean() for picture in lit) < 200
+    assert min(picture.mean() for picture in lit) < 60
+    # some are lit from one side
+    assert max(np.ptp(picture.mean(0)) for picture in lit) > 40
 
 
 def test_the_same_seed_gives_the_same_picture() -> None:

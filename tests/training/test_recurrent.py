@@ -83,7 +83,7 @@ def test_a_loss_that_is_no_number_names_its_batch_and_keeps_the_state(tmp_path: 
     with pytest.raises(NotFinite, match=r"step 1: lpips is nan in the batch of drift \d; the state before it"):
         run(stage, LoopOptions(6), tmp_path, resume=True, say=quietly)
     saved = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
-    assert saved["step"] == 1
+    assert saved["progress"]["step"] == 1
     assert all(torch.isfinite(value).all() for value in saved["stage"]["encoder"].values())
     assert train(tmp_path, options, resume=True)
 
