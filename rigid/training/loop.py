@@ -140,7 +140,7 @@ def run(stage: Stage, options: LoopOptions, folder: Path, *, resume: bool, say: 
                 _save(stage, checkpoint, clock.at(done))
             if done % options.validate_every == 0 and not last:
                 measures = _validate(stage, folder, done, report)
-        if not stopping or options.validate_stopped:
+        if done == options.steps or options.validate_stopped:
             measures = _validate(stage, folder, done, report)
     if rank() == 0:
         _note(folder, replace(clock.at(done), finished=done == options.steps))

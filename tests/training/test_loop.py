@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,16 @@ def test_a_run_killed_between_two_saves_ends_where_an_unbroken_one_does(tmp_path
     with pytest.raises(Killed):
         run(LineStage(), options(9), tmp_path / "parts", resume=False, say=die)
     assert run(LineStage(), options(9), tmp_path / "parts", resume=True, say=quietly) == whole
+
+
+def test_a_signal_in_the_last_step_still_leaves_the_weights(tmp_path: Path) -> None:
+    unvalidated = replace(options(5), validate_stopped=False)
+    run(LineStage(stops_at=4), unvalidated, tmp_path / "last", resume=False, say=quietly)
+    progress = read_progress(tmp_path / "last")
+    assert progress is not None and progress.finished and (tmp_path / "last" / "line.txt").exists()
+    run(LineStage(stops_at=2), unvalidated, tmp_path / "earlier", resume=False, say=quietly)
+    progress = read_progress(tmp_path / "earlier")
+    assert progress is not None and not progress.finished and not (tmp_path / "earlier" / "line.txt").exists()
 
 
 def test_a_run_killed_in_its_last_validation_is_validated_anew(tmp_path: Path) -> None:
