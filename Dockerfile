@@ -23,14 +23,15 @@ FROM system AS build-cpu
 ARG PIP_EXTRA_INDEX_URL
 ARG PROFILE=mobile-256
 WORKDIR /usr/src/rigid-live
-ENV PIP_CONSTRAINT=requirements.lock \
-    PIP_NO_CACHE_DIR=1
+ENV PIP_NO_CACHE_DIR=1
 RUN python3 -m venv "$VIRTUAL_ENV"
-# The dependencies alone first, under an empty project: they change seldom and are most of the time.
-COPY pyproject.toml requirements.lock README.md LICENSE NOTICE THIRD_PARTY.md ./
-RUN mkdir rigid engines export server client cli && touch rigid/__init__.py && pip install .
+# The dependencies alone first: they change seldom and are most of the time. PyTorch by its version, not by a hash, as
+# PIP_EXTRA_INDEX_URL chooses its build.
+COPY requirements.lock requirements-torch.lock ./
+RUN pip install --no-deps --only-binary :all: --require-hashes --requirement requirements.lock && \
+    pip install --requirement requirements-torch.lock
 COPY . .
-RUN pip install --no-deps --force-reinstall .
+RUN pip install --no-deps --no-build-isolation .
 # What a library lacks of the system shows here, not at the first start.
 RUN python -c "import av, cv2, mediapipe, onnxruntime, openvino, server.app" && \
     rigid-live models pull && rigid-live export --profile "$PROFILE"
@@ -38,9 +39,10 @@ RUN python -c "import av, cv2, mediapipe, onnxruntime, openvino, server.app" && 
 # --- build-gpu: the same with TensorRT; engines are built on the machine that runs them ---
 FROM build-cpu AS build-gpu
 ARG GPU_EXTRAS=tensorrt,torch-tensorrt
-# PIP_CONSTRAINT and pyproject.toml pin what this brings.
+# pyproject.toml pins the extras; what is installed stays as the lock had it.
 # hadolint ignore=DL3013
-RUN pip install ".[$GPU_EXTRAS]"
+RUN pip freeze --exclude rigid-live > installed.txt && \
+    pip install --no-build-isolation --constraint installed.txt ".[$GPU_EXTRAS]"
 
 # --- serve: what both targets are, an unprivileged user with one place to write to ---
 FROM system AS serve

@@ -7,7 +7,7 @@
 # make sbom    write dist/sbom.cdx.json (CycloneDX) and dist/licences.md of what is installed with the program
 # make release-check   everything that must hold before a release
 # make training-bundle   pack what training needs into build/rigid-live-training.tar.xz, for a machine with a GPU
-# make lock    pin the newest versions of everything in requirements.lock
+# make lock    pin the newest versions of everything, with their hashes, in requirements.lock and requirements-dev.lock
 # make clean   remove the virtual environment, node_modules and what tools left
 
 HOST ?= 127.0.0.1
@@ -22,8 +22,13 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 
-# The constraint pins what pip installs, and what it builds the project with.
-PIP_INSTALL := PIP_CONSTRAINT=requirements.lock $(BIN)/python -m pip --disable-pip-version-check install --quiet
+PIP := -m pip --disable-pip-version-check
+# $(call install,PYTHON,LOCK): what LOCK lists, each file by its hash; then PyTorch by its version alone, since which build
+# of it (CPU, CUDA) is the machine's choice, with what that build brings. pip refuses an unhashed line beside hashed ones.
+install = $(1) $(PIP) install --quiet --no-deps --only-binary :all: --require-hashes --requirement $(2) && \
+	$(1) $(PIP) install --quiet --requirement requirements-torch.lock
+# The project itself, with the build tools that the lock brought.
+PROJECT := --no-deps --no-build-isolation
 
 .DEFAULT_GOAL := help
 .PHONY: help serve test check check-deploy try-image docs docs-serve sbom release-check training-bundle format lock clean
@@ -65,14 +70,14 @@ docs: $(VENV)/.installed-dev
 docs-serve: $(VENV)/.installed-dev
 	$(BIN)/mkdocs serve
 
-# Of an environment that holds the program and nothing else; the tool that lists it lives in another.
-sbom: | $(BIN)/python
-	@for name in runtime tools; do test -d build/$$name || $(BIN)/python -m venv build/$$name; done
-	@echo "Installing the program and the tool that lists it, each by itself (minutes the first time) ..."
-	@PIP_CONSTRAINT=requirements.lock build/runtime/bin/python -m pip --disable-pip-version-check install --quiet .
-	@PIP_CONSTRAINT=requirements.lock build/tools/bin/python -m pip --disable-pip-version-check install --quiet cyclonedx-bom
+# Of an environment that holds the program and what built it; the tool that lists it lives in another.
+sbom: $(VENV)/.installed-dev
+	@test -d build/runtime || $(BIN)/python -m venv build/runtime
+	@echo "Installing the program by itself (minutes the first time) ..."
+	@$(call install,build/runtime/bin/python,requirements.lock)
+	@build/runtime/bin/python $(PIP) install --quiet $(PROJECT) .
 	@mkdir -p dist
-	build/tools/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --output-reproducible \
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --output-reproducible \
 		--output-file dist/sbom.cdx.json build/runtime/bin/python
 	build/runtime/bin/python scripts/release_check.py --licences dist/licences.md
 
@@ -86,14 +91,20 @@ format: $(VENV)/.installed-dev
 training-bundle: $(VENV)/.installed-dev
 	$(BIN)/python -m scripts.pack_training
 
+# Compiled together, so that both agree. PyTorch's version is ours to choose, in requirements-torch.lock; it and what only
+# its CUDA build brings differ by machine, as does where a package is fetched from, and pip itself is not ours to pin.
+COMPILE := $(BIN)/uv pip compile --quiet --python $(BIN)/python --generate-hashes --no-header --annotation-style line \
+	--constraint requirements-torch.lock
+UNLOCKED := pip|torch|triton|nvidia-.*|cuda-.*
 lock: $(VENV)/.installed-dev
-	$(BIN)/pip-compile --quiet --upgrade --extra dev --extra release --strip-extras --allow-unsafe --annotation-style line --no-header \
-		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements.new pyproject.toml
-	@# Where a package is fetched from and which build of torch it is differ by machine; pip itself is not ours to pin.
-	@{ echo "# Exact versions of everything, the tests' tools too; made by \`make lock\`. It names no place to fetch from"; \
-		echo "# and no build of torch: those differ by machine."; \
-		sed -E -e 's/^(torch==[0-9.]+)\+[a-z0-9]+/\1/' -e '/^pip==/d' -e '/^(#|$$)/d' requirements.new; } > requirements.lock
-	@rm requirements.new
+	@mkdir -p build
+	$(COMPILE) --upgrade --extra dev --extra release pyproject.toml --output-file build/requirements-dev.lock
+	printf 'hatchling\neditables\n' | $(COMPILE) --constraint build/requirements-dev.lock pyproject.toml - \
+		--output-file build/requirements.lock
+	@for name in requirements requirements-dev; do \
+		{ echo "# Exact versions with the hashes of their files, made by \`make lock\`; PyTorch is in requirements-torch.lock."; \
+		awk '/^[^ #]/ { left = /^($(UNLOCKED))==/ } !left' build/$$name.lock | \
+			sed -E -e '/# via -c [^,]*$$/d' -e 's/-c [^,]*, //; s/, -c [^,]*//'; } > $$name.lock; done
 
 clean:
 	rm -rf $(VENV) client/node_modules client/types build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
@@ -103,12 +114,14 @@ $(BIN)/python:
 	@echo "Creating the virtual environment $(VENV) ..."
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: pyproject.toml requirements.lock | $(BIN)/python
+$(VENV)/.installed: pyproject.toml requirements.lock requirements-torch.lock | $(BIN)/python
 	@echo "Installing what the server needs (a few minutes the first time) ..."
-	@$(PIP_INSTALL) --editable .
+	@$(call install,$(BIN)/python,requirements.lock)
+	@$(BIN)/python $(PIP) install --quiet $(PROJECT) --editable .
 	@touch $@
 
-$(VENV)/.installed-dev: pyproject.toml requirements.lock | $(BIN)/python
+$(VENV)/.installed-dev: pyproject.toml requirements-dev.lock requirements-torch.lock | $(BIN)/python
 	@echo "Installing what the server and its tests need (a few minutes the first time) ..."
-	@$(PIP_INSTALL) --editable '.[dev]'
+	@$(call install,$(BIN)/python,requirements-dev.lock)
+	@$(BIN)/python $(PIP) install --quiet $(PROJECT) --editable .
 	@touch $@ $(VENV)/.installed

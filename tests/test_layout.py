@@ -12,6 +12,7 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
 
@@ -215,10 +216,45 @@ def test_what_is_imported_is_declared() -> None:
         assert not undeclared
 
 
-def test_the_lock_pins_every_dependency() -> None:
-    pinned = re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements.lock").read_text("utf-8"), re.MULTILINE)
-    assert declared(dev=True) <= set(pinned)
+LOCKS = ("requirements.lock", "requirements-dev.lock")
 
 
-def test_the_lock_names_no_host() -> None:
-    assert "://" not in (ROOT / "requirements.lock").read_text("utf-8")
+def locked(name: str) -> dict[str, tuple[str, list[str]]]:
+    """The version of each distribution that a lock file pins, and the SHA-256 of its files; every line is looked at."""
+    text = re.sub(r"\\\n", " ", re.sub(r"^ *#.*\n", "", (ROOT / name).read_text("utf-8"), flags=re.MULTILINE))
+    pins: dict[str, tuple[str, list[str]]] = {}
+    for line in text.splitlines():
+        pinned = re.fullmatch(r"([a-z0-9-]+)==(\S+)((?: +--hash=sha256:[0-9a-f]{64})*) *", line)
+        assert pinned is not None, f"{name}: {line}"
+        pins[pinned[1]] = (pinned[2], pinned[3].split())
+    return pins
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_the_lock_has_the_hashes_of_everything_but_torch(name: str) -> None:
+    pins = locked(name)
+    assert [distribution for distribution, (_, hashes) in pins.items() if not hashes] == []
+    assert "torch" not in pins
+    assert list(locked("requirements-torch.lock")) == ["torch"]
+
+
+def test_the_lock_pins_every_dependency_within_its_bounds() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    wanted = {
+        "requirements.lock": [*project["dependencies"], "hatchling", "editables"],
+        "requirements-dev.lock": project["dependencies"] + extras["dev"] + extras["release"],
+    }
+    for name in LOCKS:
+        pins = locked(name) | locked("requirements-torch.lock")
+        for requirement in map(Requirement, wanted[name]):
+            assert requirement.specifier.contains(pins[normalised(requirement.name)][0], prereleases=True), requirement
+    assert declared(dev=True) <= set(locked("requirements-dev.lock")) | {"torch"}
+
+
+def test_both_locks_agree() -> None:
+    assert locked("requirements.lock").items() <= locked("requirements-dev.lock").items()
+
+
+def test_the_locks_name_no_host() -> None:
+    assert not [name for name in (*LOCKS, "requirements-torch.lock") if "://" in (ROOT / name).read_text("utf-8")]
