@@ -71,7 +71,7 @@ class TrackedFace:
     new: bool
     """True on a face's first frame: none was there before, or it was another one."""
     faces: int = 1
-    """How many the landmarker saw, this one among them."""
+    """How many are in the frame, this one among them, as seen within the last second."""
 
     @property
     def landmarks_in_crop(self) -> NDArray[np.float32]:
@@ -81,6 +81,10 @@ class TrackedFace:
 
 class FaceFinder(Protocol):
     """What a tracker asks of a landmarker; `FaceLandmarker` is one."""
+
+    @property
+    def others(self) -> int:
+        """How many faces are known to be beside the one that is followed; `detect` may return some of them."""
 
     def detect(self, frame: NDArray[np.uint8], timestamp_ms: int) -> list[Face]:
         """The faces in `frame`, uint8 RGB (H, W, 3), at `timestamp_ms`."""
@@ -108,7 +112,7 @@ class FaceTracker:
         self._memory.remember(face, timestamp)
         new = not self._smoother.continues(face.landmarks, timestamp)
         landmarks = self._smoother.smooth(face.landmarks, timestamp)
-        return TrackedFace(face, landmarks, ffhq_transform(landmarks, self.size), new, len(faces))
+        return TrackedFace(face, landmarks, ffhq_transform(landmarks, self.size), new, 1 + self.landmarker.others)
 
     def reset(self) -> None:
         """Forget the face, as at a cut."""

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
+from rigid.bystanders import Bystanders
 from rigid.face_views import MAX_VIEW, STEEP_ROLL, Frame, View, search_views
 from rigid.faces import Face, FaceMemory, choose_face
 from rigid.followed_faces import FollowedFaces
@@ -55,6 +56,7 @@ class FaceLandmarker:
     def __init__(self, model_path: Path, *, blendshapes: bool = False, pose: bool = False):
         """`model_path`: face_landmarker.task. `blendshapes`, `pose`: fill those fields of `Face` (costs time)."""
         self._faces = open_faces(model_path, blendshapes=blendshapes, pose=pose)
+        self._bystanders = Bystanders(model_path)
         self.reset()
 
     def reset(self) -> None:
@@ -65,11 +67,18 @@ class FaceLandmarker:
         self._window: View | None = None
         self._frame_size = (0, 0)
         self._search: Iterator[View] = iter(())
+        self._bystanders.forget()
+
+    @property
+    def others(self) -> int:
+        """How many faces of a like size are beside the followed one, as seen within the last second of the video."""
+        return self._bystanders.count
 
     def detect(self, frame: Frame, timestamp_ms: int) -> list[Face]:
         """The faces in `frame`, uint8 RGB (H, W, 3), at `timestamp_ms`; the followed one first.
 
-        While a face is followed, it is the only one. ValueError when `frame` is not such an array.
+        While a face is followed, it is the only one, and `others` says how many more there are. ValueError when
+        `frame` is not such an array.
         """
         if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or 0 in frame.shape:
             raise ValueError(f"A frame must be uint8 RGB (height, width, 3), got {frame.dtype} {frame.shape}.")
@@ -83,6 +92,8 @@ class FaceLandmarker:
         faces = [followed] if followed is not None else self._find(frame, last)
         chosen = choose_face(faces, last)
         self._keep(chosen, time)
+        if chosen is not None:
+            self._bystanders.watch(frame, chosen, time)
         return [face for face in faces if face is chosen] + [face for face in faces if face is not chosen]
 
     def _follow(self, frame: Frame, time: float) -> Face | None:
@@ -150,3 +161,4 @@ class FaceLandmarker:
     def close(self) -> None:
         """Free the native resources; safe to call twice."""
         self._faces.close()
+        self._bystanders.close()

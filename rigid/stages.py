@@ -44,7 +44,7 @@ class Sighting:
     """(S, S, 3)."""
     frame_shape: tuple[int, ...]
     faces: int = 1
-    """How many were seen, this one among them."""
+    """How many are in the frame, this one among them."""
 
     @property
     def box(self) -> tuple[float, float, float, float]:

@@ -105,6 +105,7 @@ class ScriptedFinder:
 
     def __init__(self, script: list[list[Face]]):
         self.script = script
+        self.others = 0
         self.closed = False
 
     def detect(self, frame: Frame, timestamp_ms: int) -> list[Face]:
