@@ -25,8 +25,8 @@ def test_ffmpeg_sends_video_and_sound_that_are_edited_and_recorded(tmp_path: Pat
 
 @pytest.mark.skipif("whip" not in formats_available, reason="this PyAV is built without FFmpeg's WHIP muxer")
 def test_ffmpeg_gets_in_as_the_dtls_client_too() -> None:
-    # FFmpeg 8.1 writes to its DTLS session whatever DTLS it gets after its handshake, such as a last flight that is sent
-    # again because FFmpeg asked for it anew. That makes its UDP socket a blocking one for good, and its muxer reads from
-    # it before it sends: from then on it sends one packet for each that it gets, about a picture a second.
+    # FFmpeg 8.1 writes to its DTLS session whatever DTLS it gets after its handshake, such as a last flight that is
+    # sent again because FFmpeg asked for it anew. That makes its UDP socket a blocking one for good, and its muxer
+    # reads from it before it sends: from then on it sends one packet for each that it gets, about a picture a second.
     with serving(light_app(api_key=KEY)) as url, outsider(url, sys.executable, str(CLIENT), "active") as client:
         client.wait_for_pictures(2)
