@@ -56,8 +56,9 @@ Files = Iterator[tuple[str, bytes]]
 def rounded(values: Numbers, bits: int) -> Numbers:
     """`values`, float16 or float32, with `bits` bits of their mantissas left and zeros after them."""
     mantissa, exponent = np.frexp(values.astype(np.float64))
-    kept: Numbers = np.ldexp(np.rint(np.ldexp(mantissa, bits + 1)), exponent - bits - 1).astype(values.dtype)
-    return kept
+    kept = np.ldexp(np.rint(np.ldexp(mantissa, bits + 1)), exponent - bits - 1)
+    # a count of batches has no axes, and NumPy makes a plain number of it
+    return np.asarray(kept, values.dtype)
 
 
 def code() -> Files:

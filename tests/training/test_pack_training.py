@@ -22,6 +22,7 @@ def test_rounding_keeps_the_first_bits_and_the_value_about(kind: type[np.floatin
     assert np.abs(short / values - 1).max() <= 2.0 ** -(bits + 1)
     assert np.array_equal(rounded(short, bits), short)
     assert np.array_equal(rounded(np.zeros(3, kind), bits), np.zeros(3, kind))
+    assert rounded(np.array(3, kind), bits).shape == ()
 
 
 def test_a_bundle_unpacks_with_what_was_put_in(tmp_path: Path, faces: Path) -> None:
