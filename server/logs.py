@@ -17,9 +17,10 @@ CHATTY = ("aioice", "aiortc", "httpx")
 
 def set_up(level: str) -> None:
     """Write to the error stream from `level` on, one of `LEVELS`."""
-    logging.basicConfig(level=level.upper())
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(Sparing())
+    handler = logging.StreamHandler()
+    handler.addFilter(Sparing())
+    # where somebody else handles the log already, what they see is theirs
+    logging.basicConfig(level=level.upper(), handlers=[handler])
     logging.getLogger("uvicorn.access").addFilter(discreet)
     if level != "debug":
         for name in CHATTY:
