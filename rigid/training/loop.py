@@ -209,7 +209,9 @@ def _note(folder: Path, progress: Progress) -> None:
 def _load(stage: Stage, path: Path) -> Progress:
     saved = torch.load(path, map_location="cpu", weights_only=True)
     stage.load_state_dict(saved["stage"])
-    return Progress(**saved["progress"])
+    saved_at, noted = Progress(**saved["progress"]), read_progress(path.parent)
+    # what a validation took after the last save counts as well
+    return noted if noted is not None and noted.step == saved_at.step else saved_at
 
 
 @contextmanager
