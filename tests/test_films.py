@@ -160,7 +160,7 @@ def test_hdr_where_the_output_cannot_say_so_becomes_bt709(tmp_path: Path) -> Non
 
 def test_a_film_of_one_frame_can_have_ten_bits(tmp_path: Path) -> None:
     source = write_film(tmp_path / "in.mkv", "ffv1", "yuv420p10le", frames=1)
-    for suffix in (".mp4", ".mkv", ".webm"):
+    for suffix in (".mp4", ".webm"):
         assert edited(source, tmp_path / f"out{suffix}").frames == len(decoded(tmp_path / f"out{suffix}")) == 1
 
 
