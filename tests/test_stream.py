@@ -31,10 +31,19 @@ from tests.worlds import (
 
 LIGHT = {"light": 1.0}
 OFF = {"light": 0.0}
+BRIGHT = {"light": 2.0}
+"""Enough for its first eased step to show."""
 
 
-def run(stream: FaceStream, frames: int, edits: dict[str, float] = LIGHT, start: int = 0) -> list[StepResult]:
-    return [stream.step(textured_frame(), edits, (start + i) / 25) for i in range(frames)]
+PLAIN = np.full_like(textured_frame(), 110)
+"""What the fake runtime inverts rightly, so that even a slight edit shows."""
+
+
+def run(
+    stream: FaceStream, frames: int, edits: dict[str, float] = LIGHT, start: int = 0, frame: Pixels | None = None
+) -> list[StepResult]:
+    shown = textured_frame() if frame is None else frame
+    return [stream.step(shown, edits, (start + i) / 25) for i in range(frames)]
 
 
 SETTLING = 0.02
@@ -111,16 +120,16 @@ class DyeAndShade(Dye):
 def test_an_edit_of_the_hair_beside_one_of_the_face_leaves_the_face_to_that_one() -> None:
     tracker, landmarks = FixedTracker(), landmarks_in_crop(64)
     face, region = in_frame(oval_mask(landmarks, 64), tracker), in_frame(hair_mask(landmarks, 64), tracker)
-    frame = textured_frame()
+    frame = np.full_like(textured_frame(), 110)
     frame[(face == 0) & (region > 0.5)] = 20
     runtime = FakeRuntime()
     stream = FaceStream(runtime, tracker, DyeAndShade())
     for number in range(4):
-        result = stream.step(frame, {"light": 1.0, "shade": 0.4}, number / 25)
+        result = stream.step(frame, {"light": 1.3, "shade": 0.5}, number / 25)
     stream.close()
     difference = (result.frame.astype(int) - frame).mean(2)
-    assert difference[(face == 0) & (region > 0.9)].mean() > 5
-    assert difference[face > 0.9].mean() < -1
+    assert difference[(face == 0) & (region > 0.9)].mean() > 10
+    assert difference[face > 0.9].mean() < -4
     assert runtime.batches[-1] == 3
 
 
@@ -236,7 +245,7 @@ def test_without_a_face_the_frame_itself_comes_back_and_is_counted() -> None:
 def test_a_face_that_appears_fades_in_monotonously() -> None:
     tracker = FixedTracker()
     tracker.blind = {0}
-    changes = [change(result) for result in run(make_stream(tracker=tracker), 12)]
+    changes = [change(result, PLAIN) for result in run(make_stream(tracker=tracker), 12, BRIGHT, frame=PLAIN)]
     assert changes[0] == 0
     assert rises(changes)
     assert 0 <= changes[1] < 0.2 * changes[-1]
@@ -257,13 +266,13 @@ def test_a_face_that_is_lost_fades_out_monotonously_and_ends_bit_identical() -> 
 
 def test_an_edit_that_starts_or_stops_mid_stream_fades_too() -> None:
     stream = make_stream()
-    off = run(stream, 2, OFF)
-    on = run(stream, 10, LIGHT, start=2)
-    off_again = run(stream, 10, OFF, start=12)
-    rising, falling = [change(r) for r in on], [change(r) for r in off_again]
-    assert change(off[-1]) == 0
+    off = run(stream, 2, OFF, frame=PLAIN)
+    on = run(stream, 10, BRIGHT, start=2, frame=PLAIN)
+    off_again = run(stream, 10, OFF, start=12, frame=PLAIN)
+    rising, falling = [change(r, PLAIN) for r in on], [change(r, PLAIN) for r in off_again]
+    assert change(off[-1], PLAIN) == 0
     assert rises(rising) and 0 <= rising[0] < 0.2 * rising[-1]
-    assert off_again[-1].frame.tobytes() == textured_frame().tobytes() and not off_again[-1].edited
+    assert off_again[-1].frame.tobytes() == PLAIN.tobytes() and not off_again[-1].edited
     assert max(map(abs, falling)) < 2, "with every strength 0 only the cross-fade is left"
 
 
