@@ -32,7 +32,7 @@ def list_attributes(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List every attribute: its range and what it does at full strength."""
-    from rigid.attributes.library import load_library
+    from rigid.edits.library import load_library
 
     try:
         library = load_library(profile)
@@ -75,8 +75,8 @@ def import_attribute(
     and e4e); principal components (GANSpace) and eigenvectors (SeFa) with --component; StyleCLIP's mappers and
     Latent-Transformer checkpoints. No code in a file is run.
     """
-    from rigid.attributes.importing import ImportRequest, import_attribute, target_of
-    from rigid.attributes.library import load_library
+    from rigid.edits.importing import ImportRequest, import_attribute, target_of
+    from rigid.edits.library import load_library
 
     request = ImportRequest(name, label, group, layers, strength, component, one_way, family)
     try:
@@ -96,7 +96,7 @@ def remove(
     profile: Profile = "mobile-256",
 ) -> None:
     """Remove an attribute that was imported; those that ship stay."""
-    from rigid.attributes.importing import remove_attribute, target_of
+    from rigid.edits.importing import remove_attribute, target_of
 
     try:
         remove_attribute(name, target_of(profile))
@@ -110,8 +110,8 @@ def presets(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the presets: those that ship, and your own, one JSON file each in the folder this names."""
-    from rigid.attributes.library import load_library
-    from rigid.attributes.presets import PresetStore, own_folder
+    from rigid.edits.library import load_library
+    from rigid.edits.presets import PresetStore, own_folder
 
     try:
         store = PresetStore(load_library(profile), own_folder())
@@ -155,8 +155,8 @@ def discover(
 
     Faces are kept: the same command goes on where it was stopped, and fits again at once.
     """
-    from rigid.assets import AssetStore
-    from rigid.attributes.run import Request, discover_profile, explore_profile, learn_looks_of
+    from rigid.assets.store import AssetStore
+    from rigid.discovery.run import Request, discover_profile, explore_profile, learn_looks_of
     from rigid.progress import show_progress
 
     out = out or Path("runs/attributes") / profile
@@ -199,8 +199,8 @@ def measure(
     Figures of video are taken over from the files: run fit-video --measure-only before. With --only, the report has
     what was measured into the same folder before, too.
     """
-    from rigid.assets import AssetStore
-    from rigid.attributes.measure import Measuring, measure_profile
+    from rigid.assets.store import AssetStore
+    from rigid.discovery.measure import Measuring, measure_profile
 
     out = out or Path("runs/measured") / profile
     wanted = Measuring(profile, out, folder, only or (), clips, split, faces, seed, write)
@@ -223,9 +223,9 @@ def measure_motion(
 
     Fit-video then finds how much of that a stream does by moving the real pixels.
     """
-    from rigid.assets import AssetStore
-    from rigid.attributes.motion import move_folder
-    from rigid.attributes.run import open_studio
+    from rigid.assets.store import AssetStore
+    from rigid.discovery.motion import move_folder
+    from rigid.discovery.run import open_studio
     from rigid.models.profiles import sizes_of
 
     try:
@@ -257,9 +257,9 @@ def fit_video(
     Measured on the edited frames of real clips. State the result on clips that were not fitted to: --measure-only.
     """
     from engines import check_engine, load_runtime
-    from rigid.assets import AssetStore
-    from rigid.attributes.video import fit_folder, open_footage, state_folder
-    from rigid.evaluation.clips import find_clips
+    from rigid.assets.store import AssetStore
+    from rigid.discovery.video_gain import fit_folder, open_footage, state_folder
+    from rigid.files.clips import find_clips
 
     store = AssetStore()
     try:

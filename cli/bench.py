@@ -12,10 +12,10 @@ from cli.choices import Engine, Profile
 from cli.errors import BAD_INPUT, FAILED, fail
 
 if TYPE_CHECKING:
-    from rigid.assets import AssetStore
+    from rigid.assets.store import AssetStore
     from rigid.models.contract import Runtime
     from server.backend import Backend
-    from server.benchmark import BenchmarkJob, Measure
+    from server.bench.benchmark import BenchmarkJob, Measure
 
 Clip = Annotated[
     Path | None, typer.Option("--input", metavar="VIDEO", help="A clip with a face; without it, one is rendered.")
@@ -54,9 +54,9 @@ def bench(
     if context.invoked_subcommand is not None:
         return
     from engines import check_engine
-    from rigid.edit import check_folder
-    from server.benchmark import run_benchmark
-    from server.benchmark_plot import plot
+    from rigid.files.edit import check_folder
+    from server.bench.benchmark import run_benchmark
+    from server.bench.plot import plot
 
     try:
         counts = _counts(sessions)
@@ -86,7 +86,7 @@ def bench_export(
     from export import ensure_exported
     from export.compare import table
     from export.parity import check_parity, check_untrained
-    from rigid.assets import AssetStore
+    from rigid.assets.store import AssetStore
     from rigid.models.profiles import sizes_of
 
     store = AssetStore()
@@ -115,11 +115,11 @@ def bench_networks(
     from engines.peak import measure_peak
     from export.parity import exports_of
     from export.timing import table, time_networks
-    from rigid.assets import AssetStore
-    from rigid.edit import check_folder
+    from rigid.assets.store import AssetStore
+    from rigid.files.edit import check_folder
     from rigid.models.profiles import sizes_of
-    from server.benchmark import machine
-    from server.benchmark_bounds import bounds_of
+    from server.bench.benchmark import machine
+    from server.bench.bounds import bounds_of
 
     try:
         sizes_of(profile)
@@ -142,9 +142,9 @@ def bench_scale(
 ) -> None:
     """Measure how cost grows with the batch and with the frame's size."""
     from engines import check_engine
-    from rigid.edit import check_folder
-    from server.benchmark import machine, strong_edit
-    from server.benchmark_scale import scale_batches, scale_resolutions
+    from rigid.files.edit import check_folder
+    from server.bench.benchmark import machine, strong_edit
+    from server.bench.scale import scale_batches, scale_resolutions
 
     try:
         check_engine(engine)
@@ -180,7 +180,7 @@ def _counts(text: str) -> list[int]:
 def _load(profile: str, engine: str) -> tuple[AssetStore, Runtime]:
     from engines import load_runtime
     from export import ensure_exported
-    from rigid.assets import AssetStore
+    from rigid.assets.store import AssetStore
 
     store = AssetStore()
     if engine != "torch":
@@ -192,15 +192,15 @@ def _job(
     profile: str, clip: Path | None, counts: list[int], seconds: float, store: AssetStore, runtime: Runtime
 ) -> BenchmarkJob:
     from rigid.models.build import build_mapping, mean_code
-    from server.benchmark import BenchmarkJob
-    from server.benchmark_clip import read_clip, render_clip
+    from server.bench.benchmark import BenchmarkJob
+    from server.bench.clip import read_clip, render_clip
 
     frames = render_clip(runtime, build_mapping(store), mean_code(profile)) if clip is None else read_clip(clip)
     return BenchmarkJob(profile, frames, counts, seconds)
 
 
 def _backend(profile: str, store: AssetStore, runtime: Runtime) -> Backend:
-    from rigid.attributes.library import load_library
+    from rigid.edits.library import load_library
     from server.backend import Backend
 
     return Backend(runtime, load_library(profile), store.file("face-landmarks", "face_landmarker.task"))
@@ -214,9 +214,9 @@ def _eager(profile: str, store: AssetStore) -> Backend:
 
 def _bounds(profile: str, engine: str, store: AssetStore) -> dict[str, Any]:
     """What this machine could do at best; nothing where no networks are exported."""
-    from engines.files import export_folder
+    from engines.exports import export_folder
     from engines.peak import measure_peak
-    from server.benchmark_bounds import bounds_of
+    from server.bench.bounds import bounds_of
 
     if engine == "torch":
         return {}

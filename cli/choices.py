@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 if TYPE_CHECKING:
-    from rigid.provenance import Signing
+    from rigid.files.provenance import Signing
 
 Profile = Annotated[str, typer.Option(help="The networks' profile.")]
 Engine = Annotated[str, typer.Option(help="What runs the networks: auto, or one that `engines list` names.")]
 Composite = Literal["change", "paper"]
-"""`rigid.composite.COMPOSITES`."""
+"""`rigid.composite.compositor.COMPOSITES`."""
 NoSign = Annotated[bool, typer.Option("--no-sign", help="Leave out the C2PA manifest, which says that AI edited it.")]
 C2paCertificate = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Sign with this certificate (chain), PEM, not this machine's own.")
@@ -25,8 +25,8 @@ def choose_signing(no_sign: bool, certificate: Path | None, key: Path | None) ->
     """What to sign with, tried out; ValueError where it cannot be used."""
     if no_sign:
         return None
-    from rigid.assets import default_cache_dir
-    from rigid.provenance import Signing
+    from rigid.assets.store import default_cache_dir
+    from rigid.files.provenance import Signing
 
     signing = Signing(certificate, key, default_cache_dir().expanduser().absolute() / "signing")
     signing.load()

@@ -12,8 +12,8 @@ from cli.choices import C2paCertificate, C2paKey, NoSign, choose_signing
 from cli.errors import BAD_INPUT, fail
 
 if TYPE_CHECKING:
-    from client.devices import Screen
-    from client.sync import Client
+    from client.python.devices import Screen
+    from client.python.sync import Client
 
 commands = typer.Typer(help="Send video through a server elsewhere.", no_args_is_help=True)
 
@@ -50,11 +50,11 @@ def file(
     c2pa_key: C2paKey = None,
 ) -> None:
     """Send a video file through a server, every frame of it; the sound is kept."""
-    from client.connection import LiveError
-    from client.files import edit_file
-    from rigid.edit import parse_edit
+    from client.python.connection import LiveError
+    from client.python.files import edit_file
+    from rigid.files.edit import parse_edit
+    from rigid.files.provenance import mark_file
     from rigid.progress import show_progress
-    from rigid.provenance import mark_file
 
     make_client = _maker(server, set_ or [], key, insecure, no_badge)
     try:
@@ -83,7 +83,7 @@ def webcam(
     no_badge: NoBadge = False,
 ) -> None:
     """Show this machine's camera, edited, in a window."""
-    from client.devices import Window
+    from client.python.devices import Window
 
     _live(lambda width, height: Window(), camera, size, _maker(server, set_ or [], key, insecure, no_badge))
 
@@ -101,7 +101,7 @@ def virtualcam(
     no_badge: NoBadge = False,
 ) -> None:
     """Offer this machine's camera, edited, to other programs as a camera."""
-    from client.devices import VirtualCamera
+    from client.python.devices import VirtualCamera
 
     def screen(width: int, height: int) -> VirtualCamera:
         opened = VirtualCamera(width, height, fps, device)
@@ -112,8 +112,8 @@ def virtualcam(
 
 
 def _maker(server: str, edits: list[str], key: str | None, insecure: bool, no_badge: bool) -> Callable[[], Client]:
-    from client.sync import Client
-    from rigid.edit import parse_edit
+    from client.python.sync import Client
+    from rigid.files.edit import parse_edit
 
     try:
         wanted = dict(map(parse_edit, edits))
@@ -123,7 +123,7 @@ def _maker(server: str, edits: list[str], key: str | None, insecure: bool, no_ba
 
 
 def _live(make_screen: Callable[[int, int], Screen], camera: int, size: str, make_client: Callable[[], Client]) -> None:
-    from client.devices import Keeper, parse_size, show_live, webcam
+    from client.python.devices import Keeper, parse_size, show_live, webcam
 
     try:
         width, height = parse_size(size)

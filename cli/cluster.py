@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
-    from rigid.batch import OpenWorker, Report, Through
-    from rigid.edit import EditJob
+    from rigid.files.batch import OpenWorker, Report, Through
+    from rigid.files.edit import EditJob
     from rigid.workers import Outcome
     from server.cluster.messages import Share
     from server.config import ServerConfig
@@ -126,9 +126,9 @@ def build(config: ServerConfig, share: Share, signing: tuple[Path | None, Path |
     `signing`: the certificate and the key that edited pictures are signed with, files of the node.
     """
     from cli.serve import app_of, load_backend
-    from rigid.assets import AssetStore
-    from rigid.provenance import choose_credentials
-    from server.recording import usable_folder
+    from rigid.assets.store import AssetStore
+    from rigid.files.provenance import choose_credentials
+    from server.recording.recordings import usable_folder
 
     store = AssetStore()
     if config.recordings is not None:

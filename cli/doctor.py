@@ -23,9 +23,9 @@ def doctor(
 ) -> None:
     """Print processor, GPUs, versions, engines, models and their state, and which stage of a frame takes longest."""
     from engines import check_engine
-    from rigid.assets import AssetStore
+    from rigid.assets.store import AssetStore
     from rigid.models.profiles import sizes_of
-    from server.diagnosis import diagnose, lines
+    from server.bench.diagnosis import diagnose, lines
 
     try:
         sizes_of(profile)

@@ -16,10 +16,10 @@ from cli.errors import BAD_INPUT, FAILED, fail
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rigid.batch import BatchReport, Report, Settings, Through
-    from rigid.edit import EditJob, EditReport, Progress, ScheduledEdit
+    from rigid.files.batch import BatchReport, Report, Settings, Through
+    from rigid.files.edit import EditJob, EditReport, Progress, ScheduledEdit
     from rigid.models.contract import Runtime
-    from rigid.stream import FaceStream
+    from rigid.stream.face_stream import FaceStream
 
 Source = Annotated[
     Path,
@@ -110,9 +110,9 @@ def edit(
 
     Of a folder or a list, every file is edited. The same command goes on where it was stopped.
     """
-    from rigid.batch import is_batch
-    from rigid.edit import EditJob, check_folder, edit_file, write_report
-    from rigid.journal import unfinished
+    from rigid.files.batch import is_batch
+    from rigid.files.edit import EditJob, check_folder, edit_file, write_report
+    from rigid.files.journal import unfinished
 
     edits = _with_preset(preset, set_ or [], profile)
     how = partial(_how, compare, strip_metadata, badge, no_sign, c2pa_certificate, c2pa_key)
@@ -154,8 +154,8 @@ def _how(
 
 def _edits(edits: list[str], schedule: list[str], profile: str) -> tuple[dict[str, float], list[ScheduledEdit]]:
     """The edits from the start and the later ones, checked; ValueError says what is wrong."""
-    from rigid.attributes.library import load_library
-    from rigid.edit import parse_edit, parse_scheduled
+    from rigid.edits.library import load_library
+    from rigid.files.edit import parse_edit, parse_scheduled
 
     library = load_library(profile)
     timed = [parse_scheduled(text) for text in schedule]
@@ -172,8 +172,8 @@ def _with_preset(preset: str | None, edits: list[str], profile: str) -> list[str
     """The edits of a preset, then those that go on top of it."""
     if preset is None:
         return edits
-    from rigid.attributes.library import load_library
-    from rigid.attributes.presets import PresetStore, own_folder
+    from rigid.edits.library import load_library
+    from rigid.edits.presets import PresetStore, own_folder
 
     try:
         chosen = PresetStore(load_library(profile), own_folder())[preset]
@@ -192,8 +192,8 @@ def _make_stream(resources: ExitStack, profile: str, engine: str, composite: Com
 def _load(profile: str, engine: str, threads: int | None) -> Runtime:
     """The engine with its networks, which are exported first where they are not yet."""
     from engines import load_runtime
-    from engines.files import is_exported
-    from rigid.assets import AssetStore
+    from engines.exports import is_exported
+    from rigid.assets.store import AssetStore
 
     store = AssetStore()
     if engine != "torch" and not is_exported(profile, store):
@@ -205,10 +205,10 @@ def _load(profile: str, engine: str, threads: int | None) -> Runtime:
 
 
 def _stream_on(runtime: Runtime, profile: str, composite: Composite) -> FaceStream:
-    from rigid.align import FaceLandmarker, FaceTracker
-    from rigid.assets import AssetStore
-    from rigid.attributes.library import load_library
-    from rigid.stream import FaceStream, StreamOptions
+    from rigid.assets.store import AssetStore
+    from rigid.edits.library import load_library
+    from rigid.face.alignment import FaceLandmarker, FaceTracker
+    from rigid.stream.face_stream import FaceStream, StreamOptions
 
     landmarker = FaceLandmarker(AssetStore().file("face-landmarks", "face_landmarker.task"))
     tracker = FaceTracker(landmarker, runtime.sizes.image_size)
@@ -229,8 +229,8 @@ def _edit_many(
     share: tuple[str, float] | None,
 ) -> None:
     from engines.machine import cores
-    from rigid.batch import RECORD, Settings, edit_files, left_out, plan, write_summary
-    from rigid.edit import check_folder
+    from rigid.files.batch import RECORD, Settings, edit_files, left_out, plan, write_summary
+    from rigid.files.edit import check_folder
     from rigid.progress import show_progress
 
     if share is not None:
@@ -270,7 +270,7 @@ def _open_worker(settings: Settings, engine: str, threads: int) -> Callable[[Edi
     """One process of a batch: loads the engine once, for all the files that it will do."""
     import cv2
 
-    from rigid.edit import edit_file
+    from rigid.files.edit import edit_file
 
     cv2.setNumThreads(threads)
     runtime = _load(settings.profile, engine, threads)

@@ -22,8 +22,8 @@ def register(app: typer.Typer) -> None:
 
 def list_engines(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """The engines there are, whether each can run here, and what was measured of them."""
-    from engines.keeping import list_all
-    from rigid.assets import AssetStore
+    from engines.inventory import list_all
+    from rigid.assets.store import AssetStore
 
     listed = list_all(AssetStore())
     if as_json:
@@ -41,7 +41,7 @@ def build(
 ) -> None:
     """Export the networks and make an engine ready, so that the next start is quick."""
     from export import prepare
-    from rigid.assets import AssetStore
+    from rigid.assets.store import AssetStore
 
     try:
         ready = prepare(profile, engine, AssetStore(), lambda line: typer.echo(line, err=True))
@@ -52,8 +52,8 @@ def build(
 
 def clear() -> None:
     """Remove exported networks, built engines and what was measured; fetched models and weights stay."""
-    from engines.keeping import clear_all
-    from rigid.assets import AssetStore
+    from engines.inventory import clear_all
+    from rigid.assets.store import AssetStore
 
     removed, size = clear_all(AssetStore())
     typer.echo(f"Removed {removed} files, {size / 1e6:.1f} MB.")

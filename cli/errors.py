@@ -37,5 +37,5 @@ def explain(error: Exception) -> tuple[str, int] | None:
 
 def _expected_failures() -> tuple[type[Exception], ...]:
     """What an engine or the model store raises; not imported for it: a module not loaded cannot have raised."""
-    names = (("rigid.assets", "AssetError"), ("engines", "EngineError"))
+    names = (("rigid.assets.store", "AssetError"), ("engines", "EngineError"))
     return tuple(getattr(sys.modules[module], name) for module, name in names if module in sys.modules)

@@ -15,7 +15,7 @@ from cli.choices import Composite, Engine, Profile
 from cli.errors import BAD_INPUT, FAILED, fail
 
 if TYPE_CHECKING:
-    from rigid.assets import AssetStore
+    from rigid.assets.store import AssetStore
     from rigid.evaluation.fairness import FairnessJob
     from rigid.evaluation.run import EvaluationJob
     from rigid.evaluation.sheet import SheetJob
@@ -181,8 +181,8 @@ def _names(text: str) -> list[str]:
 
 
 def _edits(profile: str, texts: list[str]) -> dict[str, float]:
-    from rigid.attributes.library import load_library
-    from rigid.edit import parse_edit
+    from rigid.edits.library import load_library
+    from rigid.files.edit import parse_edit
 
     return load_library(profile).validate(dict(map(parse_edit, texts)))
 
@@ -198,9 +198,9 @@ def _check_together(sheet: bool, fairness: bool, judged: Path | None, faces: int
 
 def _columns(profile: str, texts: list[str]) -> list[tuple[str, float]]:
     """The edits of a sheet; the same attribute may come at several strengths."""
-    from rigid.attributes.library import load_library
-    from rigid.edit import parse_edit
+    from rigid.edits.library import load_library
     from rigid.evaluation.sheet import all_edits
+    from rigid.files.edit import parse_edit
 
     library = load_library(profile)
     edits = [(name, library.validate({name: strength})[name]) for name, strength in map(parse_edit, texts)]
@@ -209,7 +209,7 @@ def _columns(profile: str, texts: list[str]) -> list[tuple[str, float]]:
 
 def _make_sheet(job: SheetJob, profile: str, engine: str, command: str) -> None:
     from engines import check_engine
-    from rigid.assets import AssetStore
+    from rigid.assets.store import AssetStore
     from rigid.evaluation.sheet import make_sheet
     from rigid.evaluation.tools import open_sheet_tools
     from rigid.progress import show_progress
@@ -226,7 +226,7 @@ def _make_sheet(job: SheetJob, profile: str, engine: str, command: str) -> None:
 
 def _measure_fairness(job: FairnessJob, profile: str, engine: str, command: str) -> None:
     from engines import check_engine
-    from rigid.assets import AssetStore
+    from rigid.assets.store import AssetStore
     from rigid.evaluation.fairness import measure_fairness
     from rigid.evaluation.tools import open_fairness_tools
     from rigid.progress import show_progress
@@ -265,7 +265,7 @@ def _check_packages(*names: str) -> None:
 
 
 def _run(job: EvaluationJob, profile: str, engine: str, i3d: Path | None, command: str) -> None:
-    from rigid.assets import AssetStore
+    from rigid.assets.store import AssetStore
     from rigid.evaluation.run import evaluate, expected_frames
     from rigid.evaluation.tools import open_tools
     from rigid.progress import show_progress
@@ -284,7 +284,7 @@ def _run(job: EvaluationJob, profile: str, engine: str, i3d: Path | None, comman
 def _opened(profile: str, engine: str, store: AssetStore) -> Iterator[tuple[Runtime, dict[str, object]]]:
     """The runtime, and what results depend on besides the job."""
     from engines import load_runtime
-    from engines.files import weights_hash
+    from engines.exports import weights_hash
     from engines.machine import cores, processor
     from export import ensure_exported
 

@@ -31,7 +31,7 @@ def export(
     """Write the networks to ONNX files, run them and compare them with PyTorch; does nothing when that is done."""
     from engines import check_engine
     from export import ensure_exported, ensure_int8, prepare
-    from rigid.assets import AssetStore
+    from rigid.assets.store import AssetStore
 
     store = AssetStore()
     try:

@@ -27,7 +27,7 @@ def list_models() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from rigid.assets import AssetStore
+    from rigid.assets.store import AssetStore
     from rigid.progress import amount
 
     store = AssetStore()
@@ -49,7 +49,7 @@ def pull(
     everything: Annotated[bool, typer.Option("--all", help="Fetch every model, also those for training.")] = False,
 ) -> None:
     """Fetch models that are missing or damaged."""
-    from rigid.assets import AssetStore
+    from rigid.assets.store import AssetStore
 
     store = AssetStore()
     wanted = list(store.manifest) if everything else list(_known(names, list(store.manifest)) or NEEDED_TO_SERVE)
@@ -67,7 +67,7 @@ def verify(
 
     Without a name, also see whether the weights that come with this program, and those imported, fit its networks.
     """
-    from rigid.assets import AssetStore
+    from rigid.assets.store import AssetStore
 
     store = AssetStore()
     fetched = [name for name in store.manifest if store.folder(name).exists()]

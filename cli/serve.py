@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
-    from rigid.assets import AssetStore
-    from rigid.provenance import Credentials
+    from rigid.assets.store import AssetStore
+    from rigid.files.provenance import Credentials
     from server.backend import Backend
     from server.config import ServerConfig
     from server.tls import CertificateFiles
@@ -76,9 +76,9 @@ def serve(
     log_level: options.LogLevel = "warning",
 ) -> None:
     """Edit live video: serve the page, the HTTP interface and WebRTC."""
-    from rigid.assets import AssetStore
-    from rigid.provenance import choose_credentials
-    from server.recording import usable_folder
+    from rigid.assets.store import AssetStore
+    from rigid.files.provenance import choose_credentials
+    from server.recording.recordings import usable_folder
     from server.run import listen, urls
     from server.tls import given, names_for, self_signed
 
@@ -168,12 +168,12 @@ def _serve_here(
 
 def _config(ice_servers: list[str], ports: str | None, **settings: Any) -> ServerConfig:
     """The settings, all checked; ValueError says what is wrong."""
-    from server.config import PortRange, ServerConfig
-    from server.turn import IceServer
+    from server.config import ServerConfig, parse_udp_ports
+    from server.ice_servers import IceServer
 
     return ServerConfig(
         ice_servers=tuple(IceServer.parse(text) for text in ice_servers),
-        udp_ports=None if ports is None else PortRange.parse(ports),
+        udp_ports=None if ports is None else parse_udp_ports(ports),
         **settings,
     )
 
@@ -208,8 +208,8 @@ def app_of(
     warm_up: Callable[[], None] | None = None,
 ) -> FastAPI:
     """The server with presets, pictures of the attributes, and a place for more of them."""
-    from rigid.attributes.importing import target_of
-    from rigid.attributes.presets import PresetStore, own_folder
+    from rigid.edits.importing import target_of
+    from rigid.edits.presets import PresetStore, own_folder
     from rigid.models.profiles import optional_networks
     from server.app import create_app
     from server.backend import gallery_of
@@ -248,7 +248,7 @@ def _warn_without_gpu() -> None:
 
 def load_backend(config: ServerConfig, store: AssetStore, threads: int | None = None) -> Backend:
     """Fetch, export and load what is missing; the listening socket keeps early visitors waiting meanwhile."""
-    from engines.files import is_exported
+    from engines.exports import is_exported
     from server.backend import open_backend
 
     if config.engine != "torch" and not is_exported(config.profile, store):

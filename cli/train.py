@@ -59,7 +59,7 @@ def train(
 
     carry-on goes on by itself wherever it was stopped, and ends only when it is stopped or --turns are done.
     """
-    from rigid.assets import AssetStore
+    from rigid.assets.store import AssetStore
     from rigid.training.device import take_what_is_left
     from rigid.training.loop import NotFinite
     from rigid.training.stages import plan

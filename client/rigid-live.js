@@ -1,14 +1,14 @@
 // The SDK: a camera track goes in, a track with the face edited comes out.
-import { Api } from "./api.js";
-import { Failure } from "./failures.js";
-import { detailOf, FINAL, RigidLive } from "./live.js";
-import { makeMixer } from "./mixer.js";
+import { Api } from "./sdk/api.js";
+import { Failure } from "./sdk/failures.js";
+import { detailOf, FINAL, RigidLive } from "./sdk/rigid-client.js";
+import { makeMixer } from "./sdk/mixer.js";
 
-/** @import { Ack, Attribute, Described, Edits, Phase, PhaseDetail, Preset, Stats } from "./types.js" */
+/** @import { Ack, Attribute, Described, Edits, Phase, PhaseDetail, Preset, Stats } from "./sdk/types.js" */
 
-export { Api, ApiError } from "./api.js";
-export { Failure } from "./failures.js";
-export { backoff, RigidLive } from "./live.js";
+export { Api, ApiError } from "./sdk/api.js";
+export { Failure } from "./sdk/failures.js";
+export { backoff, RigidLive } from "./sdk/rigid-client.js";
 
 /**
  * @typedef {object} Filter What a filtered track has beside what every MediaStreamTrack has.

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engines.auto import cache_file, fastest
-from engines.base import EngineError, EngineOptions, Precision, first_line
+from engines.background_upgrade import SwitchingRuntime
 from engines.batching import BatchedRuntime, BatchingOptions
-from engines.files import export_folder, exported, has_int8, weights_hash
+from engines.exports import export_folder, exported, has_int8, weights_hash
+from engines.fastest_engine import cache_file, fastest
+from engines.graph_runtime import EngineError, EngineOptions, Precision, first_line
 from engines.machine import cores
 from engines.registry import ENGINES, has_gpu, installed_engines
-from engines.switching import SwitchingRuntime
-from rigid.assets import AssetStore
+from rigid.assets.store import AssetStore
 from rigid.models.contract import Runtime, Sizes
 from rigid.models.profiles import sizes_of
 
@@ -75,7 +75,7 @@ def _is_unbuilt(profile: str, store: AssetStore) -> bool:
     """Whether TensorRT can run here, but has no engines of the profile yet."""
     if "tensorrt" not in installed_engines():
         return False
-    from engines import tensorrt_engine
+    from engines.backends import tensorrt_engine
 
     return not tensorrt_engine.is_built(exported(profile, store))
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from engines.base import EngineError
-from engines.joint import joint
+from engines.batch_calls import joint
+from engines.graph_runtime import EngineError
 from rigid.models.contract import PICTURES, Array, RecurrentState, Runtime, Sizes
 
 logger = logging.getLogger(__name__)

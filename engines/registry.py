@@ -34,7 +34,7 @@ class Engine:
 
     def load_module(self) -> ModuleType:
         """Its module, which imports the package."""
-        return importlib.import_module(f"engines.{self.module}")
+        return importlib.import_module(f"engines.backends.{self.module}")
 
 
 _ALL = (

@@ -10,7 +10,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from engines import ENGINES, EngineError, Precision, check_engine, load_runtime
-from engines.files import (
+from engines.exports import (
     HALF,
     INT8_FILES,
     INT8_RECORD,
@@ -26,7 +26,7 @@ from export.int8 import compare_int8, scan_table, write_int8
 from export.networks import Networks, build_networks, exportables, in_bfloat16
 from export.onnx_file import OPSET, write_onnx
 from export.operators import unsupported
-from rigid.assets import AssetStore
+from rigid.assets.store import AssetStore
 
 __all__ = ["ExportError", "ensure_exported", "ensure_int8", "export_networks", "prepare"]
 

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from export.networks import TRUNCATION
-from rigid.assets import AssetStore
-from rigid.attributes.library import AttributeLibrary, load_library
-from rigid.latents import add_edit
+from rigid.assets.store import AssetStore
+from rigid.edits.library import AttributeLibrary, load_library
+from rigid.inversion.latents import add_edit
 from rigid.models.build import build_mapping, mean_code
 from rigid.models.contract import Array, RecurrentState, Runtime
 

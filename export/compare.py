@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from engines import EngineOptions, Precision, installed_engines, open_graphs
-from engines.base import FACE_GRAPH, PARSE_GRAPH
+from engines.backends.torch_engine import open_networks
+from engines.graph_runtime import FACE_GRAPH, PARSE_GRAPH
 from engines.registry import ENGINES
-from engines.torch_engine import open_networks
 from export.networks import Exportable, Networks, exportables
 from rigid.models.contract import Array, RecurrentState, Runtime
 

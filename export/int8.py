@@ -13,13 +13,13 @@ import onnxruntime
 import torch
 
 from engines import EngineOptions, open_graphs
-from engines.base import FACE_GRAPH
-from engines.files import INT8_FILES, INT8_RECORD
+from engines.exports import INT8_FILES, INT8_RECORD
+from engines.graph_runtime import FACE_GRAPH
 from export.calibration import FaceSource, Feed
 from export.compare import Difference, eager, mean_error, relative_error, signal_to_noise
 from export.networks import Networks, window_generator
 from export.quantize import Ranges, measure_ranges, quantised
-from rigid.assets import AssetStore
+from rigid.assets.store import AssetStore
 from rigid.models.build import build_lpips
 from rigid.models.contract import Array, Runtime, Sizes
 

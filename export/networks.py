@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from engines.base import FACE_GRAPH, PARSE_GRAPH
+from engines.graph_runtime import FACE_GRAPH, PARSE_GRAPH
 from export.lean_generator import LeanGenerator
-from rigid.assets import AssetStore
+from rigid.assets.store import AssetStore
 from rigid.models import inversion
 from rigid.models.build import (
     build_generator,

@@ -11,14 +11,14 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from engines.files import exported, has_int8
+from engines.exports import exported, has_int8
 from export import ensure_exported, export_networks
 from export.calibration import FaceSource
 from export.compare import Difference, compare
 from export.int8 import compare_int8
 from export.networks import Networks, build_networks, exportables
 from export.onnx_file import write_onnx
-from rigid.assets import AssetStore
+from rigid.assets.store import AssetStore
 from rigid.models.build import new_e4e, new_face_parser, new_image_encoder, new_recurrent_encoder, new_stylegan2
 from rigid.models.profiles import PAPER, sizes_of
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from statistics import median
 
 from engines import EngineOptions, installed_engines, open_graphs
-from engines.base import FACE_GRAPH, PARSE_GRAPH
-from engines.files import BATCHES, GRAPHS
+from engines.exports import BATCHES, GRAPHS
+from engines.graph_runtime import FACE_GRAPH, PARSE_GRAPH
 from engines.registry import ENGINES
 from export.compare import answers_of, eager
 from export.networks import Exportable, Networks, exportables

@@ -1,7 +1,7 @@
 """What MkDocs does besides: the reference is written from the program, and linked sources become pages.
 
-A page links to a source as a reader of the repository would, [`rigid/stream.py`](../rigid/stream.py); in the built
-site that file is a page of its own, so that the link holds wherever the site lies.
+A page links to a source as a reader of the repository would, [`rigid/geometry.py`](../rigid/geometry.py); in the
+built site that file is a page of its own, so that the link holds wherever the site lies.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from rigid.assets import AssetError, AssetStore
+from rigid.assets.store import AssetError, AssetStore
 from rigid.training.device import take_what_is_left
 from rigid.training.judge import judge
 

@@ -18,9 +18,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rigid.assets import AssetStore
-from rigid.evaluation.clips import find_clips
-from rigid.landmark_net import LandmarkNet, region
+from rigid.assets.store import AssetStore
+from rigid.face.landmark_net import LandmarkNet, region
+from rigid.files.clips import find_clips
 from rigid.models.build import build_face_parser
 from rigid.models.face_parser import CLASSES
 from rigid.training.faces import read_stills, read_video

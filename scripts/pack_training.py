@@ -25,10 +25,10 @@ import torch
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save
 
-from rigid.assets import MANIFEST, AssetStore
+from rigid.assets.store import MANIFEST, AssetStore
+from rigid.atomic_files import replacing
 from rigid.models.openvino_ir import read_float_constants
 from rigid.models.profiles import WEIGHTS
-from rigid.replacing import replacing
 from rigid.training.faces import read_index
 
 ROOT = Path(__file__).parent.parent
@@ -88,7 +88,7 @@ def assets(store: AssetStore) -> Files:
         entries = [_entry(path, content) for path, content in files.items() if path.startswith(asset)]
         packed[asset] = manifest[asset] | {"files": entries}
     yield from ((f"assets/assets/{path}", content) for path, content in files.items())
-    yield "rigid/assets.json", json.dumps(packed, indent=2).encode()
+    yield "rigid/assets/manifest.json", json.dumps(packed, indent=2).encode()
 
 
 def _entry(path: str, content: bytes) -> dict[str, Any]:

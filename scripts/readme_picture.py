@@ -20,13 +20,13 @@ from PIL import Image, ImageDraw, ImageFont
 
 from engines import load_runtime
 from export import ensure_exported
-from rigid.align import FaceLandmarker, FaceTracker
-from rigid.assets import AssetStore
-from rigid.attributes.library import AttributeLibrary, load_library
+from rigid.assets.store import AssetStore
+from rigid.atomic_files import replacing
+from rigid.edits.library import AttributeLibrary, load_library
 from rigid.evaluation.generated import Codes, Generated
+from rigid.face.alignment import FaceLandmarker, FaceTracker
 from rigid.models.build import build_mapping, mean_code
-from rigid.replacing import replacing
-from rigid.stream import FaceStream
+from rigid.stream.face_stream import FaceStream
 from rigid.training.walks import early_only
 
 Pixels = NDArray[np.uint8]

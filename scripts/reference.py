@@ -12,8 +12,8 @@ METHODS = ("get", "post", "put", "patch", "delete")
 
 def openapi() -> dict[str, Any]:
     """The description of the HTTP interface, as /openapi.json gives it."""
-    from rigid.attributes.library import load_library
-    from rigid.stream import FaceStream
+    from rigid.edits.library import load_library
+    from rigid.stream.face_stream import FaceStream
     from server.app import create_app
     from server.config import ServerConfig
 

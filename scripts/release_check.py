@@ -24,7 +24,7 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).resolve().parent.parent
 NEEDED_IN_WHEEL = (
     "client/index.html",
-    "rigid/assets.json",
+    "rigid/assets/manifest.json",
     "rigid/weights/mobile-256/generator.safetensors",
     "server/app.py",
 )

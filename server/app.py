@@ -10,29 +10,29 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
-from rigid.attributes.importing import Target
-from rigid.attributes.library import AttributeLibrary
-from rigid.attributes.presets import PresetStore
-from rigid.provenance import Credentials
-from server import aiortc_fixes
-from server.api import build_router, version_of
-from server.checks import add_checks
+import aiortc_fixes
+from rigid.edits.importing import Target
+from rigid.edits.library import AttributeLibrary
+from rigid.edits.presets import PresetStore
+from rigid.files.provenance import Credentials
+from server.access.middleware_stack import add_checks
 from server.config import ServerConfig
 from server.errors import add_error_handlers
-from server.extras import Extras
-from server.film import Limits
-from server.manager import SessionManager
+from server.frames.stream_protocol import MakeStream
+from server.frames.worker import InferenceWorker, in_hand_for, threads_for
+from server.http.api import build_router, version_of
+from server.http.openapi import add_description
+from server.http.page import CLIENT, add_page
 from server.metrics import CountBatches, Metrics, no_batches
-from server.openapi import add_description
-from server.page import add_page
 from server.readiness import Readiness
-from server.recording import Recordings, usable_folder
-from server.room import Room
-from server.shared import Shared
-from server.stream import MakeStream
-from server.strips import Gallery, Strips
-from server.uploads import Uploads
-from server.worker import InferenceWorker, in_hand_for, threads_for
+from server.recording.disk_space import Room
+from server.recording.mp4_writer import Limits
+from server.recording.recordings import Recordings, usable_folder
+from server.session.manager import SessionManager
+from server.session.shared_services import Shared
+from server.uploads.attribute_previews import Gallery, Strips
+from server.uploads.optional_features import Extras
+from server.uploads.uploads import Uploads
 
 
 def _nothing() -> None:
@@ -113,7 +113,7 @@ def create_app(
     app.state.uploads = shared.extras.uploads
     add_error_handlers(app)
     app.include_router(build_router(shared, manager, readiness))
-    add_page(app, _client_folder() if page is None else page)
+    add_page(app, CLIENT if page is None else page)
     add_checks(app, config)
     return app
 
@@ -124,9 +124,3 @@ def _recordings(config: ServerConfig, metrics: Metrics, credentials: Credentials
     limits = Limits(config.max_recording_seconds, config.max_recording_bytes)
     room = Room(config.min_free_bytes, config.recordings_quota_bytes)
     return Recordings(usable_folder(config.recordings), limits, credentials, metrics.unrecorded.inc, room)
-
-
-def _client_folder() -> Path:
-    import client
-
-    return Path(client.STATIC)

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 from engines import load_runtime
 from engines.batching import BatchedRuntime
-from rigid.align import FaceLandmarker, FaceTracker
-from rigid.assets import AssetStore
-from rigid.attributes.library import Attribute, AttributeLibrary, load_library
-from rigid.attributes.strip import render_face
+from rigid.assets.store import AssetStore
+from rigid.discovery.strip import render_face
+from rigid.edits.library import Attribute, AttributeLibrary, load_library
+from rigid.face.alignment import FaceLandmarker, FaceTracker
 from rigid.models.contract import Array, RecurrentState, Runtime
 from rigid.models.profiles import mean_code, weights_file
-from rigid.stream import FaceStream
-from server.strips import Gallery
+from rigid.stream.face_stream import FaceStream
+from server.uploads.attribute_previews import Gallery
 
 
 class Backend:

@@ -7,36 +7,34 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from server.hosts import check_host_pattern
-from server.turn import IceServer, Relay
+from server.ice_servers import IceServer, Relay
 
 LEAST_RECORDING_BYTES = 1024 * 1024
 ORIGIN = re.compile(r"https?://[^/\s*]+")
+ANY_HOST = "*"
+HOST_NAME = re.compile(r"[\w.-]+")
+HOST_ADDRESS = re.compile(r"[\da-fA-F.:]+:[\da-fA-F.:]+")
+"""Of IPv6; one of IPv4 looks like a name."""
 
 
-@dataclass(frozen=True)
-class PortRange:
-    """UDP ports `first` to `last`, both included."""
+def check_host_pattern(pattern: str) -> None:
+    """ValueError, one sentence, unless it is a name or address, `*.DOMAIN` or `*`."""
+    rest = pattern.removeprefix("*.")
+    if pattern != ANY_HOST and not HOST_ADDRESS.fullmatch(rest) and not HOST_NAME.fullmatch(rest):
+        raise ValueError(
+            f"{pattern!r} is no host; give a name or an address without its port, *.DOMAIN, or * for all of them."
+        )
 
-    first: int
-    last: int
 
-    def __post_init__(self) -> None:
-        if not 1024 <= self.first <= self.last <= 65535:
-            raise ValueError(
-                f"The UDP ports {self.first}-{self.last} are no range; give A-B with 1024 <= A <= B <= 65535."
-            )
-
-    @classmethod
-    def parse(cls, text: str) -> PortRange:
-        """`A-B`; ValueError otherwise."""
-        match = re.fullmatch(r"(\d{1,5})-(\d{1,5})", text.strip())
-        if match is None:
-            raise ValueError(f"{text!r} is no range of UDP ports; give A-B, for example 40000-40100.")
-        return cls(int(match[1]), int(match[2]))
-
-    def __len__(self) -> int:
-        return self.last - self.first + 1
+def parse_udp_ports(text: str) -> range:
+    """The UDP ports `A-B`, both included; ValueError unless 1024 <= A <= B <= 65535."""
+    match = re.fullmatch(r"(\d{1,5})-(\d{1,5})", text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is no range of UDP ports; give A-B, for example 40000-40100.")
+    first, last = int(match[1]), int(match[2])
+    if not 1024 <= first <= last <= 65535:
+        raise ValueError(f"The UDP ports {first}-{last} are no range; give A-B with 1024 <= A <= B <= 65535.")
+    return range(first, last + 1)
 
 
 @dataclass(frozen=True)
@@ -78,7 +76,7 @@ class ServerConfig:
     """How long those are valid for a new connection."""
     gather_seconds: float = 2.0
     """How long a STUN or TURN server may take to answer before a session opens without it."""
-    udp_ports: PortRange | None = None
+    udp_ports: range | None = None
     """Where media may be received; None leaves it to the system."""
     badge: bool = True
     """Whether edited pictures say that they are, unless a session asks otherwise."""

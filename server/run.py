@@ -14,8 +14,8 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
-from server.connections import guarded, raise_descriptor_limit
-from server.manager import SessionManager
+from server.access.connection_limits import guarded, raise_descriptor_limit
+from server.session.manager import SessionManager
 from server.tls import ANY, CertificateFiles, Renewal, own_names
 
 logger = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rigid.assets import AssetStore
+from rigid.assets.store import AssetStore
 
 
 @pytest.fixture(scope="session")

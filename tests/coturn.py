@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from server.config import ServerConfig
-from server.turn import IceServer
+from server.ice_servers import IceServer
 from tests.patience import PATIENCE_SECONDS
 from tests.ports import free_port
 

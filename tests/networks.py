@@ -11,7 +11,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from engines.files import INT8_FILES, INT8_RECORD
+from engines.exports import INT8_FILES, INT8_RECORD
 from export import export_networks
 from export.networks import Networks
 from rigid.models.contract import CLASSES, Sizes

@@ -5,8 +5,6 @@ from __future__ import annotations
 import random
 import socket
 
-from server.config import PortRange
-
 FIRST, LAST = 10_000, 32_000
 """Below those that Linux gives to whoever names none."""
 
@@ -19,12 +17,12 @@ def free_port() -> int:
         return port
 
 
-def free_udp_ports(count: int) -> PortRange:
+def free_udp_ports(count: int) -> range:
     """UDP ports side by side, free on all addresses, which no socket gets that asks for any."""
     while True:
         first = random.SystemRandom().randrange(FIRST, LAST - count)
         if all(_is_free(port) for port in range(first, first + count)):
-            return PortRange(first, first + count - 1)
+            return range(first, first + count)
 
 
 def _is_free(port: int) -> bool:

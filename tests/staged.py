@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from server.stream import FacePlace, StepResult
+from server.frames.stream_protocol import FacePlace, StepResult
 
 Picture = NDArray[np.uint8]
 

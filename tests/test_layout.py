@@ -20,14 +20,20 @@ MAY_IMPORT = {
     "rigid": {"rigid"},
     "engines": {"engines", "rigid"},
     "export": {"export", "engines", "rigid"},
-    "server": {"server", "engines", "rigid", "client"},
-    "client": {"client"},
+    "aiortc_fixes": {"aiortc_fixes"},
+    "server": {"server", "engines", "rigid", "aiortc_fixes"},
+    "client": {"client", "aiortc_fixes"},
     "cli": {"cli", "server", "client", "export", "engines", "rigid"},
 }
-"""Our packages, and which of them each may import; `server` takes from `client` only where its files lie."""
+"""Our packages, and which of them each may import."""
 
-CLIENT_TAKES = ("server.aiortc_fixes",)
-"""The Python client is a peer too, and needs the same of aiortc's work-arounds."""
+ROOMS = {
+    "rigid": """geometry fields progress stopwatch atomic_files workers assets models checkpoints
+        face edits inversion composite stream files training discovery evaluation""",
+    "server": """errors tls logs healthcheck ice_servers config access webrtc frames recording readiness metrics uploads
+        session http cluster backend bench app run""",
+}
+"""Folders and modules of a package in the order of the frame and of the session: each imports from those before it."""
 
 ENGINES_TAKE_FROM_RIGID = ("rigid.models", "rigid.assets")
 
@@ -35,10 +41,10 @@ SERVICE = {"asyncio", "fastapi", "starlette", "uvicorn", "aiortc", "typer", "htt
 ENGINES = {"openvino", "onnxruntime", "onnx", "tensorrt", "torch_tensorrt", "onnxruntime_ep_nv_tensorrt_rtx"}
 
 EXCEPTIONS = {
-    ("rigid/asset_sources.py", "http"),
+    ("rigid/assets/sources.py", "http"),
     ("rigid/training/fast_inference.py", "openvino"),
     ("rigid/models/openvino_core.py", "openvino"),
-    ("rigid/landmark_net.py", "openvino"),
+    ("rigid/face/landmark_net.py", "openvino"),
 }
 """The model store is an HTTP client; training may compute its samples with an engine; the generator's weights are
 read with OpenVINO, of which a process has one core; it runs the small net that follows a face, too."""
@@ -63,6 +69,11 @@ def imports(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
+def dotted(path: Path) -> str:
+    """A file as the module that it is."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
 def below(module: str, packages: tuple[str, ...]) -> bool:
     return any(module == package or module.startswith(package + ".") for package in packages)
 
@@ -74,9 +85,29 @@ def test_packages_import_only_what_they_may(package: str) -> None:
         f"{path.relative_to(ROOT)} imports {module}"
         for path in sources(package)
         for module in imports(path)
-        if module.partition(".")[0] in forbidden and not (package == "client" and below(module, CLIENT_TAKES))
+        if module.partition(".")[0] in forbidden
     ]
     assert sources(package) and not found
+
+
+def room_of(module: str) -> str:
+    return module.split(".")[1]
+
+
+@pytest.mark.parametrize("package", ROOMS)
+def test_rooms_import_only_from_those_before_them(package: str) -> None:
+    order = ROOMS[package].split()
+    inside = (ROOT / package).iterdir()
+    there = {path.stem for path in inside if path.suffix == ".py" or (path / "__init__.py").exists()}
+    assert there - {"__init__"} == set(order)
+    found = [
+        f"{path.relative_to(ROOT)} imports {module}"
+        for path in sources(package)
+        if path.parent != ROOT / package or path.stem != "__init__"
+        for module in imports(path)
+        if below(module, (package,)) and order.index(room_of(module)) > order.index(room_of(dotted(path)))
+    ]
+    assert not found
 
 
 def test_engines_take_only_networks_and_assets_from_rigid() -> None:
@@ -115,7 +146,7 @@ def test_a_lone_server_never_loads_ray() -> None:
     ]
     assert not found
     modules = [
-        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        dotted(path)
         for package in ("server", "cli")
         for path in sources(package)
         if not str(path.relative_to(ROOT)).startswith("server/cluster")
@@ -139,9 +170,7 @@ assert "ray" not in sys.modules
 
 
 def pure_modules() -> list[str]:
-    files = [path.relative_to(ROOT).with_suffix("") for path in sources("rigid")]
-    names = [".".join(path.parts).removesuffix(".__init__") for path in files]
-    return [name for name in names if below(name, PURE_MODULES)]
+    return [name for name in map(dotted, sources("rigid")) if below(name, PURE_MODULES)]
 
 
 def test_pure_modules_load_no_face_detector_or_server() -> None:
@@ -157,7 +186,10 @@ for name in {pure_modules()!r}:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("name", ["server.backend, server.app, engines.openvino_engine", "rigid.edit, rigid.stream"])
+@pytest.mark.parametrize(
+    "name",
+    ["server.backend, server.app, engines.backends.openvino_engine", "rigid.files.edit, rigid.stream.face_stream"],
+)
 def test_what_serves_and_edits_starts_without_pytorch(name: str) -> None:
     code = f"import sys, {name}; print([name for name in ('torch', 'onnx', 'export') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from rigid.align import Face, TrackedFace
+from rigid.face.alignment import Face, TrackedFace
+from rigid.face.landmarks import FACE_OVAL, LEFT_EYE, OUTER_LIPS, RIGHT_EYE
 from rigid.geometry import Points, Transform, apply, inverse, similarity
-from rigid.landmarks import FACE_OVAL, LEFT_EYE, OUTER_LIPS, RIGHT_EYE
 from rigid.models.contract import Array, RecurrentState, Runtime, Sizes
-from rigid.stream import FaceStream, StreamOptions
+from rigid.stream.face_stream import FaceStream, StreamOptions
 from tests.fakes import TINY, FakeRuntime
 
 Pixels = NDArray[np.uint8]

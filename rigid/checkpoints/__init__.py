@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from rigid.atomic_files import replacing
 from rigid.checkpoints import convert
 from rigid.checkpoints.families import (
     FAMILIES,
@@ -22,7 +23,6 @@ from rigid.checkpoints.reading import CheckpointError, Published, read_checkpoin
 from rigid.models.build import new_e4e, new_mapping, new_paper_recurrent_encoder, new_stylegan2
 from rigid.models.profiles import PAPER, imported_folder, sizes_of
 from rigid.models.visibility import InterpolationNet
-from rigid.replacing import replacing
 
 __all__ = ["FAMILIES", "CheckpointError", "Family", "import_checkpoint"]
 

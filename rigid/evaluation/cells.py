@@ -11,18 +11,18 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from rigid.align import TrackedFace, crop
-from rigid.composite import CompositeKind
+from rigid.composite.compositor import CompositeKind
 from rigid.evaluation import fault_signs
-from rigid.evaluation.clips import Clip, Frame, Replay, Track, read_frames
 from rigid.evaluation.face_regions import FACE_REGIONS, Region, face_regions
 from rigid.evaluation.fault_signs import Faces, Signs
 from rigid.evaluation.measure import AT_ONCE, EvaluationError
 from rigid.evaluation.metrics import mean
 from rigid.evaluation.warp_error import Motion, MotionEstimator
-from rigid.inversion import Offsets
+from rigid.face.alignment import TrackedFace, crop
+from rigid.files.clips import Clip, Frame, Replay, Track, read_frames
+from rigid.inversion.inverter import Offsets
 from rigid.models.contract import Runtime
-from rigid.stream import FaceStream, StreamOptions, Tracker
+from rigid.stream.face_stream import FaceStream, StreamOptions, Tracker
 
 LONGEST = 300
 """Frames of a clip from whose middle those of a take are taken."""

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 from rigid.evaluation.cells import Cell
-from rigid.evaluation.clips import Frame
 from rigid.evaluation.face_regions import Box, zooms
+from rigid.files.clips import Frame
 from rigid.geometry import resample
 
 SIDE = 200

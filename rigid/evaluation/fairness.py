@@ -10,20 +10,20 @@ from pathlib import Path
 
 import numpy as np
 
-from rigid.attributes.labels import StagedLabeller
-from rigid.attributes.recipes import RECIPES
-from rigid.composite import CompositeKind
+from rigid.atomic_files import replacing
+from rigid.composite.compositor import CompositeKind
+from rigid.discovery.labels import StagedLabeller
+from rigid.discovery.recipes import RECIPES
 from rigid.evaluation import metrics
 from rigid.evaluation.cells import Cell, Take, make_cell, take_from, take_of
-from rigid.evaluation.clips import Clip, find_clips
 from rigid.evaluation.generated import Codes, Generated
 from rigid.evaluation.groups import AXES, Balance, Groups, Labels, groups_of
 from rigid.evaluation.measure import Meters
 from rigid.evaluation.results import file_stamp, hash_of, write_json
 from rigid.evaluation.strength import changes, measure_of
-from rigid.replacing import replacing
-from rigid.stream import Tracker
-from rigid.video import VideoError
+from rigid.files.clips import Clip, find_clips
+from rigid.files.video_reader import VideoError
+from rigid.stream.face_stream import Tracker
 
 Progress = Callable[[int], None]
 VERSION = 1

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rigid.attributes.library import AttributeLibrary
-from rigid.evaluation.clips import Frame
+from rigid.edits.library import AttributeLibrary
+from rigid.files.clips import Frame
 from rigid.models.contract import Runtime
 from rigid.models.mobile_stylegan import MappingNetwork
 from rigid.training.codes import sample_codes

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rigid.attributes.labels import StagedLabeller
-from rigid.evaluation.clips import Frame
+from rigid.discovery.labels import StagedLabeller
 from rigid.evaluation.skin_tone import TONE_GROUPS, monk_tone, tone_group
+from rigid.files.clips import Frame
 
 AGES = ("under 30", "30 to 49", "50 and over")
 _AGE_LIMITS = (30, 50)

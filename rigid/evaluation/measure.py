@@ -12,21 +12,22 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from rigid.align import TrackedFace, crop
-from rigid.attributes.labels import Labeller
-from rigid.blend import Composite, feather, oval_mask, paste
-from rigid.composite import Faces
+from rigid.composite.compositor import Faces
+from rigid.composite.paste import Composite, paste
+from rigid.discovery.labels import Labeller
 from rigid.evaluation import metrics
-from rigid.evaluation.clips import Clip, Frame, Replay, Track, read_frames
 from rigid.evaluation.fvd import I3D, PICTURE_SIZE, Features
-from rigid.evaluation.identity import Embedder, Embedding
 from rigid.evaluation.methods import Prepared
 from rigid.evaluation.strength import changes
 from rigid.evaluation.strips import Rows, StripMaker
 from rigid.evaluation.warp_error import MotionEstimator
 from rigid.evaluation.window import FaceWindow, crop_area
-from rigid.presence import Fade
-from rigid.stream import FaceStream, StreamOptions
+from rigid.face.alignment import TrackedFace, crop
+from rigid.face.identity import Embedder, Embedding
+from rigid.face.masks import feather, oval_mask
+from rigid.files.clips import Clip, Frame, Replay, Track, read_frames
+from rigid.stream.face_stream import FaceStream, StreamOptions
+from rigid.stream.fading import Fade
 
 AT_ONCE = Fade(seconds=0.0, frames=1)
 """Whatever method: an edit is whole in the first frame that shows the face."""

@@ -9,9 +9,8 @@ from functools import cached_property
 
 from torch import nn
 
-from rigid.align import crop
-from rigid.composite import CompositeKind
-from rigid.evaluation.clips import Clip, Frame, Track, read_frames
+from rigid.composite.compositor import CompositeKind
+from rigid.composite.temporal_filter import SHARE
 from rigid.evaluation.optimise import Optimised
 from rigid.evaluation.runtimes import (
     EarlyOffsets,
@@ -24,14 +23,15 @@ from rigid.evaluation.runtimes import (
     Wrapped,
 )
 from rigid.evaluation.tune import Pivots, Tuned, tuned_generator
-from rigid.inversion import Offsets
+from rigid.face.alignment import crop
+from rigid.files.clips import Clip, Frame, Track, read_frames
+from rigid.inversion.inverter import Offsets
 from rigid.models.build import Generator
 from rigid.models.contract import Runtime
-from rigid.steadying import SHARE
 
 METHODS = ("rigid", "per-frame", "optimise", "tune")
 UNSTEADY = "steadying"
-"""Without what `rigid.steadying` adds to the paper."""
+"""Without what `rigid.composite.temporal_filter` adds to the paper."""
 ABLATIONS = {"tcc": WithoutRecurrence, "nm": WithoutNoiseMap, "lfd": WithoutSharing, UNSTEADY: Wrapped}
 TRAINED_ABLATIONS = ("ibfcc", "tc")
 """Losses of the training; leaving one out gives other weights, and nothing to switch at run time."""

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
+from rigid.atomic_files import replacing
 from rigid.evaluation.results import Result
-from rigid.replacing import replacing
 
 PANELS = {
     "mse": "aligned MSE",

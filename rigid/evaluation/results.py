@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from rigid.evaluation.clips import Clip
+from rigid.atomic_files import replacing
 from rigid.evaluation.fvd import Features
 from rigid.evaluation.strips import Rows
-from rigid.replacing import replacing
+from rigid.files.clips import Clip
 
 VERSION = 1
 """Raised whenever a measure changes its meaning; results of another version are measured anew."""

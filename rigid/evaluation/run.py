@@ -6,17 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rigid.evaluation.clips import Clip, find_clips, track_clip
+from rigid.atomic_files import replacing
 from rigid.evaluation.measure import Measured, Meters, Source, measure_clip
 from rigid.evaluation.methods import MethodOptions, Networks, method_names, prepare
 from rigid.evaluation.plots import write_plots
 from rigid.evaluation.report import Run, report_json, report_markdown
 from rigid.evaluation.results import Result, ResultStore, file_stamp, write_json
 from rigid.evaluation.strips import strip
-from rigid.images import write_image
-from rigid.replacing import replacing
-from rigid.stream import Tracker
-from rigid.video import VideoError, VideoReader
+from rigid.files.clips import Clip, find_clips, track_clip
+from rigid.files.images import write_image
+from rigid.files.video_reader import VideoError, VideoReader
+from rigid.stream.face_stream import Tracker
 
 Progress = Callable[[int], None]
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from rigid.geometry import Points
-from rigid.inversion import Offsets
+from rigid.inversion.inverter import Offsets
 from rigid.models.contract import Array, RecurrentState, Runtime, Sizes
 
 ImageEncoder = Callable[[Array], Array]

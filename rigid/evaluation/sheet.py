@@ -9,19 +9,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from rigid.attributes.library import AttributeLibrary
-from rigid.composite import CompositeKind
+from rigid.atomic_files import replacing
+from rigid.composite.compositor import CompositeKind
+from rigid.edits.library import AttributeLibrary
 from rigid.evaluation.cells import Take, make_cell, take_from
-from rigid.evaluation.clips import Clip, find_clips
 from rigid.evaluation.contact_sheet import draw_cell, draw_pages
 from rigid.evaluation.fault_signs import FAULTS, THRESHOLDS, Signs
 from rigid.evaluation.metrics import mean
 from rigid.evaluation.results import file_stamp, hash_of, write_json
-from rigid.images import read_image, write_image
+from rigid.files.clips import Clip, find_clips
+from rigid.files.images import read_image, write_image
+from rigid.files.video_reader import VideoError
 from rigid.models.contract import Runtime
-from rigid.replacing import replacing
-from rigid.stream import Tracker
-from rigid.video import VideoError
+from rigid.stream.face_stream import Tracker
 
 Progress = Callable[[int], None]
 FRAMES, EVERY = 8, 3

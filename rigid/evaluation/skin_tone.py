@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rigid.attributes.regions import CHEEKS, PLAIN_SKIN, lab_of, mean_colour
+from rigid.discovery.regions import CHEEKS, PLAIN_SKIN, lab_of, mean_colour
 
 MONK_TONES = (
     *("#f6ede4", "#f3e7db", "#f7ead0", "#eadaba", "#d7bd96"),

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rigid.attributes.recipes import RECIPES
+from rigid.discovery.recipes import RECIPES
 
 Labels = NDArray[np.float32]
 """One face's measures, in the order of the labeller's `measures`; NaN where no face was found."""

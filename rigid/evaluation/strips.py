@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from rigid.evaluation.clips import Frame, Track
 from rigid.evaluation.window import FaceWindow
+from rigid.files.clips import Frame, Track
 
 COLUMNS = 8
 SIZE = 192

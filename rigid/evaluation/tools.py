@@ -11,19 +11,19 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from rigid.align import FaceLandmarker, FaceTracker
-from rigid.assets import AssetStore
-from rigid.attributes.labels import load_labeller
-from rigid.attributes.library import load_library
+from rigid.assets.store import AssetStore
+from rigid.discovery.labels import load_labeller
+from rigid.edits.library import load_library
 from rigid.evaluation.fairness import FairnessTools
 from rigid.evaluation.fvd import I3D
 from rigid.evaluation.generated import Generated
-from rigid.evaluation.identity import FaceEmbedder
 from rigid.evaluation.measure import Meters
 from rigid.evaluation.methods import Networks
 from rigid.evaluation.run import Tools
 from rigid.evaluation.runtimes import ImageEncoder
 from rigid.evaluation.sheet import SheetTools
+from rigid.face.alignment import FaceLandmarker, FaceTracker
+from rigid.face.identity import FaceEmbedder
 from rigid.models.build import build_image_encoder, build_lpips, build_mapping, build_mobile_generator, mean_code
 from rigid.models.contract import Array, Runtime
 from rigid.models.profiles import WEIGHTS

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rigid.evaluation.clips import Frame, Track
+from rigid.files.clips import Frame, Track
 from rigid.geometry import Transform, apply, corners, inverse, resample
 
 

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from rigid.assets import AssetError, AssetStore
+from rigid.assets.store import AssetError, AssetStore
 from rigid.models import profiles
 from rigid.models.e4e import E4eEncoder
 from rigid.models.face_parser import FaceParser

@@ -50,7 +50,7 @@ class Sizes:
     hidden_shape: tuple[int, int, int]
     """Channels, height and width of the ConvLSTM's hidden and cell state."""
     newest_noise_share: float = 1.0
-    """How much of the newest noise map a still place takes, see `rigid.settling`; 1 takes it as it is."""
+    """How much of the newest noise map a still place takes, see `rigid.inversion.noise_smoothing`; 1 takes it whole."""
     edit_gain: float = 1.0
     """How much longer edits are made than the codes alone need: the noise map holds a part of them back."""
     face_window: tuple[int, int] | None = None
@@ -138,7 +138,7 @@ class Runtime(Protocol):
 
         `corners` (B, 2): the first row and the first column of that part, whole numbers in places of the noise map;
         `Sizes.face_window` says how many there are. Along an edge that is not the picture's, the outermost
-        `rigid.window.MARGIN` pixels are not those of the whole picture.
+        `rigid.inversion.face_window.MARGIN` pixels are not those of the whole picture.
         """
 
     def parse(self, pictures: Array) -> Array:

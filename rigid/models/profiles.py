@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from rigid.assets import AssetError, default_cache_dir
+from rigid.assets.store import AssetError, default_cache_dir
 from rigid.models.contract import CLASSES, Array, Sizes
 
 CODE_SIZE = 512

@@ -9,8 +9,8 @@ from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
-from rigid.assets import AssetStore
-from rigid.replacing import replacing
+from rigid.assets.store import AssetStore
+from rigid.atomic_files import replacing
 from rigid.training import image_encoder, recurrent
 from rigid.training.loop import LoopOptions, Progress, Say, read_progress
 from rigid.training.pool import BLOCK

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rigid.attributes.library import AttributeLibrary
+from rigid.edits.library import AttributeLibrary
 from rigid.models.mobile_stylegan import MappingNetwork
 from rigid.training.codes import sample_codes
 

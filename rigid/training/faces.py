@@ -77,7 +77,7 @@ def read_aligned(folder: Path, split: str) -> Iterator[tuple[str, list[NDArray[n
 def read_video(path: Path) -> list[NDArray[np.uint8]]:
     """The frames of a clip, RGB (H, W, 3)."""
     try:
-        from rigid.video import Picture, VideoReader
+        from rigid.files.video_reader import Picture, VideoReader
     except ModuleNotFoundError:
         # A machine that only trains may be without PyAV.
         return list(_decoded_by_opencv(path))

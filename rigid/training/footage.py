@@ -10,8 +10,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rigid.align import TrackedFace, crop
-from rigid.blend import feather, oval_mask
+from rigid.face.alignment import TrackedFace, crop
+from rigid.face.masks import feather, oval_mask
 from rigid.geometry import apply, corners, inverse, resample
 from rigid.training.episodes import Episode
 from rigid.training.faces import read_index, read_video
@@ -24,7 +24,7 @@ Say = Callable[[str], None]
 
 
 class Tracker(Protocol):
-    """Finds the face of a clip, frame by frame; `rigid.align.FaceTracker` is one."""
+    """Finds the face of a clip, frame by frame; `rigid.face.alignment.FaceTracker` is one."""
 
     def track(self, frame: Pixels, timestamp: float) -> TrackedFace | None:
         """The face in `frame`, uint8 RGB (H, W, 3), at `timestamp` seconds; None without one."""

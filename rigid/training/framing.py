@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rigid.blend import feather
+from rigid.face.masks import feather
 from rigid.geometry import inverse, resample
 from rigid.training.episodes import Episode, make_flows
 from rigid.training.flow import FlowEstimator

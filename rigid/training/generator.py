@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rigid.assets import AssetStore
+from rigid.assets.store import AssetStore
 from rigid.models.build import TUNED_PARTS, build_lpips, build_teacher, build_untuned_generator
 from rigid.models.mobile_stylegan import DeepWaveletHead, haar
 from rigid.training.device import half_precision, placed

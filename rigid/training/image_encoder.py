@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from rigid.assets import AssetStore
-from rigid.attributes.library import load_library
+from rigid.assets.store import AssetStore
+from rigid.edits.library import load_library
 from rigid.models.build import (
     build_lpips,
     build_mapping,

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rigid.assets import AssetStore
-from rigid.attributes.library import AttributeLibrary, load_library
+from rigid.assets.store import AssetStore
+from rigid.atomic_files import replacing
+from rigid.edits.library import AttributeLibrary, load_library
 from rigid.models.build import build_generator, build_lpips
 from rigid.models.profiles import WEIGHTS
-from rigid.replacing import replacing
 from rigid.training import image_encoder, recurrent
 from rigid.training.device import DEVICE, placed
 from rigid.training.fast_inference import to_bytes
@@ -241,7 +241,7 @@ class Blendshapes:
 
     def __init__(self, store: AssetStore):
         # Training on a bare machine does without the face detector.
-        from rigid.align import FaceLandmarker
+        from rigid.face.alignment import FaceLandmarker
 
         self._landmarker = FaceLandmarker(store.file("face-landmarks", "face_landmarker.task"), blendshapes=True)
 

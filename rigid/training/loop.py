@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 import torch
 
-from rigid.replacing import replacing
+from rigid.atomic_files import replacing
 from rigid.training.curves import open_board, write_curves
 from rigid.training.distributed import any_of, average_values, rank, wait_for_all
 

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from rigid.assets import AssetStore
-from rigid.attributes.library import AttributeLibrary
+from rigid.assets.store import AssetStore
+from rigid.edits.library import AttributeLibrary
 from rigid.models.build import build_mapping
 from rigid.models.profiles import sizes_of
 from rigid.training.codes import mean_of
@@ -84,7 +84,7 @@ def kept_clips(
             yield from aligned_episodes(read_aligned(data, split), cut, estimate, seed=0)
             return
         # Where the episodes are kept already, training does without the face detector.
-        from rigid.align import FaceLandmarker, FaceTracker
+        from rigid.face.alignment import FaceLandmarker, FaceTracker
 
         landmarker = FaceLandmarker(store.file("face-landmarks", "face_landmarker.task"))
         tracker = FaceTracker(landmarker, cut.crop_size)

@@ -12,13 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rigid.assets import AssetStore
-from rigid.attributes.library import AttributeLibrary, load_library
-from rigid.landmark_net import LandmarkNet, Seen, region
+from rigid.assets.store import AssetStore
+from rigid.atomic_files import replacing
+from rigid.edits.library import AttributeLibrary, load_library
+from rigid.face.landmark_net import LandmarkNet, Seen, region
 from rigid.models.build import build_mapping, build_mobile_generator, mean_code
 from rigid.models.mobile_stylegan import MappingNetwork
 from rigid.models.profiles import sizes_of
-from rigid.replacing import replacing
 from rigid.training.codes import sample_codes
 from rigid.training.fast_inference import compiled, to_bytes
 from rigid.training.parser_labels import SIZE, PictureAndComponents, label, read_clusters, unpack

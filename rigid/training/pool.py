@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from rigid.atomic_files import replacing
 from rigid.models.mobile_stylegan import MobileStyleGAN
-from rigid.replacing import replacing
 from rigid.training.draws import tone_group
 from rigid.training.fast_inference import compiled, to_bytes
 

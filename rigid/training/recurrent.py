@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rigid.assets import AssetStore
-from rigid.attributes.library import load_library
+from rigid.assets.store import AssetStore
+from rigid.edits.library import load_library
 from rigid.models.build import (
     build_generator,
     build_image_encoder,

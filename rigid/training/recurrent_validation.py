@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from rigid.attributes.library import AttributeLibrary
+from rigid.edits.library import AttributeLibrary
 from rigid.training.device import DEVICE
 from rigid.training.faces import read_index, read_video
 from rigid.training.fast_inference import from_bytes

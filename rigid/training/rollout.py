@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rigid.settling import MOVING, MOVING_SHARE, STILL
+from rigid.inversion.noise_smoothing import MOVING, MOVING_SHARE, STILL
 from rigid.training.device import DEVICE, half_precision
 from rigid.training.layout import pixels_last
 
@@ -31,7 +31,7 @@ class Networks:
     """How many of the last codes all frames of an episode share (Eq. 3)."""
     hidden_shape: tuple[int, int, int]
     newest_noise_share: float = 1.0
-    """See `rigid.settling`."""
+    """See `rigid.inversion.noise_smoothing`."""
 
     @torch.no_grad()
     def encode(self, inputs: Tensor) -> Tensor:
@@ -146,7 +146,7 @@ def compensate(networks: Networks, inputs: Tensor, memory: Memory) -> Compensati
 
 
 def settled(noise: Tensor, previous: Tensor, inputs: Tensor, previous_inputs: Tensor, newest_share: float) -> Tensor:
-    """`rigid.settling.settled` on tensors."""
+    """`rigid.inversion.noise_smoothing.settled` on tensors."""
     change = F.avg_pool2d((inputs - previous_inputs).abs().mean(1, keepdim=True), inputs.shape[-1] // noise.shape[-1])
     moving = ((change - STILL) / (MOVING - STILL)).clamp(0, 1)
     weight = newest_share + (MOVING_SHARE - newest_share) * moving

@@ -10,8 +10,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from rigid.atomic_files import replacing
 from rigid.models.profiles import existing_weights
-from rigid.replacing import replacing
 
 Initial = Literal["new", "shipped"] | Path
 """What a network begins as: nothing, the weights that ship, or those of a file."""

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rigid.assets import AssetStore
+from rigid.assets.store import AssetStore
+from rigid.atomic_files import replacing
 from rigid.models.build import build_mapping, build_teacher
 from rigid.models.mobile_stylegan import MobileStyleGAN
 from rigid.models.profiles import sizes_of
-from rigid.replacing import replacing
 from rigid.training.codes import mean_of, sample_codes
 from rigid.training.device import DEVICE
 from rigid.training.fast_inference import compiled, from_bytes, to_bytes

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rigid.assets import AssetStore
+from rigid.assets.store import AssetStore
 from rigid.models.profiles import WEIGHTS, sizes_of
 from rigid.models.visibility import VisibleNet
 from rigid.training.between import compose_between

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rigid.attributes.library import Attribute, AttributeLibrary
+from rigid.edits.library import Attribute, AttributeLibrary
 from rigid.models.mobile_stylegan import MappingNetwork
 from rigid.training.codes import sample_codes
 from rigid.training.draws import draw_push

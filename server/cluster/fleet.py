@@ -16,14 +16,14 @@ from typing import Any
 import ray
 
 from server.cluster.actors import Actors, Gone, Unreachable
+from server.cluster.attribute_sync import Sharing
+from server.cluster.checkpoint_store import Shelf
 from server.cluster.messages import Build, Placement, Share
 from server.cluster.names import NAMESPACE, WORKER, own_version
 from server.cluster.roster import Bounds, Place, Roster
-from server.cluster.sharing import Sharing
-from server.cluster.shelf import Shelf
 from server.cluster.worker import MediaWorker
 from server.config import ServerConfig
-from server.keeping import Kept
+from server.session.resumable_sessions import Kept
 
 logger = logging.getLogger(__name__)
 

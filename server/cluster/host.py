@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 from fastapi import FastAPI
 
-from server.manager import SessionManager
 from server.metrics import Metrics
-from server.uploads import Uploads
+from server.session.manager import SessionManager
+from server.uploads.uploads import Uploads
 
 logger = logging.getLogger(__name__)
 

@@ -17,17 +17,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
 
-from server.callers import caller
-from server.checks import add_checks
+from server.access.api_keys import caller
+from server.access.middleware_stack import add_checks
 from server.cluster.actors import CALL_SECONDS, Actors, Gone, Unreachable
 from server.cluster.messages import HttpReply, HttpRequest, Opening, Placement
 from server.cluster.metrics import together, workers_by_state
 from server.cluster.names import FLEET, worker_of
 from server.config import ServerConfig
 from server.errors import ApiError, add_error_handlers
-from server.keeping import Kept
 from server.metrics import Metrics
-from server.uploads import MOST_AT_ONCE, READ_SECONDS, place_for, too_large, within_time
+from server.session.resumable_sessions import Kept
+from server.uploads.uploads import MOST_AT_ONCE, READ_SECONDS, place_for, too_large, within_time
 
 logger = logging.getLogger(__name__)
 

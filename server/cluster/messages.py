@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from fastapi import FastAPI
 
 from server.config import ServerConfig
-from server.keeping import Kept
+from server.session.resumable_sessions import Kept
 
 
 @dataclass(frozen=True)

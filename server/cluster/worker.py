@@ -15,19 +15,19 @@ import ray
 from fastapi import FastAPI
 from prometheus_client import Metric
 
-from server.callers import caller
+from server.access.api_keys import caller
 from server.cluster.actors import Actors, Gone, Unreachable
 from server.cluster.asgi import answer
-from server.cluster.copies import Copies, packed, unpacked
+from server.cluster.checkpoint_sender import Copies, packed, unpacked
+from server.cluster.checkpoint_store import Shelf
 from server.cluster.host import AppHost
 from server.cluster.messages import Build, HttpReply, HttpRequest, Opening, Report, Share
 from server.cluster.metrics import labelled
 from server.cluster.names import FLEET, own_version
-from server.cluster.shelf import Shelf
 from server.config import ServerConfig
-from server.keeping import Kept
-from server.manager import Load
-from server.uploads import Uploads
+from server.session.manager import Load
+from server.session.resumable_sessions import Kept
+from server.uploads.uploads import Uploads
 
 logger = logging.getLogger(__name__)
 

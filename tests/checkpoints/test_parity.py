@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rigid.assets import AssetStore
+from rigid.assets.store import AssetStore
 from rigid.checkpoints import Family, import_checkpoint
 from rigid.models.build import (
     build_generator,

@@ -13,7 +13,7 @@ from cli import main as program
 from cli.errors import BAD_INPUT, FAILED, explain, fail
 from cli.main import COMMANDS, run
 from engines import EngineError
-from rigid.assets import AssetError
+from rigid.assets.store import AssetError
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:

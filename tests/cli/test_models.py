@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from cli.main import run
-from rigid.assets import read_manifest
+from rigid.assets.store import read_manifest
 from rigid.models.build import build_published_visible_net
 from rigid.models.visibility import InterpolationNet
 

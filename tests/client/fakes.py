@@ -10,7 +10,7 @@ import numpy as np
 from fastapi import FastAPI
 from numpy.typing import NDArray
 
-from rigid.attributes.library import Attribute, AttributeLibrary
+from rigid.edits.library import Attribute, AttributeLibrary
 from server.app import create_app
 from server.config import ServerConfig
 from tests.staged import Staged

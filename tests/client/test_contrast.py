@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-STYLE = (Path(__file__).parents[2] / "client" / "style.css").read_text("utf-8")
+STYLE = (Path(__file__).parents[2] / "client" / "page" / "css" / "style.css").read_text("utf-8")
 THEMES = ("light", "dark")
 COLOURS = {
     (name, theme): colour

@@ -17,10 +17,10 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, Playwright, expect
 
-from rigid.align import Face, FaceLandmarker
-from rigid.assets import AssetStore
-from rigid.attributes.regions import lab_of, lip_colour
-from server.benchmark_clip import read_clip, render_clip
+from rigid.assets.store import AssetStore
+from rigid.discovery.regions import lab_of, lip_colour
+from rigid.face.alignment import Face, FaceLandmarker
+from server.bench.clip import read_clip, render_clip
 from tests.client.browser import CAMERA, GRANTED, film, launch
 from tests.client.conftest import PATIENCE_MS, watch
 from tests.client.fakes import Picture

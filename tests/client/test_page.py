@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, Playwright, expect
 
 from server.app import create_app
 from server.config import ServerConfig
-from server.strips import Gallery
+from server.uploads.attribute_previews import Gallery
 from tests.client.browser import CAMERA, GRANTED, grab, launch
 from tests.client.conftest import OpenPage
 from tests.client.fakes import LightStream, attributes, light_app, many_attributes
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.browser
 
 PHONE = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True}
 MATCH = """async (delay) => {
-    const { MatchedView } = await import("./matched.js");
+    const { MatchedView } = await import("./page/split-view.js");
     const canvas = () => Object.assign(document.createElement("canvas"), { width: 320, height: 240 });
     const draw = (on, left, light) => {
         const context = on.getContext("2d");
@@ -53,7 +53,7 @@ MATCH = """async (delay) => {
     return [...Array(320).keys()].find((x) => data[4 * x] > 200);
 }"""
 FIRST_BITRATE = """async () => {
-    const { RigidLive } = await import("./live.js");
+    const { RigidLive } = await import("./sdk/rigid-client.js");
     const live = new RigidLive();
     await live.start(await navigator.mediaDevices.getUserMedia({ video: true }));
     for (;;) {

@@ -8,13 +8,13 @@ import time
 import httpx
 import pytest
 
+from aiortc_fixes.nacks import RepeatingNackGenerator
+from aiortc_fixes.privates import RECEIVER
 from client import rigid_live
-from client.connection import LiveError
-from server.aiortc_fixes.nacks import RepeatingNackGenerator
-from server.aiortc_fixes.privates import RECEIVER
+from client.python.connection import LiveError
 from server.app import create_app
 from server.config import ServerConfig
-from server.manager import SessionManager
+from server.session.manager import SessionManager
 from tests.client.fakes import LightStream, attributes, light_app
 from tests.client.serving import serving
 from tests.patience import PATIENCE_SECONDS

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from fastapi import FastAPI
 
-from rigid.attributes.importing import Target
-from rigid.attributes.library import AttributeLibrary
+from rigid.edits.importing import Target
+from rigid.edits.library import AttributeLibrary
 from server.app import create_app
 from server.cluster.messages import Share
 from server.config import ServerConfig

@@ -11,14 +11,14 @@ from typing import Any
 import httpx
 import pytest
 
-from server.callers import name_of
+from server.access.api_keys import name_of
 from server.cluster.actors import Actors, Gone, Unreachable
 from server.cluster.ingress import build_ingress
 from server.cluster.messages import HttpReply, HttpRequest, Opening, Placement
 from server.cluster.names import FLEET
 from server.config import ServerConfig
-from server.keeping import Kept
-from server.uploads import MOST_AT_ONCE
+from server.session.resumable_sessions import Kept
+from server.uploads.uploads import MOST_AT_ONCE
 
 JSON = [(b"content-type", b"application/json")]
 pytestmark = pytest.mark.filterwarnings("error")

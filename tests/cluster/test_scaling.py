@@ -16,7 +16,7 @@ from server.cluster import service
 from server.cluster.roster import Bounds
 from tests.cluster.media import FOLDER, HELD_UP, build_open
 from tests.cluster.world import FPS, LENIENT, PATIENCE_SECONDS, PATIENT, ClusterWorld, ReturningViewer, cluster_of
-from tests.server.test_attribute_api import BYTES, GRIN
+from tests.server.http.test_attribute_api import BYTES, GRIN
 
 PLACES = 2
 """Of each worker."""

@@ -25,8 +25,8 @@ import typer.main
 import yaml
 
 from cli.main import app, run
-from rigid.attributes.library import load_library
-from rigid.stream import FaceStream
+from rigid.edits.library import load_library
+from rigid.stream.face_stream import FaceStream
 from server.app import create_app
 from server.config import ServerConfig
 

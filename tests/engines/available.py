@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from engines import EngineOptions, installed_engines, open_graphs
+from engines.backends.torch_engine import open_networks, parts_of
 from engines.registry import ENGINES
-from engines.torch_engine import open_networks, parts_of
 from export.networks import Networks
 from rigid.models.contract import Runtime
 from tests.networks import SIZES
@@ -36,7 +36,7 @@ def open_engine(engine: str, networks: Networks, folder: Path) -> Runtime:
         return open_graphs(engine, folder, SIZES, FLOAT32)
     if engine == "torch":
         return eager(networks)
-    from engines import torch_tensorrt_engine
+    from engines.backends import torch_tensorrt_engine
 
     encoder, generator, recurrent = networks.image_encoder, networks.generator, networks.recurrent_encoder
     parts = parts_of(encoder, generator, SIZES, recurrent, networks.face_parser)

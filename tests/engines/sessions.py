@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from engines.batch_calls import InvertAnswer, InvertCall
 from engines.batching import BatchedRuntime
-from engines.joint import InvertAnswer, InvertCall
 from rigid.models.contract import Runtime
-from rigid.stream import FaceStream
+from rigid.stream.face_stream import FaceStream
 from tests.patience import PATIENCE_SECONDS, eventually
 from tests.worlds import Brighten, FixedTracker, Pixels, textured_frame
 

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from engines.cost import Layer, Machine, bound_seconds, layers_of
 from engines.peak import measure_peak
-from server.benchmark_bounds import bounds_of
+from server.bench.bounds import bounds_of
 from tests.networks import export_once
 
 

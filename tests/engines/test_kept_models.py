@@ -10,9 +10,10 @@ import numpy as np
 import openvino
 import pytest
 
-from engines import EngineOptions, openvino_engine
-from engines.openvino_engine import open_graphs, plan_key
-from engines.plans import PlanStore
+from engines import EngineOptions
+from engines.backends import openvino_engine
+from engines.backends.openvino_engine import open_graphs, plan_key
+from engines.engine_cache import PlanStore
 from rigid.models.contract import Array
 from rigid.models.openvino_core import shared_core
 from tests.networks import SIZES, export_once

@@ -14,10 +14,10 @@ import pytest
 
 import engines
 from engines import EngineError, EngineOptions, Precision, load_runtime, open_graphs
-from engines.auto import MOST_KEPT, fastest, measure_frame
-from engines.base import GraphRuntime
-from engines.files import GRAPHS, is_current, weights_hash
-from rigid.assets import AssetStore
+from engines.exports import GRAPHS, is_current, weights_hash
+from engines.fastest_engine import MOST_KEPT, fastest, measure_frame
+from engines.graph_runtime import GraphRuntime
+from rigid.assets.store import AssetStore
 from rigid.models import profiles
 from rigid.models.contract import CLASSES, Array, RecurrentState
 from tests.fakes import TINY, FakeRuntime

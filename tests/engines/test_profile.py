@@ -10,7 +10,7 @@ import torch
 
 from engines import Precision, load_runtime
 from export import ensure_exported
-from rigid.assets import AssetStore
+from rigid.assets.store import AssetStore
 from rigid.models.build import build_mapping, mean_code
 from rigid.models.contract import Array, RecurrentState, Runtime
 

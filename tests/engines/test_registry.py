@@ -9,9 +9,10 @@ from pathlib import Path
 import onnxruntime
 import pytest
 
-from engines import EngineError, EngineOptions, installed_engines, onnxruntime_engine, open_graphs, registry
-from engines.onnxruntime_engine import CPU, CUDA, TENSORRT, wanted_providers
-from engines.plans import PlanKey, PlanStore, file_hash
+from engines import EngineError, EngineOptions, installed_engines, open_graphs, registry
+from engines.backends import onnxruntime_engine
+from engines.backends.onnxruntime_engine import CPU, CUDA, TENSORRT, wanted_providers
+from engines.engine_cache import PlanKey, PlanStore, file_hash
 from tests.networks import SIZES, export_once
 
 KEY = PlanKey("a" * 64, "11.0.0", "Some GPU", "bf16, batches to 32")

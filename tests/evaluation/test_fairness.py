@@ -15,8 +15,8 @@ import pytest
 import torch
 
 from cli.main import run
-from rigid.attributes.observe import Seen
-from rigid.attributes.regions import CHEEKS, PLAIN_SKIN
+from rigid.discovery.observe import Seen
+from rigid.discovery.regions import CHEEKS, PLAIN_SKIN
 from rigid.evaluation.fairness import (
     LEAST_PEOPLE,
     FairnessJob,
@@ -184,7 +184,7 @@ def test_the_command_measures_generated_faces_alone(
 
     monkeypatch.setattr("rigid.evaluation.tools.open_fairness_tools", open_tools)
     monkeypatch.setattr("engines.load_runtime", lambda *_, **__: FakeRuntime())
-    monkeypatch.setattr("rigid.attributes.library.load_library", lambda _: library())
+    monkeypatch.setattr("rigid.edits.library.load_library", lambda _: library())
     out = tmp_path / "out"
     arguments = ["evaluate", "--fairness", "--out", str(out), "--engine", "torch", "--set", "light=0.5"]
     assert run([*arguments, "--faces", "2", "--frames", "3"]) == 0

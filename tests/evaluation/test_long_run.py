@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from engines import load_runtime
-from rigid.align import FaceLandmarker, FaceTracker
-from rigid.assets import AssetStore
-from rigid.attributes.library import load_library
-from rigid.composite import Faces
-from rigid.evaluation.clips import Replay, Track, find_clips, read_frames, track_clip
+from rigid.assets.store import AssetStore
+from rigid.composite.compositor import Faces
+from rigid.edits.library import load_library
 from rigid.evaluation.metrics import mean_squared_error
-from rigid.stream import FaceStream
+from rigid.face.alignment import FaceLandmarker, FaceTracker
+from rigid.files.clips import Replay, Track, find_clips, read_frames, track_clip
+from rigid.stream.face_stream import FaceStream
 
 PROFILE, CLIP = "mobile-256", "LivePortrait_d3"
 LENGTH, FRAMES, FPS = 126, 10_000, 25

@@ -18,7 +18,7 @@ import pytest
 import cli.evaluate
 import rigid.evaluation.tools
 from cli.main import run
-from rigid.attributes.library import AttributeLibrary, load_library
+from rigid.edits.library import AttributeLibrary, load_library
 from rigid.evaluation import paper
 from rigid.evaluation.fvd import frechet_distance
 from rigid.evaluation.measure import EvaluationError
@@ -27,7 +27,7 @@ from rigid.evaluation.report import Run, means, report_json, report_markdown
 from rigid.evaluation.results import Result, ResultStore, hash_of, without_nan
 from rigid.evaluation.run import EvaluationJob, Tools, evaluate, expected_frames
 from rigid.evaluation.strips import Rows
-from rigid.images import read_image
+from rigid.files.images import read_image
 from tests.evaluation.world import make_clip, tools
 from tests.fakes import FakeRuntime
 from tests.worlds import FaultyRuntime, FixedTracker
@@ -293,7 +293,7 @@ def in_tiny_world(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[dict[st
         library = AttributeLibrary([light], n_codes=light.direction.shape[0], code_size=light.direction.shape[1])
         monkeypatch.setattr(rigid.evaluation.tools, "open_tools", open_tools)
         monkeypatch.setattr("engines.load_runtime", lambda *_, **__: FakeRuntime())
-        monkeypatch.setattr("rigid.attributes.library.load_library", lambda _: library)
+        monkeypatch.setattr("rigid.edits.library.load_library", lambda _: library)
         return opened
 
     return install

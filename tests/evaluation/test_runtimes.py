@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from rigid.composite.temporal_filter import SHARE
 from rigid.evaluation.methods import METHODS, MethodOptions, method_names
 from rigid.evaluation.optimise import Optimised
 from rigid.evaluation.runtimes import (
@@ -19,11 +20,10 @@ from rigid.evaluation.runtimes import (
     Wrapped,
 )
 from rigid.evaluation.tune import Pivots, Tuned, fine_parts, smoothed, tuned_generator
-from rigid.inversion import Offsets
+from rigid.inversion.inverter import Offsets
 from rigid.models.contract import Array, RecurrentState, Runtime
 from rigid.models.stylegan2 import StyleGAN2
-from rigid.steadying import SHARE
-from rigid.stream import FaceStream
+from rigid.stream.face_stream import FaceStream
 from tests.evaluation.world import PixelDistance, Thumbnails, tiny_generator
 from tests.fakes import TINY, FakeRuntime
 from tests.worlds import Brighten, FixedTracker, Pixels, textured_frame

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from cli.main import run
-from rigid.assets import AssetStore
-from rigid.attributes.library import AttributeLibrary, load_library
+from rigid.assets.store import AssetStore
+from rigid.edits.library import AttributeLibrary, load_library
 from rigid.evaluation.contact_sheet import COLUMNS, HEIGHT, PER_PAGE, WIDTH, draw_pages
 from rigid.evaluation.fault_signs import FAULTS, Signs
 from rigid.evaluation.sheet import (
@@ -26,7 +26,7 @@ from rigid.evaluation.sheet import (
     read_judged,
 )
 from rigid.evaluation.sheet import Sheet as Drawn
-from rigid.images import read_image
+from rigid.files.images import read_image
 from tests.clips import write_clip
 from tests.evaluation.world import make_clip
 from tests.fakes import TINY, FakeRuntime
@@ -157,7 +157,7 @@ def test_the_command_draws_a_sheet_that_names_it(
 ) -> None:
     monkeypatch.setattr("rigid.evaluation.tools.open_sheet_tools", lambda *_, **__: tools())
     monkeypatch.setattr("engines.load_runtime", lambda *_, **__: FakeRuntime())
-    monkeypatch.setattr("rigid.attributes.library.load_library", lambda _: library())
+    monkeypatch.setattr("rigid.edits.library.load_library", lambda _: library())
     out = tmp_path / "out"
     arguments = ["evaluate", "--sheet", "--videos", str(clips), "--out", str(out), "--engine", "torch", "--frames", "3"]
     assert run([*arguments, "--set", "light=0.5", "--set", "light=-0.5"]) == 0

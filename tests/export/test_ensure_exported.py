@@ -11,8 +11,8 @@ import pytest
 
 import export
 from engines import EngineError, Precision
-from engines.base import PARSE_GRAPH
-from engines.files import GRAPHS, graph_files, is_current, weights_hash
+from engines.exports import GRAPHS, graph_files, is_current, weights_hash
+from engines.graph_runtime import PARSE_GRAPH
 from export import ExportError, ensure_exported, export_networks
 from export.compare import Compared, Difference, compare, table
 from export.networks import Exportable, Networks

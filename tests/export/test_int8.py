@@ -14,14 +14,14 @@ from torch import Tensor, nn
 
 import export
 from engines import EngineError, EngineOptions, open_graphs
-from engines.files import INT8_FILES, INT8_RECORD, has_int8
+from engines.exports import INT8_FILES, INT8_RECORD, has_int8
 from export import ExportError, ensure_int8, prepare
 from export.calibration import FaceSource
 from export.compare import Difference, eager
 from export.int8 import Quantised, Sensitivity, quantise, scan_table, write_int8
 from export.networks import Exportable, Networks
 from export.onnx_file import write_onnx
-from rigid.attributes.library import Attribute, AttributeLibrary
+from rigid.edits.library import Attribute, AttributeLibrary
 from tests.engines.test_load_runtime import FileStore
 from tests.fakes import TINY, FakeRuntime
 from tests.networks import SIZES, export_once, random_networks

@@ -9,7 +9,7 @@ import pytest
 
 from cli.main import run
 from engines import peak
-from engines.files import GRAPHS
+from engines.exports import GRAPHS
 from engines.peak import Peak
 from export import parity, timing
 from export.timing import EAGER, table, time_networks

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from rigid.assets import AssetStore
+from rigid.assets.store import AssetStore
 from rigid.models.build import build_face_parser, build_mobile_generator, mean_code, new_face_parser
 from rigid.models.face_parser import CLASSES, SHRINK
 

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torch.utils.flop_counter import FlopCounterMode
 
-from rigid.assets import AssetError, AssetStore
+from rigid.assets.store import AssetError, AssetStore
 from rigid.models import build, profiles
 from rigid.models.e4e import E4eEncoder
 from rigid.models.profiles import PAPER, sizes_of

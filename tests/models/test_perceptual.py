@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from rigid.assets import AssetStore
+from rigid.assets.store import AssetStore
 from rigid.models.build import build_lpips
 
 

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from cli.main import run
-from rigid.assets import AssetError
+from rigid.assets.store import AssetError
 from rigid.models import build, profiles
 from rigid.models.contract import CLASSES
 from rigid.models.face_parser import FaceParser

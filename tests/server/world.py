@@ -22,8 +22,8 @@ from av import AudioFrame, VideoFrame
 from fastapi import FastAPI
 from numpy.typing import NDArray
 
-from rigid.attributes.library import Attribute, AttributeLibrary
-from server.aiortc_fixes import bound_receiver
+from aiortc_fixes import bound_receiver
+from rigid.edits.library import Attribute, AttributeLibrary
 from server.app import create_app
 from server.config import ServerConfig
 from tests.patience import PATIENCE_SECONDS

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from rigid.assets import AssetStore
+from rigid.assets.store import AssetStore
 from rigid.models.build import build_generator, build_mapping, mean_code
 from rigid.training.codes import sample_codes
 from rigid.training.fast_inference import to_bytes

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rigid.align import Face, TrackedFace, crop
+from rigid.face.alignment import Face, TrackedFace, crop
 from rigid.geometry import apply, inverse, similarity
 from rigid.training.flow import DisFlow
 from rigid.training.footage import choose_starts, clip_episodes, cut_episode

@@ -10,8 +10,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from rigid.assets import AssetStore
-from rigid.attributes.library import Attribute, AttributeLibrary
+from rigid.assets.store import AssetStore
+from rigid.edits.library import Attribute, AttributeLibrary
 from rigid.training.judge import EDITS, RULES, SHAPES, Judge, Verdict, judge
 from rigid.training.rollout import Networks
 from tests.networks import SIZES

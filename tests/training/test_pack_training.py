@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rigid.assets import AssetStore, read_manifest
+from rigid.assets.store import AssetStore, read_manifest
 from scripts import pack_training
 from scripts.pack_training import assets, data, pack, rounded
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 
-from rigid.assets import AssetStore
+from rigid.assets.store import AssetStore
 from rigid.models.build import build_mobile_generator
 from rigid.models.face_parser import CLASSES
 from rigid.training.loop import LoopOptions, run

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from rigid.latents import add_edit, share_late_codes
+from rigid.inversion.latents import add_edit, share_late_codes
 from rigid.training.rollout import Codes, Networks, advance, encode_episode, first_memory, roll
 from tests.networks import SIZES, randomise
 from tests.training.parts import tiny_networks

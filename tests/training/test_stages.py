@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from rigid.assets import AssetStore
+from rigid.assets.store import AssetStore
 from rigid.training.stages import Plan, plan, train
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rigid.blend import warp as warp_picture
+from rigid.composite.paste import warp as warp_picture
 from rigid.geometry import resample, similarity
 from rigid.training.warping import flipped_placements, placement, unalign, warp
 

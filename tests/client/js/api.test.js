@@ -1,8 +1,8 @@
 // What goes over HTTP, and what comes of the answers.
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
-import { Api, ApiError } from "../../../client/api.js";
-import { describe, isStarting } from "../../../client/failures.js";
+import { Api, ApiError } from "../../../client/sdk/api.js";
+import { describe, isStarting } from "../../../client/sdk/failures.js";
 
 const real = globalThis.fetch;
 /** @type {{url: string, init: any}[]} */

@@ -1,9 +1,9 @@
 // Causes told apart.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bits, diagnose, routeProblem } from "../../../client/diagnosis.js";
+import { bits, diagnose, routeProblem } from "../../../client/sdk/diagnosis.js";
 
-/** @import { Seen } from "../../../client/diagnosis.js" */
+/** @import { Seen } from "../../../client/sdk/diagnosis.js" */
 
 /** @type {Seen["network"]} */
 const NETWORK = {

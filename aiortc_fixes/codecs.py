@@ -1,0 +1,167 @@
+"""Encoders and decoders: their bitrates, how quick they are, and how many threads they take."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
+from typing import Any, ClassVar
+
+from aiortc import RTCPeerConnection
+from aiortc.codecs import h264, vpx
+from aiortc.jitterbuffer import JitterFrame
+from aiortc.mediastreams import VIDEO_TIME_BASE
+from av import CodecContext, VideoFrame
+from av.frame import Frame
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import PictureType
+
+from aiortc_fixes import sizes
+from aiortc_fixes.privates import SENDER, replace
+
+RECENT = 10
+"""Pictures over which their rate is taken."""
+OFF = 0.2
+"""Of its bitrate; a codec that is further off is made anew."""
+SLOWEST = 5.0
+"""Pictures a second; at fewer, each gets no more bits."""
+CPUS = os.cpu_count() or 1
+_decoding = threading.BoundedSemaphore(CPUS)
+
+
+def set_bitrates(start: int, minimum: int, maximum: int) -> None:
+    """Bits a second of the video encoders made from now on, in the whole process.
+
+    aiortc has them as constants, at most 1.5 Mbit/s for VP8, which is blurred at 720p. `minimum` is what a receiver's
+    estimate of the path may bring an encoder down to: that estimate follows what is received, so that without a
+    bound it would sink by itself, and faces would fall into blocks.
+    """
+    for codec in (vpx, h264):
+        replace(codec, "DEFAULT_BITRATE", start)
+        replace(codec, "MIN_BITRATE", minimum)
+        replace(codec, "MAX_BITRATE", maximum)
+
+
+def set_largest_side(pixels: int) -> None:
+    """How long a side of a picture may be for it to be decoded, in the whole process."""
+    replace(sizes, "LARGEST_SIDE", pixels)
+
+
+def _hold_to_size(codec: VideoCodecContext) -> None:
+    """FFmpeg's own bound, should a picture be larger than its header says."""
+    codec.thread_count = 1
+    codec.options = {"max_pixels": str(sizes.LARGEST_SIDE**2)}
+
+
+class QuickH264Encoder(h264.H264Encoder):
+    """An H.264 encoder that leaves the processor to the networks and keeps the bitrate it is told.
+
+    aiortc uses x264's preset "medium": 13 ms of processor time for a picture of 640x480, where "veryfast" takes 4 ms
+    for the same picture in as many bytes. It has x264 count on 30 pictures a second, so that the 10 of a slow model
+    come with a third of the bits asked for (that x264 could be told to mind their times, but then holds one back).
+    """
+
+    options: ClassVar = {"level": "31", "tune": "zerolatency", "preset": "veryfast"}
+    """Of x264."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._times: deque[float] = deque(maxlen=RECENT)
+        self._since_new = 0
+
+    def _encode_frame(self, frame: VideoFrame, force_keyframe: bool) -> Iterator[bytes]:
+        bitrate = self._bitrate(frame)
+        self._since_new += 1
+        if self.codec is None or not self._suits(self.codec, frame, bitrate):
+            self.codec, self._since_new = self._new_codec(frame, bitrate), 0
+        frame.pict_type = PictureType.I if force_keyframe else PictureType.NONE
+        data = b"".join(bytes(packet) for packet in self.codec.encode(frame))
+        if data:
+            yield from self._split_bitstream(data)
+
+    def _bitrate(self, frame: VideoFrame) -> int:
+        """What x264, which counts on 30 pictures a second, must be told."""
+        assert frame.pts is not None and frame.time_base is not None
+        self._times.append(float(frame.pts * frame.time_base))
+        seconds = self._times[-1] - self._times[0]
+        fps = (len(self._times) - 1) / seconds if len(self._times) == RECENT and seconds > 0 else h264.MAX_FRAME_RATE
+        return round(self.target_bitrate * h264.MAX_FRAME_RATE / min(max(fps, SLOWEST), h264.MAX_FRAME_RATE))
+
+    def _suits(self, codec: VideoCodecContext, frame: VideoFrame, bitrate: int) -> bool:
+        if (codec.width, codec.height) != (frame.width, frame.height):
+            return False
+        # Each begin costs a keyframe, so that a rate which wavers is followed at leisure.
+        return self._since_new < RECENT or abs(bitrate - (codec.bit_rate or 1)) / (codec.bit_rate or 1) <= OFF
+
+    def _new_codec(self, frame: VideoFrame, bitrate: int) -> VideoCodecContext:
+        codec = CodecContext.create("libx264", "w")
+        codec.width, codec.height = frame.width, frame.height
+        codec.bit_rate = bitrate
+        codec.pix_fmt = "yuv420p"
+        codec.framerate = Fraction(h264.MAX_FRAME_RATE, 1)
+        codec.time_base = VIDEO_TIME_BASE
+        codec.options = dict(self.options)
+        codec.thread_count = vpx.number_of_threads(frame.width * frame.height, CPUS)
+        codec.profile = "Baseline"
+        return codec
+
+
+class BoundedH264Decoder(h264.H264Decoder):
+    """PyAV gives every decoder as many threads as there are processors; here all of them share a few."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        _hold_to_size(self.codec)
+
+    def decode(self, encoded_frame: JitterFrame) -> list[Frame]:
+        with _decoding:
+            return super().decode(encoded_frame)
+
+
+class BoundedVp8Decoder(vpx.Vp8Decoder):
+    """The same for VP8."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        _hold_to_size(self.codec)
+
+    def decode(self, encoded_frame: JitterFrame) -> list[Frame]:
+        with _decoding:
+            return super().decode(encoded_frame)
+
+
+class EncodingPool:
+    """The event loop as a sender sees it: what it runs beside the loop goes to a pool of its own.
+
+    aiortc encodes on the loop's default executor, which address look-ups and file reads share.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, pool: ThreadPoolExecutor) -> None:
+        self._loop = loop
+        self._pool = pool
+
+    def run_in_executor(self, _executor: None, function: Callable[..., Any], *arguments: object) -> asyncio.Future[Any]:
+        """As that of the loop."""
+        return self._loop.run_in_executor(self._pool, function, *arguments)
+
+
+def pool_encoding(peer: RTCPeerConnection, pool: ThreadPoolExecutor) -> None:
+    """Have all that `peer` sends encoded in `pool`; call it once its tracks are added."""
+    for sender in peer.getSenders():
+        replace(sender, f"{SENDER}loop", EncodingPool(asyncio.get_running_loop(), pool))
+
+
+def new_pool() -> ThreadPoolExecutor:
+    """A thread a processor, for the encoders of all sessions."""
+    return ThreadPoolExecutor(CPUS, "encoder")
+
+
+def refresh(peer: RTCPeerConnection) -> None:
+    """Make the next picture sent a keyframe: what a client saw before a pause may be lost to it."""
+    for sender in peer.getSenders():
+        if sender.kind == "video":
+            sender._send_keyframe()

@@ -1,0 +1,100 @@
+"""OpenVINO on the CPU; computes in bfloat16 where the CPU has it, unless float32 is asked for."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino
+
+from engines.engine_cache import PlanKey, PlanStore, file_hash
+from engines.exports import graph_files
+from engines.graph_runtime import EngineOptions, GraphRuntime
+from engines.machine import features, processor
+from rigid.models.contract import Array, Sizes
+from rigid.models.openvino_core import shared_core
+
+logger = logging.getLogger(__name__)
+DEVICE = "CPU"
+
+
+class OpenVinoGraph:
+    """One compiled model with its own infer request."""
+
+    def __init__(self, path: Path, options: EngineOptions):
+        model = _compiled(path, options)
+        self._request = model.create_infer_request()
+        self._inputs = tuple(port.any_name for port in model.inputs)
+        self._outputs = tuple(port.any_name for port in model.outputs)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return self._inputs
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        results = self._request.infer(dict(feeds), share_inputs=True, share_outputs=True)
+        # Copied: the request writes its next answer into the same memory.
+        return {name: np.array(results[i], np.float32) for i, name in enumerate(self._outputs)}
+
+
+def open_graphs(folder: Path, sizes: Sizes, options: EngineOptions) -> GraphRuntime:
+    """The networks exported to `folder`."""
+    return GraphRuntime("openvino", sizes, open_all(graph_files(folder, sizes), options))
+
+
+def open_all(files: Mapping[str, Path], options: EngineOptions) -> dict[str, OpenVinoGraph]:
+    """The graphs of `files`, loaded side by side."""
+    # The plugin is bound to the thread that loads it, which must outlive it: this one, not one of the pool.
+    shared_core().get_property(DEVICE, "FULL_DEVICE_NAME")
+    with ThreadPoolExecutor(len(files), "load-graph") as pool:
+        return dict(zip(files, pool.map(lambda path: OpenVinoGraph(path, options), files.values()), strict=True))
+
+
+def _compiled(path: Path, options: EngineOptions) -> openvino.CompiledModel:
+    """The network `path`, from what was kept of it where that is whole and of this machine."""
+    if options.kept is None:
+        return shared_core().compile_model(path, DEVICE, _settings(options))
+    plans, key = PlanStore(options.kept / "openvino", "openvino"), plan_key(path, options)
+    kept = plans.read(key)
+    if kept is not None:
+        try:
+            # A tensor, as bytes would be copied once more.
+            data = openvino.Tensor(np.frombuffer(kept, np.uint8))
+            return shared_core().import_model(data, DEVICE, _settings(options))
+        except RuntimeError:
+            plans.set_aside(key, "OpenVINO cannot read it")
+    model = shared_core().compile_model(path, DEVICE, _settings(options))
+    _keep(model, plans, key)
+    return model
+
+
+def plan_key(path: Path, options: EngineOptions) -> PlanKey:
+    """What the compiled network `path` is kept under: it is what OpenVINO makes of it for this processor."""
+    device = ", ".join((processor(), *features()))
+    settings = ", ".join(f"{name} {value}" for name, value in sorted(_settings(options).items()))
+    slot = f"{path.parent.name}/{path.name}"
+    return PlanKey(file_hash(path), openvino.get_version(), device, settings, slot)
+
+
+def _keep(model: openvino.CompiledModel, plans: PlanStore, key: PlanKey) -> None:
+    """A full disk costs the next start a second, not this one its engine."""
+    stream = BytesIO()
+    model.export_model(stream)
+    try:
+        plans.write(key, stream.getvalue())
+    except OSError as error:
+        logger.warning("engine openvino: what it compiled is not kept: %s", error)
+
+
+def _settings(options: EngineOptions) -> dict[str, Any]:
+    settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
+    if options.threads is not None:
+        settings["INFERENCE_NUM_THREADS"] = options.threads
+    if options.precision == "f32":
+        settings["INFERENCE_PRECISION_HINT"] = "f32"
+    return settings

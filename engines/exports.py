@@ -1,0 +1,118 @@
+"""Where the exported networks of a profile lie, and how to tell whether they are still the right ones."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from pathlib import Path
+
+from engines.graph_runtime import FACE_GRAPH, PARSE_GRAPH, EngineError
+from engines.registry import ENGINES, installed_engines
+from rigid.assets.store import AssetStore
+from rigid.models import profiles
+from rigid.models.contract import Sizes
+from rigid.models.profiles import PAPER, sizes_of, weights_files
+
+GRAPHS = ("invert", "synthesize")
+"""Those that every profile has. Beside them lie `synthesize_face` where it has a `face_window`, in float32 and in int8,
+and `parse` where the face parser has weights."""
+BATCHES = {"invert": 1, "synthesize": 2, FACE_GRAPH: 2, PARSE_GRAPH: 2}
+"""Of one frame: the inverted and the edited face are one batch, the real and the edited one are parsed as one."""
+WHOLE, HALF = "{}.onnx", "{}.bf16.onnx"
+"""The files of a graph, in float32 and in bfloat16."""
+INT8_FILES, INT8_RECORD = ("synthesize.int8.onnx", "synthesize_face.int8.onnx"), "int8.json"
+FORMAT = 5
+"""Goes up when the graphs change while the weights do not, so that old exports are made again."""
+
+
+def export_folder(profile: str, store: AssetStore) -> Path:
+    """The folder of the profile's `invert.onnx`, `synthesize.onnx` and `export.json`."""
+    sizes_of(profile)
+    return store.cache_dir / "exports" / profile
+
+
+def weights_hash(profile: str, store: AssetStore) -> str:
+    """SHA-256 over all weights of the profile, fetched and own, and the format of the export."""
+    files = weights_files(profile)
+    if profiles.FACE_PARSER.is_file():
+        files.append(profiles.FACE_PARSER)
+    if profile != PAPER:
+        files.insert(0, store.file("generator", "SynthesisNetwork.bin"))
+    digest = hashlib.sha256(f"format {FORMAT}".encode())
+    for path in files:
+        digest.update(path.name.encode())
+        status = path.stat()
+        digest.update(_digest(path, status.st_size, status.st_mtime_ns))
+    return digest.hexdigest()
+
+
+@functools.lru_cache(64)
+def _digest(path: Path, size: int, changed: int) -> bytes:
+    """SHA-256 of a file, read once as long as its size and time stay."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").digest()
+
+
+def is_current(folder: Path, weights: str) -> bool:
+    """True when `folder` holds whole exports of the weights with the hash `weights`."""
+    try:
+        record = json.loads((folder / "export.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    sizes = record.get("sizes", {}) if isinstance(record, dict) and record.get("weights") == weights else {}
+    needed = {kind.format(graph) for graph in GRAPHS for kind in needed_kinds(graph)}
+    paths = [folder / name for name in needed | set(sizes)]
+    return all(path.is_file() and path.stat().st_size == sizes.get(path.name) for path in paths)
+
+
+def has_int8(folder: Path) -> bool:
+    """True when `folder` holds int8's file, made from the exports beside it."""
+    try:
+        record, exports = (json.loads((folder / name).read_text("utf-8")) for name in (INT8_RECORD, "export.json"))
+        known = isinstance(record, dict) and isinstance(exports, dict) and isinstance(record.get("sizes"), dict)
+        return (
+            known
+            and record.get("weights") == exports.get("weights")
+            and all((folder / name).stat().st_size == size for name, size in record["sizes"].items())
+        )
+    except (OSError, ValueError):
+        return False
+
+
+def needed_kinds(graph: str) -> list[str]:
+    """How the files of `graph` are named that the engines read which can run here."""
+    kinds = {ENGINES[name].files for name in installed_engines()} - {""} | {WHOLE}
+    # What runs on a GPU makes whole pictures: there, more sessions are worth more than less work.
+    return [WHOLE] if graph == FACE_GRAPH else sorted(kinds)
+
+
+def graph_files(folder: Path, sizes: Sizes, generator: str = WHOLE) -> dict[str, Path]:
+    """The files of a runtime's graphs that run on processors, by graph; `generator` names those of the generator."""
+    files = {"invert": folder / WHOLE.format("invert"), "synthesize": folder / generator.format("synthesize")}
+    if sizes.face_window is not None:
+        files[FACE_GRAPH] = folder / generator.format(FACE_GRAPH)
+    return files | _parser_file(folder, WHOLE)
+
+
+def gpu_graph_files(folder: Path, kind: str) -> dict[str, Path]:
+    """The files of a runtime's graphs that run on a GPU, by graph; `kind`: how those of its precision are named."""
+    return {name: folder / kind.format(name) for name in GRAPHS} | _parser_file(folder, kind)
+
+
+def _parser_file(folder: Path, kind: str) -> dict[str, Path]:
+    """The face parser's, where it was exported."""
+    path = folder / kind.format(PARSE_GRAPH)
+    return {PARSE_GRAPH: path} if path.is_file() else {}
+
+
+def is_exported(profile: str, store: AssetStore) -> bool:
+    """Whether the profile's exports are there, and of its weights."""
+    return is_current(export_folder(profile, store), weights_hash(profile, store))
+
+
+def exported(profile: str, store: AssetStore) -> Path:
+    """The folder of the profile's exports; EngineError when they are missing or of other weights."""
+    if not is_exported(profile, store):
+        raise EngineError(f"The exported networks of {profile} are missing or out of date; run `rigid-live export`.")
+    return export_folder(profile, store)

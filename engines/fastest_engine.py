@@ -1,0 +1,108 @@
+"""`auto`: measures the installed engines once a machine, and remembers which is fastest."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from engines.graph_runtime import EngineError
+from engines.machine import cores, gpus, processor, versions
+from rigid.assets.store import AssetStore
+from rigid.models.contract import RecurrentState, Runtime
+
+logger = logging.getLogger(__name__)
+ROUNDS = 3
+PACKAGES = ("openvino", "onnxruntime", "onnxruntime-gpu", "tensorrt", "torch", "torch-tensorrt")
+"""A new version of any may be faster or slower than the last."""
+MOST_KEPT = 50
+"""Measurements that are remembered, the newest ones: profiles, thread counts, versions and weights come and go."""
+FRAME_BATCH = 2
+"""The inverted and the edited face of a frame are one batch; so are the real and the edited one, where parsed."""
+
+
+def measure_frame(runtime: Runtime, rounds: int = ROUNDS) -> float:
+    """The least milliseconds of one frame's networks, after one that warms up: `invert`, two faces, and two parsed.
+
+    The faces are generated as for most edits: their part of the picture only, where the engine makes that.
+    """
+    sizes = runtime.sizes
+    inputs = np.zeros((1, 3, sizes.image_size, sizes.image_size), np.float32)
+    state = RecurrentState.initial(sizes)
+    times = []
+    for _ in range(rounds + 1):
+        started = time.perf_counter()
+        codes, noise, _ = runtime.invert(inputs, state)
+        pair = codes.repeat(FRAME_BATCH, 0), noise.repeat(FRAME_BATCH, 0)
+        if sizes.face_window is None:
+            runtime.synthesize(*pair)
+        else:
+            runtime.synthesize_face(*pair, np.zeros((FRAME_BATCH, 2), np.float32))
+        if sizes.n_classes:
+            runtime.parse(inputs.repeat(FRAME_BATCH, 0))
+        times.append(1000 * (time.perf_counter() - started))
+    return min(times[1:])
+
+
+def fastest(names: Sequence[str], load: Callable[[str], Runtime], kept_in: Path, of: str) -> str:
+    """The fastest of the engines `names` at what `of` describes (profile, weights, threads) on this machine.
+
+    The answer is kept in `kept_in`; it is measured anew when the machine, a package or `of` changes.
+    Engines that cannot be loaded are left out with a warning; EngineError when none can.
+    """
+    key = "; ".join((processor(), f"{cores()} cores", *gpus(), json.dumps(versions(PACKAGES)), of))
+    known = _read(kept_in)
+    times = known.get(key)
+    if not times or set(times) - set(names):
+        times = _measure(names, load)
+        known.pop(key, None)
+        _write(kept_in, dict([*known.items(), (key, times)][-MOST_KEPT:]))
+    best = min(times, key=lambda name: times[name])
+    figures = ", ".join(f"{name} {times[name]:.0f} ms" for name in sorted(times, key=lambda name: times[name]))
+    logger.info("engine %s: the fastest for a frame on this machine (%s)", best, figures)
+    return best
+
+
+def remembered(store: AssetStore) -> list[dict[str, float]]:
+    """Milliseconds by engine, of every measurement that is kept for this machine."""
+    return [times for key, times in _read(cache_file(store)).items() if key.startswith(processor())]
+
+
+def cache_file(store: AssetStore) -> Path:
+    """Where measurements are kept."""
+    return store.cache_dir / "engines" / "fastest.json"
+
+
+def _measure(names: Sequence[str], load: Callable[[str], Runtime]) -> dict[str, float]:
+    times: dict[str, float] = {}
+    for name in names:
+        try:
+            runtime = load(name)
+            times[name] = round(measure_frame(runtime), 2)
+            runtime.close()
+        except EngineError as error:
+            logger.warning("engine %s is left out: %s", name, error)
+    if not times:
+        raise EngineError(f"None of the engines {', '.join(names)} can be loaded; the log says why.")
+    return times
+
+
+def _read(path: Path) -> dict[str, dict[str, float]]:
+    """What was measured before; nothing where the file is missing or broken."""
+    try:
+        known = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def _write(path: Path, known: dict[str, dict[str, float]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(f".{os.getpid()}.part")
+    part.write_text(json.dumps(known, indent=1), "utf-8")
+    part.replace(path)

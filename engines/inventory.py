@@ -1,0 +1,61 @@
+"""What is kept on disk for the engines: exports, built engines, measurements."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import asdict, dataclass
+
+from engines.fastest_engine import remembered
+from engines.registry import ENGINES, installed_engines
+from rigid.assets.store import AssetStore
+
+FOLDERS = ("exports", "engines", "plans", "onnxruntime-tensorrt", "tensorrt-rtx", "torch-tensorrt")
+"""In the store's cache; all of it can be made again."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One engine, for a list."""
+
+    name: str
+    state: str
+    """`ready`, `no GPU` or `not installed`."""
+    note: str
+    """What was measured, or what to do."""
+
+    def as_json(self) -> dict[str, str]:
+        """Ready for JSON."""
+        return asdict(self)
+
+
+def list_all(store: AssetStore) -> list[Entry]:
+    """Every engine, in the order of `ENGINES`."""
+    here, times = installed_engines(), remembered(store)
+    return [_entry(name, name in here, times, _kept(store, name)) for name in ENGINES]
+
+
+def clear_all(store: AssetStore) -> tuple[int, int]:
+    """Remove what is kept; how many files and bytes that were."""
+    paths = [path for name in FOLDERS for path in (store.cache_dir / name).rglob("*") if path.is_file()]
+    size = sum(path.stat().st_size for path in paths)
+    for name in FOLDERS:
+        shutil.rmtree(store.cache_dir / name, ignore_errors=True)
+    return len(paths), size
+
+
+def _kept(store: AssetStore, name: str) -> float:
+    """MB of compiled networks."""
+    return sum(path.stat().st_size for path in (store.cache_dir / "plans" / name).glob("*.plan")) / 1e6
+
+
+def _entry(name: str, here: bool, times: list[dict[str, float]], kept: float) -> Entry:
+    engine = ENGINES[name]
+    if not engine.installed:
+        return Entry(name, "not installed", f"pip install {engine.install}")
+    if not here:
+        return Entry(name, "no GPU", "needs an NVIDIA GPU")
+    measured = [f"{known[name]:.0f} ms" for known in times if name in known]
+    notes = [f"a frame's networks: {', '.join(measured)}"] if measured else []
+    if kept:
+        notes.append(f"compiled: {kept:.0f} MB")
+    return Entry(name, "ready", "; ".join(notes))

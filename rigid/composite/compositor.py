@@ -1,0 +1,103 @@
+"""How the edited face gets onto the real one.
+
+With I the real aligned face, O the inverted, E the edited one, M the feathered mask of Eq. 6 and G a Gaussian:
+
+- `change`: I + M · (1 - k) · (E + l - I), Eq. 7 with its mask drawn back where the edit changed nothing. k says how far
+  the real face stays: exp(-(d / (τ + e))²), with d how much E differs from O, and e how much O differs from I in more
+  than colour: where O shows another mouth than I, E does, too, and only a larger change is worth it. l = G(I - O)
+  brings the real one's colours.
+  Edits of the hair are drawn in the same way over the face, inside a mask of the hair.
+- `paper`: M · E + (1 - M) · I, Eq. 7 itself: another, smoother person wherever the mask is.
+
+What is compared is compared at `SMALL`: finer than that, O and E differ wherever anything moved. Crops are float32
+(S, S, 3) RGB in [-1, 1], masks float32 (S, S) in [0, 1].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from rigid.composite.edit_masks import SMALL, FaceMasks
+from rigid.composite.paste import Composite, Crop
+from rigid.composite.reshaping import motion_field
+from rigid.edits.edit_effect import Reach
+from rigid.face.masks import Mask
+from rigid.fields import blurred, mismatch, paired, planes, resized
+from rigid.geometry import Points
+
+CompositeKind = Literal["change", "paper"]
+COMPOSITES: tuple[CompositeKind, ...] = ("change", "paper")
+
+UNCHANGED = 0.11
+"""τ: the difference between E and O, in [-1, 1] values, at which a share of exp(-1) of the real face stays, where O
+is right."""
+CHANGE_SIGMA = 1.0
+"""How far a change reaches beyond where it is, softly, pixels at `SMALL`."""
+COLOUR_SIGMA = 3.0
+"""What of I - O is smoother than this, pixels at `SMALL`, is colour and light, which E is given."""
+NEIGHBOURS = np.ones((3, 3), np.uint8)
+
+
+@dataclass(frozen=True)
+class Faces:
+    """The aligned faces of one frame."""
+
+    real: Crop
+    """I."""
+    inverted: Crop
+    """O."""
+    edited: Crop
+    """E."""
+    bare: Crop | None = None
+    """As `edited`, but for what is meant for the hair; None where that is the same, or all that is edited."""
+
+
+def compose(kind: CompositeKind, faces: Faces, masks: FaceMasks, reach: Reach, landmarks: Points) -> Composite:
+    """The edited crop of one frame, to be pasted; `landmarks` (478, 2) of I in crop pixels."""
+    drawn = Composite.of(faces.edited, masks.face) if kind == "paper" else _changed(faces, masks, reach)
+    if reach.motion is None:
+        return drawn
+    size = len(faces.real)
+    field = motion_field(landmarks, reach.motion * np.float32(size), size)
+    return replace(drawn, motion=field * paired(masks.free))
+
+
+def _changed(faces: Faces, masks: FaceMasks, reach: Reach) -> Composite:
+    """What the edit changed of the face, and over it of the hair."""
+    free = masks.free
+    layers = [
+        change_layer(faces, edited, np.float32(share) * free * mask)
+        for edited, share, mask in (
+            (faces.edited if faces.bare is None else faces.bare, reach.face, masks.face),
+            (faces.edited, reach.hair, masks.hair),
+        )
+        if share
+    ]
+    if not layers:
+        return Composite.of(faces.edited, np.zeros_like(masks.face))
+    return layers[0] if len(layers) == 1 else layers[0].below(layers[1])
+
+
+def change_layer(faces: Faces, edited: Crop, mask: Mask) -> Composite:
+    """E, `edited`, in I's colours as far as it differs from O, inside `mask`; nothing where E equals O."""
+    real, before, after = (resized(picture, SMALL) for picture in (faces.real, faces.inverted, edited))
+    colour = blurred(real - before, COLOUR_SIGMA)
+    share = how_changed(spread_difference(before, after), spread_difference(before + colour, real))
+    fields = np.asarray(cv2.merge((*planes(colour), share)), np.float32)
+    red, green, blue, share = planes(resized(fields, len(edited)))
+    return Composite.of(edited + np.asarray(cv2.merge((red, green, blue)), np.float32), share * mask)
+
+
+def how_changed(change: Mask, error: Mask) -> Mask:
+    """1 - k, (n, n): what the edit changed, by d, `change`, and e, `error`."""
+    share: Mask = 1 - np.exp(-np.square(change / (np.float32(UNCHANGED) + error)))
+    return share
+
+
+def spread_difference(first: Crop, second: Crop) -> Mask:
+    """How much two pictures (n, n, 3) differ at each place or beside it, (n, n)."""
+    return blurred(np.asarray(cv2.dilate(mismatch(first, second), NEIGHBOURS), np.float32), CHANGE_SIGMA)

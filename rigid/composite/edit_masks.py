@@ -1,0 +1,125 @@
+"""Where an edit may act in an aligned face: the face, the hair, and what lies before both.
+
+By the face parser's map, and by the landmarks where there is no parser. Masks are float32 (S, S) in [0, 1]; a map is
+float32 (C, n, n), the probabilities of `rigid.models.contract.CLASSES`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from rigid.composite.paste import Crop
+from rigid.face.masks import Mask, border_window, feather, hair_mask, oval_mask
+from rigid.fields import blurred, ramp, resized
+from rigid.geometry import Points
+from rigid.models.contract import CLASSES, Array
+
+SMALL = 64
+"""Side of the parser's map, and of the pictures that masks are made of."""
+INNER_FACE = ("skin", "brows", "eyes", "nose", "lips", "mouth", "glasses")
+"""The parts of M in Eq. 6."""
+INSIDE = (0.4, 0.9)
+"""Blurred share of these from which a place begins to belong to the mask, and belongs to it."""
+INSIDE_SIGMA = 1.0
+"""How soft the mask's edge is, pixels at `SMALL`; it lies inside, so that hair and background keep out."""
+COVERED = (0.2, 0.6)
+"""Probability of `other` from which a place begins to be kept, and is kept, as it is."""
+COVERED_SIGMA = 0.7
+EDGE_SIGMA, EDGE_VARIANCE = 2.0, 1e-3
+"""Extent of what shares one line from brightness to hair, pixels at `SMALL`, and the brightness' variance, [-1, 1]
+values, below which the hair does not follow it."""
+LEAST_HAIR = np.float32(0.05)
+"""Less of it is none: what is far from the hair is not to be touched at all."""
+
+
+@dataclass(frozen=True, eq=False)
+class FaceMasks:
+    """Where an edit may act, each (S, S)."""
+
+    face: Mask
+    """The union of the inner faces of I and E, with a soft edge inside (M of Eq. 6)."""
+    hair: Mask
+    """The hair of I, and as far as E's covers the forehead, E's."""
+    free: Mask
+    """1 but where something lies before the face and the hair."""
+
+
+def masks_by_landmarks(landmarks: Points, size: int) -> FaceMasks:
+    """By the landmarks (478, 2) of I, crop pixels: the face's oval, and where hair may be, above and beside it."""
+    face = oval_mask(landmarks, size)
+    hair = np.maximum(hair_mask(landmarks, size) - face, 0)
+    return FaceMasks(feather(face), hair, np.ones((size, size), np.float32))
+
+
+def masks_by_parser(parts: Array, picture: Crop, covering: float = 0.0) -> FaceMasks:
+    """By the maps of I and of E, `parts` (2, C, n, n); `picture`: I (S, S, 3).
+
+    `covering`: how far E's hair is drawn over I's forehead, 0 to 1.
+    """
+    (real, edited), size = parts, len(picture)
+    inside = ramp(blurred(_edited_with_the_face(real, edited), INSIDE_SIGMA), *INSIDE)
+    hair = led_by_brightness(_share(real, "hair"), picture)
+    if covering:
+        fringe = np.minimum(_share(edited, "hair"), _share(real, "hair", *INNER_FACE))
+        hair = np.maximum(hair, np.float32(covering) * resized(blurred(fringe, COVERED_SIGMA), size))
+    covered = ramp(blurred(_share(real, "other"), COVERED_SIGMA), *COVERED)
+    window = border_window(size)
+    return FaceMasks(resized(inside, size) * window, hair * window, 1 - resized(covered, size))
+
+
+def _edited_with_the_face(real: Array, edited: Array) -> Mask:
+    """M_I ∪ M_E of Eq. 7, (n, n), and the neck: beards and age do not end at the jaw.
+
+    Of the neck what is bare in both: another collar than the real one is not to be drawn on it.
+    """
+    inner, drawn = (_share(parts, *INNER_FACE) for parts in (real, edited))
+    bare = np.minimum(_share(real, "neck"), drawn + _share(edited, "neck"))
+    union: Mask = np.maximum(np.maximum(inner, drawn), bare)
+    return union
+
+
+def how_covered(real: Array) -> float:
+    """What share of the face something lies before, 0 to 1, by the map of I: of the places inside its outline."""
+    face, other = (
+        np.where(share > 0.5, np.uint8(255), np.uint8(0))
+        for share in (_share(real, *INNER_FACE), _share(real, "other"))
+    )
+    points = cv2.findNonZero(face)
+    if points is None:
+        return 0.0
+    outline = np.zeros_like(face)
+    cv2.fillConvexPoly(outline, cv2.convexHull(points), 1)
+    return float((other & outline).mean() / outline.mean())
+
+
+def led_by_brightness(share: Mask, picture: Crop) -> Mask:
+    """`share` (n, n) grown to the size of `picture` (S, S, 3), its edge where the brightness has one.
+
+    A guided filter (He, Sun and Tang, 2010): round each place the mask is a line over the brightness, so that the
+    mask of dark hair before a light wall ends at its own outline.
+    """
+    guide = _brightness(resized(picture, len(share)))
+    mean, mean_share = blurred(guide, EDGE_SIGMA), blurred(share, EDGE_SIGMA)
+    together = blurred(share * guide, EDGE_SIGMA) - mean_share * mean
+    variance = blurred(guide * guide, EDGE_SIGMA) - mean * mean
+    slope = np.asarray(together / (variance + np.float32(EDGE_VARIANCE)), np.float32)
+    lines = np.dstack((blurred(slope, EDGE_SIGMA), blurred(mean_share - slope * mean, EDGE_SIGMA)))
+    grown = resized(lines, len(picture))
+    led = grown[..., 0] * _brightness(picture) + grown[..., 1]
+    mask: Mask = np.clip((led - LEAST_HAIR) / (1 - LEAST_HAIR), 0, 1)
+    return mask
+
+
+def _share(parts: Array, *names: str) -> Mask:
+    """How likely each place is one of `names`, (n, n)."""
+    share: Mask = parts[[CLASSES.index(name) for name in names]].sum(0, dtype=np.float32)
+    return share
+
+
+def _brightness(picture: Crop) -> NDArray[np.float32]:
+    """Of a crop (S, S, 3), (S, S) in [-1, 1]."""
+    return cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)  # type: ignore[return-value]

@@ -1,0 +1,161 @@
+"""The edited face into its frame: premultiplied, un-aligned, drawn over the real pixels (Eq. 7).
+
+Crops are float32 (S, S, 3) RGB in [-1, 1]; masks float32 (S, S) in [0, 1]; frames uint8 RGB (H, W, 3).
+Flows are float32 (S, S, 2), x and y in crop pixels: the warp W(P, f) shows at x what P shows at x + f(x).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from rigid.face.masks import Mask, union
+from rigid.fields import planes
+from rigid.geometry import Transform, apply, in_fours, inverse, resample
+
+Crop = NDArray[np.float32]
+Flow = NDArray[np.float32]
+Frame = NDArray[np.uint8]
+
+LEAST_MOTION = 0.1
+"""Pixels of the crop: less motion is not worth showing."""
+
+
+def warp(picture: NDArray[np.float32], flow: Flow) -> NDArray[np.float32]:
+    """W(picture, flow): `picture` (S, S[, C]) as seen at x + flow(x), reflected at the border."""
+    places = flow + _places(flow.shape[0])
+    return in_fours(picture, lambda given: cv2.remap(given, places, None, cv2.INTER_LINEAR, None, cv2.BORDER_REFLECT))  # type: ignore[call-overload]
+
+
+@cache
+def _places(size: int) -> Flow:
+    """The x and the y of every pixel of a crop, (size, size, 2); the very same array at every call."""
+    rows, columns = np.indices((size, size), np.float32)
+    return np.dstack((columns, rows))
+
+
+@dataclass(frozen=True)
+class Composite:
+    """An edited crop, ready to be put into its frame: `drawn` + (1 - `weight`) · I, seen at x + `motion`(x)."""
+
+    drawn: Crop
+    """What is put in, already times its weight (premultiplied, as in Porter and Duff, 1984)."""
+    weight: Mask
+    """How far it takes the place of the real pixels."""
+    motion: Flow | None = None
+    """Where the whole is taken from, the real pixels round it too; None: from where it is shown."""
+
+    @classmethod
+    def of(cls, face: Crop, mask: Mask) -> Composite:
+        """`face` where `mask` is, as in Eq. 7."""
+        return cls(spread(mask) * face, mask)
+
+    def below(self, top: Composite) -> Composite:
+        """This one with `top` drawn over it; neither is moved."""
+        assert self.motion is None and top.motion is None
+        left = 1 - top.weight
+        return Composite(top.drawn + spread(left) * self.drawn, top.weight + left * self.weight)
+
+    def over(self, inputs: Crop) -> Crop:
+        """The edited crop, `inputs` being I: exactly I where nothing is drawn and nothing moves."""
+        shown: Crop = inputs + (self.drawn - spread(self.weight) * inputs)
+        return shown if self.motion is None else warp(shown, self.motion)
+
+
+def paste(frame: Frame, composite: Composite, transform: Transform, opacity: float = 1.0) -> Frame:
+    """`frame` with the edited face un-aligned into it, a new uint8 (H, W, 3).
+
+    `transform`: frame → crop. `opacity` in [0, 1] fades the edit. Where nothing is drawn and nothing moves the frame's
+    bits stay. The real pixels are taken from the frame itself, not from its crop, so that they are as sharp as they
+    were.
+    """
+    result = frame.copy()
+    still = composite.motion is None
+    box = _frame_box(composite.weight if still else _touched(composite), transform, frame.shape)
+    if box is None or opacity <= 0:
+        return result
+    left, top, right, bottom = box
+    to_box = inverse(transform)
+    to_box[:, 2] -= (left, top)
+    size = (right - left, bottom - top)
+    region = frame[top:bottom, left:right].astype(np.float32)
+    weight, change = _resampled(composite, to_box, size)
+    if composite.motion is None:
+        change -= spread(weight) * region
+    else:
+        moved, share = _moved_pixels(frame, composite.motion, transform, to_box, (left, top), size)
+        moved -= region
+        moved *= spread(share)
+        moved += region
+        change -= spread(weight) * moved
+        change += moved - region
+    # rounds to even and clips, as it makes bytes of the sum
+    result[top:bottom, left:right] = cv2.add(change * np.float32(min(1.0, opacity)), region, dtype=cv2.CV_8U)
+    return result
+
+
+def _resampled(composite: Composite, to_box: Transform, size: tuple[int, int]) -> tuple[Mask, Crop]:
+    """The weight (h, w), and what is drawn (h, w, 3) on a scale from 0 to 255, in the box of a frame."""
+    layers = np.asarray(cv2.merge((*planes(composite.drawn), composite.weight)), np.float32)
+    if composite.motion is not None:
+        layers = warp(layers, composite.motion)
+    red, green, blue, weight = planes(resample(layers, to_box, size, cv2.BORDER_CONSTANT))
+    drawn = np.asarray(cv2.merge((red, green, blue)), np.float32)
+    # crops go from -1 to 1, and what is drawn is a share of that
+    drawn += spread(weight)
+    drawn *= np.float32(127.5)
+    return weight, drawn
+
+
+def _touched(composite: Composite) -> Mask:
+    """Where the composite may show anything but the real pixel of that place, (S, S)."""
+    assert composite.motion is not None
+    return union(warp(composite.weight, composite.motion), _moving(composite.motion))
+
+
+def _moving(motion: Flow) -> Mask:
+    """How far `motion` is worth showing, (S, S) in [0, 1]."""
+    share: Mask = np.minimum(cv2.magnitude(*planes(motion)) / np.float32(LEAST_MOTION), 1).astype(np.float32)
+    return share
+
+
+def _moved_pixels(
+    frame: Frame, motion: Flow, transform: Transform, to_box: Transform, origin: tuple[int, int], size: tuple[int, int]
+) -> tuple[Crop, Mask]:
+    """The real pixels of a box of `frame`, each from where `motion` says, and how far they count, (h, w)."""
+    in_frame = cv2.transform(motion, np.linalg.inv(transform[:, :2]))
+    fields = np.asarray(cv2.merge((*planes(np.asarray(in_frame, np.float32)), _moving(motion))), np.float32)
+    x, y, share = planes(resample(fields, to_box, size, cv2.BORDER_CONSTANT))
+    return _displaced(frame, x, y, origin).astype(np.float32), share
+
+
+def spread(mask: Mask) -> Crop:
+    """`mask` (h, w) for each of three channels, (h, w, 3): so NumPy multiplies it several times faster than by
+    broadcasting one value to three."""
+    return cv2.merge((mask, mask, mask))  # type: ignore[return-value]
+
+
+def _displaced(frame: Frame, x: Mask, y: Mask, origin: tuple[int, int]) -> Frame:
+    """The box of `frame` at `origin` (left, top), each pixel taken from `x` and `y` (h, w) frame pixels further on."""
+    height, width = x.shape
+    columns = x + np.arange(origin[0], origin[0] + width, dtype=np.float32)
+    rows = y + np.arange(origin[1], origin[1] + height, dtype=np.float32)[:, None]
+    return in_fours(frame, lambda given: cv2.remap(given, columns, rows, cv2.INTER_LINEAR, None, cv2.BORDER_REFLECT))
+
+
+def _frame_box(mask: Mask, transform: Transform, shape: tuple[int, ...]) -> tuple[int, int, int, int] | None:
+    """Left, top, right, bottom in the frame round all that the mask can touch; None if that is nothing."""
+    rows, columns = (np.flatnonzero(cv2.reduce(mask, axis, cv2.REDUCE_MAX)) for axis in (1, 0))
+    if not len(rows):
+        return None
+    x, y = (columns[0] - 1, columns[-1] + 2), (rows[0] - 1, rows[-1] + 2)
+    touched = apply(inverse(transform), np.array([(a, b) for a in x for b in y], np.float64))
+    low = np.maximum(np.floor(touched.min(0)).astype(int) - 1, 0)
+    high = np.minimum(np.ceil(touched.max(0)).astype(int) + 1, (shape[1], shape[0]))
+    if (high <= low).any():
+        return None
+    return int(low[0]), int(low[1]), int(high[0]), int(high[1])

@@ -1,0 +1,101 @@
+"""Real clips through a stream, to see what an edit does in video: noise map, masks, composite and all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rigid.discovery.labels import Bytes, Labeller
+from rigid.face.alignment import TrackedFace, crop
+from rigid.files.clips import Clip, Frame, Replay, Track, read_frames
+from rigid.inversion.inverter import Offsets
+from rigid.models.contract import Runtime
+from rigid.stream.face_stream import FaceStream, StreamOptions, Tracker
+from rigid.stream.fading import Fade
+
+Array = NDArray[np.float32]
+RUN_UP = 4
+"""Frames of a take: the last is looked at, when the stream has settled on the edit."""
+LONGEST_CLIP = 300
+"""Frames of a clip that takes are chosen from."""
+AT_ONCE = StreamOptions(fade=Fade(seconds=0.0, frames=1))
+
+
+@dataclass(frozen=True)
+class Take:
+    """A few neighbouring frames of a clip with the face in each."""
+
+    frames: Sequence[Frame]
+    seconds: Sequence[float]
+    faces: Sequence[TrackedFace]
+
+    def aligned(self, frame: Frame, size: int) -> Bytes:
+        """The last face's crop of `frame`, RGB (size, size, 3)."""
+        return crop(frame, self.faces[-1].transform, size)
+
+
+def take_clips(clips: Sequence[Clip], make_tracker: Callable[[], Tracker], per_clip: int) -> Iterator[Take]:
+    """`per_clip` takes of each clip, evenly; those in which the face is lost are left out."""
+    for clip in clips:
+        shots = list(read_frames(clip.path, LONGEST_CLIP))
+        last = max(len(shots) - RUN_UP, 0)
+        starts = {round((i + 0.5) / per_clip * last) for i in range(per_clip)}
+        for start in sorted(starts):
+            take = _taken(shots[start : start + RUN_UP], make_tracker)
+            if take is not None:
+                yield take
+
+
+def _taken(shots: Sequence[tuple[Frame, float]], make_tracker: Callable[[], Tracker]) -> Take | None:
+    tracker = make_tracker()
+    try:
+        faces = [tracker.track(frame, seconds) for frame, seconds in shots]
+    finally:
+        tracker.close()
+    found = [face for face in faces if face is not None]
+    if not shots or len(found) < len(shots):
+        return None
+    frames, seconds = zip(*shots, strict=True)
+    return Take(frames, seconds, found)
+
+
+def last_frame(take: Take, runtime: Runtime, library: Offsets, edits: Mapping[str, float]) -> Frame:
+    """The last frame of `take` as a stream shows it with `edits`; ArithmeticError when the stream could not edit it."""
+    stream = FaceStream(runtime, Replay(Track(list(take.faces))), library, AT_ONCE)
+    results = [stream.step(frame, edits, at) for frame, at in zip(take.frames, take.seconds, strict=True)]
+    stream.close()
+    if results[-1].error is not None:
+        raise ArithmeticError(f"A frame could not be edited: {results[-1].error}")
+    return results[-1].frame
+
+
+@dataclass(frozen=True)
+class Footage:
+    """Takes, what streams them, and what the labeller sees in their real last faces (N, M)."""
+
+    takes: Sequence[Take]
+    runtime: Runtime
+    labeller: Labeller
+    measures: Array
+
+    @classmethod
+    def of(cls, takes: Sequence[Take], runtime: Runtime, labeller: Labeller) -> Footage:
+        """`takes` looked at as they are."""
+        size = runtime.sizes.image_size
+        return cls(
+            takes, runtime, labeller, labeller(np.stack([take.aligned(take.frames[-1], size) for take in takes]))
+        )
+
+    def edited(self, library: Offsets, edits: Mapping[str, float], chosen: NDArray[np.intp]) -> Bytes:
+        """The aligned last faces of the `chosen` takes with `edits`, RGB (n, S, S, 3)."""
+        size = self.runtime.sizes.image_size
+        takes = [self.takes[i] for i in chosen]
+        return np.stack([take.aligned(last_frame(take, self.runtime, library, edits), size) for take in takes])
+
+    def changes(self, library: Offsets, edits: Mapping[str, float], chosen: NDArray[np.intp]) -> Array:
+        """By how much `edits` change every measure of the `chosen` takes (n, M); NaN where no face is found after."""
+        difference: Array = self.labeller(self.edited(library, edits, chosen)) - self.measures[chosen]
+        return difference

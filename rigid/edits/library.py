@@ -1,0 +1,333 @@
+"""The edits a profile offers: their names, ranges and directions (Eq. 5, attribute-agnostic)."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import logging
+import math
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rigid.edits.attribute_file import read_attribute
+from rigid.edits.code_layouts import FAMILIES
+from rigid.edits.code_map import CodeMap, to_tensors
+from rigid.edits.limits import OVERDRIVE, restraint
+from rigid.models.profiles import WEIGHTS, imported_folder, sizes_of
+
+logger = logging.getLogger(__name__)
+Array = NDArray[np.float32]
+STORED = (
+    "name",
+    "label",
+    "group",
+    "min",
+    "max",
+    "default",
+    "unit",
+    "source",
+    "effect",
+    "measure",
+    "target",
+    "identity",
+)
+DESCRIBED = (*STORED, "limit_min", "limit_max", "kind", "custom", "strip")
+STRIP_URL = "/api/v1/attributes/{name}/strip.jpg?v={digest}"
+MOST_ATTRIBUTES = 500
+FAINT = 0.1
+"""Strength from which what an edit changes is shown in full where it is meant for: the hair, or anything else."""
+SHUT = "eyes_closed"
+"""The measure of attributes that shut the eyes."""
+SHUTTING = (0.1, 0.4)
+"""Strength of these from which the eyes are no longer the real ones, and from which they are drawn whole."""
+
+Description = dict[str, str | float | bool | None]
+
+
+@dataclass(frozen=True, eq=False)
+class Attribute:
+    """One edit: strength s adds s · (`direction` + `code_map`(codes)) to the codes, times `opposite` where s < 0.
+
+    0 is off; `min` to `max` is where it looks natural.
+    """
+
+    name: str
+    label: str
+    group: str
+    min: float
+    max: float
+    default: float
+    unit: str
+    source: str
+    direction: Array
+    """The edit at strength 1 that is the same for all codes: float32 (n_codes, 512)."""
+    effect: str = ""
+    """What strength 1 does, measured on held-out generated faces."""
+    opposite: float = 1.0
+    """Length of the edit at strength -1, in lengths at 1."""
+    video_gain: float = 1.0
+    """How much longer than other edits it is made in a stream."""
+    motion: Array | None = None
+    """How the landmarks move at strength 1 and at -1, (2, 478, 2) in crop sides."""
+    motion_gain: float = 0.0
+    """How much of that a stream adds to what is generated."""
+    order: int = 0
+    """Where a list shows it: lower first."""
+    code_map: CodeMap | None = None
+    """The part of the edit that depends on the codes; None for a linear one, which costs less."""
+    measure: str = ""
+    """What `target` is measured as."""
+    target: float | None = None
+    """By how much strength 1 changes `measure`; None where it was not calibrated."""
+    identity: float | None = None
+    """Similarity of the face before and at strength 1; None where it was not measured."""
+    custom: bool = False
+    """Whether a user imported it."""
+
+    @property
+    def limit_min(self) -> float:
+        """The least strength taken: below `min` it is flagged."""
+        return min(self.min, -OVERDRIVE) if self.min < 0 else self.min
+
+    @property
+    def limit_max(self) -> float:
+        """The greatest strength taken: above `max` it is flagged."""
+        return max(self.max, OVERDRIVE) if self.max > 0 else self.max
+
+    @property
+    def kind(self) -> str:
+        """`direction`, or `map` for an edit that depends on the codes."""
+        return "direction" if self.code_map is None else "map"
+
+    @property
+    def strip(self) -> str:
+        """Where a server shows a generated face at its strengths, as a picture; another address once it changes."""
+        return STRIP_URL.format(name=self.name, digest=self.digest)
+
+    @cached_property
+    def digest(self) -> str:
+        """Names the edit and its range by their content."""
+        digest = hashlib.sha256(repr((self.min, self.max, self.opposite)).encode())
+        digest.update(np.ascontiguousarray(self.direction).tobytes())
+        if self.code_map is not None:
+            digest.update(repr((self.code_map.scale, self.code_map.carried.tolist())).encode())
+            for array in to_tensors(self.code_map.parts).values():
+                digest.update(array.tobytes())
+        return digest.hexdigest()[:12]
+
+    def offset(self, strength: float, codes: Array | None = None) -> Array:
+        """What `strength` adds to `codes` (B, n_codes, 512): float32 (n_codes, 512), or (B, n_codes, 512) for a map.
+
+        `codes` may be left out for an edit without a map; ValueError with one.
+        """
+        length = np.float32(strength if strength > 0 else strength * self.opposite)
+        if self.code_map is None:
+            return length * self.direction
+        if codes is None:
+            raise ValueError(f"The attribute {self.name!r} depends on the codes it edits; give them.")
+        return length * (self.direction + self.code_map(codes))
+
+    def describe(self) -> Description:
+        """What a client needs to build a slider, ready for JSON."""
+        return {key: getattr(self, key) for key in DESCRIBED}
+
+
+class AttributeLibrary:
+    """Attributes of one profile by name, in the order given; more may be added from any thread."""
+
+    def __init__(self, attributes: Sequence[Attribute], *, n_codes: int, code_size: int) -> None:
+        self._shape = (n_codes, code_size)
+        self._attributes: dict[str, Attribute] = {}
+        self._changing = threading.Lock()
+        for attribute in attributes:
+            self.add(attribute)
+
+    def add(self, attribute: Attribute) -> None:
+        """Offer one more; ValueError when its name is taken or its size is another."""
+        if attribute.direction.shape != self._shape:
+            raise ValueError(
+                f"The attribute {attribute.name!r} has a direction of {attribute.direction.shape}, "
+                f"but this profile takes {self._shape}."
+            )
+        with self._changing:
+            if attribute.name in self._attributes:
+                raise ValueError(f"There are two attributes named {attribute.name!r}; rename one.")
+            if len(self._attributes) >= MOST_ATTRIBUTES:
+                raise ValueError(f"There are {MOST_ATTRIBUTES} attributes already; remove one first.")
+            # replaced whole, so that who reads meanwhile sees the one or the other
+            self._attributes = {**self._attributes, attribute.name: attribute}
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n_codes, code_size)."""
+        return self._shape
+
+    @property
+    def names(self) -> list[str]:
+        """The attributes' names, in order."""
+        return list(self._attributes)
+
+    def __len__(self) -> int:
+        return len(self._attributes)
+
+    def __iter__(self) -> Iterator[Attribute]:
+        return iter(self._attributes.values())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._attributes
+
+    def __getitem__(self, name: str) -> Attribute:
+        """The attribute `name`; ValueError, offering the closest name, when there is none."""
+        if name not in self._attributes:
+            raise ValueError(self._unknown(name))
+        return self._attributes[name]
+
+    def describe(self) -> list[Description]:
+        """Every attribute as `attributes list --json` and `GET /api/v1/attributes` give it."""
+        return [attribute.describe() for attribute in self]
+
+    def validate(self, edits: Mapping[str, object]) -> dict[str, float]:
+        """`edits` as plain floats.
+
+        Raises ValueError, one sentence, for an unknown name, a strength that is not a finite number, or one
+        outside what the attribute takes at all. What is beyond its natural range only is told by `warnings`.
+        """
+        return {name: _checked(self[name], value) for name, value in edits.items()}
+
+    def warnings(self, edits: Mapping[str, float]) -> list[str]:
+        """A sentence for each strength beyond where it looks natural, and for a sum that a stream holds back."""
+        said = []
+        for name, strength in edits.items():
+            attribute = self[name]
+            if not attribute.min <= strength <= attribute.max:
+                said.append(
+                    f"{name} at {strength:g} is beyond {attribute.min:g} to {attribute.max:g}, where it looks natural."
+                )
+        lengths = self.in_video(edits)
+        share = restraint([self[name].offset(s) for name, s in lengths.items() if s and self[name].code_map is None])
+        if share < 1:
+            said.append(f"Together the edits go further than a face bears; each is held back to {share:.0%}.")
+        return said
+
+    def offset(self, edits: Mapping[str, float], codes: Array | None = None) -> Array:
+        """What `edits` add to `codes` (Eq. 5), held back where the sum goes further than a face bears (`limits`).
+
+        float32 (n_codes, 512) where all are linear, `codes` then are not needed; else (B, n_codes, 512), one for
+        each of `codes` (B, n_codes, 512).
+        """
+        offsets = [self[name].offset(strength, codes) for name, strength in edits.items() if strength]
+        if not offsets:
+            return np.zeros(self._shape, np.float32)
+        total: Array = np.float32(restraint(offsets)) * sum(offsets[1:], offsets[0])
+        return total
+
+    def in_video(self, edits: Mapping[str, float]) -> dict[str, float]:
+        """By what strengths a stream that holds edits back does what `edits` say; see `rigid.discovery.video_gain`."""
+        return {name: strength * self[name].video_gain for name, strength in edits.items()}
+
+    def motion(self, edits: Mapping[str, float]) -> Array | None:
+        """By how much such a stream moves the landmarks besides, (478, 2) in crop sides; None for not at all."""
+        total: Array | None = None
+        for name, strength in edits.items():
+            attribute = self[name]
+            if strength and attribute.motion is not None and attribute.motion_gain:
+                moved = np.float32(abs(strength) * attribute.motion_gain) * attribute.motion[int(strength < 0)]
+                total = moved if total is None else total + moved
+        return total
+
+    def of_hair(self, edits: Mapping[str, float]) -> float:
+        """How far `edits` are meant for the hair, 0 to 1: by the strongest of those in that group."""
+        return _shown(strength for name, strength in edits.items() if self[name].group == "hair")
+
+    def of_face(self, edits: Mapping[str, float]) -> float:
+        """How far `edits` are meant for anything but the hair, 0 to 1."""
+        return _shown(self.but_hair(edits).values())
+
+    def but_hair(self, edits: Mapping[str, float]) -> dict[str, float]:
+        """Those of `edits` that are meant for anything but the hair."""
+        return {name: strength for name, strength in edits.items() if self[name].group != "hair"}
+
+    def shuts_eyes(self, edits: Mapping[str, float]) -> float:
+        """How far what `edits` make of the eyes is to be shown whole, as they shut them, 0 to 1."""
+        strength = sum(strength for name, strength in edits.items() if self[name].measure == SHUT)
+        return min(1.0, max(0.0, (strength - SHUTTING[0]) / (SHUTTING[1] - SHUTTING[0])))
+
+    def _unknown(self, name: str) -> str:
+        close = difflib.get_close_matches(str(name), self.names, n=1, cutoff=0.5)
+        hint = f"did you mean {close[0]!r}?" if close else f"choose from: {', '.join(self.names) or 'none'}."
+        return f"There is no attribute {name!r}; {hint}"
+
+
+def _shown(strengths: Iterable[float]) -> float:
+    """How far what edits of these strengths change is shown: in full but where it hardly differs from nothing."""
+    return min(1.0, max(map(abs, strengths), default=0.0) / FAINT)
+
+
+def _checked(attribute: Attribute, value: object) -> float:
+    allowed = f"give a number from {attribute.limit_min:g} to {attribute.limit_max:g}"
+    # bool is an int to Python, but {"smile": true} is a mistake to its author
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
+        raise ValueError(f"The strength of {attribute.name!r} is {value!r}, which is not a number; {allowed}.")
+    try:
+        strength = float(value)
+    except (OverflowError, TypeError):
+        strength = math.nan
+    if not math.isfinite(strength):
+        raise ValueError(f"The strength of {attribute.name!r} is not a finite number; {allowed}.")
+    if not attribute.limit_min <= strength <= attribute.limit_max:
+        raise ValueError(f"The strength of {attribute.name!r} is {strength:g}, which is out of range; {allowed}.")
+    return strength
+
+
+def read_library(
+    paths: Sequence[Path], *, n_codes: int, code_size: int, family: str = "", custom: Sequence[Path] = ()
+) -> AttributeLibrary:
+    """A library of attribute files in the order they ask for; ValueError naming the file when one is bad.
+
+    `custom`: files that a user imported. They stand behind the others; one that is bad, or has the name of an
+    attribute that ships since, is left out and logged. `family`: see `read_attribute`.
+    """
+    load = partial(load_attribute, n_codes=n_codes, code_size=code_size, family=family)
+    shipped = sorted((load(path) for path in paths), key=lambda attribute: (attribute.order, attribute.name))
+    library = AttributeLibrary(shipped, n_codes=n_codes, code_size=code_size)
+    for path in custom:
+        try:
+            library.add(load(path, custom=True))
+        except ValueError as error:
+            logger.warning("The imported attribute %s is left out: %s", path, error)
+    return library
+
+
+def load_library(profile: str, *, custom: bool = True) -> AttributeLibrary:
+    """The attributes shipped for `profile`, and those its user imported unless `custom` is false.
+
+    ValueError for an unknown profile, or naming the file that is bad.
+    """
+    sizes = sizes_of(profile)
+    return read_library(
+        sorted((WEIGHTS / profile / "attributes").glob("*.safetensors")),
+        n_codes=sizes.n_codes,
+        code_size=sizes.code_size,
+        family=FAMILIES.get(profile, ""),
+        custom=sorted(custom_folder(profile).glob("*.safetensors")) if custom else (),
+    )
+
+
+def custom_folder(profile: str) -> Path:
+    """Where the attributes that a user imported for `profile` lie."""
+    return imported_folder(profile) / "attributes"
+
+
+def load_attribute(path: Path, *, n_codes: int, code_size: int, family: str = "", custom: bool = False) -> Attribute:
+    """The attribute in a file that bears its name; ValueError naming the file when it cannot be used."""
+    header, direction, code_map, motion = read_attribute(path, n_codes=n_codes, code_size=code_size, family=family)
+    if header.name != path.stem:
+        raise ValueError(f"{path.name}: the attribute inside is named {header.name!r}; rename the file to match.")
+    values = {key: getattr(header, key) for key in (*STORED, "opposite", "video_gain", "motion_gain", "order")}
+    return Attribute(direction=direction, code_map=code_map, motion=motion, custom=custom, **values)

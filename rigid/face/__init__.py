@@ -1,0 +1,1 @@
+"""Where the face is in a frame, its 478 landmarks, and the FFHQ crop round it."""

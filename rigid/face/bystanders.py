@@ -1,0 +1,64 @@
+"""Further faces in a picture, beside the one that is followed."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from rigid.face.detector import FaceDetector, borrow_detector, return_detector
+from rigid.face.faces import Face
+from rigid.face.landmark_net import region_of
+from rigid.face.views import Frame, View
+
+LOOK_SECONDS = 1.0
+"""So often the whole frame is looked at. The detector takes some 3 ms, a hundredth of what frames take in that time."""
+FIRST_LOOK_SECONDS = 0.5
+"""After the followed face was found: between the looks at whether it still is a face, not to burden one frame twice."""
+LEAST_SIDE = 0.4
+"""Of the followed face's side: smaller ones are people far behind, or pictures on a wall."""
+APART = 0.5
+"""Sides of the larger of two regions; nearer ones show the same face."""
+
+
+class Bystanders:
+    """How many there are besides the followed face, as of the last look at the whole frame; by the detector alone."""
+
+    def __init__(self, model_path: Path):
+        """`model_path`: face_landmarker.task."""
+        self._model_path = model_path
+        self._borrowed: FaceDetector | None = borrow_detector(model_path)
+        self.forget()
+
+    def forget(self) -> None:
+        """As if none had been seen, as at a cut to another video."""
+        self.count = 0
+        self._looked: float | None = None
+
+    def watch(self, frame: Frame, followed: Face, time: float) -> None:
+        """Look now and then for others in `frame`, uint8 RGB (H, W, 3), of `time` seconds.
+
+        RuntimeError once it is closed.
+        """
+        if self._looked is None:
+            self._looked = time + FIRST_LOOK_SECONDS - LOOK_SECONDS
+        if 0 <= time - self._looked < LOOK_SECONDS:
+            return
+        self._looked = time
+        if self._borrowed is None:
+            raise RuntimeError("The landmarker is closed.")
+        own = region_of(followed.landmarks)
+        height, width = frame.shape[:2]
+        seen = self._borrowed.detect(frame, View.of_frame(width, height))
+        self.count = sum(_is_another(own, region) for region in seen)
+
+    def close(self) -> None:
+        """Give back what it shares; safe to call twice."""
+        if self._borrowed is not None:
+            return_detector(self._model_path)
+            self._borrowed = None
+
+
+def _is_another(own: View, seen: View) -> bool:
+    """Whether `seen` shows another face than `own`, of a size that matters."""
+    apart = math.dist(own.centre, seen.centre) / max(own.side, seen.side)
+    return apart > APART and seen.side > LEAST_SIDE * own.side

@@ -1,0 +1,143 @@
+"""MediaPipe's landmark net run by itself, on a region of the frame that is already known."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from zipfile import ZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rigid.face.landmarks import N_LANDMARKS
+from rigid.face.views import Frame, View
+from rigid.geometry import apply, glance, inverse, rotate, similarity
+
+MEMBER = "face_landmarks_detector.tflite"
+"""The net within face_landmarker.task, which is a zip file: (1, 256, 256, 3) → 478 points and the face's presence."""
+SIDE = 256
+"""Pixels of the square picture that the net takes."""
+OUTER_EYE_CORNERS = (33, 263)
+REGION_SCALE, REGION_DROP = 1.38, 0.025
+"""A region's side in sides of the landmarks' box, and how far down it lies from the box's middle, in its own sides.
+
+MediaPipe tracks a face with 1.5 and 0. These are what its face detector gives on average, and what it sees every frame
+with: so a face seen in its own last landmarks is seen as one that was just found. See docs/performance.md.
+"""
+STEADY_SHIFT, STEADY_SCALE, STEADY_TURN = 0.08, 1.1, 0.15
+"""Regions that differ by less (in sides, in scale, in radians) show the net the same landmarks but for its noise."""
+PASSES = 3
+"""So often a face that moved is looked at again, each time where it was just seen."""
+MOST_STREAMS = 8
+"""So many calls run at once, those of different sessions; others wait for them."""
+THREADS = 2
+"""Of a call: 5.8 ms on one thread, 3.4 on two."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the net sees in a region."""
+
+    landmarks: NDArray[np.float32]
+    """(478, 2), frame pixels."""
+    score: float
+    """How sure the net is that the region shows a face: log odds, above 0 rather yes than no."""
+    steady: bool
+    """Whether the region was the landmarks' own, so that they can be trusted to a pixel."""
+
+
+def region(centre: NDArray[np.floating[Any]], side: float, angle: float) -> View:
+    """The square window about `centre` (2,) of `side` frame pixels, its x axis along `angle`, as the net takes it."""
+    side = max(float(side), 4.0)
+    place = float(centre[0]), float(centre[1])
+    return View(similarity(np.array(place), side, angle, (SIDE, SIDE)), (SIDE, SIDE), place, side, angle)
+
+
+def region_of(landmarks: NDArray[np.float32]) -> View:
+    """Where the net sees the face whose landmarks (478, 2) are these, upright."""
+    left, right = landmarks[list(OUTER_EYE_CORNERS)]
+    angle = math.atan2(float(right[1] - left[1]), float(right[0] - left[0]))
+    upright = rotate(landmarks, -angle)
+    low, high = upright.min(0), upright.max(0)
+    side = REGION_SCALE * float((high - low).max())
+    return region(rotate((low + high) / 2 + np.array([0.0, REGION_DROP * side]), angle), side, angle)
+
+
+def is_steady(before: View, now: View) -> bool:
+    """Whether the net sees the same in both regions."""
+    turned = abs(math.remainder(before.angle - now.angle, 2 * math.pi))
+    resized = max(before.side / now.side, now.side / before.side)
+    return math.dist(before.centre, now.centre) < STEADY_SHIFT * before.side and (
+        resized < STEADY_SCALE and turned < STEADY_TURN
+    )
+
+
+class LandmarkNet:
+    """The net; all of a process share one, each with a request of its own. One call at a time."""
+
+    def __init__(self, model_path: Path):
+        """`model_path`: face_landmarker.task. ImportError where OpenVINO is not installed."""
+        self._request: Any = _compiled(model_path).create_infer_request()
+
+    def see(self, frame: Frame, where: View) -> Seen:
+        """The landmarks of the face near `where` in `frame`, uint8 RGB (H, W, 3), looked at again where it moved."""
+        for _ in range(PASSES):
+            landmarks, score = self._run(frame, where)
+            now = region_of(landmarks)
+            steady = is_steady(where, now)
+            if steady or score < 0:
+                break
+            where = now
+        return Seen(landmarks, score, steady and score >= 0)
+
+    def _run(self, frame: Frame, where: View) -> tuple[NDArray[np.float32], float]:
+        points, score, _ = self._request.infer(
+            [glance(frame, where.transform, where.size)[None]], share_inputs=True
+        ).values()
+        inside = points.reshape(N_LANDMARKS, 3)[:, :2]
+        return apply(inverse(where.transform), inside).astype(np.float32), float(score.item())
+
+
+_compiling = threading.Lock()
+_nets: dict[Path, Any] = {}
+
+
+def _compiled(model_path: Path) -> Any:
+    """The compiled net of this file, made once a process."""
+    from rigid.models.openvino_core import shared_core
+
+    with _compiling:
+        if model_path not in _nets:
+            cores = len(os.sched_getaffinity(0))
+            streams = min(MOST_STREAMS, max(1, cores // THREADS))
+            # in bfloat16 it is off by pixels
+            settings = {
+                "INFERENCE_PRECISION_HINT": "f32",
+                "NUM_STREAMS": streams,
+                "INFERENCE_NUM_THREADS": min(cores, streams * THREADS),
+                "ENABLE_CPU_PINNING": False,
+            }
+            _nets[model_path] = shared_core().compile_model(_read(model_path), "CPU", settings)
+        return _nets[model_path]
+
+
+def _read(model_path: Path) -> Any:
+    """The net with bytes for its input, which it scales to [0, 1] itself."""
+    import openvino
+    from openvino.preprocess import PrePostProcessor
+
+    from rigid.models.openvino_core import shared_core
+
+    # OpenVINO reads this format from files only
+    with TemporaryDirectory() as folder, ZipFile(model_path) as task:
+        model = shared_core().read_model(task.extract(MEMBER, folder))
+    model.reshape([1, SIDE, SIDE, 3])
+    steps = PrePostProcessor(model)
+    steps.input().tensor().set_element_type(openvino.Type.u8)
+    steps.input().preprocess().convert_element_type(openvino.Type.f32).scale(255.0)
+    return steps.build()

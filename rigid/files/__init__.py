@@ -1,0 +1,1 @@
+"""Videos and still images: read, edited, written."""

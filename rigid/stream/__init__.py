@@ -1,0 +1,1 @@
+"""One viewer's video, frame by frame, and everything it remembers."""

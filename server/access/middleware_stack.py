@@ -1,0 +1,24 @@
+"""What every request goes through, on a server by itself and at the entrance of a cluster alike."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from server.access.api_keys import ApiKeys, RequestLimit
+from server.access.host_check import ForeignOrigins, Hosts
+from server.access.middleware import BodyLimit, Origins, SecurityHeaders
+from server.config import ServerConfig
+
+
+def add_checks(app: FastAPI, config: ServerConfig) -> None:
+    """Limits to bodies and requests, keys, origins, hosts and security headers; the last added sees a request first."""
+    app.add_middleware(BodyLimit, limit=config.max_body_bytes)
+    if config.requests_per_minute is not None:
+        app.add_middleware(RequestLimit, per_minute=config.requests_per_minute)
+    if config.api_keys:
+        app.add_middleware(ApiKeys, keys=config.api_keys)
+    app.add_middleware(ForeignOrigins, allowed=config.allow_origins)
+    if config.allow_origins:
+        app.add_middleware(Origins, allowed=config.allow_origins)
+    app.add_middleware(Hosts, allowed=config.allow_hosts)
+    app.add_middleware(SecurityHeaders)

@@ -1,0 +1,118 @@
+"""What `rigid-live doctor` tells: the machine, what is installed, what was fetched and exported, and what limits."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from engines import EngineError, installed_engines, load_runtime
+from engines.exports import exported, weights_hash
+from engines.fastest_engine import remembered
+from engines.machine import features, gpus
+from engines.registry import ENGINES
+from rigid.assets.store import AssetError, AssetStore
+from rigid.edits.library import load_library
+from rigid.models.build import build_mapping, check_weights, find_face_parser, mean_code
+from rigid.models.profiles import optional_networks, sizes_of
+from server.backend import Backend
+from server.bench.benchmark import STAGES, machine, measure, strong_edit
+from server.bench.clip import render_clip
+
+SECONDS = 3.0
+"""How long one session is measured."""
+CLIP_FRAMES = 12
+
+
+def diagnose(profile: str, engine: str, store: AssetStore) -> dict[str, Any]:
+    """Everything, ready for JSON; what cannot be told is a sentence under `problems`. ValueError for unknown names."""
+    problems: list[str] = []
+
+    def tried(work: Callable[[], Any]) -> Any:
+        try:
+            return work()
+        except (AssetError, EngineError, OSError, ImportError) as error:
+            problems.append(str(error))
+            return None
+
+    report: dict[str, Any] = {
+        "machine": {**machine(), "python": platform.python_version(), "features": features(), "gpus": gpus()},
+        "engines": {name: name in installed_engines() for name in ENGINES},
+        "providers": providers(),
+        "profile": profile,
+        "weights": tried(lambda: weights_hash(profile, store)),
+        "networks": networks_of(profile),
+        "exports": tried(lambda: str(exported(profile, store))),
+        "fastest": remembered(store),
+    }
+    problems += check_weights(profile)
+    report["path"] = tried(lambda: measure_path(profile, engine, store))
+    report["problems"] = problems
+    return report
+
+
+def networks_of(profile: str) -> dict[str, str]:
+    """What is told of the networks that a stream can do without."""
+    classes = 0 if find_face_parser() is None else sizes_of(profile).n_classes
+    return optional_networks(profile, replace(sizes_of(profile), n_classes=classes))
+
+
+def providers() -> dict[str, list[str]]:
+    """What the engines' own runtimes offer here."""
+    found: dict[str, list[str]] = {}
+    if ENGINES["onnxruntime"].installed:
+        import onnxruntime
+
+        found["onnxruntime"] = list(onnxruntime.get_available_providers())
+    if ENGINES["openvino"].installed:
+        from rigid.models.openvino_core import shared_core
+
+        core = shared_core()
+        found["openvino"] = [
+            f"{device}: {', '.join(core.get_property(device, 'OPTIMIZATION_CAPABILITIES'))}"
+            for device in core.available_devices
+        ]
+    return found
+
+
+def measure_path(profile: str, engine: str, store: AssetStore) -> dict[str, Any]:
+    """One session for a few seconds: the stages' medians, and the one that limits."""
+    runtime = load_runtime(profile, engine, store=store, shared=True)
+    try:
+        library = load_library(profile)
+        clip = render_clip(runtime, build_mapping(store, profile), mean_code(profile), CLIP_FRAMES)
+        backend = Backend(runtime, library, store.file("face-landmarks", "face_landmarker.task"))
+        backend.warm_up()
+        measured = measure(backend.make_stream, clip, strong_edit(library), 1, SECONDS)
+        stages = measured.stage_ms()
+        limit = max(STAGES, key=lambda stage: stages[stage])
+        return {"engine": runtime.name, "fps": round(measured.fps, 1), "stage_ms": stages, "limit": limit}
+    finally:
+        runtime.close()
+
+
+def lines(report: dict[str, Any]) -> list[str]:
+    """The report for a reader."""
+    found = report["machine"]
+    told = [
+        f"Processor  {found['processor']}, {found['cores']} cores, {found['memory_gb']} GB",
+        f"Features   {', '.join(found['features']) or 'none known'}",
+        f"GPUs       {', '.join(found['gpus']) or 'none'}",
+        f"Versions   Python {found['python']}, {', '.join(' '.join(item) for item in found['versions'].items())}",
+        f"Engines    {', '.join(name for name, there in report['engines'].items() if there)}",
+        *(f"Providers  {name}: {'; '.join(offered)}" for name, offered in report["providers"].items()),
+        f"Weights    {report['profile']} {str(report['weights'])[:16]}",
+        *(f"Network    {name.replace('_', ' ')} {told}" for name, told in report["networks"].items()),
+        f"Exports    {report['exports'] or 'none'}",
+        *(
+            f"Measured   {', '.join(f'{name} {ms:.0f} ms' for name, ms in times.items())}"
+            for times in report["fastest"]
+        ),
+    ]
+    if report["path"]:
+        path = report["path"]
+        stages = ", ".join(f"{stage} {taken:.0f} ms" for stage, taken in path["stage_ms"].items())
+        told.append(f"One viewer {path['fps']} frames a second on {path['engine']}: {stages}")
+        told.append(f"Limit      {path['limit']}")
+    return told + [f"Problem    {problem}" for problem in report["problems"]]

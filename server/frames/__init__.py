@@ -1,0 +1,1 @@
+"""A picture's way from the camera through the algorithm, off the event loop."""

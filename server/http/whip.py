@@ -1,0 +1,235 @@
+"""WHIP, by which standard clients send video (RFC 9725), and WHEP, by which they watch (draft-ietf-wish-whep).
+
+Both answer an offer of `application/sdp` with 201, the answer, and the address of a resource that takes PATCH for
+candidates found later and DELETE for the end. That address holds a secret; the session's public id is another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from aiortc import RTCIceCandidate, RTCSessionDescription
+from fastapi import APIRouter, Request, Response
+
+from server.errors import ApiError
+from server.http import error_catalogue as catalogue
+from server.http.error_catalogue import FIND, OPEN, Codes, errors
+from server.ice_servers import IceServer
+from server.readiness import Readiness
+from server.session.manager import SessionManager
+from server.session.request_models import SessionRequest
+from server.webrtc.trickle import parse_fragment
+
+SDP = "application/sdp"
+FRAGMENT = "application/trickle-ice-sdpfrag"
+
+
+class Resource(Protocol):
+    """What a client's PATCH and DELETE are for."""
+
+    @property
+    def etag(self) -> str:
+        """Names its ICE session."""
+
+    @property
+    def ufrag(self) -> str | None:
+        """The client's ICE user fragment."""
+
+    def add_candidates(self, candidates: Sequence[RTCIceCandidate]) -> None:
+        """Take addresses that the client found after its offer."""
+
+
+def add_whip(router: APIRouter, manager: SessionManager, readiness: Readiness) -> None:
+    """The routes of both."""
+    _add_sending(router, manager, readiness)
+    _add_watching(router, manager, readiness)
+
+
+def _body(kind: str) -> dict[str, object]:
+    content = {kind: {"schema": {"type": "string"}}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+GONE: Codes = {404: ("unknown_session",), 503: ("worker_lost",)}
+OFFERED: Codes = {413: ("body_too_large",), 415: ("unsupported_media_type",)}
+WATCH: Codes = {
+    **OFFERED,
+    400: ("bad_sdp", "no_video", "no_common_codec"),
+    503: ("not_ready", "engine_failed", "too_many_viewers", "no_port"),
+}
+EDITS = {
+    "name": "edits",
+    "in": "query",
+    "required": False,
+    "style": "form",
+    "explode": True,
+    "schema": {"type": "object", "additionalProperties": {"type": "number"}},
+    "description": "Strengths the session begins with, each under its attribute's name: `?smile=0.8`.",
+}
+IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "required": True,
+    "schema": {"type": "string"},
+    "description": "The ETag that the session was opened with.",
+}
+OFFER = _body(SDP)
+TRICKLE = {**_body(FRAGMENT), "parameters": [IF_MATCH]}
+ANSWERED: dict[int | str, dict[str, Any]] = {
+    201: {"description": "The answer.", "content": {SDP: {"schema": {"type": "string"}}}}
+}
+
+
+def _add_sending(router: APIRouter, manager: SessionManager, readiness: Readiness) -> None:
+    @router.post(
+        "/whip",
+        status_code=201,
+        response_class=Response,
+        responses={**ANSWERED, **errors(OPEN, OFFERED)},
+        openapi_extra={**OFFER, "parameters": [EDITS]},
+    )
+    async def send(request: Request) -> Response:
+        """Open a session for a standard client, such as OBS; edits may be given as `?smile=0.8`."""
+        readiness.check()
+        offer = await _text(request, SDP)
+        session, answer = await manager.open(SessionRequest(sdp=offer, type="offer", edits=_edits(request)))
+        headers = {"X-Session-Id": session.id}
+        return _created(request, f"/whip/{session.secret}", session, answer, manager.ice_servers(), headers)
+
+    @router.options("/whip", status_code=204, response_class=Response, include_in_schema=False)
+    async def may_send() -> Response:
+        return _options("POST", {"Accept-Post": SDP})
+
+    @router.patch(
+        "/whip/{secret}",
+        status_code=204,
+        response_class=Response,
+        responses=errors(GONE, catalogue.TRICKLE),
+        openapi_extra=TRICKLE,
+    )
+    async def trickle_sending(request: Request, secret: str) -> Response:
+        """Take candidates that the client found after its offer."""
+        return await _trickle(request, manager.find_secret(secret))
+
+    @router.delete("/whip/{secret}", response_class=Response, responses=errors(GONE))
+    async def stop_sending(secret: str) -> Response:
+        """End the session."""
+        await manager.end_secret(secret)
+        return Response()
+
+    @router.options("/whip/{secret}", status_code=204, response_class=Response, include_in_schema=False)
+    async def may_change() -> Response:
+        return _options("PATCH, DELETE", {"Accept-Patch": FRAGMENT})
+
+
+def _add_watching(router: APIRouter, manager: SessionManager, readiness: Readiness) -> None:
+    @router.post(
+        "/whep/{identity}",
+        status_code=201,
+        response_class=Response,
+        responses={**ANSWERED, **errors(FIND, WATCH)},
+        openapi_extra=OFFER,
+    )
+    async def watch(request: Request, identity: str) -> Response:
+        """Watch what a session sends; any number of viewers up to the server's limit."""
+        readiness.check()
+        offer = await _text(request, SDP)
+        watcher, answer = await manager.watch(identity, offer)
+        return _created(request, f"/whep/{identity}/{watcher.secret}", watcher, answer, manager.ice_servers(), {})
+
+    @router.options("/whep/{identity}", status_code=204, response_class=Response, include_in_schema=False)
+    async def may_watch() -> Response:
+        return _options("POST", {"Accept-Post": SDP})
+
+    @router.patch(
+        "/whep/{identity}/{secret}",
+        status_code=204,
+        response_class=Response,
+        responses=errors(FIND, catalogue.TRICKLE),
+        openapi_extra=TRICKLE,
+    )
+    async def trickle_watching(request: Request, identity: str, secret: str) -> Response:
+        """Take candidates that the viewer found after its offer."""
+        return await _trickle(request, manager.find_watcher(identity, secret))
+
+    @router.delete("/whep/{identity}/{secret}", response_class=Response, responses=errors(FIND))
+    async def stop_watching(identity: str, secret: str) -> Response:
+        """Watch no longer."""
+        await manager.find_watcher(identity, secret).close()
+        return Response()
+
+    @router.options("/whep/{identity}/{secret}", status_code=204, response_class=Response, include_in_schema=False)
+    async def may_change() -> Response:
+        return _options("PATCH, DELETE", {"Accept-Patch": FRAGMENT})
+
+
+def _options(methods: str, headers: dict[str, str]) -> Response:
+    return Response(status_code=204, headers={"Allow": f"{methods}, OPTIONS", **headers})
+
+
+def _edits(request: Request) -> dict[str, object]:
+    """The query as edits; what is no number is left for the library to refuse."""
+
+    def number(text: str) -> object:
+        try:
+            return float(text)
+        except ValueError:
+            return text
+
+    return {name: number(text) for name, text in request.query_params.items()}
+
+
+async def _text(request: Request, kind: str) -> str:
+    stated = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if stated != kind:
+        message = f"The body is {stated or 'of no stated type'}, which is not taken here."
+        raise ApiError(415, "unsupported_media_type", message, f"Send {kind}.")
+    return (await request.body()).decode("utf-8", "replace")
+
+
+def _created(
+    request: Request,
+    path: str,
+    resource: Resource,
+    answer: RTCSessionDescription,
+    servers: Sequence[IceServer],
+    headers: dict[str, str],
+) -> Response:
+    # Relative to the root of the server, behind whatever prefix a proxy keeps: some clients resolve nothing else.
+    location = f"{request.scope.get('root_path', '')}{path}"
+    response = Response(answer.sdp, 201, media_type=SDP, headers={"Location": location, "ETag": resource.etag})
+    response.headers["Content-Type"] = SDP
+    response.headers["Accept-Patch"] = FRAGMENT
+    response.headers.update(headers)
+    for server in servers:
+        response.headers.append("Link", _link(server))
+    return response
+
+
+def _link(server: IceServer) -> str:
+    """RFC 9725 section 4.6."""
+    parts = [f'<{server.url}>; rel="ice-server"']
+    if server.username is not None:
+        parts += [f'username="{server.username}"', f'credential="{server.credential}"', 'credential-type="password"']
+    return "; ".join(parts)
+
+
+async def _trickle(request: Request, resource: Resource) -> Response:
+    text = await _text(request, FRAGMENT)
+    stated = request.headers.get("if-match")
+    if stated is None:
+        raise ApiError(428, "precondition_required", "The request names no ICE session.", "Send If-Match: ETAG.")
+    if stated not in (resource.etag, "*"):
+        raise ApiError(
+            412, "precondition_failed", "The request is for another ICE session.", "Send the ETag as it came."
+        )
+    try:
+        fragment = parse_fragment(text)
+    except ValueError as error:
+        raise ApiError(400, "bad_sdp", str(error), "Send candidates as RFC 8840 has them.") from error
+    if fragment.ufrag is not None and fragment.ufrag != resource.ufrag:
+        hint = "Open a new session with your resume token, or POST again."
+        raise ApiError(422, "no_ice_restart", "An ICE session cannot be begun anew here.", hint)
+    resource.add_candidates(fragment.candidates)
+    return Response(status_code=204)

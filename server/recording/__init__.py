@@ -1,0 +1,1 @@
+"""Films that the server keeps of what sessions send."""

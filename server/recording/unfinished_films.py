@@ -1,0 +1,109 @@
+"""Films on their way: hidden files that become whole ones, also those of a server that ended in the middle."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import glob
+import json
+import logging
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from rigid.atomic_files import replacing
+from rigid.files.provenance import Credentials, sign_file
+from server.recording.mp4_fragments import cut_to_whole
+
+logger = logging.getLogger(__name__)
+
+NAME = re.compile(r"\.(?P<stem>.+)\.\d+\.plain")
+MEDIA_TYPE = "video/mp4"
+
+
+class Draft:
+    """The hidden file of the film that will be `target`, and beside it, as JSON, the edits in it so far.
+
+    Whoever writes the file holds a lock on it, which ends with the process: one without it is nobody's any more.
+    """
+
+    def __init__(self, target: Path, path: Path | None = None) -> None:
+        self.target = target
+        self.path = path or target.with_name(f".{target.stem}.{os.getpid()}.plain{target.suffix}")
+        self._notes = self.path.with_suffix(".json")
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """While it is written; what is left of it afterwards is removed."""
+        # Nobody else on this machine needs to see it; the encoder keeps the mode of a file that is there.
+        lock = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            self.remove()
+            os.close(lock)
+
+    def note(self, edits: Mapping[str, float]) -> None:
+        """Keep the strongest of each edit so far, for a film that is finished by another server."""
+        with replacing(self._notes) as part:
+            part.write_text(json.dumps(edits), "utf-8")
+
+    def complete(self, credentials: Credentials | None, edits: Mapping[str, float]) -> int:
+        """Make it the film, signed where anything is edited; its bytes."""
+        edited = {name: strength for name, strength in edits.items() if strength}
+        if not edited or credentials is None or not self._sign(credentials, edited):
+            os.replace(self.path, self.target)
+        return self.target.stat().st_size
+
+    def _sign(self, credentials: Credentials, edits: dict[str, float]) -> bool:
+        try:
+            with replacing(self.target) as part:
+                sign_file(self.path, part, MEDIA_TYPE, credentials, edits)
+                part.chmod(0o600)
+        except Exception:  # whatever the library makes of a full disk: a film without a signature is better than none
+            logger.exception("The recording %s is not signed", self.target.name)
+            return False
+        return True
+
+    def recover(self, credentials: Credentials | None) -> bool | None:
+        """Finish what nobody writes any more: whether there is a film; None where somebody still writes it."""
+        lock = os.open(self.path, os.O_WRONLY)
+        try:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno not in (errno.EAGAIN, errno.EACCES):
+                    raise
+                return None
+            whole = cut_to_whole(self.path)
+            if whole:
+                self.complete(credentials, self._noted())
+            self.remove()
+            return whole
+        finally:
+            os.close(lock)
+
+    def _noted(self) -> dict[str, float]:
+        with suppress(OSError, ValueError):
+            noted: dict[str, float] = json.loads(self._notes.read_text("utf-8"))
+            return noted
+        return {}
+
+    def remove(self) -> None:
+        """Nothing of it is kept; safe where it is the film by now."""
+        stem = glob.escape(self.path.stem.removesuffix(".plain"))
+        for left in (self.path, self._notes, *self.path.parent.glob(f"{stem}.*part.*")):
+            left.unlink(missing_ok=True)
+
+
+def drafts(folder: Path) -> list[Draft]:
+    """Those in a folder, somebody's or nobody's."""
+    found = []
+    for path in sorted(folder.glob(".*.mp4")):
+        match = NAME.fullmatch(path.stem)
+        if match is not None:
+            found.append(Draft(folder / f"{match['stem']}{path.suffix}", path))
+    return found

@@ -1,0 +1,148 @@
+"""What is measured of one session: counts, rates, ages and stage times over the last seconds."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
+from statistics import median
+
+from server.frames.advice import Advice
+
+WINDOW_SECONDS = 3.0
+KEPT = 256
+FOLLOW = 0.25
+OUTCOMES = 20
+
+
+class Rate:
+    """How often something happens, over the last three seconds."""
+
+    def __init__(self) -> None:
+        self._times: deque[float] = deque(maxlen=KEPT)
+        self._begin: float | None = None
+
+    def count(self, now: float) -> None:
+        self._begin = now if self._begin is None else self._begin
+        self._times.append(now)
+
+    def per_second(self, now: float) -> float:
+        if self._begin is None:
+            return 0.0
+        recent = sum(1 for time in self._times if now - time <= WINDOW_SECONDS)
+        return recent / max(1.0, min(WINDOW_SECONDS, now - self._begin))
+
+
+def percentile(values: Iterable[float], share: float) -> float | None:
+    """The smallest value that `share` of the values do not exceed; None of nothing."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else None
+
+
+class SessionStats:
+    """Numbers of one session. Times are seconds of one monotonic clock."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        """received, processed, sent, failed, without_face, dropped_REASON"""
+        self.face = False
+        self.picture = ""
+        """What is wrong with the newest picture that came, as `Health.picture` names it."""
+        self.advice = Advice()
+        self.size = (0, 0)
+        self.bits_per_second = 0.0
+        """Of the video sent, between the last two looks."""
+        self._bytes = (0, 0.0)
+        self._in, self._out = Rate(), Rate()
+        self._ages: deque[tuple[float, float]] = deque(maxlen=KEPT)
+        self._stages: dict[str, deque[float]] = {}
+        self._outcomes: deque[bool] = deque(maxlen=OUTCOMES)
+
+    def received(self, now: float) -> None:
+        self.counts["received"] += 1
+        self._in.count(now)
+
+    def processed(self, *, face: bool, stage_ms: Mapping[str, float], failed: bool = False) -> None:
+        self.counts["processed"] += 1
+        self.counts["failed"] += failed
+        self._outcomes.append(failed)
+        self.counts["without_face"] += not face
+        self.face = face
+        for stage, milliseconds in stage_ms.items():
+            self._stages.setdefault(stage, deque(maxlen=60)).append(milliseconds)
+
+    def sent(self, now: float, age: float) -> None:
+        self.counts["sent"] += 1
+        self._out.count(now)
+        self._ages.append((now, age))
+
+    def sent_bytes(self, now: float, total: int) -> None:
+        """Note how many bytes of video were sent up to `now`."""
+        before, earlier = self._bytes
+        self.bits_per_second = 8 * (total - before) / max(now - earlier, 1e-3)
+        self._bytes = (total, now)
+
+    @property
+    def failing(self) -> float:
+        """Share of the last pictures that failed."""
+        return sum(self._outcomes) / len(self._outcomes) if self._outcomes else 0.0
+
+    def fps(self, now: float) -> tuple[float, float]:
+        """Pictures a second in and out."""
+        return self._in.per_second(now), self._out.per_second(now)
+
+    def age(self, now: float) -> float | None:
+        """What 95 of 100 of the last seconds' pictures were younger than, seconds."""
+        return percentile((age for time, age in self._ages if now - time <= WINDOW_SECONDS), 0.95)
+
+    def describe(self, now: float) -> dict[str, object]:
+        """Ready for JSON; ages and stage times in milliseconds, None where nothing was measured."""
+        ages = [age * 1000 for time, age in self._ages if now - time <= WINDOW_SECONDS]
+        counts = self.counts
+        return {
+            "frame": counts["processed"],
+            "fps_in": round(self._in.per_second(now), 2),
+            "fps_out": round(self._out.per_second(now), 2),
+            "kbit_out": round(self.bits_per_second / 1000),
+            "age_ms": {"p50": _rounded(percentile(ages, 0.5)), "p95": _rounded(percentile(ages, 0.95))},
+            "stage_ms": {stage: _rounded(median(times)) for stage, times in self._stages.items()},
+            "face": self.face,
+            "advice": self.advice.now,
+            "width": self.size[0],
+            "height": self.size[1],
+            "frames_in": counts["received"],
+            "frames_out": counts["sent"],
+            "frames_dropped": sum(count for name, count in counts.items() if name.startswith("dropped_")),
+            "frames_failed": counts["failed"],
+            "frames_without_face": counts["without_face"],
+        }
+
+
+def _rounded(milliseconds: float | None) -> float | None:
+    return None if milliseconds is None else round(milliseconds, 1)
+
+
+class VideoDelay:
+    """How long a picture takes through the server, for the sound to take as long.
+
+    The median of the last ages, approached at a quarter of real time: a listener hears a jump.
+    """
+
+    def __init__(self) -> None:
+        self._ages: deque[float] = deque(maxlen=15)
+        self._value: float | None = None
+        self._read_at = 0.0
+
+    def observe(self, age: float) -> None:
+        self._ages.append(age)
+
+    def at(self, now: float) -> float | None:
+        """Seconds; None until the first picture was sent. `now` never goes back."""
+        if not self._ages:
+            return None
+        goal = median(self._ages)
+        if self._value is None:
+            self._value = goal
+        step = FOLLOW * (now - self._read_at)
+        self._value += max(-step, min(step, goal - self._value))
+        self._read_at = now
+        return self._value

@@ -1,0 +1,49 @@
+"""What all sessions of a server use."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from aiortc_fixes import new_pool
+from rigid.edits.library import AttributeLibrary
+from rigid.edits.presets import Preset, PresetStore
+from rigid.files.provenance import Credentials
+from server.config import ServerConfig
+from server.errors import ApiError
+from server.frames.worker import InferenceWorker
+from server.metrics import Metrics
+from server.uploads.optional_features import NO_EXTRAS, Extras
+
+
+@dataclass(frozen=True)
+class Shared:
+    """One a server."""
+
+    config: ServerConfig
+    library: AttributeLibrary
+    worker: InferenceWorker
+    metrics: Metrics
+    presets: PresetStore
+    extras: Extras = NO_EXTRAS
+    clock: Callable[[], float] = time.monotonic
+    encoding: ThreadPoolExecutor = field(default_factory=new_pool)
+    """Encodes what all sessions send."""
+    credentials: Credentials | None = None
+    """What is kept of edited video is signed with; None leaves it unsigned."""
+
+    def validate(self, edits: dict[str, object]) -> dict[str, float]:
+        """`edits` as floats; ApiError 422 where they are not on offer."""
+        try:
+            return self.library.validate(edits)
+        except ValueError as error:
+            raise ApiError(422, "bad_edit", str(error), "GET /api/v1/attributes lists them all.") from error
+
+    def preset(self, name: str) -> Preset:
+        """The preset `name`; ApiError 422 where there is none."""
+        try:
+            return self.presets[name]
+        except ValueError as error:
+            raise ApiError(422, "unknown_preset", str(error), "GET /api/v1/presets lists them all.") from error

@@ -1,0 +1,1 @@
+"""Attributes that clients bring, and pictures of what attributes do."""

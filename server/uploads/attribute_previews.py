@@ -1,0 +1,107 @@
+"""Pictures of what the attributes do, rendered when first asked for and kept on disk."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rigid.atomic_files import replacing
+from rigid.discovery.strip import strip_strengths, to_jpeg
+from rigid.edits.library import Attribute, AttributeLibrary
+from server.errors import ApiError
+from server.frames.worker import InferenceWorker
+
+Picture = NDArray[np.uint8]
+Paint = Callable[[Attribute, float], Picture]
+"""An attribute at a strength on a generated face: RGB (S, S, 3)."""
+RENDER_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """What paints the attributes, and where their pictures are kept."""
+
+    paint: Paint
+    folder: Path
+    """Its name should say which generator paints."""
+
+
+@dataclass(frozen=True)
+class _Order:
+    attribute: Attribute
+    strength: float
+    loop: asyncio.AbstractEventLoop
+    done: asyncio.Future[Picture]
+
+
+class Strips:
+    """One picture is rendered at a time, as a turn among the sessions' frames, so that these hardly wait."""
+
+    def __init__(self, paint: Paint, library: AttributeLibrary, folder: Path, worker: InferenceWorker) -> None:
+        self._paint = paint
+        self._library = library
+        self._folder = folder
+        self._lane = worker.lane(self._process)
+        self._turn = asyncio.Lock()
+        self._making: dict[str, asyncio.Task[bytes]] = {}
+
+    async def jpeg(self, name: str) -> bytes:
+        """The strip of the attribute `name`; ValueError where there is none, ApiError 503 where it takes too long."""
+        attribute = self._library[name]
+        path = self._folder / f"{name}-{attribute.digest}.jpg"
+        if await asyncio.to_thread(path.is_file):
+            return await asyncio.to_thread(path.read_bytes)
+        if path.name not in self._making:
+            task = asyncio.create_task(self._make(attribute, path))
+            self._making[path.name] = task
+            task.add_done_callback(lambda _: self._making.pop(path.name, None))
+        # One client that goes away must not end what others wait for.
+        return await asyncio.shield(self._making[path.name])
+
+    async def _make(self, attribute: Attribute, path: Path) -> bytes:
+        try:
+            async with self._turn, asyncio.timeout(RENDER_SECONDS):
+                pictures = [await self._render(attribute, strength) for strength in strip_strengths(attribute)]
+        except TimeoutError as error:
+            raise ApiError(503, "busy", "The picture could not be rendered in time.", "Try again later.") from error
+        data = await asyncio.to_thread(to_jpeg, pictures)
+        await asyncio.to_thread(_keep, path, attribute.name, data)
+        return data
+
+    async def _render(self, attribute: Attribute, strength: float) -> Picture:
+        loop = asyncio.get_running_loop()
+        order = _Order(attribute, strength, loop, loop.create_future())
+        self._lane.offer(order)
+        return await order.done
+
+    def _process(self, order: _Order) -> None:
+        try:
+            picture = self._paint(order.attribute, order.strength)
+        except Exception as error:  # whatever an engine raises, the request that waits is told
+            order.loop.call_soon_threadsafe(_settle, order.done, None, error)
+            return
+        order.loop.call_soon_threadsafe(_settle, order.done, picture, None)
+
+
+def _settle(future: asyncio.Future[Picture], picture: Picture | None, error: Exception | None) -> None:
+    if future.done():
+        return
+    if picture is None:
+        future.set_exception(error or RuntimeError("nothing was painted"))
+    else:
+        future.set_result(picture)
+
+
+def _keep(path: Path, name: str, data: bytes) -> None:
+    """Write a strip in place of those that the attribute had before it changed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as part:
+        part.write_bytes(data)
+    for old in path.parent.glob(f"{name}-????????????.jpg"):
+        if old != path:
+            old.unlink(missing_ok=True)

@@ -1,0 +1,24 @@
+"""What a server offers about its attributes besides the library itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from server.recording.recordings import Recordings
+from server.uploads.attribute_previews import Strips
+from server.uploads.uploads import Uploads
+
+
+@dataclass(frozen=True)
+class Extras:
+    """None where a server does without."""
+
+    strips: Strips | None = None
+    """Pictures of the attributes."""
+    uploads: Uploads | None = None
+    """Takes attributes from clients."""
+    recordings: Recordings | None = None
+    """Keeps films of what sessions send."""
+
+
+NO_EXTRAS = Extras()

@@ -1,0 +1,1 @@
+"""Offers, peers and media lines: what WebRTC is to a session."""

@@ -1,0 +1,211 @@
+"""The WebRTC side of a session: what aiortc receives, drained at once, and what it sends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+from aiortc import (
+    MediaStreamTrack,
+    RTCDataChannel,
+    RTCIceCandidate,
+    RTCPeerConnection,
+    RTCSessionDescription,
+)
+from aiortc.exceptions import InvalidStateError
+from aiortc.mediastreams import MediaStreamError
+from aiortc.stats import RTCInboundRtpStreamStats, RTCOutboundRtpStreamStats
+from av import AudioFrame, VideoFrame
+
+from aiortc_fixes import bound_receiver, discarded, heard_at, left_out, oversized, refresh
+from server.config import ServerConfig
+from server.webrtc.media_lines import answer, line_to_receive, line_to_send_on, new_connection, send_on, take
+from server.webrtc.offers import Offer
+from server.webrtc.outgoing_tracks import DelayedAudioTrack, OutputTrack
+
+logger = logging.getLogger(__name__)
+
+CLOSE_SECONDS = 5.0
+Candidates = Sequence[RTCIceCandidate]
+
+
+class PeerEvents(Protocol):
+    """What happens at a peer; all called on the event loop."""
+
+    def received(self, frame: VideoFrame) -> None:
+        """A picture came."""
+
+    def heard(self, frame: AudioFrame) -> None:
+        """A sound came."""
+
+    def sent(self, age: float) -> None:
+        """A picture goes to the encoder, `age` seconds after it came."""
+
+    def connection_changed(self, state: str) -> None:
+        """The connection is now connected, failed or closed, or the video_ended."""
+
+    def channel_opened(self, channel: RTCDataChannel) -> None:
+        """The client opened a data channel."""
+
+    def video_delay(self, now: float) -> float | None:
+        """Seconds a picture takes through the server, None while unknown."""
+
+
+class Peer:
+    """One `RTCPeerConnection` that answers, and its tracks."""
+
+    def __init__(
+        self,
+        config: ServerConfig,
+        events: PeerEvents,
+        encoding: ThreadPoolExecutor,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._config = config
+        self._events = events
+        self._encoding = encoding
+        self._clock = clock
+        self._offer: Offer | None = None
+        self._output: OutputTrack | None = None
+        self._sound: DelayedAudioTrack | None = None
+        self._readers: set[asyncio.Task[None]] = set()
+        self._connection = new_connection(config)
+        self._connection.on("datachannel", events.channel_opened)
+        self._connection.on("connectionstatechange", self._state_changed)
+
+    async def answer(self, offer: Offer) -> RTCSessionDescription:
+        """The answer to an offer of `take_offer`, with this side's candidates in it."""
+        self._offer = offer
+        await take(self._connection, offer)
+        self._add_video()
+        self._add_audio()
+        return await answer(self._connection, offer, self._config, self._encoding)
+
+    @property
+    def returns_video(self) -> bool:
+        """Whether the client wants the edited video back; a WHIP client does not."""
+        directions = [one.currentDirection for one in self._connection.getTransceivers() if one.kind == "video"]
+        return any(one in ("sendrecv", "sendonly") for one in directions)
+
+    @property
+    def has_sound(self) -> bool:
+        """Whether the client sends sound."""
+        return self._sound is not None
+
+    def send(self, frame: VideoFrame, arrived: float) -> bool:
+        """Send a picture that came at `arrived`; True when one not yet sent gives way to it."""
+        return self._output is not None and self._output.push(frame, arrived)
+
+    def heard_at(self) -> float | None:
+        """When anything last came from the client, seconds of the monotonic clock; None before it is connected."""
+        return heard_at(self._connection)
+
+    def refresh(self) -> None:
+        """Make the next picture sent a keyframe."""
+        refresh(self._connection)
+
+    async def video_bytes(self) -> int:
+        """Bytes of video sent so far, without what the network adds."""
+        senders = [one for one in self._connection.getSenders() if one.kind == "video"]
+        reports = [await sender.getStats() for sender in senders]
+        counts = [one for report in reports for one in report.values() if isinstance(one, RTCOutboundRtpStreamStats)]
+        return sum(one.bytesSent for one in counts)
+
+    def add_candidates(self, candidates: Candidates) -> None:
+        """Take addresses that the client found after its offer; names of mDNS are looked up meanwhile."""
+        assert self._offer is not None
+        self._read(add_candidates(self._connection, [self._offer.routed(one) for one in candidates]))
+
+    async def video_packets(self) -> int:
+        """RTP packets of video received so far."""
+        receivers = [one.receiver for one in self._connection.getTransceivers() if one.kind == "video"]
+        reports = [await receiver.getStats() for receiver in receivers]
+        # The transport's own count has RTCP and the data channel in it, which go on when the video stops.
+        counts = [one for report in reports for one in report.values() if isinstance(one, RTCInboundRtpStreamStats)]
+        return sum(one.packetsReceived for one in counts)
+
+    def discarded(self) -> int:
+        """Pictures of the client's that were left out so far because decoding or reading them fell behind."""
+        return discarded(self._connection)
+
+    def oversized(self) -> int:
+        """Pictures of the client's that were left out so far because they are too large to be decoded."""
+        return oversized(self._connection)
+
+    def left_out(self) -> int:
+        """Pictures of smaller layers that came beside those taken."""
+        return left_out(self._connection)
+
+    async def close(self) -> None:
+        """End the connection and its readers; safe to call twice."""
+        self._connection.remove_all_listeners()
+        try:
+            await asyncio.wait_for(self._connection.close(), CLOSE_SECONDS)
+        except TimeoutError:
+            logger.warning("A connection did not close within %g s", CLOSE_SECONDS)
+        for track in (self._output, self._sound):
+            if track is not None:
+                track.stop()
+        for reader in self._readers:
+            reader.cancel()
+        await asyncio.gather(*self._readers, return_exceptions=True)
+
+    def _add_video(self) -> None:
+        source = line_to_receive(self._connection, "video")
+        assert source is not None, "an offer without video was refused"
+        bound_receiver(self._connection, source.receiver.track)
+        self._read(self._read_video(source.receiver.track))
+        way_back = line_to_send_on(self._connection, "video", source)
+        if way_back is not None:
+            self._output = OutputTrack(self._events.sent, self._clock)
+            send_on(way_back, self._output)
+
+    def _add_audio(self) -> None:
+        source = line_to_receive(self._connection, "audio")
+        if source is None:
+            return
+        bound_receiver(self._connection, source.receiver.track)
+        self._sound = DelayedAudioTrack(self._events.video_delay, self._clock)
+        self._read(self._read_audio(source.receiver.track, self._sound))
+        way_back = line_to_send_on(self._connection, "audio", source)
+        if way_back is not None:
+            send_on(way_back, self._sound)
+
+    def _read(self, reading: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(reading)
+        self._readers.add(task)
+        task.add_done_callback(self._readers.discard)
+
+    async def _read_video(self, track: MediaStreamTrack) -> None:
+        """Take every picture at once, however slow the model: in aiortc's queue it would only grow old."""
+        with contextlib.suppress(MediaStreamError):
+            while True:
+                frame = await track.recv()
+                if isinstance(frame, VideoFrame):
+                    self._events.received(frame)
+        self._events.connection_changed("video_ended")
+
+    async def _read_audio(self, track: MediaStreamTrack, sound: DelayedAudioTrack) -> None:
+        with contextlib.suppress(MediaStreamError):
+            while True:
+                frame = await track.recv()
+                if isinstance(frame, AudioFrame):
+                    sound.push(frame, self._clock())
+                    self._events.heard(frame)
+
+    def _state_changed(self) -> None:
+        self._events.connection_changed(self._connection.connectionState)
+
+
+async def add_candidates(connection: RTCPeerConnection, candidates: Candidates) -> None:
+    """Take addresses that the other end found after its offer."""
+    for one in candidates:
+        try:
+            await connection.addIceCandidate(one)
+        except (ValueError, InvalidStateError) as error:
+            logger.info("A candidate is of no use: %s", error)

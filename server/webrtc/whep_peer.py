@@ -1,0 +1,116 @@
+"""Somebody who only watches a session's output: a WebRTC peer that is sent the edited pictures and the sound."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from aiortc import RTCSessionDescription
+from av import AudioFrame, VideoFrame
+
+from aiortc_fixes import heard_at
+from server.config import ServerConfig
+from server.webrtc.media_lines import answer, line_to_send_on, new_connection, send_on, take
+from server.webrtc.offer_bounds import check_candidates, count_candidates
+from server.webrtc.offers import Offer
+from server.webrtc.outgoing_tracks import DelayedAudioTrack, OutputTrack
+from server.webrtc.peer import CLOSE_SECONDS, Candidates, add_candidates
+from server.webrtc.trickle import ufrag_of
+
+logger = logging.getLogger(__name__)
+
+
+def _nobody(age: float) -> None:
+    """The age of a watcher's pictures is that of the session's own."""
+
+
+class Watcher:
+    """One who watches. `on_closed` is called once, when the connection has ended by itself or by `close`."""
+
+    def __init__(
+        self,
+        config: ServerConfig,
+        encoding: ThreadPoolExecutor,
+        video_delay: Callable[[float], float | None],
+        on_closed: Callable[[Watcher], None],
+    ) -> None:
+        self.secret = secrets.token_urlsafe(24)
+        self.etag = f'"{secrets.token_hex(8)}"'
+        self.ufrag: str | None = None
+        self._candidates = 0
+        self._offer: Offer | None = None
+        self._config = config
+        self._encoding = encoding
+        self._on_closed = on_closed
+        self._opened_at = time.monotonic()
+        self._closing: asyncio.Task[None] | None = None
+        self._adding: set[asyncio.Task[None]] = set()
+        self._output = OutputTrack(_nobody)
+        self._sound = DelayedAudioTrack(video_delay)
+        self._connection = new_connection(config)
+        self._connection.on("connectionstatechange", self._state_changed)
+
+    async def answer(self, offer: Offer) -> RTCSessionDescription:
+        """The answer to an offer of `take_watch_offer`."""
+        self._offer, self.ufrag = offer, ufrag_of(offer.text)
+        self._candidates = count_candidates(offer.text)
+        await take(self._connection, offer)
+        for track in (self._output, self._sound):
+            way_back = line_to_send_on(self._connection, track.kind)
+            if way_back is not None:
+                send_on(way_back, track)
+        return await answer(self._connection, offer, self._config, self._encoding)
+
+    def show(self, frame: VideoFrame, arrived: float) -> None:
+        """Send a picture; the newest where the way is slower."""
+        self._output.push(frame, arrived)
+
+    def hear(self, frame: AudioFrame, arrived: float) -> None:
+        """Send a sound, as late as the pictures come."""
+        self._sound.push(frame, arrived)
+
+    def add_candidates(self, candidates: Candidates) -> None:
+        """Take addresses that the watcher found after its offer; ApiError 422 where they are too many."""
+        check_candidates(self._candidates, len(candidates))
+        self._candidates += len(candidates)
+        assert self._offer is not None
+        routed = [self._offer.routed(one) for one in candidates]
+        task = asyncio.create_task(add_candidates(self._connection, routed))
+        self._adding.add(task)
+        task.add_done_callback(self._adding.discard)
+
+    def tick(self) -> None:
+        """Once a second: end with a watcher that is gone, or never came."""
+        now, heard = time.monotonic(), heard_at(self._connection)
+        if heard is None:
+            gone = now - self._opened_at > self._config.connect_seconds
+        else:
+            gone = now - heard > self._config.dead_seconds
+        if gone:
+            self.close()
+
+    def close(self) -> asyncio.Task[None]:
+        """Begin to end the connection; the task ends when everything is freed. Safe to call again."""
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close())
+        return self._closing
+
+    def _state_changed(self) -> None:
+        if self._connection.connectionState in ("failed", "closed"):
+            self.close()
+
+    async def _close(self) -> None:
+        self._connection.remove_all_listeners()
+        for task in self._adding:
+            task.cancel()
+        self._output.stop()
+        self._sound.stop()
+        try:
+            await asyncio.wait_for(self._connection.close(), CLOSE_SECONDS)
+        except TimeoutError:
+            logger.warning("A watcher's connection did not close within %g s", CLOSE_SECONDS)
+        self._on_closed(self)

@@ -1,0 +1,227 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from rigid.composite.compositor import (
+    COMPOSITES,
+    CompositeKind,
+    Faces,
+    change_layer,
+    compose,
+    how_changed,
+    spread_difference,
+)
+from rigid.composite.edit_masks import FaceMasks, masks_by_landmarks
+from rigid.composite.paste import spread
+from rigid.edits.edit_effect import FACE_ONLY, Reach
+from rigid.face.masks import oval_mask
+from rigid.geometry import Points
+from tests.worlds import landmarks_in_crop
+
+SIZE = 256
+Crop = NDArray[np.float32]
+LANDMARKS = landmarks_in_crop(SIZE)
+FACE = oval_mask(LANDMARKS, SIZE)
+CENTRE = (slice(100, 156), slice(100, 156))
+
+
+def texture(seed: int, coarse: int = 16) -> Crop:
+    """Smooth random colour in about [-0.6, 0.6]."""
+    noise = np.random.default_rng(seed).uniform(-1, 1, (SIZE // coarse, SIZE // coarse, 3)).astype(np.float32)
+    return 0.6 * cv2.resize(noise, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC).clip(-1, 1).astype(np.float32)
+
+
+def details(seed: int = 9) -> Crop:
+    """What a real face has and the generator leaves out: fine grain."""
+    grain = np.random.default_rng(seed).normal(0, 0.05, (SIZE, SIZE, 3)).astype(np.float32)
+    return cv2.GaussianBlur(grain, (0, 0), 1.0) * 2  # type: ignore[return-value]
+
+
+def spot(picture: Crop, value: float) -> Crop:
+    """`picture` with a bright or dark mouth."""
+    changed = picture.copy()
+    cv2.ellipse(changed, (128, 166), (24, 10), 0, 0, 360, (value, value, value), -1, cv2.LINE_AA)
+    return changed
+
+
+def composed(
+    inputs: Crop, inverted: Crop, edited: Crop, reach: Reach = FACE_ONLY, masks: FaceMasks | None = None
+) -> Crop:
+    faces = Faces(inputs, inverted, edited)
+    masks = masks or masks_by_landmarks(LANDMARKS, SIZE)
+    return compose("change", faces, masks, reach, LANDMARKS).over(inputs)
+
+
+def test_without_an_edit_the_real_face_stays_to_the_bit() -> None:
+    inputs, inverted = texture(0) + details(), texture(1)
+    np.testing.assert_array_equal(composed(inputs, inverted, inverted.copy()), inputs)
+
+
+def test_a_vanishing_edit_vanishes_without_a_jump() -> None:
+    inputs, inverted = texture(0) + details(), texture(1)
+    edited = inverted + np.float32(0.004) * texture(2)
+    assert np.abs(composed(inputs, inverted, edited) - inputs).max() < 0.01
+
+
+def test_what_the_edit_draws_is_shown_as_drawn_and_the_rest_stays_real() -> None:
+    """I's mouth is closed and dark, O's open and bright, E's another one: no half of each."""
+    skin = texture(4, 64) * 0.3
+    inputs, inverted, edited = (spot(skin, value) for value in (-0.6, 0.2, 0.6))
+    inputs = inputs + details()
+    result = composed(inputs, inverted, edited)
+    teeth = (slice(161, 171), slice(114, 142))
+    assert (result - edited)[teeth].std() < 0.06, "E but for its colour"
+    far = (slice(70, 120), slice(80, 176))
+    np.testing.assert_allclose(result[far], inputs[far], atol=1e-4)
+
+
+def test_the_edited_face_takes_the_real_ones_light() -> None:
+    tint = np.array([0.2, 0.05, -0.1], np.float32)
+    inverted = texture(5, 64) * 0.3
+    edited = inverted + np.float32(0.5) * spread(FACE)
+    result = composed(inverted + tint, inverted, edited)
+    np.testing.assert_allclose(result[CENTRE], (edited + tint)[CENTRE], atol=0.01)
+
+
+def test_the_share_of_the_edited_face_grows_with_the_change() -> None:
+    """1 - exp(-(d / (τ + e))²), as the formula says, where all of a picture changed alike."""
+    before = np.zeros((64, 64, 3), np.float32)
+    for change, error, expected in (
+        (0.0, 0.0, 0.0),
+        (0.055, 0.0, 1 - np.exp(-0.25)),
+        (0.11, 0.0, 1 - np.exp(-1.0)),
+        (0.11, 0.11, 1 - np.exp(-0.25)),
+        (0.5, 0.0, 1.0),
+    ):
+        differences = (spread_difference(before, before - np.float32(size)) for size in (change, error))
+        np.testing.assert_allclose(how_changed(*differences), expected, atol=1e-5)
+
+
+def test_a_mouth_that_was_inverted_wrongly_stays_real_under_an_edit_that_hardly_changes_it() -> None:
+    """I speaks, O is shut and a little darker in E, as with age."""
+    skin = texture(4, 64) * 0.3
+    inputs, inverted = spot(skin, -0.8), spot(skin, 0.1)
+    edited = spot(inverted, 0.0)
+    place = (slice(162, 170), slice(114, 142))
+    result = composed(inputs, inverted, edited)
+    assert np.abs(result - inputs)[place].mean() < 0.1
+    drawn = composed(inputs, inverted, spot(skin, 0.9))
+    assert np.abs(drawn - inputs)[place].mean() > 0.8, "another mouth is shown"
+
+
+def test_the_share_agrees_with_the_formula_at_every_place() -> None:
+    faces = Faces(texture(0), texture(1), texture(1) + 0.2 * spot(np.zeros((SIZE, SIZE, 3), np.float32), 1.0))
+    layer = change_layer(faces, faces.edited, FACE)
+    real, before, after = (
+        cv2.resize(one, (64, 64), interpolation=cv2.INTER_AREA) for one in (faces.real, faces.inverted, faces.edited)
+    )
+    error = real - before - cv2.GaussianBlur(real - before, (0, 0), 3.0, borderType=cv2.BORDER_REFLECT)
+    d, e = (
+        cv2.GaussianBlur(
+            cv2.dilate(np.abs(one).max(2), np.ones((3, 3), np.uint8)), (0, 0), 1.0, borderType=cv2.BORDER_REFLECT
+        )
+        for one in (after - before, error)
+    )
+    expected = FACE * cv2.resize(1 - np.exp(-((d / (0.11 + e)) ** 2)), (SIZE, SIZE))
+    np.testing.assert_allclose(layer.weight, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", COMPOSITES)
+def test_outside_the_mask_every_pixel_stays(kind: CompositeKind) -> None:
+    inputs, inverted = texture(0), texture(1)
+    masks = masks_by_landmarks(LANDMARKS, SIZE)
+    composite = compose(kind, Faces(inputs, inverted, inverted + np.float32(0.3)), masks, FACE_ONLY, LANDMARKS)
+    outside = masks.face == 0
+    assert outside.mean() > 0.4
+    np.testing.assert_array_equal(composite.over(inputs)[outside], inputs[outside])
+
+
+def test_paper_pastes_the_edited_face() -> None:
+    inputs, inverted, edited = texture(0), texture(1), texture(2)
+    masks = masks_by_landmarks(LANDMARKS, SIZE)
+    composite = compose("paper", Faces(inputs, inverted, edited), masks, FACE_ONLY, LANDMARKS)
+    np.testing.assert_allclose(composite.over(inputs)[CENTRE], edited[CENTRE], atol=1e-6)
+
+
+def halves() -> FaceMasks:
+    """The face in the left half, hair in the right one."""
+    left = np.zeros((SIZE, SIZE), np.float32)
+    left[:, : SIZE // 2] = 1
+    return FaceMasks(left, 1 - left, np.ones_like(left))
+
+
+LEFT, RIGHT = (slice(60, 200), slice(20, 100)), (slice(60, 200), slice(156, 236))
+
+
+def test_an_edit_of_the_hair_leaves_the_face_real() -> None:
+    inputs, inverted = texture(0) + details(), texture(0)
+    edited = inverted + np.float32(0.5)
+    result = composed(inputs, inverted, edited, Reach(hair=1.0, face=0.0), halves())
+    np.testing.assert_array_equal(result[LEFT], inputs[LEFT])
+    np.testing.assert_allclose(result[RIGHT], edited[RIGHT], atol=0.03)
+
+
+def test_a_face_beside_edited_hair_is_the_one_made_without_it() -> None:
+    """An edit of the hair pales generated skin as well."""
+    inputs = inverted = texture(0)
+    bare, edited = inverted + np.float32(0.3), inverted + np.float32(0.6)
+    faces = Faces(inputs, inverted, edited, bare)
+    composite = compose("change", faces, halves(), Reach(hair=1.0), LANDMARKS)
+    result = composite.over(inputs)
+    np.testing.assert_allclose(result[LEFT], bare[LEFT], atol=0.01)
+    np.testing.assert_allclose(result[RIGHT], edited[RIGHT], atol=0.01)
+
+
+def test_half_an_edit_of_the_hair_shows_half() -> None:
+    inputs = inverted = texture(0)
+    whole, half = (
+        composed(inputs, inverted, inverted + np.float32(0.6), Reach(hair=hair, face=0.0), halves()) - inputs
+        for hair in (1.0, 0.5)
+    )
+    np.testing.assert_allclose(half[RIGHT], whole[RIGHT] / 2, atol=1e-3)
+
+
+def test_what_lies_before_the_face_stays_to_the_bit() -> None:
+    inputs, inverted = texture(0) + details(), texture(1)
+    masks = masks_by_landmarks(LANDMARKS, SIZE)
+    free = np.ones((SIZE, SIZE), np.float32)
+    hand = (slice(140, 220), slice(60, 140))
+    free[hand] = 0
+    shown = composed(inputs, inverted, inverted + np.float32(0.5), masks=FaceMasks(masks.face, masks.hair, free))
+    np.testing.assert_array_equal(shown[hand], inputs[hand])
+    assert np.abs(shown - inputs)[CENTRE].max() > 0.3
+
+
+def test_what_lies_before_the_face_is_not_moved() -> None:
+    inputs = texture(0)
+    masks = masks_by_landmarks(LANDMARKS, SIZE)
+    free = np.ones((SIZE, SIZE), np.float32)
+    hand = (slice(140, 220), slice(60, 140))
+    free[hand] = 0
+    reach = Reach(face=0.0, motion=np.full_like(LANDMARKS, 6 / SIZE))
+    faces = Faces(inputs, inputs, inputs)
+    held, moved = (
+        compose("change", faces, FaceMasks(masks.face, masks.hair, mask), reach, LANDMARKS).over(inputs)
+        for mask in (free, np.ones_like(free))
+    )
+    np.testing.assert_allclose(held[hand], inputs[hand], atol=1e-6)
+    assert np.abs(moved - inputs)[hand].max() > 0.05
+
+
+def test_an_edit_that_draws_nothing_is_no_change() -> None:
+    inputs = texture(0)
+    np.testing.assert_array_equal(composed(inputs, inputs, texture(1), Reach(hair=0.0, face=0.0)), inputs)
+
+
+@pytest.mark.parametrize("kind", COMPOSITES)
+@pytest.mark.parametrize("size", [64, 256])
+def test_composites_of_any_size_are_finite(kind: CompositeKind, size: int) -> None:
+    landmarks: Points = landmarks_in_crop(size)
+    inputs, inverted = (np.asarray(cv2.resize(texture(i), (size, size)), np.float32) for i in range(2))
+    faces = Faces(inputs, inverted, inverted + np.float32(0.2))
+    composite = compose(kind, faces, masks_by_landmarks(landmarks, size), FACE_ONLY, landmarks)
+    assert composite.weight.shape == (size, size) and 0 < composite.weight.max() <= 1
+    assert composite.drawn.dtype == np.float32 and np.isfinite(composite.over(inputs)).all()

@@ -1,0 +1,189 @@
+"""The sound of the films that the server keeps: there, whole, and in step with the pictures."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from statistics import median
+
+import av
+import numpy as np
+import pytest
+from av import AudioFrame
+from numpy.typing import NDArray
+
+from rigid.files.provenance import own_credentials, read
+from server.config import ServerConfig
+from server.recording.mp4_writer import EARLY_SOUNDS, Film, Limits
+from server.recording.recordings import MOST_SOUNDS, Recording
+from server.recording.soundtrack import Alignment
+from tests.patience import PATIENCE_SECONDS
+from tests.server.recording.test_recordings import PLENTY, frame, shown, until_frames
+from tests.server.world import Lag, read_barcode, running
+
+SILENT = 1000
+IN_STEP = 0.08
+
+
+def sound(loud: bool = True, rate: int = 48_000, layout: str = "stereo", seconds: float = 0.02) -> AudioFrame:
+    tone = 12_000 * np.sin(np.arange(round(seconds * rate)) * 2 * np.pi * 440 / rate) * loud
+    channels = 2 if layout == "stereo" else 1
+    made = AudioFrame.from_ndarray(np.repeat(tone, channels).astype(np.int16)[None], format="s16", layout=layout)
+    made.sample_rate, made.pts, made.time_base = rate, 0, Fraction(1, rate)
+    return made
+
+
+def heard(path: Path) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """The sound of a film in steps of 5 ms: their times, and how loud each is, 0 to 32767."""
+    with av.open(str(path)) as container:
+        frames = list(container.decode(audio=0))
+        resampler = av.AudioResampler("s16", "mono", 48_000)
+        first = float(frames[0].time or 0)
+        parts = [part.to_ndarray()[0] for one in frames for part in resampler.resample(one)]
+    samples = np.abs(np.concatenate(parts).astype(float))
+    steps = len(samples) // 240
+    return first + np.arange(steps) * 0.005, samples[: steps * 240].reshape(steps, 240).mean(axis=1)
+
+
+def begins(path: Path) -> list[float]:
+    """When the film's sound becomes loud."""
+    times, levels = heard(path)
+    loud = levels > SILENT
+    return [float(times[i]) for i in range(1, len(loud)) if loud[i] and not loud[i - 1]]
+
+
+# ---- the file
+
+
+def filmed(path: Path, sounds: list[tuple[AudioFrame, float]], limits: Limits = PLENTY, pictures: int = 30) -> Film:
+    """Three seconds of pictures that begin at second 5, and sounds at their times on the same clock."""
+    film = Film(path, limits, sound=True)
+    for made, seconds in sounds:
+        assert film.hear(made, seconds) == ""
+    for i in range(pictures):
+        film.write(frame(450_000 + 9000 * i))
+    film.close()
+    return film
+
+
+@pytest.mark.parametrize(("rate", "layout"), [(48_000, "stereo"), (48_000, "mono"), (8_000, "mono")])
+def test_a_tone_lies_where_it_was_made(tmp_path: Path, rate: int, layout: str) -> None:
+    made = [(sound(5.9 <= 4 + i / 50 < 6.4, rate, layout), 4 + i / 50) for i in range(200)]
+    filmed(tmp_path / "a.mp4", made)
+    times, levels = heard(tmp_path / "a.mp4")
+    assert begins(tmp_path / "a.mp4") == [pytest.approx(0.9, abs=0.03)]
+    assert float((levels > SILENT).sum() * 0.005) == pytest.approx(0.5, abs=0.04)
+    assert times[-1] == pytest.approx(3.0, abs=0.1), "what was made before the first picture is not in it"
+
+
+def test_a_gap_is_silent_and_what_follows_stays_in_its_place(tmp_path: Path) -> None:
+    filmed(tmp_path / "a.mp4", [(sound(), 5 + i / 50) for i in range(100) if not 20 <= i < 70])
+    assert begins(tmp_path / "a.mp4")[-1] == pytest.approx(1.4, abs=0.03)
+    times, levels = heard(tmp_path / "a.mp4")
+    assert float(levels[(times > 0.5) & (times < 1.3)].max()) < SILENT
+
+
+def test_small_jitter_leaves_the_sound_whole(tmp_path: Path) -> None:
+    filmed(tmp_path / "a.mp4", [(sound(), 5 + i / 50 + 0.01 * (i % 2)) for i in range(100)])
+    times, levels = heard(tmp_path / "a.mp4")
+    assert float(levels[(times > 0.1) & (times < 1.9)].min()) > SILENT
+
+
+def test_a_sound_that_comes_twice_is_heard_once(tmp_path: Path) -> None:
+    filmed(tmp_path / "a.mp4", [(sound(), 5.5 + at) for at in (0.0, 0.02, 0.04, 0.06, 0.0, 0.02)])
+    _, levels = heard(tmp_path / "a.mp4")
+    assert float((levels > SILENT).sum() * 0.005) == pytest.approx(0.08, abs=0.03)
+
+
+def test_where_nothing_is_heard_the_film_is_silent_to_its_end(tmp_path: Path) -> None:
+    film = filmed(tmp_path / "a.mp4", [])
+    times, levels = heard(tmp_path / "a.mp4")
+    assert levels.max() < SILENT and times[-1] == pytest.approx(film.seconds, abs=0.1)
+
+
+def test_sounds_that_wait_for_a_first_picture_are_few(tmp_path: Path) -> None:
+    filmed(tmp_path / "a.mp4", [(sound(), 5 - 20 + i / 50) for i in range(4 * EARLY_SOUNDS)])
+    assert begins(tmp_path / "a.mp4") == [], "they ended as the film began"
+
+
+def test_sound_alone_does_not_outgrow_the_limits(tmp_path: Path) -> None:
+    film = Film(tmp_path / "a.mp4", Limits(600.0, 150_000), sound=True)
+    film.write(frame(0))
+    noise = np.random.default_rng(1).integers(-9000, 9000, (1, 1920), np.int16)
+    ends = []
+    for i in range(3000):
+        made = AudioFrame.from_ndarray(noise, format="s16", layout="stereo")
+        made.sample_rate = 48_000
+        ends.append(film.hear(made, i / 50))
+    film.close()
+    assert "max_bytes" in ends
+    assert (tmp_path / "a.mp4").stat().st_size <= 150_000
+
+
+def test_sound_beyond_the_films_length_is_left_out(tmp_path: Path) -> None:
+    filmed(tmp_path / "a.mp4", [(sound(), 5 + i / 50) for i in range(150)], Limits(1.0, 1 << 28))
+    assert heard(tmp_path / "a.mp4")[0][-1] == pytest.approx(1.0, abs=0.1)
+
+
+def test_where_writing_is_behind_sounds_find_no_place_and_pictures_do(tmp_path: Path) -> None:
+    recording = Recording(tmp_path / "gone" / "a.mp4", "", PLENTY, None, lambda: None, sound=True)
+    recording.finished.result(PATIENCE_SECONDS)  # its folder is not there: nobody takes what waits
+    recording._reason = ""
+    for _ in range(2 * MOST_SOUNDS):
+        recording.hear(sound(), 0.0)
+    assert recording._waiting.qsize() == MOST_SOUNDS
+    recording.offer(frame(0), {})
+    assert recording.describe()["frames_dropped"] == 0
+
+
+# ---- among the pictures
+
+
+def test_sounds_are_placed_by_the_quickest_of_both() -> None:
+    alignment = Alignment()
+    assert alignment.sound(100.0, 0.5) is None
+    placed = 0.0
+    for i in range(50):
+        late = 0.2 * (i % 5 == 0)
+        alignment.picture(7.0 + i / 30, 1000.0 + i / 30 + late)
+        # Made at the same moment as the picture, and given out 80 ms after it came.
+        placed = alignment.sound(300.0 + i / 30, 1000.08 + i / 30 + 0.3 * (i % 7 == 0)) or 0.0
+    assert placed == pytest.approx(7.0 + 49 / 30, abs=0.001)
+
+
+# ---- over HTTP
+
+
+async def test_a_sessions_sound_is_recorded_in_step_with_its_pictures(tmp_path: Path) -> None:
+    config = ServerConfig(recordings=tmp_path / "films")
+    async with running(config, credentials=own_credentials(tmp_path / "signing")) as world:
+        await world.ready()
+        async with world.viewer(microphone=True, edits={"smile": 0.5}) as viewer:
+            lag = Lag()
+            begun = (await world.http.post(f"{viewer.url}/recording")).json()
+            assert begun["sound"] is True
+            await until_frames(world, viewer, 60)
+            ended = (await world.http.delete(f"{viewer.url}/recording")).json()
+            late = lag.stop()
+    path = tmp_path / "films" / ended["file"]
+    times, pictures = shown(path)
+    # The pictures carry the time of their making, and each second's second half is loud.
+    clock = median(read_barcode(one)[1] / 1000 - at for at, one in zip(times, pictures, strict=True))
+    onsets = [(at + clock) % 1.0 for at in begins(path)]
+    print("the sound becomes loud at", [round(one, 3) for one in onsets], "of a second, made at 0.5")
+    assert len(onsets) >= 2
+    # The microphone is as late with a sound as the machine is; the picture says when it was made.
+    assert all(abs(one - 0.5) < IN_STEP + late for one in onsets)
+    told = read(path)
+    assert told is not None and told.intact and told.edits == {"smile": 0.5}
+
+
+async def test_without_a_microphone_a_film_has_no_sound(tmp_path: Path) -> None:
+    async with running(ServerConfig(recordings=tmp_path)) as world:
+        await world.ready()
+        async with world.viewer() as viewer:
+            assert (await world.http.post(f"{viewer.url}/recording")).json()["sound"] is False
+            await until_frames(world, viewer, 3)
+            ended = (await world.http.delete(f"{viewer.url}/recording")).json()
+    with av.open(str(tmp_path / ended["file"])) as container:
+        assert not container.streams.audio
