@@ -36,8 +36,8 @@ __all__ = ["FORMATS", "VideoWriter", "open_writer"]
 Pixels = NDArray[np.uint8]
 BT709, SMPTE170M = 1, 6
 """AVCOL_SPC, AVCOL_PRI and AVCOL_TRC of the two kinds of SDR."""
-NO_TIME = -(1 << 40)
-"""Of a film of one or two frames x265 gives decoding times that mean nothing."""
+TOO_FEW = 2
+"""Frames that no encoder reorders; of no more than these x265 gives decoding times out of memory it never wrote."""
 TAGS = {Colorspace.ITU709: 1, Colorspace.FCC: 4, Colorspace.ITU601: 6, Colorspace.SMPTE240M: 7, Colorspace.BT2020: 9}
 """AVColorSpace by swscale's matrix."""
 
@@ -73,6 +73,8 @@ class VideoWriter:
         """None where the next frame has to begin a new one."""
         self._replayed: Iterator[av.Packet[Any]] = journal.packets() if journal is not None else iter(())
         self._last_dts: int | None = None
+        self._given = 0
+        """Frames that the encoder has had."""
 
     def write(self, edited: Pixels, picture: Picture) -> float:
         """Encode `edited`, `picture.image` with its edit, at the picture's time; returns the milliseconds.
@@ -84,7 +86,8 @@ class VideoWriter:
         if self._encoding is None:
             self._configure(picture, picture.frame)
         if self._encoder is None:
-            self._encoder = self._next_encoder(picture.frame)
+            self._encoder, self._given = self._next_encoder(picture.frame), 0
+        self._given += 1
         self._mux(self._encoder.encode(self._stamped(self._frame(edited, picture), picture)))
         return (time.perf_counter() - start) * 1e3
 
@@ -112,9 +115,14 @@ class VideoWriter:
 
     def stop(self) -> None:
         """Let the encoder give what it holds, so that what is written so far stands alone."""
-        if self._encoder is not None:
-            self._mux(self._encoder.encode(None))
-            self._encoder = None
+        if self._encoder is None:
+            return
+        packets = self._encoder.encode(None)
+        if self._given <= TOO_FEW:
+            for packet in packets:
+                packet.dts = packet.pts
+        self._mux(packets)
+        self._encoder = None
 
     def write_packet(self, packet: av.Packet[Any]) -> None:
         """Add a packet of another track of the reader."""
@@ -156,8 +164,6 @@ class VideoWriter:
 
     def _mux(self, packets: list[av.Packet[Any]], *, known: bool = False) -> None:
         for packet in packets:
-            if packet.dts is not None and packet.dts < NO_TIME:
-                packet.dts = packet.pts
             packet.stream, packet.time_base = self._video, self._video.codec_context.time_base
             # an encoder that begins in mid-film counts its decoding times back from its first frame
             if self._last_dts is not None and packet.dts is not None and packet.dts <= self._last_dts:

@@ -158,10 +158,14 @@ def test_hdr_where_the_output_cannot_say_so_becomes_bt709(tmp_path: Path) -> Non
     assert np.abs(shown[RAMP][4:12].astype(int) - seen[RAMP][4:12]).mean() < 3
 
 
-def test_a_film_of_one_frame_can_have_ten_bits(tmp_path: Path) -> None:
-    source = write_film(tmp_path / "in.mkv", "ffv1", "yuv420p10le", frames=1)
-    for suffix in (".mp4", ".webm"):
-        assert edited(source, tmp_path / f"out{suffix}").frames == len(decoded(tmp_path / f"out{suffix}")) == 1
+@pytest.mark.parametrize("frames", [1, 2, 3])
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".webm"])
+def test_a_film_of_a_few_frames_can_have_ten_bits(frames: int, suffix: str, tmp_path: Path) -> None:
+    source, target = write_film(tmp_path / "in.mkv", "ffv1", "yuv420p10le", frames), tmp_path / f"out{suffix}"
+    report = edited(source, target)
+    assert report.notes == [] and report.frames == frames
+    shown = [float(frame.time or 0) for frame in decoded(target)]
+    assert shown == pytest.approx([number / 25 for number in range(frames)], abs=0.002)
 
 
 def test_hdr10_keeps_what_it_says_of_its_light(tmp_path: Path) -> None:
