@@ -1,5 +1,6 @@
 # make serve   install, fetch the models, export them, start the server; PORT=9000 HOST=... ARGS="--https"
 # make test    install, check the code, run all tests
+# make test-quick   the same without JavaScript, the browser and what is slow
 # make check   lint, format and types only, of the Python and of the JavaScript
 # make check-deploy   lint Dockerfile, compose file, scrape config and alerts (promtool comes from Debian's package)
 # make try-image TARGET=cpu   run every command of the Dockerfile in a clean virtual environment
@@ -27,11 +28,13 @@ PIP := -m pip --disable-pip-version-check
 # of it (CPU, CUDA) is the machine's choice, with what that build brings. pip refuses an unhashed line beside hashed ones.
 install = $(1) $(PIP) install --quiet --no-deps --only-binary :all: --require-hashes --requirement $(2) && \
 	$(1) $(PIP) install --quiet --requirement requirements-torch.lock
+# On two processes, by files: the tests of one share what is dear to make.
+PYTEST = $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 # The project itself, with the build tools that the lock brought.
 PROJECT := --no-deps --no-build-isolation
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check check-deploy try-image docs docs-serve sbom release-check training-bundle format lock clean
+.PHONY: help serve test test-quick check check-deploy try-image docs docs-serve sbom release-check training-bundle format lock clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -46,11 +49,15 @@ test: $(VENV)/.installed-dev
 	@$(MAKE) --no-print-directory check
 ifeq ($(strip $(PYTEST_ARGS)),)
 	@# The server in a process of its own, as it runs: without the libraries that only training and evaluation load.
-	$(BIN)/python -m pytest tests/client tests/server
-	$(BIN)/python -m pytest --ignore tests/client --ignore tests/server
+	$(PYTEST) tests/client tests/server
+	$(PYTEST) --ignore tests/client --ignore tests/server
 else
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 endif
+
+test-quick: $(VENV)/.installed-dev
+	$(BIN)/ruff check
+	$(PYTEST) -m "not slow and not browser"
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from concurrent.futures import ProcessPoolExecutor
 from itertools import pairwise
@@ -14,6 +15,8 @@ import pytest
 
 from tests.server.memory import allocated_mb
 from tests.server.world import Lag, PaintingStream, Seen, World, running
+
+OVERLOAD_SECONDS = 60 if os.environ.get("RIGID_LIVE_LONG_TESTS") else 24
 
 
 def rises(values: list[int] | list[float]) -> bool:
@@ -69,35 +72,36 @@ async def test_age_is_bounded_when_the_model_is_ten_times_slower_than_the_camera
     assert stats["age_ms"]["p95"] < 1000
 
 
-async def overloaded_minute() -> tuple[list[Seen], float, list[float]]:
-    """What a viewer saw in a minute of a model at a tenth of the camera's rate, the lag, and MB each second."""
+async def overload() -> tuple[list[Seen], float, list[float]]:
+    """What a viewer saw in a while of a model at a tenth of the camera's rate, the lag, and MB each second."""
     memory: list[float] = []
     async with running(make_stream=lambda: PaintingStream(delay=1 / 3)) as world:
         await world.ready()
         async with world.viewer(fps=30) as viewer:
             lag = Lag()
-            for _ in range(60):
+            for _ in range(OVERLOAD_SECONDS):
                 await asyncio.sleep(1)
                 memory.append(allocated_mb())
             return viewer.seen[1:], lag.stop(), memory
 
 
-def spend_overloaded_minute() -> tuple[list[Seen], float, list[float]]:
-    return asyncio.run(overloaded_minute())
+def spend_a_while_overloaded() -> tuple[list[Seen], float, list[float]]:
+    return asyncio.run(overload())
 
 
 @pytest.mark.slow
-def test_neither_age_nor_memory_grows_over_a_minute_of_overload() -> None:
+def test_neither_age_nor_memory_grows_under_overload() -> None:
     # In a process of its own: what other tests left behind is freed and moved at any time.
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        seen, lag, memory = pool.submit(spend_overloaded_minute).result()
+        seen, lag, memory = pool.submit(spend_a_while_overloaded).result()
     assert_bounded(seen, lag)
-    # the first 20 s fill pools; after them, less than 3 MB a minute is noise
-    slope = np.polyfit(np.arange(40.0), np.array(memory[20:]), 1)[0]
+    # the first half fills pools; after it, less than 6 MB a minute is noise
+    later = np.array(memory[OVERLOAD_SECONDS // 2 :])
+    slope = np.polyfit(np.arange(len(later)), later, 1)[0]
     print(
         f"at most {max(one.age for one in seen):.2f} s old, the machine {lag:.2f} s late; {slope * 60:.2f} MB a minute"
     )
-    assert slope * 60 < 3, memory
+    assert slope * 60 < 6, memory
 
 
 async def test_a_second_viewer_gets_its_share_and_its_own_pictures() -> None:
