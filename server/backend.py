@@ -16,7 +16,8 @@ from engines import load_runtime
 from engines.batching import BatchedRuntime
 from rigid.assets.store import AssetStore
 from rigid.discovery.strip import render_face
-from rigid.edits.library import Attribute, AttributeLibrary, load_library
+from rigid.edits.attribute import Attribute
+from rigid.edits.library import AttributeLibrary, load_library
 from rigid.face.alignment import FaceLandmarker, FaceTracker
 from rigid.models.contract import Array, RecurrentState, Runtime
 from rigid.models.profiles import mean_code, weights_file

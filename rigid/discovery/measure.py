@@ -17,8 +17,8 @@ from rigid.discovery.run import embedder, open_studio
 from rigid.discovery.samples import DrawCodes, Studio
 from rigid.discovery.statement import Statement, Witnesses, in_order, state, write_statement
 from rigid.discovery.video_gain import RECIPE_OF, calibrated
+from rigid.edits.attribute import Attribute
 from rigid.edits.attribute_file import AttributeHeader, read_attribute, rewrite_header
-from rigid.edits.library import Attribute
 from rigid.models.contract import Sizes
 from rigid.models.profiles import WEIGHTS, sizes_of
 

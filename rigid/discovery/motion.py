@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from rigid.discovery.observe import BROWS
 from rigid.discovery.recipes import RECIPES
 from rigid.discovery.samples import DrawCodes, Studio
+from rigid.edits.attribute import Attribute
 from rigid.edits.attribute_file import rewrite_header
-from rigid.edits.library import Attribute, load_attribute
+from rigid.edits.library import load_attribute
 from rigid.face.landmarks import LEFT_EYE, RIGHT_EYE
 from rigid.models.contract import Sizes
 

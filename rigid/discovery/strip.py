@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rigid.edits.library import Attribute
+from rigid.edits.attribute import Attribute
 from rigid.inversion.latents import add_edit
 from rigid.models.contract import Array, Runtime
 

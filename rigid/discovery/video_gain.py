@@ -21,8 +21,9 @@ from rigid.discovery.footage import Footage, take_clips
 from rigid.discovery.labels import load_labeller
 from rigid.discovery.recipes import RECIPES, Recipe
 from rigid.discovery.statement import read_statements, write_statement
+from rigid.edits.attribute import Attribute
 from rigid.edits.attribute_file import AttributeHeader, rewrite_header
-from rigid.edits.library import Attribute, AttributeLibrary, load_attribute
+from rigid.edits.library import AttributeLibrary, load_attribute
 from rigid.face.alignment import FaceLandmarker, FaceTracker
 from rigid.files.clips import Clip
 from rigid.models.contract import Runtime, Sizes

@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from rigid.edits.attribute import Attribute
 from rigid.edits.attribute_file import (
     MAP_KEY,
     METADATA_KEY,
@@ -28,7 +29,7 @@ from rigid.edits.attribute_file import (
     write_attribute,
 )
 from rigid.edits.code_layouts import FAMILIES
-from rigid.edits.library import Attribute, custom_folder, load_attribute
+from rigid.edits.library import custom_folder, load_attribute
 from rigid.edits.published_formats import Published, read_published
 from rigid.models.profiles import sizes_of
 

@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rigid.edits.library import Attribute, AttributeLibrary
+from rigid.edits.attribute import Attribute
+from rigid.edits.library import AttributeLibrary
 from rigid.models.mobile_stylegan import MappingNetwork
 from rigid.training.codes import sample_codes
 from rigid.training.draws import draw_push

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from rigid.edits.library import Attribute
+from rigid.edits.attribute import Attribute
 from server.errors import ApiError
 from server.http.error_catalogue import Codes, errors
 from server.http.response_models import AttributeState

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from rigid.atomic_files import replacing
 from rigid.discovery.strip import strip_strengths, to_jpeg
-from rigid.edits.library import Attribute, AttributeLibrary
+from rigid.edits.attribute import Attribute
+from rigid.edits.library import AttributeLibrary
 from server.errors import ApiError
 from server.frames.worker import InferenceWorker
 

@@ -15,9 +15,10 @@ from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 from rigid.atomic_files import replacing
+from rigid.edits.attribute import Attribute
 from rigid.edits.attribute_file import check_name
 from rigid.edits.importing import ImportRequest, Target, check_free
-from rigid.edits.library import MOST_ATTRIBUTES, Attribute, AttributeLibrary
+from rigid.edits.library import MOST_ATTRIBUTES, AttributeLibrary
 from server.errors import ApiError
 
 READ_SECONDS = 90.0

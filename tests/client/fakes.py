@@ -10,7 +10,8 @@ import numpy as np
 from fastapi import FastAPI
 from numpy.typing import NDArray
 
-from rigid.edits.library import Attribute, AttributeLibrary
+from rigid.edits.attribute import Attribute
+from rigid.edits.library import AttributeLibrary
 from server.app import create_app
 from server.config import ServerConfig
 from tests.staged import Staged

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from rigid.discovery.strip import render_face, strip_strengths, to_jpeg
-from rigid.edits.library import Attribute
+from rigid.edits.attribute import Attribute
 from tests.fakes import TINY, FakeRuntime
 
 DIRECTION = np.full((TINY.n_codes, TINY.code_size), 0.5, np.float32)

@@ -13,8 +13,9 @@ from rigid.discovery.footage import RUN_UP, Footage, Take, last_frame, take_clip
 from rigid.discovery.labels import Bytes
 from rigid.discovery.statement import Statement, read_statements, write_statement
 from rigid.discovery.video_gain import MOST_GAIN, RECIPE_OF, Gains, fit_folder, fit_gains, reached, state_folder
+from rigid.edits.attribute import Attribute
 from rigid.edits.attribute_file import AttributeHeader, read_attribute, write_attribute
-from rigid.edits.library import Attribute, AttributeLibrary
+from rigid.edits.library import AttributeLibrary
 from rigid.files.clips import Clip
 from rigid.models.contract import Array
 from rigid.stream.face_stream import Tracker

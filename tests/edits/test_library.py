@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rigid.edits.attribute import Attribute
 from rigid.edits.attribute_file import AttributeHeader, write_attribute
-from rigid.edits.library import Attribute, AttributeLibrary, load_library, read_library
+from rigid.edits.library import AttributeLibrary, load_library, read_library
 
 
 def attribute(name: str, fill: float = 1.0, *, least: float = -1.0) -> Attribute:

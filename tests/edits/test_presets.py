@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rigid.edits.library import Attribute, AttributeLibrary
+from rigid.edits.attribute import Attribute
+from rigid.edits.library import AttributeLibrary
 from rigid.edits.presets import SHIPPED, PresetStore, own_folder
 
 

@@ -12,7 +12,8 @@ from rigid.discovery.calibrate import Faces, try_edit
 from rigid.discovery.recipes import RECIPES
 from rigid.discovery.run import open_studio
 from rigid.discovery.samples import Studio
-from rigid.edits.library import Attribute, AttributeLibrary, load_library
+from rigid.edits.attribute import Attribute
+from rigid.edits.library import AttributeLibrary, load_library
 from rigid.models.profiles import sizes_of
 
 PROFILE = "mobile-256"

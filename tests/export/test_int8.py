@@ -21,7 +21,8 @@ from export.compare import Difference, eager
 from export.int8 import Quantised, Sensitivity, quantise, scan_table, write_int8
 from export.networks import Exportable, Networks
 from export.onnx_file import write_onnx
-from rigid.edits.library import Attribute, AttributeLibrary
+from rigid.edits.attribute import Attribute
+from rigid.edits.library import AttributeLibrary
 from tests.engines.test_load_runtime import FileStore
 from tests.fakes import TINY, FakeRuntime
 from tests.networks import SIZES, export_once, random_networks

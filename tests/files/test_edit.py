@@ -15,7 +15,8 @@ import pytest
 
 import cli.edit
 from cli.main import run
-from rigid.edits.library import Attribute, AttributeLibrary
+from rigid.edits.attribute import Attribute
+from rigid.edits.library import AttributeLibrary
 from rigid.files.edit import EditJob, ScheduledEdit, Timeline, edit_file, parse_edit, parse_scheduled, write_report
 from rigid.files.images import read_image, write_image
 from rigid.models.contract import CLASSES

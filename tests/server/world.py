@@ -23,7 +23,8 @@ from fastapi import FastAPI
 from numpy.typing import NDArray
 
 from aiortc_fixes import bound_receiver
-from rigid.edits.library import Attribute, AttributeLibrary
+from rigid.edits.attribute import Attribute
+from rigid.edits.library import AttributeLibrary
 from server.app import create_app
 from server.config import ServerConfig
 from tests.patience import PATIENCE_SECONDS

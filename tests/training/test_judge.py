@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from rigid.assets.store import AssetStore
-from rigid.edits.library import Attribute, AttributeLibrary
+from rigid.edits.attribute import Attribute
+from rigid.edits.library import AttributeLibrary
 from rigid.training.judge import EDITS, RULES, SHAPES, Judge, Verdict, judge
 from rigid.training.rollout import Networks
 from tests.networks import SIZES

@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from rigid.edits.library import Attribute, AttributeLibrary
+from rigid.edits.attribute import Attribute
+from rigid.edits.library import AttributeLibrary
 from rigid.models.build import new_mapping
 from rigid.training import pool as pool_module
 from rigid.training.draws import HARD, FaceDraws, tone_group

@@ -7,7 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rigid.edits.library import Attribute, AttributeLibrary
+from rigid.edits.attribute import Attribute
+from rigid.edits.library import AttributeLibrary
 from rigid.models.mobile_stylegan import MappingNetwork
 from rigid.training.flow import DisFlow
 from rigid.training.walks import LIGHT_FROM, MOVES, Walks, draw_edit, early_only, swing, walk_codes, walk_episodes

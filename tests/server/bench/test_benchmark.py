@@ -13,7 +13,8 @@ import torch
 from cli.main import run
 from engines import EngineError
 from engines.batching import BatchedRuntime
-from rigid.edits.library import Attribute, AttributeLibrary
+from rigid.edits.attribute import Attribute
+from rigid.edits.library import AttributeLibrary
 from rigid.files.images import read_image
 from rigid.models.mobile_stylegan import MappingNetwork
 from rigid.stream.face_stream import FaceStream

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from rigid.edits.attribute import Attribute
 from rigid.edits.importing import ImportRequest, Target, import_attribute
-from rigid.edits.library import Attribute, AttributeLibrary, read_library
+from rigid.edits.library import AttributeLibrary, read_library
 from rigid.edits.presets import PresetStore
 from server.config import ServerConfig
 from server.uploads import uploads
