@@ -45,12 +45,12 @@ def random_networks(seed: int = 0, *, recurrent: bool = False) -> Networks:
         recurrent_encoder = untrained_recurrent_encoder() if recurrent else None
         for module in recurrent_encoder.modules() if recurrent_encoder else ():
             randomise(module)
-        parser = _random_parser()
+        parser = _random_parser(seed)
     return Networks(SIZES, _frozen(encoder), _frozen(generator), recurrent_encoder, face_parser=_frozen(parser))
 
 
-def _random_parser() -> FaceParser:
-    torch.manual_seed(0)
+def _random_parser(seed: int) -> FaceParser:
+    torch.manual_seed(seed)
     network = FaceParser(4)
     for module in network.modules():
         randomise(module)
