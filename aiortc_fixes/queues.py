@@ -12,15 +12,16 @@ from collections.abc import Callable
 from typing import Any
 
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCRtpReceiver
-from aiortc.jitterbuffer import JitterBuffer, JitterFrame
+from aiortc.jitterbuffer import JitterFrame
 
+from aiortc_fixes.jitter_buffers import HELD_BACK, MarkerJitterBuffer, SoundJitterBuffer
 from aiortc_fixes.layers import outlast_goodbyes, take_one_layer
 from aiortc_fixes.nacks import ask_again
 from aiortc_fixes.privates import RECEIVER, replace
 from aiortc_fixes.sizes import too_large
 
-AUDIO_PREFETCH_SECONDS = 0.08
-"""aiortc's audio jitter buffer holds four packets of 20 ms back; its video jitter buffer holds none."""
+AUDIO_PREFETCH_SECONDS = 0.02 * HELD_BACK
+"""What the jitter buffer holds sound back; that of video holds nothing."""
 
 DATAGRAMS = 1024
 ENCODED = {"video": 30, "audio": 50}
@@ -128,31 +129,6 @@ def is_keyframe(codec_name: str, data: bytes) -> bool:
     return True
 
 
-class MarkerJitterBuffer(JitterBuffer):
-    """A video jitter buffer that hands a frame out with its last packet.
-
-    aiortc waits for the first packet of the next frame, which costs one frame's time; the marker bit says that a
-    packet is a frame's last (RFC 7741 section 4.1, RFC 6184 section 5.1).
-    """
-
-    def _remove_frame(self, sequence_number: int) -> JitterFrame | None:
-        frame = super()._remove_frame(sequence_number)
-        return frame if frame is not None else self._remove_marked()
-
-    def _remove_marked(self) -> JitterFrame | None:
-        packets: list[Any] = []
-        assert self._origin is not None
-        for count in range(self.capacity):
-            packet: Any = self._packets[(self._origin + count) % self.capacity]
-            if packet is None or (packets and packet.timestamp != packets[0].timestamp):
-                return None
-            packets.append(packet)
-            if packet.marker:
-                self.remove(len(packets))
-                return JitterFrame(data=b"".join(one._data for one in packets), timestamp=packet.timestamp)
-        return None
-
-
 def bound_receiver(peer: RTCPeerConnection, track: MediaStreamTrack) -> None:
     """Bound every queue that leads to `track`, and every wait; call it in the "track" event, before media flows.
 
@@ -169,6 +145,7 @@ def bound_receiver(peer: RTCPeerConnection, track: MediaStreamTrack) -> None:
         ask_again(receiver)
         take_one_layer(receiver, lambda: _empty(receiver))
     else:
+        replace(receiver, f"{RECEIVER}jitter_buffer", SoundJitterBuffer(capacity=128))
         outlast_goodbyes(receiver)
     _bound_datagrams(receiver)
 

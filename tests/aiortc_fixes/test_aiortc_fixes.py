@@ -19,7 +19,7 @@ import av
 import numpy as np
 import pytest
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
-from aiortc.codecs import h264, opus, vpx
+from aiortc.codecs import h264, vpx
 from aiortc.jitterbuffer import JitterBuffer, JitterFrame
 from aiortc.rtcdtlstransport import SRTP_PROFILES, RTCCertificate
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
@@ -30,7 +30,6 @@ from OpenSSL import SSL
 
 import aiortc_fixes
 from aiortc_fixes import (
-    AUDIO_PREFETCH_SECONDS,
     bound_receiver,
     gathering,
     new_pool,
@@ -43,9 +42,10 @@ from aiortc_fixes import ice as ice_fixes
 from aiortc_fixes.codecs import BoundedH264Decoder, BoundedVp8Decoder, QuickH264Encoder
 from aiortc_fixes.h264 import SingleNalEncoder, encoder_of
 from aiortc_fixes.ice import host_addresses
+from aiortc_fixes.jitter_buffers import HELD_BACK, MarkerJitterBuffer, SoundJitterBuffer
 from aiortc_fixes.nacks import ASK_AGAIN_SECONDS, RepeatingNackGenerator
 from aiortc_fixes.privates import RECEIVER, SENDER, replace
-from aiortc_fixes.queues import ENCODED_SECONDS, EncodedQueue, MarkerJitterBuffer, NewestQueue, is_keyframe
+from aiortc_fixes.queues import ENCODED_SECONDS, EncodedQueue, NewestQueue, is_keyframe
 from server.frames.frame_arrays import normalised
 from tests.patience import PATIENCE_SECONDS
 from tests.ports import free_udp_ports
@@ -90,10 +90,18 @@ async def test_the_queues_of_aiortc_are_still_unbounded() -> None:
         assert connection._queue.maxsize == 0
 
 
-async def test_sound_is_still_held_back_by_four_packets() -> None:
-    async with offered(Microphone()) as (peer, _):
-        buffer = private(peer, 0, "jitter_buffer")
-        assert buffer._prefetch * opus.SAMPLES_PER_FRAME / opus.SAMPLE_RATE == pytest.approx(AUDIO_PREFETCH_SECONDS)
+def lags(buffer: JitterBuffer, lost: set[int]) -> list[int]:
+    """How many packets of sound behind the one that comes the one given out is, for each one given out of 200."""
+    found = []
+    for number in range(200):
+        frame = None if number in lost else buffer.add(packet(number, 960 * number))[1]
+        if frame is not None:
+            found.append(number - frame.timestamp // 960)
+    return found
+
+
+def test_sound_still_stays_behind_after_a_loss() -> None:
+    assert {*lags(JitterBuffer(16, prefetch=4), {50})} == {4, 14}
 
 
 def test_a_frame_is_still_given_out_only_with_the_next_one() -> None:
@@ -250,7 +258,7 @@ async def test_every_queue_towards_a_track_is_bounded() -> None:
             assert isinstance(private(peer, index, "decoder_queue"), EncodedQueue)
         assert isinstance(private(peer, 0, "jitter_buffer"), MarkerJitterBuffer)
         assert isinstance(private(peer, 0, "nack_generator"), RepeatingNackGenerator)
-        assert not isinstance(private(peer, 1, "jitter_buffer"), MarkerJitterBuffer)
+        assert isinstance(private(peer, 1, "jitter_buffer"), SoundJitterBuffer)
         assert isinstance(peer.getReceivers()[0].transport.transport._connection._queue, NewestQueue)
 
 
@@ -378,6 +386,19 @@ def test_packets_out_of_order_are_waited_for() -> None:
 def test_without_markers_the_next_frame_ends_one() -> None:
     buffer = MarkerJitterBuffer(16, is_video=True)
     assert out(buffer, packet(0, 100), packet(1, 100), packet(2, 200)) == [b"\x00\x01"]
+
+
+@pytest.mark.parametrize("lost", [set(), {50}, {50, 52, 53}, set(range(60, 90))], ids=["none", "one", "some", "many"])
+def test_sound_is_held_back_for_as_long_whatever_is_lost(lost: set[int]) -> None:
+    behind = lags(SoundJitterBuffer(128), lost)
+    assert len(behind) == 200 - len(lost) - HELD_BACK, "nothing that came is lost"
+    assert set(behind[:40] + behind[-100:]) == {HELD_BACK}
+
+
+def test_sound_that_comes_late_finds_its_place_while_it_can() -> None:
+    buffer = SoundJitterBuffer(128)
+    order = [0, 1, 3, 4, 2, 5, 6, 7, 9, 10, 11, 12, 13, 14, 8, 15, 16]
+    assert out(buffer, *(packet(one, 960 * one) for one in order)) == [bytes([one]) for one in range(13) if one != 8]
 
 
 async def test_candidates_listen_on_the_ports_allowed() -> None:
