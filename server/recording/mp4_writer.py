@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,6 +37,11 @@ PACKET_BYTES = 72
 """Of those tables and of the fragments' own, for each packet."""
 EARLY_SOUNDS = 250
 """Five seconds of 20 ms frames: they come sooner than their pictures, which are edited first."""
+SETTLING_SECONDS = 1.0
+"""So long a sound waits: of those that piled up on their way and come in a rush, only the last tells how late they all
+are, and where each was put by what was known when it came, they would cover each other."""
+OUT_OF_STEP_SECONDS = 0.04
+"""What is less apart nobody notices (ITU-R BT.1359); to move the sound for it would be heard."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,9 @@ class Film:
         """Of pictures and sound, without the file's own tables."""
         self._has_sound = sound
         self._sound: Soundtrack | None = None
-        self._early: deque[tuple[AudioFrame, float]] = deque(maxlen=EARLY_SOUNDS)
+        self._waiting: deque[tuple[AudioFrame, float]] = deque(maxlen=EARLY_SOUNDS)
+        self._ahead = 0.0
+        self._placed_ahead = math.inf
         self._limits = limits
         self._path = path
         self._container: av.container.OutputContainer | None = None
@@ -86,28 +94,25 @@ class Film:
         self._encode(self._fitted(frame), ticks)
         return ""
 
-    def hear(self, frame: AudioFrame, seconds: float) -> str:
-        """Add a sound made at `seconds` on the pictures' clock; `max_bytes` where the film is at its end before it.
+    def hear(self, frame: AudioFrame, ahead: float, came: float) -> str:
+        """Add a sound that came at `came`, on any clock; `max_bytes` where the film is at its end before it.
 
-        What lies before the first picture, or beyond the film's length, is left out.
+        `ahead`: how many seconds the pictures' clock is ahead of the sounds', as is known now. What lies before the
+        first picture, or beyond the film's length, is left out.
         """
         if not self._has_sound:
             return ""
-        if self._container is None:
-            self._early.append((frame, seconds))
-            return ""
-        assert self._sound is not None
-        if self._expected() > self._limits.bytes:
-            return "max_bytes"
-        if seconds - self._begin < self._limits.seconds:
-            self._mux(self._sound.add(frame, seconds - self._begin))
-        return ""
+        self._ahead = ahead
+        end = self._place_sounds(came - SETTLING_SECONDS, EARLY_SOUNDS - 1)
+        self._waiting.append((frame, came))
+        return end
 
     def close(self) -> None:
         """Finish the file; safe to call twice."""
         if self._container is None or self._stream is None:
             return
         self._mux(self._stream.encode(None))
+        self._place_sounds(math.inf, 0)
         if self._sound is not None:
             self._mux(self._sound.close(self.seconds))
         self._container.close()
@@ -130,8 +135,20 @@ class Film:
         context.color_range, context.colorspace = ColorRange.MPEG, AVCOL_SPC_SMPTE170M
         if self._has_sound:
             self._sound = Soundtrack(self._container)
-        while self._early:
-            self.hear(*self._early.popleft())
+
+    def _place_sounds(self, until: float, most: int) -> str:
+        """Write those that came until then, and what is more than `most` that wait."""
+        while self._sound is not None and self._waiting and (self._waiting[0][1] <= until or len(self._waiting) > most):
+            if self._expected() > self._limits.bytes:
+                return "max_bytes"
+            frame, _ = self._waiting.popleft()
+            assert frame.time is not None
+            if abs(self._ahead - self._placed_ahead) > OUT_OF_STEP_SECONDS:
+                self._placed_ahead = self._ahead
+            seconds = frame.time + self._placed_ahead - self._begin
+            if seconds < self._limits.seconds:
+                self._mux(self._sound.add(frame, seconds))
+        return ""
 
     def _encode(self, frame: VideoFrame, ticks: int) -> None:
         assert self._stream is not None

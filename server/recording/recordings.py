@@ -46,10 +46,11 @@ class Picture:
 
 @dataclass(frozen=True)
 class Sound:
-    """A sound, and when it was made on the pictures' clock."""
+    """A sound, how many seconds the pictures' clock was seen to be ahead of its own, and when it came."""
 
     frame: AudioFrame
-    seconds: float
+    ahead: float
+    came: float
 
 
 class Recording:
@@ -103,10 +104,10 @@ class Recording:
             return
         self._waiting.put(Picture(frame, edits))
 
-    def hear(self, frame: AudioFrame, seconds: float) -> None:
-        """Add a sound made at `seconds` on the pictures' clock; silence in its place where writing is behind."""
+    def hear(self, frame: AudioFrame, ahead: float, came: float) -> None:
+        """Add a sound as `Film.hear` takes it; silence in its place where writing is behind."""
         if self.sound and not self._reason and self._room_for_sound.acquire(blocking=False):
-            self._waiting.put(Sound(frame, seconds))
+            self._waiting.put(Sound(frame, ahead, came))
 
     def stop(self, reason: str) -> None:
         """Let it end with the pictures it has; safe to call again."""
@@ -193,7 +194,7 @@ class Recording:
 
     def _listen(self, sound: Sound) -> str:
         self._room_for_sound.release()
-        return self._film.hear(sound.frame, sound.seconds)
+        return self._film.hear(sound.frame, sound.ahead, sound.came)
 
 
 class Recordings:

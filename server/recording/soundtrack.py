@@ -22,7 +22,7 @@ TOLERANCE = RATE // 50
 
 
 class Alignment:
-    """Tells when, on the pictures' clock, a sound was made.
+    """Tells how far the pictures' clock is ahead of the sounds'.
 
     A client's sounds and pictures count time from beginnings of their own. What was made at the same moment takes the
     same way to here, so the quickest of the last seconds tell how far the two beginnings are apart.
@@ -37,10 +37,13 @@ class Alignment:
         self._way = self._pictures.note(seconds, now)
 
     def sound(self, seconds: float, now: float) -> float | None:
-        """The time on the pictures' clock of a sound with that time of its own that came now; None before a picture."""
+        """Note a sound's own time, and that it came now; what makes that time one of the pictures' clock.
+
+        None before a picture.
+        """
         # aiortc gives a sound out later than it came.
         way = self._sounds.note(seconds, now - AUDIO_PREFETCH_SECONDS)
-        return None if self._way is None else seconds + way - self._way
+        return None if self._way is None else way - self._way
 
 
 class Soundtrack:

@@ -68,9 +68,9 @@ class Audience:
         """A sound came."""
         for watcher in self.watchers.values():
             watcher.hear(frame, now)
-        made = None if frame.time is None else self._alignment.sound(frame.time, now)
-        if self.recording is not None and made is not None:
-            self.recording.hear(frame, made)
+        ahead = None if frame.time is None else self._alignment.sound(frame.time, now)
+        if self.recording is not None and ahead is not None:
+            self.recording.hear(frame, ahead, now)
 
     def tick(self) -> None:
         """Once a second: end with watchers that are gone."""

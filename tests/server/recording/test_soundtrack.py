@@ -12,6 +12,7 @@ import pytest
 from av import AudioFrame
 from numpy.typing import NDArray
 
+from aiortc_fixes import AUDIO_PREFETCH_SECONDS
 from rigid.files.provenance import own_credentials, read
 from server.config import ServerConfig
 from server.recording.mp4_writer import EARLY_SOUNDS, Film, Limits
@@ -59,7 +60,8 @@ def filmed(path: Path, sounds: list[tuple[AudioFrame, float]], limits: Limits = 
     """Three seconds of pictures that begin at second 5, and sounds at their times on the same clock."""
     film = Film(path, limits, sound=True)
     for made, seconds in sounds:
-        assert film.hear(made, seconds) == ""
+        made.pts = round(seconds * made.sample_rate)
+        assert film.hear(made, 0.0, seconds) == ""
     for i in range(pictures):
         film.write(frame(450_000 + 9000 * i))
     film.close()
@@ -89,6 +91,38 @@ def test_small_jitter_leaves_the_sound_whole(tmp_path: Path) -> None:
     assert float(levels[(times > 0.1) & (times < 1.9)].min()) > SILENT
 
 
+def test_sounds_that_come_in_a_rush_are_whole_and_in_their_place(tmp_path: Path) -> None:
+    film = Film(tmp_path / "a.mp4", PLENTY, sound=True)
+    alignment = Alignment()
+    now = [9.0 + i / 50 for i in range(100)]
+    now[:75] = [now[75]] * 75  # the first second and a half comes at once
+    film.write(frame(450_000))
+    for i, at in enumerate(now):
+        alignment.picture(5 + i / 50, 9 + i / 50)
+        made = sound(i >= 10)
+        made.pts = 960 * i
+        ahead = alignment.sound(i / 50, at + AUDIO_PREFETCH_SECONDS)
+        assert ahead is not None and film.hear(made, ahead, at) == ""
+    film.write(frame(450_000 + 180_000))
+    film.close()
+    assert begins(tmp_path / "a.mp4") == [pytest.approx(0.2, abs=0.03)], "no gap in it"
+    _, levels = heard(tmp_path / "a.mp4")
+    assert float((levels > SILENT).sum() * 0.005) == pytest.approx(1.8, abs=0.04)
+
+
+@pytest.mark.parametrize(("apart", "moved"), [(0.03, 0.0), (0.1, 0.1)])
+def test_sound_is_moved_only_where_it_would_be_out_of_step(tmp_path: Path, apart: float, moved: float) -> None:
+    film = Film(tmp_path / "a.mp4", PLENTY, sound=True)
+    film.write(frame(450_000))
+    for i in range(250):
+        made = sound(i % 50 >= 25)
+        made.pts = 960 * i
+        film.hear(made, 5.0 + apart * (i >= 100), i / 50)
+    film.close()
+    expected = [0.5 + second + moved * (second > 0) for second in range(5)]  # a second waits
+    assert begins(tmp_path / "a.mp4") == [pytest.approx(at, abs=0.03) for at in expected]
+
+
 def test_a_sound_that_comes_twice_is_heard_once(tmp_path: Path) -> None:
     filmed(tmp_path / "a.mp4", [(sound(), 5.5 + at) for at in (0.0, 0.02, 0.04, 0.06, 0.0, 0.02)])
     _, levels = heard(tmp_path / "a.mp4")
@@ -113,8 +147,8 @@ def test_sound_alone_does_not_outgrow_the_limits(tmp_path: Path) -> None:
     ends = []
     for i in range(3000):
         made = AudioFrame.from_ndarray(noise, format="s16", layout="stereo")
-        made.sample_rate = 48_000
-        ends.append(film.hear(made, i / 50))
+        made.sample_rate, made.pts, made.time_base = 48_000, i * 960, Fraction(1, 48_000)
+        ends.append(film.hear(made, 0.0, i / 50))
     film.close()
     assert "max_bytes" in ends
     assert (tmp_path / "a.mp4").stat().st_size <= 150_000
@@ -130,7 +164,7 @@ def test_where_writing_is_behind_sounds_find_no_place_and_pictures_do(tmp_path: 
     recording.finished.result(PATIENCE_SECONDS)  # its folder is not there: nobody takes what waits
     recording._reason = ""
     for _ in range(2 * MOST_SOUNDS):
-        recording.hear(sound(), 0.0)
+        recording.hear(sound(), 0.0, 0.0)
     assert recording._waiting.qsize() == MOST_SOUNDS
     recording.offer(frame(0), {})
     assert recording.describe()["frames_dropped"] == 0
@@ -142,13 +176,13 @@ def test_where_writing_is_behind_sounds_find_no_place_and_pictures_do(tmp_path: 
 def test_sounds_are_placed_by_the_quickest_of_both() -> None:
     alignment = Alignment()
     assert alignment.sound(100.0, 0.5) is None
-    placed = 0.0
+    ahead = 0.0
     for i in range(50):
         late = 0.2 * (i % 5 == 0)
         alignment.picture(7.0 + i / 30, 1000.0 + i / 30 + late)
         # Made at the same moment as the picture, and given out 80 ms after it came.
-        placed = alignment.sound(300.0 + i / 30, 1000.08 + i / 30 + 0.3 * (i % 7 == 0)) or 0.0
-    assert placed == pytest.approx(7.0 + 49 / 30, abs=0.001)
+        ahead = alignment.sound(300.0 + i / 30, 1000.08 + i / 30 + 0.3 * (i % 7 == 0)) or 0.0
+    assert ahead == pytest.approx(7.0 - 300.0, abs=0.001)
 
 
 # ---- over HTTP
