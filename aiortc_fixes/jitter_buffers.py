@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from aiortc.jitterbuffer import JitterBuffer, JitterFrame
-from aiortc.rtp import RtpPacket
 from aiortc.utils import uint16_add
 
 HELD_BACK = 4
@@ -47,7 +46,7 @@ class SoundJitterBuffer(JitterBuffer):
     def _remove_frame(self, sequence_number: int) -> JitterFrame | None:
         assert self._origin is not None
         while uint16_add(sequence_number, -self._origin) >= HELD_BACK:
-            packet: RtpPacket | None = self._packets[self._origin % self.capacity]
+            packet: Any = self._packets[self._origin % self.capacity]
             self.remove(1)
             if packet is not None:
                 return JitterFrame(data=packet._data, timestamp=packet.timestamp)
