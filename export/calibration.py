@@ -11,6 +11,7 @@ from torch import Tensor
 
 from export.networks import TRUNCATION
 from rigid.assets.store import AssetStore
+from rigid.edits.edit_effect import EditEffect
 from rigid.edits.library import AttributeLibrary, load_library
 from rigid.inversion.latents import add_edit
 from rigid.models.build import build_mapping, mean_code
@@ -59,13 +60,14 @@ class FaceSource:
             pair = runtime.synthesize(codes.repeat(2, 0), noise.repeat(2, 0))
             late = codes[:, sizes.n_codes - sizes.n_shared_codes :]
             codes, noise, state = runtime.invert(face, state.after(face, pair[:1], pair[1:], late, noise))
-        edited = add_edit(codes, self._offset(number, codes, sizes.edit_gain), sizes.n_shared_codes)
-        return {"codes": np.concatenate((codes, edited)), "noise": noise.repeat(2, 0)}
+        offsets = self._effect(number, sizes.edit_gain).offsets
+        # an edit that moves landmarks alone leaves the codes as they are
+        edited = [add_edit(codes, offset(codes), sizes.n_shared_codes) for offset in offsets] or [codes]
+        return {"codes": np.concatenate((codes, *edited)), "noise": noise.repeat(2, 0)}
 
-    def _offset(self, number: int, codes: Array, gain: float) -> Array:
-        """The offset as a stream makes it longer than for the codes alone."""
+    def _effect(self, number: int, gain: float) -> EditEffect:
+        """What a stream makes of one of the attributes in its turn."""
         names = self.library.names
         attribute = self.library[names[number % len(names)]]
         strength = attribute.min if number // len(names) % 2 else attribute.max
-        edits = {attribute.name: float(strength)}
-        return np.float32(gain) * self.library.offset(self.library.in_video(edits) if gain != 1 else edits, codes)
+        return self.library.effect({attribute.name: float(strength)}, gain=gain)

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+Value = TypeVar("Value", float, NDArray[np.float32], NDArray[np.float64])
+
+
+def smooth(share: Value) -> Value:
+    """`share`, 0 to 1, with a gentle begin and end."""
+    return share * share * (3 - 2 * share)
+
+
+def rise(value: float, start: float, end: float) -> float:
+    """0 up to `start`, 1 from `end` on, straight between."""
+    return min(max((value - start) / (end - start), 0.0), 1.0)
+
 
 def ramp(values: NDArray[np.float32], start: float, end: float) -> NDArray[np.float32]:
     """0 up to `start`, 1 from `end` on, smooth between."""
-    x = np.clip((values - start) / (end - start), 0.0, 1.0)
-    smooth: NDArray[np.float32] = x * x * (3 - 2 * x)
-    return smooth
+    return smooth(np.asarray(np.clip((values - start) / (end - start), 0.0, 1.0), np.float32))
 
 
 def resized(picture: NDArray[np.float32], size: int) -> NDArray[np.float32]:

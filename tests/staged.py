@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from server.frames.stream_protocol import FacePlace, StepResult
+from rigid.edits.edit_effect import EditEffect
+from rigid.stream.face_stream import StepResult
+from rigid.stream.frame_record import FrameRecord
 
 Picture = NDArray[np.uint8]
 
@@ -16,20 +19,14 @@ Picture = NDArray[np.uint8]
 class Staged(ABC):
     """All of `step`, which a subclass has, happens in the last stage."""
 
-    def locate(self, frame: Picture, timestamp: float) -> tuple[Picture, float]:
-        return frame, timestamp
+    def locate(self, frame: Picture, timestamp: float) -> FrameRecord:
+        return FrameRecord(frame=frame, timestamp=timestamp)
 
-    def place(self, located: tuple[Picture, float]) -> FacePlace | None:
-        return None
+    def generate(self, located: FrameRecord, edits: Mapping[str, float]) -> FrameRecord:
+        return replace(located, effect=EditEffect(edits))
 
-    def generate(
-        self, located: tuple[Picture, float], edits: Mapping[str, float]
-    ) -> tuple[Picture, Mapping[str, float], float]:
-        frame, timestamp = located
-        return frame, edits, timestamp
-
-    def blend(self, made: tuple[Picture, Mapping[str, float], float]) -> StepResult:
-        return self.step(*made)
+    def blend(self, made: FrameRecord) -> StepResult:
+        return self.step(made.frame, made.effect.edits, made.timestamp)
 
     @abstractmethod
     def step(self, frame: Picture, edits: Mapping[str, float], timestamp: float) -> StepResult:

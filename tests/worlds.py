@@ -7,9 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from rigid.edits.edit_effect import EditEffect
 from rigid.face.alignment import Face, TrackedFace
 from rigid.face.landmarks import FACE_OVAL, LEFT_EYE, OUTER_LIPS, RIGHT_EYE
-from rigid.geometry import Points, Transform, apply, inverse, similarity
+from rigid.geometry import Transform, apply, inverse, similarity
 from rigid.models.contract import Array, RecurrentState, Runtime, Sizes
 from rigid.stream.face_stream import FaceStream, StreamOptions
 from tests.fakes import TINY, FakeRuntime
@@ -69,26 +70,12 @@ class Brighten:
     def __init__(self, sizes: Sizes = TINY):
         self._shape = (sizes.n_codes, sizes.code_size)
 
-    def offset(self, edits: Mapping[str, float], codes: Array | None = None) -> Array:
+    def offset(self, edits: Mapping[str, float], codes: Array) -> Array:
         return np.full(self._shape, 0.5 * edits.get("light", 0.0), np.float32)
 
-    def in_video(self, edits: Mapping[str, float]) -> Mapping[str, float]:
-        return edits
-
-    def of_hair(self, edits: Mapping[str, float]) -> float:
-        return 0.0
-
-    def of_face(self, edits: Mapping[str, float]) -> float:
-        return 1.0
-
-    def but_hair(self, edits: Mapping[str, float]) -> Mapping[str, float]:
-        return edits
-
-    def shuts_eyes(self, edits: Mapping[str, float]) -> float:
-        return 0.0
-
-    def motion(self, edits: Mapping[str, float]) -> Points | None:
-        return None
+    def effect(self, edits: Mapping[str, float], *, share: float = 1.0, gain: float = 1.0) -> EditEffect:
+        shown = {name: strength * share for name, strength in edits.items()}
+        return EditEffect(shown, (lambda codes: np.float32(gain) * self.offset(shown, codes),))
 
 
 class FaultyRuntime(FakeRuntime):

@@ -24,7 +24,7 @@ import numpy as np
 from rigid.composite.edit_masks import SMALL, FaceMasks
 from rigid.composite.paste import Composite, Crop
 from rigid.composite.reshaping import motion_field
-from rigid.edits.edit_effect import Reach
+from rigid.edits.edit_effect import EditEffect
 from rigid.face.masks import Mask
 from rigid.fields import blurred, mismatch, paired, planes, resized
 from rigid.geometry import Points
@@ -56,24 +56,24 @@ class Faces:
     """As `edited`, but for what is meant for the hair; None where that is the same, or all that is edited."""
 
 
-def compose(kind: CompositeKind, faces: Faces, masks: FaceMasks, reach: Reach, landmarks: Points) -> Composite:
+def compose(kind: CompositeKind, faces: Faces, masks: FaceMasks, effect: EditEffect, landmarks: Points) -> Composite:
     """The edited crop of one frame, to be pasted; `landmarks` (478, 2) of I in crop pixels."""
-    drawn = Composite.of(faces.edited, masks.face) if kind == "paper" else _changed(faces, masks, reach)
-    if reach.motion is None:
+    drawn = Composite.of(faces.edited, masks.face) if kind == "paper" else _changed(faces, masks, effect)
+    if effect.motion is None:
         return drawn
     size = len(faces.real)
-    field = motion_field(landmarks, reach.motion * np.float32(size), size)
+    field = motion_field(landmarks, effect.motion * np.float32(size), size)
     return replace(drawn, motion=field * paired(masks.free))
 
 
-def _changed(faces: Faces, masks: FaceMasks, reach: Reach) -> Composite:
+def _changed(faces: Faces, masks: FaceMasks, effect: EditEffect) -> Composite:
     """What the edit changed of the face, and over it of the hair."""
     free = masks.free
     layers = [
         change_layer(faces, edited, np.float32(share) * free * mask)
         for edited, share, mask in (
-            (faces.edited if faces.bare is None else faces.bare, reach.face, masks.face),
-            (faces.edited, reach.hair, masks.hair),
+            (faces.edited if faces.bare is None else faces.bare, effect.face, masks.face),
+            (faces.edited, effect.hair, masks.hair),
         )
         if share
     ]

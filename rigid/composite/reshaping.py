@@ -17,6 +17,7 @@ import numpy as np
 
 from rigid.composite.paste import Flow
 from rigid.face.masks import Mask
+from rigid.fields import smooth
 from rigid.geometry import Points
 
 GRID = 64
@@ -79,6 +80,5 @@ def _sampled(field: Flow, at: Points) -> Points:
 def _inside() -> Mask:
     """One inside a crop, falling to zero along its border, (GRID, GRID)."""
     from_edge = np.minimum(np.arange(GRID), np.arange(GRID)[::-1]) / (BORDER * GRID)
-    ramp = np.clip(from_edge, 0.0, 1.0)
-    smooth = (ramp * ramp * (3 - 2 * ramp)).astype(np.float32)
-    return np.asarray(np.minimum(smooth, smooth[:, None]), np.float32)
+    inside = smooth(np.clip(from_edge, 0.0, 1.0)).astype(np.float32)
+    return np.asarray(np.minimum(inside, inside[:, None]), np.float32)

@@ -49,8 +49,18 @@ class _Sight:
         return cls(small, _grey_bytes(small))
 
 
-class Steadying:
-    """One stream's filter; holds the faces it gave last."""
+@dataclass(frozen=True, eq=False)
+class Steadied:
+    """The faces of one frame, held steady, and what the next ones are held by."""
+
+    faces: Faces
+    edits: Mapping[str, float]
+    """By what O and E differ."""
+    sight: _Sight
+
+
+class TemporalFilter:
+    """Holds generated faces steady; of the frames before it knows what it is given."""
 
     def __init__(self, share: float = SHARE) -> None:
         """`share`: of the picture before, 0 to 1; 0 leaves every picture as it is."""
@@ -60,45 +70,38 @@ class Steadying:
         # preset's five times and 3 pixels, in half the time.
         self._dis.setVariationalRefinementIterations(1)
         self._dis.setPatchStride(4)
-        self._last: tuple[_Sight, Faces] | None = None
-        self._edits: Mapping[str, float] = {}
 
-    def __call__(self, faces: Faces, edits: Mapping[str, float], drawn: Mask | None = None) -> Faces:
-        """`faces` with the generated ones held steady; the first ones as they are.
+    def steady(
+        self, faces: Faces, edits: Mapping[str, float], last: Steadied | None, drawn: Mask | None = None
+    ) -> Steadied:
+        """`faces` with the generated ones held steady by the `last`; without these as they are.
 
         `edits`: by what O and E differ. Where they are others than before, E stays as it came: an edit is not to lag.
         `drawn` (S, S): how far E wants more holding, see `DRAWN_SHARE`.
         """
         now = _Sight.of(faces.real)
-        if self._last is not None and self._share:
-            before, last = self._last
-            flow = self._flow(now, before)
-            size = len(faces.real)
-            explained = resized(_explained(now, before, flow), size)
-            flow, weight = _grown(flow, size), spread(np.float32(self._share) * explained)
-            inverted = _mixed(faces.inverted, last.inverted, flow, weight)
-            if drawn is not None:
-                weight = spread((self._share + np.float32(max(DRAWN_SHARE - self._share, 0)) * drawn) * explained)
-            edited, bare = faces.edited, faces.bare
-            if edits == self._edits:
-                edited = _mixed(edited, last.edited, flow, weight)
-                bare = bare if bare is None or last.bare is None else _mixed(bare, last.bare, flow, weight)
-            faces = Faces(faces.real, inverted, edited, bare)
-        self._last, self._edits = (now, faces), dict(edits)
-        return faces
+        if last is not None and self._share:
+            faces = self._held(faces, now, last, edits == last.edits, drawn)
+        return Steadied(faces, dict(edits), now)
 
-    def moved_along(self, real: Crop) -> Faces | None:
-        """The faces given last, moved as the real one has since; None when there are none."""
-        if self._last is None:
-            return None
-        before, last = self._last
-        flow = _grown(self._flow(_Sight.of(real), before), len(real))
-        bare = None if last.bare is None else warp(last.bare, flow)
-        return Faces(real, warp(last.inverted, flow), warp(last.edited, flow), bare)
+    def move_along(self, real: Crop, last: Steadied) -> Faces:
+        """The `last` faces, moved as the real one has since."""
+        faces, flow = last.faces, _grown(self._flow(_Sight.of(real), last.sight), len(real))
+        bare = None if faces.bare is None else warp(faces.bare, flow)
+        return Faces(real, warp(faces.inverted, flow), warp(faces.edited, flow), bare)
 
-    def forget(self) -> None:
-        """Begin anew, as when another face comes."""
-        self._last = None
+    def _held(self, faces: Faces, now: _Sight, last: Steadied, same_edits: bool, drawn: Mask | None) -> Faces:
+        flow, size, before = self._flow(now, last.sight), len(faces.real), last.faces
+        explained = resized(_explained(now, last.sight, flow), size)
+        flow, weight = _grown(flow, size), spread(np.float32(self._share) * explained)
+        inverted = _mixed(faces.inverted, before.inverted, flow, weight)
+        if drawn is not None:
+            weight = spread((self._share + np.float32(max(DRAWN_SHARE - self._share, 0)) * drawn) * explained)
+        edited, bare = faces.edited, faces.bare
+        if same_edits:
+            edited = _mixed(edited, before.edited, flow, weight)
+            bare = bare if bare is None or before.bare is None else _mixed(bare, before.bare, flow, weight)
+        return Faces(faces.real, inverted, edited, bare)
 
     def _flow(self, now: _Sight, before: _Sight) -> Flow:
         """now(x) ≈ before(x + f(x)), in pixels at FLOW_SIZE."""

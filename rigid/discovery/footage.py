@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rigid.discovery.labels import Bytes, Labeller
+from rigid.edits.edit_effect import EditLibrary
 from rigid.face.alignment import TrackedFace, crop
 from rigid.files.clips import Clip, Frame, Replay, Track, read_frames
-from rigid.inversion.inverter import Offsets
 from rigid.models.contract import Runtime
 from rigid.stream.face_stream import FaceStream, StreamOptions, Tracker
 from rigid.stream.fading import Fade
@@ -62,7 +62,7 @@ def _taken(shots: Sequence[tuple[Frame, float]], make_tracker: Callable[[], Trac
     return Take(frames, seconds, found)
 
 
-def last_frame(take: Take, runtime: Runtime, library: Offsets, edits: Mapping[str, float]) -> Frame:
+def last_frame(take: Take, runtime: Runtime, library: EditLibrary, edits: Mapping[str, float]) -> Frame:
     """The last frame of `take` as a stream shows it with `edits`; ArithmeticError when the stream could not edit it."""
     stream = FaceStream(runtime, Replay(Track(list(take.faces))), library, AT_ONCE)
     results = [stream.step(frame, edits, at) for frame, at in zip(take.frames, take.seconds, strict=True)]
@@ -89,13 +89,13 @@ class Footage:
             takes, runtime, labeller, labeller(np.stack([take.aligned(take.frames[-1], size) for take in takes]))
         )
 
-    def edited(self, library: Offsets, edits: Mapping[str, float], chosen: NDArray[np.intp]) -> Bytes:
+    def edited(self, library: EditLibrary, edits: Mapping[str, float], chosen: NDArray[np.intp]) -> Bytes:
         """The aligned last faces of the `chosen` takes with `edits`, RGB (n, S, S, 3)."""
         size = self.runtime.sizes.image_size
         takes = [self.takes[i] for i in chosen]
         return np.stack([take.aligned(last_frame(take, self.runtime, library, edits), size) for take in takes])
 
-    def changes(self, library: Offsets, edits: Mapping[str, float], chosen: NDArray[np.intp]) -> Array:
+    def changes(self, library: EditLibrary, edits: Mapping[str, float], chosen: NDArray[np.intp]) -> Array:
         """By how much `edits` change every measure of the `chosen` takes (n, M); NaN where no face is found after."""
         difference: Array = self.labeller(self.edited(library, edits, chosen)) - self.measures[chosen]
         return difference

@@ -60,6 +60,8 @@ class Attribute:
     """How the landmarks move at strength 1 and at -1, (2, 478, 2) in crop sides."""
     motion_gain: float = 0.0
     """How much of that a stream adds to what is generated."""
+    region: str = "face"
+    """What it is meant for, one of `rigid.edits.attribute_file.REGIONS`."""
     order: int = 0
     """Where a list shows it: lower first."""
     code_map: CodeMap | None = None

@@ -37,6 +37,11 @@ OPTIONAL_NUMBERS = ("target", "identity")
 TABLES = ("measured", "calibration")
 GROUPS = ("expression", "age", "hair", "beard", "make-up", "shape", "pose", "accessories", "light", "other")
 """In the order a page shows them."""
+REGIONS = ("face", "hair", "eyes")
+"""What an edit is meant for: the face, the hair beyond it, or eyes that it shuts and that are therefore drawn anew."""
+REGION_OF_GROUP = {"hair": "hair"}
+REGION_OF_MEASURE = {"eyes_closed": "eyes"}
+"""Of edits that do not state it."""
 LONGEST_NAME = 40
 LONGEST_TEXT = 500
 MOST_CODES = 64
@@ -87,6 +92,12 @@ class AttributeHeader:
     """Mean similarity of the face before and at strength 1, 1 for the same."""
     calibration: dict[str, float] = field(default_factory=dict)
     """The change of `measure` that strength 1 was seen to reach, by what it was seen on."""
+    region: str = ""
+    """One of `REGIONS`; where it is not given, what the group and the measure say."""
+
+    def __post_init__(self) -> None:
+        said = REGION_OF_MEASURE.get(self.measure) or REGION_OF_GROUP.get(self.group, REGIONS[0])
+        object.__setattr__(self, "region", self.region or said)
 
 
 class Stored(NamedTuple):
@@ -199,6 +210,8 @@ def check_header(header: AttributeHeader, file_name: str) -> None:
     check_name(header.name, file_name)
     if header.group not in GROUPS:
         raise ValueError(f"{file_name}: there is no group {header.group!r}; choose one of: {', '.join(GROUPS)}.")
+    if header.region not in REGIONS:
+        raise ValueError(f"{file_name}: there is no region {header.region!r}; choose one of: {', '.join(REGIONS)}.")
     texts = (header.label, header.source, header.unit, header.effect, header.measure, header.family)
     if not header.label.strip() or any(len(text) > LONGEST_TEXT or not text.isprintable() for text in texts):
         raise ValueError(f"{file_name}: give a label, and texts of at most {LONGEST_TEXT} printable characters.")

@@ -1,24 +1,124 @@
-"""What the composite has to know of an edit."""
+"""What the edits in hand do to one frame, worked out once for it: how long each is made, and where it shows.
+
+This is where an edit's strength is decided. `rigid.edits.ramp` moves what a viewer asks for over time; here it is faded
+in with the face, lengthened by as much as a stream holds it back (`video_gain`, and `Sizes.edit_gain` for all), and
+held back in turn where several edits together go further than a face bears.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import NamedTuple, Protocol
 
+import numpy as np
+
+from rigid.edits.attribute import Array, Attribute
+from rigid.edits.limits import restraint
+from rigid.fields import rise
 from rigid.geometry import Points
+
+FAINT = 0.1
+"""Strength from which what an edit changes is shown in full where it is meant for: the hair, or anything else."""
+SHUTTING = (0.1, 0.4)
+"""Strength of edits of shut eyes from which these are no longer the real ones, and from which they are drawn whole."""
+
+Offset = Callable[[Array], Array]
+"""From codes (B, n_codes, code_size) to what is added to them (Eq. 5): (n_codes, code_size), or one for each of them
+where an edit depends on the codes."""
 
 
 @dataclass(frozen=True, eq=False)
-class Reach:
-    """How far an edit goes."""
+class EditEffect:
+    """What edits do to one frame."""
 
-    forehead: float = 0.0
-    """How far it covers the forehead, as bangs do, 0 to 1."""
+    edits: Mapping[str, float] = field(default_factory=dict)
+    """The strengths that are shown: as asked for, as far as they are faded in."""
+    offsets: tuple[Offset, ...] = ()
+    """Of each edited picture to generate: all edits, and where both hair and face are edited those of the face alone.
+
+    None where the edits do no more than move the landmarks."""
     hair: float = 0.0
-    """How far it is meant for the hair beyond the face, 0 to 1."""
+    """How far they are meant for the hair beyond the face, 0 to 1."""
     face: float = 1.0
-    """How far it is meant for anything but the hair, 0 to 1."""
+    """How far those that are generated are meant for anything but the hair, 0 to 1."""
+    shut_eyes: float = 0.0
+    """How far they shut the eyes, which are then drawn whole, 0 to 1."""
+    forehead: float = 0.0
+    """How far they cover the forehead, as bangs do, 0 to 1; seen on the face at hand by `rigid.inversion`."""
     motion: Points | None = None
-    """By how much it moves the landmarks besides what is generated, (478, 2) in crop sides; None for not at all."""
+    """By how much they move the landmarks besides what is generated, (478, 2) in crop sides; None for not at all."""
 
 
-FACE_ONLY = Reach()
+FACE_ONLY = EditEffect()
+
+
+class EditLibrary(Protocol):
+    """Knows what edits do; `rigid.edits.library.AttributeLibrary` is one."""
+
+    def effect(self, edits: Mapping[str, float], *, share: float = 1.0, gain: float = 1.0) -> EditEffect:
+        """What `edits` {attribute: strength} do to a frame; ValueError for an unknown name.
+
+        `share`: how far they are faded in, 0 to 1; `gain`: `Sizes.edit_gain` of the networks that make them.
+        """
+
+
+class _Edit(NamedTuple):
+    attribute: Attribute
+    strength: float
+    length: float
+    """The strength to generate it with."""
+
+
+def effect_of(strengths: Sequence[tuple[Attribute, float]], gain: float) -> EditEffect:
+    """What attributes at strengths do to a frame; `gain` as `EditLibrary.effect` has it.
+
+    At a gain of 1 no noise map holds edits back: none is lengthened, and none moves landmarks in place of codes.
+    """
+    held_back = gain != 1
+    edits = [_Edit(one, strength, strength * one.video_gain if held_back else strength) for one, strength in strengths]
+    but_hair = [edit for edit in edits if edit.attribute.region != "hair"]
+    hair = _share_shown(edit.strength for edit in edits if edit.attribute.region == "hair")
+    face = _share_shown(edit.strength for edit in but_hair if edit.length)
+    pictures = [edits, but_hair] if hair and face else [edits]
+    by_motion_alone = any(edit.strength for edit in edits) and not any(edit.length for edit in edits)
+    return EditEffect(
+        {edit.attribute.name: edit.strength for edit in edits},
+        () if by_motion_alone else tuple(partial(_lengthened, picture, gain) for picture in pictures),
+        hair,
+        face,
+        rise(sum(edit.strength for edit in edits if edit.attribute.region == "eyes"), *SHUTTING),
+        motion=_motion(edits) if held_back else None,
+    )
+
+
+def add_up(lengths: Iterable[tuple[Attribute, float]], codes: Array | None = None) -> Array | None:
+    """What attributes of these lengths add to `codes` (B, n_codes, code_size), held back as `limits` says.
+
+    (n_codes, code_size) where all are linear, `codes` then are not needed; None where there is nothing to add.
+    """
+    offsets = [attribute.offset(length, codes) for attribute, length in lengths if length]
+    if not offsets:
+        return None
+    total: Array = np.float32(restraint(offsets)) * sum(offsets[1:], offsets[0])
+    return total
+
+
+def _lengthened(edits: Sequence[_Edit], gain: float, codes: Array) -> Array:
+    total = add_up(((edit.attribute, edit.length) for edit in edits), codes)
+    return np.zeros(codes.shape[1:], np.float32) if total is None else np.float32(gain) * total
+
+
+def _motion(edits: Sequence[_Edit]) -> Points | None:
+    total: Array | None = None
+    for attribute, strength, _ in edits:
+        if strength and attribute.motion is not None and attribute.motion_gain:
+            moved = np.float32(abs(strength) * attribute.motion_gain) * attribute.motion[int(strength < 0)]
+            total = moved if total is None else total + moved
+    return total
+
+
+def _share_shown(strengths: Iterable[float]) -> float:
+    """How far what edits of these strengths change is shown: in full but where it hardly differs from nothing."""
+    return min(1.0, max(map(abs, strengths), default=0.0) / FAINT)

@@ -6,7 +6,7 @@ import difflib
 import logging
 import math
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -15,17 +15,14 @@ import numpy as np
 from rigid.edits.attribute import STORED, Array, Attribute, Description
 from rigid.edits.attribute_file import read_attribute
 from rigid.edits.code_layouts import FAMILIES
+from rigid.edits.edit_effect import EditEffect, add_up, effect_of
 from rigid.edits.limits import restraint
 from rigid.models.profiles import WEIGHTS, imported_folder, sizes_of
 
 logger = logging.getLogger(__name__)
 MOST_ATTRIBUTES = 500
-FAINT = 0.1
-"""Strength from which what an edit changes is shown in full where it is meant for: the hair, or anything else."""
-SHUT = "eyes_closed"
-"""The measure of attributes that shut the eyes."""
-SHUTTING = (0.1, 0.4)
-"""Strength of these from which the eyes are no longer the real ones, and from which they are drawn whole."""
+USED = ("opposite", "video_gain", "motion_gain", "order", "region")
+"""What an attribute takes of its file's header besides what is told of it."""
 
 
 class AttributeLibrary:
@@ -99,8 +96,9 @@ class AttributeLibrary:
                 said.append(
                     f"{name} at {strength:g} is beyond {attribute.min:g} to {attribute.max:g}, where it looks natural."
                 )
-        lengths = self.in_video(edits)
-        share = restraint([self[name].offset(s) for name, s in lengths.items() if s and self[name].code_map is None])
+        linear = [(self[name], strength) for name, strength in edits.items() if self[name].code_map is None]
+        lengths = [(one, strength * one.video_gain) for one, strength in linear]
+        share = restraint([one.offset(length) for one, length in lengths if length])
         if share < 1:
             said.append(f"Together the edits go further than a face bears; each is held back to {share:.0%}.")
         return said
@@ -111,52 +109,17 @@ class AttributeLibrary:
         float32 (n_codes, 512) where all are linear, `codes` then are not needed; else (B, n_codes, 512), one for
         each of `codes` (B, n_codes, 512).
         """
-        offsets = [self[name].offset(strength, codes) for name, strength in edits.items() if strength]
-        if not offsets:
-            return np.zeros(self._shape, np.float32)
-        total: Array = np.float32(restraint(offsets)) * sum(offsets[1:], offsets[0])
-        return total
+        total = add_up(((self[name], strength) for name, strength in edits.items()), codes)
+        return np.zeros(self._shape, np.float32) if total is None else total
 
-    def in_video(self, edits: Mapping[str, float]) -> dict[str, float]:
-        """By what strengths a stream that holds edits back does what `edits` say; see `rigid.discovery.video_gain`."""
-        return {name: strength * self[name].video_gain for name, strength in edits.items()}
-
-    def motion(self, edits: Mapping[str, float]) -> Array | None:
-        """By how much such a stream moves the landmarks besides, (478, 2) in crop sides; None for not at all."""
-        total: Array | None = None
-        for name, strength in edits.items():
-            attribute = self[name]
-            if strength and attribute.motion is not None and attribute.motion_gain:
-                moved = np.float32(abs(strength) * attribute.motion_gain) * attribute.motion[int(strength < 0)]
-                total = moved if total is None else total + moved
-        return total
-
-    def of_hair(self, edits: Mapping[str, float]) -> float:
-        """How far `edits` are meant for the hair, 0 to 1: by the strongest of those in that group."""
-        return _shown(strength for name, strength in edits.items() if self[name].group == "hair")
-
-    def of_face(self, edits: Mapping[str, float]) -> float:
-        """How far `edits` are meant for anything but the hair, 0 to 1."""
-        return _shown(self.but_hair(edits).values())
-
-    def but_hair(self, edits: Mapping[str, float]) -> dict[str, float]:
-        """Those of `edits` that are meant for anything but the hair."""
-        return {name: strength for name, strength in edits.items() if self[name].group != "hair"}
-
-    def shuts_eyes(self, edits: Mapping[str, float]) -> float:
-        """How far what `edits` make of the eyes is to be shown whole, as they shut them, 0 to 1."""
-        strength = sum(strength for name, strength in edits.items() if self[name].measure == SHUT)
-        return min(1.0, max(0.0, (strength - SHUTTING[0]) / (SHUTTING[1] - SHUTTING[0])))
+    def effect(self, edits: Mapping[str, float], *, share: float = 1.0, gain: float = 1.0) -> EditEffect:
+        """What `edits` do to a frame; see `rigid.edits.edit_effect.EditLibrary`."""
+        return effect_of([(self[name], strength * share) for name, strength in edits.items()], gain)
 
     def _unknown(self, name: str) -> str:
         close = difflib.get_close_matches(str(name), self.names, n=1, cutoff=0.5)
         hint = f"did you mean {close[0]!r}?" if close else f"choose from: {', '.join(self.names) or 'none'}."
         return f"There is no attribute {name!r}; {hint}"
-
-
-def _shown(strengths: Iterable[float]) -> float:
-    """How far what edits of these strengths change is shown: in full but where it hardly differs from nothing."""
-    return min(1.0, max(map(abs, strengths), default=0.0) / FAINT)
 
 
 def _checked(attribute: Attribute, value: object) -> float:
@@ -219,5 +182,5 @@ def load_attribute(path: Path, *, n_codes: int, code_size: int, family: str = ""
     header, direction, code_map, motion = read_attribute(path, n_codes=n_codes, code_size=code_size, family=family)
     if header.name != path.stem:
         raise ValueError(f"{path.name}: the attribute inside is named {header.name!r}; rename the file to match.")
-    values = {key: getattr(header, key) for key in (*STORED, "opposite", "video_gain", "motion_gain", "order")}
+    values = {key: getattr(header, key) for key in (*STORED, *USED)}
     return Attribute(direction=direction, code_map=code_map, motion=motion, custom=custom, **values)

@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from rigid.fields import smooth
+
 Easing = Literal["smooth", "linear", "ease_in", "ease_out"]
 EASINGS: tuple[Easing, ...] = get_args(Easing)
 CURVES: dict[Easing, Callable[[float], float]] = {
-    "smooth": lambda x: x * x * (3.0 - 2.0 * x),
+    "smooth": smooth,
     "linear": lambda x: x,
     "ease_in": lambda x: x * x,
     "ease_out": lambda x: x * (2.0 - x),

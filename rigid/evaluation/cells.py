@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rigid.composite.compositor import CompositeKind
+from rigid.edits.edit_effect import EditEffect, EditLibrary
 from rigid.evaluation import fault_signs
 from rigid.evaluation.face_regions import FACE_REGIONS, Region, face_regions
 from rigid.evaluation.fault_signs import Faces, Signs
@@ -20,7 +21,6 @@ from rigid.evaluation.metrics import mean
 from rigid.evaluation.warp_error import Motion, MotionEstimator
 from rigid.face.alignment import TrackedFace, crop
 from rigid.files.clips import Clip, Frame, Replay, Track, read_frames
-from rigid.inversion.inverter import Offsets
 from rigid.models.contract import Runtime
 from rigid.stream.face_stream import FaceStream, StreamOptions, Tracker
 
@@ -120,7 +120,12 @@ def take_of(
 
 
 def make_cell(
-    take: Take, runtime: Runtime, library: Offsets, edits: Mapping[str, float], composite: CompositeKind, every: int = 1
+    take: Take,
+    runtime: Runtime,
+    library: EditLibrary,
+    edits: Mapping[str, float],
+    composite: CompositeKind,
+    every: int = 1,
 ) -> Cell:
     """`take` as a stream shows it with `edits`; seams, edges and shares are looked for in every `every`-th frame.
 
@@ -136,10 +141,11 @@ def make_cell(
         raise EvaluationError(f"{take.name} could not be edited: {failed}.")
     delivered = [result.frame for result in results]
     crops = take.crops(delivered)
-    wanted = edited_regions(library, edits)
+    effect = library.effect(edits, gain=runtime.sizes.edit_gain)
+    wanted = edited_regions(effect)
     looks = []
     # where an edit moves what I and E show, their edges lie elsewhere than those of y, and tell nothing
-    comparable = range(len(results) - 1, -1, -every) if library.motion(edits) is None else range(0)
+    comparable = range(len(results) - 1, -1, -every) if effect.motion is None else range(0)
     for i in comparable:
         seen = results[i].faces
         if seen is not None:
@@ -152,10 +158,9 @@ def make_cell(
     return Cell(signs, ratio, take.real[-1], crops[-1], inverted, take.faces[-1].landmarks_in_crop, delivered)
 
 
-def edited_regions(library: Offsets, edits: Mapping[str, float]) -> list[str]:
-    """The regions that `edits` are for: the face, the hair, or both."""
-    face = [*FACE_REGIONS] if library.of_face(edits) > 0 else []
-    return [*face, *(["hair"] if library.of_hair(edits) > 0 else [])]
+def edited_regions(effect: EditEffect) -> list[str]:
+    """The regions that edits are for: the face, the hair, or both."""
+    return [*(FACE_REGIONS if effect.face > 0 else ()), *(["hair"] if effect.hair > 0 else [])]
 
 
 def _look(faces: Faces, regions: Mapping[str, Region]) -> Signs:

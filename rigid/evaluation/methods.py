@@ -11,6 +11,7 @@ from torch import nn
 
 from rigid.composite.compositor import CompositeKind
 from rigid.composite.temporal_filter import SHARE
+from rigid.edits.edit_effect import EditLibrary
 from rigid.evaluation.optimise import Optimised
 from rigid.evaluation.runtimes import (
     EarlyOffsets,
@@ -25,7 +26,6 @@ from rigid.evaluation.runtimes import (
 from rigid.evaluation.tune import Pivots, Tuned, tuned_generator
 from rigid.face.alignment import crop
 from rigid.files.clips import Clip, Frame, Track, read_frames
-from rigid.inversion.inverter import Offsets
 from rigid.models.build import Generator
 from rigid.models.contract import Runtime
 
@@ -63,7 +63,7 @@ class Networks:
     """What the methods are made of; the parts that only some need are built when they are first asked for."""
 
     runtime: Runtime
-    library: Offsets
+    library: EditLibrary
     build_encoder: Callable[[], ImageEncoder]
     build_generator: Callable[[], Generator]
     """Frozen, on the device."""
@@ -91,7 +91,7 @@ class Prepared:
     """A method ready for one clip."""
 
     runtime: Runtime
-    offsets: Offsets
+    offsets: EditLibrary
     composite: CompositeKind
     steady: float = 0.0
     """How much of the pictures before is in the generated ones; the published baselines take each as it comes."""

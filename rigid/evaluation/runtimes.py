@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
-from rigid.geometry import Points
-from rigid.inversion.inverter import Offsets
+from rigid.edits.edit_effect import EditEffect, EditLibrary, Offset
 from rigid.models.contract import Array, RecurrentState, Runtime, Sizes
 
 ImageEncoder = Callable[[Array], Array]
@@ -85,32 +85,18 @@ class WithoutSharing(Wrapped):
 class EarlyOffsets:
     """Edits that leave the late codes alone also where none are shared, so that every method makes the same edit."""
 
-    def __init__(self, library: Offsets, n_late: int) -> None:
+    def __init__(self, library: EditLibrary, n_late: int) -> None:
         self._library = library
         self._n_late = n_late
 
-    def offset(self, edits: Mapping[str, float], codes: Array | None = None) -> Array:
-        offset = self._library.offset(edits, codes).copy()
-        offset[..., offset.shape[-2] - self._n_late :, :] = 0
-        return offset
+    def effect(self, edits: Mapping[str, float], *, share: float = 1.0, gain: float = 1.0) -> EditEffect:
+        effect = self._library.effect(edits, share=share, gain=gain)
+        return replace(effect, offsets=tuple(partial(self._early, offset) for offset in effect.offsets))
 
-    def in_video(self, edits: Mapping[str, float]) -> Mapping[str, float]:
-        return self._library.in_video(edits)
-
-    def of_hair(self, edits: Mapping[str, float]) -> float:
-        return self._library.of_hair(edits)
-
-    def of_face(self, edits: Mapping[str, float]) -> float:
-        return self._library.of_face(edits)
-
-    def but_hair(self, edits: Mapping[str, float]) -> Mapping[str, float]:
-        return self._library.but_hair(edits)
-
-    def shuts_eyes(self, edits: Mapping[str, float]) -> float:
-        return self._library.shuts_eyes(edits)
-
-    def motion(self, edits: Mapping[str, float]) -> Points | None:
-        return self._library.motion(edits)
+    def _early(self, offset: Offset, codes: Array) -> Array:
+        early = offset(codes).copy()
+        early[..., early.shape[-2] - self._n_late :, :] = 0
+        return early
 
 
 class Encoded(WithoutSharing):

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rigid.face.landmarks import BROWS_TOP, CHIN, FACE_OVAL, FOREHEAD_TOP, LEFT_EYE, OUTER_LIPS, RIGHT_EYE
+from rigid.fields import smooth
 from rigid.geometry import Points
 
 Mask = NDArray[np.float32]
@@ -155,7 +156,7 @@ def feather(mask: Mask) -> Mask:
     blurred = cv2.GaussianBlur(small, (0, 0), sigma / 2, borderType=cv2.BORDER_CONSTANT)
     # A blurred straight edge passes 0.5 at the edge itself: stretch what lies inside to [0, 1].
     inside = np.clip(np.float32(2.2) * blurred - np.float32(1.1), 0, 1)
-    soft: Mask = cv2.resize(inside * inside * (3 - 2 * inside), (size, size), interpolation=cv2.INTER_LINEAR)
+    soft: Mask = cv2.resize(smooth(inside), (size, size), interpolation=cv2.INTER_LINEAR)
     soft *= border_window(size)
     return soft
 

@@ -12,13 +12,15 @@ or shades them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
 
+from rigid.edits.edit_effect import EditEffect
 from rigid.face.landmarks import INNER_LIPS, INNER_MOUTH_CORNERS
 from rigid.face.masks import Mask, eyes_mask, forehead_mask, lips_mask, oval_mask
-from rigid.fields import ramp, resized
+from rigid.fields import ramp, resized, rise
 from rigid.geometry import Points
 from rigid.models.contract import Array
 
@@ -48,68 +50,82 @@ EASE = 0.5
 NOTHING = np.zeros(2, np.float32)
 
 
-class EditedNoise:
-    """One stream's noise maps for its edited faces."""
+@dataclass(frozen=True, eq=False)
+class Redrawn:
+    """What a stream draws anew of its edited faces."""
 
-    def __init__(self, synthesize: Callable[[Array, Array], Array]) -> None:
-        """`synthesize` as `Runtime.synthesize`; called once or twice for each change of the edits."""
-        self._synthesize = synthesize
-        self._edits: dict[str, float] | None = None
-        self._age, self._measure, self._share = WAIT, NOTHING, NOTHING
+    edits: Mapping[str, float] | None = None
+    """Those it was measured for, None before the first."""
+    age: int = WAIT
+    """Frames since then."""
+    measured: Array = field(default_factory=lambda: NOTHING)
+    """How far they draw another mouth, and cover the forehead, 0 to 1 each."""
+    share: Array = field(default_factory=lambda: NOTHING)
+    """How far either is drawn anew by now."""
 
     @property
-    def covered(self) -> float:
+    def forehead(self) -> float:
         """How far the edit covers the forehead, as bangs do, 0 to 1."""
-        return float(self._share[1])
+        return float(self.share[1])
 
-    def __call__(
-        self, noise: Array, codes: Array, edits: Mapping[str, float], landmarks: Points, shut: float = 0.0
-    ) -> Array:
-        """(1, *noise_shape) for the edited face, from that of the inverted one.
 
-        `codes` (2 or 3, n_codes, code_size): the inverted and the edited face's, and maybe those of the face edited
-        without its hair; `edits`: what they differ by; `landmarks` (478, 2) of the real face in crop sides; `shut`: how
-        far the edits shut its eyes.
-        """
-        if not noise.any():
-            return noise
-        self._age += 1
-        if edits != self._edits and self._age >= WAIT:
-            first = self._edits is None
-            self._edits, self._age = dict(edits), 0
-            self._measure = self._measured(noise, codes, landmarks)
-            # nothing is shown yet that a jump could disturb
-            self._share = self._measure if first else self._share
-        self._share = self._share + EASE * (self._measure - self._share)
-        size = noise.shape[-1]
-        points, fine = landmarks * (4 * size), 4 * size
-        closed = 1 - _between(_opening(landmarks), *WIDE_OPEN)
-        taken = np.float32(self._share[0] * closed) * lips_mask(points, fine)
-        if self.covered:
-            taken += np.float32(self.covered) * forehead_mask(points, fine)
-        if shut:
-            taken = np.maximum(taken, np.float32(shut) * eyes_mask(points, fine))
-        edited: Array = noise * (1 - resized(taken, size))
-        return edited
+Synthesize = Callable[[Array, Array], Array]
+"""As `Runtime.synthesize`; called once for each change of the edits."""
 
-    def forget(self) -> None:
-        """Begin anew, as when another face comes."""
-        self._edits = None
-        self._age, self._measure, self._share = WAIT, NOTHING, NOTHING
 
-    def _measured(self, noise: Array, codes: Array, landmarks: Points) -> Array:
-        """How far the codes alone draw another mouth, and cover the forehead, 0 to 1 each."""
-        inverted, edited, *bare = self._synthesize(codes, np.zeros_like(noise).repeat(len(codes), 0)).mean(1)
-        change, at_face = edited - inverted, (bare[0] if bare else edited) - inverted
-        size = len(change)
-        oval, mouth, forehead = (find(landmarks * size, size) for find in (oval_mask, lips_mask, forehead_mask))
-        edges = np.abs(at_face - cv2.GaussianBlur(at_face, (0, 0), FINE_SIGMA * size))
-        at_mouth = _noticed(edges, mouth, np.maximum(oval - mouth, 0), NOTICED, REDRAWN)
-        rest = np.maximum(oval - mouth - forehead, 0)
-        # a fringe that is there already is no skin that an edit could cover
-        bare = 1 - ramp(np.abs(inverted - _mean(inverted, rest)), *UNLIKE_SKIN)
-        covering = np.abs(change) * np.where(forehead > 0, bare, 1)
-        return np.array([at_mouth, _noticed(covering, forehead, rest, SEEN, COVERED)], np.float32)
+def redraw(
+    noise: Array, codes: Array, effect: EditEffect, landmarks: Points, before: Redrawn, synthesize: Synthesize
+) -> tuple[Array, Redrawn]:
+    """(1, *noise_shape) for the edited face, from that of the inverted one, and what the next frame goes on from.
+
+    `codes` (2 or 3, n_codes, code_size): the inverted and the edited face's, and maybe those of the face edited
+    without its hair; `effect`: what they differ by; `landmarks` (478, 2) of the real face in crop sides.
+    """
+    if not noise.any():
+        return noise, before
+    now = _follow(before, noise, codes, effect.edits, landmarks, synthesize)
+    size = noise.shape[-1]
+    points, fine = landmarks * (4 * size), 4 * size
+    closed = 1 - rise(_opening(landmarks), *WIDE_OPEN)
+    taken = np.float32(now.share[0] * closed) * lips_mask(points, fine)
+    if now.forehead:
+        taken += np.float32(now.forehead) * forehead_mask(points, fine)
+    if effect.shut_eyes:
+        taken = np.maximum(taken, np.float32(effect.shut_eyes) * eyes_mask(points, fine))
+    edited: Array = noise * (1 - resized(taken, size))
+    return edited, now
+
+
+def _follow(
+    before: Redrawn,
+    noise: Array,
+    codes: Array,
+    edits: Mapping[str, float],
+    landmarks: Points,
+    synthesize: Synthesize,
+) -> Redrawn:
+    """What is drawn anew one frame later: measured where the edits have changed, and approached step by step."""
+    now = replace(before, age=before.age + 1)
+    if edits != before.edits and now.age >= WAIT:
+        measured = _measure(noise, codes, landmarks, synthesize)
+        # nothing is shown yet that a jump could disturb
+        now = Redrawn(dict(edits), 0, measured, measured if before.edits is None else before.share)
+    return replace(now, share=now.share + EASE * (now.measured - now.share))
+
+
+def _measure(noise: Array, codes: Array, landmarks: Points, synthesize: Synthesize) -> Array:
+    """How far the codes alone draw another mouth, and cover the forehead, 0 to 1 each."""
+    inverted, edited, *bare = synthesize(codes, np.zeros_like(noise).repeat(len(codes), 0)).mean(1)
+    change, at_face = edited - inverted, (bare[0] if bare else edited) - inverted
+    size = len(change)
+    oval, mouth, forehead = (find(landmarks * size, size) for find in (oval_mask, lips_mask, forehead_mask))
+    edges = np.abs(at_face - cv2.GaussianBlur(at_face, (0, 0), FINE_SIGMA * size))
+    at_mouth = _noticed(edges, mouth, np.maximum(oval - mouth, 0), NOTICED, REDRAWN)
+    rest = np.maximum(oval - mouth - forehead, 0)
+    # a fringe that is there already is no skin that an edit could cover
+    bare = 1 - ramp(np.abs(inverted - _mean(inverted, rest)), *UNLIKE_SKIN)
+    covering = np.abs(change) * np.where(forehead > 0, bare, 1)
+    return np.array([at_mouth, _noticed(covering, forehead, rest, SEEN, COVERED)], np.float32)
 
 
 def _noticed(
@@ -117,7 +133,7 @@ def _noticed(
 ) -> float:
     """How far `change` (n, n) is one of the place `there`, 0 to 1: by its `amount`, and its `ratio` to `elsewhere`."""
     one, other = _mean(change, there), _mean(change, elsewhere)
-    return _between(one, *amount) * _between(one / max(other, 1e-6), *ratio)
+    return rise(one, *amount) * rise(one / max(other, 1e-6), *ratio)
 
 
 def _mean(values: Mask, mask: Mask) -> float:
@@ -129,8 +145,3 @@ def _opening(landmarks: Points) -> float:
     """Height over width of the gap between the lips."""
     (upper, lower), (left, right) = (landmarks[pair] for pair in (INNER_LIPS, INNER_MOUTH_CORNERS))
     return float(np.linalg.norm(lower - upper) / max(float(np.linalg.norm(right - left)), 1e-6))
-
-
-def _between(value: float, start: float, end: float) -> float:
-    """0 up to `start`, 1 from `end` on."""
-    return min(max((value - start) / (end - start), 0.0), 1.0)

@@ -30,7 +30,7 @@ def face_corner(landmarks: Points, sizes: Sizes) -> tuple[int, int] | None:
     return (int(corner[0]), int(corner[1])) if (starts & ends).all() else None
 
 
-def surrounded(faces: Array, corner: tuple[int, int], inputs: Array, sizes: Sizes) -> Array:
+def surround(faces: Array, corner: tuple[int, int], inputs: Array, sizes: Sizes) -> Array:
     """`faces` (B, 3, h, w), made for the window at `corner`, as whole pictures (B, 3, S, S).
 
     Round them is `inputs` (1, 3, S, S), the real face's picture, so that nothing differs there.

@@ -19,7 +19,7 @@ MOVING_SHARE = 0.6
 0.033), taking all of it they swung ten times as wide; 0.4 to 0.6 flickered by 0.0215, 0.55 everywhere by 0.0228."""
 
 
-def settled(
+def settle(
     noise: Array, previous: Array | None, inputs: Array, previous_inputs: Array | None, newest_share: float
 ) -> Array:
     """The noise map to generate with, (B, C, R, R).

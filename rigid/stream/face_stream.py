@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 import cv2
@@ -17,11 +18,11 @@ from numpy.typing import NDArray
 from rigid.composite.compositor import CompositeKind, Faces, compose
 from rigid.composite.edit_masks import FaceMasks, how_covered, masks_by_landmarks, masks_by_parser
 from rigid.composite.paste import paste
-from rigid.composite.temporal_filter import SHARE, Steadying
+from rigid.composite.temporal_filter import SHARE, TemporalFilter
+from rigid.edits.edit_effect import EditLibrary
 from rigid.face.alignment import TrackedFace, crop
-from rigid.inversion.inverter import AlignedFace, Inverter, Offsets
-from rigid.inversion.latents import Anchor
-from rigid.models.contract import Array, RecurrentState, Runtime
+from rigid.inversion.inverter import Inverter
+from rigid.models.contract import Array, Runtime
 from rigid.stopwatch import Stopwatch
 from rigid.stream.fading import (
     Fade,
@@ -33,8 +34,8 @@ from rigid.stream.fading import (
     thumbnail,
     usable_interval,
 )
-from rigid.stream.stage_records import Generated, Located, Sighting
-from rigid.stream.stream_state import StreamState, state_from_bytes, state_to_bytes
+from rigid.stream.frame_record import FrameRecord, Sighting, guard
+from rigid.stream.stream_state import Lost, StreamState, state_from_bytes, state_to_bytes
 
 Pixels = NDArray[np.uint8]
 logger = logging.getLogger(__name__)
@@ -98,7 +99,7 @@ class StreamCounts:
 
 
 class FaceStream:
-    """Edits the face of one video, frame by frame, and owns everything that lasts from frame to frame.
+    """Edits the face of one video, frame by frame; what lasts from frame to frame is its `StreamState`.
 
     The runtime may be shared between streams and is not closed with them. A frame goes through three stages, `locate`,
     `generate` and `blend`; `step` is all of them. Each stage takes the frames in order and one at a time, but different
@@ -107,30 +108,21 @@ class FaceStream:
     """
 
     def __init__(
-        self, runtime: Runtime, tracker: Tracker, library: Offsets, options: StreamOptions | None = None
+        self, runtime: Runtime, tracker: Tracker, library: EditLibrary, options: StreamOptions | None = None
     ) -> None:
         self.runtime = runtime
         self.counts = StreamCounts()
         self.options = options or StreamOptions()
-        self._tracker = tracker
-        self._invert = Inverter(runtime, library)
-        self._steadying = Steadying(self.options.steady)
-        self._state = StreamState.initial(runtime.sizes)
-        self._last: Sighting | None = None
-        self._timestamp: float | None = None
-        self._found = False
-        self._reanchor = False
         self.cadence = 1
         """The networks run for each so many frames; between them, what they made last is moved along with the face.
 
         1 for all. May be set from any thread; a change within the face then lags by up to that many frames.
         """
-        self._made: Array | None = None
-        self._made_ago = 0
-        self._forgotten = False
-        self._faults = 0
-        """Frames that could not be blended; `blend` alone counts them."""
-        self._known_faults = 0
+        self._tracker = tracker
+        self._library = library
+        self._inverter = Inverter(runtime)
+        self._filter = TemporalFilter(self.options.steady)
+        self._state = StreamState.initial(runtime.sizes)
 
     def step(self, frame: Pixels, edits: Mapping[str, float], timestamp: float) -> StepResult:
         """Edit one frame, uint8 RGB (H, W, 3), shown at `timestamp` seconds, with `edits` {attribute: strength}.
@@ -140,56 +132,37 @@ class FaceStream:
         through as well and is told in `error`; the networks then begin anew, on the late codes they last shared.
         ValueError only for a frame of another shape or type.
         """
-        result = self.blend(self.generate(self.locate(frame, timestamp), edits))
-        self._recover()
-        return result
+        return self.blend(self.generate(self.locate(frame, timestamp), edits))
 
-    def locate(self, frame: Pixels, timestamp: float) -> Located:
+    def locate(self, frame: Pixels, timestamp: float) -> FrameRecord:
         """The first stage of `step`: find the face. ValueError for a frame of another shape or type."""
         if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or 0 in frame.shape:
             raise ValueError(f"A frame is uint8 RGB (H, W, 3), but this one is {frame.dtype} {frame.shape}.")
-        watch = Stopwatch()
-        try:
-            with watch("align"):
-                tracked = self._tracker.track(frame, timestamp)
-                sighting = None if tracked is None else self._sight(frame, tracked)
-        # whatever a tracker raises, the viewer keeps a picture
-        except Exception as error:
-            return Located(frame, timestamp, watch, error=error)
-        return Located(frame, timestamp, watch, sighting)
+        return guard(FrameRecord(frame=frame, timestamp=timestamp), self._locate)
 
-    def generate(self, located: Located, edits: Mapping[str, float]) -> Generated:
+    def generate(self, located: FrameRecord, edits: Mapping[str, float]) -> FrameRecord:
         """The second stage of `step`: invert and synthesize, where an edit shows."""
-        self._recover()
-        elapsed = 0.0 if self._timestamp is None else located.timestamp - self._timestamp
-        self._timestamp, self._found, self._forgotten = located.timestamp, located.sighting is not None, False
-        self._state = replace(self._state, unseen=self._state.unseen + usable_interval(elapsed))
-        try:
-            if located.error is not None:
-                raise located.error
-            return self._generated(located, edits, elapsed)
-        # whatever an engine raises, the viewer keeps a picture
-        except Exception as error:
-            self._rest()
-            return Generated(located.frame, located.watch, self._found, self._known_faults, error=error)
+        state = self._state
+        self._begin_anew_after_faults()
+        elapsed = 0.0 if state.timestamp is None else located.timestamp - state.timestamp
+        state.timestamp = located.timestamp
+        state.memory = replace(state.memory, unseen=state.memory.unseen + usable_interval(elapsed))
+        begun = replace(located, faults=state.known_faults)
+        made = guard(begun, partial(self._generate, edits=edits, elapsed=elapsed))
+        if made.fault is not None:
+            state.forget(Lost.PICTURES | Lost.EDIT)
+        return made
 
-    def place(self, located: Located) -> Sighting | None:
-        """Where the face that `locate` found lies; None without one. May be called while other stages are at work."""
-        return located.sighting
-
-    def blend(self, made: Generated) -> StepResult:
+    def blend(self, made: FrameRecord) -> StepResult:
         """The last stage of `step`: the edited face into its frame."""
         if made.anew:
-            self._steadying.forget()
-        try:
-            if made.error is not None:
-                raise made.error
-            result = self._blended(made)
-        # whatever a filter raises, the viewer keeps a picture
-        except Exception as error:
-            self._faults += made.error is None
-            self._steadying.forget()
-            result = self._failed(made, error)
+            self._state.forget(Lost.SHOWN)
+        done = guard(made, self._blend)
+        if done.fault is not None:
+            self._state.faults += made.fault is None
+            self._state.forget(Lost.SHOWN)
+            self._report(done.fault)
+        result = _result_of(done)
         self._count(result)
         return result
 
@@ -199,10 +172,11 @@ class FaceStream:
         It is done by itself after a cut, after a long break, and where the frames' own late codes have left the
         shared ones behind. May be called from any thread.
         """
-        self._reanchor = True
+        self._state.reanchor = True
 
     def save(self) -> bytes:
         """The stream's state, so that another stream of the same profile can go on where this one is."""
+        self._begin_anew_after_faults()
         return state_to_bytes(self._state)
 
     def restore(self, data: bytes) -> None:
@@ -211,53 +185,54 @@ class FaceStream:
         The place of the face is not part of it: the next frame shows it.
         """
         self._state = state_from_bytes(data, self.runtime.sizes)
-        self._steadying.forget()
-        self._last = None
-        self._timestamp = None
-        self._drop()
 
     def close(self) -> None:
         """Close the tracker; safe to call twice."""
         self._tracker.close()
 
-    def _generated(self, located: Located, edits: Mapping[str, float], elapsed: float) -> Generated:
-        frame, watch, sighting = located.frame, located.watch, located.sighting
-        if sighting is None:
-            with watch("align"):
-                sighting = self._follow_last(frame)
-        wanted = self._found and any(edits.values())
-        level = self.options.fade.advance(self._state.level, wanted, elapsed) if sighting else 0.0
-        self._last = sighting if self._found or level > 0 else None
-        if self._found and sighting is not None:
-            self._forget_after_cut(sighting.crop)
-        # With nothing to show the networks rest. Inverting alone would not keep their memory sound: it is trained
-        # on what the generator made of the frames before, and knows frames without only as an episode's first.
-        # So an edit may start at any frame, as if the stream began there, and fades in meanwhile.
-        shown = sighting if level > 0 else None
-        shown_edits = {name: strength * strength_at(level) for name, strength in edits.items()}
-        pictures, parts, generated = None, None, False
-        if shown is not None:
-            generated = not self._invert.leaves_codes(shown_edits)
-            # where an edit moves landmarks only, the real face stands for both
-            pictures = self._pictures(shown, shown_edits, watch) if generated else _to_inputs(shown.crop).repeat(2, 0)
-            parts = self._parse(shown, pictures, watch)
-        if not generated:
-            self._drop()
-        self._state = self._state.with_level(level, generated)
-        anew, again = self._forgotten or not generated, self._made_ago > 0
-        made = pictures, parts, shown_edits, self._invert.reach(shown_edits), again
-        return Generated(frame, watch, self._found, self._known_faults, anew, level, shown, *made)
+    def _locate(self, record: FrameRecord) -> FrameRecord:
+        with record.watch("align"):
+            tracked = self._tracker.track(record.frame, record.timestamp)
+            if tracked is None:
+                return record
+            return replace(record, face=True, sighting=self._sight(record.frame, tracked))
 
     def _sight(self, frame: Pixels, tracked: TrackedFace) -> Sighting:
         face = crop(frame, tracked.transform, self.runtime.sizes.image_size)
         return Sighting(tracked.transform, tracked.landmarks_in_crop, face, frame.shape, tracked.faces)
+
+    def _generate(self, record: FrameRecord, *, edits: Mapping[str, float], elapsed: float) -> FrameRecord:
+        state, sighting = self._state, record.sighting
+        if sighting is None:
+            with record.watch("align"):
+                sighting = self._follow_last(record.frame)
+        first, wanted = state.level is None, record.face and any(edits.values())
+        level = self.options.fade.advance(state.level, wanted, elapsed) if sighting else 0.0
+        state.sighting = sighting if record.face or level > 0 else None
+        cut = record.face and sighting is not None and self._forget_after_cut(sighting.crop)
+        effect = self._library.effect(edits, share=strength_at(level), gain=self.runtime.sizes.edit_gain)
+        # With nothing to show the networks rest. Inverting alone would not keep their memory sound: it is trained
+        # on what the generator made of the frames before, and knows frames without only as an episode's first.
+        # So an edit may start at any frame, as if the stream began there, and fades in meanwhile.
+        shown = sighting if level > 0 else None
+        generated = shown is not None and bool(effect.offsets)
+        made = replace(record, sighting=shown, level=level, effect=effect, anew=cut or not generated)
+        if shown is not None:
+            # where an edit moves landmarks only, the real face stands for both
+            pictures = self._pictures(made, shown, first) if generated else shown.inputs.repeat(2, 0)
+            made = replace(made, pictures=pictures, parts=self._parse(shown, pictures, record.watch))
+        state.level = level
+        if not generated:
+            state.forget(Lost.PICTURES)
+        forehead = state.memory.redrawn.forehead
+        return replace(made, effect=replace(effect, forehead=forehead), again=state.pictures_age > 0)
 
     def _follow_last(self, frame: Pixels) -> Sighting | None:
         """Where a face that is no longer found has gone, while its edit fades; None after a cut.
 
         The edit is made anew on this frame's own pixels: a held picture would stand still over a moving scene.
         """
-        last = self._last
+        last = self._state.sighting
         if last is None or not self._state.level or last.frame_shape != frame.shape:
             return None
         size = self.runtime.sizes.image_size
@@ -267,99 +242,84 @@ class FaceStream:
         transform = follow(last.transform, last.crop, now, last.landmarks)
         return replace(last, transform=transform, crop=crop(frame, transform, size))
 
+    def _forget_after_cut(self, face: Pixels) -> bool:
+        """Whether `face` cannot be the last frame's: another face's texture (Eq. 3) is not its own."""
+        last, now = self._state.thumbnail, thumbnail(face)
+        cut = last is not None and not are_alike(last, now)
+        if cut:
+            self._state.forget(Lost.PICTURES | Lost.CODES)
+        self._state.thumbnail = now
+        return cut
+
     def _parse(self, sighting: Sighting, pictures: Array, watch: Stopwatch) -> Array | None:
         """What the face parser makes of the real and of the edited face, (2, C, n, n); None without one."""
         if not self.runtime.sizes.n_classes:
             return None
         with watch("parse"):
-            return self.runtime.parse(np.concatenate([_to_inputs(sighting.crop), pictures[1:2]]))
+            return self.runtime.parse(np.concatenate([sighting.inputs, pictures[1:2]]))
 
-    def _pictures(self, sighting: Sighting, edits: Mapping[str, float], watch: Stopwatch) -> Array:
+    def _pictures(self, record: FrameRecord, sighting: Sighting, first: bool) -> Array:
         """The inverted and the edited face to show, and what the networks remember of them."""
-        if self._made is not None and self._found and self._made_ago + 1 < self.cadence:
-            # what they made for an earlier frame; their memory stays where it is
-            self._made_ago += 1
-            return self._made
-        face = AlignedFace(_to_inputs(sighting.crop), sighting.landmarks)
-        passes = FIRST_PASSES if self._state.level is None else 1
-        inverted = self._invert(face, self._remembered().memory, edits, watch, passes)
-        # what a lost face leaves in the crop is nothing for the networks to remember
-        self._made, self._made_ago = (inverted.pictures if self._found else None), 0
-        if self._found:
-            memory, anchor = inverted.next_state(), inverted.shared.anchor
-            self._state = replace(self._state, recurrent=memory, anchor=anchor, unseen=0.0)
-            self._reanchor = False
-        return inverted.pictures
-
-    def _remembered(self) -> StreamState:
-        """The state to go on from: a new one where the last is too old, late codes on the move where asked."""
         state = self._state
-        if state.unseen > LONGEST_GAP:
-            return replace(state, recurrent=RecurrentState.initial(self.runtime.sizes), anchor=Anchor())
-        return replace(state, anchor=state.anchor.asked_to_move()) if self._reanchor else state
+        if state.pictures is not None and record.face and state.pictures_age + 1 < self.cadence:
+            # what they made for an earlier frame; their memory stays where it is
+            state.pictures_age += 1
+            return state.pictures
+        if state.memory.unseen > LONGEST_GAP:
+            state.forget(Lost.CODES)
+        elif state.reanchor:
+            state.memory = replace(state.memory, anchor=state.memory.anchor.asked_to_move())
+        passes = FIRST_PASSES if first else 1
+        pictures, memory = self._inverter.edit(
+            sighting.inputs, sighting.landmarks, state.memory, record.effect, record.watch, passes
+        )
+        # what a lost face leaves in the crop is nothing for the networks to remember
+        state.pictures, state.pictures_age = (pictures if record.face else None), 0
+        state.memory = memory if record.face else replace(state.memory, redrawn=memory.redrawn)
+        state.reanchor = state.reanchor and not record.face
+        return pictures
 
-    def _forget_after_cut(self, face: Pixels) -> None:
-        """Begin anew when `face` cannot be the last frame's: another face's texture (Eq. 3) is not its own."""
-        last, now = self._state.thumbnail, thumbnail(face)
-        if last is not None and not are_alike(last, now):
-            initial = RecurrentState.initial(self.runtime.sizes)
-            self._state = replace(self._state, recurrent=initial, anchor=Anchor())
-            self._forgotten = True
-            self._drop()
-        self._state = replace(self._state, thumbnail=now)
-
-    def _blended(self, made: Generated) -> StepResult:
+    def _blend(self, made: FrameRecord) -> FrameRecord:
         """Eq. 7: the edited face un-aligned into the frame.
 
         What was generated before a fault was known passes: shown once more, the edit would flash.
         """
-        if made.sighting is None or made.pictures is None or made.faults < self._faults:
-            return StepResult(made.frame, face=made.face, edited=False, stage_ms=made.watch.stage_ms)
+        state, sighting = self._state, made.sighting
+        if sighting is None or made.pictures is None or made.faults < state.faults:
+            return made
         with made.watch("blend"):
-            landmarks, real = made.sighting.landmarks, _to_values(made.sighting.crop)
-            masks = _masks(made, real)
-            faces = self._steadied(real, made.pictures, made, masks)
-            composite = compose(self.options.composite, faces, masks, made.reach, landmarks)
-            shown = paste(made.frame, composite, made.sighting.transform, opacity_at(made.level))
+            real = _to_crop(sighting.inputs[0])
+            masks = _masks(made, sighting, real)
+            faces = self._steady(real, made.pictures, made, masks)
+            composite = compose(self.options.composite, faces, masks, made.effect, sighting.landmarks)
+            shown = paste(made.frame, composite, sighting.transform, opacity_at(made.level))
         if not made.face:
             # what a lost face leaves in the crop is nothing to go on with
-            self._steadying.forget()
+            state.forget(Lost.SHOWN)
         covered = 0.0 if made.parts is None else how_covered(made.parts[0])
-        return StepResult(shown, made.face, True, made.watch.stage_ms, faces, covered)
+        return replace(made, shown=shown, faces=faces, covered=covered)
 
-    def _steadied(self, real: Array, pictures: Array, made: Generated, masks: FaceMasks) -> Faces:
+    def _steady(self, real: Array, pictures: Array, made: FrameRecord, masks: FaceMasks) -> Faces:
         """The faces to show: moved along with the real one where they are an earlier frame's."""
-        moved = self._steadying.moved_along(real) if made.again else None
-        if moved is not None:
-            return moved
+        state, effect = self._state, made.effect
+        if made.again and state.shown is not None:
+            return self._filter.move_along(real, state.shown)
         # a fringe, or strands of dyed hair, want more holding
-        drawn = np.float32(made.reach.hair) * masks.hair if made.reach.hair else None
-        return self._steadying(Faces(real, *(_to_crop(image) for image in pictures)), made.edits, drawn)
+        drawn = np.float32(effect.hair) * masks.hair if effect.hair else None
+        faces = Faces(real, *(_to_crop(image) for image in pictures))
+        state.shown = self._filter.steady(faces, effect.edits, state.shown, drawn)
+        return state.shown.faces
 
-    def _failed(self, made: Generated, error: Exception) -> StepResult:
-        """The frame as it came; the edit fades in anew afterwards, where a jump back would flash."""
+    def _begin_anew_after_faults(self) -> None:
+        """After frames that could not be blended; the edit fades in anew, where a jump back would flash."""
+        state, faults = self._state, self._state.faults
+        if faults != state.known_faults:
+            state.known_faults = faults
+            state.forget(Lost.PICTURES | Lost.EDIT)
+
+    def _report(self, fault: Exception) -> None:
         if not self.counts.errors:
-            logger.error("A frame could not be edited and passes through; later ones are only counted.", exc_info=error)
-        message = f"{type(error).__name__}: {error}"
-        return StepResult(made.frame, face=made.face, edited=False, stage_ms=made.watch.stage_ms, error=message)
-
-    def _rest(self) -> None:
-        """Begin anew, on the late codes there are."""
-        self._state = self._state.with_level(0.0)
-        self._drop()
-
-    def _drop(self) -> None:
-        """Go on from none of what was generated."""
-        self._made = None
-        self._invert.forget()
-
-    def _recover(self) -> None:
-        """After a frame that could not be blended, begin anew."""
-        faults = self._faults
-        if faults != self._known_faults:
-            self._known_faults = faults
-            self._state = self._state.with_level(0.0)
-            self._drop()
+            logger.error("A frame could not be edited and passes through; later ones are only counted.", exc_info=fault)
 
     def _count(self, result: StepResult) -> None:
         self.counts.frames += 1
@@ -368,25 +328,20 @@ class FaceStream:
         self.counts.errors += result.error is not None
 
 
-def _masks(made: Generated, real: Array) -> FaceMasks:
+def _result_of(done: FrameRecord) -> StepResult:
+    error = None if done.fault is None else f"{type(done.fault).__name__}: {done.fault}"
+    shown = done.frame if done.shown is None else done.shown
+    return StepResult(shown, done.face, done.shown is not None, done.watch.stage_ms, done.faces, done.covered, error)
+
+
+def _masks(made: FrameRecord, sighting: Sighting, real: Array) -> FaceMasks:
     """Where the edit may act in I, `real`."""
-    assert made.sighting is not None
     if made.parts is None:
-        return masks_by_landmarks(made.sighting.landmarks, len(real))
-    return masks_by_parser(made.parts, real, made.reach.hair * made.reach.forehead)
-
-
-def _to_values(face: Pixels) -> Array:
-    """A crop (S, S, 3) as float32 in [-1, 1]."""
-    return face.astype(np.float32) / np.float32(127.5) - np.float32(1)
+        return masks_by_landmarks(sighting.landmarks, len(real))
+    return masks_by_parser(made.parts, real, made.effect.hair * made.effect.forehead)
 
 
 def _to_crop(image: Array) -> Array:
     """(3, S, S) → (S, S, 3)."""
     face: Array = cv2.merge(tuple(image))
     return face
-
-
-def _to_inputs(face: Pixels) -> Array:
-    """A crop (S, S, 3) as the networks take it: float32 (1, 3, S, S) in [-1, 1]."""
-    return np.ascontiguousarray(_to_values(face).transpose(2, 0, 1)[None])

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from rigid.fields import smooth
 from rigid.geometry import Points, Transform, apply, inverse
 
 Pixels = NDArray[np.uint8]
@@ -47,7 +48,7 @@ def usable_interval(elapsed: float) -> float:
 
 def strength_at(level: float) -> float:
     """The share of the edit that is applied at a level: eased, so that a short miss of the face hardly shows."""
-    return level * level * (3 - 2 * level)
+    return smooth(level)
 
 
 def opacity_at(level: float) -> float:

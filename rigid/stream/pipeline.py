@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rigid.stream.face_stream import FaceStream, StepResult
-from rigid.stream.stage_records import Located
+from rigid.stream.frame_record import FrameRecord
 
 
 class Step(NamedTuple):
@@ -32,7 +32,7 @@ def overlapped(stream: FaceStream, steps: Iterable[Step]) -> Generator[StepResul
     with ThreadPoolExecutor(1, "locate") as locating, ThreadPoolExecutor(1, "blend") as blending:
         coming = iter(steps)
 
-        def locate_next() -> tuple[Step, Future[Located]] | None:
+        def locate_next() -> tuple[Step, Future[FrameRecord]] | None:
             step = next(coming, None)
             return None if step is None else (step, locating.submit(stream.locate, step.frame, step.timestamp))
 

@@ -14,7 +14,7 @@ from safetensors.numpy import load, save
 from rigid.models.contract import PICTURES, Array
 
 QUALITY = 95
-LEFT_OUT = ("previous_noise", "flow", "shares")
+LEFT_OUT = ("previous_noise",)
 PACKED = "_jpeg"
 """What a picture's name ends with."""
 

@@ -3,67 +3,101 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from enum import Flag, auto
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from rigid.composite.temporal_filter import Steadied
+from rigid.inversion.edited_noise import Redrawn
 from rigid.inversion.inverter import Memory
 from rigid.inversion.latents import Anchor
 from rigid.models.contract import PICTURES, Array, RecurrentState, Sizes
 from rigid.stream.fading import THUMBNAIL_SHAPE
+from rigid.stream.frame_record import Sighting
 
 VERSION = 4
 """Raised whenever the saved form changes; bytes of another version are refused."""
 
 
-@dataclass(frozen=True)
-class StreamState:
-    """What one frame hands to the next."""
+class Lost(Flag):
+    """What a stream is not to go on from."""
 
-    recurrent: RecurrentState
-    """The networks' state."""
-    anchor: Anchor = field(default_factory=Anchor)
-    """How the shared late codes stand to what is seen."""
+    PICTURES = auto()
+    """What was generated, and all that moves from frame to frame with it; what is generated next begins as a stream's
+    first frame does, on the same late codes."""
+    CODES = auto()
+    """The late codes that frames share: they are another face's, or too old."""
+    EDIT = auto()
+    """How far the edit is faded in."""
+    SHOWN = auto()
+    """The faces that were shown; of `blend` alone."""
+
+
+@dataclass(eq=False)
+class StreamState:
+    """What one frame hands to the next.
+
+    The stages may be at work at once: `shown` and `faults` are written by `blend` alone, all others by `generate`.
+    """
+
+    memory: Memory
+    """What the networks go on from."""
     thumbnail: Array | None = None
     """The face last found, as `rigid.stream.fading.thumbnail` makes it."""
     level: float | None = None
     """How far the edit is faded in, 0 to 1, None before the first frame."""
-    unseen: float = 0.0
-    """Seconds since the networks last had a face."""
+
+    # What follows is not saved: the next frames show it.
+    timestamp: float | None = None
+    """Seconds of the last frame."""
+    sighting: Sighting | None = None
+    """Where the face was whose edit is shown or fades."""
+    pictures: Array | None = None
+    """What was generated last, for a face that was found."""
+    pictures_age: int = 0
+    """How many frames ago that was."""
+    known_faults: int = 0
+    """How many of the faults `generate` has begun anew after."""
+    faults: int = 0
+    """How many frames could not be blended."""
+    shown: Steadied | None = None
+    """The faces last shown."""
+    reanchor: bool = False
+    """Whether the late codes are asked to move to what the next frames show; set from any thread."""
 
     @classmethod
     def initial(cls, sizes: Sizes) -> StreamState:
         """The state before the first frame."""
-        return cls(RecurrentState.initial(sizes))
+        return cls(Memory.initial(sizes))
 
-    @property
-    def memory(self) -> Memory:
-        """What the networks go on from."""
-        return Memory(self.recurrent, self.anchor, self.unseen)
-
-    def with_level(self, level: float, generated: bool = True) -> StreamState:
-        """This state one frame on.
-
-        With level 0, or where nothing was `generated`, what moves from frame to frame comes to rest, and what is
-        generated next begins as a stream's first frame does, on the same late codes.
-        """
-        if level and generated:
-            return replace(self, level=level)
-        return replace(self, level=level, recurrent=self.recurrent.at_rest())
+    def forget(self, lost: Lost) -> None:
+        """Begin anew without what is `lost`: the only way to."""
+        if Lost.SHOWN in lost:
+            self.shown = None
+        if Lost.EDIT in lost:
+            self.level = 0.0
+        if Lost.PICTURES in lost:
+            self.pictures, self.pictures_age = None, 0
+            self.memory = replace(self.memory, recurrent=self.memory.recurrent.at_rest(), redrawn=Redrawn())
+        if Lost.CODES in lost:
+            bare = replace(self.memory.recurrent.at_rest(), late_codes=None)
+            self.memory = replace(self.memory, recurrent=bare, anchor=Anchor())
 
 
 def state_to_bytes(state: StreamState) -> bytes:
-    """`state` as safetensors: arrays only, so that loading it runs no code."""
+    """What of `state` another stream needs as safetensors: arrays only, so that loading it runs no code."""
+    memory = state.memory
     arrays: dict[str, np.ndarray] = {
         "rigid_live_state": np.array([VERSION], np.int64),
         "level": np.array([np.nan if state.level is None else state.level], np.float64),
-        "unseen": np.array([state.unseen], np.float64),
-        "gliding": np.array([state.anchor.gliding], np.float64),
+        "unseen": np.array([memory.unseen], np.float64),
+        "gliding": np.array([memory.anchor.gliding], np.float64),
     }
-    parts: dict[str, Array | None] = dict(vars(state.recurrent))
-    parts |= {"recent": state.anchor.recent, "thumbnail": state.thumbnail}
+    parts: dict[str, Array | None] = dict(vars(memory.recurrent))
+    parts |= {"recent": memory.anchor.recent, "thumbnail": state.thumbnail}
     return save(arrays | {name: np.ascontiguousarray(value) for name, value in parts.items() if value is not None})
 
 
@@ -80,13 +114,9 @@ def state_from_bytes(data: bytes, sizes: Sizes) -> StreamState:
     sound = (np.isnan(level) or 0.0 <= level <= 1.0) and 0.0 <= unseen < np.inf and 0.0 <= gliding < np.inf
     if hidden is None or cell is None or not sound:
         raise ValueError("The saved stream state lacks a part; start a new stream.")
-    return StreamState(
-        anchor=Anchor(parts.pop("recent"), gliding),
-        thumbnail=parts.pop("thumbnail"),
-        recurrent=RecurrentState(hidden=hidden, cell=cell, **parts),
-        level=None if np.isnan(level) else level,
-        unseen=unseen,
-    )
+    anchor, thumbnail = Anchor(parts.pop("recent"), gliding), parts.pop("thumbnail")
+    memory = Memory(RecurrentState(hidden=hidden, cell=cell, **parts), anchor, unseen)
+    return StreamState(memory, thumbnail, None if np.isnan(level) else level)
 
 
 def _check_scalars(arrays: Mapping[str, np.ndarray]) -> None:

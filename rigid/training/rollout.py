@@ -146,7 +146,7 @@ def compensate(networks: Networks, inputs: Tensor, memory: Memory) -> Compensati
 
 
 def settled(noise: Tensor, previous: Tensor, inputs: Tensor, previous_inputs: Tensor, newest_share: float) -> Tensor:
-    """`rigid.inversion.noise_smoothing.settled` on tensors."""
+    """`rigid.inversion.noise_smoothing.settle` on tensors."""
     change = F.avg_pool2d((inputs - previous_inputs).abs().mean(1, keepdim=True), inputs.shape[-1] // noise.shape[-1])
     moving = ((change - STILL) / (MOVING - STILL)).clamp(0, 1)
     weight = newest_share + (MOVING_SHARE - newest_share) * moving

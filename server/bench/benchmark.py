@@ -18,7 +18,7 @@ from engines import EngineError
 from engines.machine import cores, processor, versions
 from rigid.edits.library import AttributeLibrary
 from rigid.stream.face_stream import FaceStream, StepResult
-from rigid.stream.stage_records import Generated, Located
+from rigid.stream.frame_record import FrameRecord
 from server.backend import Backend
 from server.frames.worker import InferenceWorker, Lane, in_hand_for, threads_for
 from server.session.session_stats import percentile
@@ -224,7 +224,7 @@ class _Viewer:
         self._offered += 1
         lane.offer(True)
 
-    def _locate(self, _: bool) -> tuple[float, Located]:
+    def _locate(self, _: bool) -> tuple[float, FrameRecord]:
         # Its time begins here, as where a newer frame takes the place of those that wait.
         began = time.perf_counter()
         with self._ending_on_a_fault():
@@ -234,12 +234,12 @@ class _Viewer:
             self._offer(self._lane)
         return began, located
 
-    def _generate(self, work: tuple[float, Located]) -> tuple[float, Generated]:
+    def _generate(self, work: tuple[float, FrameRecord]) -> tuple[float, FrameRecord]:
         began, located = work
         with self._ending_on_a_fault():
             return began, self.stream.generate(located, self._edits)
 
-    def _blend(self, work: tuple[float, Generated]) -> None:
+    def _blend(self, work: tuple[float, FrameRecord]) -> None:
         began, made = work
         with self._ending_on_a_fault():
             result = self.stream.blend(made)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 from av import VideoFrame
 
-from server.frames.stream_protocol import FacePlace
+from rigid.stream.frame_record import Sighting
 
 CUT_OFF, COVERED, SMALL, DARK = "face_cut_off", "face_covered", "too_small", "too_dark"
 SEVERAL = "several_faces"
@@ -27,17 +27,17 @@ WINDOW = 20
 SHARE = 0.6
 
 
-def advice_for(frame: VideoFrame, place: FacePlace | None) -> frozenset[str]:
-    """What of `ADVICE` can be told of a picture, yuv420p, before it is edited; `place`: None without a face."""
-    if place is None:
+def advice_for(frame: VideoFrame, face: Sighting | None) -> frozenset[str]:
+    """What of `ADVICE` can be told of a picture, yuv420p, before it is edited; `face`: None without one."""
+    if face is None:
         return frozenset({DARK}) if _mean_luma(frame, (0, 0, frame.width, frame.height)) < DARK_MEAN else frozenset()
-    left, top, right, bottom = place.box
+    left, top, right, bottom = face.box
     width, height = right - left, bottom - top
     across, down = BEYOND * width, BEYOND * height
     told = {
         CUT_OFF: left < -across or top < -down or right > frame.width + across or bottom > frame.height + down,
-        SEVERAL: place.faces > 1,
-        DARK: _mean_luma(frame, place.box) < DARK_MEAN,
+        SEVERAL: face.faces > 1,
+        DARK: _mean_luma(frame, face.box) < DARK_MEAN,
         SMALL: height < LEAST_HEIGHT,
     }
     return frozenset(code for code, holds in told.items() if holds)

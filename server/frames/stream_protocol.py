@@ -3,52 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rigid.stream.face_stream import StepResult
+from rigid.stream.frame_record import FrameRecord
+
 Picture = NDArray[np.uint8]
-
-
-class StepResult(Protocol):
-    """One frame's outcome."""
-
-    @property
-    def frame(self) -> Picture:
-        """The frame to show: RGB uint8 (H, W, 3)."""
-
-    @property
-    def face(self) -> bool:
-        """Whether a face was found."""
-
-    @property
-    def edited(self) -> bool:
-        """Whether `frame` differs from the input."""
-
-    @property
-    def covered(self) -> float:
-        """What share of an edited face something else lies before, 0 to 1."""
-
-    @property
-    def stage_ms(self) -> Mapping[str, float]:
-        """Milliseconds each stage took."""
-
-    @property
-    def error(self) -> str | None:
-        """Why the frame went through unedited although it should not have."""
-
-
-class FacePlace(Protocol):
-    """Where the face of a frame lies."""
-
-    @property
-    def box(self) -> tuple[float, float, float, float]:
-        """Left, top, right and bottom of its landmarks, frame pixels; they may lie beyond the frame."""
-
-    @property
-    def faces(self) -> int:
-        """How many were seen, this one among them; one more than one stands for any number."""
 
 
 class Stream(Protocol):
@@ -61,16 +24,13 @@ class Stream(Protocol):
     cadence: int
     """The networks run for each so many frames, 1 for all; may be set from any thread."""
 
-    def locate(self, frame: Picture, timestamp: float) -> Any:
+    def locate(self, frame: Picture, timestamp: float) -> FrameRecord:
         """Look for the face in a frame, RGB uint8 (H, W, 3), shown at `timestamp` seconds; what `generate` takes."""
 
-    def place(self, located: Any) -> FacePlace | None:
-        """Where the face that `locate` found lies; None without one. May be called while other stages are at work."""
-
-    def generate(self, located: Any, edits: Mapping[str, float]) -> Any:
+    def generate(self, located: FrameRecord, edits: Mapping[str, float]) -> FrameRecord:
         """Make the face with {attribute: strength}; what `blend` takes."""
 
-    def blend(self, made: Any) -> StepResult:
+    def blend(self, made: FrameRecord) -> StepResult:
         """Put the face into its frame."""
 
     def reanchor(self) -> None:

@@ -17,7 +17,7 @@ from rigid.edits.presets import Preset
 from rigid.edits.ramp import Easing
 from rigid.files.badge import Badge
 from server.frames.edit_timeline import AppliedEdits, SessionEdits
-from server.frames.frame_editor import Arrival, FrameEditor, Processed
+from server.frames.frame_editor import FrameEditor, SessionFrame
 from server.frames.freshness import Freshness
 from server.frames.pacing import Pacer
 from server.frames.stream_protocol import Stream
@@ -249,7 +249,7 @@ class Session:
             self._tally.dropped("paced")
             return
         self._tally.taken(frame.width, frame.height)
-        if self._lane.offer(Arrival(frame, now)):
+        if self._lane.offer(SessionFrame(source=frame, arrived=now)):
             self._tally.dropped("stale")
 
     def heard(self, frame: AudioFrame) -> None:
@@ -282,7 +282,7 @@ class Session:
 
     # ---- pictures back from the worker
 
-    def _hand_over(self, done: Processed) -> None:
+    def _hand_over(self, done: SessionFrame) -> None:
         # Called on the worker's thread; the loop is closed only when the server goes down.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._deliver, done)
@@ -302,17 +302,17 @@ class Session:
         if self._closing is None:
             self.saved_state = state
 
-    def _deliver(self, done: Processed) -> None:
+    def _deliver(self, done: SessionFrame) -> None:
         if self._closing is not None:
             return
         self._tally.processed(done)
-        if done.frame is None:
+        if done.shown is None:
             self._tally.dropped("unusable")
             return
-        self.audience.show(done.frame, done.arrived, self.edits.targets)
+        self.audience.show(done.shown, done.arrived, self.edits.targets)
         if not self._peer.returns_video:
             self.sent(self._clock() - done.arrived)
-        elif self._peer.send(done.frame, done.arrived):
+        elif self._peer.send(done.shown, done.arrived):
             self._tally.dropped("unsent")
         if self.state in (State.CONNECTING, State.PAUSED):
             self._life.enter(State.LIVE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from server.frames.frame_editor import Processed
+from server.frames.frame_editor import SessionFrame
 from server.metrics import Metrics
 from server.session.session_stats import SessionStats
 
@@ -28,10 +28,10 @@ class Tally:
         self.stats.size = (width, height)
         self._metrics.frames_in.inc()
 
-    def processed(self, done: Processed) -> None:
+    def processed(self, done: SessionFrame) -> None:
         """One came back from the worker."""
         self.stats.processed(face=done.face, stage_ms=done.stage_ms, failed=done.error is not None)
-        self.stats.picture = done.picture
+        self.stats.picture = done.camera
         self.stats.advice.add(done.advice)
         for code in done.advice:
             self._metrics.advised.labels(code).inc()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,23 +11,12 @@ from numpy.typing import NDArray
 
 from rigid.edits.attribute import Attribute
 from rigid.edits.library import AttributeLibrary
+from rigid.stream.face_stream import StepResult
 from server.app import create_app
 from server.config import ServerConfig
 from tests.staged import Staged
 
 Picture = NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class Lit:
-    """What became of a frame."""
-
-    frame: Picture
-    face: bool = True
-    edited: bool = True
-    covered: float = 0.0
-    stage_ms: dict[str, float] = field(default_factory=lambda: {"align": 1.0, "synthesize": 2.0})
-    error: str | None = None
 
 
 class LightStream(Staged):
@@ -38,9 +26,10 @@ class LightStream(Staged):
         self.closed = False
         self.cadence = 1
 
-    def step(self, frame: Picture, edits: Mapping[str, float], timestamp: float) -> Lit:
+    def step(self, frame: Picture, edits: Mapping[str, float], timestamp: float) -> StepResult:
         light = 100 * edits.get("smile", 0.0)
-        return Lit(np.clip(frame + np.float32(light), 0, 255).astype(np.uint8))
+        lit = np.clip(frame + np.float32(light), 0, 255).astype(np.uint8)
+        return StepResult(lit, face=True, edited=True, stage_ms={"align": 1.0, "synthesize": 2.0})
 
     def reanchor(self) -> None:
         """Every frame stands alone."""

@@ -25,8 +25,7 @@ class CountingStream(PaintingStream):
 
     def step(self, frame: Picture, edits: Mapping[str, float], timestamp: float) -> PaintedResult:
         result = super().step(frame, edits, timestamp)
-        result.stage_ms = {"count": float(self.steps)}
-        return result
+        return replace(result, stage_ms={"count": float(self.steps)})
 
     def restore(self, data: bytes) -> None:
         super().restore(data)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from rigid.inversion.inverter import Memory
 from rigid.models.contract import RecurrentState
 from rigid.stream.state_packing import pack, unpack
 from rigid.stream.stream_state import StreamState, state_from_bytes, state_to_bytes
@@ -29,7 +30,7 @@ def test_a_streams_state_comes_through_small_and_it_goes_on_from_there() -> None
     assert len(small) < len(state) / 2
     back = make_stream()
     back.restore(unpack(small))
-    before, after = stream._state.recurrent, back._state.recurrent
+    before, after = stream._state.memory.recurrent, back._state.memory.recurrent
     np.testing.assert_array_equal(after.hidden, before.hidden)
     assert before.late_codes is not None and after.late_codes is not None
     np.testing.assert_array_equal(after.late_codes, before.late_codes)
@@ -48,7 +49,7 @@ def test_what_is_no_state_goes_through_as_it_is() -> None:
 def test_a_damaged_picture_is_one_sentence() -> None:
     image = np.zeros((1, 3, TINY.image_size, TINY.image_size), np.float32)
     recurrent = replace(RecurrentState.initial(TINY), previous_input=image)
-    small = pack(state_to_bytes(replace(StreamState.initial(TINY), recurrent=recurrent)))
+    small = pack(state_to_bytes(StreamState(Memory(recurrent))))
     at = small.index(b"\xff\xd8\xff")
     with pytest.raises(ValueError, match="damaged"):
         unpack(small[:at] + bytes(len(small) - at))

@@ -16,7 +16,7 @@ from rigid.composite.compositor import (
 )
 from rigid.composite.edit_masks import FaceMasks, masks_by_landmarks
 from rigid.composite.paste import spread
-from rigid.edits.edit_effect import FACE_ONLY, Reach
+from rigid.edits.edit_effect import FACE_ONLY, EditEffect
 from rigid.face.masks import oval_mask
 from rigid.geometry import Points
 from tests.worlds import landmarks_in_crop
@@ -48,11 +48,11 @@ def spot(picture: Crop, value: float) -> Crop:
 
 
 def composed(
-    inputs: Crop, inverted: Crop, edited: Crop, reach: Reach = FACE_ONLY, masks: FaceMasks | None = None
+    inputs: Crop, inverted: Crop, edited: Crop, effect: EditEffect = FACE_ONLY, masks: FaceMasks | None = None
 ) -> Crop:
     faces = Faces(inputs, inverted, edited)
     masks = masks or masks_by_landmarks(LANDMARKS, SIZE)
-    return compose("change", faces, masks, reach, LANDMARKS).over(inputs)
+    return compose("change", faces, masks, effect, LANDMARKS).over(inputs)
 
 
 def test_without_an_edit_the_real_face_stays_to_the_bit() -> None:
@@ -159,7 +159,7 @@ LEFT, RIGHT = (slice(60, 200), slice(20, 100)), (slice(60, 200), slice(156, 236)
 def test_an_edit_of_the_hair_leaves_the_face_real() -> None:
     inputs, inverted = texture(0) + details(), texture(0)
     edited = inverted + np.float32(0.5)
-    result = composed(inputs, inverted, edited, Reach(hair=1.0, face=0.0), halves())
+    result = composed(inputs, inverted, edited, EditEffect(hair=1.0, face=0.0), halves())
     np.testing.assert_array_equal(result[LEFT], inputs[LEFT])
     np.testing.assert_allclose(result[RIGHT], edited[RIGHT], atol=0.03)
 
@@ -169,7 +169,7 @@ def test_a_face_beside_edited_hair_is_the_one_made_without_it() -> None:
     inputs = inverted = texture(0)
     bare, edited = inverted + np.float32(0.3), inverted + np.float32(0.6)
     faces = Faces(inputs, inverted, edited, bare)
-    composite = compose("change", faces, halves(), Reach(hair=1.0), LANDMARKS)
+    composite = compose("change", faces, halves(), EditEffect(hair=1.0), LANDMARKS)
     result = composite.over(inputs)
     np.testing.assert_allclose(result[LEFT], bare[LEFT], atol=0.01)
     np.testing.assert_allclose(result[RIGHT], edited[RIGHT], atol=0.01)
@@ -178,7 +178,7 @@ def test_a_face_beside_edited_hair_is_the_one_made_without_it() -> None:
 def test_half_an_edit_of_the_hair_shows_half() -> None:
     inputs = inverted = texture(0)
     whole, half = (
-        composed(inputs, inverted, inverted + np.float32(0.6), Reach(hair=hair, face=0.0), halves()) - inputs
+        composed(inputs, inverted, inverted + np.float32(0.6), EditEffect(hair=hair, face=0.0), halves()) - inputs
         for hair in (1.0, 0.5)
     )
     np.testing.assert_allclose(half[RIGHT], whole[RIGHT] / 2, atol=1e-3)
@@ -201,10 +201,10 @@ def test_what_lies_before_the_face_is_not_moved() -> None:
     free = np.ones((SIZE, SIZE), np.float32)
     hand = (slice(140, 220), slice(60, 140))
     free[hand] = 0
-    reach = Reach(face=0.0, motion=np.full_like(LANDMARKS, 6 / SIZE))
+    effect = EditEffect(face=0.0, motion=np.full_like(LANDMARKS, 6 / SIZE))
     faces = Faces(inputs, inputs, inputs)
     held, moved = (
-        compose("change", faces, FaceMasks(masks.face, masks.hair, mask), reach, LANDMARKS).over(inputs)
+        compose("change", faces, FaceMasks(masks.face, masks.hair, mask), effect, LANDMARKS).over(inputs)
         for mask in (free, np.ones_like(free))
     )
     np.testing.assert_allclose(held[hand], inputs[hand], atol=1e-6)
@@ -213,7 +213,7 @@ def test_what_lies_before_the_face_is_not_moved() -> None:
 
 def test_an_edit_that_draws_nothing_is_no_change() -> None:
     inputs = texture(0)
-    np.testing.assert_array_equal(composed(inputs, inputs, texture(1), Reach(hair=0.0, face=0.0)), inputs)
+    np.testing.assert_array_equal(composed(inputs, inputs, texture(1), EditEffect(hair=0.0, face=0.0)), inputs)
 
 
 @pytest.mark.parametrize("kind", COMPOSITES)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,12 +13,14 @@ from rigid.composite.compositor import COMPOSITES, CompositeKind, Faces, compose
 from rigid.composite.edit_masks import masks_by_landmarks
 from rigid.composite.paste import Composite, Crop, warp
 from rigid.composite.reshaping import GRID, STEEPEST, motion_field
-from rigid.edits.edit_effect import Reach
+from rigid.edits.attribute import Attribute
+from rigid.edits.edit_effect import EditEffect
+from rigid.edits.library import AttributeLibrary
 from rigid.face.masks import oval_mask
 from rigid.geometry import Points
 from rigid.stream.face_stream import FaceStream
 from tests.fakes import TINY, FakeRuntime
-from tests.worlds import Brighten, FixedTracker, landmarks_in_crop, textured_frame
+from tests.worlds import FixedTracker, landmarks_in_crop, textured_frame
 
 SIZE = 256
 LANDMARKS = landmarks_in_crop(SIZE)
@@ -97,7 +99,7 @@ def test_a_composite_moves_what_the_reach_asks_for(kind: CompositeKind) -> None:
     motion[:, 0] = 5 / SIZE
     masks = masks_by_landmarks(LANDMARKS, SIZE)
     still, moved = (
-        compose(kind, Faces(inputs, inputs, inputs), masks, Reach(motion=one), LANDMARKS).over(inputs)
+        compose(kind, Faces(inputs, inputs, inputs), masks, EditEffect(motion=one), LANDMARKS).over(inputs)
         for one in (None, motion)
     )
     np.testing.assert_allclose(still, inputs, atol=1e-6)
@@ -105,15 +107,15 @@ def test_a_composite_moves_what_the_reach_asks_for(kind: CompositeKind) -> None:
     assert (moved - inputs)[128, 128, 0] * SIZE == pytest.approx(-5, abs=0.5)
 
 
-class Widen(Brighten):
+def widen() -> AttributeLibrary:
     """Brightens by `light`; moves all landmarks to the right by a tenth of `wide`, of which the codes know nothing."""
-
-    def in_video(self, edits: Mapping[str, float]) -> Mapping[str, float]:
-        return {name: strength for name, strength in edits.items() if name == "light"}
-
-    def motion(self, edits: Mapping[str, float]) -> Points | None:
-        wide = edits.get("wide", 0.0)
-        return np.array([[0.1 * wide, 0.0]], np.float32).repeat(478, 0) if wide else None
+    motion, shape = np.zeros((2, 478, 2), np.float32), (TINY.n_codes, TINY.code_size)
+    motion[..., 0] = [[0.1], [-0.1]]
+    made: dict[str, Any] = {"group": "shape", "min": -1.0, "max": 1.0, "default": 0.0, "unit": "", "source": "by hand"}
+    light = Attribute("light", "Light", direction=np.full(shape, 0.5, np.float32), **made)
+    still = np.zeros(shape, np.float32)
+    wide = Attribute("wide", "Wide", direction=still, video_gain=0.0, motion=motion, motion_gain=1.0, **made)
+    return AttributeLibrary([light, wide], n_codes=TINY.n_codes, code_size=TINY.code_size)
 
 
 HELD_BACK = replace(TINY, edit_gain=1.5)
@@ -121,7 +123,7 @@ HELD_BACK = replace(TINY, edit_gain=1.5)
 
 def test_an_edit_that_only_moves_landmarks_leaves_the_networks_at_rest() -> None:
     runtime = FakeRuntime(HELD_BACK)
-    stream = FaceStream(runtime, FixedTracker(), Widen())
+    stream = FaceStream(runtime, FixedTracker(), widen())
     frame = textured_frame()
     result = stream.step(frame, {"wide": 1.0}, 0.0)
     assert result.edited and result.error is None and not runtime.batches
@@ -137,7 +139,7 @@ def test_an_edit_that_only_moves_landmarks_leaves_the_networks_at_rest() -> None
 
 
 def test_a_profile_that_does_not_hold_edits_back_moves_no_landmarks() -> None:
-    stream = FaceStream(FakeRuntime(), FixedTracker(), Widen())
+    stream = FaceStream(FakeRuntime(), FixedTracker(), widen())
     frame = textured_frame()
     result = stream.step(frame, {"wide": 1.0}, 0.0)
     stream.close()

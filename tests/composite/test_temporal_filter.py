@@ -6,8 +6,9 @@ import numpy as np
 
 from rigid.composite.compositor import Faces
 from rigid.composite.paste import Crop
-from rigid.composite.temporal_filter import SHARE, Steadying
+from rigid.composite.temporal_filter import SHARE, Steadied, TemporalFilter
 from rigid.evaluation.warp_error import MotionEstimator
+from rigid.models.contract import Array
 from tests.worlds import textured_frame
 
 SIZE = 128
@@ -34,6 +35,18 @@ def moving(number: int, darker: float = 0.0) -> Faces:
     return Faces(real, real + shimmer(2 * number), real - np.float32(darker) + shimmer(2 * number + 1))
 
 
+class Video:
+    """One stream's faces through a filter, each held by those before."""
+
+    def __init__(self, share: float = SHARE) -> None:
+        self.filter = TemporalFilter(share)
+        self.last: Steadied | None = None
+
+    def steady(self, faces: Faces, edits: dict[str, float] = SMILE, drawn: Array | None = None) -> Faces:
+        self.last = self.filter.steady(faces, edits, self.last, drawn)
+        return self.last.faces
+
+
 def inner(picture: Crop) -> Crop:
     """Without the border, where a moved picture has no pixels."""
     return picture[24:-24, 24:-24]
@@ -49,8 +62,8 @@ def error(pictures: list[Crop], real: list[Crop]) -> float:
 
 def test_shimmer_settles_while_the_motion_is_followed() -> None:
     given = [moving(number) for number in range(8)]
-    steadying = Steadying()
-    steadied = [steadying(faces, SMILE) for faces in given]
+    video = Video()
+    steadied = [video.steady(faces, SMILE) for faces in given]
     real = [faces.real for faces in given]
     for kind in ("inverted", "edited"):
         before, after = (error([getattr(f, kind) for f in row], real) for row in (given, steadied))
@@ -61,10 +74,10 @@ def test_shimmer_settles_while_the_motion_is_followed() -> None:
 
 
 def test_what_is_drawn_without_the_real_face_is_held_more() -> None:
-    steadying, drawn = Steadying(), np.zeros((SIZE, SIZE), np.float32)
+    video, drawn = Video(), np.zeros((SIZE, SIZE), np.float32)
     drawn[: SIZE // 2] = 1
     for number in range(8):
-        last = steadying(moving(number), SMILE, drawn)
+        last = video.steady(moving(number), SMILE, drawn)
     left = {kind: np.square(inner(getattr(last, kind) - last.real)) for kind in ("inverted", "edited")}
     half = len(left["edited"]) // 2
     assert left["edited"][: half - 4].mean() < 0.7 * left["edited"][half + 4 :].mean()
@@ -72,18 +85,18 @@ def test_what_is_drawn_without_the_real_face_is_held_more() -> None:
 
 
 def test_the_first_faces_and_those_after_a_forgotten_one_are_as_they_came() -> None:
-    steadying = Steadying()
+    video = Video()
     for faces in (moving(0), moving(1)):
-        steadied = steadying(faces, SMILE)
+        steadied = video.steady(faces, SMILE)
         assert np.array_equal(steadied.inverted, faces.inverted) and np.array_equal(steadied.edited, faces.edited)
-        steadying.forget()
+        video.last = None
 
 
 def test_another_edit_is_shown_at_once() -> None:
-    steadying = Steadying()
-    steadying(moving(0), SMILE)
+    video = Video()
+    video.steady(moving(0), SMILE)
     faces = moving(1, darker=0.5)
-    steadied = steadying(faces, {"age": 1.0})
+    steadied = video.steady(faces, {"age": 1.0})
     assert np.array_equal(steadied.edited, faces.edited)
     assert not np.array_equal(steadied.inverted, faces.inverted)
 
@@ -91,39 +104,39 @@ def test_another_edit_is_shown_at_once() -> None:
 def test_where_the_real_face_changed_the_newest_picture_counts() -> None:
     before, now = face(), face()
     now[32:96, 32:64] = 0.9
-    steadying = Steadying()
-    steadying(Faces(before, before, before), SMILE)
+    video = Video()
+    video.steady(Faces(before, before, before), SMILE)
     dark = np.full_like(now, -1)
-    held = steadying(Faces(now, dark, dark), SMILE).inverted
+    held = video.steady(Faces(now, dark, dark), SMILE).inverted
     assert np.abs(held[40:88, 40:56] + 1).max() < 0.05, "where it changed"
     expected = -1 + SHARE * (before[8:24, 100:120] + 1)
     np.testing.assert_allclose(held[8:24, 100:120], expected, atol=0.1)
 
 
 def test_after_a_cut_little_is_left_of_the_face_before() -> None:
-    steadying = Steadying()
+    video = Video()
     other, now = face(seed=3), -face()
-    steadying(Faces(other, other, other), SMILE)
-    held = steadying(Faces(now, now, now), SMILE)
+    video.steady(Faces(other, other, other), SMILE)
+    held = video.steady(Faces(now, now, now), SMILE)
     assert np.abs(held.inverted - now).mean() < 0.1
 
 
 def test_without_a_share_everything_is_as_it_came() -> None:
-    steadying = Steadying(0.0)
+    video = Video(0.0)
     for number in range(3):
         faces = moving(number)
-        assert steadying(faces, SMILE) is faces
+        assert video.steady(faces, SMILE) is faces
 
 
 def test_faces_move_along_with_the_real_one() -> None:
-    steadying = Steadying()
-    assert steadying.moved_along(face()) is None
+    video = Video()
     given = moving(0, darker=0.3)
-    steadying(given, SMILE)
+    video.steady(given, SMILE)
+    assert video.last is not None
     for number in (1, 2):
         real = face(SHIFT * number)
-        moved = steadying.moved_along(real)
-        assert moved is not None and np.array_equal(moved.real, real)
+        moved = video.filter.move_along(real, video.last)
+        assert np.array_equal(moved.real, real)
         expected = np.roll(given.edited, SHIFT * number, 1)
         assert np.abs(inner(moved.edited - expected)).mean() < 0.05
         assert np.abs(inner(given.edited - expected)).mean() > 0.1

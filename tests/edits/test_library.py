@@ -119,45 +119,6 @@ def test_offsets_add_up(library: AttributeLibrary) -> None:
     np.testing.assert_array_equal(library.offset({}), np.zeros((2, 3)))
 
 
-def test_edits_of_the_hair_are_told_by_their_group() -> None:
-    dark, smile = replace(attribute("hair_dark"), group="hair"), attribute("smile")
-    both = AttributeLibrary([dark, smile], n_codes=2, code_size=3)
-    assert both.of_hair({"smile": 1.0}) == both.of_hair({}) == 0
-    assert both.of_hair({"hair_dark": -0.05, "smile": 1.0}) == 0.5
-    assert both.of_hair({"hair_dark": -0.4}) == both.of_hair({"hair_dark": 2.0}) == 1
-    assert both.of_face({"hair_dark": 1.0}) == both.of_face({}) == 0
-    assert both.of_face({"hair_dark": 1.0, "smile": 0.05}) == 0.5
-    assert both.of_face({"smile": -0.3}) == 1
-    assert both.but_hair({"hair_dark": 1.0, "smile": 0.05}) == {"smile": 0.05}
-
-
-def test_what_shuts_the_eyes_says_so_by_its_measure() -> None:
-    closed, squint = replace(attribute("closed"), measure="eyes_closed"), replace(attribute("squint"), measure="squint")
-    both = AttributeLibrary([closed, squint], n_codes=2, code_size=3)
-    assert both.shuts_eyes({}) == both.shuts_eyes({"squint": 1.0}) == both.shuts_eyes({"closed": 0.1}) == 0
-    assert 0 < both.shuts_eyes({"closed": 0.2, "squint": 1.0}) < both.shuts_eyes({"closed": 0.3}) < 1
-    assert both.shuts_eyes({"closed": 0.5}) == both.shuts_eyes({"closed": 2.0}) == 1
-
-
-def test_a_stream_makes_each_edit_as_long_as_video_needs() -> None:
-    long = replace(attribute("smile"), video_gain=1.5)
-    library = AttributeLibrary([long, attribute("age")], n_codes=2, code_size=3)
-    assert library.in_video({"smile": -0.5, "age": 1.0}) == {"smile": -0.75, "age": 1.0}
-
-
-def test_motions_of_landmarks_add_up_each_way_by_itself() -> None:
-    motion = np.zeros((2, 478, 2), np.float32)
-    motion[0], motion[1, :, 0] = 1.0, -3.0
-    jaw = replace(attribute("jaw"), motion=motion, motion_gain=0.5)
-    nose = replace(attribute("nose"), motion=2 * motion, motion_gain=1.0)
-    smile = replace(attribute("smile"), motion=motion)
-    library = AttributeLibrary([jaw, nose, smile, attribute("age")], n_codes=2, code_size=3)
-    assert library.motion({"age": 1.0, "smile": 1.0, "jaw": 0.0}) is None
-    moved = library.motion({"jaw": 0.5, "nose": -1.0, "smile": 1.0})
-    assert moved is not None
-    np.testing.assert_allclose(moved, np.tile([0.25 - 6, 0.25], (478, 1)))
-
-
 def test_warnings_tell_what_a_stream_holds_back() -> None:
     both = [attribute("smile", 4), attribute("age", 4)]
     assert AttributeLibrary(both, n_codes=2, code_size=3).warnings({"smile": 0.7, "age": 0.7}) == []

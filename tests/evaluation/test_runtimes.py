@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from rigid.composite.temporal_filter import SHARE
+from rigid.edits.edit_effect import EditLibrary
 from rigid.evaluation.methods import METHODS, MethodOptions, method_names
 from rigid.evaluation.optimise import Optimised
 from rigid.evaluation.runtimes import (
@@ -20,7 +21,6 @@ from rigid.evaluation.runtimes import (
     Wrapped,
 )
 from rigid.evaluation.tune import Pivots, Tuned, fine_parts, smoothed, tuned_generator
-from rigid.inversion.inverter import Offsets
 from rigid.models.contract import Array, RecurrentState, Runtime
 from rigid.models.stylegan2 import StyleGAN2
 from rigid.stream.face_stream import FaceStream
@@ -50,7 +50,7 @@ def crops(count: int) -> list[Pixels]:
     return [textured_frame(seed, (TINY.image_size, TINY.image_size, 3)) for seed in range(count)]
 
 
-def run_stream(runtime: Runtime, frames: int = 3, library: Offsets | None = None) -> None:
+def run_stream(runtime: Runtime, frames: int = 3, library: EditLibrary | None = None) -> None:
     stream = FaceStream(runtime, FixedTracker(), library or Brighten())
     for i in range(frames):
         assert stream.step(textured_frame() + np.uint8(8 * i), LIGHT, i / 25).error is None
@@ -92,9 +92,10 @@ def test_without_sharing_each_frame_keeps_its_late_codes() -> None:
 
 
 def test_edits_leave_the_late_codes_alone() -> None:
-    offset = EarlyOffsets(Brighten(), 2).offset(LIGHT)
-    assert offset[:-2].all() and not offset[-2:].any()
-    assert EarlyOffsets(Brighten(), 0).offset(LIGHT).all()
+    codes = np.zeros((1, TINY.n_codes, TINY.code_size), np.float32)
+    early, all_of_it = (EarlyOffsets(Brighten(), n_late).effect(LIGHT).offsets[0](codes) for n_late in (2, 0))
+    assert early[:-2].all() and not early[-2:].any()
+    assert all_of_it.all()
 
 
 def test_per_frame_uses_the_image_encoder_alone() -> None:

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rigid.inversion.face_window import MARGIN, face_corner, surrounded
+from rigid.edits.edit_effect import EditEffect
+from rigid.inversion.face_window import MARGIN, face_corner, surround
 from rigid.models.contract import Array
 from rigid.stream.face_stream import FaceStream
 from tests.fakes import TINY, FakeRuntime
@@ -43,7 +44,7 @@ def test_at_the_edge_of_the_picture_no_margin_is_needed() -> None:
 def test_round_the_faces_is_the_real_picture() -> None:
     inputs = np.random.default_rng(0).uniform(-1, 1, (1, 3, 256, 256)).astype(np.float32)
     faces = np.full((2, 3, 27 * 8, 24 * 8), 5, np.float32)
-    pictures = surrounded(faces, (3, 6), inputs, SIZES)
+    pictures = surround(faces, (3, 6), inputs, SIZES)
     assert (pictures[:, :, 24:240, 48:240] == 5).all()
     outside = np.ones((256, 256), bool)
     outside[24:240, 48:240] = False
@@ -53,8 +54,9 @@ def test_round_the_faces_is_the_real_picture() -> None:
 class OfHair(Brighten):
     """Its `light` is meant for the hair where it is strong."""
 
-    def of_hair(self, edits: Mapping[str, float]) -> float:
-        return float(edits.get("light", 0.0) > 0.5)
+    def effect(self, edits: Mapping[str, float], *, share: float = 1.0, gain: float = 1.0) -> EditEffect:
+        effect = super().effect(edits, share=share, gain=gain)
+        return replace(effect, hair=float(effect.edits.get("light", 0.0) > 0.5))
 
 
 class Noted(FakeRuntime):

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from aiortc_fixes import bound_receiver
 from rigid.edits.attribute import Attribute
 from rigid.edits.library import AttributeLibrary
+from rigid.stream.face_stream import StepResult
 from server.app import create_app
 from server.config import ServerConfig
 from tests.patience import PATIENCE_SECONDS
@@ -94,14 +95,11 @@ def read_strength(picture: Picture) -> float:
     return (float(picture[-40:-10].mean()) - 128) / 100
 
 
-@dataclass
-class PaintedResult:
-    frame: Picture
+@dataclass(frozen=True)
+class PaintedResult(StepResult):
     face: bool = True
     edited: bool = True
-    covered: float = 0.0
     stage_ms: dict[str, float] = field(default_factory=lambda: {"align": 1.0, "invert": 2.0})
-    error: str | None = None
 
 
 class PaintingStream(Staged):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 
 import cv2
@@ -12,8 +13,9 @@ import numpy as np
 import pytest
 
 from rigid.composite.compositor import COMPOSITES, CompositeKind
+from rigid.edits.edit_effect import EditEffect
 from rigid.face.masks import feather, hair_mask, oval_mask
-from rigid.geometry import Points, inverse, resample
+from rigid.geometry import inverse, resample
 from rigid.models.contract import CLASSES, Array, RecurrentState
 from rigid.stream.face_stream import FaceStream, StepResult, StreamOptions
 from rigid.stream.fading import Fade
@@ -83,11 +85,9 @@ def test_the_first_frame_is_edited_inside_the_mask_and_bit_identical_outside(com
 class Dye(Brighten):
     """Brightens all, and is meant for the hair."""
 
-    def of_hair(self, edits: Mapping[str, float]) -> float:
-        return edits.get("light", 0.0)
-
-    def of_face(self, edits: Mapping[str, float]) -> float:
-        return 0.0
+    def effect(self, edits: Mapping[str, float], *, share: float = 1.0, gain: float = 1.0) -> EditEffect:
+        effect = super().effect(edits, share=share, gain=gain)
+        return replace(effect, hair=effect.edits.get("light", 0.0), face=0.0)
 
 
 def test_an_edit_of_the_hair_shows_in_the_hair_alone() -> None:
@@ -104,17 +104,14 @@ def test_an_edit_of_the_hair_shows_in_the_hair_alone() -> None:
     assert not difference[around == 0].any()
 
 
-class DyeAndShade(Dye):
+class DyeAndShade(Brighten):
     """Brightens all for the hair, and darkens all for the face."""
 
-    def offset(self, edits: Mapping[str, float], codes: Array | None = None) -> Array:
-        return super().offset({"light": edits.get("light", 0.0) - edits.get("shade", 0.0)}, codes)
-
-    def of_face(self, edits: Mapping[str, float]) -> float:
-        return edits.get("shade", 0.0)
-
-    def but_hair(self, edits: Mapping[str, float]) -> Mapping[str, float]:
-        return {name: strength for name, strength in edits.items() if name != "light"}
+    def effect(self, edits: Mapping[str, float], *, share: float = 1.0, gain: float = 1.0) -> EditEffect:
+        effect = super().effect(edits, share=share, gain=gain)
+        light, shade = (effect.edits.get(name, 0.0) for name in ("light", "shade"))
+        offsets = tuple(partial(self.offset, {"light": one - shade}) for one in (light, 0.0))
+        return replace(effect, hair=light, face=shade, offsets=offsets)
 
 
 def test_an_edit_of_the_hair_beside_one_of_the_face_leaves_the_face_to_that_one() -> None:
@@ -131,20 +128,6 @@ def test_an_edit_of_the_hair_beside_one_of_the_face_leaves_the_face_to_that_one(
     assert difference[(face == 0) & (region > 0.9)].mean() > 10
     assert difference[face > 0.9].mean() < -4
     assert runtime.batches[-1] == 3
-
-
-def test_beside_an_edit_of_the_hair_one_that_moves_landmarks_alone_needs_no_third_picture() -> None:
-    class ByMotion(DyeAndShade):
-        """Whose edit of the face is done by motion, and so is not generated."""
-
-        def in_video(self, edits: Mapping[str, float]) -> Mapping[str, float]:
-            return {name: strength if name == "light" else 0.0 for name, strength in edits.items()}
-
-    runtime = FakeRuntime(replace(TINY, edit_gain=1.5))
-    stream = FaceStream(runtime, FixedTracker(), ByMotion())
-    assert stream.step(textured_frame(), {"light": 1.0, "shade": 0.4}, 0.0).edited
-    stream.close()
-    assert runtime.batches[-1] == 2
 
 
 WITH_PARSER = replace(TINY, n_classes=len(CLASSES))
@@ -200,7 +183,7 @@ def test_a_first_frame_that_shows_its_edit_at_once_goes_twice_through_a_recurren
     stream = make_stream(runtime)
     stream.step(textured_frame(), LIGHT, 0.0)
     assert runtime.batches == [2, 2] and runtime.inverted == 2
-    assert (stream._state.recurrent.hidden == 2).all()
+    assert (stream._state.memory.recurrent.hidden == 2).all()
     stream.step(textured_frame(), LIGHT, 1 / 25)
     assert runtime.inverted == 3
 
@@ -323,12 +306,12 @@ def test_a_frame_of_another_size_ends_a_fade_but_not_the_stream() -> None:
 def test_after_a_cut_to_another_face_the_late_codes_begin_anew() -> None:
     stream = make_stream()
     run(stream, 2)
-    first = stream._state.recurrent.late_codes
+    first = stream._state.memory.recurrent.late_codes
     run(stream, 1, start=2)
-    assert stream._state.recurrent.late_codes is first
+    assert stream._state.memory.recurrent.late_codes is first
     stream.step(255 - textured_frame(seed=1), LIGHT, 3 / 25)
-    assert first is not None and stream._state.recurrent.late_codes is not None
-    assert not np.array_equal(stream._state.recurrent.late_codes, first)
+    assert first is not None and stream._state.memory.recurrent.late_codes is not None
+    assert not np.array_equal(stream._state.memory.recurrent.late_codes, first)
 
 
 def test_a_broken_engine_passes_the_frame_and_keeps_the_late_codes(caplog: pytest.LogCaptureFixture) -> None:
@@ -336,13 +319,13 @@ def test_a_broken_engine_passes_the_frame_and_keeps_the_late_codes(caplog: pytes
     runtime.raising = {3, 4}
     stream = make_stream(runtime)
     run(stream, 2)
-    before = stream._state.recurrent.late_codes
+    before = stream._state.memory.recurrent.late_codes
     with caplog.at_level(logging.ERROR, "rigid.stream.face_stream"):
         results = run(stream, 2, start=2)
     assert all(r.frame.tobytes() == textured_frame().tobytes() and not r.edited for r in results)
     assert all(r.error == "RuntimeError: the engine broke" and r.face for r in results)
-    assert stream._state.recurrent.late_codes is before and before is not None
-    assert not stream._state.recurrent.hidden.any(), "what led to the failure is not gone on with"
+    assert stream._state.memory.recurrent.late_codes is before and before is not None
+    assert not stream._state.memory.recurrent.hidden.any(), "what led to the failure is not gone on with"
     assert stream.counts.errors == 2
     assert len(caplog.records) == 1, "a failure is logged once, then counted"
     assert run(stream, 12, start=4)[-1].edited
@@ -358,7 +341,7 @@ def test_values_that_are_no_numbers_pass_the_frame_and_never_reach_the_state(pla
     assert bad.frame.tobytes() == textured_frame().tobytes()
     assert all(r.error is None for r in rest)
     assert change(rest[-1]) == pytest.approx(change(first), abs=SETTLING)
-    assert all(np.isfinite(value).all() for value in vars(stream._state.recurrent).values())
+    assert all(np.isfinite(value).all() for value in vars(stream._state.memory.recurrent).values())
 
 
 def test_after_a_failure_the_edit_fades_in_anew() -> None:
@@ -437,53 +420,27 @@ def test_closing_closes_the_tracker_and_leaves_the_shared_runtime() -> None:
     assert tracker.closed and not runtime.closed
 
 
-class Longer(Brighten):
-    """Brightens more in video."""
-
-    def in_video(self, edits: Mapping[str, float]) -> Mapping[str, float]:
-        return {name: 0.5 * strength for name, strength in edits.items()}
-
-
-def test_an_edit_is_as_long_as_video_needs_where_the_profile_holds_edits_back() -> None:
-    def change(gain: float, library: Brighten) -> float:
-        runtime = FakeRuntime(replace(TINY, edit_gain=gain))
-        stream = FaceStream(runtime, FixedTracker(), library)
-        after = stream.step(textured_frame(), LIGHT, 0.0).frame.astype(int)
+def test_an_edit_is_longer_where_the_profile_holds_edits_back() -> None:
+    def change(gain: float, strength: float) -> float:
+        stream = make_stream(FakeRuntime(replace(TINY, edit_gain=gain)))
+        after = stream.step(textured_frame(), {"light": strength}, 0.0).frame.astype(int)
         stream.close()
         return float((after - textured_frame()).mean())
 
-    assert change(1.5, Longer()) == pytest.approx(change(0.75, Brighten()), rel=1e-6)
-    assert change(1.0, Longer()) == change(1.0, Brighten()) > 0
+    assert change(1.5, 0.5) == pytest.approx(change(1.0, 0.75), rel=1e-6)
+    assert change(1.5, 0.5) > change(1.0, 0.5) > 0
 
 
-class Deeper:
+class Deeper(Brighten):
     """A library whose one attribute, `depth`, moves the codes away from 0: an edit that depends on the codes."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.given: list[Array] = []
 
-    def offset(self, edits: Mapping[str, float], codes: Array | None = None) -> Array:
-        assert codes is not None
+    def offset(self, edits: Mapping[str, float], codes: Array) -> Array:
         self.given.append(codes.copy())
         return edits.get("depth", 0.0) * codes
-
-    def in_video(self, edits: Mapping[str, float]) -> Mapping[str, float]:
-        return edits
-
-    def of_hair(self, edits: Mapping[str, float]) -> float:
-        return 0.0
-
-    def of_face(self, edits: Mapping[str, float]) -> float:
-        return 1.0
-
-    def but_hair(self, edits: Mapping[str, float]) -> Mapping[str, float]:
-        return edits
-
-    def shuts_eyes(self, edits: Mapping[str, float]) -> float:
-        return 0.0
-
-    def motion(self, edits: Mapping[str, float]) -> Points | None:
-        return None
 
 
 def test_an_edit_may_depend_on_the_codes_it_is_added_to() -> None:

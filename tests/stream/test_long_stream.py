@@ -91,8 +91,8 @@ def test_nothing_drifts_over_thousands_of_frames(monkeypatch: pytest.MonkeyPatch
         error = np.square(result.faces.inverted - result.faces.real).mean()
         gain = (result.faces.edited - result.faces.inverted).mean()
         seen.append([float(error), float(gain), float(result.frame.mean()), float(result.frame.std())])
-        moves += not gliding and stream._state.anchor.gliding > 0
-        gliding = stream._state.anchor.gliding > 0
+        moves += not gliding and stream._state.memory.anchor.gliding > 0
+        gliding = stream._state.memory.anchor.gliding > 0
     figures = np.array(seen)
     early, late = figures[500:1000].mean(0), figures[-500:].mean(0)
     np.testing.assert_allclose(late, early, rtol=0.05)
@@ -111,7 +111,7 @@ def test_the_memory_really_feeds_back(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def late_codes(stream: FaceStream) -> Array:
-    late = stream._state.recurrent.late_codes
+    late = stream._state.memory.recurrent.late_codes
     assert late is not None
     return late.copy()
 

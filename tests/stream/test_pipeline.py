@@ -12,8 +12,8 @@ import pytest
 
 from rigid.composite.paste import paste
 from rigid.stream.face_stream import FaceStream, StepResult
+from rigid.stream.frame_record import FrameRecord
 from rigid.stream.pipeline import Step, overlapped
-from rigid.stream.stage_records import Generated, Located
 from tests.fakes import FakeRuntime
 from tests.worlds import Brighten, FaultyRuntime, FixedTracker, Pixels, make_stream, textured_frame
 
@@ -67,15 +67,15 @@ class Meeting(FaceStream):
         self._numbers = {"locate": 0, "generate": 0, "blend": 0}
         self.threads: dict[str, set[int]] = {stage: set() for stage in self._numbers}
 
-    def locate(self, frame: Pixels, timestamp: float) -> Located:
+    def locate(self, frame: Pixels, timestamp: float) -> FrameRecord:
         self._meet("locate", -1)
         return super().locate(frame, timestamp)
 
-    def generate(self, located: Located, edits: Mapping[str, float]) -> Generated:
+    def generate(self, located: FrameRecord, edits: Mapping[str, float]) -> FrameRecord:
         self._meet("generate", 0)
         return super().generate(located, edits)
 
-    def blend(self, made: Generated) -> StepResult:
+    def blend(self, made: FrameRecord) -> StepResult:
         self._meet("blend", 1)
         return super().blend(made)
 
@@ -106,7 +106,7 @@ def test_closing_waits_for_the_stages_at_work() -> None:
     entered, go_on, after = threading.Event(), threading.Event(), list[str]()
 
     class Slow(FaceStream):
-        def locate(self, frame: Pixels, timestamp: float) -> Located:
+        def locate(self, frame: Pixels, timestamp: float) -> FrameRecord:
             if timestamp >= 2 / 25:
                 entered.set()
                 go_on.wait(60)

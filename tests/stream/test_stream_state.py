@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
+from rigid.inversion.inverter import Memory
 from rigid.inversion.latents import Anchor
 from rigid.models.contract import RecurrentState
 from rigid.stream.fading import THUMBNAIL_SHAPE
@@ -28,7 +29,7 @@ def full_state() -> StreamState:
     noise = draw(1, *TINY.noise_shape)
     recurrent = RecurrentState(draw(*hidden), draw(*hidden), draw(*image), draw(*image), draw(*image), late, noise)
     thumbnail = 255 * np.abs(draw(*THUMBNAIL_SHAPE))
-    return StreamState(recurrent, Anchor(draw(*late.shape), 0.25), thumbnail, 0.375, 1.5)
+    return StreamState(Memory(recurrent, Anchor(draw(*late.shape), 0.25), 1.5), thumbnail, 0.375)
 
 
 def assert_same(first: StreamState, second: StreamState) -> None:
@@ -37,9 +38,9 @@ def assert_same(first: StreamState, second: StreamState) -> None:
 
 
 def flat(state: StreamState) -> dict[str, object]:
-    parts = vars(state.recurrent) | state.anchor._asdict()
-    whole = vars(state) | parts
-    return {name: value for name, value in whole.items() if name not in ("recurrent", "anchor")}
+    memory = state.memory
+    kept = {"thumbnail": state.thumbnail, "level": state.level, "unseen": memory.unseen}
+    return kept | vars(memory.recurrent) | memory.anchor._asdict()
 
 
 @pytest.mark.parametrize("state", [StreamState.initial(TINY), full_state()], ids=["initial", "full"])
@@ -68,7 +69,7 @@ def test_a_flipped_byte_gives_a_state_or_a_value_error(position: int, value: int
         state = state_from_bytes(bytes(data), TINY)
     except ValueError:
         return
-    assert np.isfinite(state.recurrent.hidden).all()
+    assert np.isfinite(state.memory.recurrent.hidden).all()
 
 
 def test_another_version_is_named() -> None:

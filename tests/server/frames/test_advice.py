@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from av import VideoFrame
 
-from rigid.stream.stage_records import Sighting
+from rigid.stream.frame_record import FrameRecord, Sighting
 from server.frames.advice import WINDOW, Advice, advice_for
 from tests.server.world import PaintedResult, PaintingStream, Picture, running
 
 
-@dataclass(frozen=True)
-class Place:
-    box: tuple[float, float, float, float] = (100, 60, 220, 200)
-    faces: int = 1
+def place(box: tuple[float, float, float, float] = (100, 60, 220, 200), faces: int = 1) -> Sighting:
+    """A face that fills `box`."""
+    points, crop = np.reshape(np.array(box, np.float32), (2, 2)), np.zeros((4, 4, 3), np.uint8)
+    return Sighting(np.eye(2, 3), points, crop, (240, 320, 3), faces)
 
 
 def grey(level: int) -> VideoFrame:
@@ -24,24 +24,24 @@ def grey(level: int) -> VideoFrame:
 
 
 @pytest.mark.parametrize(
-    ("level", "place", "told"),
+    ("level", "face", "told"),
     [
-        (128, Place(), set()),
+        (128, place(), set()),
         (128, None, set()),
         (20, None, {"too_dark"}),
-        (20, Place(), {"too_dark"}),
-        (128, Place((-30, 60, 90, 200)), {"face_cut_off"}),
-        (128, Place((220, 60, 340, 200)), {"face_cut_off"}),
-        (128, Place((100, -20, 220, 120)), {"face_cut_off"}),
-        (128, Place((100, 150, 220, 290)), {"face_cut_off"}),
-        (128, Place((-3, 60, 117, 200)), set()),
-        (128, Place(faces=2), {"several_faces"}),
-        (128, Place((100, 60, 150, 120)), {"too_small"}),
-        (20, Place((-30, 60, 20, 120), 2), {"face_cut_off", "several_faces", "too_dark", "too_small"}),
+        (20, place(), {"too_dark"}),
+        (128, place((-30, 60, 90, 200)), {"face_cut_off"}),
+        (128, place((220, 60, 340, 200)), {"face_cut_off"}),
+        (128, place((100, -20, 220, 120)), {"face_cut_off"}),
+        (128, place((100, 150, 220, 290)), {"face_cut_off"}),
+        (128, place((-3, 60, 117, 200)), set()),
+        (128, place(faces=2), {"several_faces"}),
+        (128, place((100, 60, 150, 120)), {"too_small"}),
+        (20, place((-30, 60, 20, 120), 2), {"face_cut_off", "several_faces", "too_dark", "too_small"}),
     ],
 )
-def test_what_is_told_of_a_picture(level: int, place: Place | None, told: set[str]) -> None:
-    assert advice_for(grey(level), place) == told
+def test_what_is_told_of_a_picture(level: int, face: Sighting | None, told: set[str]) -> None:
+    assert advice_for(grey(level), face) == told
 
 
 def test_only_what_lasts_is_told() -> None:
@@ -69,8 +69,8 @@ class CoveredStream(PaintingStream):
         done = super().step(*given)  # type: ignore[arg-type]
         return PaintedResult(done.frame, covered=0.5)
 
-    def place(self, located: tuple[Picture, float]) -> Place:
-        return Place((100, 60, 150, 120), 2)
+    def locate(self, frame: Picture, timestamp: float) -> FrameRecord:
+        return replace(super().locate(frame, timestamp), sighting=place((100, 60, 150, 120), 2))
 
 
 async def test_a_session_tells_what_its_viewer_can_mend() -> None:

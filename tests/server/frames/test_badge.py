@@ -8,7 +8,7 @@ import pytest
 from rigid.files.badge import Badge
 from server.frames.edit_timeline import SessionEdits
 from server.frames.frame_arrays import to_rgb
-from server.frames.frame_editor import Arrival, FrameEditor, Processed
+from server.frames.frame_editor import FrameEditor, SessionFrame
 from tests.server.frames.test_frame_editor import Untouched, picture, ticking
 from tests.server.world import PaintingStream
 
@@ -38,9 +38,11 @@ def test_none_where_it_is_off_or_could_not_be_read() -> None:
 
 @pytest.mark.parametrize(("stream", "expected"), [(PaintingStream(), True), (Untouched(), False)])
 def test_only_edited_pictures_have_it(stream: PaintingStream, expected: bool) -> None:
-    done: list[Processed] = []
+    done: list[SessionFrame] = []
     badge = Badge(on=True)
-    FrameEditor(stream, SessionEdits(), done.append, ticking(), badge).process(Arrival(picture(0, 240), 0.0))
+    FrameEditor(stream, SessionEdits(), done.append, ticking(), badge).process(
+        SessionFrame(source=picture(0, 240), arrived=0.0)
+    )
     assert (badge.place is not None) == expected
-    assert done[0].frame is not None
-    assert (np.ptp(to_rgb(done[0].frame)[212:-8, :200]) > 90) == expected
+    assert done[0].shown is not None
+    assert (np.ptp(to_rgb(done[0].shown)[212:-8, :200]) > 90) == expected

@@ -10,7 +10,7 @@ import pytest
 from av import VideoFrame
 
 from server.frames.edit_timeline import SessionEdits
-from server.frames.frame_editor import Arrival, FrameEditor, Processed
+from server.frames.frame_editor import FrameEditor, SessionFrame
 from server.frames.worker import InferenceWorker
 from tests.patience import PATIENCE_SECONDS
 from tests.server.world import CLOCK, PaintedResult, PaintingStream, Picture
@@ -30,11 +30,11 @@ class Untouched(PaintingStream):
         return PaintedResult(frame, face=False, edited=False)
 
 
-def process(stream: PaintingStream, *frames: VideoFrame, edits: SessionEdits | None = None) -> list[Processed]:
-    done: list[Processed] = []
+def process(stream: PaintingStream, *frames: VideoFrame, edits: SessionEdits | None = None) -> list[SessionFrame]:
+    done: list[SessionFrame] = []
     editor = FrameEditor(stream, edits or SessionEdits(), done.append, clock=ticking())
     for frame in frames:
-        editor.process(Arrival(frame, arrived=9.5))
+        editor.process(SessionFrame(source=frame, arrived=9.5))
     return done
 
 
@@ -47,8 +47,8 @@ def test_an_edited_picture_keeps_its_time_and_tells_what_it_took() -> None:
     edits = SessionEdits()
     rev = edits.set({"smile": 1.0}, 0.0)
     (done,) = process(PaintingStream(), picture(9000), edits=edits)
-    assert done.frame is not None
-    assert (done.frame.pts, done.frame.time_base) == (9000, CLOCK)
+    assert done.shown is not None
+    assert (done.shown.pts, done.shown.time_base) == (9000, CLOCK)
     assert (done.rev, done.face, done.error) == (rev, True, None)
     assert done.stage_ms == {"wait": 625.0, "align": 1.0, "invert": 2.0}
 
@@ -56,7 +56,7 @@ def test_an_edited_picture_keeps_its_time_and_tells_what_it_took() -> None:
 def test_an_unedited_picture_is_the_one_that_came() -> None:
     frame = picture(0)
     (done,) = process(Untouched(), frame)
-    assert done.frame is frame
+    assert done.shown is frame
     assert not done.face
 
 
@@ -68,13 +68,13 @@ def test_the_stream_is_told_the_seconds() -> None:
 
 def test_a_ramp_takes_its_time_in_the_video_however_long_the_frames_take() -> None:
     edits, stream = SessionEdits(), PaintingStream()
-    done: list[Processed] = []
+    done: list[SessionFrame] = []
     hours = iter(np.arange(0.0, 1e6, 3600.0))
     editor = FrameEditor(stream, edits, done.append, clock=lambda: float(next(hours)))
     for number in range(6):
         if number == 1:
             edits.set({"smile": 1.0}, 0.4, "linear")
-        editor.process(Arrival(picture(9000 * number), arrived=0.0))
+        editor.process(SessionFrame(source=picture(9000 * number), arrived=0.0))
     # it begins with the frame that was shown when it was asked for
     assert stream.strengths == pytest.approx([0.0, 0.25, 0.5, 0.75, 1.0, 1.0])
 
@@ -103,7 +103,7 @@ def test_a_cross_fade_takes_away_what_the_new_set_lacks() -> None:
 def test_a_failing_frame_passes_and_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     frames = [picture(0), picture(1), picture(2)]
     done = process(PaintingStream(failing=lambda number: number <= 2), *frames)
-    assert [one.frame is frame for one, frame in zip(done, frames, strict=True)] == [True, True, False]
+    assert [one.shown is frame for one, frame in zip(done, frames, strict=True)] == [True, True, False]
     assert [one.error for one in done] == ["RuntimeError: the engine lost its device"] * 2 + [None]
     assert len([one for one in caplog.records if one.name == "server.frames.frame_editor"]) == 1
 
@@ -111,52 +111,52 @@ def test_a_failing_frame_passes_and_is_logged_once(caplog: pytest.LogCaptureFixt
 @pytest.mark.parametrize("pts", [None, 5000, 4000])
 def test_a_picture_whose_time_does_not_follow_is_left_out(pts: int | None) -> None:
     first, second = process(PaintingStream(), picture(5000), picture(pts))
-    assert first.frame is not None
-    assert second.frame is None
+    assert first.shown is not None
+    assert second.shown is None
     assert second.error is not None
 
 
 def test_a_picture_too_small_to_encode_is_left_out() -> None:
     (done,) = process(PaintingStream(), picture(0, side=8))
-    assert done.frame is None
+    assert done.shown is None
     assert "8x8" in str(done.error)
 
 
 def test_pictures_whose_stages_overlap_are_those_that_come_one_by_one() -> None:
     frames = [pictured(textured_frame(number // 3), 9000 * number) for number in range(12)]
-    alone: list[Processed] = []
+    alone: list[SessionFrame] = []
     editor = FrameEditor(make_stream(), lit(), alone.append)
     for frame in frames:
-        editor.process(Arrival(frame, arrived=0.0))
+        editor.process(SessionFrame(source=frame, arrived=0.0))
 
-    done: list[Processed] = []
+    done: list[SessionFrame] = []
     whole, waiting = threading.Event(), iter(frames[1:])
 
-    def deliver(processed: Processed) -> None:
+    def deliver(processed: SessionFrame) -> None:
         done.append(processed)
         if len(done) == len(frames):
             whole.set()
 
-    def locate(arrival: Arrival) -> object:
-        located = locating(arrival)
+    def locate(arrived: SessionFrame) -> object:
+        located = locating(arrived)
         following = next(waiting, None)
         if following is not None:
-            assert not lane.offer(Arrival(following, arrived=0.0)), "nothing waits that could be displaced"
+            assert not lane.offer(SessionFrame(source=following, arrived=0.0)), "nothing waits that could be displaced"
         return located
 
     worker = InferenceWorker(threads=3)
     locating, *others = FrameEditor(make_stream(), lit(), deliver).stages
     lane = worker.lane(locate, *others)
     worker.start()
-    lane.offer(Arrival(frames[0], arrived=0.0))
+    lane.offer(SessionFrame(source=frames[0], arrived=0.0))
     assert whole.wait(PATIENCE_SECONDS)
     worker.stop()
     assert [one.error for one in done] == [None] * len(frames)
-    assert sum(one.frame is not frame for one, frame in zip(done, frames, strict=True)) > 8
+    assert sum(one.shown is not frame for one, frame in zip(done, frames, strict=True)) > 8
     assert [one.rev for one in done] == [one.rev for one in alone]
     for one, other in zip(done, alone, strict=True):
-        assert one.frame is not None and other.frame is not None and one.frame.pts == other.frame.pts
-        np.testing.assert_array_equal(one.frame.to_ndarray(), other.frame.to_ndarray())
+        assert one.shown is not None and other.shown is not None and one.shown.pts == other.shown.pts
+        np.testing.assert_array_equal(one.shown.to_ndarray(), other.shown.to_ndarray())
 
 
 def lit() -> SessionEdits:
@@ -176,7 +176,7 @@ def test_whatever_stage_breaks_the_picture_passes(stage: str) -> None:
     def breaks(*_: object) -> None:
         raise RuntimeError("a stage broke")
 
-    stream, frame, done = PaintingStream(), picture(0), list[Processed]()
+    stream, frame, done = PaintingStream(), picture(0), list[SessionFrame]()
     setattr(stream, stage, breaks)
-    FrameEditor(stream, SessionEdits(), done.append).process(Arrival(frame, arrived=0.0))
-    assert [(one.frame is frame, one.error) for one in done] == [(True, "RuntimeError: a stage broke")]
+    FrameEditor(stream, SessionEdits(), done.append).process(SessionFrame(source=frame, arrived=0.0))
+    assert [(one.shown is frame, one.error) for one in done] == [(True, "RuntimeError: a stage broke")]

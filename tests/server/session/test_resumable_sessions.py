@@ -65,7 +65,7 @@ async def test_a_lost_session_goes_on_with_its_edits_and_its_streams_state() -> 
             assert resumed((await world.http.get("/metrics")).text) == 1
     first, second = made
     assert second.taken_over == first.inner.save()
-    before, after = (stream.inner._state.recurrent for stream in made)
+    before, after = (stream.inner._state.memory.recurrent for stream in made)
     assert before.hidden.min() > 0 and after.hidden.min() >= before.hidden.max() + 3, "the memory counts on"
     assert before.late_codes is not None and after.late_codes is not None
     np.testing.assert_array_equal(after.late_codes, before.late_codes)

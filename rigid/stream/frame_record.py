@@ -1,0 +1,107 @@
+"""One frame on its way through a stream's stages: each fills in what it finds or makes, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rigid.composite.compositor import Faces
+from rigid.edits.edit_effect import FACE_ONLY, EditEffect
+from rigid.geometry import Points, Transform
+from rigid.models.contract import Array
+from rigid.stopwatch import Stopwatch
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """Where the face is: seen in this frame, or followed from the last one for as long as its edit fades."""
+
+    transform: Transform
+    """Frame → crop."""
+    landmarks: Points
+    """(478, 2), crop pixels."""
+    crop: Pixels
+    """(S, S, 3)."""
+    frame_shape: tuple[int, ...]
+    faces: int = 1
+    """How many are in the frame, this one among them."""
+
+    @cached_property
+    def inputs(self) -> Array:
+        """The crop as all stages take pictures: float32 (1, 3, S, S) in [-1, 1]."""
+        values = self.crop.astype(np.float32) / np.float32(127.5) - np.float32(1)
+        return np.ascontiguousarray(values.transpose(2, 0, 1)[None])
+
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """Left, top, right and bottom of the landmarks, frame pixels; they may lie beyond the frame."""
+        linear, shift = self.transform[:, :2], self.transform[:, 2]
+        points = np.linalg.solve(linear, (self.landmarks - shift).T)
+        left, top = points.min(1)
+        right, bottom = points.max(1)
+        return float(left), float(top), float(right), float(bottom)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Guardable:
+    """What goes through stages of which each may fail."""
+
+    fault: Exception | None = None
+    """Why a stage failed; those after it then do nothing."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FrameRecord(Guardable):
+    """A frame and what is known of it so far."""
+
+    frame: Pixels
+    """RGB (H, W, 3)."""
+    timestamp: float
+    """Seconds at which it is shown."""
+    watch: Stopwatch = field(default_factory=Stopwatch)
+    """What the stages took."""
+    face: bool = False
+    """Whether one was found."""
+    sighting: Sighting | None = None
+    """Where it was found or, by `generate`, where a lost one has gone."""
+    faults: int = 0
+    """How many frames were known not to have been blended when this one was generated."""
+    level: float = 0.0
+    """How far the edit is faded in; 0 where nothing is to be blended."""
+    effect: EditEffect = FACE_ONLY
+    """What the edits do to it."""
+    pictures: Array | None = None
+    """The inverted and the edited face, maybe a third, see `rigid.inversion.inverter`; None for nothing to blend."""
+    parts: Array | None = None
+    """What the face parser makes of the real and of the edited face, (2, C, n, n); None without one."""
+    again: bool = False
+    """Whether the pictures were made for an earlier frame."""
+    anew: bool = True
+    """Whether nothing that earlier frames left is to be blended with."""
+    shown: Pixels | None = None
+    """The frame with its edit; None where it passes as it came."""
+    faces: Faces | None = None
+    """The aligned faces behind it."""
+    covered: float = 0.0
+    """What share of an edited face something else lies before, 0 to 1, as far as a face parser can tell."""
+
+
+Guarded = TypeVar("Guarded", bound=Guardable)
+
+
+def guard(record: Guarded, stage: Callable[[Guarded], Guarded]) -> Guarded:
+    """What `stage` makes of `record`; one that fails, here or in a stage before, only passes."""
+    if record.fault is not None:
+        return record
+    try:
+        return stage(record)
+    # whatever a tracker, an engine, a filter or a codec raises, the viewer keeps a picture
+    except Exception as error:
+        return replace(record, fault=error)

@@ -1,0 +1,90 @@
+"""What edits do to one frame: how long each is made, where it shows, what it moves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from rigid.edits.attribute import Attribute
+from rigid.edits.edit_effect import EditEffect, effect_of
+
+CODES = np.zeros((1, 2, 3), np.float32)
+HELD_BACK = 1.5
+
+
+def attribute(name: str, fill: float = 1.0) -> Attribute:
+    direction = np.full((2, 3), fill, np.float32)
+    return Attribute(name, name.title(), "expression", -1.0, 1.0, 0.0, "", "made by hand", direction)
+
+
+SMILE, AGE = attribute("smile", 0.25), attribute("age")
+DARK = replace(attribute("hair_dark", 0.5), region="hair")
+CLOSED, SQUINT = replace(attribute("closed"), region="eyes"), attribute("squint")
+MOTION = np.zeros((2, 478, 2), np.float32)
+MOTION[0], MOTION[1, :, 0] = 1.0, -3.0
+JAW = replace(attribute("jaw"), video_gain=0.0, motion=MOTION, motion_gain=0.5)
+NOSE = replace(attribute("nose"), motion=2 * MOTION, motion_gain=1.0)
+
+
+def effect(*strengths: tuple[Attribute, float], gain: float = 1.0) -> EditEffect:
+    return effect_of(strengths, gain)
+
+
+def added(found: EditEffect) -> list[float]:
+    """What each edited picture has added to its codes, all of them alike."""
+    offsets = [offset(CODES) for offset in found.offsets]
+    assert all(offset.dtype == np.float32 and (offset == offset[0, 0]).all() for offset in offsets)
+    return [float(offset[0, 0]) for offset in offsets]
+
+
+def test_edits_are_meant_for_the_hair_or_for_the_face() -> None:
+    assert effect((SMILE, 1.0)).hair == effect().hair == 0
+    assert effect((DARK, -0.05), (SMILE, 1.0)).hair == 0.5
+    assert effect((DARK, -0.4)).hair == effect((DARK, 2.0)).hair == 1
+    assert effect((DARK, 1.0)).face == effect().face == 0
+    assert effect((DARK, 1.0), (SMILE, 0.05)).face == 0.5
+    assert effect((SMILE, -0.3)).face == 1
+
+
+def test_hair_and_face_are_edited_in_two_pictures_of_which_one_is_without_the_hair() -> None:
+    assert added(effect((DARK, 1.0), (SMILE, 0.5))) == [0.625, 0.125]
+    assert added(effect((DARK, 1.0))) == [0.5] and added(effect((SMILE, 0.5))) == [0.125]
+
+
+def test_what_shuts_the_eyes_says_so_by_its_region() -> None:
+    assert effect().shut_eyes == effect((SQUINT, 1.0)).shut_eyes == effect((CLOSED, 0.1)).shut_eyes == 0
+    assert 0 < effect((CLOSED, 0.2), (SQUINT, 1.0)).shut_eyes < effect((CLOSED, 0.3)).shut_eyes < 1
+    assert effect((CLOSED, 0.5)).shut_eyes == effect((CLOSED, 2.0)).shut_eyes == 1
+
+
+def test_a_stream_makes_each_edit_as_long_as_video_needs_and_others_as_it_is() -> None:
+    longer = replace(SMILE, video_gain=2.0)
+    assert added(effect((longer, -0.5), (AGE, 1.0), gain=HELD_BACK)) == [1.5 * 0.75]
+    assert added(effect((longer, -0.5), (AGE, 1.0))) == [0.875]
+
+
+def test_edits_that_only_move_landmarks_are_not_generated() -> None:
+    assert effect((JAW, 1.0), gain=HELD_BACK).offsets == ()
+    assert added(effect((JAW, 1.0), (SMILE, 1.0), gain=HELD_BACK)) == [0.375]
+    beside_hair = effect((JAW, 1.0), (DARK, 1.0), gain=HELD_BACK)
+    assert added(beside_hair) == [0.75] and beside_hair.face == 0
+
+
+@pytest.mark.parametrize("edits", [[], [(JAW, 0.0)]])
+def test_edits_that_have_come_to_nothing_are_still_generated_as_they_fade(edits: list[tuple[Attribute, float]]) -> None:
+    assert added(effect(*edits, gain=HELD_BACK)) == [0]
+
+
+def test_motions_of_landmarks_add_up_each_way_by_itself() -> None:
+    unmoved = replace(SMILE, motion=MOTION)
+    assert effect((AGE, 1.0), (unmoved, 1.0), (JAW, 0.0), gain=HELD_BACK).motion is None
+    moved = effect((JAW, 0.5), (NOSE, -1.0), (unmoved, 1.0), gain=HELD_BACK).motion
+    assert moved is not None
+    np.testing.assert_allclose(moved, np.tile([0.25 - 6, 0.25], (478, 1)))
+
+
+def test_where_nothing_holds_edits_back_none_moves_landmarks() -> None:
+    found = effect((JAW, 1.0))
+    assert found.motion is None and added(found) == [1]
