@@ -23,7 +23,6 @@ from rigid.edits.edit_effect import EditLibrary
 from rigid.face.alignment import TrackedFace, crop
 from rigid.inversion.inverter import Inverter
 from rigid.models.contract import Array, Runtime
-from rigid.stopwatch import Stopwatch
 from rigid.stream.fading import (
     Fade,
     are_alike,
@@ -202,45 +201,58 @@ class FaceStream:
         return Sighting(tracked.transform, tracked.landmarks_in_crop, face, frame.shape, tracked.faces)
 
     def _generate(self, record: FrameRecord, *, edits: Mapping[str, float], elapsed: float) -> FrameRecord:
-        state, sighting = self._state, record.sighting
-        if sighting is None:
-            with record.watch("align"):
-                sighting = self._follow_last(record.frame)
+        state, sighting = self._state, record.sighting or self._follow_last(record)
         first, wanted = state.level is None, record.face and any(edits.values())
         level = self.options.fade.advance(state.level, wanted, elapsed) if sighting else 0.0
-        state.sighting = sighting if record.face or level > 0 else None
+        state.level, state.sighting = level, sighting if record.face or level > 0 else None
         cut = record.face and sighting is not None and self._forget_after_cut(sighting.crop)
         effect = self._library.effect(edits, share=strength_at(level), gain=self.runtime.sizes.edit_gain)
-        # With nothing to show the networks rest. Inverting alone would not keep their memory sound: it is trained
-        # on what the generator made of the frames before, and knows frames without only as an episode's first.
-        # So an edit may start at any frame, as if the stream began there, and fades in meanwhile.
-        shown = sighting if level > 0 else None
-        generated = shown is not None and bool(effect.offsets)
-        made = replace(record, sighting=shown, level=level, effect=effect, anew=cut or not generated)
-        if shown is not None:
-            # where an edit moves landmarks only, the real face stands for both
-            pictures = self._pictures(made, shown, first) if generated else shown.inputs.repeat(2, 0)
-            made = replace(made, pictures=pictures, parts=self._parse(shown, pictures, record.watch))
-        state.level = level
-        if not generated:
-            state.forget(Lost.PICTURES)
-        forehead = state.memory.redrawn.forehead
-        return replace(made, effect=replace(effect, forehead=forehead), again=state.pictures_age > 0)
+        begun = replace(record, sighting=sighting, level=level, effect=effect, anew=cut)
+        if sighting is None or level == 0:
+            return self._rest(begun)
+        made = self._invert(begun, sighting, first) if effect.offsets else self._rest(begun)
+        return self._parse(made, sighting)
 
-    def _follow_last(self, frame: Pixels) -> Sighting | None:
+    def _rest(self, record: FrameRecord) -> FrameRecord:
+        """Generate nothing: the real face stands for both where an edit moves landmarks only.
+
+        With nothing to show the networks rest. Inverting alone would not keep their memory sound: it is trained
+        on what the generator made of the frames before, and knows frames without only as an episode's first.
+        So an edit may start at any frame, as if the stream began there, and fades in meanwhile.
+        """
+        self._state.forget(Lost.PICTURES)
+        pictures = record.sighting.inputs.repeat(2, 0) if record.sighting is not None and record.level > 0 else None
+        return replace(record, pictures=pictures, anew=True)
+
+    def _invert(self, record: FrameRecord, sighting: Sighting, first: bool) -> FrameRecord:
+        pictures = self._pictures(record, sighting, first)
+        memory, age = self._state.memory, self._state.pictures_age
+        effect = replace(record.effect, forehead=memory.redrawn.forehead)
+        return replace(record, pictures=pictures, effect=effect, again=age > 0)
+
+    def _parse(self, record: FrameRecord, sighting: Sighting) -> FrameRecord:
+        """What the face parser makes of the real and of the edited face, where there is one."""
+        if not self.runtime.sizes.n_classes or record.pictures is None:
+            return record
+        with record.watch("parse"):
+            parts = self.runtime.parse(np.concatenate([sighting.inputs, record.pictures[1:2]]))
+        return replace(record, parts=parts)
+
+    def _follow_last(self, record: FrameRecord) -> Sighting | None:
         """Where a face that is no longer found has gone, while its edit fades; None after a cut.
 
         The edit is made anew on this frame's own pixels: a held picture would stand still over a moving scene.
         """
-        last = self._state.sighting
-        if last is None or not self._state.level or last.frame_shape != frame.shape:
-            return None
-        size = self.runtime.sizes.image_size
-        now = crop(frame, last.transform, size)
-        if not looks_alike(last.crop, now):
-            return None
-        transform = follow(last.transform, last.crop, now, last.landmarks)
-        return replace(last, transform=transform, crop=crop(frame, transform, size))
+        last, frame = self._state.sighting, record.frame
+        with record.watch("align"):
+            if last is None or not self._state.level or last.frame_shape != frame.shape:
+                return None
+            size = self.runtime.sizes.image_size
+            now = crop(frame, last.transform, size)
+            if not looks_alike(last.crop, now):
+                return None
+            transform = follow(last.transform, last.crop, now, last.landmarks)
+            return replace(last, transform=transform, crop=crop(frame, transform, size))
 
     def _forget_after_cut(self, face: Pixels) -> bool:
         """Whether `face` cannot be the last frame's: another face's texture (Eq. 3) is not its own."""
@@ -250,13 +262,6 @@ class FaceStream:
             self._state.forget(Lost.PICTURES | Lost.CODES)
         self._state.thumbnail = now
         return cut
-
-    def _parse(self, sighting: Sighting, pictures: Array, watch: Stopwatch) -> Array | None:
-        """What the face parser makes of the real and of the edited face, (2, C, n, n); None without one."""
-        if not self.runtime.sizes.n_classes:
-            return None
-        with watch("parse"):
-            return self.runtime.parse(np.concatenate([sighting.inputs, pictures[1:2]]))
 
     def _pictures(self, record: FrameRecord, sighting: Sighting, first: bool) -> Array:
         """The inverted and the edited face to show, and what the networks remember of them."""

@@ -1,7 +1,7 @@
 """A stream's saved state made small enough to be sent elsewhere every second, and back.
 
-What the networks need of the last frame are pictures, which JPEG holds in a fortieth; the noise map and the flow only
-steady one frame beside the next, and are made anew within a few.
+What the networks need of the last frame are pictures, which JPEG holds in a fortieth; the noise map only steadies one
+frame beside the next, and is made anew within a few.
 """
 
 from __future__ import annotations

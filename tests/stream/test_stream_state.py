@@ -10,11 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
+from rigid.composite.compositor import Faces
+from rigid.composite.temporal_filter import TemporalFilter
+from rigid.inversion.edited_noise import Redrawn
 from rigid.inversion.inverter import Memory
 from rigid.inversion.latents import Anchor
 from rigid.models.contract import RecurrentState
 from rigid.stream.fading import THUMBNAIL_SHAPE
-from rigid.stream.stream_state import StreamState, state_from_bytes, state_to_bytes
+from rigid.stream.stream_state import Lost, StreamState, state_from_bytes, state_to_bytes
 from tests.fakes import TINY
 
 
@@ -46,6 +49,47 @@ def flat(state: StreamState) -> dict[str, object]:
 @pytest.mark.parametrize("state", [StreamState.initial(TINY), full_state()], ids=["initial", "full"])
 def test_a_state_comes_back_exactly(state: StreamState) -> None:
     assert_same(state_from_bytes(state_to_bytes(state), TINY), state)
+
+
+def running_state() -> StreamState:
+    state = full_state()
+    state.memory = replace(state.memory, redrawn=Redrawn({"smile": 1.0}, 0))
+    state.pictures, state.pictures_age = np.zeros((2, 3, 4, 4), np.float32), 1
+    faces = Faces(*(np.zeros((64, 64, 3), np.float32) for _ in range(3)))
+    state.shown = TemporalFilter().steady(faces, {}, None)
+    return state
+
+
+def left(state: StreamState) -> set[str]:
+    """What of it could be gone on from."""
+    recurrent, anchor = state.memory.recurrent, state.memory.anchor
+    there = {
+        "state": recurrent.hidden.any() and recurrent.cell.any() and recurrent.previous_noise is not None,
+        "codes": recurrent.late_codes is not None,
+        "anchor": anchor.recent is not None or anchor.gliding > 0,
+        "redrawn": state.memory.redrawn.edits is not None,
+        "pictures": state.pictures is not None and state.pictures_age > 0,
+        "level": bool(state.level),
+        "shown": state.shown is not None,
+    }
+    return {name for name, here in there.items() if here}
+
+
+@pytest.mark.parametrize(
+    ("lost", "gone"),
+    [
+        (Lost.PICTURES, {"state", "redrawn", "pictures"}),
+        (Lost.CODES, {"state", "codes", "anchor"}),
+        (Lost.EDIT, {"level"}),
+        (Lost.SHOWN, {"shown"}),
+        (Lost.PICTURES | Lost.EDIT, {"state", "redrawn", "pictures", "level"}),
+    ],
+)
+def test_a_state_forgets_what_is_lost_and_nothing_else(lost: Lost, gone: set[str]) -> None:
+    state = running_state()
+    before = left(state)
+    state.forget(lost)
+    assert before - left(state) == gone and len(before) == 7
 
 
 @pytest.mark.parametrize("data", [b"", b"hello", b"\x00" * 100, b"\xff" * 64, b"PK\x03\x04" + b"\x00" * 60])
