@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
+from rigid.assets.store import AssetStore
+from server.bench.clip import read_clip, render_clip
 from tests.client.browser import CAMERA, GRANTED, film, launch
 from tests.client.fakes import Picture, light_app
 from tests.client.serving import serving
 
 OpenPage = Callable[..., Page]
 PATIENCE_MS = 40_000
+CLIP = "LivePortrait_d18.mp4"
+SKIPPED = 15
+"""At its very beginning the face still smiles a little by itself."""
+FRAMES = 45
 
 
 # Not for the whole session: while it runs, no other event loop may run in this thread.
@@ -33,6 +40,24 @@ def chromium(playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) -
     browser = launch(playwright, GRANTED, CAMERA, shown)
     yield browser
     browser.close()
+
+
+@pytest.fixture(scope="package")
+def pictures(store: AssetStore, data_dir: Path | None) -> list[Picture]:
+    """A face for a camera, there and back again so that its repetition does not jump: RGB (480, 640, 3)."""
+    frames = _rendered(store) if data_dir is None else read_clip(data_dir / "clips" / CLIP, SKIPPED + FRAMES)[SKIPPED:]
+    return [*frames, *frames[-2:0:-1]]
+
+
+def _rendered(store: AssetStore) -> list[Picture]:
+    from engines import load_runtime
+    from rigid.models.build import build_mapping, mean_code
+
+    print("RIGID_LIVE_DATA is not set: the camera shows a generated face.")
+    runtime = load_runtime("mobile-256", "torch", store=store)
+    frames = render_clip(runtime, build_mapping(store), mean_code("mobile-256"), FRAMES)
+    runtime.close()
+    return frames
 
 
 @pytest.fixture

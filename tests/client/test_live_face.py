@@ -20,16 +20,11 @@ from playwright.sync_api import Page, Playwright, expect
 from rigid.assets.store import AssetStore
 from rigid.discovery.regions import lab_of, lip_colour
 from rigid.face.alignment import Face, FaceLandmarker
-from server.bench.clip import read_clip, render_clip
 from tests.client.browser import CAMERA, GRANTED, film, launch
 from tests.client.conftest import PATIENCE_MS, watch
 from tests.client.fakes import Picture
 from tests.program import program
 
-CLIP = "LivePortrait_d18.mp4"
-SKIPPED = 15
-"""At its very beginning the face still smiles a little by itself."""
-FRAMES = 45
 TURNS = 3
 ENOUGH = 4
 SETTLED_SECONDS = 1.0
@@ -114,24 +109,6 @@ class Turn:
         after = [(at, score > (calm + smiling) / 2) for at, score in track if at > self.asked]
         # Two in a row: a twitch of the face in front of the camera is no answer.
         return next(at for (at, is_there), (_, stays) in pairwise(after) if is_there and stays) - self.asked
-
-
-@pytest.fixture(scope="module")
-def pictures(store: AssetStore, data_dir: Path | None) -> list[Picture]:
-    """A face for the camera, there and back again so that its repetition does not jump."""
-    frames = _rendered(store) if data_dir is None else read_clip(data_dir / "clips" / CLIP, SKIPPED + FRAMES)[SKIPPED:]
-    return [*frames, *frames[-2:0:-1]]
-
-
-def _rendered(store: AssetStore) -> list[Picture]:
-    from engines import load_runtime
-    from rigid.models.build import build_mapping, mean_code
-
-    print("RIGID_LIVE_DATA is not set: the camera shows a generated face.")
-    runtime = load_runtime("mobile-256", "torch", store=store)
-    frames = render_clip(runtime, build_mapping(store), mean_code("mobile-256"), FRAMES)
-    runtime.close()
-    return frames
 
 
 def shown_so_far(page: Page) -> list[Shown]:

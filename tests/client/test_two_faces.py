@@ -1,0 +1,63 @@
+"""Two faces before a browser's camera: the session says so in its numbers, and the page in words."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from playwright.sync_api import Playwright, expect
+
+from rigid.assets.store import AssetStore
+from rigid.face.alignment import FaceLandmarker, FaceTracker
+from rigid.stream.face_stream import FaceStream
+from server.app import create_app
+from server.config import ServerConfig
+from tests.client.browser import CAMERA, GRANTED, film, launch
+from tests.client.conftest import watch
+from tests.client.fakes import Picture, attributes
+from tests.client.serving import serving
+from tests.client.test_page import sessions, start
+from tests.fakes import TINY, FakeRuntime
+from tests.patience import eventually
+from tests.worlds import Brighten
+
+CODE = "several_faces"
+COUNTED = re.compile(rf'rigid_live_frames_advised_total\{{advice="{CODE}"\}} ([0-9.]+)')
+
+
+def beside_each_other(picture: Picture) -> Picture:
+    """The middle of a picture, and what a mirror shows of it."""
+    middle = picture[:, 160:480]
+    return np.hstack([middle, middle[:, ::-1]])
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_several_faces_are_told_of(
+    playwright: Playwright, store: AssetStore, pictures: list[Picture], tmp_path: Path
+) -> None:
+    model = store.file("face-landmarks", "face_landmarker.task")
+
+    def make_stream() -> FaceStream:
+        return FaceStream(FakeRuntime(), FaceTracker(FaceLandmarker(model), TINY.image_size), Brighten())
+
+    camera = film(tmp_path / "faces.mjpeg", map(beside_each_other, pictures))
+    browser = launch(playwright, GRANTED, CAMERA, camera)
+    problems: list[str] = []
+    with serving(create_app(ServerConfig(max_sessions=1), make_stream, attributes())) as address:
+        page = browser.new_page(viewport={"width": 1280, "height": 800})
+        watch(page, problems)
+        page.goto(address)
+        start(page)
+        stats = f"{address}/api/v1/sessions/{sessions(address)[0]['id']}/stats"
+        eventually(lambda: CODE in httpx.get(stats).json()["advice"], "the advice in the session's numbers")
+        page.locator("#health summary").click()
+        expect(page.locator("#health .finding", has_text="There are several faces")).to_be_visible()
+        counted = COUNTED.search(httpx.get(f"{address}/metrics").text)
+        assert counted is not None and float(counted[1]) > 0
+        assert httpx.get(stats).json()["face"] is True
+    browser.close()
+    assert problems == []
