@@ -28,12 +28,14 @@ from server.errors import ApiError, add_error_handlers
 from server.metrics import Metrics
 from server.session.resumable_sessions import Kept
 from server.uploads.uploads import MOST_AT_ONCE, READ_SECONDS, place_for, too_large, within_time
+from server.webrtc.offer_bounds import check_size
 
 logger = logging.getLogger(__name__)
 
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 OF_A_SESSION = re.compile(r"/(?:api/v1/sessions|whip|whep)/(?P<id>[^/]+)(?:/.*)?")
-OPENING = ("/api/v1/sessions", "/offer", "/whip")
+WHIP = "/whip"
+OPENING = ("/api/v1/sessions", "/offer", WHIP)
 TRIES = 3
 """Workers that a new session is tried on."""
 GATHER_SECONDS = 2.0
@@ -169,7 +171,9 @@ class Router:
 
     async def _open(self, asked: HttpRequest) -> HttpReply:
         """Try the freest workers one after another, until one takes the session."""
-        token = _token_in(asked)
+        # its worker would refuse it, too, but a place for it would have been looked for
+        check_size(asked.body.decode("utf-8", "replace") if asked.path == WHIP else _said(asked, "sdp"))
+        token = _said(asked, "resume_token")
         left = await self._recover(token)
         # who does not give a session up takes none either, though it may be the freest until the fleet has noticed
         tried = [left.silent] if left.silent else []
@@ -296,13 +300,13 @@ def _taken(request: Request, body: bytes) -> HttpRequest:
     )
 
 
-def _token_in(asked: HttpRequest) -> str:
-    """The resume token of a request to open a session; empty where there is none, or the body is no JSON."""
+def _said(asked: HttpRequest, name: str) -> str:
+    """What a request's JSON has under a name; empty where that is no text, or the body no JSON."""
     try:
-        token = json.loads(asked.body)["resume_token"]
+        text = json.loads(asked.body)[name]
     except (ValueError, KeyError, TypeError):
         return ""
-    return token if isinstance(token, str) else ""
+    return text if isinstance(text, str) else ""
 
 
 def _reply(found: Any) -> HttpReply:

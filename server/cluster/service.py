@@ -21,6 +21,7 @@ from server.cluster.fleet import Fleet, Plan
 from server.cluster.ingress import Ingress
 from server.cluster.messages import Share
 from server.cluster.names import FLEET, NAMESPACE
+from server.cluster.proxy_guard import PROXY_ENVIRONMENT
 from server.tls import CertificateFiles
 
 logger = logging.getLogger(__name__)
@@ -105,6 +106,8 @@ def start(plan: Plan, entrance: Entrance) -> None:
     ray.get(fleet.describe.remote(), timeout=60)
     serve.start(
         proxy_location="EveryNode" if entrance.everywhere else "HeadOnly",
+        # which starts the proxies, and gives them what it has
+        controller_options={"runtime_env": {"env_vars": PROXY_ENVIRONMENT}},
         http_options={
             "host": entrance.host,
             "port": entrance.port,

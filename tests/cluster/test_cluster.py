@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import socket
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -85,6 +86,13 @@ def test_files_are_edited_from_the_command_line(world: ClusterWorld, tmp_path: P
     found = cv2.imread(str(edited / "grey.png"))
     assert found is not None
     np.testing.assert_array_equal(found, grey, "there is no face in it")
+
+
+def test_half_sent_headers_are_let_go_by_the_proxy(world: ClusterWorld) -> None:
+    with socket.create_connection(("127.0.0.1", httpx.URL(world.url).port or 80), PATIENCE_SECONDS) as half:
+        half.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-More: ")
+        with suppress(ConnectionResetError):
+            assert half.recv(1) == b""
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from server.access import middleware
 from server.access.api_keys import name_of
 from server.cluster.actors import Actors, Gone, Unreachable
 from server.cluster.ingress import build_ingress
@@ -19,6 +20,7 @@ from server.cluster.names import FLEET
 from server.config import ServerConfig
 from server.session.resumable_sessions import Kept
 from server.uploads.uploads import MOST_AT_ONCE
+from tests.server.http.test_api import assert_error
 
 JSON = [(b"content-type", b"application/json")]
 pytestmark = pytest.mark.filterwarnings("error")
@@ -312,3 +314,33 @@ async def test_uploads_are_bounded_before_they_are_read(monkeypatch: pytest.Monk
         assert (busy.status_code, busy.json()["error"]["code"]) == (503, "busy")
         go_on.set()
         assert [(await one).status_code for one in coming] == [409] * MOST_AT_ONCE
+
+
+LARGE = {"bytes": "a" * 65_536, "media lines": "m=video\n" * 17, "candidates": "a=candidate:1\n" * 101}
+
+
+@pytest.mark.parametrize("what", LARGE)
+async def test_offers_are_bounded_before_a_place_is_looked_for(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    actors, offer = HandMade("w1"), "v=0\n" + LARGE[what]
+    async with before(actors, monkeypatch) as http:
+        said = {"sdp": offer, "type": "offer", "resume_token": "w1.t"}
+        answers = [await http.post(path, json=said) for path in ("/api/v1/sessions", "/offer")]
+        answers.append(await http.post("/whip", content=offer))
+    for answer in answers:
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "bad_sdp")
+        assert what in answer.json()["error"]["message"]
+    assert not actors.asked
+
+
+async def test_a_body_that_does_not_come_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(middleware, "BODY_SECONDS", 0.05)
+
+    async def never() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.Event().wait()
+
+    actors = HandMade("w1")
+    async with before(actors, monkeypatch) as http:
+        for path in ("/api/v1/sessions", "/whip", "/whip/w1.x"):
+            assert_error(await http.post(path, content=never()), 408, "too_slow")
+    assert not actors.asked
