@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from rigid.edits.edit_effect import EditEffect
 from rigid.face.alignment import Face, TrackedFace
 from rigid.face.landmarks import FACE_OVAL, LEFT_EYE, OUTER_LIPS, RIGHT_EYE
+from rigid.fields import smooth
 from rigid.geometry import Transform, apply, inverse, similarity
 from rigid.models.contract import Array, RecurrentState, Runtime, Sizes
 from rigid.stream.face_stream import FaceStream, StreamOptions
@@ -73,8 +74,8 @@ class Brighten:
     def offset(self, edits: Mapping[str, float], codes: Array) -> Array:
         return np.full(self._shape, 0.5 * edits.get("light", 0.0), np.float32)
 
-    def effect(self, edits: Mapping[str, float], *, share: float = 1.0, gain: float = 1.0) -> EditEffect:
-        shown = {name: strength * share for name, strength in edits.items()}
+    def effect(self, edits: Mapping[str, float], *, level: float = 1.0, gain: float = 1.0) -> EditEffect:
+        shown = {name: strength * smooth(level) for name, strength in edits.items()}
         return EditEffect(shown, (lambda codes: np.float32(gain) * self.offset(shown, codes),))
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from rigid.edits.attribute import Array, Attribute
 from rigid.edits.limits import restraint
-from rigid.fields import rise
+from rigid.fields import rise, smooth
 from rigid.geometry import Points
 
 FAINT = 0.1
@@ -57,10 +57,11 @@ FACE_ONLY = EditEffect()
 class EditLibrary(Protocol):
     """Knows what edits do; `rigid.edits.library.AttributeLibrary` is one."""
 
-    def effect(self, edits: Mapping[str, float], *, share: float = 1.0, gain: float = 1.0) -> EditEffect:
+    def effect(self, edits: Mapping[str, float], *, level: float = 1.0, gain: float = 1.0) -> EditEffect:
         """What `edits` {attribute: strength} do to a frame; ValueError for an unknown name.
 
-        `share`: how far they are faded in, 0 to 1; `gain`: `Sizes.edit_gain` of the networks that make them.
+        `level`: how far they are faded in, 0 to 1, which is eased, so that a short miss of the face hardly shows;
+        `gain`: `Sizes.edit_gain` of the networks that make them.
         """
 
 
@@ -71,13 +72,14 @@ class _Edit(NamedTuple):
     """The strength to generate it with."""
 
 
-def effect_of(strengths: Sequence[tuple[Attribute, float]], gain: float) -> EditEffect:
-    """What attributes at strengths do to a frame; `gain` as `EditLibrary.effect` has it.
+def effect_of(strengths: Iterable[tuple[Attribute, float]], level: float = 1.0, gain: float = 1.0) -> EditEffect:
+    """What attributes at strengths do to a frame; `level` and `gain` as `EditLibrary.effect` has them.
 
     At a gain of 1 no noise map holds edits back: none is lengthened, and none moves landmarks in place of codes.
     """
     held_back = gain != 1
-    edits = [_Edit(one, strength, strength * one.video_gain if held_back else strength) for one, strength in strengths]
+    shown = [(attribute, strength * smooth(level)) for attribute, strength in strengths]
+    edits = [_Edit(one, strength, strength * one.video_gain if held_back else strength) for one, strength in shown]
     but_hair = [edit for edit in edits if edit.attribute.region != "hair"]
     hair = _share_shown(edit.strength for edit in edits if edit.attribute.region == "hair")
     face = _share_shown(edit.strength for edit in but_hair if edit.length)
@@ -93,21 +95,13 @@ def effect_of(strengths: Sequence[tuple[Attribute, float]], gain: float) -> Edit
     )
 
 
-def add_up(lengths: Iterable[tuple[Attribute, float]], codes: Array | None = None) -> Array | None:
-    """What attributes of these lengths add to `codes` (B, n_codes, code_size), held back as `limits` says.
-
-    (n_codes, code_size) where all are linear, `codes` then are not needed; None where there is nothing to add.
-    """
-    offsets = [attribute.offset(length, codes) for attribute, length in lengths if length]
-    if not offsets:
-        return None
-    total: Array = np.float32(restraint(offsets)) * sum(offsets[1:], offsets[0])
-    return total
-
-
 def _lengthened(edits: Sequence[_Edit], gain: float, codes: Array) -> Array:
-    total = add_up(((edit.attribute, edit.length) for edit in edits), codes)
-    return np.zeros(codes.shape[1:], np.float32) if total is None else np.float32(gain) * total
+    """What edits add to `codes`, held back as `limits` says."""
+    offsets = [edit.attribute.offset(edit.length, codes) for edit in edits if edit.length]
+    if not offsets:
+        return np.zeros(codes.shape[1:], np.float32)
+    total: Array = np.float32(restraint(offsets)) * sum(offsets[1:], offsets[0])
+    return np.float32(gain) * total
 
 
 def _motion(edits: Sequence[_Edit]) -> Points | None:

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from rigid.edits.attribute import STORED, Array, Attribute, Description
+from rigid.edits.attribute import STORED, Attribute, Description
 from rigid.edits.attribute_file import read_attribute
 from rigid.edits.code_layouts import FAMILIES
-from rigid.edits.edit_effect import EditEffect, add_up, effect_of
+from rigid.edits.edit_effect import EditEffect, effect_of
 from rigid.edits.limits import restraint
 from rigid.models.profiles import WEIGHTS, imported_folder, sizes_of
 
@@ -103,18 +103,9 @@ class AttributeLibrary:
             said.append(f"Together the edits go further than a face bears; each is held back to {share:.0%}.")
         return said
 
-    def offset(self, edits: Mapping[str, float], codes: Array | None = None) -> Array:
-        """What `edits` add to `codes` (Eq. 5), held back where the sum goes further than a face bears (`limits`).
-
-        float32 (n_codes, 512) where all are linear, `codes` then are not needed; else (B, n_codes, 512), one for
-        each of `codes` (B, n_codes, 512).
-        """
-        total = add_up(((self[name], strength) for name, strength in edits.items()), codes)
-        return np.zeros(self._shape, np.float32) if total is None else total
-
-    def effect(self, edits: Mapping[str, float], *, share: float = 1.0, gain: float = 1.0) -> EditEffect:
+    def effect(self, edits: Mapping[str, float], *, level: float = 1.0, gain: float = 1.0) -> EditEffect:
         """What `edits` do to a frame; see `rigid.edits.edit_effect.EditLibrary`."""
-        return effect_of([(self[name], strength * share) for name, strength in edits.items()], gain)
+        return effect_of(((self[name], strength) for name, strength in edits.items()), level, gain)
 
     def _unknown(self, name: str) -> str:
         close = difflib.get_close_matches(str(name), self.names, n=1, cutoff=0.5)

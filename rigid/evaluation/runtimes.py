@@ -89,8 +89,8 @@ class EarlyOffsets:
         self._library = library
         self._n_late = n_late
 
-    def effect(self, edits: Mapping[str, float], *, share: float = 1.0, gain: float = 1.0) -> EditEffect:
-        effect = self._library.effect(edits, share=share, gain=gain)
+    def effect(self, edits: Mapping[str, float], *, level: float = 1.0, gain: float = 1.0) -> EditEffect:
+        effect = self._library.effect(edits, level=level, gain=gain)
         return replace(effect, offsets=tuple(partial(self._early, offset) for offset in effect.offsets))
 
     def _early(self, offset: Offset, codes: Array) -> Array:

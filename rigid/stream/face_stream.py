@@ -29,7 +29,6 @@ from rigid.stream.fading import (
     follow,
     looks_alike,
     opacity_at,
-    strength_at,
     thumbnail,
     usable_interval,
 )
@@ -206,7 +205,7 @@ class FaceStream:
         level = self.options.fade.advance(state.level, wanted, elapsed) if sighting else 0.0
         state.level, state.sighting = level, sighting if record.face or level > 0 else None
         cut = record.face and sighting is not None and self._forget_after_cut(sighting.crop)
-        effect = self._library.effect(edits, share=strength_at(level), gain=self.runtime.sizes.edit_gain)
+        effect = self._library.effect(edits, level=level, gain=self.runtime.sizes.edit_gain)
         begun = replace(record, sighting=sighting, level=level, effect=effect, anew=cut)
         if sighting is None or level == 0:
             return self._rest(begun)

@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rigid.fields import smooth
 from rigid.geometry import Points, Transform, apply, inverse
 
 Pixels = NDArray[np.uint8]
@@ -44,11 +43,6 @@ class Fade(NamedTuple):
 def usable_interval(elapsed: float) -> float:
     """Seconds between two frames: what their timestamps say, where that can be."""
     return elapsed if 0 < elapsed < np.inf else USUAL_INTERVAL
-
-
-def strength_at(level: float) -> float:
-    """The share of the edit that is applied at a level: eased, so that a short miss of the face hardly shows."""
-    return smooth(level)
 
 
 def opacity_at(level: float) -> float:

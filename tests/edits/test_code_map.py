@@ -104,12 +104,12 @@ def test_a_map_and_a_direction_add_up_in_a_library(tmp_path: Path) -> None:
     attributes = [load_attribute(path, n_codes=14, code_size=SIZE) for path in sorted(tmp_path.iterdir())]
     library = AttributeLibrary(attributes, n_codes=14, code_size=SIZE)
     codes = normal(2, 14, SIZE)
-    both = library.offset({"grin": 0.1, "smile": 0.2}, codes)
+    both = library.effect({"grin": 0.1, "smile": 0.2}).offsets[0](codes)
     assert both.shape == codes.shape and both.dtype == np.float32
     alone = library["grin"].offset(0.1, codes) + library["smile"].offset(0.2)
     np.testing.assert_allclose(both, alone, rtol=1e-5, atol=1e-6)
     with pytest.raises(ValueError, match="'grin' depends on the codes"):
-        library.offset({"grin": 0.1})
+        library["grin"].offset(0.1)
 
 
 @pytest.mark.parametrize(

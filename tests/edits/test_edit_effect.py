@@ -29,7 +29,7 @@ NOSE = replace(attribute("nose"), motion=2 * MOTION, motion_gain=1.0)
 
 
 def effect(*strengths: tuple[Attribute, float], gain: float = 1.0) -> EditEffect:
-    return effect_of(strengths, gain)
+    return effect_of(strengths, gain=gain)
 
 
 def added(found: EditEffect) -> list[float]:
@@ -70,6 +70,11 @@ def test_edits_that_only_move_landmarks_are_not_generated() -> None:
     assert added(effect((JAW, 1.0), (SMILE, 1.0), gain=HELD_BACK)) == [0.375]
     beside_hair = effect((JAW, 1.0), (DARK, 1.0), gain=HELD_BACK)
     assert added(beside_hair) == [0.75] and beside_hair.face == 0
+
+
+def test_edits_fade_in_gently_and_whole() -> None:
+    strengths = [effect_of([(SMILE, 0.8)], level).edits["smile"] for level in (0.0, 0.25, 0.5, 1.0)]
+    assert strengths == pytest.approx([0, 0.125, 0.4, 0.8]) and strengths[-1] == 0.8
 
 
 @pytest.mark.parametrize("edits", [[], [(JAW, 0.0)]])

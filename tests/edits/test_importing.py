@@ -19,7 +19,7 @@ import torch
 from rigid.edits.attribute_file import AttributeHeader, write_attribute
 from rigid.edits.code_layouts import FROM_PUBLISHED, TO_PUBLISHED
 from rigid.edits.importing import ImportRequest, Target, import_attribute, parse_layers
-from rigid.edits.library import AttributeLibrary, load_attribute
+from rigid.edits.library import load_attribute
 from tests.edits.published import SIZE, Example, components, interfacegan, maps
 
 FAMILY = "stylegan2-ffhq-1024"
@@ -44,12 +44,11 @@ def test_what_is_published_adds_what_it_is_to_add(example: Example, n_codes: int
     path = put(tmp_path, example.name, example.write)
     request = replace(REQUEST, component=example.component, layers="0-11")
     attribute = import_attribute(path, request, target(tmp_path, n_codes))
-    library = AttributeLibrary([attribute], n_codes=n_codes, code_size=SIZE)
     codes = torch.randn(2, n_codes, SIZE, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         expected = example.edit(codes[:, TO_PUBLISHED[n_codes]])[:, FROM_PUBLISHED[n_codes]].clone()
     expected[:, [code > 11 for code in FROM_PUBLISHED[n_codes]]] = 0
-    added = np.broadcast_to(library.offset({"grin": 1.0}, codes.numpy()), expected.shape)
+    added = np.broadcast_to(attribute.offset(1.0, codes.numpy()), expected.shape)
     np.testing.assert_allclose(added, expected, rtol=1e-3, atol=2e-4)
     assert attribute.source == f"{example.kind}, imported from {example.name}"
     assert attribute.custom and attribute.group == "other" and attribute.label == "Grin"

@@ -80,6 +80,6 @@ def test_full_strength_changes_what_it_says(attribute: Attribute, studio_and_fac
 
 def test_strengths_add_up() -> None:
     library: AttributeLibrary = LIBRARY
-    both = library.offset({"smile": 0.5, "age": -1.0})
+    both = library.effect({"smile": 0.5, "age": -1.0}).offsets[0](np.zeros((1, *library.shape), np.float32))
     age = library["age"]
     np.testing.assert_allclose(both, 0.5 * library["smile"].direction - age.opposite * age.direction, atol=1e-5)

@@ -54,8 +54,8 @@ def test_round_the_faces_is_the_real_picture() -> None:
 class OfHair(Brighten):
     """Its `light` is meant for the hair where it is strong."""
 
-    def effect(self, edits: Mapping[str, float], *, share: float = 1.0, gain: float = 1.0) -> EditEffect:
-        effect = super().effect(edits, share=share, gain=gain)
+    def effect(self, edits: Mapping[str, float], *, level: float = 1.0, gain: float = 1.0) -> EditEffect:
+        effect = super().effect(edits, level=level, gain=gain)
         return replace(effect, hair=float(effect.edits.get("light", 0.0) > 0.5))
 
 

@@ -85,8 +85,8 @@ def test_the_first_frame_is_edited_inside_the_mask_and_bit_identical_outside(com
 class Dye(Brighten):
     """Brightens all, and is meant for the hair."""
 
-    def effect(self, edits: Mapping[str, float], *, share: float = 1.0, gain: float = 1.0) -> EditEffect:
-        effect = super().effect(edits, share=share, gain=gain)
+    def effect(self, edits: Mapping[str, float], *, level: float = 1.0, gain: float = 1.0) -> EditEffect:
+        effect = super().effect(edits, level=level, gain=gain)
         return replace(effect, hair=effect.edits.get("light", 0.0), face=0.0)
 
 
@@ -107,8 +107,8 @@ def test_an_edit_of_the_hair_shows_in_the_hair_alone() -> None:
 class DyeAndShade(Brighten):
     """Brightens all for the hair, and darkens all for the face."""
 
-    def effect(self, edits: Mapping[str, float], *, share: float = 1.0, gain: float = 1.0) -> EditEffect:
-        effect = super().effect(edits, share=share, gain=gain)
+    def effect(self, edits: Mapping[str, float], *, level: float = 1.0, gain: float = 1.0) -> EditEffect:
+        effect = super().effect(edits, level=level, gain=gain)
         light, shade = (effect.edits.get(name, 0.0) for name in ("light", "shade"))
         offsets = tuple(partial(self.offset, {"light": one - shade}) for one in (light, 0.0))
         return replace(effect, hair=light, face=shade, offsets=offsets)
