@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import TypeVar
 
 import torch
+from filelock import FileLock
 from torch import nn
 
 from engines.exports import INT8_FILES, INT8_RECORD
@@ -76,16 +77,17 @@ def untrained_recurrent_encoder() -> LightRecurrentEncoder:
 
 
 def export_once(base: Path, *, recurrent: bool = False) -> Path:
-    """The folder under `base`, a test run's own, with the exports of `random_networks`; made at the first call."""
-    return _export(base, recurrent)
+    """The folder under `base`, a test run's own, with the exports of `random_networks`; made at the first call.
 
-
-@functools.cache
-def _export(base: Path, recurrent: bool) -> Path:
-    folder = base / ("recurrent-networks" if recurrent else "random-networks")
-    # What half precision makes of random weights says nothing.
-    export_networks(random_networks(recurrent=recurrent), folder, "random", ["f32"])
-    add_int8(folder, "random")
+    Processes that share a test run out have a folder each below its own, and share the exports.
+    """
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder = shared / ("recurrent-networks" if recurrent else "random-networks")
+    with FileLock(f"{folder}.lock"):
+        if not (folder / INT8_RECORD).exists():
+            # What half precision makes of random weights says nothing.
+            export_networks(random_networks(recurrent=recurrent), folder, "random", ["f32"])
+            add_int8(folder, "random")
     return folder
 
 
