@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
@@ -90,7 +90,7 @@ def read_images(path: Path) -> ImageFile:
     """What `path` holds, whatever its name says; ValueError, one sentence, where it cannot be read."""
     with _opened(path) as image:
         kind = image.format or ""
-        count = getattr(image, "n_frames", 1)
+        count = picture_count(image)
         if image.width * image.height * (1 if kind == "MPO" else count) > MOST_PIXELS:
             raise ImageError(
                 f"{path} has {count} picture(s) of {image.width} x {image.height} pixels, together more than "
@@ -104,6 +104,25 @@ def read_images(path: Path) -> ImageFile:
     if metadata.damaged:
         said = (*said, "The EXIF data are damaged and were left out.")
     return ImageFile(stills, kind, moving, loop, profile, metadata, quality, (*notes, *said))
+
+
+def picture_count(image: Image.Image) -> int:
+    """How many pictures an open file holds; TypeError where a TIFF holds none.
+
+    The C2PA library puts the manifest of a TIFF with several pages into one of its own, which has no picture.
+    """
+    try:
+        return int(getattr(image, "n_frames", 1))
+    except TypeError:
+        count = 0
+        with suppress(TypeError, EOFError):
+            while True:
+                image.seek(count)
+                count += 1
+        if not count:
+            raise
+        image.seek(0)
+        return count
 
 
 def look_at_image(path: Path) -> tuple[int, int, bool]:

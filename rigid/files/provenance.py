@@ -22,6 +22,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from PIL import Image
 
 PROGRAM = "RIGID Live"
 DESCRIPTION = "Faces edited with AI"
@@ -210,6 +211,11 @@ def mark_file(path: Path, signing: Signing, edits: dict[str, float], parent: Pat
     kind = carrier(path)
     if kind is None:
         return f"A {path.suffix.lower()} file can carry no C2PA manifest; the result is not signed."
+    if kind in ("tif", "tiff") and _has_pages(path):
+        # the library would add a page without a picture, on which Pillow and libtiff fail
+        return (
+            "A TIFF with several pages cannot be signed so that all programs still read it; the result is not signed."
+        )
     # not `replacing`: where it cannot be signed, the file stays as it is
     part = path.with_name(f".{os.getpid()}.signed{path.suffix}")
     try:
@@ -220,6 +226,11 @@ def mark_file(path: Path, signing: Signing, edits: dict[str, float], parent: Pat
     finally:
         part.unlink(missing_ok=True)
     return ""
+
+
+def _has_pages(path: Path) -> bool:
+    with Image.open(path) as image:
+        return getattr(image, "n_frames", 1) > 1
 
 
 def _sign(

@@ -11,10 +11,11 @@ import c2pa
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from cli.main import run
 from rigid.files.edit import EditJob, edit_file
-from rigid.files.images import write_image
+from rigid.files.images import read_images, write_image
 from rigid.files.provenance import (
     Credentials,
     Signing,
@@ -24,6 +25,7 @@ from rigid.files.provenance import (
     own_credentials,
     read,
     sign,
+    sign_file,
 )
 from tests.clips import frames_of, write_clip
 from tests.worlds import FixedTracker, make_stream, textured_frame
@@ -168,6 +170,31 @@ def test_what_cannot_be_signed_is_told_and_written_all_the_same(tmp_path: Path) 
     )
     report = edit_file(job, make_stream, "tiny")
     assert [note for note in report.notes if "no C2PA manifest" in note] and job.target.is_file()
+
+
+def write_pages(path: Path, count: int) -> None:
+    first, *others = [Image.fromarray(textured_frame(number)) for number in range(count)]
+    first.save(path, save_all=True, append_images=others)
+
+
+def test_a_tiff_of_several_pages_stays_one_that_every_program_reads(tmp_path: Path) -> None:
+    write_pages(tmp_path / "in.tif", 3)
+    job = EditJob(tmp_path / "in.tif", tmp_path / "b.tif", {"light": 1.0}, signing=Signing(None, None, tmp_path / "s"))
+    report = edit_file(job, make_stream, "tiny")
+    assert report.edited_frames == 3 and [note for note in report.notes if "several pages cannot be signed" in note]
+    with Image.open(job.target) as image:
+        assert getattr(image, "n_frames", 1) == 3
+
+
+def test_a_page_that_holds_a_manifest_alone_is_no_picture(credentials: Credentials, tmp_path: Path) -> None:
+    write_pages(tmp_path / "in.tif", 3)
+    sign_file(tmp_path / "in.tif", tmp_path / "signed.tif", "tif", credentials)
+    with Image.open(tmp_path / "signed.tif") as image, pytest.raises(TypeError):
+        getattr(image, "n_frames", 1)
+    file = read_images(tmp_path / "signed.tif")
+    assert len(file.stills) == 3 and not file.notes
+    for number, still in enumerate(file.stills):
+        np.testing.assert_array_equal(still.colours, textured_frame(number))
 
 
 def test_a_file_that_was_not_edited_says_nothing(tmp_path: Path) -> None:
