@@ -228,6 +228,16 @@ def mark_file(path: Path, signing: Signing, edits: dict[str, float], parent: Pat
     return ""
 
 
+def _kind_within(path: Path) -> str | None:
+    """As `carrier`, of what a picture is, whatever its name says; the library takes no other word for it."""
+    try:
+        with Image.open(path) as image:
+            kind = image.get_format_mimetype()
+    except (OSError, ValueError):
+        kind = None
+    return kind if kind in c2pa.Builder.get_supported_mime_types() else carrier(path)
+
+
 def _has_pages(path: Path) -> bool:
     with Image.open(path) as image:
         return getattr(image, "n_frames", 1) > 1
@@ -244,7 +254,7 @@ def _sign(
     signer = c2pa.Signer.from_info(
         c2pa.C2paSignerInfo(c2pa.C2paSigningAlg.ES256, credentials.chain, credentials.key, None)
     )
-    kind = None if parent is None else carrier(parent)
+    kind = None if parent is None else _kind_within(parent)
     try:
         context = c2pa.Context.from_dict(_NO_THUMBNAILS)
         with c2pa.Builder(json.dumps(_manifest(edits, kind is not None)), context) as builder:

@@ -63,6 +63,8 @@ STANDARD = frozenset(
     ]
 )
 """Words for which an MP4 has atoms of its own; others need the atoms of QuickTime's metadata."""
+LAYOUTS = dict(enumerate(("mono", "stereo", "2.1", "4.0", "5.0", "5.1", "6.1", "7.1"), 1))
+"""Where channels are heard of which only the number is told, as of PCM in AVI and MXF; as FFmpeg has it."""
 Packet: TypeAlias = "av.Packet[Any]"
 
 
@@ -208,7 +210,13 @@ def _is_text(source: Stream) -> bool:
 def _add(container: OutputContainer, source: Stream) -> Stream:
     made = container.add_stream_from_template(source, opaque=True)
     describe_track(made, source)
+    if isinstance(made, av.AudioStream) and _is_unplaced(made) and made.channels in LAYOUTS:
+        made.codec_context.layout = LAYOUTS[made.channels]  # an mp4 takes no channels without their places
     return made
+
+
+def _is_unplaced(sound: av.AudioStream) -> bool:
+    return sound.codec_context is not None and sound.layout.name.endswith(" channels")
 
 
 def _can_hold(form: Format, source: Stream) -> bool:
@@ -217,7 +225,9 @@ def _can_hold(form: Format, source: Stream) -> bool:
         return False
     try:
         with av.open(io.BytesIO(), "w", format=form.container) as trial:
-            _add(trial, source)
+            made = _add(trial, source)
+            if isinstance(made, av.AudioStream) and form.container in ("mp4", "mov") and _is_unplaced(made):
+                return False
             trial.start_encoding()
     except (ValueError, av.error.FFmpegError):
         return False

@@ -421,6 +421,29 @@ def test_what_another_container_holds_is_copied_or_converted_and_the_rest_told(
         assert [round(float((packet.pts or 0) * packet.time_base), 2) for packet in shown[:2]] == [0, 0.2]
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+@pytest.mark.parametrize("channels", ["mono", "stereo", "5.1"])
+def test_sound_whose_channels_have_no_places_is_copied(channels: str, suffix: str, tmp_path: Path) -> None:
+    source, target = tmp_path / "in.avi", tmp_path / f"out{suffix}"
+    count = av.AudioLayout(channels).nb_channels
+    with av.open(str(source), "w") as container:
+        video = container.add_stream("mjpeg", rate=25)
+        sound = container.add_stream("pcm_s16le", rate=48000)
+        assert isinstance(video, av.VideoStream) and isinstance(sound, av.AudioStream)
+        video.width, video.height, video.pix_fmt = *SIZE, "yuvj420p"
+        sound.codec_context.layout = channels
+        for number in range(4):
+            frame = film_frame(number, "yuvj420p")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            container.mux(video.encode(frame))
+        tone = av.AudioFrame.from_ndarray(np.arange(7680 * count, dtype=np.int16)[None], format="s16", layout=channels)
+        tone.rate, tone.pts = 48000, 0
+        container.mux(sound.encode(tone))
+        container.mux(video.encode(None))
+    assert edited(source, target).notes == []
+    assert b"".join(audio_packets(target)) == b"".join(audio_packets(source))
+
+
 def test_metadata_of_a_film_can_be_left_out(tmp_path: Path) -> None:
     target = tmp_path / "out.mp4"
     edited(write_tracks(tmp_path / "in.mkv"), target, strip_metadata=True)

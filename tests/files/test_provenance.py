@@ -172,6 +172,16 @@ def test_what_cannot_be_signed_is_told_and_written_all_the_same(tmp_path: Path) 
     assert [note for note in report.notes if "no C2PA manifest" in note] and job.target.is_file()
 
 
+def test_a_picture_under_a_wrong_name_is_signed_with_what_it_was_made_from(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.jpg", textured_frame())
+    (tmp_path / "a.jpg").rename(tmp_path / "in.png")
+    job = EditJob(tmp_path / "in.png", tmp_path / "b.png", {"light": 1.0}, signing=Signing(None, None, tmp_path / "s"))
+    assert edit_file(job, make_stream, "tiny").notes == []
+    with c2pa.Reader("png", io.BytesIO(job.target.read_bytes())) as reader:
+        store = json.loads(reader.json())
+    assert store["manifests"][store["active_manifest"]]["ingredients"][0]["title"] == "in.png"
+
+
 def write_pages(path: Path, count: int) -> None:
     first, *others = [Image.fromarray(textured_frame(number)) for number in range(count)]
     first.save(path, save_all=True, append_images=others)
