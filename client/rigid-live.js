@@ -52,7 +52,7 @@ export async function filterTrack(camera, { server, edits = {}, key = null, wait
   if (camera?.kind !== "video") throw new TypeError("filterTrack takes a video track.");
   if (!globalThis.RTCPeerConnection) throw new Failure("unsupported");
   const live = new RigidLive({ api: new Api({ base: server, key }), persistent: true, options });
-  const filter = new Filtering(camera, live);
+  const filter = new TrackFilter(camera, live);
   const failure = await filter.begin(edits, waitMs);
   if (!failure) return filter.track;
   filter.track.stop();
@@ -60,7 +60,7 @@ export async function filterTrack(camera, { server, edits = {}, key = null, wait
 }
 
 /** Ties a connection to a mixer, and both to the track that comes out. */
-class Filtering {
+class TrackFilter {
   #live;
   #camera;
   /** @type {"camera" | "edited"} */
@@ -78,7 +78,7 @@ class Filtering {
     this.#camera = camera;
     this.#mixer = makeMixer((source) => this.#sourceChanged(source));
     this.#mixer.useCamera(camera);
-    this.track = this.#dressed(this.#mixer.track);
+    this.track = this.#dress(this.#mixer.track);
     live.addEventListener("track", (event) => this.#mixer.useEdited(detailOf(event).getVideoTracks()[0]));
     live.addEventListener("phase", (event) => this.#phaseChanged(detailOf(event)));
     live.addEventListener("message", (event) => {
@@ -107,7 +107,7 @@ class Filtering {
 
   /** @param {PhaseDetail} detail */
   #phaseChanged(detail) {
-    if (detail.phase !== "live") this.#mixer.lost();
+    if (detail.phase !== "live") this.#mixer.onLost();
     if (detail.phase === "failed" && detail.failure && FINAL.includes(detail.failure.code)) {
       this.#final = detail.failure;
     }
@@ -139,7 +139,7 @@ class Filtering {
   }
 
   /** @param {MediaStreamTrack} track @returns {FilteredTrack} */
-  #dressed(track) {
+  #dress(track) {
     return Object.assign(track, {
       setEdits: (/** @type {Edits} */ edits, rampMs = 300) => this.#live.set(edits, rampMs),
       replaceCamera: (/** @type {MediaStreamTrack} */ camera) => this.#replaceCamera(camera),

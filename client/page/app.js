@@ -1,15 +1,15 @@
 // The page: joins camera, connection, sliders and stage.
 import { Api } from "../sdk/api.js";
-import { Awake } from "./screen-wake-lock.js";
+import { ScreenWakeLock } from "./screen-wake-lock.js";
 import { listCameras, openCamera, SIZES, stopCamera, USUAL_HEIGHT } from "./camera.js";
-import { Deck } from "./edit-panel.js";
+import { EditPanel } from "./edit-panel.js";
 import { diagnose } from "../sdk/diagnosis.js";
 import { describe, Failure } from "../sdk/failures.js";
-import { Health } from "./status-panel.js";
+import { StatusPanel } from "./status-panel.js";
 import { duration, Recorder, saveSnapshot } from "./downloads.js";
 import { detailOf, RigidLive } from "../sdk/rigid-client.js";
 import { recall, remember } from "./preferences.js";
-import { Calm, delayMs, FrameRate, Transport } from "../sdk/meter.js";
+import { CalmNumber, delayMs, FrameRate, Transport } from "../sdk/meter.js";
 import { Notice } from "./notice.js";
 import { Stage } from "./stage.js";
 import { bindTheme } from "./theme.js";
@@ -34,13 +34,13 @@ const api = new Api({ key: recall(KEY, "session") });
 const live = new RigidLive({ api });
 const stage = new Stage(find("stage"));
 const notice = new Notice(find("notice"), find("panes"));
-const health = new Health(find("health"), find("hint"));
+const statusPanel = new StatusPanel(find("health"), find("hint"));
 const recorder = new Recorder();
-const awake = new Awake();
+const wakeLock = new ScreenWakeLock();
 const frames = new FrameRate(stage.after);
-const fps = new Calm();
-const delay = new Calm();
-const deck = new Deck(find("deck"), api, {
+const fps = new CalmNumber();
+const delay = new CalmNumber();
+const editPanel = new EditPanel(find("deck"), api, {
   onChange: (edits, rampMs) => live.set(edits, rampMs),
   onSketch: (edits) => stage.sketch(edits),
   onKeyNeeded: showFailure,
@@ -70,7 +70,7 @@ function showPhase(phase) {
   find("state").textContent = words;
   find("state").dataset.tone = tone;
   stage.phase = phase;
-  awake.set(phase === "live" || phase === "reconnecting");
+  wakeLock.set(phase === "live" || phase === "reconnecting");
   const isRunning = !["idle", "failed"].includes(phase);
   find("welcome").hidden = isRunning;
   find("live").hidden = !isRunning;
@@ -92,7 +92,7 @@ async function start() {
 
 async function connect() {
   live.options = { badge: box("badge").checked };
-  if (media) await live.start(media, deck.edits);
+  if (media) await live.start(media, editPanel.edits);
 }
 
 /** @param {string | null} [deviceId] */
@@ -139,7 +139,7 @@ function release() {
   stage.showCamera(null);
   stage.showEdited(null);
   frames.stop();
-  health.show(null);
+  statusPanel.show(null);
   find("timing").hidden = true;
 }
 
@@ -164,7 +164,7 @@ function useKey(key) {
   remember(KEY, key, "session");
   api.key = key;
   notice.hide();
-  deck.load();
+  editPanel.load();
 }
 
 /** @param {PhaseDetail} detail */
@@ -198,13 +198,13 @@ function showEdited(edited) {
   stage.showEdited(edited);
   frames.start((now) => {
     seenAt = now;
-    stage.edited(now, delay.value, serverStats?.badge ?? null);
+    stage.onEdited(now, delay.value, serverStats?.badge ?? null);
   });
 }
 
 /** @param {{type: string, edits?: Edits} & Record<string, any>} message */
 function heard(message) {
-  if (message.edits) deck.follow(message.edits);
+  if (message.edits) editPanel.follow(message.edits);
   if (message.type !== "stats") return;
   serverStats = /** @type {any} */ (message);
   if (live.phase === "live") showLive(serverStats?.recording?.state === "recording");
@@ -237,7 +237,7 @@ async function measure() {
   if (document.hidden) seenAt = performance.now();
   const silentMs = performance.now() - seenAt;
   const findings = diagnose({ network, stats: serverStats, camera: stage.lookAtCamera(), silentMs });
-  health.show({ network, stats: serverStats, findings });
+  statusPanel.show({ network, stats: serverStats, findings });
 }
 
 // ---- what is kept, and what is watched elsewhere
@@ -309,4 +309,4 @@ setInterval(measure, 1_000);
 showPhase("idle");
 if (!window.isSecureContext) showFailure(describe(new Failure("insecure")));
 tellOfRecordings();
-deck.load();
+editPanel.load();

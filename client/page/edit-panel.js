@@ -1,5 +1,5 @@
 // Everything about what is changed: the sliders, the looks, the search, and what brings them back to rest.
-import { Dials, element } from "./sliders.js";
+import { element, Sliders } from "./sliders.js";
 import { describe } from "../sdk/failures.js";
 import { Thumbnails } from "./thumbnails.js";
 
@@ -14,40 +14,40 @@ const WORTH_GROUPS = 12;
 const SAMPLE = { smile: 0.8 };
 
 /**
- * @typedef {object} DeckEvents
+ * @typedef {object} EditPanelEvents
  * @property {(edits: Edits, rampMs: number) => Promise<Ack | null>} onChange
  * @property {(edits: Edits) => void} onSketch what a drawn face would look like
  * @property {(failure: Described) => void} onKeyNeeded
  */
 
-export class Deck {
+export class EditPanel {
   #root;
   #api;
   #events;
-  #dials;
+  #sliders;
   #thumbnails;
 
-  /** @param {HTMLElement} root @param {Api} api @param {DeckEvents} events */
+  /** @param {HTMLElement} root @param {Api} api @param {EditPanelEvents} events */
   constructor(root, api, events) {
     this.#root = root;
     this.#api = api;
     this.#events = events;
-    this.#dials = new Dials(this.#find("#dials"), events.onChange);
+    this.#sliders = new Sliders(this.#find("#dials"), events.onChange);
     this.#thumbnails = new Thumbnails(api);
-    this.#find("#dials").addEventListener("dials", () => this.#changed());
-    this.#find("#reset").addEventListener("click", () => this.#dials.reset());
-    this.#find("#random").addEventListener("click", () => this.#dials.randomise());
+    this.#find("#dials").addEventListener("dials", () => this.#onChange());
+    this.#find("#reset").addEventListener("click", () => this.#sliders.reset());
+    this.#find("#random").addEventListener("click", () => this.#sliders.randomise());
     const field = /** @type {HTMLInputElement} */ (this.#find("#search"));
     field.addEventListener("input", () => this.#show(field.value, null));
   }
 
   get edits() {
-    return this.#dials.edits;
+    return this.#sliders.edits;
   }
 
   /** Shows what was set elsewhere. @param {Edits} edits */
   follow(edits) {
-    this.#dials.follow(edits);
+    this.#sliders.follow(edits);
   }
 
   /** Fetches what is on offer, again and again until it came. */
@@ -67,20 +67,20 @@ export class Deck {
 
   /** @param {Attribute[]} attributes @param {Preset[]} presets */
   #build(attributes, presets) {
-    this.#dials.build(attributes);
+    this.#sliders.build(attributes);
     this.#thumbnails.show(this.#find("#dials"));
     this.#find("#search-line").hidden = attributes.length < WORTH_A_SEARCH;
-    this.#offerGroups(attributes.length >= WORTH_GROUPS ? this.#dials.groups : []);
+    this.#offerGroups(attributes.length >= WORTH_GROUPS ? this.#sliders.groups : []);
     this.#find("#presets").hidden = presets.length === 0;
     this.#find("#preset-list").replaceChildren(...presets.map((preset) => this.#chip(preset)));
-    this.#changed();
+    this.#onChange();
   }
 
   /** @param {Preset} preset */
   #chip(preset) {
     const chip = element("button", { type: "button", className: "chip", textContent: preset.label });
     chip.dataset.edits = JSON.stringify(preset.edits);
-    chip.addEventListener("click", () => this.#dials.apply(preset.edits, preset.fade_ms));
+    chip.addEventListener("click", () => this.#sliders.apply(preset.edits, preset.fade_ms));
     return chip;
   }
 
@@ -101,22 +101,22 @@ export class Deck {
   /** A search goes through all groups; a group chosen ends the search. @param {string} text @param {string | null} only */
   #show(text, only) {
     if (!text) /** @type {HTMLInputElement} */ (this.#find("#search")).value = "";
-    const shown = this.#dials.search(text, only);
+    const shown = this.#sliders.search(text, only);
     for (const one of this.#find("#groups").querySelectorAll("button")) {
       one.ariaPressed = String((one.dataset.group || null) === only && !text.trim());
     }
-    const words = shown === 0 ? `Nothing is called “${text.trim()}”.` : `${shown} of ${this.#dials.size} changes`;
+    const words = shown === 0 ? `Nothing is called “${text.trim()}”.` : `${shown} of ${this.#sliders.size} changes`;
     this.#find("#search-result").textContent = text.trim() ? words : "";
   }
 
-  #changed() {
-    const isChanged = this.#dials.changed;
+  #onChange() {
+    const isChanged = this.#sliders.changed;
     /** @type {HTMLButtonElement} */ (this.#find("#reset")).disabled = !isChanged;
     for (const chip of this.#root.querySelectorAll(".chip")) {
       const { edits = "{}" } = /** @type {HTMLElement} */ (chip).dataset;
-      chip.ariaPressed = String(isChanged && this.#dials.isAt(JSON.parse(edits)));
+      chip.ariaPressed = String(isChanged && this.#sliders.isAt(JSON.parse(edits)));
     }
-    this.#events.onSketch(isChanged ? this.#dials.edits : SAMPLE);
+    this.#events.onSketch(isChanged ? this.#sliders.edits : SAMPLE);
   }
 
   /** @param {string} selector @returns {HTMLElement} */

@@ -1,6 +1,6 @@
 // Keeps the screen on while a call is live: a phone that sleeps takes the camera with it.
 
-export class Awake {
+export class ScreenWakeLock {
   #wanted = false;
   #asking = false;
   /** @type {WakeLockSentinel | null} */

@@ -11,11 +11,11 @@ const DRAWN_AT_ONCE = 3;
  * Builds the sliders in `root`. `onChange(edits, rampMs)` sends them and resolves with the ack, or null where nothing
  * is connected yet; a rejection puts the slider back and says why.
  */
-export class Dials {
+export class Sliders {
   #root;
   #onChange;
-  /** @type {Map<string, Dial>} */
-  #dials = new Map();
+  /** @type {Map<string, Slider>} */
+  #sliders = new Map();
   /** @type {Edits} */
   #waiting = {};
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -30,24 +30,24 @@ export class Dials {
 
   /** @param {Attribute[]} attributes the list of GET /api/v1/attributes */
   build(attributes) {
-    this.#dials.clear();
-    const groups = grouped(attributes);
+    this.#sliders.clear();
+    const groups = groupAttributes(attributes);
     this.#root.replaceChildren(...[...groups].map(([name, members]) => this.#group(name, members)));
     this.#root.setAttribute("aria-busy", "false");
   }
 
   get size() {
-    return this.#dials.size;
+    return this.#sliders.size;
   }
 
   /** Strengths of all sliders that are not off. @returns {Edits} */
   get edits() {
-    const strengths = [...this.#dials].map(([name, dial]) => /** @type {[string, number]} */ ([name, dial.value]));
+    const strengths = [...this.#sliders].map(([name, slider]) => /** @type {[string, number]} */ ([name, slider.value]));
     return Object.fromEntries(strengths.filter(([, strength]) => strength !== 0));
   }
 
   get changed() {
-    return [...this.#dials.values()].some((dial) => !dial.isDefault);
+    return [...this.#sliders.values()].some((slider) => !slider.isDefault);
   }
 
   reset() {
@@ -56,26 +56,26 @@ export class Dials {
 
   /** Moves every slider: to its strength in `edits`, or to rest. @param {Edits} edits @param {number} [rampMs] */
   apply(edits, rampMs = RAMP_STEP_MS) {
-    for (const [name, dial] of this.#dials) {
-      const goal = edits[name] ?? dial.attribute.default;
-      if (!isClose(dial.value, goal)) this.#move(dial, goal, rampMs);
+    for (const [name, slider] of this.#sliders) {
+      const goal = edits[name] ?? slider.attribute.default;
+      if (!isClose(slider.value, goal)) this.#move(slider, goal, rampMs);
     }
   }
 
   /** Whether every slider is where `apply` would bring it. @param {Edits} edits */
   isAt(edits) {
-    return [...this.#dials].every(([name, dial]) => isClose(dial.value, edits[name] ?? dial.attribute.default));
+    return [...this.#sliders].every(([name, slider]) => isClose(slider.value, edits[name] ?? slider.attribute.default));
   }
 
   /** Some changes at once, by chance, and everything else at rest. */
   randomise(random = Math.random) {
-    const attributes = [...this.#dials.values()].map((dial) => dial.attribute);
-    this.apply(drawn(attributes, random));
+    const attributes = [...this.#sliders.values()].map((slider) => slider.attribute);
+    this.apply(drawRandomEdits(attributes, random));
   }
 
   /** The groups' names, in their order. @returns {string[]} */
   get groups() {
-    return [...grouped([...this.#dials.values()].map((dial) => dial.attribute)).keys()];
+    return [...groupAttributes([...this.#sliders.values()].map((slider) => slider.attribute)).keys()];
   }
 
   /**
@@ -102,8 +102,8 @@ export class Dials {
    * @param {Edits} edits
    */
   follow(edits) {
-    for (const [name, dial] of this.#dials) {
-      if (!dial.busy && !(name in this.#waiting)) dial.settle(edits[name] ?? 0);
+    for (const [name, slider] of this.#sliders) {
+      if (!slider.busy && !(name in this.#waiting)) slider.settle(edits[name] ?? 0);
     }
     this.#root.dispatchEvent(new Event("dials"));
   }
@@ -116,17 +116,17 @@ export class Dials {
     const fieldset = element("fieldset", { className: "group" }, legend);
     fieldset.dataset.group = name;
     for (const attribute of attributes) {
-      const dial = new Dial(attribute, (value, ramp) => this.#move(dial, value, ramp));
-      this.#dials.set(attribute.name, dial);
-      fieldset.append(dial.row);
+      const slider = new Slider(attribute, (value, ramp) => this.#move(slider, value, ramp));
+      this.#sliders.set(attribute.name, slider);
+      fieldset.append(slider.row);
     }
     return fieldset;
   }
 
-  /** @param {Dial} dial @param {number} value @param {number} rampMs */
-  #move(dial, value, rampMs) {
-    dial.value = value;
-    this.#waiting[dial.attribute.name] = dial.value;
+  /** @param {Slider} slider @param {number} value @param {number} rampMs */
+  #move(slider, value, rampMs) {
+    slider.value = value;
+    this.#waiting[slider.attribute.name] = slider.value;
     this.#root.dispatchEvent(new Event("dials"));
     // A drag fires for each pixel: the newest positions go out together, a dozen times a second.
     const wait = Math.max(0, SEND_EVERY_MS - (performance.now() - this.#lastSent));
@@ -139,19 +139,19 @@ export class Dials {
     const edits = this.#waiting;
     this.#waiting = {};
     this.#lastSent = performance.now();
-    const dials = Object.keys(edits).map((name) => /** @type {Dial} */ (this.#dials.get(name)));
-    for (const dial of dials) dial.sent();
+    const sliders = Object.keys(edits).map((name) => /** @type {Slider} */ (this.#sliders.get(name)));
+    for (const slider of sliders) slider.showSent();
     try {
       const ack = await this.#onChange(edits, rampMs);
-      for (const dial of dials) dial.confirmed(edits[dial.attribute.name], ack);
+      for (const slider of sliders) slider.confirm(edits[slider.attribute.name], ack);
     } catch (error) {
-      for (const dial of dials) dial.refused(error instanceof Error ? error.message : String(error));
+      for (const slider of sliders) slider.refuse(error instanceof Error ? error.message : String(error));
     }
     this.#root.dispatchEvent(new Event("dials"));
   }
 }
 
-class Dial {
+class Slider {
   #input;
   #output;
   #reset;
@@ -181,7 +181,7 @@ class Dial {
     this.row = element("div", { className: "dial" }, title, this.#output, this.#reset, this.#input, this.#problem);
     this.row.dataset.name = name;
     this.row.dataset.words = `${name} ${label} ${groupOf(attribute)}`.toLowerCase();
-    this.#input.addEventListener("input", () => onMove(this.#snapped(), RAMP_DRAG_MS));
+    this.#input.addEventListener("input", () => onMove(this.#snap(), RAMP_DRAG_MS));
     this.#reset.addEventListener("click", () => (onMove(attribute.default, RAMP_STEP_MS), this.#input.focus()));
     this.#draw();
   }
@@ -210,34 +210,34 @@ class Dial {
     if (!isClose(this.value, value)) this.value = value;
   }
 
-  sent() {
+  showSent() {
     this.#inFlight += 1;
     this.row.dataset.sending = "";
   }
 
   /** @param {number} value @param {Ack | null} ack */
-  confirmed(value, ack) {
-    this.#landed();
+  confirm(value, ack) {
+    this.#onAnswer();
     this.#good = value;
     if (ack) this.row.dataset.revision = String(ack.rev ?? "");
   }
 
   /** @param {string} reason */
-  refused(reason) {
-    this.#landed();
+  refuse(reason) {
+    this.#onAnswer();
     if (this.busy) return;
     this.value = this.#good;
     this.#problem.textContent = reason;
     this.#problem.hidden = false;
   }
 
-  #landed() {
+  #onAnswer() {
     this.#inFlight -= 1;
     if (!this.busy) delete this.row.dataset.sending;
   }
 
   // The middle should be easy to hit again by hand; with the keyboard every step counts.
-  #snapped() {
+  #snap() {
     const { min, max, default: rest } = this.attribute;
     const close = Math.abs(this.value - rest) < (max - min) * 0.02;
     return close && this.#input.matches(":active") ? rest : this.value;
@@ -251,8 +251,8 @@ class Dial {
     style.setProperty("--from", String(Math.min(share(rest), share(this.value))));
     style.setProperty("--to", String(Math.max(share(rest), share(this.value))));
     this.row.dataset.side = this.isDefault ? "rest" : this.value > rest ? "more" : "less";
-    this.#output.textContent = written(this.value, this.attribute);
-    this.#input.setAttribute("aria-valuetext", written(this.value, this.attribute));
+    this.#output.textContent = formatValue(this.value, this.attribute);
+    this.#input.setAttribute("aria-valuetext", formatValue(this.value, this.attribute));
     this.#reset.disabled = this.isDefault;
   }
 }
@@ -261,7 +261,7 @@ class Dial {
  * `value` as people read it: a sign, two decimals (none for degrees and the like), a real minus.
  * @param {number} value @param {Pick<Attribute, "unit" | "min" | "max">} attribute
  */
-export function written(value, { unit = "", min = -1, max = 1 }) {
+export function formatValue(value, { unit = "", min = -1, max = 1 }) {
   const digits = max - min > 20 ? 0 : 2;
   const sign = value > 0 ? "+" : value < 0 ? "−" : "";
   return sign + Math.abs(value).toFixed(digits) + (["", "strength"].includes(unit) ? "" : ` ${unit}`);
@@ -271,7 +271,7 @@ export function written(value, { unit = "", min = -1, max = 1 }) {
  * Up to three attributes at a third to four fifths of their range, to either side.
  * @param {Attribute[]} attributes @returns {Edits}
  */
-export function drawn(attributes, random = Math.random) {
+export function drawRandomEdits(attributes, random = Math.random) {
   const left = [...attributes];
   /** @type {Edits} */
   const edits = {};
@@ -300,7 +300,7 @@ function groupOf(attribute) {
 }
 
 /** In the order in which the groups come. @param {Attribute[]} attributes @returns {Map<string, Attribute[]>} */
-export function grouped(attributes) {
+export function groupAttributes(attributes) {
   const groups = new Map();
   for (const attribute of attributes) {
     const members = groups.get(groupOf(attribute)) ?? [];

@@ -8,7 +8,7 @@ const HEIGHT = 30;
 /** @typedef {{time: number, picture: ImageBitmap, look: Uint8Array}} Kept */
 
 /** Shows in `canvas` the picture of `video` that belongs to the one which `edited` shows. */
-export class MatchedView {
+export class SplitView {
   #video;
   #edited;
   #canvas;
@@ -32,7 +32,7 @@ export class MatchedView {
   }
 
   start() {
-    if (this.#running || !MatchedView.possible) return;
+    if (this.#running || !SplitView.possible) return;
     this.#running = true;
     const keep = (/** @type {number} */ now) => {
       if (!this.#running) return;

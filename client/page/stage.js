@@ -1,5 +1,5 @@
 // The two pictures: the edited one alone, split, or side by side; mirrored or not, live or drawn.
-import { MatchedView, smallContext } from "./split-view.js";
+import { SplitView, smallContext } from "./split-view.js";
 import { recall, remember } from "./preferences.js";
 import { Portrait } from "./portrait.js";
 
@@ -28,7 +28,7 @@ export class Stage {
     this.#after = /** @type {HTMLVideoElement} */ (this.#find("#after"));
     this.#mark = /** @type {HTMLCanvasElement} */ (this.#find("#after-mark"));
     const matched = /** @type {HTMLCanvasElement} */ (this.#find("#before-matched"));
-    this.#matched = new MatchedView(this.#before, this.#after, matched);
+    this.#matched = new SplitView(this.#before, this.#after, matched);
     new Portrait(this.#find("#portrait-before"));
     this.#portrait = new Portrait(this.#find("#portrait-after"));
     this.#bindSeam(/** @type {HTMLInputElement} */ (this.#find("#seam")));
@@ -75,7 +75,7 @@ export class Stage {
    * @param {number} now @param {number | null} delay
    * @param {number[] | null} mark where the picture says that it is edited: left, top, width, height in its pixels
    */
-  edited(now, delay, mark) {
+  onEdited(now, delay, mark) {
     this.#matched.show(now, delay);
     this.#unmirror(mark);
   }

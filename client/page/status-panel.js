@@ -8,7 +8,7 @@ import { element } from "./sliders.js";
 
 /** @typedef {{network: Reading, stats: Stats | null, findings: Finding[]}} Shown */
 
-export class Health {
+export class StatusPanel {
   #details;
   #hint;
   /** @type {string | null} */

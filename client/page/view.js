@@ -8,7 +8,7 @@ import { Api } from "../sdk/api.js";
 import { describe, Failure } from "../sdk/failures.js";
 import { detailOf } from "../sdk/rigid-client.js";
 import { play } from "./stage.js";
-import { Viewer } from "../sdk/whep.js";
+import { WhepViewer } from "../sdk/whep.js";
 
 const asked = new URLSearchParams(location.search);
 const key = new URLSearchParams(location.hash.slice(1)).get("key");
@@ -23,7 +23,7 @@ function say(text) {
 }
 
 function watch() {
-  const viewer = new Viewer(new Api({ key }), /** @type {string} */ (session));
+  const viewer = new WhepViewer(new Api({ key }), /** @type {string} */ (session));
   viewer.addEventListener("track", (event) => {
     video.srcObject = detailOf(event);
     video.hidden = false;

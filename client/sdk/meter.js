@@ -140,7 +140,7 @@ export function delayMs(serverMs, transport) {
 }
 
 /** A smoothed number: quick to start, calm to look at. */
-export class Calm {
+export class CalmNumber {
   /** @type {number | null} */
   value = null;
 

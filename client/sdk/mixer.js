@@ -9,12 +9,12 @@ export class Choice {
   #editedAt = Number.NEGATIVE_INFINITY;
 
   /** An edited picture came. @param {number} now */
-  edited(now) {
+  onEdited(now) {
     this.#editedAt = now;
   }
 
   /** None will come from where the last one came. */
-  lost() {
+  onLost() {
     this.#editedAt = Number.NEGATIVE_INFINITY;
   }
 
@@ -29,7 +29,7 @@ export class Choice {
  * @property {MediaStreamTrack} track what comes out
  * @property {(track: MediaStreamTrack) => void} useCamera
  * @property {(track: MediaStreamTrack) => void} useEdited
- * @property {() => void} lost back to the camera at once
+ * @property {() => void} onLost back to the camera at once
  * @property {() => void} close
  */
 
@@ -54,7 +54,7 @@ class Teller {
   }
 
   /** @param {"camera" | "edited"} source */
-  shown(source) {
+  tell(source) {
     if (source === this.#shown) return;
     this.#shown = source;
     this.#onSource(source);
@@ -96,8 +96,8 @@ class FrameMixer {
     this.#pump("edited", track);
   }
 
-  lost() {
-    this.#choice.lost();
+  onLost() {
+    this.#choice.onLost();
   }
 
   close() {
@@ -126,11 +126,11 @@ class FrameMixer {
   /** @param {"camera" | "edited"} source @param {VideoFrame} frame */
   #pass(source, frame) {
     const now = performance.now();
-    if (source === "edited") this.#choice.edited(now);
+    if (source === "edited") this.#choice.onEdited(now);
     if (this.#choice.at(now) === source && (this.#writer.desiredSize ?? 0) > 0) {
       // The two sources count time from different beginnings; an encoder wants it to go on.
       this.#writer.write(new VideoFrame(frame, { timestamp: Math.round(now * 1_000) })).catch(() => undefined);
-      this.#teller.shown(source);
+      this.#teller.tell(source);
     }
     frame.close();
   }
@@ -169,9 +169,9 @@ class CanvasMixer {
     show(this.#videos.edited, track);
   }
 
-  lost() {
+  onLost() {
     this.#videos.edited.srcObject = null;
-    this.#choice.lost();
+    this.#choice.onLost();
   }
 
   close() {
@@ -182,8 +182,8 @@ class CanvasMixer {
 
   #draw() {
     const now = performance.now();
-    const isNew = { camera: this.#moved("camera"), edited: this.#moved("edited") };
-    if (isNew.edited) this.#choice.edited(now);
+    const isNew = { camera: this.#hasMoved("camera"), edited: this.#hasMoved("edited") };
+    if (isNew.edited) this.#choice.onEdited(now);
     const source = this.#choice.at(now);
     if (!isNew[source]) return;
     const video = this.#videos[source];
@@ -192,11 +192,11 @@ class CanvasMixer {
       this.#canvas.height = video.videoHeight;
     }
     this.#context.drawImage(video, 0, 0);
-    this.#teller.shown(source);
+    this.#teller.tell(source);
   }
 
   /** Whether a video shows another picture than at the last call. @param {"camera" | "edited"} source */
-  #moved(source) {
+  #hasMoved(source) {
     const video = this.#videos[source];
     // Its time goes on without pictures too.
     const { totalVideoFrames } = video.getVideoPlaybackQuality();

@@ -1,7 +1,7 @@
 // The connection: a camera stream goes in, the edited stream comes out, and it is kept alive in between.
 import { Api } from "./api.js";
 import { describe, Failure, isStarting } from "./failures.js";
-import { Link } from "./session-link.js";
+import { SessionLink } from "./session-link.js";
 
 /** @import { Ack, Edits, Phase, PhaseDetail } from "./types.js" */
 
@@ -43,7 +43,7 @@ export class RigidLive extends EventTarget {
   /** @type {Edits} */
   #edits = {};
   #unacknowledged = 0;
-  /** @type {Link | null} */
+  /** @type {SessionLink | null} */
   #link = null;
   #abort = new AbortController();
   #attempt = 0;
@@ -151,7 +151,7 @@ export class RigidLive extends EventTarget {
     } catch (error) {
       if (signal.aborted) return;
       this.#end();
-      this.#failed(error);
+      this.#onFailure(error);
     }
   }
 
@@ -172,7 +172,7 @@ export class RigidLive extends EventTarget {
 
   /** @param {AbortSignal} signal */
   async #open(signal) {
-    const link = new Link(this.#api, await this.#api.iceServers(signal));
+    const link = new SessionLink(this.#api, await this.#api.iceServers(signal));
     this.#link = link;
     link.addEventListener("track", (event) => this.#emit("track", detailOf(event)));
     link.addEventListener("message", (event) => this.#heard(detailOf(event)));
@@ -193,16 +193,16 @@ export class RigidLive extends EventTarget {
     this.#emit("message", message);
   }
 
-  /** @param {Link} link @param {Failure} failure */
+  /** @param {SessionLink} link @param {Failure} failure */
   #lost(link, failure) {
     // While the attempt is still under way its own promise reports the failure.
     if (link !== this.#link || this.phase !== "live") return;
     this.#drop();
-    this.#failed(failure);
+    this.#onFailure(failure);
   }
 
   /** @param {unknown} error */
-  #failed(error) {
+  #onFailure(error) {
     const failure = describe(error);
     if (isStarting(error)) return void this.#connect("connecting");
     if (!this.#isWorthAnotherTry(failure)) {

@@ -18,7 +18,7 @@ const START_KBITS = 1_200;
 /**
  * Events: "track" (detail: MediaStream), "message" (detail: the server's JSON), "lost" (detail: Failure).
  */
-export class Link extends EventTarget {
+export class SessionLink extends EventTarget {
   /** @type {Session | null} */
   session = null;
   #api;
@@ -46,7 +46,7 @@ export class Link extends EventTarget {
     this.#channel = this.#peer.createDataChannel("control");
     this.#peer.ontrack = (event) => this.#emit("track", event.streams[0] ?? new MediaStream([event.track]));
     this.#peer.onconnectionstatechange = () => this.#connectionChanged();
-    this.#channel.onmessage = (event) => this.#received(event.data);
+    this.#channel.onmessage = (event) => this.#onMessage(event.data);
     this.#channel.onopen = () => this.#heard();
     this.#channel.onclose = () => this.#lose(new Failure("connection-lost"));
   }
@@ -65,7 +65,7 @@ export class Link extends EventTarget {
     try {
       for (const track of media.getTracks()) this.#send(track, media);
       const session = await this.#negotiate(body, signal);
-      await Promise.race([this.#connected(), this.#ended]);
+      await Promise.race([this.#waitForConnection(), this.#ended]);
       return session;
     } finally {
       signal.removeEventListener("abort", close);
@@ -109,16 +109,16 @@ export class Link extends EventTarget {
   /** @param {object} body @param {AbortSignal} signal */
   async #negotiate(body, signal) {
     await this.#peer.setLocalDescription(await this.#peer.createOffer());
-    await gathered(this.#peer);
+    await waitForCandidates(this.#peer);
     const { sdp, type } = /** @type {RTCSessionDescription} */ (this.#peer.localDescription);
     const session = await this.#api.createSession({ sdp, type, ...body }, signal);
     this.session = session;
-    await this.#peer.setRemoteDescription({ sdp: startingAt(session.sdp, START_KBITS), type: session.type });
+    await this.#peer.setRemoteDescription({ sdp: setStartBitrate(session.sdp, START_KBITS), type: session.type });
     return session;
   }
 
   /** @returns {Promise<void>} */
-  #connected() {
+  #waitForConnection() {
     this.#timers.connect = setTimeout(() => this.#lose(this.#noRoute()), CONNECT_MS);
     return new Promise((resolve) => {
       const check = () => {
@@ -146,12 +146,12 @@ export class Link extends EventTarget {
   }
 
   /** @param {string} text */
-  #received(text) {
+  #onMessage(text) {
     this.#heard();
     const message = JSON.parse(text);
     if (message.type === "ack") this.#settle(message.id, message);
     else if (message.type === "error" && this.#pending.has(message.id)) this.#settle(message.id, { ...message, ok: false });
-    else if (message.type === "session_ended") this.#lose(ending(message));
+    else if (message.type === "session_ended") this.#lose(explainEnd(message));
     else this.#emit("message", message);
   }
 
@@ -202,7 +202,7 @@ export function preferH264(transceiver) {
  * others pass over; what the network takes is found from there.
  * @param {string} sdp @param {number} kbits
  */
-export function startingAt(sdp, kbits) {
+export function setStartBitrate(sdp, kbits) {
   const [head, ...media] = sdp.split(/^(?=m=)/m);
   const hint = `x-google-start-bitrate=${kbits}`;
   /** @param {string} section */
@@ -215,7 +215,7 @@ export function startingAt(sdp, kbits) {
 }
 
 /** @param {RTCPeerConnection} peer @returns {Promise<void>} */
-export function gathered(peer) {
+export function waitForCandidates(peer) {
   return new Promise((resolve) => {
     if (peer.iceGatheringState === "complete") resolve();
     peer.addEventListener("icegatheringstatechange", () => peer.iceGatheringState === "complete" && resolve());
@@ -227,6 +227,6 @@ export function gathered(peer) {
  * What the server said when it ended the session, as a failure. `come_back`: nobody asked for the end.
  * @param {{message?: string, come_back?: boolean}} said
  */
-export function ending({ message, come_back: comeBack }) {
+export function explainEnd({ message, come_back: comeBack }) {
   return comeBack ? new Failure("connection-lost") : new Failure("session-ended", message);
 }

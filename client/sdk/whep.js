@@ -1,7 +1,7 @@
 // Watching a session's output: WebRTC-HTTP egress (draft-ietf-wish-whep), reconnecting for as long as it is watched.
 import { ApiError } from "./api.js";
 import { describe, Failure } from "./failures.js";
-import { gathered, preferH264 } from "./session-link.js";
+import { preferH264, waitForCandidates } from "./session-link.js";
 import { backoff } from "./rigid-client.js";
 
 /** @import { Api } from "./api.js" */
@@ -13,7 +13,7 @@ const BROKEN_MS = 5_000;
  * Events (`event.detail`): "track" (MediaStream), "phase" ({phase, failure?, retryInMs?}): connecting, live, waiting
  * (the session is not there, or went away) or idle.
  */
-export class Viewer extends EventTarget {
+export class WhepViewer extends EventTarget {
   #api;
   #session;
   /** @type {RTCPeerConnection | null} */
@@ -80,7 +80,7 @@ export class Viewer extends EventTarget {
   /** @param {RTCPeerConnection} peer */
   async #negotiate(peer) {
     await peer.setLocalDescription(await peer.createOffer());
-    await gathered(peer);
+    await waitForCandidates(peer);
     const response = await this.#api.fetch(`whep/${encodeURIComponent(this.#session)}`, {
       method: "POST",
       headers: { "Content-Type": "application/sdp", Accept: "application/sdp" },

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.browser
 
 PHONE = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True}
 MATCH = """async (delay) => {
-    const { MatchedView } = await import("./page/split-view.js");
+    const { SplitView } = await import("./page/split-view.js");
     const canvas = () => Object.assign(document.createElement("canvas"), { width: 320, height: 240 });
     const draw = (on, left, light) => {
         const context = on.getContext("2d");
@@ -39,7 +39,7 @@ MATCH = """async (delay) => {
     const camera = canvas(), edited = canvas(), matched = canvas();
     let shown;
     camera.requestVideoFrameCallback = (callback) => { shown = callback; };
-    const view = new MatchedView(camera, edited, matched);
+    const view = new SplitView(camera, edited, matched);
     view.start();
     for (let frame = 0; frame < 20; frame += 1) {
         draw(camera, 10 * frame, 40);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { backoff, filterTrack } from "../../../client/rigid-live.js";
 import { describe } from "../../../client/sdk/failures.js";
-import { ending, startingAt } from "../../../client/sdk/session-link.js";
+import { explainEnd, setStartBitrate } from "../../../client/sdk/session-link.js";
 import { Choice, STALE_MS } from "../../../client/sdk/mixer.js";
 import { serverDelay } from "../../../client/sdk/timing.js";
 
@@ -16,7 +16,7 @@ test("waits longer from try to try, and not all clients as long", () => {
 test("shows the camera until an edited picture came, and again once they stay away", () => {
   const choice = new Choice();
   assert.equal(choice.at(0), "camera");
-  choice.edited(1_000);
+  choice.onEdited(1_000);
   assert.equal(choice.at(1_000), "edited");
   assert.equal(choice.at(1_000 + STALE_MS), "edited");
   assert.equal(choice.at(1_001 + STALE_MS), "camera");
@@ -24,8 +24,8 @@ test("shows the camera until an edited picture came, and again once they stay aw
 
 test("shows the camera at once where the connection is lost", () => {
   const choice = new Choice();
-  choice.edited(1_000);
-  choice.lost();
+  choice.onEdited(1_000);
+  choice.onLost();
   assert.equal(choice.at(1_001), "camera");
 });
 
@@ -35,7 +35,7 @@ test("an answer is told where video begins, and nothing else is changed", () => 
   const video = ["m=video 9 UDP/TLS/RTP/SAVPF 97 98 99", "a=rtpmap:97 VP8/90000"];
   const rest = ["a=rtpmap:98 rtx/90000", "a=fmtp:98 apt=97", "a=rtpmap:99 H264/90000"];
   assert.equal(
-    startingAt(lines("v=0", ...audio, ...video, ...rest, "a=fmtp:99 packetization-mode=1", "a=mid:1"), 900),
+    setStartBitrate(lines("v=0", ...audio, ...video, ...rest, "a=fmtp:99 packetization-mode=1", "a=mid:1"), 900),
     lines(
       "v=0", ...audio, ...video, "a=fmtp:97 x-google-start-bitrate=900", ...rest,
       "a=fmtp:99 packetization-mode=1;x-google-start-bitrate=900", "a=mid:1",
@@ -54,9 +54,9 @@ test("the server's share is what it measured, else its stages' sum", () => {
 });
 
 test("says in the server's words why it ended a session, and comes back where nobody asked for that", () => {
-  const failure = ending({ message: "No video came for too long.", come_back: false });
+  const failure = explainEnd({ message: "No video came for too long.", come_back: false });
   assert.equal(failure.code, "session-ended");
   assert.match(describe(failure).text, /No video came for too long\./);
-  assert.equal(ending({ message: "The server was shut down.", come_back: true }).code, "connection-lost");
-  assert.equal(ending({}).code, "session-ended");
+  assert.equal(explainEnd({ message: "The server was shut down.", come_back: true }).code, "connection-lost");
+  assert.equal(explainEnd({}).code, "session-ended");
 });

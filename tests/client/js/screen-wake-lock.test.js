@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
-import { Awake } from "../../../client/page/screen-wake-lock.js";
+import { ScreenWakeLock } from "../../../client/page/screen-wake-lock.js";
 
 class Lock extends EventTarget {
   released = false;
@@ -40,20 +40,20 @@ beforeEach(() => {
 const held = () => locks.filter((one) => !one.released).length;
 
 test("the screen stays on while it is wanted, and no longer", async () => {
-  const awake = new Awake();
-  awake.set(true);
-  awake.set(true);
+  const wakeLock = new ScreenWakeLock();
+  wakeLock.set(true);
+  wakeLock.set(true);
   await settled();
   assert.equal(locks.length, 1);
   assert.equal(held(), 1);
-  awake.set(false);
+  wakeLock.set(false);
   await settled();
   assert.equal(held(), 0);
 });
 
 test("a page that becomes visible again asks again", async () => {
-  const awake = new Awake();
-  awake.set(true);
+  const wakeLock = new ScreenWakeLock();
+  wakeLock.set(true);
   await settled();
   show("hidden");
   await settled();
@@ -61,7 +61,7 @@ test("a page that becomes visible again asks again", async () => {
   show("visible");
   await settled();
   assert.equal(held(), 1);
-  awake.set(false);
+  wakeLock.set(false);
   show("hidden");
   show("visible");
   await settled();
@@ -69,19 +69,19 @@ test("a page that becomes visible again asks again", async () => {
 });
 
 test("what comes after the end is given back", async () => {
-  const awake = new Awake();
-  awake.set(true);
-  awake.set(false);
+  const wakeLock = new ScreenWakeLock();
+  wakeLock.set(true);
+  wakeLock.set(false);
   await settled();
   assert.equal(held(), 0);
 });
 
 test("a browser that refuses or knows none harms nothing", async () => {
   refuses = true;
-  new Awake().set(true);
+  new ScreenWakeLock().set(true);
   await settled();
   Object.defineProperty(globalThis, "navigator", { value: {}, configurable: true });
-  new Awake().set(true);
+  new ScreenWakeLock().set(true);
   await settled();
   assert.equal(locks.length, 0);
 });

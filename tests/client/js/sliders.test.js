@@ -1,21 +1,21 @@
 // What sliders say, and what chance chooses.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { drawn, grouped, written } from "../../../client/page/sliders.js";
+import { drawRandomEdits, formatValue, groupAttributes } from "../../../client/page/sliders.js";
 import { duration, fileName } from "../../../client/page/downloads.js";
 
 /** @param {string} name @param {number} min @param {number} max */
 const attribute = (name, min, max, group = "Face") => ({ name, label: name, group, min, max, default: 0 });
 
 test("strengths have a sign, degrees no decimals", () => {
-  assert.equal(written(0.5, { min: -1, max: 1 }), "+0.50");
-  assert.equal(written(-0.5, { min: -1, max: 1 }), "−0.50");
-  assert.equal(written(0, { min: -1, max: 1, unit: "strength" }), "0.00");
-  assert.equal(written(12.3, { min: -30, max: 30, unit: "°" }), "+12 °");
+  assert.equal(formatValue(0.5, { min: -1, max: 1 }), "+0.50");
+  assert.equal(formatValue(-0.5, { min: -1, max: 1 }), "−0.50");
+  assert.equal(formatValue(0, { min: -1, max: 1, unit: "strength" }), "0.00");
+  assert.equal(formatValue(12.3, { min: -30, max: 30, unit: "°" }), "+12 °");
 });
 
 test("groups keep the order in which they come", () => {
-  const groups = grouped([attribute("a", 0, 1, "Two"), attribute("b", 0, 1, "One"), attribute("c", 0, 1, "Two")]);
+  const groups = groupAttributes([attribute("a", 0, 1, "Two"), attribute("b", 0, 1, "One"), attribute("c", 0, 1, "Two")]);
   assert.deepEqual([...groups].map(([name, members]) => [name, members.length]), [["Two", 2], ["One", 1]]);
 });
 
@@ -24,7 +24,7 @@ test("chance stays in every attribute's range and away from rest", () => {
   let seed = 1;
   const random = () => (seed = (seed * 16_807) % 2_147_483_647) / 2_147_483_647;
   for (let round = 0; round < 200; round += 1) {
-    const edits = drawn(attributes, random);
+    const edits = drawRandomEdits(attributes, random);
     assert.equal(Object.keys(edits).length, 3);
     for (const { name, min, max } of attributes.filter((one) => one.name in edits)) {
       const value = edits[name];
@@ -32,7 +32,7 @@ test("chance stays in every attribute's range and away from rest", () => {
       assert.ok(Math.abs(value) >= 0.3 * Math.min(max, max), `${name} ${value}`);
     }
   }
-  assert.deepEqual(drawn([]), {});
+  assert.deepEqual(drawRandomEdits([]), {});
 });
 
 test("keepsakes are named by their time, films by their length", () => {
