@@ -25,34 +25,34 @@ from aiortc_fixes.codecs import (
 )
 from aiortc_fixes.dtls import create_ssl_context
 from aiortc_fixes.gnutls import do_handshake, speak_gnutls
-from aiortc_fixes.h264 import common_codecs, describe_h264, encoder_of, find_common_codecs
+from aiortc_fixes.h264 import choose_encoder, common_codecs, describe_h264, find_common_codecs
 from aiortc_fixes.ice import (
-    component_candidates,
-    gathering,
-    heard_at,
-    host_addresses,
+    find_last_heard,
+    gather_component_candidates,
+    limit_gathering,
+    list_host_addresses,
     note_datagram,
     wait_for_checks,
 )
-from aiortc_fixes.layers import left_out
-from aiortc_fixes.parsing import parse, parsed_offer
+from aiortc_fixes.layers import count_left_out
+from aiortc_fixes.parsing import parse, parse_offer
 from aiortc_fixes.privates import replace
-from aiortc_fixes.queues import AUDIO_PREFETCH_SECONDS, bound_receiver, discarded, oversized
+from aiortc_fixes.queues import AUDIO_PREFETCH_SECONDS, bound_receiver, count_discarded, count_oversized
 from aiortc_fixes.timestamps import SerialTimestampMapper
 
 __all__ = [
     "AUDIO_PREFETCH_SECONDS",
     "bound_receiver",
     "common_codecs",
+    "count_discarded",
+    "count_left_out",
+    "count_oversized",
     "describe_h264",
-    "discarded",
-    "gathering",
-    "heard_at",
+    "find_last_heard",
     "install",
-    "left_out",
+    "limit_gathering",
     "new_pool",
-    "oversized",
-    "parsed_offer",
+    "parse_offer",
     "pool_encoding",
     "refresh",
     "set_bitrates",
@@ -68,11 +68,11 @@ def install() -> None:
     replace(aiortc.codecs, "H264Decoder", BoundedH264Decoder)
     replace(aiortc.codecs, "Vp8Decoder", BoundedVp8Decoder)
     replace(aiortc.rtcpeerconnection, "find_common_codecs", find_common_codecs)
-    replace(aiortc.rtcrtpsender, "get_encoder", encoder_of)
+    replace(aiortc.rtcrtpsender, "get_encoder", choose_encoder)
     replace(aiortc.rtcrtpreceiver, "TimestampMapper", SerialTimestampMapper)
-    replace(aioice.ice, "get_host_addresses", host_addresses)
+    replace(aioice.ice, "get_host_addresses", list_host_addresses)
     replace(aioice.ice.StunProtocol, "datagram_received", note_datagram)
-    replace(aioice.ice.Connection, "get_component_candidates", component_candidates)
+    replace(aioice.ice.Connection, "get_component_candidates", gather_component_candidates)
     replace(SessionDescription, "parse", parse)
     replace(RTCDtlsTransport, "_do_handshake", do_handshake)
     replace(RTCCertificate, "_create_ssl_context", create_ssl_context)

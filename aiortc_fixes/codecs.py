@@ -34,7 +34,7 @@ _decoding = threading.BoundedSemaphore(CPUS)
 
 
 def set_bitrates(start: int, minimum: int, maximum: int) -> None:
-    """Bits a second of the video encoders made from now on, in the whole process.
+    """Set the bits a second of the video encoders made from now on, in the whole process.
 
     aiortc has them as constants, at most 1.5 Mbit/s for VP8, which is blurred at 720p. `minimum` is what a receiver's
     estimate of the path may bring an encoder down to: that estimate follows what is received, so that without a
@@ -47,7 +47,7 @@ def set_bitrates(start: int, minimum: int, maximum: int) -> None:
 
 
 def set_largest_side(pixels: int) -> None:
-    """How long a side of a picture may be for it to be decoded, in the whole process."""
+    """Set how long a side of a picture may be for it to be decoded, in the whole process."""
     replace(sizes, "LARGEST_SIDE", pixels)
 
 
@@ -123,7 +123,7 @@ class BoundedH264Decoder(h264.H264Decoder):
 
 
 class BoundedVp8Decoder(vpx.Vp8Decoder):
-    """The same for VP8."""
+    """A VP8 decoder that shares its few threads likewise."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -145,7 +145,7 @@ class EncodingPool:
         self._pool = pool
 
     def run_in_executor(self, _executor: None, function: Callable[..., Any], *arguments: object) -> asyncio.Future[Any]:
-        """As that of the loop."""
+        """Run `function` in the pool; see `asyncio.loop.run_in_executor`."""
         return self._loop.run_in_executor(self._pool, function, *arguments)
 
 

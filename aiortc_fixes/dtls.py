@@ -14,7 +14,7 @@ _create = RTCCertificate._create_ssl_context
 
 
 def create_ssl_context(self: RTCCertificate, srtp_profiles: list[SRTPProtectionProfile]) -> SSL.Context:
-    """In place of aiortc's own, which takes ciphers for ECDSA certificates only: GStreamer's are RSA."""
+    """Replace aiortc's own, which takes ciphers for ECDSA certificates only: GStreamer's are RSA."""
     context = _create(self, srtp_profiles)
     context.set_cipher_list(CIPHERS)
     return context

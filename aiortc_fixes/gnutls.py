@@ -181,7 +181,7 @@ class GnuTlsConnection:
         return x509.load_der_x509_certificate(ctypes.string_at(chain[0].data, chain[0].size))
 
     def get_selected_srtp_profile(self) -> bytes:
-        """In OpenSSL's words; empty where none was agreed."""
+        """Name the SRTP profile in OpenSSL's words; empty where none was agreed."""
         chosen = ctypes.c_int()
         agreed = self._library.gnutls_srtp_get_selected_profile(self._session, ctypes.byref(chosen)) == 0
         return OPENSSL_SRTP if agreed else b""
@@ -204,7 +204,7 @@ def speak_gnutls(peer: RTCPeerConnection) -> None:
 
 
 async def do_handshake(self: RTCDtlsTransport) -> None:
-    """In place of aiortc's own."""
+    """Replace aiortc's own; the same handshake, by GnuTLS where the peer asks for it."""
     if self in _chosen:
         certificate: RTCCertificate = getattr(self, "_RTCDtlsTransport__local_certificate")  # noqa: B009
         self._ssl = GnuTlsConnection(certificate, is_server=self._role == "server")  # type: ignore[assignment]

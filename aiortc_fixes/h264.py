@@ -58,7 +58,7 @@ def is_decoded(codec: RTCRtpCodecParameters) -> bool:
 def find_common_codecs(
     local: list[RTCRtpCodecParameters], remote: list[RTCRtpCodecParameters]
 ) -> list[RTCRtpCodecParameters]:
-    """In place of aiortc's own, which takes H.264 of the Baseline profiles in packetization mode 1 only.
+    """Replace aiortc's own, which takes H.264 of the Baseline profiles in packetization mode 1 only.
 
     What it takes comes first, so that the others are used only where a client has nothing else. Each is answered with
     the profile, level and mode that it was offered with, which are those of both directions (RFC 6184 section 8.2.2): a
@@ -72,10 +72,10 @@ def find_common_codecs(
     others = [one for one in remote if one.name == "H264" and one.payloadType not in taken and is_decoded(one)]
     repaired = {one.payloadType for one in others}
     repairs = [deepcopy(one) for one in remote if is_rtx(one) and one.parameters.get("apt") in repaired]
-    return [*usual, *(_answered(known, one) for one in others), *repairs]
+    return [*usual, *(_answer_codec(known, one) for one in others), *repairs]
 
 
-def _answered(known: RTCRtpCodecParameters, offered: RTCRtpCodecParameters) -> RTCRtpCodecParameters:
+def _answer_codec(known: RTCRtpCodecParameters, offered: RTCRtpCodecParameters) -> RTCRtpCodecParameters:
     answer = deepcopy(known)
     answer.payloadType = offered.payloadType
     answer.parameters = {
@@ -102,7 +102,7 @@ class SingleNalEncoder(QuickH264Encoder):
         return list(packages)
 
 
-def encoder_of(codec: RTCRtpCodecParameters) -> Encoder:
-    """In place of aiortc's own, whose H.264 encoder sends fragments and aggregates whatever was agreed."""
+def choose_encoder(codec: RTCRtpCodecParameters) -> Encoder:
+    """Replace aiortc's own, whose H.264 encoder sends fragments and aggregates whatever was agreed."""
     single = codec.name == "H264" and str(codec.parameters.get("packetization-mode", "0")) == "0"
     return SingleNalEncoder() if single else get_encoder(codec)

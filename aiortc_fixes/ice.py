@@ -30,7 +30,7 @@ def wait_for_checks(sdp: str) -> str:
 
 
 @dataclass(frozen=True)
-class Gathering:
+class GatheringLimits:
     """How candidates are gathered."""
 
     ports: range | None = None
@@ -39,18 +39,18 @@ class Gathering:
     """How long to wait for a STUN or TURN server."""
 
 
-_gathering: ContextVar[Gathering] = ContextVar("gathering", default=Gathering())  # noqa: B039 (it is frozen)
+_gathering: ContextVar[GatheringLimits] = ContextVar("gathering", default=GatheringLimits())  # noqa: B039 (it is frozen)
 _gather = aioice.ice.Connection.get_component_candidates
 _addresses = aioice.ice.get_host_addresses
 
 
 @contextmanager
-def gathering(ports: range | None, seconds: float) -> Iterator[None]:
+def limit_gathering(ports: range | None, seconds: float) -> Iterator[None]:
     """Candidates gathered within listen on `ports`, and a STUN or TURN server has `seconds` to answer.
 
     aioice itself lets the system choose any port, and waits five seconds for a server that is dead.
     """
-    token = _gathering.set(Gathering(ports, seconds))
+    token = _gathering.set(GatheringLimits(ports, seconds))
     try:
         yield
     finally:
@@ -61,7 +61,7 @@ _heard: WeakKeyDictionary[aioice.ice.Connection, float] = WeakKeyDictionary()
 _datagram_received = aioice.ice.StunProtocol.datagram_received
 
 
-def heard_at(peer: RTCPeerConnection) -> float | None:
+def find_last_heard(peer: RTCPeerConnection) -> float | None:
     """When anything last came from the other end, seconds of the monotonic clock; None before it is connected.
 
     Media, their reports, messages and ICE's own checks count alike: a peer that lives sends one each few seconds,
@@ -78,22 +78,22 @@ def _ice_connections(peer: RTCPeerConnection) -> list[aioice.ice.Connection]:
 
 
 def note_datagram(self: aioice.ice.StunProtocol, data: bytes | str, addr: tuple[Any, ...]) -> None:
-    """In place of aioice's own."""
+    """Replace aioice's own: it also notes when a datagram of the peer came."""
     # Of the peer's own address only: anyone can send to an open port.
     if any(pair.remote_addr == tuple(addr[:2]) for pair in self.receiver._nominated.values()):
         _heard[self.receiver] = time.monotonic()
     _datagram_received(self, data, addr)
 
 
-def host_addresses(use_ipv4: bool, use_ipv6: bool) -> list[str]:
+def list_host_addresses(use_ipv4: bool, use_ipv6: bool) -> list[str]:
     """This machine's addresses; the loopback where there is no other, which aioice leaves out always."""
     return _addresses(use_ipv4, use_ipv6) or ["127.0.0.1"]
 
 
-async def component_candidates(
+async def gather_component_candidates(
     self: aioice.ice.Connection, component: int, addresses: list[str], timeout: float = 5
 ) -> list[Candidate]:
-    """In place of aioice's own."""
+    """Replace aioice's own, within the limits of `limit_gathering`."""
     ports, seconds = _gathering.get().ports, min(timeout, _gathering.get().seconds)
     if ports is None:
         return await _gather(self, component, addresses, seconds)  # type: ignore[arg-type]

@@ -41,18 +41,18 @@ class OneLayer:
         self._ssrc: int | None = None
         self._pixels = 0
         self._heard = self._asked = clock()
-        replace(receiver, "_handle_rtp_packet", self.packet)
-        replace(receiver, "_handle_rtcp_packet", self.report)
+        replace(receiver, "_handle_rtp_packet", self.pass_packet)
+        replace(receiver, "_handle_rtcp_packet", self.pass_report)
 
-    async def report(self, packet: AnyRtcpPacket) -> None:
-        """In place of the receiver's own."""
+    async def pass_report(self, packet: AnyRtcpPacket) -> None:
+        """Replace the receiver's own: a goodbye only lets another layer begin."""
         if not isinstance(packet, RtcpByePacket):
             await self._take_report(packet)
         elif self._ssrc in packet.sources:
             self._heard = self._clock() - SILENT_SECONDS
 
-    async def packet(self, packet: RtpPacket, arrival_time_ms: int) -> None:
-        """In place of the receiver's own."""
+    async def pass_packet(self, packet: RtpPacket, arrival_time_ms: int) -> None:
+        """Replace the receiver's own: packets of other layers are left out."""
         codec = getattr(self._receiver, f"{RECEIVER}codecs").get(packet.payload_type)
         if codec is None or self._is_of_layer(codec, packet) or await self._switches(codec, packet):
             await self._take_packet(packet, arrival_time_ms)
@@ -85,7 +85,7 @@ class OneLayer:
 
 
 def pixels(codec: RTCRtpCodecParameters, packet: RtpPacket) -> int:
-    """Of the picture that a packet begins, where it says so; else 0."""
+    """Count the pixels of the picture that a packet begins, where it says so; else 0."""
     if is_rtx(codec):
         return 0
     try:
@@ -116,7 +116,7 @@ def outlast_goodbyes(receiver: RTCRtpReceiver) -> None:
     replace(receiver, "_handle_rtcp_packet", report)
 
 
-def left_out(peer: RTCPeerConnection) -> int:
+def count_left_out(peer: RTCPeerConnection) -> int:
     """How many pictures of other layers than the largest came, of all that `peer` receives."""
     standing = [getattr(one._handle_rtp_packet, "__self__", None) for one in peer.getReceivers()]
     return sum(one.left_out for one in standing if isinstance(one, OneLayer))

@@ -22,17 +22,17 @@ _parse = SessionDescription.parse.__func__  # type: ignore[attr-defined]
 
 @classmethod  # type: ignore[misc]
 def parse(cls: type[SessionDescription], sdp: str) -> SessionDescription:
-    """In place of aiortc's own: what was parsed already is not parsed again."""
+    """Replace aiortc's own: what was parsed already is not parsed again."""
     description: SessionDescription = sdp.description if isinstance(sdp, ParsedSdp) else _parse(cls, sdp)
     return description
 
 
-async def parsed_offer(text: str) -> RTCSessionDescription:
+async def parse_offer(text: str) -> RTCSessionDescription:
     """An offer to give to aiortc; raises whatever its parser is led into."""
-    return RTCSessionDescription(await asyncio.to_thread(_parsed, text), "offer")
+    return RTCSessionDescription(await asyncio.to_thread(_parse_text, text), "offer")
 
 
-def _parsed(text: str) -> ParsedSdp:
+def _parse_text(text: str) -> ParsedSdp:
     parsed = ParsedSdp(text)
     try:
         parsed.description = _parse(SessionDescription, text)

@@ -18,7 +18,7 @@ from aiortc_fixes.jitter_buffers import HELD_BACK, MarkerJitterBuffer, SoundJitt
 from aiortc_fixes.layers import outlast_goodbyes, take_one_layer
 from aiortc_fixes.nacks import ask_again
 from aiortc_fixes.privates import RECEIVER, replace
-from aiortc_fixes.sizes import too_large
+from aiortc_fixes.sizes import is_too_large
 
 AUDIO_PREFETCH_SECONDS = 0.02 * HELD_BACK
 """What the jitter buffer holds sound back; that of video holds nothing."""
@@ -91,7 +91,7 @@ class EncodedQueue(queue.Queue[Any]):
         """Whether it begins pictures that are too large, or refers to one; the next keyframe would be as large."""
         if not self._video:
             return False
-        if too_large(codec.name, frame.data):
+        if is_too_large(codec.name, frame.data):
             self._oversized = True
         elif self._oversized and is_keyframe(codec.name, frame.data):
             self._oversized = False
@@ -154,7 +154,7 @@ def _empty(receiver: RTCRtpReceiver) -> None:
     replace(receiver, f"{RECEIVER}jitter_buffer", MarkerJitterBuffer(capacity=512, is_video=True))
 
 
-def discarded(peer: RTCPeerConnection) -> int:
+def count_discarded(peer: RTCPeerConnection) -> int:
     """How many video frames that came, of all that `peer` receives, were left undecoded or unread so far."""
     receivers = [one for one in peer.getReceivers() if one.track is not None and one.track.kind == "video"]
     queues = [getattr(one, f"{RECEIVER}decoder_queue") for one in receivers]
@@ -162,7 +162,7 @@ def discarded(peer: RTCPeerConnection) -> int:
     return sum(one.discarded for one in queues if isinstance(one, EncodedQueue | NewestQueue))
 
 
-def oversized(peer: RTCPeerConnection) -> int:
+def count_oversized(peer: RTCPeerConnection) -> int:
     """How many video frames that came were left out so far because their pictures are too large."""
     receivers = [one for one in peer.getReceivers() if one.track is not None and one.track.kind == "video"]
     queues = [getattr(one, f"{RECEIVER}decoder_queue") for one in receivers]

@@ -26,24 +26,24 @@ def picture_size(codec_name: str, data: bytes) -> tuple[int, int] | None:
             return None
         return int.from_bytes(data[6:8], "little") & 0x3FFF, int.from_bytes(data[8:10], "little") & 0x3FFF
     if codec_name == "H264":
-        return next((shown for shown, _ in _of_h264(data)), None)
+        return next((shown for shown, _ in _read_h264_sizes(data)), None)
     return None
 
 
-def too_large(codec_name: str, data: bytes) -> bool:
+def is_too_large(codec_name: str, data: bytes) -> bool:
     """Whether a frame begins pictures for which a decoder takes more than `LARGEST_SIDE` on a side.
 
     Of H.264 each of its sequence parameters counts, and as large as they are before anything is cropped away.
     """
     shown = picture_size(codec_name, data)
-    made = [coded for _, coded in _of_h264(data)] if codec_name == "H264" else [shown] if shown else []
+    made = [coded for _, coded in _read_h264_sizes(data)] if codec_name == "H264" else [shown] if shown else []
     return any(max(size) > LARGEST_SIDE for size in made)
 
 
-def _of_h264(data: bytes) -> Iterator[tuple[Size, Size]]:
+def _read_h264_sizes(data: bytes) -> Iterator[tuple[Size, Size]]:
     """Of each of the sequence parameters in it the size that is shown, and that which is decoded."""
     for found in re.finditer(SEQUENCE, data, re.DOTALL):
-        sizes = _sequence_sizes(found[1])
+        sizes = _read_sequence_sizes(found[1])
         if sizes is not None:
             yield sizes
 
@@ -66,7 +66,7 @@ class _Bits:
             self._place += 1
         return value
 
-    def golomb(self) -> int:
+    def take_golomb(self) -> int:
         """Exp-Golomb, unsigned (section 9.1)."""
         zeros = 0
         while not self.take(1):
@@ -75,29 +75,29 @@ class _Bits:
                 raise EOFError
         return (1 << zeros) - 1 + self.take(zeros)
 
-    def signed(self) -> int:
-        code = self.golomb()
+    def take_signed(self) -> int:
+        code = self.take_golomb()
         return (code + 1) // 2 if code & 1 else -(code // 2)
 
 
-def _sequence_sizes(data: bytes) -> tuple[Size, Size] | None:
+def _read_sequence_sizes(data: bytes) -> tuple[Size, Size] | None:
     """Of sequence parameters without their NAL header (section 7.3.2.1.1)."""
     bits = _Bits(data)
     try:
         profile = bits.take(8)
         bits.take(16)
-        bits.golomb()
+        bits.take_golomb()
         chroma = _chroma(bits) if profile in HIGH else 1
-        bits.golomb()
+        bits.take_golomb()
         _skip_order(bits)
-        bits.golomb()
+        bits.take_golomb()
         bits.take(1)
-        columns, rows = bits.golomb() + 1, bits.golomb() + 1
+        columns, rows = bits.take_golomb() + 1, bits.take_golomb() + 1
         frames_only = bits.take(1)
         if not frames_only:
             bits.take(1)
         bits.take(1)
-        left, right, top, bottom = (bits.golomb() for _ in range(4)) if bits.take(1) else (0, 0, 0, 0)
+        left, right, top, bottom = (bits.take_golomb() for _ in range(4)) if bits.take(1) else (0, 0, 0, 0)
     except EOFError:
         return None
     across = 2 if chroma in (1, 2) else 1
@@ -108,11 +108,11 @@ def _sequence_sizes(data: bytes) -> tuple[Size, Size] | None:
 
 def _chroma(bits: _Bits) -> int:
     """chroma_format_idc, and past the scaling lists that follow."""
-    chroma = bits.golomb()
+    chroma = bits.take_golomb()
     if chroma == 3:
         bits.take(1)
-    bits.golomb()
-    bits.golomb()
+    bits.take_golomb()
+    bits.take_golomb()
     bits.take(1)
     if bits.take(1):
         for number in range(12 if chroma == 3 else 8):
@@ -125,17 +125,17 @@ def _skip_scaling(bits: _Bits, count: int) -> None:
     last = following = 8
     for _ in range(count):
         if following:
-            following = (last + bits.signed() + 256) % 256
+            following = (last + bits.take_signed() + 256) % 256
         last = following or last
 
 
 def _skip_order(bits: _Bits) -> None:
-    kind = bits.golomb()
+    kind = bits.take_golomb()
     if kind == 0:
-        bits.golomb()
+        bits.take_golomb()
     elif kind == 1:
         bits.take(1)
-        bits.signed()
-        bits.signed()
-        for _ in range(min(bits.golomb(), 255)):
-            bits.signed()
+        bits.take_signed()
+        bits.take_signed()
+        for _ in range(min(bits.take_golomb(), 255)):
+            bits.take_signed()

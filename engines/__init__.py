@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engines.background_upgrade import SwitchingRuntime
+from engines.background_upgrade import UpgradingRuntime
 from engines.batching import BatchedRuntime, BatchingOptions
-from engines.exports import export_folder, exported, has_int8, weights_hash
-from engines.fastest_engine import cache_file, fastest
+from engines.exports import export_folder, has_int8, require_exports, weights_hash
+from engines.fastest_engine import cache_file, find_fastest
 from engines.graph_runtime import EngineError, EngineOptions, Precision, first_line
 from engines.machine import cores
-from engines.registry import ENGINES, has_gpu, installed_engines
+from engines.registry import ENGINES, find_installed_engines, has_gpu
 from rigid.assets.store import AssetStore
 from rigid.models.contract import Runtime, Sizes
 from rigid.models.profiles import sizes_of
@@ -21,7 +21,7 @@ __all__ = [
     "EngineOptions",
     "Precision",
     "check_engine",
-    "installed_engines",
+    "find_installed_engines",
     "load_runtime",
     "open_graphs",
 ]
@@ -61,7 +61,7 @@ def load_runtime(
     runtime = _load(profile, engine, store, options)
     if unbuilt:
         # Building takes minutes, in which nobody should wait.
-        runtime = SwitchingRuntime(runtime, lambda: _load(profile, "tensorrt", store, options))
+        runtime = UpgradingRuntime(runtime, lambda: _load(profile, "tensorrt", store, options))
     return BatchedRuntime(runtime, BatchingOptions(_most_rows(threads))) if shared else runtime
 
 
@@ -73,11 +73,11 @@ def _most_rows(threads: int | None) -> int:
 
 def _is_unbuilt(profile: str, store: AssetStore) -> bool:
     """Whether TensorRT can run here, but has no engines of the profile yet."""
-    if "tensorrt" not in installed_engines():
+    if "tensorrt" not in find_installed_engines():
         return False
     from engines.backends import tensorrt_engine
 
-    return not tensorrt_engine.is_built(exported(profile, store))
+    return not tensorrt_engine.is_built(require_exports(profile, store))
 
 
 def open_graphs(engine: str, folder: Path, sizes: Sizes, options: EngineOptions) -> Runtime:
@@ -102,7 +102,7 @@ def open_graphs(engine: str, folder: Path, sizes: Sizes, options: EngineOptions)
 def _load(profile: str, engine: str, store: AssetStore, options: EngineOptions) -> Runtime:
     known = ENGINES[engine]
     if known.files or not known.installed:
-        return open_graphs(engine, exported(profile, store), sizes_of(profile), options)
+        return open_graphs(engine, require_exports(profile, store), sizes_of(profile), options)
     runtime: Runtime = known.load_module().load(profile, store, options)
     return runtime
 
@@ -112,14 +112,14 @@ def _choose(profile: str, store: AssetStore, options: EngineOptions, but: str = 
     int8 = options.precision != "f32" and has_int8(export_folder(profile, store))
     candidates = [
         name
-        for name in installed_engines()
+        for name in find_installed_engines()
         if name != but and (name != "torch" or has_gpu()) and (int8 or not ENGINES[name].int8)
     ]
     if not candidates:
         return "torch"
     if any(ENGINES[name].files for name in candidates):
         # Missing exports are told here, where otherwise every engine would be left out for them.
-        exported(profile, store)
+        require_exports(profile, store)
     precision = f"{options.precision}, int8" if int8 else options.precision
     of = f"{profile} {weights_hash(profile, store)}, {options.threads or 'all'} threads, {precision}, faces"
-    return fastest(candidates, lambda name: _load(profile, name, store, options), cache_file(store), of)
+    return find_fastest(candidates, lambda name: _load(profile, name, store, options), cache_file(store), of)

@@ -6,14 +6,14 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 
-from engines.batch_calls import InvertAnswer, InvertCall, joint
+from engines.batch_calls import InvertAnswer, InvertCall, make_batch_call_runtime
 from engines.graph_runtime import EngineError
 from rigid.models.contract import Array, RecurrentState, Runtime, Sizes
 
 logger = logging.getLogger(__name__)
 
 
-class SwitchingRuntime:
+class UpgradingRuntime:
     """`first` until `build`, which runs on a thread of its own, has made another engine; that one from then on.
 
     Between two calls only, and state goes in and out of every call, so that no stream notices. Where `build` fails,
@@ -54,17 +54,17 @@ class SwitchingRuntime:
         return self._current.parse(pictures)
 
     def invert_each(self, calls: Sequence[InvertCall]) -> list[InvertAnswer]:
-        """See `engines.batch_calls.JointRuntime`."""
-        return joint(self._newest()).invert_each(calls)
+        """See `engines.batch_calls.BatchCallRuntime`."""
+        return make_batch_call_runtime(self._newest()).invert_each(calls)
 
     def synthesize_each(self, calls: Sequence[tuple[Array, ...]]) -> list[Array]:
-        """See `engines.batch_calls.JointRuntime`; for faces the engine stays."""
+        """See `engines.batch_calls.BatchCallRuntime`; for faces the engine stays."""
         faces = len(calls[0]) > 2
-        return joint(self._current if faces else self._newest()).synthesize_each(calls)
+        return make_batch_call_runtime(self._current if faces else self._newest()).synthesize_each(calls)
 
     def parse_each(self, calls: Sequence[Array]) -> list[Array]:
-        """See `engines.batch_calls.JointRuntime`; the engine stays."""
-        return joint(self._current).parse_each(calls)
+        """See `engines.batch_calls.BatchCallRuntime`; the engine stays."""
+        return make_batch_call_runtime(self._current).parse_each(calls)
 
     def close(self) -> None:
         """Close what serves; what is still being built is closed once it is done."""

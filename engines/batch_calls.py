@@ -17,7 +17,7 @@ InvertAnswer = tuple[Array, Array, RecurrentState]
 
 
 @runtime_checkable
-class JointRuntime(Protocol):
+class BatchCallRuntime(Protocol):
     """Runs what several callers ask at the same time as one batch; no answer shares memory with another's."""
 
     def invert_each(self, calls: Sequence[InvertCall]) -> list[InvertAnswer]:
@@ -30,21 +30,21 @@ class JointRuntime(Protocol):
         """`Runtime.parse` of each."""
 
 
-def joint(runtime: Runtime) -> JointRuntime:
+def make_batch_call_runtime(runtime: Runtime) -> BatchCallRuntime:
     """`runtime` itself where it can, else by way of the host's memory."""
-    return runtime if isinstance(runtime, JointRuntime) else JoinedOnHost(runtime)
+    return runtime if isinstance(runtime, BatchCallRuntime) else HostBatchCalls(runtime)
 
 
-class JoinedOnHost:
+class HostBatchCalls:
     """Any `Runtime`, whose batches are concatenated before a call and copied out after it."""
 
     def __init__(self, runtime: Runtime):
         self._runtime = runtime
 
     def invert_each(self, calls: Sequence[InvertCall]) -> list[InvertAnswer]:
-        """See `JointRuntime`."""
+        """See `BatchCallRuntime`."""
         given, states = [inputs for inputs, _ in calls], [state for _, state in calls]
-        codes, noise, after = self._runtime.invert(_joined(given), gathered(states, given))
+        codes, noise, after = self._runtime.invert(_join(given), join_states(states, given))
         parts = [split(array, given) for array in (codes, noise, after.hidden, after.cell)]
         return [
             (own_codes, own_noise, replace(before, hidden=hidden, cell=cell))
@@ -52,8 +52,8 @@ class JoinedOnHost:
         ]
 
     def synthesize_each(self, calls: Sequence[tuple[Array, ...]]) -> list[Array]:
-        """See `JointRuntime`."""
-        codes, noise, *corners = (_joined(parts) for parts in zip(*calls, strict=True))
+        """See `BatchCallRuntime`."""
+        codes, noise, *corners = (_join(parts) for parts in zip(*calls, strict=True))
         if corners:
             images = self._runtime.synthesize_face(codes, noise, *corners)
         else:
@@ -61,12 +61,12 @@ class JoinedOnHost:
         return split(images, [call[0] for call in calls])
 
     def parse_each(self, calls: Sequence[Array]) -> list[Array]:
-        """See `JointRuntime`."""
-        return split(self._runtime.parse(_joined(calls)), calls)
+        """See `BatchCallRuntime`."""
+        return split(self._runtime.parse(_join(calls)), calls)
 
 
-def gathered(states: Sequence[RecurrentState], inputs: Sequence[Array]) -> RecurrentState:
-    """The states of several calls as one batch's, less the late codes, which no engine reads.
+def join_states(states: Sequence[RecurrentState], inputs: Sequence[Array]) -> RecurrentState:
+    """Join the states of several calls to one batch's, less the late codes, which no engine reads.
 
     Where a stream has no frame before, its `inputs` stand for it, as `RecurrentState` says; all of them None stays so.
     """
@@ -74,18 +74,18 @@ def gathered(states: Sequence[RecurrentState], inputs: Sequence[Array]) -> Recur
     for name in PICTURES:
         own = [getattr(state, name) for state in states]
         known = [array if array is not None else given for array, given in zip(own, inputs, strict=True)]
-        pictures[name] = None if all(array is None for array in own) else _joined(known)
-    hidden, cell = (_joined([getattr(state, name) for state in states]) for name in ("hidden", "cell"))
+        pictures[name] = None if all(array is None for array in own) else _join(known)
+    hidden, cell = (_join([getattr(state, name) for state in states]) for name in ("hidden", "cell"))
     return RecurrentState(hidden, cell, **pictures)
 
 
 def split(batch: Array, like: Sequence[Array]) -> list[Array]:
-    """As many rows for each as those of `like` have, copied: a view would keep the whole batch, others' rows too."""
+    """Copy out as many rows for each as those of `like` have: a view would keep the whole batch, others' rows too."""
     if len(like) == 1:
         return [batch]
     ends = np.cumsum([len(array) for array in like])
     return [batch[end - len(array) : end].copy() for array, end in zip(like, ends, strict=True)]
 
 
-def _joined(arrays: Sequence[Array]) -> Array:
+def _join(arrays: Sequence[Array]) -> Array:
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)

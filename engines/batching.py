@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from engines.batch_calls import joint
+from engines.batch_calls import make_batch_call_runtime
 from engines.graph_runtime import EngineError
 from rigid.models.contract import PICTURES, Array, RecurrentState, Runtime, Sizes
 
@@ -57,7 +57,7 @@ class BatchedRuntime:
 
     def __init__(self, runtime: Runtime, options: BatchingOptions | None = None):
         """`runtime` is called from one thread only, and closed with this one."""
-        self._runtime, self._joint = runtime, joint(runtime)
+        self._runtime, self._joint = runtime, make_batch_call_runtime(runtime)
         self._options = options or BatchingOptions()
         self._changed = threading.Condition()
         self._waiting: deque[_Call] = deque()

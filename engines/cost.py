@@ -35,7 +35,7 @@ class Machine:
     """Width of a number in the precision at hand."""
 
 
-def layers_of(path: Path, batch: int) -> list[Layer]:
+def read_layers(path: Path, batch: int) -> list[Layer]:
     """The layers of the ONNX file `path` that do nearly all its arithmetic, for a batch of `batch`."""
     model = onnx.load(path)
     for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
@@ -55,8 +55,8 @@ def layers_of(path: Path, batch: int) -> list[Layer]:
     return layers
 
 
-def bound_seconds(layers: Sequence[Layer], machine: Machine) -> float:
-    """The roofline: no layer is done sooner than its arithmetic, nor than its traffic where no cache helps."""
+def find_least_seconds(layers: Sequence[Layer], machine: Machine) -> float:
+    """Find the roofline: no layer is done sooner than its arithmetic, nor than its traffic where no cache helps."""
     return sum(
         max(layer.flops / machine.flops, layer.elements * machine.element_bytes / machine.bandwidth) for layer in layers
     )
@@ -66,17 +66,22 @@ def _shape(value: onnx.ValueInfoProto) -> Shape:
     return tuple(size.dim_value for size in value.type.tensor_type.shape.dim)
 
 
-def _convolution(given: Shape, weight: Shape, out: Shape) -> float:
+def _count_convolution(given: Shape, weight: Shape, out: Shape) -> float:
     return 2.0 * math.prod(out) * math.prod(weight[1:])
 
 
-def _transposed(given: Shape, weight: Shape, out: Shape) -> float:
+def _count_transposed(given: Shape, weight: Shape, out: Shape) -> float:
     return 2.0 * math.prod(given) * math.prod(weight[1:])
 
 
-def _product(given: Shape, weight: Shape, out: Shape) -> float:
+def _count_product(given: Shape, weight: Shape, out: Shape) -> float:
     """Every output is a sum over as many products as a row of the first factor holds."""
     return 2.0 * math.prod(out) * given[-1]
 
 
-FLOPS = {"Conv": _convolution, "ConvTranspose": _transposed, "Gemm": _product, "MatMul": _product}
+FLOPS = {
+    "Conv": _count_convolution,
+    "ConvTranspose": _count_transposed,
+    "Gemm": _count_product,
+    "MatMul": _count_product,
+}

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from engines.batch_calls import InvertAnswer, InvertCall, split
-from engines.device_copies import Residents
+from engines.device_copies import DeviceCopies
 from engines.graph_runtime import PARSE_GRAPH, Feeds, Graph, GraphRuntime
 from rigid.models.contract import Array
 
@@ -52,12 +52,12 @@ class DeviceGraph:
         self,
         call: Call,
         inputs: tuple[str, ...],
-        residents: Residents,
+        device_copies: DeviceCopies,
         prepare: Callable[[Call, Shapes], Batch] | None = None,
     ):
-        """`residents`: one for all graphs of a runtime. `prepare`: makes a batch; as a CUDA graph unless given."""
+        """`device_copies`: one for all graphs of a runtime. `prepare`: makes a batch; as a CUDA graph unless given."""
         self._call, self._inputs = call, inputs
-        self._residents, self._prepare = residents, prepare or CapturedBatch
+        self._device_copies, self._prepare = device_copies, prepare or CapturedBatch
         self._prepared: dict[int, Batch] = {}
         # A capture must not meet another call of the same process.
         self._lock = threading.Lock()
@@ -78,7 +78,7 @@ class DeviceGraph:
             outputs = {name: value.float().contiguous() for name, value in batch.run().items()}
             like = [feeds[self._inputs[0]] for feeds in calls]
             # The copy to the host waits for the graph.
-            parts = {name: self._fetched(name, value, like) for name, value in outputs.items()}
+            parts = {name: self._fetch(name, value, like) for name, value in outputs.items()}
         return [{name: own[number] for name, own in parts.items()} for number in range(len(calls))]
 
     def _batch_for(self, calls: Sequence[Feeds]) -> Batch:
@@ -95,22 +95,22 @@ class DeviceGraph:
         for array in arrays:
             rows = slice(start, start := start + len(array))
             target, is_new = batch.given[name][rows], name in NEW and array.flags.writeable
-            known = None if is_new else self._residents.find(array)
+            known = None if is_new else self._device_copies.find(array)
             if known is not None:
                 target.copy_(known)
                 continue
             batch.staging[name].numpy()[rows] = array
             target.copy_(batch.staging[name][rows], non_blocking=True)
             if name in GIVEN_AGAIN:
-                self._residents.keep(array, target.clone())
+                self._device_copies.keep(array, target.clone())
 
-    def _fetched(self, name: str, value: Tensor, like: Sequence[Array]) -> list[Array]:
+    def _fetch(self, name: str, value: Tensor, like: Sequence[Array]) -> list[Array]:
         """The rows of each call on the host; those that are given again are read-only there, as the copies are."""
         own = split(value.cpu().numpy(), like)
         if name in GIVEN_AGAIN:
             for array, rows in zip(own, value.split([len(array) for array in own]), strict=True):
                 array.flags.writeable = False
-                self._residents.keep(array, rows.clone())
+                self._device_copies.keep(array, rows.clone())
         return own
 
 
@@ -140,20 +140,20 @@ class DeviceRuntime(GraphRuntime):
     """A `GraphRuntime` whose batches are gathered on the device, with what it keeps there of each session's state."""
 
     def invert_each(self, calls: Sequence[InvertCall]) -> list[InvertAnswer]:
-        """See `engines.batch_calls.JointRuntime`."""
+        """See `engines.batch_calls.BatchCallRuntime`."""
         graph = self._graph("invert")
         outputs = self._run(graph, *(self._invert_feeds(graph, *call) for call in calls))
-        return [self._inverted(own, state) for own, (_, state) in zip(outputs, calls, strict=True)]
+        return [self._read_inversion(own, state) for own, (_, state) in zip(outputs, calls, strict=True)]
 
     def synthesize_each(self, calls: Sequence[tuple[Array, ...]]) -> list[Array]:
-        """See `engines.batch_calls.JointRuntime`; EngineError for faces, as `synthesize_face` has it."""
+        """See `engines.batch_calls.BatchCallRuntime`; EngineError for faces, as `synthesize_face` has it."""
         if len(calls[0]) > 2:
             return [self.synthesize_face(*call) for call in calls]
         outputs = self._run(self._graph("synthesize"), *(self._synthesize_feeds(*call) for call in calls))
         return [own["images"] for own in outputs]
 
     def parse_each(self, calls: Sequence[Array]) -> list[Array]:
-        """See `engines.batch_calls.JointRuntime`."""
+        """See `engines.batch_calls.BatchCallRuntime`."""
         outputs = self._run(self._graph(PARSE_GRAPH), *map(self._parse_feeds, calls))
         return [own["probabilities"] for own in outputs]
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from rigid.models.contract import Array
 
 
-class Residents:
+class DeviceCopies:
     """Copies on a device, found by the array on the host, or by some rows of it, for as long as that array lives.
 
     A stream's state holds what engines gave or were given for the frame before: the same arrays, or rows of them. Where

@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class PlanKey:
+class EngineKey:
     """What an engine was built for; any other is built anew, never loaded."""
 
     network: str
@@ -35,7 +35,7 @@ class PlanKey:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-class PlanStore:
+class EngineCache:
     """A folder of built engines and a timing cache. Broken files are set aside, never loaded twice."""
 
     def __init__(self, folder: Path, engine: str = "tensorrt"):
@@ -43,7 +43,7 @@ class PlanStore:
         self.folder = folder
         self._engine = engine
 
-    def read(self, key: PlanKey) -> bytes | None:
+    def read(self, key: EngineKey) -> bytes | None:
         """The engine built for `key`; None where there is none, or it does not say so itself."""
         plan, record = self._plan(key), self._record(key)
         try:
@@ -58,13 +58,13 @@ class PlanStore:
         self.set_aside(key, "it is not the file that was written")
         return None
 
-    def write(self, key: PlanKey, data: bytes) -> None:
+    def write(self, key: EngineKey, data: bytes) -> None:
         """Keep an engine."""
         _replace(self._plan(key), data)
         record = asdict(key) | {"sha256": hashlib.sha256(data).hexdigest()}
         _replace(self._record(key), json.dumps(record, indent=1).encode())
 
-    def set_aside(self, key: PlanKey, why: str) -> None:
+    def set_aside(self, key: EngineKey, why: str) -> None:
         """Rename a broken engine to `*.broken`, so that it is built anew and can still be looked at."""
         logger.warning("engine %s: %s is set aside and built anew: %s", self._engine, self._plan(key).name, why)
         for path in (self._plan(key), self._record(key)):
@@ -80,10 +80,10 @@ class PlanStore:
         """Keep it for the next build."""
         _replace(self._timing(version, gpu), data)
 
-    def _plan(self, key: PlanKey) -> Path:
+    def _plan(self, key: EngineKey) -> Path:
         return self.folder / f"{key.name}.plan"
 
-    def _record(self, key: PlanKey) -> Path:
+    def _record(self, key: EngineKey) -> Path:
         return self.folder / f"{key.name}.json"
 
     def _timing(self, version: str, gpu: str) -> Path:

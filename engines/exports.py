@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 from engines.graph_runtime import FACE_GRAPH, PARSE_GRAPH, EngineError
-from engines.registry import ENGINES, installed_engines
+from engines.registry import ENGINES, find_installed_engines
 from rigid.assets.store import AssetStore
 from rigid.models import profiles
 from rigid.models.contract import Sizes
@@ -61,7 +61,7 @@ def is_current(folder: Path, weights: str) -> bool:
     except (OSError, ValueError):
         return False
     sizes = record.get("sizes", {}) if isinstance(record, dict) and record.get("weights") == weights else {}
-    needed = {kind.format(graph) for graph in GRAPHS for kind in needed_kinds(graph)}
+    needed = {kind.format(graph) for graph in GRAPHS for kind in list_needed_kinds(graph)}
     paths = [folder / name for name in needed | set(sizes)]
     return all(path.is_file() and path.stat().st_size == sizes.get(path.name) for path in paths)
 
@@ -80,9 +80,9 @@ def has_int8(folder: Path) -> bool:
         return False
 
 
-def needed_kinds(graph: str) -> list[str]:
-    """How the files of `graph` are named that the engines read which can run here."""
-    kinds = {ENGINES[name].files for name in installed_engines()} - {""} | {WHOLE}
+def list_needed_kinds(graph: str) -> list[str]:
+    """List how the files of `graph` are named that the engines read which can run here."""
+    kinds = {ENGINES[name].files for name in find_installed_engines()} - {""} | {WHOLE}
     # What runs on a GPU makes whole pictures: there, more sessions are worth more than less work.
     return [WHOLE] if graph == FACE_GRAPH else sorted(kinds)
 
@@ -111,7 +111,7 @@ def is_exported(profile: str, store: AssetStore) -> bool:
     return is_current(export_folder(profile, store), weights_hash(profile, store))
 
 
-def exported(profile: str, store: AssetStore) -> Path:
+def require_exports(profile: str, store: AssetStore) -> Path:
     """The folder of the profile's exports; EngineError when they are missing or of other weights."""
     if not is_exported(profile, store):
         raise EngineError(f"The exported networks of {profile} are missing or out of date; run `rigid-live export`.")

@@ -49,8 +49,8 @@ def measure_frame(runtime: Runtime, rounds: int = ROUNDS) -> float:
     return min(times[1:])
 
 
-def fastest(names: Sequence[str], load: Callable[[str], Runtime], kept_in: Path, of: str) -> str:
-    """The fastest of the engines `names` at what `of` describes (profile, weights, threads) on this machine.
+def find_fastest(names: Sequence[str], load: Callable[[str], Runtime], kept_in: Path, of: str) -> str:
+    """Find the fastest of the engines `names` at what `of` describes (profile, weights, threads) on this machine.
 
     The answer is kept in `kept_in`; it is measured anew when the machine, a package or `of` changes.
     Engines that cannot be loaded are left out with a warning; EngineError when none can.
@@ -68,8 +68,8 @@ def fastest(names: Sequence[str], load: Callable[[str], Runtime], kept_in: Path,
     return best
 
 
-def remembered(store: AssetStore) -> list[dict[str, float]]:
-    """Milliseconds by engine, of every measurement that is kept for this machine."""
+def list_measurements(store: AssetStore) -> list[dict[str, float]]:
+    """List milliseconds by engine, of every measurement that is kept for this machine."""
     return [times for key, times in _read(cache_file(store)).items() if key.startswith(processor())]
 
 

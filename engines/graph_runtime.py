@@ -48,7 +48,7 @@ class Graph(Protocol):
         """The names of the arrays it wants."""
 
     def run(self, feeds: Feeds) -> dict[str, Array]:
-        """Its outputs by name, in memory of their own."""
+        """Run the network once: its outputs by name, in memory of their own."""
 
 
 class GraphRuntime:
@@ -79,7 +79,7 @@ class GraphRuntime:
         """See `rigid.models.contract.Runtime`; ValueError for arrays of another shape."""
         graph = self._graph("invert")
         (outputs,) = self._run(graph, self._invert_feeds(graph, inputs, state))
-        return self._inverted(outputs, state)
+        return self._read_inversion(outputs, state)
 
     def synthesize(self, codes: Array, noise: Array) -> Array:
         """See `rigid.models.contract.Runtime`; ValueError for arrays of another shape."""
@@ -94,7 +94,7 @@ class GraphRuntime:
         graph = self._graph(FACE_GRAPH)
         assert self._sizes.face_window is not None
         feeds = self._synthesize_feeds(codes, noise)
-        corners = _checked("corners", corners, (2,), codes.shape[0])
+        corners = _check("corners", corners, (2,), codes.shape[0])
         last = np.subtract(self._sizes.noise_shape[1:], self._sizes.face_window)
         if (corners < 0).any() or (corners > last).any():
             raise ValueError(f"corners are {corners.tolist()}; from (0, 0) to {tuple(last.tolist())} is expected.")
@@ -114,30 +114,32 @@ class GraphRuntime:
 
     def _invert_feeds(self, graph: Graph, inputs: Array, state: RecurrentState) -> dict[str, Array]:
         side = self._sizes.image_size
-        given = {"inputs": _checked("inputs", inputs, (3, side, side))}
+        given = {"inputs": _check("inputs", inputs, (3, side, side))}
         batch = given["inputs"].shape[0]
         for name in ("hidden", "cell"):
-            given[name] = _checked(name, getattr(state, name), self._sizes.hidden_shape, batch)
+            given[name] = _check(name, getattr(state, name), self._sizes.hidden_shape, batch)
         for name in PICTURES:
             # Before the first frame the frame itself stands for all of the one before. The authors generate E_{t-1}
             # from the image encoder's edited code; that costs a generator's run, and training covers both.
             previous = getattr(state, name)
-            given[name] = given["inputs"] if previous is None else _checked(name, previous, (3, side, side), batch)
+            given[name] = given["inputs"] if previous is None else _check(name, previous, (3, side, side), batch)
         return {name: given[name] for name in graph.inputs}
 
-    def _inverted(self, outputs: Mapping[str, Array], state: RecurrentState) -> tuple[Array, Array, RecurrentState]:
+    def _read_inversion(
+        self, outputs: Mapping[str, Array], state: RecurrentState
+    ) -> tuple[Array, Array, RecurrentState]:
         codes = outputs["codes"]
         noise = outputs["noise"] if "noise" in outputs else self._no_noise(len(codes))
         hidden, cell = outputs.get("next_hidden", state.hidden), outputs.get("next_cell", state.cell)
         return codes, noise, replace(state, hidden=hidden, cell=cell)
 
     def _synthesize_feeds(self, codes: Array, noise: Array) -> dict[str, Array]:
-        codes = _checked("codes", codes, (self._sizes.n_codes, self._sizes.code_size))
-        return {"codes": codes, "noise": _checked("noise", noise, self._sizes.noise_shape, codes.shape[0])}
+        codes = _check("codes", codes, (self._sizes.n_codes, self._sizes.code_size))
+        return {"codes": codes, "noise": _check("noise", noise, self._sizes.noise_shape, codes.shape[0])}
 
     def _parse_feeds(self, pictures: Array) -> dict[str, Array]:
         side = self._sizes.image_size
-        return {"pictures": _checked("pictures", pictures, (3, side, side))}
+        return {"pictures": _check("pictures", pictures, (3, side, side))}
 
     def _graph(self, graph: str) -> Graph:
         if self._graphs is None:
@@ -175,7 +177,7 @@ class GraphRuntime:
         return np.zeros((batch, *self._sizes.noise_shape), np.float32)
 
 
-def _checked(name: str, array: Array, shape: tuple[int, ...], batch: int | None = None) -> Array:
+def _check(name: str, array: Array, shape: tuple[int, ...], batch: int | None = None) -> Array:
     """`array` as contiguous float32; ValueError unless it is (batch, *shape)."""
     wanted = (array.shape[0] if batch is None and array.ndim else batch, *shape)
     if array.shape != wanted or not array.shape[0]:

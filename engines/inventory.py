@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 from dataclasses import asdict, dataclass
 
-from engines.fastest_engine import remembered
-from engines.registry import ENGINES, installed_engines
+from engines.fastest_engine import list_measurements
+from engines.registry import ENGINES, find_installed_engines
 from rigid.assets.store import AssetStore
 
 FOLDERS = ("exports", "engines", "plans", "onnxruntime-tensorrt", "tensorrt-rtx", "torch-tensorrt")
@@ -14,8 +14,8 @@ FOLDERS = ("exports", "engines", "plans", "onnxruntime-tensorrt", "tensorrt-rtx"
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One engine, for a list."""
+class EngineEntry:
+    """One engine's line in a list of all."""
 
     name: str
     state: str
@@ -24,14 +24,14 @@ class Entry:
     """What was measured, or what to do."""
 
     def as_json(self) -> dict[str, str]:
-        """Ready for JSON."""
+        """Return the entry, ready for JSON."""
         return asdict(self)
 
 
-def list_all(store: AssetStore) -> list[Entry]:
-    """Every engine, in the order of `ENGINES`."""
-    here, times = installed_engines(), remembered(store)
-    return [_entry(name, name in here, times, _kept(store, name)) for name in ENGINES]
+def list_all(store: AssetStore) -> list[EngineEntry]:
+    """List every engine, in the order of `ENGINES`."""
+    here, times = find_installed_engines(), list_measurements(store)
+    return [_entry(name, name in here, times, _measure_kept(store, name)) for name in ENGINES]
 
 
 def clear_all(store: AssetStore) -> tuple[int, int]:
@@ -43,19 +43,19 @@ def clear_all(store: AssetStore) -> tuple[int, int]:
     return len(paths), size
 
 
-def _kept(store: AssetStore, name: str) -> float:
-    """MB of compiled networks."""
+def _measure_kept(store: AssetStore, name: str) -> float:
+    """Add up the megabytes of compiled networks."""
     return sum(path.stat().st_size for path in (store.cache_dir / "plans" / name).glob("*.plan")) / 1e6
 
 
-def _entry(name: str, here: bool, times: list[dict[str, float]], kept: float) -> Entry:
+def _entry(name: str, here: bool, times: list[dict[str, float]], kept: float) -> EngineEntry:
     engine = ENGINES[name]
     if not engine.installed:
-        return Entry(name, "not installed", f"pip install {engine.install}")
+        return EngineEntry(name, "not installed", f"pip install {engine.install}")
     if not here:
-        return Entry(name, "no GPU", "needs an NVIDIA GPU")
+        return EngineEntry(name, "no GPU", "needs an NVIDIA GPU")
     measured = [f"{known[name]:.0f} ms" for known in times if name in known]
     notes = [f"a frame's networks: {', '.join(measured)}"] if measured else []
     if kept:
         notes.append(f"compiled: {kept:.0f} MB")
-    return Entry(name, "ready", "; ".join(notes))
+    return EngineEntry(name, "ready", "; ".join(notes))

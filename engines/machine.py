@@ -25,7 +25,7 @@ FEATURES = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_ti
 
 
 def features() -> list[str]:
-    """Those of `FEATURES` that the processor has, as far as the system tells."""
+    """List those of `FEATURES` that the processor has, as far as the system tells."""
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     except OSError:

@@ -25,7 +25,7 @@ class Peak:
     """Bytes a second, read and written, in a copy."""
 
     def as_json(self) -> dict[str, object]:
-        """In units of 10⁹ a second."""
+        """Return the figures in units of 10⁹ a second, ready for JSON."""
         gflops = {precision: round(value / 1e9, 1) for precision, value in self.flops.items()}
         return {"matrix_gflops": gflops, "copy_gb_per_s": round(self.bandwidth / 1e9, 1)}
 

@@ -33,7 +33,7 @@ class Engine:
         return importlib.util.find_spec(self.package) is not None
 
     def load_module(self) -> ModuleType:
-        """Its module, which imports the package."""
+        """Import the engine's module, and with it the package."""
         return importlib.import_module(f"engines.backends.{self.module}")
 
 
@@ -66,8 +66,8 @@ def has_gpu() -> bool:
     return torch.cuda.is_available()
 
 
-def installed_engines() -> tuple[str, ...]:
-    """The engines that can run here: their package is installed and, where they need a GPU, there is one."""
+def find_installed_engines() -> tuple[str, ...]:
+    """Find the engines that can run here: their package is installed and, where they need a GPU, there is one."""
     found = [engine for engine in _ALL if engine.installed]
     usable = not any(engine.gpu for engine in found) or has_gpu()
     return tuple(engine.name for engine in found if usable or not engine.gpu)

@@ -17,7 +17,7 @@ from engines.exports import (
     export_folder,
     has_int8,
     is_current,
-    needed_kinds,
+    list_needed_kinds,
     weights_hash,
 )
 from export.calibration import FaceSource
@@ -25,7 +25,7 @@ from export.compare import PRECISIONS, Difference, compare, table
 from export.int8 import compare_int8, scan_table, write_int8
 from export.networks import Networks, build_networks, exportables, in_bfloat16
 from export.onnx_file import OPSET, write_onnx
-from export.operators import unsupported
+from export.operators import find_unsupported
 from rigid.assets.store import AssetStore
 
 __all__ = ["ExportError", "ensure_exported", "ensure_int8", "export_networks", "prepare"]
@@ -66,7 +66,7 @@ def ensure_exported(profile: str, store: AssetStore, progress: Report | None = N
 
 
 def ensure_int8(profile: str, store: AssetStore, progress: Report | None = None, *, force: bool = False) -> Path:
-    """As `ensure_exported`, and the generator in int8, compared on faces of its own.
+    """Do as `ensure_exported`, and make the generator in int8, compared on faces of its own.
 
     ExportError when it is further from float32 than the bounds allow, or no layer bears int8; none is then left.
     """
@@ -116,10 +116,10 @@ def export_networks(
     """
     folder.mkdir(parents=True)
     for exportable in exportables(networks):
-        for kind in needed_kinds(exportable.name):
+        for kind in list_needed_kinds(exportable.name):
             path = folder / kind.format(exportable.name)
             write_onnx(in_bfloat16(exportable) if kind == HALF else exportable, path)
-            if problems := unsupported(path):
+            if problems := find_unsupported(path):
                 raise ExportError(f"TensorRT could not read {path.name}: {'; '.join(problems[:3])}.")
     differences = compare(networks, folder, COMPARISON_SEED, precisions)
     if not all(difference.passed for difference in differences if difference.precision == "f32"):

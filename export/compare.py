@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from engines import EngineOptions, Precision, installed_engines, open_graphs
+from engines import EngineOptions, Precision, find_installed_engines, open_graphs
 from engines.backends.torch_engine import open_networks
 from engines.graph_runtime import FACE_GRAPH, PARSE_GRAPH
 from engines.registry import ENGINES
@@ -73,10 +73,10 @@ class Difference:
 def compare(
     networks: Networks, folder: Path, seed: int, precisions: Sequence[Precision] = PRECISIONS
 ) -> list[Difference]:
-    """Every installed engine that runs the files in `folder`, in each of `precisions`, against `networks`."""
+    """Compare every installed engine that runs the files in `folder`, in each of `precisions`, with `networks`."""
     reference = eager(networks)
     examples = [example for batch in BATCHES for example in exportables(networks, seed, batch)]
-    expected = [_expected(reference, example) for example in examples]
+    expected = [_compute_expected(reference, example) for example in examples]
     found = []
     for engine, precision in _choices(folder, precisions):
         runtime = open_graphs(engine, folder, networks.sizes, EngineOptions(precision=precision))
@@ -102,7 +102,7 @@ def eager(networks: Networks) -> Runtime:
 def _choices(folder: Path, precisions: Sequence[Precision]) -> list[tuple[str, Precision]]:
     """The engines that run files which are there, in each precision."""
     choices: list[tuple[str, Precision]] = []
-    for name in installed_engines():
+    for name in find_installed_engines():
         files = ENGINES[name].files
         # int8 is made for faces, and says nothing of random codes
         if files and not ENGINES[name].int8 and (folder / files.format("invert")).is_file():
@@ -157,7 +157,7 @@ def _rms(array: Array) -> float:
     return float(np.sqrt(np.square(array, dtype=np.float64).mean()))
 
 
-def _expected(reference: Runtime, example: Exportable) -> tuple[Array, ...]:
+def _compute_expected(reference: Runtime, example: Exportable) -> tuple[Array, ...]:
     """What is to come out; eager networks make whole pictures only, so that a window is the exported module's own."""
     if example.name != FACE_GRAPH:
         return answers_of(reference, example)

@@ -18,7 +18,7 @@ from engines.graph_runtime import FACE_GRAPH
 from export.calibration import FaceSource, Feed
 from export.compare import Difference, eager, mean_error, relative_error, signal_to_noise
 from export.networks import Networks, window_generator
-from export.quantize import Ranges, measure_ranges, quantised
+from export.quantize import Ranges, measure_ranges, quantise_layers
 from rigid.assets.store import AssetStore
 from rigid.models.build import build_lpips
 from rigid.models.contract import Array, Runtime, Sizes
@@ -64,7 +64,9 @@ def quantise(path: Path, calibration: Sequence[Feed], trial: Sequence[Feed], tar
     expected = _images(model, trial)
 
     def decibels_of(layers: Sequence[str]) -> float:
-        return signal_to_noise(_images(quantised(model, {name: ranges[name] for name in layers}), trial), expected)
+        return signal_to_noise(
+            _images(quantise_layers(model, {name: ranges[name] for name in layers}), trial), expected
+        )
 
     scan = sorted((Sensitivity(name, decibels_of([name])) for name in ranges), key=lambda one: one.decibels)
     for dropped in range(len(scan)):
@@ -73,7 +75,7 @@ def quantise(path: Path, calibration: Sequence[Feed], trial: Sequence[Feed], tar
         if decibels >= target:
             layers = (Sensitivity(one.layer, round(one.decibels, 2), one.layer in chosen) for one in scan)
             kept = {name: ranges[name] for name in ranges if name in chosen}
-            return Quantised(quantised(model, kept), kept, tuple(layers), round(decibels, 2))
+            return Quantised(quantise_layers(model, kept), kept, tuple(layers), round(decibels, 2))
     raise ValueError(f"No layer of {path.name} can compute in int8 at {target:g} dB; use another precision.")
 
 
@@ -89,7 +91,7 @@ def write_int8(networks: Networks, source: FaceSource, folder: Path, weights: st
     models = {INT8_FILES[0]: made.model}
     if (folder / f"{FACE_GRAPH}.onnx").is_file():
         # The same layers of the same generator, on a part of its features.
-        models[INT8_FILES[1]] = quantised(onnx.load(folder / f"{FACE_GRAPH}.onnx"), made.ranges)
+        models[INT8_FILES[1]] = quantise_layers(onnx.load(folder / f"{FACE_GRAPH}.onnx"), made.ranges)
     for name, model in models.items():
         onnx.save(model, folder / name)
     sizes = {name: (folder / name).stat().st_size for name in models}
@@ -105,7 +107,7 @@ def compare_int8(
     """Int8 in `folder` on its engine against eager PyTorch, on `count` generated faces of `seed` that are edited."""
     reference, runtime = eager(networks), open_graphs(ENGINE, folder, networks.sizes, EngineOptions())
     feeds = source.feeds(reference, count, seed)
-    expected, found = (np.concatenate([_synthesized(one, feed) for feed in feeds]) for one in (reference, runtime))
+    expected, found = (np.concatenate([_synthesize(one, feed) for feed in feeds]) for one in (reference, runtime))
     differences = [_difference("synthesize", found, expected, store)]
     if runtime.sizes.face_window is not None:
         window = window_generator(networks)
@@ -144,7 +146,7 @@ def _images(model: onnx.ModelProto, feeds: Sequence[Feed]) -> Array:
     return np.concatenate([session.run(None, dict(feed))[0] for feed in feeds]).clip(-1, 1)
 
 
-def _synthesized(runtime: Runtime, feed: Feed) -> Array:
+def _synthesize(runtime: Runtime, feed: Feed) -> Array:
     return runtime.synthesize(**feed).clip(-1, 1)
 
 

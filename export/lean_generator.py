@@ -46,8 +46,8 @@ class Place(NamedTuple):
     rows: Tensor
     columns: Tensor
 
-    def doubled(self) -> Place:
-        """The same place at twice the resolution."""
+    def double(self) -> Place:
+        """Return the same place at twice the resolution."""
         return Place(*(torch.stack((2 * at, 2 * at + 1), 2).flatten(1) for at in self))
 
     def cut(self, x: Tensor) -> Tensor:
@@ -64,7 +64,7 @@ class LeanLevel(nn.Module):
 
     def __init__(self, level: Level, *, ordered: bool):
         super().__init__()
-        self.up = _reordered(level.up)
+        self.up = _order_modulation(level.up)
         self.conv1 = level.conv1
         self.conv2 = level.conv2
         self.ordered = ordered
@@ -129,7 +129,7 @@ class LeanGenerator(nn.Module):
         place: Place | None = None
         for i, level in enumerate(self.levels):
             has_noise_map = 8 << i == self.noise_resolution
-            place = None if place is None else place.doubled()
+            place = None if place is None else place.double()
             x = level(x, codes[:, 3 * i + 1], codes[:, 3 * i + 2], noise if has_noise_map else None, place)
             if has_noise_map and self.window is not None and corners is not None:
                 place = _place(corners, self.window)
@@ -152,7 +152,7 @@ def _convolve(convolution: StyledConv, x: Tensor, n: Tensor | None, place: Place
     return F.leaky_relu(x if n is None else x + n, LEAK)
 
 
-def _reordered(modulation: Modulation) -> Modulation:
+def _order_modulation(modulation: Modulation) -> Modulation:
     """`modulation` with its channels in `band_order`."""
     order = band_order(modulation.out_features)
     modulation.weight.data, modulation.bias.data = modulation.weight.data[order], modulation.bias.data[order]

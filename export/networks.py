@@ -87,7 +87,7 @@ class InBfloat16(nn.Module):
 
 
 def in_bfloat16(exportable: Exportable) -> Exportable:
-    """For engines that take a network's types as they are written."""
+    """Make it bfloat16 throughout, for engines that take a network's types as they are written."""
     return replace(exportable, module=InBfloat16(exportable.module))
 
 

@@ -29,8 +29,8 @@ CONSTANT_INPUTS = {"Conv": (1,), "ConvTranspose": (1,), "Slice": (3,), "Squeeze"
 """Inputs that the parser wants as constants, by their place."""
 
 
-def unsupported(path: Path) -> list[str]:
-    """What TensorRT's parser would not take of the ONNX file `path`, one sentence each; nothing when all is well."""
+def find_unsupported(path: Path) -> list[str]:
+    """List what TensorRT's parser refuses of the ONNX file `path`, one sentence each; nothing when all is well."""
     model = onnx.load(path)
     graph = model.graph
     constant = {weight.name for weight in graph.initializer}
@@ -41,12 +41,12 @@ def unsupported(path: Path) -> list[str]:
             problems.append(f"{node.name}: the operator {node.op_type} is not supported")
         elif node.op_type in ("DequantizeLinear", "QuantizeLinear") and not _zero_is_zero(graph, node):
             problems.append(f"{node.name}: a zero point other than 0 is not supported")
-        elif not set(given) <= constant | _dequantised(graph):
+        elif not set(given) <= constant | _find_dequantised(graph):
             problems.append(f"{node.name}: {node.op_type} takes only constants as {', '.join(given)}")
     return problems
 
 
-def _dequantised(graph: onnx.GraphProto) -> set[str]:
+def _find_dequantised(graph: onnx.GraphProto) -> set[str]:
     """Weights that stand in the file as integers."""
     constant = {weight.name for weight in graph.initializer}
     return {n.output[0] for n in graph.node if n.op_type == "DequantizeLinear" and n.input[0] in constant}

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from engines.exports import exported, has_int8
+from engines.exports import has_int8, require_exports
 from export import ensure_exported, export_networks
 from export.calibration import FaceSource
 from export.compare import Difference, compare
@@ -28,7 +28,7 @@ def check_parity(profile: str, store: AssetStore) -> list[Difference]:
 
     AssetError where what measures perceptual distance cannot be fetched.
     """
-    networks, folder, seed = build_networks(profile, store), exported(profile, store), time.time_ns() % 2**31
+    networks, folder, seed = build_networks(profile, store), require_exports(profile, store), time.time_ns() % 2**31
     found = compare(networks, folder, seed)
     if has_int8(folder):
         found.extend(compare_int8(networks, FaceSource.of(profile, store), folder, store, seed))
@@ -38,7 +38,7 @@ def check_parity(profile: str, store: AssetStore) -> list[Difference]:
 def check_untrained(profile: str, store: AssetStore) -> list[Difference]:
     """Networks of the profile's full size with random weights, exported for this only; ExportError if they differ."""
     with tempfile.TemporaryDirectory(prefix="rigid-live-") as folder:
-        return list(export_networks(untrained_networks(profile, store), Path(folder) / "exports", "untrained"))
+        return list(export_networks(make_untrained_networks(profile, store), Path(folder) / "exports", "untrained"))
 
 
 @contextmanager
@@ -51,7 +51,7 @@ def exports_of(profile: str, store: AssetStore, *, untrained: bool) -> Iterator[
         networks = build_networks(profile, store)
         yield networks, ensure_exported(profile, store)
         return
-    networks = untrained_networks(profile, store)
+    networks = make_untrained_networks(profile, store)
     with tempfile.TemporaryDirectory(prefix="rigid-live-") as made:
         folder = Path(made)
         for exportable in exportables(networks):
@@ -59,8 +59,8 @@ def exports_of(profile: str, store: AssetStore, *, untrained: bool) -> Iterator[
         yield networks, folder
 
 
-def untrained_networks(profile: str, store: AssetStore) -> Networks:
-    """The profile's networks as they are before training, with something random wherever they begin as zero."""
+def make_untrained_networks(profile: str, store: AssetStore) -> Networks:
+    """Make the profile's networks as they are before training, with something random wherever they begin as zero."""
     torch.manual_seed(0)
     if profile == PAPER:
         encoder: nn.Module = new_e4e()

@@ -72,8 +72,8 @@ def measure_ranges(path: Path, feeds: Iterable[Mapping[str, Array]]) -> dict[str
     return largest
 
 
-def quantised(model: onnx.ModelProto, ranges: Ranges) -> onnx.ModelProto:
-    """A copy of `model` whose layers named in `ranges` compute in int8; ValueError for one that it has not."""
+def quantise_layers(model: onnx.ModelProto, ranges: Ranges) -> onnx.ModelProto:
+    """Make a copy of `model` whose layers named in `ranges` compute in int8; ValueError for one that it has not."""
     result = onnx.ModelProto()
     result.CopyFrom(model)
     nodes = {node.input[1]: node for node in quantisable(result)}
@@ -90,7 +90,7 @@ def _quantise(graph: onnx.GraphProto, node: onnx.NodeProto, magnitudes: Array) -
     """Make `node` take integers; the nodes that are to come before it."""
     given, name = node.input[:2]
     weights = {weight.name: weight for weight in graph.initializer}
-    array, magnitudes = _equalised(graph, given, numpy_helper.to_array(weights[name]), np.maximum(magnitudes, 1e-9))
+    array, magnitudes = _equalise(graph, given, numpy_helper.to_array(weights[name]), np.maximum(magnitudes, 1e-9))
     scales = np.maximum(np.abs(array).max((1, 2, 3)), 1e-12).astype(np.float32) / np.float32(LEVELS)
     levels = np.rint(array / scales[:, None, None, None]).astype(np.int8)
     weights[name].CopyFrom(numpy_helper.from_array(levels, name))
@@ -107,7 +107,7 @@ def _quantise(graph: onnx.GraphProto, node: onnx.NodeProto, magnitudes: Array) -
     ]
 
 
-def _equalised(graph: onnx.GraphProto, given: str, array: Array, magnitudes: Array) -> tuple[Array, Array]:
+def _equalise(graph: onnx.GraphProto, given: str, array: Array, magnitudes: Array) -> tuple[Array, Array]:
     """The weight and the magnitudes once the channels of the layer's input are made alike, where that is free.
 
     One scale serves all channels of an input, and small ones would have few levels left. Behind a depthwise

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
-from engines import EngineOptions, installed_engines, open_graphs
+from engines import EngineOptions, find_installed_engines, open_graphs
 from engines.exports import BATCHES, GRAPHS
 from engines.graph_runtime import FACE_GRAPH, PARSE_GRAPH
 from engines.registry import ENGINES
@@ -33,18 +33,18 @@ class Timing:
     processor_ratio: float
 
     def as_json(self) -> dict[str, object]:
-        """Ready for JSON."""
+        """Return the timing, ready for JSON."""
         return asdict(self)
 
 
 def time_networks(networks: Networks, folder: Path, *, rounds: int, calls: int) -> list[Timing]:
-    """Every installed engine on the files in `folder`, and eager, in turn: `rounds` times `calls` of each graph.
+    """Time every installed engine on `folder`, and eager, in turn: `rounds` times `calls` of each graph.
 
     Eager PyTorch makes whole pictures only; a face's part is held against those.
     """
     runtimes = {EAGER: eager(networks)} | {
         name: open_graphs(name, folder, networks.sizes, EngineOptions())
-        for name in installed_engines()
+        for name in find_installed_engines()
         if ENGINES[name].files and not ENGINES[name].int8
     }
     taken: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
@@ -92,7 +92,7 @@ def _medians(times: Sequence[tuple[float, float]]) -> tuple[float, float]:
 
 
 def timings_of(taken: Mapping[tuple[str, str], tuple[float, float]]) -> list[Timing]:
-    """With a line `frame` for `invert`, `synthesize` and, where there is one, `parse` together."""
+    """Make timings, with a line `frame` for `invert`, `synthesize` and, where there is one, `parse` together."""
     known = dict(taken)
     for engine in {engine for engine, _ in taken}:
         parts = [taken[engine, graph] for graph in (*GRAPHS, PARSE_GRAPH) if (engine, graph) in taken]

@@ -44,7 +44,7 @@ class OnnxRuntimeGraph:
 
 def open_graphs(folder: Path, sizes: Sizes, options: EngineOptions) -> GraphRuntime:
     """The networks exported to `folder`."""
-    providers = wanted_providers(tuple(onnxruntime.get_available_providers()), folder.parent.parent, options)
+    providers = choose_providers(tuple(onnxruntime.get_available_providers()), folder.parent.parent, options)
     files = graph_files(folder, sizes)
     graphs = {name: OnnxRuntimeGraph(path, _settings(options), providers) for name, path in files.items()}
     used = graphs["invert"].providers
@@ -54,10 +54,10 @@ def open_graphs(folder: Path, sizes: Sizes, options: EngineOptions) -> GraphRunt
     return GraphRuntime("onnxruntime", sizes, graphs)
 
 
-def wanted_providers(
+def choose_providers(
     available: tuple[str, ...], cache: Path, options: EngineOptions
 ) -> list[tuple[str, dict[str, object]]]:
-    """Those of the `available` providers to use, best first, with their options; `cache`: where engines are kept."""
+    """Choose from the `available` providers, best first, with their options; `cache`: where engines are kept."""
     half = options.precision != "f32"
     kept = {"trt_engine_cache_enable": True, "trt_engine_cache_path": str(cache / "onnxruntime-tensorrt")}
     timing = {"trt_timing_cache_enable": True, "trt_timing_cache_path": str(cache / "onnxruntime-tensorrt")}

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import openvino
 
-from engines.engine_cache import PlanKey, PlanStore, file_hash
+from engines.engine_cache import EngineCache, EngineKey, file_hash
 from engines.exports import graph_files
 from engines.graph_runtime import EngineOptions, GraphRuntime
 from engines.machine import features, processor
@@ -27,7 +27,7 @@ class OpenVinoGraph:
     """One compiled model with its own infer request."""
 
     def __init__(self, path: Path, options: EngineOptions):
-        model = _compiled(path, options)
+        model = _compile(path, options)
         self._request = model.create_infer_request()
         self._inputs = tuple(port.any_name for port in model.inputs)
         self._outputs = tuple(port.any_name for port in model.outputs)
@@ -55,11 +55,11 @@ def open_all(files: Mapping[str, Path], options: EngineOptions) -> dict[str, Ope
         return dict(zip(files, pool.map(lambda path: OpenVinoGraph(path, options), files.values()), strict=True))
 
 
-def _compiled(path: Path, options: EngineOptions) -> openvino.CompiledModel:
+def _compile(path: Path, options: EngineOptions) -> openvino.CompiledModel:
     """The network `path`, from what was kept of it where that is whole and of this machine."""
     if options.kept is None:
         return shared_core().compile_model(path, DEVICE, _settings(options))
-    plans, key = PlanStore(options.kept / "openvino", "openvino"), plan_key(path, options)
+    plans, key = EngineCache(options.kept / "openvino", "openvino"), make_engine_key(path, options)
     kept = plans.read(key)
     if kept is not None:
         try:
@@ -73,15 +73,15 @@ def _compiled(path: Path, options: EngineOptions) -> openvino.CompiledModel:
     return model
 
 
-def plan_key(path: Path, options: EngineOptions) -> PlanKey:
+def make_engine_key(path: Path, options: EngineOptions) -> EngineKey:
     """What the compiled network `path` is kept under: it is what OpenVINO makes of it for this processor."""
     device = ", ".join((processor(), *features()))
     settings = ", ".join(f"{name} {value}" for name, value in sorted(_settings(options).items()))
     slot = f"{path.parent.name}/{path.name}"
-    return PlanKey(file_hash(path), openvino.get_version(), device, settings, slot)
+    return EngineKey(file_hash(path), openvino.get_version(), device, settings, slot)
 
 
-def _keep(model: openvino.CompiledModel, plans: PlanStore, key: PlanKey) -> None:
+def _keep(model: openvino.CompiledModel, plans: EngineCache, key: EngineKey) -> None:
     """A full disk costs the next start a second, not this one its engine."""
     stream = BytesIO()
     model.export_model(stream)

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from engines.cuda_runtime import DeviceGraph, DeviceRuntime
-from engines.device_copies import Residents
-from engines.engine_cache import PlanKey, PlanStore, file_hash
+from engines.device_copies import DeviceCopies
+from engines.engine_cache import EngineCache, EngineKey, file_hash
 from engines.exports import HALF, WHOLE, gpu_graph_files
 from engines.graph_runtime import EngineError, EngineOptions, GraphRuntime
 from rigid.models.contract import Sizes
@@ -33,28 +33,28 @@ def open_graphs(folder: Path, sizes: Sizes, options: EngineOptions) -> GraphRunt
     if not torch.cuda.is_available():
         raise EngineError("The engine tensorrt needs an NVIDIA GPU, and none is there; choose openvino or onnxruntime.")
     files = gpu_graph_files(folder, WHOLE if options.precision == "f32" else HALF)
-    plans = PlanStore(folder.parent.parent / "plans")
-    residents = Residents()
-    graphs = {name: _open(path, plans, residents) for name, path in files.items()}
+    plans = EngineCache(folder.parent.parent / "plans")
+    device_copies = DeviceCopies()
+    graphs = {name: _open(path, plans, device_copies) for name, path in files.items()}
     return DeviceRuntime("tensorrt", sizes, graphs)
 
 
 def is_built(folder: Path) -> bool:
     """Whether the engines for the networks in `folder` are kept for this GPU and version, so that opening is quick."""
-    plans = PlanStore(folder.parent.parent / "plans")
+    plans = EngineCache(folder.parent.parent / "plans")
     paths = gpu_graph_files(folder, HALF).values()
-    return all(path.is_file() and plans.read(plan_key(path)) is not None for path in paths)
+    return all(path.is_file() and plans.read(make_engine_key(path)) is not None for path in paths)
 
 
-def plan_key(path: Path) -> PlanKey:
+def make_engine_key(path: Path) -> EngineKey:
     """What an engine for the network `path` on this machine is kept under."""
     precision = "bf16" if path.name.endswith(".bf16.onnx") else "f32"
     settings = f"{precision}, batches to {MOST_BATCH}"
-    return PlanKey(file_hash(path), str(trt.__version__), torch.cuda.get_device_name(), settings)
+    return EngineKey(file_hash(path), str(trt.__version__), torch.cuda.get_device_name(), settings)
 
 
-def _open(path: Path, plans: PlanStore, residents: Residents) -> DeviceGraph:
-    key = plan_key(path)
+def _open(path: Path, plans: EngineCache, device_copies: DeviceCopies) -> DeviceGraph:
+    key = make_engine_key(path)
     runtime = trt.Runtime(trt.Logger(trt.Logger.ERROR))
     kept = plans.read(key)
     engine = None if kept is None else runtime.deserialize_cuda_engine(kept)
@@ -66,10 +66,10 @@ def _open(path: Path, plans: PlanStore, residents: Residents) -> DeviceGraph:
         if engine is None:
             raise EngineError(f"TensorRT cannot read the engine it built for {path.name}.")
     call = _Call(engine)
-    return DeviceGraph(call, call.inputs, residents)
+    return DeviceGraph(call, call.inputs, device_copies)
 
 
-def build(path: Path, plans: PlanStore, key: PlanKey) -> bytes:
+def build(path: Path, plans: EngineCache, key: EngineKey) -> bytes:
     """Build an engine for the network `path` and keep it; EngineError where TensorRT cannot."""
     logger.warning("engine tensorrt: %s is built for %s; this takes minutes, once", path.name, key.device)
     log = trt.Logger(trt.Logger.ERROR)

@@ -118,9 +118,9 @@ def _eager(parts: Mapping[str, Part], sizes: Sizes) -> GraphRuntime:
 def on_gpu(parts: Mapping[str, Part], sizes: Sizes, options: EngineOptions) -> GraphRuntime:
     """`parts` as CUDA graphs, channels last and in bfloat16 where it keeps enough, unless float32 is asked for."""
     from engines.cuda_runtime import DeviceGraph, DeviceRuntime
-    from engines.device_copies import Residents
+    from engines.device_copies import DeviceCopies
 
-    residents = Residents()
+    device_copies = DeviceCopies()
 
     def call_of(part: Part) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
         module = part.module.cuda().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -134,5 +134,5 @@ def on_gpu(parts: Mapping[str, Part], sizes: Sizes, options: EngineOptions) -> G
 
         return call
 
-    graphs = {name: DeviceGraph(call_of(part), part.inputs, residents) for name, part in parts.items()}
+    graphs = {name: DeviceGraph(call_of(part), part.inputs, device_copies) for name, part in parts.items()}
     return DeviceRuntime("torch", sizes, graphs)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from engines.backends.torch_engine import Part, network_parts
 from engines.cuda_runtime import DeviceGraph, DeviceRuntime
-from engines.device_copies import Residents
+from engines.device_copies import DeviceCopies
 from engines.graph_runtime import EngineError, EngineOptions, GraphRuntime
 from rigid.assets.store import AssetStore
 from rigid.models.contract import Sizes
@@ -33,12 +33,12 @@ def open_parts(parts: Mapping[str, Part], sizes: Sizes, kept: str, options: Engi
     if not torch.cuda.is_available():
         raise EngineError("The engine torch-tensorrt needs an NVIDIA GPU, and none is there; choose another engine.")
     half = options.precision != "f32"
-    residents = Residents()
-    graphs = {name: _compiled(part, kept, residents, half=half) for name, part in parts.items()}
+    device_copies = DeviceCopies()
+    graphs = {name: _compile(part, kept, device_copies, half=half) for name, part in parts.items()}
     return DeviceRuntime("torch-tensorrt", sizes, graphs)
 
 
-def _compiled(part: Part, kept: str, residents: Residents, *, half: bool) -> DeviceGraph:
+def _compile(part: Part, kept: str, device_copies: DeviceCopies, *, half: bool) -> DeviceGraph:
     examples = tuple(torch.zeros((USUAL_BATCH, *shape), device="cuda") for shape in part.shapes)
     batch = torch.export.Dim("batch", min=1, max=MOST_BATCH)
     module = part.module.cuda().eval()
@@ -58,7 +58,7 @@ def _compiled(part: Part, kept: str, residents: Residents, *, half: bool) -> Dev
         answers = (answer,) if isinstance(answer, Tensor) else answer
         return dict(zip(part.outputs, answers, strict=True))
 
-    return DeviceGraph(call, part.inputs, residents)
+    return DeviceGraph(call, part.inputs, device_copies)
 
 
 def _input(shape: tuple[int, ...]) -> Any:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from engines import EngineError, installed_engines, load_runtime
-from engines.exports import exported, weights_hash
-from engines.fastest_engine import remembered
+from engines import EngineError, find_installed_engines, load_runtime
+from engines.exports import require_exports, weights_hash
+from engines.fastest_engine import list_measurements
 from engines.machine import features, gpus
 from engines.registry import ENGINES
 from rigid.assets.store import AssetError, AssetStore
@@ -38,13 +38,13 @@ def diagnose(profile: str, engine: str, store: AssetStore) -> dict[str, Any]:
 
     report: dict[str, Any] = {
         "machine": {**machine(), "python": platform.python_version(), "features": features(), "gpus": gpus()},
-        "engines": {name: name in installed_engines() for name in ENGINES},
+        "engines": {name: name in find_installed_engines() for name in ENGINES},
         "providers": providers(),
         "profile": profile,
         "weights": tried(lambda: weights_hash(profile, store)),
         "networks": networks_of(profile),
-        "exports": tried(lambda: str(exported(profile, store))),
-        "fastest": remembered(store),
+        "exports": tried(lambda: str(require_exports(profile, store))),
+        "fastest": list_measurements(store),
     }
     problems += check_weights(profile)
     report["path"] = tried(lambda: measure_path(profile, engine, store))

@@ -14,7 +14,7 @@ from aiortc import (
     RTCSessionDescription,
 )
 
-from aiortc_fixes import gathering, parsed_offer, pool_encoding, speak_gnutls, wait_for_checks
+from aiortc_fixes import limit_gathering, parse_offer, pool_encoding, speak_gnutls, wait_for_checks
 from server.config import ServerConfig
 from server.errors import ApiError
 from server.webrtc.offers import Offer, bad_sdp
@@ -32,7 +32,7 @@ def new_connection(config: ServerConfig) -> RTCPeerConnection:
 async def take(connection: RTCPeerConnection, offer: Offer) -> None:
     """Set the offer's lines up; none of them is used yet. ApiError 400 where aiortc can make nothing of it."""
     try:
-        await connection.setRemoteDescription(await parsed_offer(wait_for_checks(offer.text)))
+        await connection.setRemoteDescription(await parse_offer(wait_for_checks(offer.text)))
     except Exception as error:  # aiortc raises whatever the text leads it into
         raise bad_sdp(str(error) or type(error).__name__) from error
     for line in connection.getTransceivers():
@@ -78,7 +78,7 @@ async def answer(
 ) -> RTCSessionDescription:
     """The answer to an offer that was taken, with this side's candidates in it; ApiError 503 without any address."""
     pool_encoding(connection, encoding)
-    with gathering(config.udp_ports, config.gather_seconds):
+    with limit_gathering(config.udp_ports, config.gather_seconds):
         await connection.setLocalDescription(await connection.createAnswer())
     given = connection.localDescription
     if "a=candidate" not in given.sdp:

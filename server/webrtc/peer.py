@@ -22,7 +22,7 @@ from aiortc.mediastreams import MediaStreamError
 from aiortc.stats import RTCInboundRtpStreamStats, RTCOutboundRtpStreamStats
 from av import AudioFrame, VideoFrame
 
-from aiortc_fixes import bound_receiver, discarded, heard_at, left_out, oversized, refresh
+from aiortc_fixes import bound_receiver, count_discarded, count_left_out, count_oversized, find_last_heard, refresh
 from server.config import ServerConfig
 from server.webrtc.media_lines import answer, line_to_receive, line_to_send_on, new_connection, send_on, take
 from server.webrtc.offers import Offer
@@ -103,7 +103,7 @@ class Peer:
 
     def heard_at(self) -> float | None:
         """When anything last came from the client, seconds of the monotonic clock; None before it is connected."""
-        return heard_at(self._connection)
+        return find_last_heard(self._connection)
 
     def refresh(self) -> None:
         """Make the next picture sent a keyframe."""
@@ -131,15 +131,15 @@ class Peer:
 
     def discarded(self) -> int:
         """Pictures of the client's that were left out so far because decoding or reading them fell behind."""
-        return discarded(self._connection)
+        return count_discarded(self._connection)
 
     def oversized(self) -> int:
         """Pictures of the client's that were left out so far because they are too large to be decoded."""
-        return oversized(self._connection)
+        return count_oversized(self._connection)
 
     def left_out(self) -> int:
         """Pictures of smaller layers that came beside those taken."""
-        return left_out(self._connection)
+        return count_left_out(self._connection)
 
     async def close(self) -> None:
         """End the connection and its readers; safe to call twice."""

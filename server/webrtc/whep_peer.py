@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from aiortc import RTCSessionDescription
 from av import AudioFrame, VideoFrame
 
-from aiortc_fixes import heard_at
+from aiortc_fixes import find_last_heard
 from server.config import ServerConfig
 from server.webrtc.media_lines import answer, line_to_send_on, new_connection, send_on, take
 from server.webrtc.offer_bounds import check_candidates, count_candidates
@@ -85,7 +85,7 @@ class Watcher:
 
     def tick(self) -> None:
         """Once a second: end with a watcher that is gone, or never came."""
-        now, heard = time.monotonic(), heard_at(self._connection)
+        now, heard = time.monotonic(), find_last_heard(self._connection)
         if heard is None:
             gone = now - self._opened_at > self._config.connect_seconds
         else:

@@ -31,7 +31,7 @@ from OpenSSL import SSL
 import aiortc_fixes
 from aiortc_fixes import (
     bound_receiver,
-    gathering,
+    limit_gathering,
     new_pool,
     pool_encoding,
     set_bitrates,
@@ -40,8 +40,8 @@ from aiortc_fixes import (
 from aiortc_fixes import dtls as dtls_fixes
 from aiortc_fixes import ice as ice_fixes
 from aiortc_fixes.codecs import BoundedH264Decoder, BoundedVp8Decoder, QuickH264Encoder
-from aiortc_fixes.h264 import SingleNalEncoder, encoder_of
-from aiortc_fixes.ice import host_addresses
+from aiortc_fixes.h264 import SingleNalEncoder, choose_encoder
+from aiortc_fixes.ice import list_host_addresses
 from aiortc_fixes.jitter_buffers import HELD_BACK, MarkerJitterBuffer, SoundJitterBuffer
 from aiortc_fixes.nacks import ASK_AGAIN_SECONDS, RepeatingNackGenerator
 from aiortc_fixes.privates import RECEIVER, SENDER, replace
@@ -405,7 +405,7 @@ async def test_candidates_listen_on_the_ports_allowed() -> None:
     aiortc_fixes.install()
     one, other, third = (aioice.ice.Connection(ice_controlling=False) for _ in range(3))
     allowed = free_udp_ports(2)
-    with gathering(allowed, 2.0):
+    with limit_gathering(allowed, 2.0):
         for connection in (one, other, third):
             await connection.gather_candidates()
     used = [{candidate.port for candidate in connection.local_candidates} for connection in (one, other, third)]
@@ -428,7 +428,7 @@ async def test_a_server_that_never_answers_holds_nothing_up_for_long() -> None:
                 ice_controlling=False, stun_server=address, turn_server=address, turn_username="u", turn_password="p"
             )
             began = time.monotonic()
-            with gathering(ports, 0.3):
+            with limit_gathering(ports, 0.3):
                 await connection.gather_candidates()
             assert time.monotonic() - began < 2, "aioice itself waits five seconds"
             assert connection.local_candidates
@@ -437,7 +437,7 @@ async def test_a_server_that_never_answers_holds_nothing_up_for_long() -> None:
 
 async def test_a_machine_without_a_network_connects_to_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ice_fixes, "_addresses", lambda use_ipv4, use_ipv6: [])
-    assert host_addresses(True, True) == ["127.0.0.1"]
+    assert list_host_addresses(True, True) == ["127.0.0.1"]
     aiortc_fixes.install()
     async with offered(Camera()) as (peer, tracks):
         answer = await peer.createAnswer()
@@ -498,7 +498,7 @@ def test_in_packetization_mode_0_each_packet_is_a_whole_nal_unit() -> None:
     modes = {"0": SingleNalEncoder, "1": QuickH264Encoder}
     for mode, kind in modes.items():
         codec = RTCRtpCodecParameters("video/H264", 90000, payloadType=99, parameters={"packetization-mode": mode})
-        assert type(encoder_of(codec)) is kind
+        assert type(choose_encoder(codec)) is kind
     encoder, decoder, shown = SingleNalEncoder(), BoundedH264Decoder(), 0
     for number in range(5):
         payloads, _ = encoder.encode(moving(number, 10))

@@ -73,14 +73,14 @@ def test_what_is_too_large_never_comes_to_the_decoder_and_no_more_is_asked_for(n
 
 def test_how_much_is_too_large_can_be_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sizes, "LARGEST_SIDE", sizes.LARGEST_SIDE)
-    assert not sizes.too_large("VP8", huge_vp8(4096, 4096)) and sizes.too_large("VP8", huge_vp8(16, 4097))
+    assert not sizes.is_too_large("VP8", huge_vp8(4096, 4096)) and sizes.is_too_large("VP8", huge_vp8(16, 4097))
     codecs.set_largest_side(1000)
-    assert sizes.too_large("VP8", huge_vp8(16, 1001)) and not sizes.too_large("VP8", huge_vp8(1000, 1000))
+    assert sizes.is_too_large("VP8", huge_vp8(16, 1001)) and not sizes.is_too_large("VP8", huge_vp8(1000, 1000))
 
 
 @pytest.mark.parametrize("data", [b"", b"\0", b"\0\0\x01", b"\0\0\x01\x67", b"\0\0\x01\x67" + bytes(40), b"\xff" * 99])
 def test_what_is_no_header_says_nothing(data: bytes) -> None:
-    assert not any(sizes.too_large(name, data) for name in ("VP8", "H264", "opus"))
+    assert not any(sizes.is_too_large(name, data) for name in ("VP8", "H264", "opus"))
 
 
 def test_ffmpeg_itself_refuses_what_a_header_hid() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engines import EngineOptions, installed_engines, open_graphs
+from engines import EngineOptions, find_installed_engines, open_graphs
 from engines.backends.torch_engine import open_networks, parts_of
 from engines.registry import ENGINES
 from export.networks import Networks
@@ -18,7 +18,7 @@ FLOAT32 = EngineOptions(precision="f32", threads=1)
 
 def engine_parameters() -> list[object]:
     """One for every engine."""
-    here = installed_engines()
+    here = find_installed_engines()
     reason = "needs an NVIDIA GPU and the engine's package"
     marks = {name: [pytest.mark.gpu, pytest.mark.skipif(name not in here, reason=reason)] for name in ENGINES}
     return [pytest.param(name, marks=marks[name] if engine.gpu else []) for name, engine in ENGINES.items()]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from engines import EngineError
-from engines.background_upgrade import SwitchingRuntime
+from engines.background_upgrade import UpgradingRuntime
 from rigid.models.contract import CLASSES, RecurrentState
 from tests.fakes import TINY, FakeRuntime
 from tests.worlds import make_stream, textured_frame
@@ -28,7 +28,7 @@ def test_frames_go_on_while_an_engine_is_built_and_it_takes_over_between_two() -
         assert ready.wait(60)
         return better
 
-    runtime = SwitchingRuntime(first, build)
+    runtime = UpgradingRuntime(first, build)
     stream, alone = make_stream(runtime), make_stream()
     frames = [textured_frame(i // 3) for i in range(8)]
     shown = [stream.step(frame, {"light": 1.0}, i / 25).frame for i, frame in enumerate(frames[:4])]
@@ -45,7 +45,7 @@ def test_frames_go_on_while_an_engine_is_built_and_it_takes_over_between_two() -
 
 def test_an_engine_that_makes_no_faces_does_not_take_over_within_a_frame() -> None:
     first = FakeRuntime(replace(TINY, face_window=(5, 4)))
-    runtime = SwitchingRuntime(first, FakeRuntime)
+    runtime = UpgradingRuntime(first, FakeRuntime)
     runtime.thread.join(60)
     codes = np.zeros((1, TINY.n_codes, TINY.code_size), np.float32)
     faces = runtime.synthesize_face(codes, np.zeros((1, *TINY.noise_shape), np.float32), np.zeros((1, 2), np.float32))
@@ -56,7 +56,7 @@ def test_an_engine_that_makes_no_faces_does_not_take_over_within_a_frame() -> No
 
 def test_an_engine_without_a_face_parser_does_not_take_over_within_a_frame() -> None:
     first = FakeRuntime(replace(TINY, n_classes=len(CLASSES)))
-    runtime = SwitchingRuntime(first, FakeRuntime)
+    runtime = UpgradingRuntime(first, FakeRuntime)
     runtime.thread.join(60)
     pictures = np.zeros((2, 3, TINY.image_size, TINY.image_size), np.float32)
     assert runtime.parse(pictures).shape == (2, len(CLASSES), 16, 16) and not first.closed
@@ -69,7 +69,7 @@ def test_an_engine_that_cannot_be_built_leaves_the_first(caplog: pytest.LogCaptu
     def build() -> FakeRuntime:
         raise EngineError("TensorRT cannot read it.")
 
-    runtime = SwitchingRuntime(FakeRuntime(), build)
+    runtime = UpgradingRuntime(FakeRuntime(), build)
     runtime.thread.join(60)
     codes = np.zeros((1, TINY.n_codes, TINY.code_size), np.float32)
     assert runtime.synthesize(codes, np.zeros((1, *TINY.noise_shape), np.float32)).shape == (1, 3, 64, 64)
@@ -84,7 +84,7 @@ def test_what_is_built_after_the_end_is_closed() -> None:
         assert ready.wait(60)
         return better
 
-    runtime = SwitchingRuntime(first, build)
+    runtime = UpgradingRuntime(first, build)
     runtime.close()
     ready.set()
     runtime.thread.join(60)

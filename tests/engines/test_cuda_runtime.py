@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from engines.backends.torch_engine import Part, parts_of
-from engines.background_upgrade import SwitchingRuntime
-from engines.batch_calls import JointRuntime, joint
+from engines.background_upgrade import UpgradingRuntime
+from engines.batch_calls import BatchCallRuntime, make_batch_call_runtime
 from engines.batching import BatchedRuntime
 from engines.cuda_runtime import Call, DeviceGraph, DeviceRuntime, Shapes, Tensors
-from engines.device_copies import Residents
+from engines.device_copies import DeviceCopies
 from engines.graph_runtime import GraphRuntime
 from rigid.models.contract import PICTURES, Array, RecurrentState, Runtime
 from tests.engines.available import eager
@@ -51,14 +51,14 @@ class World:
         networks = random_networks(recurrent=True)
         self.reference = eager(networks)
         self.uploads: list[set[str]] = []
-        self.residents = Residents()
+        self.device_copies = DeviceCopies()
         encoder, generator, recurrent = networks.image_encoder, networks.generator, networks.recurrent_encoder
         parts = parts_of(encoder, generator, SIZES, recurrent, networks.face_parser)
         graphs = {name: self._graph(part, (call_of or _call_of)(part)) for name, part in parts.items()}
         self.runtime = DeviceRuntime("device", SIZES, graphs)
 
     def _graph(self, part: Part, call: Call) -> DeviceGraph:
-        return DeviceGraph(call, part.inputs, self.residents, lambda c, shapes: HostBatch(c, shapes, self.uploads))
+        return DeviceGraph(call, part.inputs, self.device_copies, lambda c, shapes: HostBatch(c, shapes, self.uploads))
 
     def uploaded(self, size: int) -> list[set[str]]:
         """What each call of the graph with `size` inputs took from the host."""
@@ -138,9 +138,9 @@ def test_a_frame_filled_anew_into_the_same_array_is_seen() -> None:
 def test_an_engine_that_takes_over_is_given_the_state() -> None:
     world = World()
     expected = steps(world.reference, 4)
-    switching = SwitchingRuntime(world.reference, lambda: world.runtime)
+    switching = UpgradingRuntime(world.reference, lambda: world.runtime)
     switching.thread.join(PATIENCE_SECONDS)
-    assert isinstance(switching, JointRuntime) and np.array_equal(steps(switching, 4), expected)
+    assert isinstance(switching, BatchCallRuntime) and np.array_equal(steps(switching, 4), expected)
     (answer,) = switching.synthesize_each([(np.zeros((1, 10, 32), np.float32), np.zeros((1, 16, 8, 8), np.float32))])
     assert answer.shape == (1, 3, 64, 64) and world.uploads
 
@@ -149,10 +149,10 @@ def test_what_no_state_holds_any_more_is_freed() -> None:
     world = World()
     pictures = steps(world.runtime, 5)
     gc.collect()
-    assert len(world.residents) == len(pictures)
+    assert len(world.device_copies) == len(pictures)
     pictures.clear()
     gc.collect()
-    assert len(world.residents) == 0
+    assert len(world.device_copies) == 0
 
 
 def test_generated_pictures_are_parsed_where_they_lie_and_real_ones_are_uploaded() -> None:
@@ -206,22 +206,22 @@ def test_sessions_that_memory_does_not_hold_together_run_in_halves(caplog: pytes
 
 def test_runtimes_without_a_device_are_joined_on_the_host() -> None:
     world = World()
-    assert isinstance(world.reference, GraphRuntime) and joint(world.runtime) is world.runtime
+    assert isinstance(world.reference, GraphRuntime) and make_batch_call_runtime(world.runtime) is world.runtime
     calls = [(random_pictures(rows, rows), RecurrentState.initial(SIZES, rows)) for rows in (1, 2)]
-    on_host, on_device = joint(world.reference).invert_each(calls), world.runtime.invert_each(calls)
+    on_host, on_device = make_batch_call_runtime(world.reference).invert_each(calls), world.runtime.invert_each(calls)
     for ours, theirs in zip(on_host, on_device, strict=True):
         np.testing.assert_array_equal(ours[0], theirs[0])
         np.testing.assert_array_equal(ours[2].cell, theirs[2].cell)
 
 
-def found(residents: Residents, views: Mapping[str, Array]) -> dict[str, Sequence[float] | None]:
-    copies = {name: residents.find(view) for name, view in views.items()}
+def found(device_copies: DeviceCopies, views: Mapping[str, Array]) -> dict[str, Sequence[float] | None]:
+    copies = {name: device_copies.find(view) for name, view in views.items()}
     return {name: None if copy is None else copy[:, 0].tolist() for name, copy in copies.items()}
 
 
 def test_rows_of_an_array_are_found_and_nothing_else() -> None:
-    residents, owner = Residents(), np.arange(12, dtype=np.float32).reshape(4, 3).copy()
-    residents.keep(owner, torch.from_numpy(owner.copy()))
+    device_copies, owner = DeviceCopies(), np.arange(12, dtype=np.float32).reshape(4, 3).copy()
+    device_copies.keep(owner, torch.from_numpy(owner.copy()))
     views = {
         "all": owner,
         "some": owner[1:3],
@@ -233,7 +233,7 @@ def test_rows_of_an_array_are_found_and_nothing_else() -> None:
         "another shape": owner.reshape(3, 4),
         "a copy": owner.copy(),
     }
-    assert found(residents, views) == dict.fromkeys(views) | {
+    assert found(device_copies, views) == dict.fromkeys(views) | {
         "all": [0, 3, 6, 9],
         "some": [3, 6],
         "some of some": [6, 9],

@@ -10,7 +10,7 @@ import pytest
 
 from cli.main import run
 from engines import EngineError
-from engines.fastest_engine import cache_file, fastest
+from engines.fastest_engine import cache_file, find_fastest
 from engines.inventory import FOLDERS, clear_all, list_all
 from engines.registry import ENGINES
 from rigid.assets.store import AssetStore
@@ -24,7 +24,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AssetStore:
 
 
 def test_every_engine_is_listed_with_what_was_measured(store: AssetStore) -> None:
-    fastest(["onnxruntime"], lambda name: FakeRuntime(delay_seconds=0.02), cache_file(store), "tiny")
+    find_fastest(["onnxruntime"], lambda name: FakeRuntime(delay_seconds=0.02), cache_file(store), "tiny")
     listed = {entry.name: entry for entry in list_all(store)}
     assert list(listed) == list(ENGINES)
     assert listed["torch"].state == "ready" and listed["torch"].note == ""
@@ -66,7 +66,7 @@ def test_building_what_is_unknown_is_a_usage_error(
 
 
 def test_a_measurement_of_another_machine_is_not_told(store: AssetStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    fastest(["quick"], lambda name: FakeRuntime(), cache_file(store), "tiny")
+    find_fastest(["quick"], lambda name: FakeRuntime(), cache_file(store), "tiny")
     monkeypatch.setattr("engines.fastest_engine.processor", lambda: "Another processor")
     assert list_all(store)[0].note == ""
 
@@ -74,4 +74,4 @@ def test_a_measurement_of_another_machine_is_not_told(store: AssetStore, monkeyp
         raise EngineError("It is measured anew.")
 
     with pytest.raises(EngineError, match="None of the engines"):
-        fastest(["quick"], fail, cache_file(store), "tiny")
+        find_fastest(["quick"], fail, cache_file(store), "tiny")

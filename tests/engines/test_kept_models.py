@@ -12,8 +12,8 @@ import pytest
 
 from engines import EngineOptions
 from engines.backends import openvino_engine
-from engines.backends.openvino_engine import open_graphs, plan_key
-from engines.engine_cache import PlanStore
+from engines.backends.openvino_engine import make_engine_key, open_graphs
+from engines.engine_cache import EngineCache
 from rigid.models.contract import Array
 from rigid.models.openvino_core import shared_core
 from tests.networks import SIZES, export_once
@@ -78,7 +78,7 @@ def test_a_broken_file_is_set_aside_and_compiled_anew(
     folder: Path, tmp_path: Path, core: CountingCore, caplog: pytest.LogCaptureFixture
 ) -> None:
     first = pictures(folder, tmp_path)
-    plan = tmp_path / "openvino" / f"{plan_key(folder / 'synthesize.onnx', EngineOptions()).name}.plan"
+    plan = tmp_path / "openvino" / f"{make_engine_key(folder / 'synthesize.onnx', EngineOptions()).name}.plan"
     data = bytearray(plan.read_bytes())
     data[len(data) // 2] ^= 255
     plan.write_bytes(data)
@@ -92,8 +92,8 @@ def test_a_broken_file_is_set_aside_and_compiled_anew(
 def test_what_openvino_cannot_read_is_set_aside(
     folder: Path, tmp_path: Path, core: CountingCore, caplog: pytest.LogCaptureFixture
 ) -> None:
-    key = plan_key(folder / "synthesize.onnx", EngineOptions())
-    PlanStore(tmp_path / "openvino", "openvino").write(key, b"whole, but no network" * 100)
+    key = make_engine_key(folder / "synthesize.onnx", EngineOptions())
+    EngineCache(tmp_path / "openvino", "openvino").write(key, b"whole, but no network" * 100)
     np.testing.assert_array_equal(pictures(folder, tmp_path), pictures(folder, None))
     assert "OpenVINO cannot read it" in caplog.text
     compiled = core.compiled
@@ -132,7 +132,7 @@ def test_without_room_the_engine_runs_all_the_same(
     def full(*_: object) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(PlanStore, "write", full)
+    monkeypatch.setattr(EngineCache, "write", full)
     with caplog.at_level(logging.WARNING):
         np.testing.assert_array_equal(pictures(folder, tmp_path), pictures(folder, None))
     assert "is not kept: No space left on device" in caplog.text

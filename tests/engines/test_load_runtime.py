@@ -15,7 +15,7 @@ import pytest
 import engines
 from engines import EngineError, EngineOptions, Precision, load_runtime, open_graphs
 from engines.exports import GRAPHS, is_current, weights_hash
-from engines.fastest_engine import MOST_KEPT, fastest, measure_frame
+from engines.fastest_engine import MOST_KEPT, find_fastest, measure_frame
 from engines.graph_runtime import GraphRuntime
 from rigid.assets.store import AssetStore
 from rigid.models import profiles
@@ -104,7 +104,7 @@ def test_a_truncated_export_is_not_current(tmp_path: Path) -> None:
 
 
 def test_auto_is_pytorch_where_nothing_else_is_installed(files: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engines, "installed_engines", lambda: ("torch",))
+    monkeypatch.setattr(engines, "find_installed_engines", lambda: ("torch",))
     chosen: list[str] = []
 
     def load(profile: str, engine: str, *_: object) -> FakeRuntime:
@@ -117,7 +117,7 @@ def test_auto_is_pytorch_where_nothing_else_is_installed(files: FileStore, monke
 
 
 def test_auto_measures_what_runs_exported_networks(files: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engines, "exported", lambda profile, store: store.cache_dir)
+    monkeypatch.setattr(engines, "require_exports", lambda profile, store: store.cache_dir)
     loaded: list[str] = []
 
     def load(profile: str, engine: str, *_: object) -> FakeRuntime:
@@ -134,7 +134,7 @@ def test_auto_measures_what_runs_exported_networks(files: FileStore, monkeypatch
 def test_auto_measures_int8_where_it_was_made(
     precision: Precision, measured: bool, files: FileStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engines, "exported", lambda profile, store: store.cache_dir)
+    monkeypatch.setattr(engines, "require_exports", lambda profile, store: store.cache_dir)
     loaded: list[str] = []
 
     def load(profile: str, engine: str, *_: object) -> FakeRuntime:
@@ -153,29 +153,29 @@ def test_auto_takes_the_fastest_and_remembers(tmp_path: Path, caplog: pytest.Log
     loaded = {"slow": FakeRuntime(delay_seconds=0.05), "quick": FakeRuntime()}
     caplog.set_level(logging.INFO, "engines")
     cache_file = tmp_path / "engines" / "fastest.json"
-    assert fastest(["slow", "quick"], loaded.__getitem__, cache_file, "tiny") == "quick"
+    assert find_fastest(["slow", "quick"], loaded.__getitem__, cache_file, "tiny") == "quick"
     assert "engine quick" in caplog.text and re.search(r"slow \d{3}", caplog.text)
     assert all(runtime.closed and runtime.inverted for runtime in loaded.values())
 
     def fail(name: str) -> FakeRuntime:
         raise AssertionError(f"{name} was measured again")
 
-    assert fastest(["slow", "quick"], fail, cache_file, "tiny") == "quick"
+    assert find_fastest(["slow", "quick"], fail, cache_file, "tiny") == "quick"
     with pytest.raises(AssertionError, match="measured again"):
-        fastest(["slow", "quick"], fail, cache_file, "other weights")
+        find_fastest(["slow", "quick"], fail, cache_file, "other weights")
 
 
 def test_auto_measures_again_without_a_readable_answer(tmp_path: Path) -> None:
     cache_file = tmp_path / "fastest.json"
     cache_file.write_text("{ broken")
-    assert fastest(["quick"], lambda name: FakeRuntime(), cache_file, "tiny") == "quick"
+    assert find_fastest(["quick"], lambda name: FakeRuntime(), cache_file, "tiny") == "quick"
     assert "quick" in cache_file.read_text()
 
 
 def test_auto_remembers_the_newest_measurements_only(tmp_path: Path) -> None:
     cache_file = tmp_path / "fastest.json"
     for number in range(MOST_KEPT + 2):
-        fastest(["fake"], lambda _: FakeRuntime(), cache_file, f"weights {number}")
+        find_fastest(["fake"], lambda _: FakeRuntime(), cache_file, f"weights {number}")
     kept = [key.rpartition("; ")[2] for key in json.loads(cache_file.read_text())]
     assert kept == [f"weights {number}" for number in range(2, MOST_KEPT + 2)]
 
@@ -186,10 +186,10 @@ def test_auto_leaves_out_what_cannot_be_loaded(tmp_path: Path, caplog: pytest.Lo
             raise EngineError("It is broken.")
         return FakeRuntime()
 
-    assert fastest(["broken", "whole"], load, tmp_path / "a.json", "tiny") == "whole"
+    assert find_fastest(["broken", "whole"], load, tmp_path / "a.json", "tiny") == "whole"
     assert "engine broken is left out: It is broken." in caplog.text
     with pytest.raises(EngineError, match="None of the engines broken can be loaded"):
-        fastest(["broken"], load, tmp_path / "b.json", "tiny")
+        find_fastest(["broken"], load, tmp_path / "b.json", "tiny")
 
 
 def test_a_frame_is_one_inversion_and_one_batch_of_two_faces() -> None:

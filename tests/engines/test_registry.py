@@ -9,21 +9,21 @@ from pathlib import Path
 import onnxruntime
 import pytest
 
-from engines import EngineError, EngineOptions, installed_engines, open_graphs, registry
+from engines import EngineError, EngineOptions, find_installed_engines, open_graphs, registry
 from engines.backends import onnxruntime_engine
-from engines.backends.onnxruntime_engine import CPU, CUDA, TENSORRT, wanted_providers
-from engines.engine_cache import PlanKey, PlanStore, file_hash
+from engines.backends.onnxruntime_engine import CPU, CUDA, TENSORRT, choose_providers
+from engines.engine_cache import EngineCache, EngineKey, file_hash
 from tests.networks import SIZES, export_once
 
-KEY = PlanKey("a" * 64, "11.0.0", "Some GPU", "bf16, batches to 32")
+KEY = EngineKey("a" * 64, "11.0.0", "Some GPU", "bf16, batches to 32")
 
 
 def test_engines_for_a_gpu_are_not_offered_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry.Engine, "installed", True)
     monkeypatch.setattr(registry, "has_gpu", lambda: False)
-    assert installed_engines() == ("openvino", "openvino-int8", "onnxruntime", "torch")
+    assert find_installed_engines() == ("openvino", "openvino-int8", "onnxruntime", "torch")
     monkeypatch.setattr(registry, "has_gpu", lambda: True)
-    assert installed_engines() == tuple(registry.ENGINES)
+    assert find_installed_engines() == tuple(registry.ENGINES)
 
 
 def test_an_engine_that_is_not_installed_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,7 +33,7 @@ def test_an_engine_that_is_not_installed_says_what_to_install(tmp_path: Path, mo
 
 
 def test_an_engine_comes_back_for_its_own_key_only(tmp_path: Path) -> None:
-    plans = PlanStore(tmp_path / "plans")
+    plans = EngineCache(tmp_path / "plans")
     assert plans.read(KEY) is None
     plans.write(KEY, b"engine")
     assert plans.read(KEY) == b"engine"
@@ -48,7 +48,7 @@ def test_an_engine_comes_back_for_its_own_key_only(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", [b"", b"engin", b"anothr"])
 def test_a_broken_engine_is_set_aside(tmp_path: Path, damage: bytes, caplog: pytest.LogCaptureFixture) -> None:
-    plans = PlanStore(tmp_path)
+    plans = EngineCache(tmp_path)
     plans.write(KEY, b"engine")
     (tmp_path / f"{KEY.name}.plan").write_bytes(damage)
     assert plans.read(KEY) is None and "set aside" in caplog.text
@@ -58,7 +58,7 @@ def test_a_broken_engine_is_set_aside(tmp_path: Path, damage: bytes, caplog: pyt
 
 
 def test_an_engine_of_another_key_under_the_same_name_is_not_loaded(tmp_path: Path) -> None:
-    plans, other = PlanStore(tmp_path), replace(KEY, device="Another GPU")
+    plans, other = EngineCache(tmp_path), replace(KEY, device="Another GPU")
     plans.write(other, b"engine")
     for path in list(tmp_path.iterdir()):
         path.rename(tmp_path / f"{KEY.name}{path.suffix}")
@@ -66,7 +66,7 @@ def test_an_engine_of_another_key_under_the_same_name_is_not_loaded(tmp_path: Pa
 
 
 def test_an_engine_takes_the_place_of_an_older_one_in_its_slot(tmp_path: Path) -> None:
-    plans, old = PlanStore(tmp_path), replace(KEY, slot="invert")
+    plans, old = EngineCache(tmp_path), replace(KEY, slot="invert")
     new, other = replace(old, network="b" * 64, version="11.1.0"), replace(KEY, slot="synthesize")
     for key, data in ((old, b"old"), (other, b"other"), (new, b"new")):
         plans.write(key, data)
@@ -75,7 +75,7 @@ def test_an_engine_takes_the_place_of_an_older_one_in_its_slot(tmp_path: Path) -
 
 
 def test_timings_are_kept_by_version_and_gpu(tmp_path: Path) -> None:
-    plans = PlanStore(tmp_path)
+    plans = EngineCache(tmp_path)
     assert plans.timing_cache("11", "gpu") == b""
     plans.keep_timing_cache("11", "gpu", b"times")
     assert plans.timing_cache("11", "gpu") == b"times" and plans.timing_cache("12", "gpu") == b""
@@ -90,12 +90,12 @@ def test_a_hash_follows_the_content(tmp_path: Path) -> None:
 
 def test_onnxruntime_takes_the_best_providers_it_has(tmp_path: Path) -> None:
     def names(*available: str) -> list[str]:
-        return [name for name, _ in wanted_providers(available, tmp_path, EngineOptions())]
+        return [name for name, _ in choose_providers(available, tmp_path, EngineOptions())]
 
     assert names(CPU, "AzureExecutionProvider") == [CPU]
     assert names(CPU, CUDA) == [CUDA, CPU]
     assert names(CPU, CUDA, TENSORRT) == [TENSORRT, CUDA, CPU]
-    (_, tensorrt), (_, cuda), _ = wanted_providers((CPU, CUDA, TENSORRT), tmp_path, EngineOptions(precision="f32"))
+    (_, tensorrt), (_, cuda), _ = choose_providers((CPU, CUDA, TENSORRT), tmp_path, EngineOptions(precision="f32"))
     assert tensorrt["trt_bf16_enable"] is False and cuda["use_tf32"] is False
 
 
@@ -104,7 +104,7 @@ def test_a_provider_that_is_missing_is_one_logged_line(
 ) -> None:
     folder = export_once(tmp_path_factory.getbasetemp())
     monkeypatch.setattr(onnxruntime_engine.OnnxRuntimeGraph, "providers", (CPU,))
-    monkeypatch.setattr(onnxruntime_engine, "wanted_providers", lambda *_: [(CUDA, {}), (CPU, {})])
+    monkeypatch.setattr(onnxruntime_engine, "choose_providers", lambda *_: [(CUDA, {}), (CPU, {})])
     session = onnxruntime.InferenceSession
     on_cpu = lambda path, settings, providers: session(path, settings, providers=[CPU])  # noqa: E731
     monkeypatch.setattr(onnxruntime, "InferenceSession", on_cpu)

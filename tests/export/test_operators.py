@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from export.networks import Exportable
 from export.onnx_file import write_onnx
-from export.operators import unsupported
+from export.operators import find_unsupported
 from tests.networks import export_once
 
 
@@ -29,7 +29,7 @@ def model_of(
 
 def check(folder: Path, model: onnx.ModelProto) -> list[str]:
     onnx.save(model, folder / "model.onnx")
-    return unsupported(folder / "model.onnx")
+    return find_unsupported(folder / "model.onnx")
 
 
 def test_an_unknown_operator_is_named(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_a_custom_domain_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize("recurrent", [False, True])
 def test_what_is_exported_passes(tmp_path_factory: pytest.TempPathFactory, recurrent: bool) -> None:
     folder = export_once(tmp_path_factory.getbasetemp(), recurrent=recurrent)
-    assert [unsupported(folder / f"{name}.onnx") for name in ("invert", "synthesize", "parse")] == [[], [], []]
+    assert [find_unsupported(folder / f"{name}.onnx") for name in ("invert", "synthesize", "parse")] == [[], [], []]
 
 
 class Spread(nn.Module):
@@ -77,4 +77,4 @@ def test_large_constants_are_folded_too(tmp_path: Path) -> None:
     path = tmp_path / "large.onnx"
     write_onnx(Exportable("large", Spread(), {"codes": torch.randn(2, 64, 6, 6)}, ("images",)), path)
     assert [node.op_type for node in onnx.load(path).graph.node] == ["ConvTranspose"]
-    assert not unsupported(path)
+    assert not find_unsupported(path)

@@ -10,8 +10,8 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from export.operators import unsupported
-from export.quantize import measure_ranges, quantisable, quantised
+from export.operators import find_unsupported
+from export.quantize import measure_ranges, quantisable, quantise_layers
 from rigid.models.contract import Array
 
 RANDOM = np.random.default_rng(0)
@@ -65,10 +65,10 @@ def test_ranges_are_those_of_the_inputs(path: Path) -> None:
 
 def test_int8_is_close_and_what_an_engine_takes(path: Path, tmp_path: Path) -> None:
     model, ranges = onnx.load(path), measure_ranges(path, [FEED])
-    result = quantised(model, ranges)
+    result = quantise_layers(model, ranges)
     onnx.checker.check_model(result, full_check=True)
     onnx.save(result, tmp_path / "int8.onnx")
-    assert not unsupported(tmp_path / "int8.onnx")
+    assert not find_unsupported(tmp_path / "int8.onnx")
     kinds = [node.op_type for node in result.graph.node]
     assert kinds.count("QuantizeLinear") == 2 and kinds.count("DequantizeLinear") == 4
     stored = {weight.name: weight.data_type for weight in result.graph.initializer}
@@ -84,10 +84,10 @@ def test_making_channels_alike_changes_nothing_and_helps(path: Path) -> None:
     only = {"wide": ranges["wide"]}
     level = {"wide": np.full(64, ranges["wide"].max(), np.float32)}
     expected = run(model)
-    alike, unlike = (np.square(run(quantised(model, chosen)) - expected).mean() for chosen in (only, level))
+    alike, unlike = (np.square(run(quantise_layers(model, chosen)) - expected).mean() for chosen in (only, level))
     assert alike < unlike
 
 
 def test_ranges_of_other_networks_are_refused(path: Path) -> None:
     with pytest.raises(ValueError, match="no layer levels.9.weight to quantise"):
-        quantised(onnx.load(path), {"levels.9.weight": np.ones(64, np.float32)})
+        quantise_layers(onnx.load(path), {"levels.9.weight": np.ones(64, np.float32)})

@@ -20,7 +20,7 @@ def test_every_engine_is_held_against_eager(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = export_once(tmp_path_factory.getbasetemp())
-    monkeypatch.setattr(timing, "installed_engines", lambda: ("openvino", "openvino-int8", "torch"))
+    monkeypatch.setattr(timing, "find_installed_engines", lambda: ("openvino", "openvino-int8", "torch"))
     timings = time_networks(random_networks(), folder, rounds=2, calls=1)
     found = {(one.engine, one.graph): one for one in timings}
     assert set(found) == {
@@ -49,7 +49,7 @@ def test_a_frame_is_an_inversion_and_two_faces_and_a_part_is_held_against_the_wh
 def test_a_profile_without_weights_is_timed_with_random_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(parity, "untrained_networks", lambda *_: random_networks())
+    monkeypatch.setattr(parity, "make_untrained_networks", lambda *_: random_networks())
     monkeypatch.setattr(peak, "measure_peak", lambda: Peak({"f32": 1e12, "bf16": 2e12}, 1e11))
     report = tmp_path / "networks.json"
     options = ["--profile", "rigid-256", "--untrained", "--rounds", "1", "--calls", "1", "--json", str(report)]

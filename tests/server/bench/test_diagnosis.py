@@ -28,7 +28,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AssetStore:
     monkeypatch.setenv("RIGID_LIVE_CACHE", str(tmp_path))
     monkeypatch.setattr(diagnosis, "measure_path", lambda *_: PATH)
     monkeypatch.setattr(diagnosis, "weights_hash", lambda *_: "abc" * 20)
-    monkeypatch.setattr(diagnosis, "exported", lambda *_: tmp_path / "exports")
+    monkeypatch.setattr(diagnosis, "require_exports", lambda *_: tmp_path / "exports")
     monkeypatch.setattr(diagnosis, "check_weights", lambda profile: [])
     monkeypatch.setattr(diagnosis, "find_face_parser", object)
     return AssetStore()
@@ -60,7 +60,7 @@ def test_what_is_missing_is_a_problem_and_the_status_1(
     def missing(*_: Any) -> Any:
         raise EngineError("The exported networks are missing; run `rigid-live export`.")
 
-    monkeypatch.setattr(diagnosis, "exported", missing)
+    monkeypatch.setattr(diagnosis, "require_exports", missing)
     assert run(["doctor"]) == 1
     shown = capsys.readouterr()
     assert "Exports    none" in shown.out and "Problem    The exported networks are missing" in shown.out

@@ -42,7 +42,7 @@ async def run_into(limit: str, world: World, viewer: Viewer, clock: MovableClock
         await until(ended)
     elif limit == "silent":
         long_ago = time.monotonic() - 60.0
-        patch.setattr(peer_module, "heard_at", lambda connection: long_ago)
+        patch.setattr(peer_module, "find_last_heard", lambda connection: long_ago)
     else:
         clock.forward(3700.0)
 
