@@ -87,11 +87,11 @@ def serve_on(
     service = loaded()
     from server.cluster.fleet import Plan
     from server.cluster.messages import Share
-    from server.cluster.roster import Bounds
+    from server.cluster.roster import WorkerBounds
     from server.run import urls
 
     try:
-        bounds = None if workers is None else Bounds.parse(workers)
+        bounds = None if workers is None else WorkerBounds.parse(workers)
         Share(cpus, gpus or 0.0)
     except ValueError as error:
         fail(str(error), BAD_INPUT)
@@ -100,7 +100,7 @@ def serve_on(
     ended, at_once = threading.Event(), threading.Event()
     _asked(
         lambda: service.start(
-            Plan(config, share, partial(build, signing=signing), bounds), service.Entrance(host, port, files)
+            Plan(config, share, partial(build, signing=signing), bounds), service.ListenAddress(host, port, files)
         )
     )
 

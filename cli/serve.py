@@ -80,7 +80,7 @@ def serve(
     from rigid.files.provenance import choose_credentials
     from server.recording.recordings import usable_folder
     from server.run import listen, urls
-    from server.tls import given, names_for, self_signed
+    from server.tls import load_given, names_for, self_signed
 
     try:
         _check_choices(profile, engine, log_level)
@@ -97,7 +97,7 @@ def serve(
             max_sessions_per_key=max_sessions_per_key,
             requests_per_minute=requests_per_minute,
             allow_origins=tuple(allow_origin or ()),
-            allow_hosts=(*names_for(host, given(certificate, private_key)), *(allow_host or ())),
+            allow_hosts=(*names_for(host, load_given(certificate, private_key)), *(allow_host or ())),
             turn_secret=turn_secret,
             turn_seconds=turn_seconds,
             start_bitrate=start_bitrate,
@@ -118,7 +118,7 @@ def serve(
         )
         store = AssetStore()
         credentials = choose_credentials(c2pa_certificate, c2pa_key, store.cache_dir / "signing")
-        files = given(certificate, private_key)
+        files = load_given(certificate, private_key)
         if cluster is not None:
             _check_for_cluster(https=https and files is None)
         listener = listen(host, port)

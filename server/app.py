@@ -25,13 +25,13 @@ from server.http.openapi import add_description
 from server.http.page import CLIENT, add_page
 from server.metrics import CountBatches, Metrics, no_batches
 from server.readiness import Readiness
-from server.recording.disk_space import Room
-from server.recording.mp4_writer import Limits
+from server.recording.disk_space import DiskSpace
+from server.recording.mp4_writer import FilmLimits
 from server.recording.recordings import Recordings, usable_folder
 from server.session.manager import SessionManager
-from server.session.shared_services import Shared
-from server.uploads.attribute_previews import Gallery, Strips
-from server.uploads.optional_features import Extras
+from server.session.shared_services import SharedServices
+from server.uploads.attribute_previews import AttributePreviews, Gallery
+from server.uploads.optional_features import OptionalFeatures
 from server.uploads.uploads import Uploads
 
 
@@ -68,14 +68,14 @@ def create_app(
     readiness = Readiness()
     metrics = Metrics(readiness, batches)
     worker = InferenceWorker(threads_for(), in_hand_for())
-    shared = Shared(
+    shared = SharedServices(
         config,
         library,
         worker,
         metrics,
         presets or PresetStore(library, own=None),
-        Extras(
-            Strips(gallery.paint, library, gallery.folder, worker) if gallery else None,
+        OptionalFeatures(
+            AttributePreviews(gallery.paint, library, gallery.folder, worker) if gallery else None,
             Uploads(library, uploads, config.max_upload_bytes) if uploads and config.allow_uploads else None,
             _recordings(config, metrics, credentials),
         ),
@@ -89,8 +89,8 @@ def create_app(
         aiortc_fixes.install()
         aiortc_fixes.set_bitrates(config.start_bitrate, config.min_bitrate, config.max_bitrate)
         aiortc_fixes.set_largest_side(config.max_picture_side)
-        if shared.extras.recordings is not None:
-            await asyncio.to_thread(shared.extras.recordings.recover)
+        if shared.features.recordings is not None:
+            await asyncio.to_thread(shared.features.recordings.recover)
         shared.worker.start(readiness.watch(warm_up))
         manager.start()
         try:
@@ -110,7 +110,7 @@ def create_app(
     )
     add_description(app, version_of("rigid-live"))
     app.state.manager, app.state.readiness, app.state.metrics = manager, readiness, metrics
-    app.state.uploads = shared.extras.uploads
+    app.state.uploads = shared.features.uploads
     add_error_handlers(app)
     app.include_router(build_router(shared, manager, readiness))
     add_page(app, CLIENT if page is None else page)
@@ -121,6 +121,6 @@ def create_app(
 def _recordings(config: ServerConfig, metrics: Metrics, credentials: Credentials | None) -> Recordings | None:
     if config.recordings is None:
         return None
-    limits = Limits(config.max_recording_seconds, config.max_recording_bytes)
-    room = Room(config.min_free_bytes, config.recordings_quota_bytes)
+    limits = FilmLimits(config.max_recording_seconds, config.max_recording_bytes)
+    room = DiskSpace(config.min_free_bytes, config.recordings_quota_bytes)
     return Recordings(usable_folder(config.recordings), limits, credentials, metrics.unrecorded.inc, room)

@@ -39,7 +39,7 @@ class IceServer:
         return not self.url.startswith("stun") and self.username is None
 
     def describe(self) -> dict[str, object]:
-        """As RTCPeerConnection's `iceServers` takes it."""
+        """Describe the server as RTCPeerConnection's `iceServers` takes it."""
         credentials = {"username": self.username, "credential": self.credential}
         return {"urls": [self.url], **{key: value for key, value in credentials.items() if value is not None}}
 

@@ -18,7 +18,7 @@ CHATTY = ("aioice", "aiortc", "httpx")
 def set_up(level: str) -> None:
     """Write to the error stream from `level` on, one of `LEVELS`."""
     handler = logging.StreamHandler()
-    handler.addFilter(Sparing())
+    handler.addFilter(RepeatFilter())
     # where somebody else handles the log already, what they see is theirs
     logging.basicConfig(level=level.upper(), handlers=[handler])
     logging.getLogger("uvicorn.access").addFilter(discreet)
@@ -27,7 +27,7 @@ def set_up(level: str) -> None:
             logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
 
 
-class Sparing(logging.Filter):
+class RepeatFilter(logging.Filter):
     """Lets a warning or an error of one kind pass once a minute, and then says how many there were meanwhile.
 
     Of one kind are those of one logger with the same text before its values are put in, and the same exception.

@@ -19,7 +19,7 @@ CountBatches = Callable[[], Mapping[int, int]]
 
 
 def no_batches() -> Mapping[int, int]:
-    """Of an engine that counts none."""
+    """Return no counts, for an engine that makes no batches."""
     return {}
 
 
@@ -86,9 +86,9 @@ class Metrics:
             self.stage.labels(stage).observe(milliseconds / 1000)
 
     def families(self) -> list[Metric]:
-        """All numbers, for whoever puts those of several servers together."""
+        """Return all numbers, for whoever puts those of several servers together."""
         return list(self._registry.collect())
 
     def text(self) -> bytes:
-        """All numbers in Prometheus' text format."""
+        """Return all numbers in Prometheus' text format."""
         return generate_latest(self._registry)

@@ -17,7 +17,7 @@ class Readiness:
     def watch(self, warm_up: Callable[[], None]) -> Callable[[], None]:
         """`warm_up`, noting how it ends."""
 
-        def watched() -> None:
+        def run_warm_up() -> None:
             try:
                 warm_up()
             except Exception as error:
@@ -25,7 +25,7 @@ class Readiness:
                 raise
             self.state = "ready"
 
-        return watched
+        return run_warm_up
 
     def check(self) -> None:
         """Raise ApiError 503 unless ready."""

@@ -14,7 +14,7 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
-from server.access.connection_limits import guarded, raise_descriptor_limit
+from server.access.connection_limits import guard_protocol, raise_descriptor_limit
 from server.session.manager import SessionManager
 from server.tls import ANY, CertificateFiles, Renewal, own_names
 
@@ -53,7 +53,7 @@ def _cannot_listen(host: str, port: int, error: OSError) -> str:
 
 
 def urls(host: str, port: int, *, secure: bool) -> list[str]:
-    """Where to open the page, the best address first."""
+    """List where to open the page, the best address first."""
     hosts = [name for name in own_names() if name not in ("127.0.0.1", "::1")] if host in ANY else [host]
     return [f"{'https' if secure else 'http'}://{f'[{name}]' if ':' in name else name}:{port}" for name in hosts]
 
@@ -116,7 +116,7 @@ def run(
         server_header=False,
         # Never what an extra happens to bring: the media were made for, and tried with, asyncio's own loop.
         loop="asyncio",
-        http=guarded(raise_descriptor_limit()),
+        http=guard_protocol(raise_descriptor_limit()),
         # the program's own, which keeps secrets
         log_config=None,
         ws="none",

@@ -36,8 +36,8 @@ class CertificateFiles:
     key: Path
 
 
-def given(certificate: Path | None, key: Path | None) -> CertificateFiles | None:
-    """A certificate of one's own; None where neither file is named, ValueError where it cannot be used."""
+def load_given(certificate: Path | None, key: Path | None) -> CertificateFiles | None:
+    """Check a certificate of one's own; None where neither file is named, ValueError where it cannot be used."""
     if certificate is None and key is None:
         return None
     if certificate is None or key is None:
@@ -58,7 +58,7 @@ class Renewal:
         """`renew`: makes new files where that is due."""
         self._files = files
         self._renew = renew
-        self._seen = self._changed_at()
+        self._seen = self._find_change_time()
 
     async def keep(self, context: ssl.SSLContext) -> None:
         """Look at the files now and then, until cancelled; connections that are open keep what they have."""
@@ -70,11 +70,11 @@ class Renewal:
         """Load the files where they have changed; whether they were."""
         try:
             self._renew()
-            seen = self._changed_at()
+            seen = self._find_change_time()
             if seen == self._seen or None in seen:
                 return False
             # One that does not go with its key must not come into a context that serves.
-            given(self._files.certificate, self._files.key)
+            load_given(self._files.certificate, self._files.key)
             context.load_cert_chain(self._files.certificate, self._files.key)
         except (OSError, ValueError, ssl.SSLError) as error:
             logger.warning("The new certificate is not used yet: %s", error)
@@ -83,11 +83,11 @@ class Renewal:
         logger.warning("The certificate %s has changed and is used from now on", self._files.certificate)
         return True
 
-    def _changed_at(self) -> tuple[int | None, int | None]:
-        return _changed_at(self._files.certificate), _changed_at(self._files.key)
+    def _find_change_time(self) -> tuple[int | None, int | None]:
+        return _find_change_time(self._files.certificate), _find_change_time(self._files.key)
 
 
-def _changed_at(path: Path) -> int | None:
+def _find_change_time(path: Path) -> int | None:
     try:
         return path.stat().st_mtime_ns
     except OSError:  # it is being replaced

@@ -14,7 +14,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.access.middleware import is_protected
-from server.access.rate_limits import Rates
+from server.access.rate_limits import RateLimit
 from server.errors import ApiError
 
 caller: ContextVar[str] = ContextVar("caller", default="")
@@ -37,7 +37,7 @@ class ApiKeys:
 
     def __init__(self, app: ASGIApp, keys: Sequence[str], clock: Callable[[], float] = time.monotonic) -> None:
         self._app = app
-        self._wrong = Rates(WRONG_KEYS_PER_MINUTE, WRONG_KEYS_PER_MINUTE / 60, clock)
+        self._wrong = RateLimit(WRONG_KEYS_PER_MINUTE, WRONG_KEYS_PER_MINUTE / 60, clock)
         self._expected = {name_of(key): f"Bearer {key}".encode() for key in keys}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -83,7 +83,7 @@ class RequestLimit:
     def __init__(self, app: ASGIApp, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._app = app
         self._per_minute = per_minute
-        self._rates = Rates(per_minute, per_minute / 60, clock)
+        self._rates = RateLimit(per_minute, per_minute / 60, clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         wait = self._rates.take(caller.get() or _address(scope)) if is_protected(scope) else 0.0

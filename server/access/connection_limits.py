@@ -34,8 +34,8 @@ def raise_descriptor_limit() -> int:
     return min(MOST_CONNECTIONS, max(soft, most) // SHARE)
 
 
-def guarded(most: int) -> type[GuardedProtocol]:
-    """uvicorn's protocol, for at most so many connections."""
+def guard_protocol(most: int) -> type[GuardedProtocol]:
+    """Make uvicorn's protocol one for at most so many connections."""
     return type("GuardedProtocol", (GuardedProtocol,), {"most": most})
 
 
@@ -72,7 +72,7 @@ class GuardedProtocol(H11Protocol):
 
     @property
     def waits_until(self) -> float | None:
-        """Until when the headers of its next request are waited for; None where they are not."""
+        """Tell until when the headers of its next request are waited for; None where they are not."""
         return self._deadline.when() if self._deadline is not None and self._phase == "headers" else None
 
     def _look(self) -> None:

@@ -21,7 +21,7 @@ LOOPBACK = ("localhost", "*.localhost", "127.0.0.1", "::1")
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
-class Hosts:
+class HostCheck:
     """Answers 421 (RFC 9110, section 15.5.20) to requests for names that are not this server's.
 
     Known are the loopback's names, the address that the request came to, and `allowed`: names, addresses and
@@ -49,7 +49,7 @@ class Hosts:
         return address is not None and host == _host_of(f"[{address[0]}]" if ":" in address[0] else address[0])
 
 
-class ForeignOrigins:
+class OriginCheck:
     """Answers 403 to requests that change something and come from a page elsewhere, but for the origins `allowed`.
 
     Whether it is elsewhere is for the browser to say (`Sec-Fetch-Site`), as behind a proxy `Host` may be another name

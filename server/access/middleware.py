@@ -111,7 +111,7 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return once
 
 
-class Origins:
+class CorsHeaders:
     """Lets pages of the origins allowed use the API (CORS); without any, no foreign page may."""
 
     def __init__(self, app: ASGIApp, allowed: Sequence[str]) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from server.access.api_keys import ApiKeys, RequestLimit
-from server.access.host_check import ForeignOrigins, Hosts
-from server.access.middleware import BodyLimit, Origins, SecurityHeaders
+from server.access.host_check import HostCheck, OriginCheck
+from server.access.middleware import BodyLimit, CorsHeaders, SecurityHeaders
 from server.config import ServerConfig
 
 
@@ -17,8 +17,8 @@ def add_checks(app: FastAPI, config: ServerConfig) -> None:
         app.add_middleware(RequestLimit, per_minute=config.requests_per_minute)
     if config.api_keys:
         app.add_middleware(ApiKeys, keys=config.api_keys)
-    app.add_middleware(ForeignOrigins, allowed=config.allow_origins)
+    app.add_middleware(OriginCheck, allowed=config.allow_origins)
     if config.allow_origins:
-        app.add_middleware(Origins, allowed=config.allow_origins)
-    app.add_middleware(Hosts, allowed=config.allow_hosts)
+        app.add_middleware(CorsHeaders, allowed=config.allow_origins)
+    app.add_middleware(HostCheck, allowed=config.allow_hosts)
     app.add_middleware(SecurityHeaders)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 REMEMBERED = 1024
 
 
-class Rates:
+class RateLimit:
     """A bucket for each name, full at first; the one that was used longest ago is forgotten beyond `REMEMBERED`."""
 
     def __init__(self, burst: float, per_second: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -20,7 +20,7 @@ class Rates:
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def wait(self, name: str = "") -> float:
-        """In how many seconds `take` will be allowed; 0 where it is now."""
+        """Tell in how many seconds `take` will be allowed; 0 where it is now."""
         return max(0.0, 1 - self._level(name)) / self._per_second
 
     def take(self, name: str = "") -> float:

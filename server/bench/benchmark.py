@@ -103,7 +103,7 @@ def measure(
         worker.stop()
         for viewer in viewers:
             viewer.stream.close()
-    return _summed(viewers, begin, process_mb)
+    return _summarise(viewers, begin, process_mb)
 
 
 @dataclass(frozen=True)
@@ -133,11 +133,11 @@ def run_benchmark(
     base_mb = memory_mb()
     measures = []
     for n in job.sessions:
-        measures.append(_checked(measure(backend.make_stream, job.frames, edits, n, job.seconds)))
+        measures.append(_check(measure(backend.make_stream, job.frames, edits, n, job.seconds)))
         on_measure(backend.runtime.name, measures[-1])
     reference = load_eager()
     try:
-        eager = _checked(measure(reference.make_stream, job.frames, edits, 1, job.seconds))
+        eager = _check(measure(reference.make_stream, job.frames, edits, 1, job.seconds))
     finally:
         reference.runtime.close()
     on_measure("eager", eager)
@@ -161,7 +161,7 @@ def strong_edit(library: AttributeLibrary) -> dict[str, float]:
     return {attribute.name: float(attribute.max or attribute.min)}
 
 
-def _checked(measured: Measure) -> Measure:
+def _check(measured: Measure) -> Measure:
     if measured.errors:
         raise EngineError(f"{len(measured.errors)} of {len(measured.frame_ms)} frames failed: {measured.errors[0]}")
     if not measured.edited_frames:
@@ -176,7 +176,7 @@ def memory_mb() -> float:
 
 
 @dataclass
-class _Tally:
+class _FrameRecord:
     """What is kept of a session's frames; not the frames, which would count as the session's memory."""
 
     frame_ms: list[float] = field(default_factory=list)
@@ -199,7 +199,7 @@ class _Viewer:
 
     def __init__(self, stream: FaceStream, frames: Sequence[Pixels], edits: Mapping[str, float], offset: int):
         self.stream = stream
-        self.tally = _Tally()
+        self.tally = _FrameRecord()
         self.done = threading.Event()
         self.finished = 0.0
         self._frames = frames
@@ -273,7 +273,7 @@ def there_and_back(step: int, count: int) -> int:
     return min(around, 2 * count - 2 - around)
 
 
-def _summed(viewers: Sequence[_Viewer], begin: float, process_mb: float) -> Measure:
+def _summarise(viewers: Sequence[_Viewer], begin: float, process_mb: float) -> Measure:
     tallies = [viewer.tally for viewer in viewers]
     frame_ms = [milliseconds for tally in tallies for milliseconds in tally.frame_ms]
     return Measure(

@@ -12,7 +12,7 @@ BYTES = {"f32": 4, "bf16": 2}
 
 
 def bounds_of(folder: Path, peak: Peak) -> dict[str, object]:
-    """For a frame through the networks exported to `folder`: arithmetic, traffic, and the least time they take."""
+    """Bound a frame through the networks exported to `folder`: arithmetic, traffic, and the least time."""
     files = {graph: folder / f"{graph}.onnx" for graph in BATCHES}
     layers = {graph: read_layers(path, BATCHES[graph]) for graph, path in files.items() if path.is_file()}
     return {"peak": peak.as_json(), **{graph: _graph(found, peak) for graph, found in layers.items()}}

@@ -46,7 +46,7 @@ def render_clip(runtime: Runtime, mapping: MappingNetwork, mean: torch.Tensor, c
     for code in codes:
         w_plus = np.repeat(code[None, None], runtime.sizes.n_codes, 1)
         image = runtime.synthesize(w_plus, np.zeros((1, *runtime.sizes.noise_shape), np.float32))[0]
-        frames.append(_framed(image))
+        frames.append(_place_in_frame(image))
     return frames
 
 
@@ -64,7 +64,7 @@ def walk(mapping: MappingNetwork, mean: torch.Tensor, count: int) -> Array:
     return path
 
 
-def _framed(image: Array) -> Pixels:
+def _place_in_frame(image: Array) -> Pixels:
     """A generated (3, S, S) image in the middle of a frame; its surroundings are its own mirror image."""
     pixels = np.rint((image.transpose(1, 2, 0).clip(-1, 1) + 1) * 127.5).astype(np.uint8)
     side = image.shape[-1]

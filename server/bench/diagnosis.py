@@ -26,10 +26,10 @@ CLIP_FRAMES = 12
 
 
 def diagnose(profile: str, engine: str, store: AssetStore) -> dict[str, Any]:
-    """Everything, ready for JSON; what cannot be told is a sentence under `problems`. ValueError for unknown names."""
+    """Diagnose all, for JSON; what cannot be told is a sentence under `problems`. ValueError for unknown names."""
     problems: list[str] = []
 
-    def tried(work: Callable[[], Any]) -> Any:
+    def attempt(work: Callable[[], Any]) -> Any:
         try:
             return work()
         except (AssetError, EngineError, OSError, ImportError) as error:
@@ -41,13 +41,13 @@ def diagnose(profile: str, engine: str, store: AssetStore) -> dict[str, Any]:
         "engines": {name: name in find_installed_engines() for name in ENGINES},
         "providers": providers(),
         "profile": profile,
-        "weights": tried(lambda: weights_hash(profile, store)),
+        "weights": attempt(lambda: weights_hash(profile, store)),
         "networks": networks_of(profile),
-        "exports": tried(lambda: str(require_exports(profile, store))),
+        "exports": attempt(lambda: str(require_exports(profile, store))),
         "fastest": list_measurements(store),
     }
     problems += check_weights(profile)
-    report["path"] = tried(lambda: measure_path(profile, engine, store))
+    report["path"] = attempt(lambda: measure_path(profile, engine, store))
     report["problems"] = problems
     return report
 
@@ -77,7 +77,7 @@ def providers() -> dict[str, list[str]]:
 
 
 def measure_path(profile: str, engine: str, store: AssetStore) -> dict[str, Any]:
-    """One session for a few seconds: the stages' medians, and the one that limits."""
+    """Measure one session for a few seconds: the stages' medians, and the one that limits."""
     runtime = load_runtime(profile, engine, store=store, shared=True)
     try:
         library = load_library(profile)

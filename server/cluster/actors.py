@@ -42,7 +42,7 @@ class Actors:
             raise Unreachable(str(error)) from error
 
     async def fleet(self, method: str, *arguments: object, seconds: float = CALL_SECONDS) -> Any:
-        """The same of the one that knows the workers."""
+        """Call a method of the actor that knows the workers; see `call`."""
         return await self.call(FLEET, method, *arguments, seconds=seconds)
 
     def forget(self, name: str) -> None:

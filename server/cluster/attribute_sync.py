@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable
 
 from server.cluster.actors import Actors, Gone, Unreachable
-from server.cluster.roster import Lack, Roster
+from server.cluster.roster import MissingAttribute, Roster
 
 logger = logging.getLogger(__name__)
 
@@ -16,14 +16,14 @@ AGAIN_SECONDS = 30.0
 """What could not be given is tried again after these."""
 
 
-class Sharing:
+class AttributeSync:
     """Compares what the workers say that they have; on the fleet's event loop."""
 
     def __init__(self, actors: Actors, roster: Roster) -> None:
         self._actors = actors
         self._roster = roster
         self._giving: asyncio.Task[None] | None = None
-        self._failed: dict[Lack, float] = {}
+        self._failed: dict[MissingAttribute, float] = {}
 
     def look(self) -> None:
         """Begin to give what is lacking, unless that is being done."""
@@ -36,13 +36,13 @@ class Sharing:
     async def hand_on(self, attribute: str, owner: str) -> None:
         """Give an attribute to everybody at once that `owner` has since a moment ago."""
         others = [name for name, _ in self._roster.usable() if name != owner]
-        await asyncio.gather(*(self._give(Lack(attribute, owner, name)) for name in others))
+        await asyncio.gather(*(self._give(MissingAttribute(attribute, owner, name)) for name in others))
 
-    async def _give_all(self, lacking: Iterable[Lack]) -> None:
+    async def _give_all(self, lacking: Iterable[MissingAttribute]) -> None:
         for one in lacking:
             await self._give(one)
 
-    async def _give(self, lack: Lack) -> None:
+    async def _give(self, lack: MissingAttribute) -> None:
         try:
             file = await self._actors.call(lack.owner, "attribute", lack.attribute)
             await self._actors.call(lack.worker, "take_attribute", lack.attribute, file)

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from rigid.stream.state_packing import pack, unpack
 from server.session.manager import SessionManager
-from server.session.resumable_sessions import Kept
+from server.session.resumable_sessions import SessionCheckpoint
 
 
-class Copies:
+class CheckpointSender:
     """Decides what to send of a server's sessions; on its event loop only."""
 
     def __init__(self, manager: SessionManager) -> None:
@@ -19,18 +19,20 @@ class Copies:
         self._final: set[str] = set()
         self._to = ""
 
-    def next(self, to: str) -> tuple[dict[str, Kept], set[str]]:
+    def next(self, to: str) -> tuple[dict[str, SessionCheckpoint], set[str]]:
         """The newest of every session by resume token, those that ended unasked once, and what is to be let go.
 
         `to`: who gets it; whoever is new gets everything.
         """
         if to != self._to:
             self._to, self._final = to, set()
-        copies: dict[str, Kept] = {}
+        copies: dict[str, SessionCheckpoint] = {}
         for session in self._manager:
             session.checkpoint()
-            copies[session.resume_token] = Kept(dict(session.edits.targets), session.saved_state, session.owner)
-        left = {token: kept for token, kept in self._manager.left_behind().items() if token not in copies}
+            copies[session.resume_token] = SessionCheckpoint(
+                dict(session.edits.targets), session.saved_state, session.owner
+            )
+        left = {token: kept for token, kept in self._manager.list_left_behind().items() if token not in copies}
         gone = self._sent - copies.keys() - left.keys()
         self._sent = copies.keys() | left.keys()
         copies |= {token: kept for token, kept in left.items() if token not in self._final}
@@ -38,14 +40,14 @@ class Copies:
         return copies, gone
 
 
-def packed(copies: Mapping[str, Kept]) -> dict[str, Kept]:
-    """Small enough to be sent every second."""
+def pack_checkpoints(copies: Mapping[str, SessionCheckpoint]) -> dict[str, SessionCheckpoint]:
+    """Pack checkpoints, small enough to be sent every second."""
     return {
         token: replace(kept, edits=dict(kept.edits), state=kept.state and pack(kept.state))
         for token, kept in copies.items()
     }
 
 
-def unpacked(kept: Kept) -> Kept:
-    """As a server goes on from it; ValueError where the state is damaged."""
+def unpack_checkpoint(kept: SessionCheckpoint) -> SessionCheckpoint:
+    """Unpack a checkpoint for a server to go on from; ValueError where the state is damaged."""
     return replace(kept, state=kept.state and unpack(kept.state))

@@ -16,14 +16,14 @@ from typing import Any
 import ray
 
 from server.cluster.actors import Actors, Gone, Unreachable
-from server.cluster.attribute_sync import Sharing
-from server.cluster.checkpoint_store import Shelf
+from server.cluster.attribute_sync import AttributeSync
+from server.cluster.checkpoint_store import CheckpointStore
 from server.cluster.messages import Build, Placement, Share
 from server.cluster.names import NAMESPACE, WORKER, own_version
-from server.cluster.roster import Bounds, Place, Roster
+from server.cluster.roster import Roster, WorkerBounds, WorkerPlace
 from server.cluster.worker import MediaWorker
 from server.config import ServerConfig
-from server.session.resumable_sessions import Kept
+from server.session.resumable_sessions import SessionCheckpoint
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class Plan:
     """Of each worker."""
     share: Share
     build: Build
-    bounds: Bounds | None = None
+    bounds: WorkerBounds | None = None
     """How many workers; None for as many as the nodes have room for, as nodes come and go."""
 
 
@@ -57,10 +57,10 @@ class Fleet:
         self._plan = plan
         self._roster = Roster(own_version(), plan.config.max_sessions_per_key)
         self._actors = Actors()
-        self._sharing = Sharing(self._actors, self._roster)
+        self._sync = AttributeSync(self._actors, self._roster)
         self._asking: dict[str, asyncio.Task[None]] = {}
         self._asked_at: dict[str, float] = {}
-        self._shelf = Shelf(plan.config.resume_seconds, SHELVED)
+        self._store = CheckpointStore(plan.config.resume_seconds, SHELVED)
         self._told: set[str] = set()
         self._shunned: set[str] = set()
         self._rounds: asyncio.Task[None] | None = None
@@ -69,41 +69,41 @@ class Fleet:
     # ---- asked by the ingress
 
     async def place(self, owner: str, tried: Sequence[str]) -> Placement:
-        """Where a new session of that API key goes, none of `tried` having taken it."""
+        """Choose where a new session of that API key goes, none of `tried` having taken it."""
         self._begin()
         return self._roster.place(owner, tried)
 
-    async def refused(self, placement: Placement) -> None:
-        """A session did not come about where it was placed."""
-        self._roster.refused(placement)
+    async def note_refusal(self, placement: Placement) -> None:
+        """Note that a session did not come about where it was placed."""
+        self._roster.note_refusal(placement)
 
     async def workers(self) -> list[str]:
-        """Those that may have sessions or copies of them."""
+        """List the workers that may have sessions or copies of them."""
         self._begin()
         return [name for name, place in self._roster.places.items() if place.report is not None and not place.lost]
 
     async def describe(self) -> list[dict[str, object]]:
-        """Every worker."""
+        """Describe every worker."""
         self._begin()
         return self._roster.describe()
 
     async def hand_on(self, attribute: str, owner: str) -> None:
         """Give an attribute that a client brought to one worker to all the others."""
-        await self._sharing.hand_on(attribute, owner)
+        await self._sync.hand_on(attribute, owner)
 
     # ---- copies of the sessions of a worker that is the only one
 
-    async def keep(self, copies: Mapping[str, Kept], gone: Iterable[str]) -> None:
+    async def keep(self, copies: Mapping[str, SessionCheckpoint], gone: Iterable[str]) -> None:
         """Hold copies of a worker's sessions."""
-        self._shelf.put(copies, gone)
+        self._store.put(copies, gone)
 
-    async def find_kept(self, token: str) -> tuple[float, Kept] | None:
+    async def find_kept(self, token: str) -> tuple[float, SessionCheckpoint] | None:
         """The copy of one, and when it came; None without one."""
-        return self._shelf.find(token)
+        return self._store.find(token)
 
     async def forget(self, token: str) -> None:
         """Keep nothing under a token any more."""
-        self._shelf.put({}, [token])
+        self._store.put({}, [token])
 
     # ---- asked by whoever runs the cluster
 
@@ -169,7 +169,7 @@ class Fleet:
             try:
                 await self._resize()
                 self._ask_all()
-                self._sharing.look()
+                self._sync.look()
                 self._tell()
             except Exception:  # one round's trouble must not leave the cluster without anybody who looks after it
                 logger.exception("The workers could not be looked after")
@@ -179,27 +179,27 @@ class Fleet:
         named = await asyncio.to_thread(ray.util.list_named_actors, True)
         for one in named:
             if one["namespace"] == NAMESPACE and WORKER.fullmatch(one["name"]):
-                self._roster.places.setdefault(one["name"], Place())
+                self._roster.places.setdefault(one["name"], WorkerPlace())
 
     async def _resize(self) -> None:
         nodes = [one for one in await asyncio.to_thread(ray.nodes) if one["Alive"]]
         self._roster.note_nodes({str(one["NodeID"]) for one in nodes})
-        wanted = self._wanted(nodes)
+        wanted = self._count_wanted(nodes)
         staying = [name for name, place in self._roster.places.items() if not place.draining]
         for _ in range(wanted - len(staying)):
             await self._start_one()
         if len(staying) > wanted:
             await self._retire(self._roster.to_end())
 
-    def _wanted(self, nodes: Sequence[Mapping[str, Any]]) -> int:
+    def _count_wanted(self, nodes: Sequence[Mapping[str, Any]]) -> int:
         if self._plan.bounds is not None:
-            return self._roster.wanted(self._plan.bounds)
+            return self._roster.count_wanted(self._plan.bounds)
         usable = [one for one in nodes if one["NodeID"] not in self._shunned]
         return sum(self._plan.share.fitting(one["Resources"]) for one in usable)
 
     async def _start_one(self) -> None:
         name = f"w{secrets.token_hex(3)}"
-        self._roster.places[name] = Place()
+        self._roster.places[name] = WorkerPlace()
         await asyncio.to_thread(start_worker, name, self._plan)
         logger.info("Worker %s is wanted", name)
 
@@ -236,7 +236,7 @@ class Fleet:
             elif place.report is not None and now - self._asked_at[name] > LOST_SECONDS:
                 place.lost = True
 
-    async def _ask(self, name: str, place: Place) -> None:
+    async def _ask(self, name: str, place: WorkerPlace) -> None:
         try:
             report = await self._actors.call(name, "report", self._roster.buddy(name), seconds=REPORT_SECONDS)
         except Gone as error:
@@ -247,7 +247,7 @@ class Fleet:
             place.lost = place.report is not None
             return
         if name in self._roster.places:
-            self._roster.heard(report)
+            self._roster.note_report(report)
 
     def _tell(self) -> None:
         for said in self._roster.problems().values():

@@ -47,7 +47,7 @@ class AppHost:
 
     @property
     def manager(self) -> SessionManager:
-        """Its sessions; only to be touched by what `run` runs."""
+        """The app's sessions; only to be touched by what `run` runs."""
         found: SessionManager = self.app.state.manager
         return found
 
@@ -59,7 +59,7 @@ class AppHost:
 
     @property
     def metrics(self) -> Metrics:
-        """Its numbers."""
+        """The app's numbers."""
         found: Metrics = self.app.state.metrics
         return found
 

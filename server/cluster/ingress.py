@@ -21,12 +21,12 @@ from server.access.api_keys import caller
 from server.access.middleware_stack import add_checks
 from server.cluster.actors import CALL_SECONDS, Actors, Gone, Unreachable
 from server.cluster.messages import HttpReply, HttpRequest, Opening, Placement
-from server.cluster.metrics import together, workers_by_state
+from server.cluster.metrics import count_workers_by_state, merge
 from server.cluster.names import FLEET, worker_of
 from server.config import ServerConfig
 from server.errors import ApiError, add_error_handlers
 from server.metrics import Metrics
-from server.session.resumable_sessions import Kept
+from server.session.resumable_sessions import SessionCheckpoint
 from server.uploads.uploads import MOST_AT_ONCE, READ_SECONDS, place_for, too_large, within_time
 from server.webrtc.offer_bounds import check_size
 
@@ -48,10 +48,10 @@ REPLICA_HEADER = "X-Ingress"
 
 
 @dataclass(frozen=True)
-class Left:
+class LostSession:
     """What a session left that ended unasked."""
 
-    kept: Kept | None = None
+    kept: SessionCheckpoint | None = None
     holders: Sequence[str] = ()
     """Who has it, or a copy."""
     silent: str = ""
@@ -120,41 +120,41 @@ class Router:
         """200 while a worker takes sessions."""
         ready = sum(one["state"] == "ready" for one in await self._describe())
         if not ready:
-            raise _refused(Placement(code="not_ready", message="No worker of this cluster can take sessions yet."))
+            raise _make_refusal(Placement(code="not_ready", message="No worker of this cluster can take sessions yet."))
         return JSONResponse({"status": "ready", "workers": ready})
 
     async def workers(self, _request: Request) -> Response:
-        """Every worker, how it is and what it carries."""
+        """Answer with every worker, how it is and what it carries."""
         return JSONResponse(await self._describe())
 
     async def metrics(self, _request: Request) -> Response:
         """The numbers of all workers, each with its name, for Prometheus."""
         states = [str(one["state"]) for one in await self._describe()]
         parts = await self._of_all("metrics")
-        text = await asyncio.to_thread(together, [*parts, [workers_by_state(states)]])
+        text = await asyncio.to_thread(merge, [*parts, [count_workers_by_state(states)]])
         return Response(text, media_type=Metrics.MEDIA_TYPE)
 
     async def upload(self, request: Request) -> Response:
         """Let one worker read a client's attribute, and give it to the others before the answer."""
         async with place_for(self._uploads):
-            asked = _taken(request, await within_time(_bounded(request, self._max_upload_bytes)))
+            asked = _copy_request(request, await within_time(_read_body(request, self._max_upload_bytes)))
             worker, reply = await self._any(asked, UPLOAD_SECONDS)
         if reply.status == 201:
             with suppress(ApiError):  # the fleet sees by itself, a moment later, who lacks it
                 await self._fleet("hand_on", json.loads(reply.body)["name"], worker)
-        return _given(reply)
+        return _make_response(reply)
 
     async def forward(self, request: Request) -> Response:
         """Let the worker answer that has the session, or that is to get it, or any."""
-        asked = _taken(request, await request.body())
+        asked = _copy_request(request, await request.body())
         found = OF_A_SESSION.fullmatch(asked.path)
         if found is not None:
-            return _given(await self._of_session(found["id"], asked))
+            return _make_response(await self._of_session(found["id"], asked))
         if asked.method == "POST" and asked.path in OPENING:
-            return _given(await self._open(asked))
+            return _make_response(await self._open(asked))
         if asked.method == "GET" and asked.path == "/api/v1/sessions":
             return await self._list(asked)
-        return _given((await self._any(asked))[1])
+        return _make_response((await self._any(asked))[1])
 
     async def _of_session(self, identity: str, asked: HttpRequest) -> HttpReply:
         name = worker_of(identity)
@@ -172,16 +172,16 @@ class Router:
     async def _open(self, asked: HttpRequest) -> HttpReply:
         """Try the freest workers one after another, until one takes the session."""
         # its worker would refuse it, too, but a place for it would have been looked for
-        check_size(asked.body.decode("utf-8", "replace") if asked.path == WHIP else _said(asked, "sdp"))
-        token = _said(asked, "resume_token")
+        check_size(asked.body.decode("utf-8", "replace") if asked.path == WHIP else _read_text(asked, "sdp"))
+        token = _read_text(asked, "resume_token")
         left = await self._recover(token)
         # who does not give a session up takes none either, though it may be the freest until the fleet has noticed
         tried = [left.silent] if left.silent else []
         while True:
             placement: Placement = await self._fleet("place", caller.get(), tried)
             if not placement.worker or len(tried) >= TRIES:
-                raise _refused(placement)
-            reply = await self._placed(placement, asked, Opening(placement.number, token, left.kept))
+                raise _make_refusal(placement)
+            reply = await self._open_at(placement, asked, Opening(placement.number, token, left.kept))
             if reply is not None:
                 break
             tried.append(placement.worker)
@@ -189,7 +189,7 @@ class Router:
             await self._tell(left.holders, "forget", token)
         return reply
 
-    async def _placed(self, placement: Placement, asked: HttpRequest, opening: Opening) -> HttpReply | None:
+    async def _open_at(self, placement: Placement, asked: HttpRequest, opening: Opening) -> HttpReply | None:
         """A worker's answer to the request for a session; None where it is gone, or has no room after all."""
         reply: HttpReply | None = None
         try:
@@ -197,14 +197,14 @@ class Router:
         except (Gone, Unreachable) as error:
             logger.info("A session is tried elsewhere: %s", error)
         if reply is None or reply.status != 201:
-            await self._tell([FLEET], "refused", placement)
+            await self._tell([FLEET], "note_refusal", placement)
         return None if reply is None or reply.status == 503 else reply
 
-    async def _recover(self, token: str) -> Left:
+    async def _recover(self, token: str) -> LostSession:
         """What the session of a resume token left: with its worker, else with whoever has its copy."""
         name = worker_of(token)
         if not name:
-            return Left()
+            return LostSession()
         names = [*await self._fleet("workers"), FLEET]
         if name not in names:
             return await self._newest(names, token)
@@ -213,9 +213,9 @@ class Router:
             kept = await self._actors.call(name, "give_up", token, caller.get(), seconds=FIND_SECONDS)
         except (Gone, Unreachable):
             return replace(await self._newest(names, token), silent=name)
-        return await self._newest(names, token) if kept is None else Left(kept, [name])
+        return await self._newest(names, token) if kept is None else LostSession(kept, [name])
 
-    async def _newest(self, names: Sequence[str], token: str) -> Left:
+    async def _newest(self, names: Sequence[str], token: str) -> LostSession:
         """The newest copy of a session."""
         found = await asyncio.gather(*(self._find(one, token) for one in names))
         copies = [
@@ -224,11 +224,11 @@ class Router:
             if kept is not None and kept.owner == caller.get()
         ]
         if not copies:
-            return Left()
+            return LostSession()
         _, newest, _ = max(copies, key=lambda one: one[0])
-        return Left(newest, [one for _, _, one in copies])
+        return LostSession(newest, [one for _, _, one in copies])
 
-    async def _find(self, name: str, token: str) -> tuple[float, Kept | None]:
+    async def _find(self, name: str, token: str) -> tuple[float, SessionCheckpoint | None]:
         try:
             found = await self._actors.call(name, "find_kept", token, seconds=FIND_SECONDS)
         except (Gone, Unreachable):
@@ -243,7 +243,7 @@ class Router:
         replies = [_reply(one) for one in await self._of_all("request", asked)]
         for reply in replies:
             if reply.status != 200:
-                return _given(reply)
+                return _make_response(reply)
         return JSONResponse([one for reply in replies for one in json.loads(reply.body)])
 
     async def _any(self, asked: HttpRequest, seconds: float = CALL_SECONDS) -> tuple[str, HttpReply]:
@@ -255,7 +255,7 @@ class Router:
                     return name, _reply(await self._actors.call(name, "request", asked, seconds=seconds))
                 except (Gone, Unreachable):
                     continue
-        raise _refused(Placement(code="not_ready", message="No worker of this cluster is ready yet."))
+        raise _make_refusal(Placement(code="not_ready", message="No worker of this cluster is ready yet."))
 
     async def _of_all(self, method: str, *arguments: object) -> list[Any]:
         names = await self._fleet("workers")
@@ -275,7 +275,7 @@ class Router:
             raise ApiError(503, "not_ready", message, "Try again in a moment.", RETRY) from None
 
 
-async def _bounded(request: Request, most: int) -> bytes:
+async def _read_body(request: Request, most: int) -> bytes:
     """A body; ApiError 413 once it is too long."""
     body = bytearray()
     async for piece in request.stream():
@@ -285,7 +285,7 @@ async def _bounded(request: Request, most: int) -> bytes:
     return bytes(body)
 
 
-def _taken(request: Request, body: bytes) -> HttpRequest:
+def _copy_request(request: Request, body: bytes) -> HttpRequest:
     scope = request.scope
     client = scope.get("client")
     return HttpRequest(
@@ -300,8 +300,8 @@ def _taken(request: Request, body: bytes) -> HttpRequest:
     )
 
 
-def _said(asked: HttpRequest, name: str) -> str:
-    """What a request's JSON has under a name; empty where that is no text, or the body no JSON."""
+def _read_text(asked: HttpRequest, name: str) -> str:
+    """Read what a request's JSON has under a name; empty where that is no text, or the body no JSON."""
     try:
         text = json.loads(asked.body)[name]
     except (ValueError, KeyError, TypeError):
@@ -314,13 +314,13 @@ def _reply(found: Any) -> HttpReply:
     return found
 
 
-def _given(reply: HttpReply) -> Response:
+def _make_response(reply: HttpReply) -> Response:
     response = Response(reply.body, reply.status)
     response.raw_headers = list(reply.headers)
     return response
 
 
-def _refused(placement: Placement) -> ApiError:
+def _make_refusal(placement: Placement) -> ApiError:
     message = placement.message or "The workers that were to take the session do not answer."
     hint = placement.hint or "Try again in a moment."
     return ApiError(placement.status, placement.code or "not_ready", message, hint, RETRY)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from fastapi import FastAPI
 
 from server.config import ServerConfig
-from server.session.resumable_sessions import Kept
+from server.session.resumable_sessions import SessionCheckpoint
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,13 @@ class Opening:
     """Of its placement."""
     token: str = ""
     """The resume token; empty where the client has none."""
-    kept: Kept | None = None
+    kept: SessionCheckpoint | None = None
     """What the token's session left elsewhere."""
 
 
 @dataclass(frozen=True)
 class HttpReply:
-    """And its answer."""
+    """A worker's answer to an `HttpRequest`."""
 
     status: int
     headers: list[tuple[bytes, bytes]]

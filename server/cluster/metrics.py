@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 from server.metrics import PREFIX
 
 
-class _Given(Collector):
+class _FixedCollector(Collector):
     def __init__(self, families: Sequence[Metric]) -> None:
         self._families = families
 
@@ -18,12 +18,12 @@ class _Given(Collector):
         return self._families
 
 
-def labelled(families: Iterable[Metric], worker: str) -> list[Metric]:
-    """`families` with the worker's name on every sample."""
+def label(families: Iterable[Metric], worker: str) -> list[Metric]:
+    """Copy `families` with the worker's name on every sample."""
     return [_copy(family, worker) for family in families]
 
 
-def together(parts: Iterable[Sequence[Metric]]) -> bytes:
+def merge(parts: Iterable[Sequence[Metric]]) -> bytes:
     """The numbers of several workers in Prometheus' text format, each family once."""
     merged: dict[str, Metric] = {}
     for family in (family for part in parts for family in part):
@@ -32,11 +32,11 @@ def together(parts: Iterable[Sequence[Metric]]) -> bytes:
         else:
             merged[family.name] = family
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Given(list(merged.values())))
+    registry.register(_FixedCollector(list(merged.values())))
     return generate_latest(registry)
 
 
-def workers_by_state(states: Iterable[str]) -> Metric:
+def count_workers_by_state(states: Iterable[str]) -> Metric:
     """How many workers there are in each state."""
     found = list(states)
     family = Metric(f"{PREFIX}_workers", "Workers of the cluster, by state.", "gauge")

@@ -21,7 +21,7 @@ def worker_of(identity: str) -> str:
 
 
 def own_version() -> str:
-    """Of the program installed here."""
+    """Return the version of the program installed here."""
     try:
         return installed("rigid-live")
     except PackageNotFoundError:

@@ -19,7 +19,7 @@ CALM_ROUNDS = 30
 
 
 @dataclass(frozen=True)
-class Bounds:
+class WorkerBounds:
     """How many workers there may be."""
 
     least: int
@@ -30,7 +30,7 @@ class Bounds:
             raise ValueError(f"{self.least}-{self.most} workers cannot be; give A-B with 1 <= A <= B.")
 
     @classmethod
-    def parse(cls, text: str) -> Bounds:
+    def parse(cls, text: str) -> WorkerBounds:
         """`N` or `A-B`; ValueError otherwise."""
         least, _, most = text.partition("-")
         if not least.isdigit() or not (most or least).isdigit():
@@ -39,7 +39,7 @@ class Bounds:
 
 
 @dataclass(frozen=True)
-class Sent:
+class PendingSession:
     """A session on its way to a worker."""
 
     at: float
@@ -48,7 +48,7 @@ class Sent:
 
 
 @dataclass
-class Place:
+class WorkerPlace:
     """One worker as last heard of."""
 
     report: Report | None = None
@@ -59,7 +59,7 @@ class Place:
     """It is to end."""
     fault: str = ""
     """Why it will never say anything."""
-    placed: dict[int, Sent] = field(default_factory=dict)
+    placed: dict[int, PendingSession] = field(default_factory=dict)
     """Sessions that were sent to it and that the report does not count yet, by the placement's number."""
 
     def usable(self, version: str) -> bool:
@@ -87,7 +87,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Lack:
+class MissingAttribute:
     """An attribute that came from a client, who has it, and who has not."""
 
     attribute: str
@@ -102,10 +102,10 @@ class Roster:
     version: str
     max_per_key: int | None = None
     clock: Callable[[], float] = time.monotonic
-    places: dict[str, Place] = field(default_factory=dict)
+    places: dict[str, WorkerPlace] = field(default_factory=dict)
     _calm: int = 0
 
-    def heard(self, report: Report) -> None:
+    def note_report(self, report: Report) -> None:
         """Note how a worker is now."""
         place = self.places[report.name]
         place.report, place.lost = report, False
@@ -121,12 +121,12 @@ class Roster:
             if place.report is not None and place.report.node not in alive:
                 place.lost = True
 
-    def usable(self) -> Iterator[tuple[str, Place]]:
-        """Those that sessions may go to."""
+    def usable(self) -> Iterator[tuple[str, WorkerPlace]]:
+        """Go through the workers that sessions may go to."""
         return ((name, place) for name, place in self.places.items() if place.usable(self.version))
 
     def place(self, owner: str, tried: Sequence[str] = ()) -> Placement:
-        """Where a new session of that API key goes: to the most free of all, and of equal ones to the least busy.
+        """Choose where a session of that API key goes: to the most free of all, and of equal ones to the least busy.
 
         `tried`: those that did not take it.
         """
@@ -144,7 +144,7 @@ class Roster:
             return Placement(code="server_full", message=message, hint="Try again later.")
         name, place = min(roomy, key=_by_room)
         number = secrets.randbits(63)
-        place.placed[number] = Sent(self.clock(), owner)
+        place.placed[number] = PendingSession(self.clock(), owner)
         return Placement(name, number)
 
     def _none_usable(self) -> Placement:
@@ -153,8 +153,8 @@ class Roster:
             return Placement(code="draining", message="This cluster is about to end.", hint=hint)
         return Placement(code="not_ready", message="No worker of this cluster can take sessions yet.", hint=hint)
 
-    def refused(self, placement: Placement) -> None:
-        """A session did not come about where `place` sent it."""
+    def note_refusal(self, placement: Placement) -> None:
+        """Note that a session did not come about where `place` sent it."""
         place = self.places.get(placement.worker)
         if place is not None:
             place.placed.pop(placement.number, None)
@@ -174,19 +174,19 @@ class Roster:
         elsewhere = [one for one in after if mine is None or _node(self.places[one]) != mine.node]
         return (elsewhere or after or [""])[0]
 
-    def lacking(self) -> Iterator[Lack]:
+    def lacking(self) -> Iterator[MissingAttribute]:
         """What one worker has from a client, and another has not."""
         have = {name: place.report.attributes for name, place in self.usable() if place.report}
         owners = {attribute: name for name, attributes in have.items() for attribute in attributes}
         return (
-            Lack(attribute, owner, name)
+            MissingAttribute(attribute, owner, name)
             for attribute, owner in sorted(owners.items())
             for name, attributes in have.items()
             if attribute not in attributes
         )
 
-    def wanted(self, bounds: Bounds) -> int:
-        """How many workers there should be for `SPARE` of all places to be free; fewer only after a while."""
+    def count_wanted(self, bounds: WorkerBounds) -> int:
+        """Count how many workers there should be for `SPARE` of all places to be free; fewer only after a while."""
         staying = [place for place in self.places.values() if not place.draining]
         usable = [place for _, place in self.usable()]
         if not usable:
@@ -209,10 +209,10 @@ class Roster:
         return min(staying, key=lambda one: (self._state(one[1]) == "ready", _sessions(one[1])))[0]
 
     def problems(self) -> dict[str, str]:
-        """By worker, in one sentence each, why it takes no sessions and will not by itself."""
+        """Tell by worker, in one sentence each, why it takes no sessions and will not by itself."""
         return {name: said for name, place in self.places.items() if (said := self._problem(name, place))}
 
-    def _problem(self, name: str, place: Place) -> str:
+    def _problem(self, name: str, place: WorkerPlace) -> str:
         report = place.report
         if report is None:
             return f"Worker {name} did not start: {place.fault}" if place.fault else ""
@@ -224,10 +224,10 @@ class Roster:
         return f"Worker {name} on {report.address} did not start: {report.problem}" if report.problem else ""
 
     def describe(self) -> list[dict[str, object]]:
-        """Every worker, for people and programs."""
+        """Describe every worker, for people and programs."""
         return [self._describe(name, place) for name, place in sorted(self.places.items())]
 
-    def _describe(self, name: str, place: Place) -> dict[str, object]:
+    def _describe(self, name: str, place: WorkerPlace) -> dict[str, object]:
         report = place.report
         return {
             "name": name,
@@ -240,7 +240,7 @@ class Roster:
             "fps": round(report.fps, 1) if report else 0.0,
         }
 
-    def _state(self, place: Place) -> str:
+    def _state(self, place: WorkerPlace) -> str:
         if place.lost:
             return "lost"
         if place.draining or (place.report is not None and place.report.draining):
@@ -251,14 +251,14 @@ class Roster:
         return "refused" if refused else "starting"
 
 
-def _by_room(one: tuple[str, Place]) -> tuple[int, float, str]:
+def _by_room(one: tuple[str, WorkerPlace]) -> tuple[int, float, str]:
     name, place = one
     return -place.free, place.report.fps if place.report else 0.0, name
 
 
-def _node(place: Place) -> str:
+def _node(place: WorkerPlace) -> str:
     return place.report.node if place.report else ""
 
 
-def _sessions(place: Place) -> int:
+def _sessions(place: WorkerPlace) -> int:
     return place.report.sessions if place.report else 0

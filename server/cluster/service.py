@@ -38,7 +38,7 @@ AUTO = "auto"
 
 
 @dataclass(frozen=True)
-class Entrance:
+class ListenAddress:
     """Where the service listens."""
 
     host: str = "127.0.0.1"
@@ -89,7 +89,7 @@ def _check_reachable(address: str) -> None:
         raise ClusterError(f"The Ray cluster at {address} cannot be reached ({why}); is its head node up?") from None
 
 
-def start(plan: Plan, entrance: Entrance) -> None:
+def start(plan: Plan, address: ListenAddress) -> None:
     """Put the service on the cluster this process has joined; ClusterError where one is there already."""
     try:
         ray.get_actor(FLEET, NAMESPACE)
@@ -105,20 +105,20 @@ def start(plan: Plan, entrance: Entrance) -> None:
     fleet = options.remote(plan)
     ray.get(fleet.describe.remote(), timeout=60)
     serve.start(
-        proxy_location="EveryNode" if entrance.everywhere else "HeadOnly",
+        proxy_location="EveryNode" if address.everywhere else "HeadOnly",
         # which starts the proxies, and gives them what it has
         controller_options={"runtime_env": {"env_vars": PROXY_ENVIRONMENT}},
         http_options={
-            "host": entrance.host,
-            "port": entrance.port,
-            "ssl_certfile": None if entrance.files is None else entrance.files.certificate,
-            "ssl_keyfile": None if entrance.files is None else entrance.files.key,
+            "host": address.host,
+            "port": address.port,
+            "ssl_certfile": None if address.files is None else address.files.certificate,
+            "ssl_keyfile": None if address.files is None else address.files.key,
         },
     )
     undeployed: Any = serve.deployment(serve.ingress()(Ingress))
     deployment = undeployed.options(
         name=INGRESS,
-        num_replicas=entrance.replicas,
+        num_replicas=address.replicas,
         # both on one node would go together, and nobody could come back until Serve has noticed and started others
         max_replicas_per_node=1,
         max_ongoing_requests=1000,
@@ -126,7 +126,7 @@ def start(plan: Plan, entrance: Entrance) -> None:
     )
     target = serve.RunTarget(deployment.bind(plan.config), name=APPLICATION, route_prefix="/")
     serve.run_many([target], wait_for_applications_running=False)
-    _wait_for_ingress(min(entrance.replicas, sum(node["Alive"] for node in ray.nodes())))
+    _wait_for_ingress(min(address.replicas, sum(node["Alive"] for node in ray.nodes())))
 
 
 def _wait_for_ingress(count: int) -> None:
@@ -163,7 +163,7 @@ def batch_share(cpus: float) -> Share:
 
 
 def workers() -> list[dict[str, Any]]:
-    """Every worker as /api/v1/workers has it; ClusterError where no service runs."""
+    """List every worker as /api/v1/workers has it; ClusterError where no service runs."""
     found: list[dict[str, Any]] = _ask_fleet("describe")
     return found
 
@@ -207,7 +207,7 @@ def _fleet() -> Any:
 
 
 def attend(ended: threading.Event, say: Callable[[str], None], addresses: str) -> bool:
-    """Until `ended`, say what becomes of the workers: when they are ready, how many, and what is wrong with one.
+    """Say until `ended` what becomes of the workers: when they are ready, how many, and what is wrong with one.
 
     Whether the service still runs then; False at once where somebody else has ended it.
     """

@@ -18,15 +18,15 @@ from prometheus_client import Metric
 from server.access.api_keys import caller
 from server.cluster.actors import Actors, Gone, Unreachable
 from server.cluster.asgi import answer
-from server.cluster.checkpoint_sender import Copies, packed, unpacked
-from server.cluster.checkpoint_store import Shelf
+from server.cluster.checkpoint_sender import CheckpointSender, pack_checkpoints, unpack_checkpoint
+from server.cluster.checkpoint_store import CheckpointStore
 from server.cluster.host import AppHost
 from server.cluster.messages import Build, HttpReply, HttpRequest, Opening, Report, Share
-from server.cluster.metrics import labelled
+from server.cluster.metrics import label
 from server.cluster.names import FLEET, own_version
 from server.config import ServerConfig
 from server.session.manager import Load
-from server.session.resumable_sessions import Kept
+from server.session.resumable_sessions import SessionCheckpoint
 from server.uploads.uploads import Uploads
 
 logger = logging.getLogger(__name__)
@@ -51,11 +51,11 @@ class MediaWorker:
             config, worker=name, requests_per_minute=None, max_sessions_per_key=None, allow_hosts=("*",)
         )
         self._actors = Actors()
-        self._shelf = Shelf(config.resume_seconds, SHELVED_PER_PLACE * config.max_sessions)
+        self._store = CheckpointStore(config.resume_seconds, SHELVED_PER_PLACE * config.max_sessions)
         self._seen: deque[int] = deque(maxlen=SEEN)
         self._buddy = ""
         self._copying: asyncio.Task[None] | None = None
-        self._copies: Copies | None = None
+        self._sender: CheckpointSender | None = None
         self._sending = asyncio.Lock()
         context = ray.get_runtime_context()
         self._node = context.get_node_id()
@@ -157,17 +157,17 @@ class MediaWorker:
         # On the app's loop, like `_load`, so that both always agree.
         self._seen.append(placement.get())
 
-    async def _restorable(self, kept: Kept) -> Kept:
+    async def _restorable(self, kept: SessionCheckpoint) -> SessionCheckpoint:
         try:
-            return await asyncio.to_thread(unpacked, kept)
+            return await asyncio.to_thread(unpack_checkpoint, kept)
         except ValueError as error:
             logger.warning("A session begins anew: %s", error)
             return replace(kept, state=None)
 
-    async def give_up(self, token: str, owner: str) -> Kept | None:
+    async def give_up(self, token: str, owner: str) -> SessionCheckpoint | None:
         """End a session for it to go on elsewhere; what it leaves. None where no such session was here."""
 
-        async def work() -> Kept | None:
+        async def work() -> SessionCheckpoint | None:
             caller.set(owner)
             return await self._host.manager.give_up(token)
 
@@ -179,26 +179,26 @@ class MediaWorker:
         async def work() -> None:
             self._host.manager.forget(token)
 
-        self._shelf.put({}, [token])
+        self._store.put({}, [token])
         await self._host.run(work())
 
     async def metrics(self) -> list[Metric]:
-        """Its numbers, labelled as its own."""
+        """Return the worker's numbers, labelled with its name."""
 
         async def work() -> list[Metric]:
-            return labelled(self._host.metrics.families(), self._name)
+            return label(self._host.metrics.families(), self._name)
 
         return await self._host.run(work())
 
     # ---- copies of sessions, here and elsewhere
 
-    async def keep(self, copies: Mapping[str, Kept], gone: Iterable[str]) -> None:
+    async def keep(self, copies: Mapping[str, SessionCheckpoint], gone: Iterable[str]) -> None:
         """Hold copies of another worker's sessions."""
-        self._shelf.put(copies, gone)
+        self._store.put(copies, gone)
 
-    async def find_kept(self, token: str) -> tuple[float, Kept] | None:
+    async def find_kept(self, token: str) -> tuple[float, SessionCheckpoint] | None:
         """The copy of one, and when it came; None without one."""
-        return self._shelf.find(token)
+        return self._store.find(token)
 
     async def _copy_on(self) -> None:
         while True:
@@ -209,16 +209,16 @@ class MediaWorker:
                 logger.exception("Copies of the sessions could not be sent")
 
     async def _send_copies(self) -> None:
-        if not self._host.readiness[0] and self._copies is None:
+        if not self._host.readiness[0] and self._sender is None:
             return
         async with self._sending:
             copies, gone = await self._host.run(self._collect())
             if copies or gone:
-                small = await asyncio.to_thread(packed, copies)
+                small = await asyncio.to_thread(pack_checkpoints, copies)
                 with suppress(Gone, Unreachable):
                     await self._actors.call(self._buddy, "keep", small, gone, seconds=SEND_SECONDS)
 
-    async def _collect(self) -> tuple[dict[str, Kept], set[str]]:
-        if self._copies is None:
-            self._copies = Copies(self._host.manager)
-        return self._copies.next(self._buddy)
+    async def _collect(self) -> tuple[dict[str, SessionCheckpoint], set[str]]:
+        if self._sender is None:
+            self._sender = CheckpointSender(self._host.manager)
+        return self._sender.next(self._buddy)

@@ -63,6 +63,6 @@ class Advice:
 
     @property
     def now(self) -> list[str]:
-        """In the order of `ADVICE`."""
+        """The advice that holds now, in the order of `ADVICE`."""
         counts = Counter(code for told in self._last for code in told)
         return [code for code in ADVICE if counts[code] >= SHARE * WINDOW]

@@ -14,7 +14,7 @@ FROZEN_DIFFERENCE = 2
 """Grey levels; a sensor's noise and an encoder's rounding move some pixel by more."""
 
 
-class PictureWatch:
+class CameraCheck:
     """Looks at one session's pictures in turn."""
 
     def __init__(self) -> None:

@@ -109,5 +109,5 @@ class AppliedEdits:
             self._waiting.remove(entry)
 
     def describe(self) -> dict[str, int | None]:
-        """As a session's description gives it."""
+        """Describe the edits in use as a session's description has it."""
         return {"rev": self.rev, "frame": self.frame}

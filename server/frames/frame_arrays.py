@@ -21,7 +21,7 @@ MAX_SIDE = 1920
 """Larger pictures are reduced: encoding one of 8K takes longer than a picture may."""
 
 
-def normalised(frame: VideoFrame) -> VideoFrame:
+def normalise(frame: VideoFrame) -> VideoFrame:
     """`frame` as yuv420p, limited range, with even sides, as every encoder takes it; usually `frame` itself.
 
     A picture with a side of more than 1920 pixels is reduced to that. Raises ValueError for one smaller than 16
@@ -35,7 +35,7 @@ def normalised(frame: VideoFrame) -> VideoFrame:
     if usual and (width, height) == (frame.width, frame.height):
         return frame
     plain = frame.reformat(width, height, "yuv420p", interpolation=ACCURATE, dst_color_range=ColorRange.MPEG)
-    return stamped(plain, frame)
+    return stamp(plain, frame)
 
 
 def to_rgb(frame: VideoFrame) -> Picture:
@@ -55,10 +55,10 @@ def from_rgb(rgb: Picture, like: VideoFrame) -> VideoFrame:
         dst_colorspace=Colorspace.ITU601,
         interpolation=ACCURATE,
     )
-    return stamped(plain, like)
+    return stamp(plain, like)
 
 
-def stamped(frame: VideoFrame, like: VideoFrame) -> VideoFrame:
+def stamp(frame: VideoFrame, like: VideoFrame) -> VideoFrame:
     """`frame`, with the time of `like`."""
     frame.pts, frame.time_base = like.pts, like.time_base
     return frame

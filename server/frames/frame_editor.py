@@ -14,9 +14,9 @@ from rigid.files.badge import Badge
 from rigid.stream.face_stream import StepResult
 from rigid.stream.frame_record import FrameRecord, Guardable, guard
 from server.frames.advice import COVERED, COVERED_SHARE, advice_for
-from server.frames.camera_check import PictureWatch
+from server.frames.camera_check import CameraCheck
 from server.frames.edit_timeline import SessionEdits
-from server.frames.frame_arrays import from_rgb, normalised, to_rgb
+from server.frames.frame_arrays import from_rgb, normalise, to_rgb
 from server.frames.stream_protocol import Stream
 
 logger = logging.getLogger(__name__)
@@ -71,17 +71,17 @@ class FrameEditor:
         self._edits = edits
         self._deliver = deliver
         self._clock = clock
-        self._watch = PictureWatch()
+        self._watch = CameraCheck()
         self._last_pts = -1
         self._reported = False
 
     @property
     def stages(self) -> tuple[Callable[[SessionFrame], SessionFrame | None], ...]:
-        """For a lane of the worker."""
+        """The stages for a lane of the worker."""
         return self.locate, self.generate, self.finish
 
     def process(self, arrived: SessionFrame) -> None:
-        """All stages, one after another."""
+        """Run all stages, one after another."""
         begun = self.locate(arrived)
         if begun is not None:
             self.finish(self.generate(begun))
@@ -95,7 +95,7 @@ class FrameEditor:
             return None
         self._last_pts = pts
         try:
-            source = normalised(arrived.source)
+            source = normalise(arrived.source)
         except ValueError as error:
             self._deliver(replace(arrived, error=str(error), camera="tiny_picture"))
             return None

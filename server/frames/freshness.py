@@ -11,7 +11,7 @@ RUSH = 0.5
 """Pictures that come in less than this share of the time between them are what piled up on the way."""
 
 
-class Quickest:
+class LeastDelay:
     """The quickest way to here of what came over the last seconds."""
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class Freshness:
     def __init__(self, most: float) -> None:
         """`most`: seconds that a picture may be late."""
         self._most = most
-        self._quickest = Quickest()
+        self._quickest = LeastDelay()
         self._newest = -math.inf
         self._came = -math.inf
 

@@ -49,7 +49,7 @@ class Pacer:
         return True
 
     def look(self, age: float | None) -> None:
-        """Once a second: the age of the last seconds' pictures that 95 of 100 are under; None where none was sent."""
+        """Return the age of the last seconds' pictures that 95 of 100 are under; None where none was sent."""
         if self._budget is None or age is None:
             return
         self._late = self._late + 1 if age > self._budget else 0
@@ -64,5 +64,5 @@ class Pacer:
         self._late = self._early = 0
 
     def describe(self) -> dict[str, object]:
-        """Ready for JSON."""
+        """Describe the pace, ready for JSON."""
         return {"level": self._level, "max_fps": self.pace.max_fps, "cadence": self.pace.cadence}

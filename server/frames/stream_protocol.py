@@ -37,7 +37,7 @@ class Stream(Protocol):
         """Take what all frames share afresh from the next ones; may be called from any thread."""
 
     def save(self) -> bytes:
-        """Its state, for another stream to go on with."""
+        """Save the stream's state, for another stream to go on with."""
 
     def restore(self, data: bytes) -> None:
         """Go on from what `save` gave; ValueError, and nothing changed, where it cannot be used."""

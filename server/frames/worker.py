@@ -175,13 +175,13 @@ class InferenceWorker:
     def _run(self, first: Callable[[], None] | None, ready: threading.Event, number: int) -> None:
         if number == 0:
             if first is not None:
-                self._guarded(first)
+                self._guard(first)
             ready.set()
         else:
             ready.wait()
         while (taken := self._next_turn()) is not None:
             lane, turn = taken
-            result = self._guarded(turn.call)
+            result = self._guard(turn.call)
             self._finish(lane, turn, result)
             # not kept while waiting: they hold a frame
             del taken, turn, result
@@ -213,7 +213,7 @@ class InferenceWorker:
                 self.changed.notify_all()
 
     @staticmethod
-    def _guarded(call: Callable[[], object]) -> object:
+    def _guard(call: Callable[[], object]) -> object:
         """One broad catch: a fault in one session's frame must not end a thread that all share."""
         try:
             return call()

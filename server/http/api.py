@@ -33,7 +33,7 @@ from server.session.request_models import (
     SessionRequest,
     SessionState,
 )
-from server.session.shared_services import Shared
+from server.session.shared_services import SharedServices
 from server.webrtc.trickle import parse_candidate
 
 SNAPSHOT_QUALITY = 90
@@ -48,8 +48,8 @@ TEXT: dict[int | str, dict[str, Any]] = {
 }
 
 
-def build_router(shared: Shared, manager: SessionManager, readiness: Readiness) -> APIRouter:
-    """Every route of the API."""
+def build_router(shared: SharedServices, manager: SessionManager, readiness: Readiness) -> APIRouter:
+    """Build the router with every route of the API."""
     router = APIRouter()
     _add_sessions(router, manager, readiness)
     _add_session(router, shared, manager)
@@ -90,7 +90,7 @@ def _add_sessions(router: APIRouter, manager: SessionManager, readiness: Readine
         return Answer(sdp=answer.sdp, type=answer.type, session_id=session.id)
 
 
-def _add_session(router: APIRouter, shared: Shared, manager: SessionManager) -> None:
+def _add_session(router: APIRouter, shared: SharedServices, manager: SessionManager) -> None:
     @router.get("/api/v1/sessions/{identity}", responses=errors(FIND))
     async def show_session(identity: str) -> SessionState:
         """One session in brief."""
@@ -151,7 +151,7 @@ def _add_session(router: APIRouter, shared: Shared, manager: SessionManager) -> 
     async def snapshot(identity: str) -> Response:
         """The newest picture sent, as JPEG; signed as edited with AI where the server has credentials and it is."""
         session = manager.find(identity)
-        frame = session.audience.last_frame
+        frame = session.outputs.last_frame
         if frame is None:
             raise ApiError(404, "no_picture_yet", "No picture has been sent yet.", "Try again in a moment.")
         edits = {name: strength for name, strength in session.edits.targets.items() if strength}
@@ -159,7 +159,7 @@ def _add_session(router: APIRouter, shared: Shared, manager: SessionManager) -> 
         return Response(await asyncio.to_thread(_jpeg, frame, credentials, edits), media_type="image/jpeg")
 
 
-def _add_offers(router: APIRouter, shared: Shared) -> None:
+def _add_offers(router: APIRouter, shared: SharedServices) -> None:
     @router.get("/api/v1/ice-servers", response_model_exclude_none=True)
     async def list_ice_servers() -> IceServers:
         """For RTCPeerConnection; empty where none is configured."""
@@ -168,7 +168,7 @@ def _add_offers(router: APIRouter, shared: Shared) -> None:
         )
 
 
-def _add_probes(router: APIRouter, shared: Shared, manager: SessionManager, readiness: Readiness) -> None:
+def _add_probes(router: APIRouter, shared: SharedServices, manager: SessionManager, readiness: Readiness) -> None:
     @router.get("/healthz")
     async def healthz() -> Status:
         """200 while the server runs."""
@@ -195,7 +195,7 @@ def _add_probes(router: APIRouter, shared: Shared, manager: SessionManager, read
             engine=shared.config.engine,
             aiortc=version_of("aiortc"),
             python=platform.python_version(),
-            recordings=shared.extras.recordings is not None,
+            recordings=shared.features.recordings is not None,
         )
 
 

@@ -12,7 +12,7 @@ from server.errors import ApiError
 from server.http.error_catalogue import Codes, errors
 from server.http.response_models import AttributeState
 from server.session.request_models import PresetRequest, PresetState, UploadQuery
-from server.session.shared_services import Shared
+from server.session.shared_services import SharedServices
 
 OFF: Codes = {403: ("uploads_off",)}
 UPLOAD: Codes = {
@@ -32,13 +32,13 @@ STRIP: dict[int | str, dict[str, Any]] = {
 LISTED = "GET /api/v1/attributes lists them all."
 
 
-def add_attributes(router: APIRouter, shared: Shared) -> None:
+def add_attributes(router: APIRouter, shared: SharedServices) -> None:
     """The routes of the attributes."""
 
     @router.get("/api/v1/attributes")
     async def list_attributes() -> list[AttributeState]:
         """The edits on offer: name, group, range and the address of a picture of each."""
-        return [_described(shared, attribute) for attribute in shared.library]
+        return [_describe(shared, attribute) for attribute in shared.library]
 
     @router.get(
         "/api/v1/attributes/{name}/strip.jpg",
@@ -49,9 +49,9 @@ def add_attributes(router: APIRouter, shared: Shared) -> None:
         """A generated face with the attribute at five strengths, from the least to the greatest, as JPEG."""
         if name not in shared.library:
             raise ApiError(404, "unknown_attribute", f"There is no attribute {name!r}.", LISTED)
-        if shared.extras.strips is None:
+        if shared.features.previews is None:
             raise ApiError(404, "no_pictures", "This server has no pictures of the attributes.")
-        picture = await shared.extras.strips.jpeg(name)
+        picture = await shared.features.previews.jpeg(name)
         # Its address changes with the attribute.
         return Response(picture, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=604800"})
 
@@ -67,26 +67,26 @@ def add_attributes(router: APIRouter, shared: Shared) -> None:
         if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/octet-stream":
             message = "The body must be the file itself."
             raise ApiError(415, "unsupported_media_type", message, "Send application/octet-stream.")
-        assert shared.extras.uploads is not None
-        attribute = await shared.extras.uploads.add(request.stream(), asked.filename, asked.as_request())
+        assert shared.features.uploads is not None
+        attribute = await shared.features.uploads.add(request.stream(), asked.filename, asked.as_request())
         response.headers["Location"] = f"/api/v1/attributes/{attribute.name}"
-        return _described(shared, attribute)
+        return _describe(shared, attribute)
 
     @router.get("/api/v1/attributes/{name}", responses=errors({404: ("unknown_attribute",)}))
     async def show_attribute(name: str) -> AttributeState:
         """One edit on offer."""
         if name not in shared.library:
             raise ApiError(404, "unknown_attribute", f"There is no attribute {name!r}.", LISTED)
-        return _described(shared, shared.library[name])
+        return _describe(shared, shared.library[name])
 
 
-def _described(shared: Shared, attribute: Attribute) -> AttributeState:
+def _describe(shared: SharedServices, attribute: Attribute) -> AttributeState:
     """As a client needs it; without the address of a picture where this server has none."""
-    pictures = {} if shared.extras.strips is not None else {"strip": None}
+    pictures = {} if shared.features.previews is not None else {"strip": None}
     return AttributeState.model_validate({**attribute.describe(), **pictures})
 
 
-def add_presets(router: APIRouter, shared: Shared) -> None:
+def add_presets(router: APIRouter, shared: SharedServices) -> None:
     """The routes of the presets."""
 
     @router.get("/api/v1/presets")
@@ -114,8 +114,8 @@ def add_presets(router: APIRouter, shared: Shared) -> None:
             raise ApiError(404, "unknown_preset", str(error), "GET /api/v1/presets lists them all.") from error
 
 
-def check_allowed(shared: Shared) -> None:
+def check_allowed(shared: SharedServices) -> None:
     """ApiError 403 where this server does not take what clients would leave on it."""
-    if shared.extras.uploads is None:
+    if shared.features.uploads is None:
         message = "This server takes no attributes and presets from clients."
         raise ApiError(403, "uploads_off", message, "Start it with --allow-uploads.")

@@ -163,7 +163,7 @@ def errors(*groups: Codes) -> dict[int | str, dict[str, Any]]:
 
 
 def error_response(status: int, codes: list[str]) -> dict[str, Any]:
-    """One status with an example for each of its codes."""
+    """Describe one status with an example for each of its codes."""
     examples = {code: {"value": {"error": example(status, code)}} for code in codes}
     return {
         "model": ErrorAnswer,

@@ -52,13 +52,13 @@ def add_description(app: FastAPI, version: str) -> None:
 
     def describe() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = _described(app, version)
+            app.openapi_schema = _describe(app, version)
         return app.openapi_schema
 
     app.openapi = describe  # type: ignore[method-assign]
 
 
-def _described(app: FastAPI, version: str) -> dict[str, Any]:
+def _describe(app: FastAPI, version: str) -> dict[str, Any]:
     licence = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
     tags = [{"name": name, "description": text} for name, text in TAGS.items()]
     description = get_openapi(

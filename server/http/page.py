@@ -22,7 +22,7 @@ TYPES = {
 
 
 def add_page(app: FastAPI, folder: Path) -> None:
-    """One route a file of `folder`, so that every other path stays a plain 404; `index.html` is `/` too."""
+    """Add one route a file of `folder`, so that every other path stays a plain 404; `index.html` is `/` too."""
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.suffix in TYPES and "node_modules" not in path.parts:
             _add_file(app, f"/{path.relative_to(folder).as_posix()}", path)

@@ -15,7 +15,7 @@ from server.recording.recordings import NO_RECORDING, Recordings
 from server.recording.unfinished_films import MEDIA_TYPE
 from server.session.manager import SessionManager
 from server.session.request_models import RecordingState
-from server.session.shared_services import Shared
+from server.session.shared_services import SharedServices
 from server.session.states import State
 
 OFF: Codes = {403: ("recordings_off",)}
@@ -29,25 +29,25 @@ FILM: dict[int | str, dict[str, Any]] = {
 PATH = "/api/v1/sessions/{identity}/recording"
 
 
-def add_recordings(router: APIRouter, shared: Shared, manager: SessionManager) -> None:
+def add_recordings(router: APIRouter, shared: SharedServices, manager: SessionManager) -> None:
     """The routes of the recordings."""
 
     @router.post(PATH, status_code=201, responses=errors(FIND, OFF, BEGIN))
     async def start_recording(identity: str, response: Response) -> RecordingState:
         """Begin to record what a session sends; ends by itself at the server's limits, or with the session."""
-        recordings = _kept(shared)
+        recordings = _require_recordings(shared)
         session = manager.find(identity)
         if session.state == State.CLOSED:
             raise ApiError(410, "session_closed", "The session is ending.", "Open a new one.")
         recording = recordings.start(session.id, session.owner, sound=session.has_sound)
-        session.audience.recording = recording
+        session.outputs.recording = recording
         response.headers["Location"] = f"/api/v1/sessions/{session.id}/recording"
         return RecordingState.model_validate(recording.describe())
 
     @router.delete(PATH, responses=errors(OFF, {404: ("no_recording",)}))
     async def stop_recording(identity: str) -> RecordingState:
         """End a recording; answers once its file is complete."""
-        recording = _kept(shared).find(identity, caller.get())
+        recording = _require_recordings(shared).find(identity, caller.get())
         recording.stop("stopped")
         await recording.wait()
         return RecordingState.model_validate(recording.describe())
@@ -59,7 +59,7 @@ def add_recordings(router: APIRouter, shared: Shared, manager: SessionManager) -
     )
     async def fetch_recording(identity: str) -> FileResponse:
         """The newest complete recording of a session, as mp4; after the session's end too."""
-        recording = _kept(shared).find(identity, caller.get())
+        recording = _require_recordings(shared).find(identity, caller.get())
         if not recording.finished.done():
             raise ApiError(409, "recording", "The recording is not complete yet.", "DELETE …/recording ends it.")
         if not await asyncio.to_thread(recording.path.is_file):
@@ -67,9 +67,9 @@ def add_recordings(router: APIRouter, shared: Shared, manager: SessionManager) -
         return FileResponse(recording.path, media_type=MEDIA_TYPE, filename=recording.path.name)
 
 
-def _kept(shared: Shared) -> Recordings:
+def _require_recordings(shared: SharedServices) -> Recordings:
     """ApiError 403 where this server keeps no recordings."""
-    if shared.extras.recordings is None:
+    if shared.features.recordings is None:
         message = "This server keeps no recordings."
         raise ApiError(403, "recordings_off", message, "Start it with --recordings FOLDER.")
-    return shared.extras.recordings
+    return shared.features.recordings

@@ -95,7 +95,7 @@ def _add_sending(router: APIRouter, manager: SessionManager, readiness: Readines
         offer = await _text(request, SDP)
         session, answer = await manager.open(SessionRequest(sdp=offer, type="offer", edits=_edits(request)))
         headers = {"X-Session-Id": session.id}
-        return _created(request, f"/whip/{session.secret}", session, answer, manager.ice_servers(), headers)
+        return _answer_created(request, f"/whip/{session.secret}", session, answer, manager.ice_servers(), headers)
 
     @router.options("/whip", status_code=204, response_class=Response, include_in_schema=False)
     async def may_send() -> Response:
@@ -136,7 +136,9 @@ def _add_watching(router: APIRouter, manager: SessionManager, readiness: Readine
         readiness.check()
         offer = await _text(request, SDP)
         watcher, answer = await manager.watch(identity, offer)
-        return _created(request, f"/whep/{identity}/{watcher.secret}", watcher, answer, manager.ice_servers(), {})
+        return _answer_created(
+            request, f"/whep/{identity}/{watcher.secret}", watcher, answer, manager.ice_servers(), {}
+        )
 
     @router.options("/whep/{identity}", status_code=204, response_class=Response, include_in_schema=False)
     async def may_watch() -> Response:
@@ -188,7 +190,7 @@ async def _text(request: Request, kind: str) -> str:
     return (await request.body()).decode("utf-8", "replace")
 
 
-def _created(
+def _answer_created(
     request: Request,
     path: str,
     resource: Resource,

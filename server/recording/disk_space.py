@@ -13,7 +13,7 @@ HINT = "Take old recordings away."
 
 
 @dataclass(frozen=True)
-class Room:
+class DiskSpace:
     """What must stay free on the disk, and what all files of the folder may take together; bytes."""
 
     least_free: int
@@ -38,4 +38,4 @@ class Room:
             raise ApiError(507, "quota_full", message, HINT)
 
 
-UNBOUNDED = Room(0, None)
+UNBOUNDED = DiskSpace(0, None)

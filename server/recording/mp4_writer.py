@@ -45,17 +45,17 @@ OUT_OF_STEP_SECONDS = 0.04
 
 
 @dataclass(frozen=True)
-class Limits:
-    """Where a film ends by itself."""
+class FilmLimits:
+    """The bounds at which a film ends by itself."""
 
     seconds: float
     bytes: int
 
 
-class Film:
+class Mp4Writer:
     """An mp4 (H.264) while it is written; one thread at a time. The first picture sets its size."""
 
-    def __init__(self, path: Path, limits: Limits, *, sound: bool = False) -> None:
+    def __init__(self, path: Path, limits: FilmLimits, *, sound: bool = False) -> None:
         """`path` appears with the first picture. `sound`: whether it has a track for it."""
         self.frames = 0
         self.seconds = 0.0
@@ -89,9 +89,9 @@ class Film:
             return ""
         if ticks * CLOCK > self._limits.seconds:
             return "max_seconds"
-        if self._expected() > self._limits.bytes:
+        if self._estimate_size() > self._limits.bytes:
             return "max_bytes"
-        self._encode(self._fitted(frame), ticks)
+        self._encode(self._fit(frame), ticks)
         return ""
 
     def hear(self, frame: AudioFrame, ahead: float, came: float) -> str:
@@ -139,7 +139,7 @@ class Film:
     def _place_sounds(self, until: float, most: int) -> str:
         """Write those that came until then, and what is more than `most` that wait."""
         while self._sound is not None and self._waiting and (self._waiting[0][1] <= until or len(self._waiting) > most):
-            if self._expected() > self._limits.bytes:
+            if self._estimate_size() > self._limits.bytes:
                 return "max_bytes"
             frame, _ = self._waiting.popleft()
             assert frame.time is not None
@@ -166,18 +166,18 @@ class Film:
             self._largest = max(self._largest, packet.size)
             self._container.mux(packet)
 
-    def _expected(self) -> int:
+    def _estimate_size(self) -> int:
         """How large the file would be with one more packet, at worst as large as the largest one so far."""
         return self.bytes + self._largest + PACKET_BYTES * (self._packets + 1) + OVERHEAD_BYTES
 
-    def _fitted(self, frame: VideoFrame) -> VideoFrame:
+    def _fit(self, frame: VideoFrame) -> VideoFrame:
         """A copy, as the picture itself is being sent too; with bars where the camera was turned since."""
         if (frame.width, frame.height) == self._size:
             return VideoFrame.from_ndarray(frame.to_ndarray(), format="yuv420p")
-        return from_rgb(_letterboxed(to_rgb(frame), *self._size), frame)
+        return from_rgb(_letterbox(to_rgb(frame), *self._size), frame)
 
 
-def _letterboxed(picture: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+def _letterbox(picture: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
     scale = min(width / picture.shape[1], height / picture.shape[0])
     size = max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale))
     small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)

@@ -20,10 +20,10 @@ from av import AudioFrame, VideoFrame
 
 from rigid.files.provenance import Credentials
 from server.errors import ApiError
-from server.recording.disk_space import UNBOUNDED, Room
+from server.recording.disk_space import UNBOUNDED, DiskSpace
 from server.recording.mp4_fragments import cut_to_whole
-from server.recording.mp4_writer import Film, Limits
-from server.recording.unfinished_films import Draft, drafts
+from server.recording.mp4_writer import FilmLimits, Mp4Writer
+from server.recording.unfinished_films import UnfinishedFilm, list_unfinished
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class Recording:
         self,
         path: Path,
         owner: str,
-        limits: Limits,
+        limits: FilmLimits,
         credentials: Credentials | None,
         dropped: Callable[[], None],
         *,
@@ -80,8 +80,8 @@ class Recording:
         self._credentials = credentials
         self._count_dropped = dropped
         self.sound = sound
-        self._draft = Draft(path)
-        self._film = Film(self._draft.path, limits, sound=sound)
+        self._draft = UnfinishedFilm(path)
+        self._film = Mp4Writer(self._draft.path, limits, sound=sound)
         self._has_room = has_room
         self._looked_at = 0.0
         self._waiting: queue.Queue[Picture | Sound | None] = queue.Queue()
@@ -123,7 +123,7 @@ class Recording:
         return "finishing" if self._reason else "recording"
 
     def describe(self) -> dict[str, object]:
-        """Ready for JSON."""
+        """Describe the recording, ready for JSON."""
         return {
             "state": self.state,
             "file": self.path.name,
@@ -137,7 +137,7 @@ class Recording:
         }
 
     async def wait(self) -> None:
-        """Until the film is complete, or it is known that there will be none; who waits may give up at any time."""
+        """Wait until the film is complete, or known that there will be none; who waits may give up at any time."""
         await asyncio.shield(asyncio.wrap_future(self.finished))
 
     # ---- on the recording's thread
@@ -151,7 +151,7 @@ class Recording:
         self.finished.set_result(None)
 
     def _write(self) -> None:
-        with self._draft.held():
+        with self._draft.hold():
             try:
                 self._take_all()
                 self._film.close()
@@ -203,10 +203,10 @@ class Recordings:
     def __init__(
         self,
         folder: Path,
-        limits: Limits,
+        limits: FilmLimits,
         credentials: Credentials | None,
         dropped: Callable[[], None],
-        room: Room = UNBOUNDED,
+        room: DiskSpace = UNBOUNDED,
     ) -> None:
         """`folder` must be there."""
         self._room = room
@@ -242,7 +242,7 @@ class Recordings:
 
     def recover(self) -> None:
         """Finish, or remove, what servers left that ended in the middle of a film; blocks, call it on a thread."""
-        for draft in drafts(self._folder):
+        for draft in list_unfinished(self._folder):
             try:
                 done = draft.recover(self._credentials)
             except Exception:  # a damaged file must not keep a server from starting

@@ -11,7 +11,7 @@ from av import AudioFrame, AudioResampler
 from numpy.typing import NDArray
 
 from aiortc_fixes import AUDIO_PREFETCH_SECONDS
-from server.frames.freshness import Quickest
+from server.frames.freshness import LeastDelay
 
 RATE = 48_000
 BITS = 96_000
@@ -29,7 +29,7 @@ class Alignment:
     """
 
     def __init__(self) -> None:
-        self._pictures, self._sounds = Quickest(), Quickest()
+        self._pictures, self._sounds = LeastDelay(), LeastDelay()
         self._way: float | None = None
 
     def picture(self, seconds: float, now: float) -> None:
@@ -59,7 +59,7 @@ class Soundtrack:
 
     def add(self, frame: AudioFrame, seconds: float) -> list[av.Packet[av.AudioStream]]:
         """The packets of a sound that begins at `seconds` of the film; what lies before its begin is left out."""
-        samples = np.concatenate(list(self._resampled(frame)) or [_silence(0)])
+        samples = np.concatenate(list(self._resample(frame)) or [_silence(0)])
         apart = round(seconds * RATE) - self._written
         if abs(apart) > TOLERANCE or not self._written:
             samples = np.concatenate([_silence(max(0, apart)), samples[max(0, -apart) :]])
@@ -70,7 +70,7 @@ class Soundtrack:
         rest = self._encode(_silence(max(0, round(seconds * RATE) - self._written)))
         return rest + self._stream.encode(None)
 
-    def _resampled(self, frame: AudioFrame) -> Iterator[NDArray[np.int16]]:
+    def _resample(self, frame: AudioFrame) -> Iterator[NDArray[np.int16]]:
         """The samples as int16 (N, 2) at 48 kHz."""
         kind = (frame.format.name, frame.layout.name, frame.sample_rate)
         if self._resampler is None or kind != self._kind:

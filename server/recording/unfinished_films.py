@@ -23,7 +23,7 @@ NAME = re.compile(r"\.(?P<stem>.+)\.\d+\.plain")
 MEDIA_TYPE = "video/mp4"
 
 
-class Draft:
+class UnfinishedFilm:
     """The hidden file of the film that will be `target`, and beside it, as JSON, the edits in it so far.
 
     Whoever writes the file holds a lock on it, which ends with the process: one without it is nobody's any more.
@@ -35,8 +35,8 @@ class Draft:
         self._notes = self.path.with_suffix(".json")
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """While it is written; what is left of it afterwards is removed."""
+    def hold(self) -> Iterator[None]:
+        """Lock the file while it is written; what is left of it afterwards is removed."""
         # Nobody else on this machine needs to see it; the encoder keeps the mode of a file that is there.
         lock = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
@@ -80,13 +80,13 @@ class Draft:
                 return None
             whole = cut_to_whole(self.path)
             if whole:
-                self.complete(credentials, self._noted())
+                self.complete(credentials, self._read_notes())
             self.remove()
             return whole
         finally:
             os.close(lock)
 
-    def _noted(self) -> dict[str, float]:
+    def _read_notes(self) -> dict[str, float]:
         with suppress(OSError, ValueError):
             noted: dict[str, float] = json.loads(self._notes.read_text("utf-8"))
             return noted
@@ -99,11 +99,11 @@ class Draft:
             left.unlink(missing_ok=True)
 
 
-def drafts(folder: Path) -> list[Draft]:
-    """Those in a folder, somebody's or nobody's."""
+def list_unfinished(folder: Path) -> list[UnfinishedFilm]:
+    """List the unfinished films in a folder, somebody's or nobody's."""
     found = []
     for path in sorted(folder.glob(".*.mp4")):
         match = NAME.fullmatch(path.stem)
         if match is not None:
-            found.append(Draft(folder / f"{match['stem']}{path.suffix}", path))
+            found.append(UnfinishedFilm(folder / f"{match['stem']}{path.suffix}", path))
     return found

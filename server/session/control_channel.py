@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from aiortc import RTCDataChannel
 from pydantic import ValidationError
 
-from server.access.rate_limits import Rates
+from server.access.rate_limits import RateLimit
 from server.errors import ApiError, invalid
 from server.session.request_models import EditsRequest
 
@@ -25,7 +25,7 @@ ACK_SECONDS = 2.0
 
 
 class Result(Protocol):
-    """What became of a request for edits."""
+    """What a request for edits came to."""
 
     @property
     def rev(self) -> int:
@@ -62,15 +62,15 @@ class ControlChannel:
         self._reanchor = reanchor
         self._clock = clock
         self._pending: deque[Pending] = deque()
-        self._rates = Rates(BURST, MESSAGES_PER_SECOND, clock)
-        self._objections = Rates(1, 1, clock)
-        channel.on("message", self._received)
+        self._rates = RateLimit(BURST, MESSAGES_PER_SECOND, clock)
+        self._objections = RateLimit(1, 1, clock)
+        channel.on("message", self._on_message)
 
     def send(self, kind: str, **fields: object) -> bool:
         """Send a message; False where the channel is closed, or its client reads too slowly."""
         return self._send({"type": kind, **fields})
 
-    def applied(self, rev: int, frame: int) -> None:
+    def acknowledge_up_to(self, rev: int, frame: int) -> None:
         """Acknowledge all edits up to `rev`, first used in the processed frame number `frame`.
 
         The client is told of edits that came another way too, so that it knows what holds.
@@ -89,7 +89,7 @@ class ControlChannel:
         flagged = {"warnings": pending.warnings} if pending.warnings else {}
         self.send("ack", id=pending.id, ok=True, rev=pending.rev, applied_frame=frame, **flagged)
 
-    def _received(self, message: str | bytes) -> None:
+    def _on_message(self, message: str | bytes) -> None:
         if self._rates.take() > 0:
             if not self._objections.take():
                 problem = f"More than {MESSAGES_PER_SECOND} messages a second came; some are left out."

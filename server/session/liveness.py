@@ -11,7 +11,7 @@ from server.session.session_stats import SessionStats
 from server.session.states import Health
 
 
-class Vitals:
+class Liveness:
     """What came last, and when; times are seconds of `clock`."""
 
     def __init__(self, config: ServerConfig, clock: Callable[[], float]) -> None:
@@ -27,22 +27,22 @@ class Vitals:
         self.connected = True
         self._packet_at = self._picture_at = self._clock()
 
-    def picture(self, now: float) -> None:
-        """A picture came."""
+    def note_picture(self, now: float) -> None:
+        """Note that a picture came."""
         self._picture_at = now
 
-    def oversized(self, count: int) -> None:
+    def note_oversized(self, count: int) -> None:
         """Note how many pictures came so far that are too large to be decoded."""
         self._huge = count > self._oversized
         self._oversized = count
 
-    def packets(self, count: int) -> None:
+    def note_packets(self, count: int) -> None:
         """Note how many RTP packets of video came so far."""
         if count != self._packets:
             self._packets, self._packet_at = count, self._clock()
 
-    def ending(self, heard: float | None) -> str:
-        """Why the session should end now, empty where it should not.
+    def find_end_reason(self, heard: float | None) -> str:
+        """Find why the session should end now; empty where it should not.
 
         `heard`: when anything at all last came from the client, seconds of the monotonic clock, None before it
         connected.
@@ -57,13 +57,13 @@ class Vitals:
         return "idle" if now - self._packet_at > config.idle_seconds else ""
 
     def silent_in(self, heard: float | None) -> float:
-        """In how many seconds it should end unless its client is heard again; endless before it connected."""
+        """Tell in how many seconds to end unless the client is heard again; endless before it connected."""
         if heard is None or not self.connected:
             return math.inf
         return heard + self._config.dead_seconds - time.monotonic()
 
     def health(self, stats: SessionStats) -> Health:
-        """How the session does, with its numbers."""
+        """Judge how the session does, with its numbers."""
         now = self._clock()
         fps_in, fps_out = stats.fps(now)
         return Health(

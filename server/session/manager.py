@@ -19,13 +19,13 @@ from server.frames.stream_protocol import MakeStream, Stream
 from server.ice_servers import IceServer
 from server.session.admission import Capacity
 from server.session.request_models import SessionRequest
-from server.session.resumable_sessions import FINAL, Keeping, Kept
+from server.session.resumable_sessions import FINAL, ResumableSessions, SessionCheckpoint
 from server.session.session import TICK_SECONDS, Session
-from server.session.shared_services import Shared
+from server.session.shared_services import SharedServices
 from server.session.states import State, ending
 from server.webrtc.offer_bounds import check_size
 from server.webrtc.offers import Offer, take_offer, take_watch_offer
-from server.webrtc.whep_peer import Watcher
+from server.webrtc.whep_peer import WhepPeer
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class _Opening:
 class SessionManager:
     """Opens, finds and closes sessions; on the event loop only."""
 
-    def __init__(self, shared: Shared, make_stream: MakeStream) -> None:
+    def __init__(self, shared: SharedServices, make_stream: MakeStream) -> None:
         self._shared = shared
         self._make_stream = make_stream
         self._sessions: dict[str, Session] = {}
@@ -77,7 +77,7 @@ class SessionManager:
         self._ended_counts = (0, 0)
         self.draining = False
         config = shared.config
-        self._keeping = Keeping(config.resume_seconds, config.max_resumable, shared.clock)
+        self._resumable = ResumableSessions(config.resume_seconds, config.max_resumable, shared.clock)
         self._ticker: asyncio.Task[None] | None = None
         shared.metrics.watchers.set_function(lambda: self.watchers)
         for state in set(State) - {State.CLOSED}:
@@ -93,7 +93,7 @@ class SessionManager:
             self._ticker.cancel()
             await asyncio.gather(self._ticker, return_exceptions=True)
         await asyncio.gather(*(session.end("server_shutdown") for session in self))
-        self._keeping.clear()
+        self._resumable.clear()
 
     def __iter__(self) -> Iterator[Session]:
         return iter(list(self._sessions.values()))
@@ -109,7 +109,7 @@ class SessionManager:
         raise ApiError(404, "unknown_session", f"There is no session {identity!r}.", "GET /api/v1/sessions lists them.")
 
     def visible(self) -> list[Session]:
-        """The sessions of whoever makes the request at hand."""
+        """List the sessions of whoever makes the request at hand."""
         return [session for session in self if session.owner == caller.get()]
 
     def find_secret(self, secret: str) -> Session:
@@ -128,15 +128,15 @@ class SessionManager:
             await self.find_secret(secret).end("deleted")
         # It may have been ending for another reason already.
         _, token = self._left.pop(secret, ("", ""))
-        self._keeping.forget(token)
+        self._resumable.forget(token)
 
     @property
     def load(self) -> Load:
-        """How busy it is."""
+        """Tell how busy the server is."""
         owners = Counter(one.owner for one in (*self, *self._opening))
-        return Load(self._taken(), self._capacity.limit, self._capacity.rate, dict(owners))
+        return Load(self._count_taken(), self._capacity.limit, self._capacity.rate, dict(owners))
 
-    async def watch(self, identity: str, offer: str) -> tuple[Watcher, RTCSessionDescription]:
+    async def watch(self, identity: str, offer: str) -> tuple[WhepPeer, RTCSessionDescription]:
         """Let somebody watch a session. ApiError where the offer, the session or the room do not allow it."""
         session = self.find(identity)
         check_size(offer)
@@ -146,16 +146,16 @@ class SessionManager:
             message = f"All {allowed} viewers' places are taken."
             raise ApiError(503, "too_many_viewers", message, "Try again later.", {"Retry-After": RETRY_SECONDS})
         taken = await asyncio.to_thread(take_watch_offer, offer)
-        return await session.audience.watch(taken)
+        return await session.outputs.watch(taken)
 
     @property
     def watchers(self) -> int:
-        """Who watches, of all sessions together."""
-        return sum(len(session.audience.watchers) for session in self)
+        """Count who watches, of all sessions together."""
+        return sum(len(session.outputs.watchers) for session in self)
 
-    def find_watcher(self, identity: str, secret: str) -> Watcher:
+    def find_watcher(self, identity: str, secret: str) -> WhepPeer:
         """The watcher whose WHEP resource this is; ApiError 404 where there is none."""
-        watcher = self.find(identity).audience.watchers.get(secret)
+        watcher = self.find(identity).outputs.watchers.get(secret)
         if watcher is None:
             raise ApiError(404, "unknown_session", "There is no such WHEP session.", "It may have ended.")
         return watcher
@@ -182,7 +182,7 @@ class SessionManager:
         session, answer = await self._connect(offer, stream)
         session.resumed = kept is not None
         if request.resume_token is not None and kept is not None:
-            self._keeping.forget(request.resume_token)
+            self._resumable.forget(request.resume_token)
         edits = {**(self._still_valid(kept.edits) if kept else {}), **edits}
         if request.options.ramp_ms is not None:
             session.ramp_ms = request.options.ramp_ms
@@ -192,13 +192,13 @@ class SessionManager:
             session.edits.set(edits, 0.0)
         return session, answer
 
-    async def _take_over(self, token: str | None) -> Kept | None:
+    async def _take_over(self, token: str | None) -> SessionCheckpoint | None:
         """End the session that a client comes back from, so that it does not stand in its own way; what it leaves."""
         if token is None:
             return None
         if (session := self._running(token)) is not None:
             await session.end("replaced")
-        kept = self._keeping.find(token)
+        kept = self._resumable.find(token)
         return kept if kept is not None and kept.owner == caller.get() else None
 
     def _running(self, token: str | None) -> Session | None:
@@ -215,21 +215,21 @@ class SessionManager:
                 logger.warning("A session goes on without one of its edits: %s", error)
         return valid
 
-    def remember(self, token: str, kept: Kept) -> None:
+    def remember(self, token: str, kept: SessionCheckpoint) -> None:
         """Keep what a session left elsewhere, so that its client can go on from it here."""
-        self._keeping.put(token, kept)
+        self._resumable.put(token, kept)
 
-    async def give_up(self, token: str) -> Kept | None:
+    async def give_up(self, token: str) -> SessionCheckpoint | None:
         """End the session of that token, for it to go on elsewhere; what it leaves, None without one."""
         return await self._take_over(token)
 
-    def left_behind(self) -> dict[str, Kept]:
-        """What is kept of ended sessions, by token."""
-        return self._keeping.all()
+    def list_left_behind(self) -> dict[str, SessionCheckpoint]:
+        """List what is kept of ended sessions, by token."""
+        return self._resumable.all()
 
     def forget(self, token: str) -> None:
         """Keep nothing more under that token: its session goes on elsewhere."""
-        self._keeping.forget(token)
+        self._resumable.forget(token)
 
     async def move_out(self) -> int:
         """Take no new sessions, and end all that run for their clients to come back elsewhere; how many they were."""
@@ -262,7 +262,7 @@ class SessionManager:
         try:
             self._check_key()
             allowed = self._shared.config.max_sessions
-            if self._taken() > allowed:
+            if self._count_taken() > allowed:
                 self._shared.metrics.refused.labels("full").inc()
                 message = f"All {allowed} places are taken."
                 raise ApiError(503, "server_full", message, "Try again later.", {"Retry-After": RETRY_SECONDS})
@@ -277,14 +277,14 @@ class SessionManager:
         """Whether the place of a session goes to one that is being opened."""
         return any(one.replaced == session.id for one in self._opening)
 
-    def _taken(self, owner: str | None = None) -> int:
+    def _count_taken(self, owner: str | None = None) -> int:
         """Places that are taken, those of sessions that are being opened too; `owner`: of that key alone."""
         running = [one for one in self if owner in (None, one.owner) and not self._is_given_up(one)]
         return len(running) + sum(owner in (None, one.owner) for one in self._opening)
 
     def _check_key(self) -> None:
         allowed = self._shared.config.max_sessions_per_key
-        if caller.get() and allowed is not None and self._taken(caller.get()) > allowed:
+        if caller.get() and allowed is not None and self._count_taken(caller.get()) > allowed:
             self._shared.metrics.refused.labels("key").inc()
             message = f"All {allowed} sessions of this key are taken."
             raise ApiError(429, "key_full", message, "Close one of them.", {"Retry-After": RETRY_SECONDS})
@@ -316,7 +316,9 @@ class SessionManager:
         self._ended_counts = (self._ended_counts[0] + received, self._ended_counts[1] + processed)
         self._ended[session.id] = reason
         if reason not in FINAL:
-            self._keeping.put(session.resume_token, Kept(session.edits.targets, session.saved_state, session.owner))
+            self._resumable.put(
+                session.resume_token, SessionCheckpoint(session.edits.targets, session.saved_state, session.owner)
+            )
             self._left[session.secret] = (session.owner, session.resume_token)
         for remembered in (self._ended, self._left):
             while len(remembered) > REMEMBERED:
@@ -327,7 +329,7 @@ class SessionManager:
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(TICK_SECONDS)
-            self._keeping.forget_old()
+            self._resumable.forget_old()
             self._measure()
             for session in self:
                 try:

@@ -214,5 +214,5 @@ class UploadQuery(BaseModel):
     family: Annotated[str | None, Field(max_length=100, description="The generator that it is for.")] = None
 
     def as_request(self) -> ImportRequest:
-        """As the library takes it."""
+        """Return the query as the library takes it."""
         return ImportRequest(**self.model_dump(exclude={"filename"}))

@@ -10,8 +10,8 @@ FINAL = frozenset({"deleted", "left", "server_shutdown", "bad_offer", "time_limi
 
 
 @dataclass(frozen=True)
-class Kept:
-    """What a session leaves behind."""
+class SessionCheckpoint:
+    """What a session leaves for its client to come back to."""
 
     edits: Mapping[str, float]
     """The strengths its attributes were heading for."""
@@ -21,33 +21,33 @@ class Kept:
     """The name of the API key that may go on from it, empty without one."""
 
 
-class Keeping:
+class ResumableSessions:
     """Keeps at most `most` of them, each for `seconds`; the oldest goes first. In memory only."""
 
     def __init__(self, seconds: float, most: int, clock: Callable[[], float]) -> None:
         self._seconds = seconds
         self._most = most
         self._clock = clock
-        self._kept: dict[str, tuple[Kept, float]] = {}
+        self._kept: dict[str, tuple[SessionCheckpoint, float]] = {}
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    def put(self, token: str, kept: Kept) -> None:
+    def put(self, token: str, kept: SessionCheckpoint) -> None:
         """Keep it under the token the client has."""
         self._kept.pop(token, None)
         self._kept[token] = (kept, self._clock() + self._seconds)
         while len(self._kept) > self._most:
             del self._kept[next(iter(self._kept))]
 
-    def find(self, token: str) -> Kept | None:
+    def find(self, token: str) -> SessionCheckpoint | None:
         """What is kept under a token, if it still is."""
         self.forget_old()
         kept, _ = self._kept.get(token, (None, 0.0))
         return kept
 
-    def all(self) -> dict[str, Kept]:
-        """All that is kept, by token."""
+    def all(self) -> dict[str, SessionCheckpoint]:
+        """Return all that is kept, by token."""
         self.forget_old()
         return {token: kept for token, (kept, _) in self._kept.items()}
 

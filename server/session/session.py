@@ -22,12 +22,12 @@ from server.frames.freshness import Freshness
 from server.frames.pacing import Pacer
 from server.frames.stream_protocol import Stream
 from server.session.control_channel import LABEL, ControlChannel
-from server.session.liveness import Vitals
+from server.session.liveness import Liveness
 from server.session.request_models import EditsRequest
-from server.session.session_counters import Tally
-from server.session.session_outputs import Audience
+from server.session.session_counters import SessionCounters
+from server.session.session_outputs import SessionOutputs
 from server.session.session_stats import VideoDelay
-from server.session.shared_services import Shared
+from server.session.shared_services import SharedServices
 from server.session.states import Life, State, farewell
 from server.webrtc.offer_bounds import check_candidates, count_candidates
 from server.webrtc.offers import Offer
@@ -64,7 +64,7 @@ class Session:
     """
 
     def __init__(
-        self, stream: Stream, shared: Shared, on_closed: Callable[[Session, str], None], owner: str = ""
+        self, stream: Stream, shared: SharedServices, on_closed: Callable[[Session, str], None], owner: str = ""
     ) -> None:
         # Of a worker of a cluster each begins with its name, so that whoever is asked for one knows where it is.
         place = f"{shared.config.worker}." if shared.config.worker else ""
@@ -87,8 +87,8 @@ class Session:
         self.edits = SessionEdits()
         self.applied = AppliedEdits()
         self.badge = Badge(shared.config.badge)
-        self.audience = Audience(shared, self.video_delay)
-        self._tally = Tally(shared.metrics)
+        self.outputs = SessionOutputs(shared, self.video_delay)
+        self._counters = SessionCounters(shared.metrics)
         self._delay = VideoDelay()
         self._freshness = Freshness(shared.config.late_seconds)
         self._pacer = Pacer(_seconds(shared.config.latency_budget_ms))
@@ -104,18 +104,18 @@ class Session:
         self._closing: asyncio.Task[None] | None = None
         self._released: asyncio.Future[bytes | None] = self._loop.create_future()
         self._life = Life(self._clock, self._tell_state)
-        self._vitals = Vitals(shared.config, self._clock)
+        self._liveness = Liveness(shared.config, self._clock)
 
     @property
     def counts(self) -> tuple[int, int]:
         """Pictures received in time and processed so far."""
-        return self._tally.in_time, self._tally.stats.counts["processed"]
+        return self._counters.in_time, self._counters.stats.counts["processed"]
 
     # ---- asked for by the client
 
     @property
     def state(self) -> State:
-        """Where it is."""
+        """The state the session is in."""
         return self._life.state
 
     @property
@@ -155,7 +155,7 @@ class Session:
 
     def checkpoint(self) -> None:
         """Have `saved_state` brought up to date between two stages' turns; without a new picture nothing is to save."""
-        processed = self._tally.stats.counts["processed"]
+        processed = self._counters.stats.counts["processed"]
         if processed != self._saved_at:
             self._saved_at = processed
             self._lane.interject(self._save)
@@ -181,11 +181,11 @@ class Session:
         audio_delay = None if delay is None else round(delay * 1000, 1)
         return {
             **self.describe(),
-            **self._tally.stats.describe(now),
+            **self._counters.stats.describe(now),
             "audio_delay_ms": audio_delay,
             "badge": self.badge.place,
             "pace": self._pacer.describe(),
-            "recording": self.audience.describe_recording(),
+            "recording": self.outputs.describe_recording(),
         }
 
     def end(self, reason: str) -> asyncio.Task[None]:
@@ -200,79 +200,79 @@ class Session:
             self._end_if_due()
 
     async def tick(self) -> None:
-        """Once a second, before `keep_limits`: look how it goes, and tell the client."""
+        """Look once a second, before `keep_limits`, how it goes, and tell the client."""
         if self._control is not None:
             self._control.tick()
             self._control.send("stats", **self.describe_stats())
-        self._tally.stats.sent_bytes(self._clock(), await self._peer.video_bytes())
-        self._tally.gave_way("undecoded", self._peer.discarded())
-        self._tally.gave_way("layer", self._peer.left_out())
-        oversized = self._peer.oversized()
-        self._tally.gave_way("unusable", oversized)
-        self._vitals.oversized(oversized)
-        self._vitals.packets(await self._peer.video_packets())
-        self.audience.tick()
-        self._pacer.look(self._tally.stats.age(self._clock()))
+        self._counters.stats.note_sent_bytes(self._clock(), await self._peer.count_video_bytes())
+        self._counters.note_left_out("undecoded", self._peer.count_discarded())
+        self._counters.note_left_out("layer", self._peer.count_left_out())
+        oversized = self._peer.count_oversized()
+        self._counters.note_left_out("unusable", oversized)
+        self._liveness.note_oversized(oversized)
+        self._liveness.note_packets(await self._peer.count_video_packets())
+        self.outputs.tick()
+        self._pacer.look(self._counters.stats.age(self._clock()))
         self._stream.cadence = self._pacer.pace.cadence
         if self._closing is None:
             self._look()
 
     def _look(self) -> None:
-        if not self._vitals.connected:
+        if not self._liveness.connected:
             return
-        self._life.look(self._vitals.health(self._tally.stats))
+        self._life.look(self._liveness.health(self._counters.stats))
         # A client that is gone is noticed at its moment, not up to a round later.
-        silent_in = self._vitals.silent_in(self._peer.heard_at())
+        silent_in = self._liveness.silent_in(self._peer.find_last_heard())
         if silent_in < TICK_SECONDS:
             self._loop.call_later(silent_in + COARSE_SECONDS, self._end_if_due)
 
     def _end_if_due(self) -> None:
-        ending = self._vitals.ending(self._peer.heard_at())
+        ending = self._liveness.find_end_reason(self._peer.find_last_heard())
         if ending:
             self.end(ending)
 
     # ---- what happens at the peer
 
-    def received(self, frame: VideoFrame) -> None:
+    def on_picture(self, frame: VideoFrame) -> None:
         """Offer a picture to the worker, in place of one it did not come to."""
         now = self._clock()
-        self._vitals.picture(now)
-        self.audience.came(frame, now)
+        self._liveness.note_picture(now)
+        self.outputs.note_picture(frame, now)
         if self.state == State.PAUSED:
             self._peer.refresh()
-        self._tally.stats.received(now)
+        self._counters.stats.note_received(now)
         problem = "" if frame.time is None else self._freshness.judge(frame.time, now)
         if problem:
-            self._tally.dropped(problem)
+            self._counters.note_dropped(problem)
             return
         if not self._pacer.takes(now):
-            self._tally.dropped("paced")
+            self._counters.note_dropped("paced")
             return
-        self._tally.taken(frame.width, frame.height)
+        self._counters.note_taken(frame.width, frame.height)
         if self._lane.offer(SessionFrame(source=frame, arrived=now)):
-            self._tally.dropped("stale")
+            self._counters.note_dropped("stale")
 
-    def heard(self, frame: AudioFrame) -> None:
+    def on_sound(self, frame: AudioFrame) -> None:
         """Pass a sound on to those who watch, and to the recording."""
-        self.audience.hear(frame, self._clock())
+        self.outputs.hear(frame, self._clock())
 
-    def sent(self, age: float) -> None:
+    def on_picture_sent(self, age: float) -> None:
         """Note the age of a picture that goes to the encoder."""
-        self._tally.sent(self._clock(), age)
+        self._counters.note_sent(self._clock(), age)
         self._delay.observe(age)
 
     def video_delay(self, now: float) -> float | None:
         """Seconds a picture takes through the server, None while unknown."""
         return self._delay.at(now)
 
-    def connection_changed(self, state: str) -> None:
+    def on_connection_change(self, state: str) -> None:
         """End with the connection; count silence from its begin."""
         if state in ENDING:
             self.end(ENDING[state])
         elif state == "connected":
-            self._vitals.connect()
+            self._liveness.connect()
 
-    def channel_opened(self, channel: RTCDataChannel) -> None:
+    def on_channel(self, channel: RTCDataChannel) -> None:
         """Speak on the channel named `control`; another one is of no use here."""
         if channel.label != LABEL:
             channel.close()
@@ -305,20 +305,20 @@ class Session:
     def _deliver(self, done: SessionFrame) -> None:
         if self._closing is not None:
             return
-        self._tally.processed(done)
+        self._counters.note_processed(done)
         if done.shown is None:
-            self._tally.dropped("unusable")
+            self._counters.note_dropped("unusable")
             return
-        self.audience.show(done.shown, done.arrived, self.edits.targets)
+        self.outputs.show(done.shown, done.arrived, self.edits.targets)
         if not self._peer.returns_video:
-            self.sent(self._clock() - done.arrived)
+            self.on_picture_sent(self._clock() - done.arrived)
         elif self._peer.send(done.shown, done.arrived):
-            self._tally.dropped("unsent")
+            self._counters.note_dropped("unsent")
         if self.state in (State.CONNECTING, State.PAUSED):
             self._life.enter(State.LIVE)
-        frame = self._tally.stats.counts["processed"]
+        frame = self._counters.stats.counts["processed"]
         if self.applied.note(done.rev, frame) and self._control is not None:
-            self._control.applied(done.rev, frame)
+            self._control.acknowledge_up_to(done.rev, frame)
 
     def _tell_state(self) -> None:
         if self._control is not None and self.state != State.CLOSED:
@@ -329,8 +329,8 @@ class Session:
     async def _close(self, reason: str) -> None:
         try:
             self._life.enter(State.CLOSED, reason)
-            self.audience.end_recording()
-            watchers = self.audience.end_watchers()
+            self.outputs.end_recording()
+            watchers = self.outputs.end_watchers()
             if self._control is not None and self._control.send("session_ended", **farewell(reason)):
                 await asyncio.sleep(FAREWELL_SECONDS)
             for done in await asyncio.gather(self._peer.close(), *watchers, return_exceptions=True):
@@ -339,7 +339,7 @@ class Session:
             self._lane.close(self._release)
             with contextlib.suppress(TimeoutError):
                 self.saved_state = await asyncio.wait_for(self._released, SAVE_SECONDS)
-            await self.audience.close()
+            await self.outputs.close()
         except Exception:  # whatever fails on the way out, the place must become free
             logger.exception("Session %s did not end as it should", self.id)
         finally:

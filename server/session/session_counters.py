@@ -9,7 +9,7 @@ from server.metrics import Metrics
 from server.session.session_stats import SessionStats
 
 
-class Tally:
+class SessionCounters:
     """Keeps a session's numbers and the server's metrics in step; times are seconds of the server's clock."""
 
     def __init__(self, metrics: Metrics) -> None:
@@ -23,14 +23,14 @@ class Tally:
         counts = self.stats.counts
         return counts["received"] - counts["dropped_late"] - counts["dropped_reordered"]
 
-    def taken(self, width: int, height: int) -> None:
-        """A picture of that size goes to the worker."""
+    def note_taken(self, width: int, height: int) -> None:
+        """Count a picture of that size that goes to the worker."""
         self.stats.size = (width, height)
         self._metrics.frames_in.inc()
 
-    def processed(self, done: SessionFrame) -> None:
-        """One came back from the worker."""
-        self.stats.processed(face=done.face, stage_ms=done.stage_ms, failed=done.error is not None)
+    def note_processed(self, done: SessionFrame) -> None:
+        """Count a picture that came back from the worker."""
+        self.stats.note_processed(face=done.face, stage_ms=done.stage_ms, failed=done.error is not None)
         self.stats.picture = done.camera
         self.stats.advice.add(done.advice)
         for code in done.advice:
@@ -41,19 +41,19 @@ class Tally:
         elif not done.face:
             self._metrics.without_face.inc()
 
-    def sent(self, now: float, age: float) -> None:
-        """One goes to the encoder, that long after it came."""
-        self.stats.sent(now, age)
+    def note_sent(self, now: float, age: float) -> None:
+        """Count a picture that goes to the encoder `age` seconds after it came."""
+        self.stats.note_sent(now, age)
         self._metrics.frames_out.inc()
         self._metrics.age.observe(age)
 
-    def dropped(self, reason: str, count: int = 1) -> None:
-        """So many are not sent."""
+    def note_dropped(self, reason: str, count: int = 1) -> None:
+        """Count pictures that are not sent, by reason."""
         self.stats.counts[f"dropped_{reason}"] += count
         self._metrics.dropped.labels(reason).inc(count)
 
-    def gave_way(self, reason: str, total: int) -> None:
-        """So many in all, since the session began, were left out before they were decoded."""
+    def note_left_out(self, reason: str, total: int) -> None:
+        """Note how many in all, since the session began, were left out before they were decoded."""
         before, self._gave_way[reason] = self._gave_way[reason], total
         if total > before:
-            self.dropped(reason, total - before)
+            self.note_dropped(reason, total - before)

@@ -12,20 +12,20 @@ from av import AudioFrame, VideoFrame
 from server.errors import ApiError
 from server.recording.recordings import Recording
 from server.recording.soundtrack import Alignment
-from server.session.shared_services import Shared
+from server.session.shared_services import SharedServices
 from server.webrtc.offers import Offer
-from server.webrtc.whep_peer import Watcher
+from server.webrtc.whep_peer import WhepPeer
 
 FINISH_SECONDS = 10.0
 """How long the end waits for the recording to be complete."""
 
 
-class Audience:
-    """Of one session; on the event loop only."""
+class SessionOutputs:
+    """Whoever gets one session's edited video besides its client; used on the event loop only."""
 
-    def __init__(self, shared: Shared, video_delay: Callable[[float], float | None]) -> None:
+    def __init__(self, shared: SharedServices, video_delay: Callable[[float], float | None]) -> None:
         """`video_delay(now)`: seconds a picture takes through the server, None while unknown."""
-        self.watchers: dict[str, Watcher] = {}
+        self.watchers: dict[str, WhepPeer] = {}
         """By the secret that names their WHEP resource."""
         self.recording: Recording | None = None
         """The last one of what the session sends."""
@@ -36,11 +36,11 @@ class Audience:
         self._alignment = Alignment()
         self._ending = False
 
-    async def watch(self, offer: Offer) -> tuple[Watcher, RTCSessionDescription]:
+    async def watch(self, offer: Offer) -> tuple[WhepPeer, RTCSessionDescription]:
         """Let somebody watch; the answer to an offer that passed `take_watch_offer`. ApiError 410 at the end."""
         if self._ending:
             raise ApiError(410, "session_closed", "The session is ending.", "Watch another one.")
-        watcher = Watcher(self._shared.config, self._shared.encoding, self._video_delay, self._watcher_closed)
+        watcher = WhepPeer(self._shared.config, self._shared.encoding, self._video_delay, self._on_watcher_closed)
         self.watchers[watcher.secret] = watcher
         try:
             return watcher, await watcher.answer(offer)
@@ -48,16 +48,16 @@ class Audience:
             await watcher.close()
             raise
 
-    def _watcher_closed(self, watcher: Watcher) -> None:
+    def _on_watcher_closed(self, watcher: WhepPeer) -> None:
         self.watchers.pop(watcher.secret, None)
 
-    def came(self, frame: VideoFrame, now: float) -> None:
+    def note_picture(self, frame: VideoFrame, now: float) -> None:
         """Note when a picture came from the client, edited or not: sound is put in step by that."""
         if frame.time is not None:
             self._alignment.picture(frame.time, now)
 
     def show(self, frame: VideoFrame, arrived: float, edits: Mapping[str, float]) -> None:
-        """A picture goes out with these strengths; it came at `arrived`."""
+        """Send out a picture with these strengths; it came at `arrived`."""
         self.last_frame = frame
         if self.recording is not None:
             self.recording.offer(frame, edits)
@@ -65,7 +65,7 @@ class Audience:
             watcher.show(frame, arrived)
 
     def hear(self, frame: AudioFrame, now: float) -> None:
-        """A sound came."""
+        """Send out a sound that came at `now`."""
         for watcher in self.watchers.values():
             watcher.hear(frame, now)
         ahead = None if frame.time is None else self._alignment.sound(frame.time, now)
@@ -73,7 +73,7 @@ class Audience:
             self.recording.hear(frame, ahead, now)
 
     def tick(self) -> None:
-        """Once a second: end with watchers that are gone."""
+        """End, once a second, with watchers that are gone."""
         for watcher in list(self.watchers.values()):
             watcher.tick()
 

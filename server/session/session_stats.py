@@ -57,11 +57,11 @@ class SessionStats:
         self._stages: dict[str, deque[float]] = {}
         self._outcomes: deque[bool] = deque(maxlen=OUTCOMES)
 
-    def received(self, now: float) -> None:
+    def note_received(self, now: float) -> None:
         self.counts["received"] += 1
         self._in.count(now)
 
-    def processed(self, *, face: bool, stage_ms: Mapping[str, float], failed: bool = False) -> None:
+    def note_processed(self, *, face: bool, stage_ms: Mapping[str, float], failed: bool = False) -> None:
         self.counts["processed"] += 1
         self.counts["failed"] += failed
         self._outcomes.append(failed)
@@ -70,12 +70,12 @@ class SessionStats:
         for stage, milliseconds in stage_ms.items():
             self._stages.setdefault(stage, deque(maxlen=60)).append(milliseconds)
 
-    def sent(self, now: float, age: float) -> None:
+    def note_sent(self, now: float, age: float) -> None:
         self.counts["sent"] += 1
         self._out.count(now)
         self._ages.append((now, age))
 
-    def sent_bytes(self, now: float, total: int) -> None:
+    def note_sent_bytes(self, now: float, total: int) -> None:
         """Note how many bytes of video were sent up to `now`."""
         before, earlier = self._bytes
         self.bits_per_second = 8 * (total - before) / max(now - earlier, 1e-3)
@@ -95,7 +95,7 @@ class SessionStats:
         return percentile((age for time, age in self._ages if now - time <= WINDOW_SECONDS), 0.95)
 
     def describe(self, now: float) -> dict[str, object]:
-        """Ready for JSON; ages and stage times in milliseconds, None where nothing was measured."""
+        """Describe them, ready for JSON; ages and stage times in milliseconds, None where nothing was measured."""
         ages = [age * 1000 for time, age in self._ages if now - time <= WINDOW_SECONDS]
         counts = self.counts
         return {
@@ -103,8 +103,8 @@ class SessionStats:
             "fps_in": round(self._in.per_second(now), 2),
             "fps_out": round(self._out.per_second(now), 2),
             "kbit_out": round(self.bits_per_second / 1000),
-            "age_ms": {"p50": _rounded(percentile(ages, 0.5)), "p95": _rounded(percentile(ages, 0.95))},
-            "stage_ms": {stage: _rounded(median(times)) for stage, times in self._stages.items()},
+            "age_ms": {"p50": _round(percentile(ages, 0.5)), "p95": _round(percentile(ages, 0.95))},
+            "stage_ms": {stage: _round(median(times)) for stage, times in self._stages.items()},
             "face": self.face,
             "advice": self.advice.now,
             "width": self.size[0],
@@ -117,7 +117,7 @@ class SessionStats:
         }
 
 
-def _rounded(milliseconds: float | None) -> float | None:
+def _round(milliseconds: float | None) -> float | None:
     return None if milliseconds is None else round(milliseconds, 1)
 
 
@@ -136,7 +136,7 @@ class VideoDelay:
         self._ages.append(age)
 
     def at(self, now: float) -> float | None:
-        """Seconds; None until the first picture was sent. `now` never goes back."""
+        """Return the delay in seconds; None until the first picture was sent. `now` never goes back."""
         if not self._ages:
             return None
         goal = median(self._ages)

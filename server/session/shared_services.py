@@ -15,19 +15,19 @@ from server.config import ServerConfig
 from server.errors import ApiError
 from server.frames.worker import InferenceWorker
 from server.metrics import Metrics
-from server.uploads.optional_features import NO_EXTRAS, Extras
+from server.uploads.optional_features import NO_FEATURES, OptionalFeatures
 
 
 @dataclass(frozen=True)
-class Shared:
-    """One a server."""
+class SharedServices:
+    """What all sessions of a server share."""
 
     config: ServerConfig
     library: AttributeLibrary
     worker: InferenceWorker
     metrics: Metrics
     presets: PresetStore
-    extras: Extras = NO_EXTRAS
+    features: OptionalFeatures = NO_FEATURES
     clock: Callable[[], float] = time.monotonic
     encoding: ThreadPoolExecutor = field(default_factory=new_pool)
     """Encodes what all sessions send."""

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """Where a session is."""
+    """The states a session can be in."""
 
     NEW = "new"
     """Its offer is being answered."""

@@ -40,8 +40,8 @@ class _Order:
     done: asyncio.Future[Picture]
 
 
-class Strips:
-    """One picture is rendered at a time, as a turn among the sessions' frames, so that these hardly wait."""
+class AttributePreviews:
+    """Renders one picture at a time, as a turn among the sessions' frames, so that these hardly wait."""
 
     def __init__(self, paint: Paint, library: AttributeLibrary, folder: Path, worker: InferenceWorker) -> None:
         self._paint = paint

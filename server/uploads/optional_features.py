@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from server.recording.recordings import Recordings
-from server.uploads.attribute_previews import Strips
+from server.uploads.attribute_previews import AttributePreviews
 from server.uploads.uploads import Uploads
 
 
 @dataclass(frozen=True)
-class Extras:
-    """None where a server does without."""
+class OptionalFeatures:
+    """What a server may offer besides edits; each None where it does without."""
 
-    strips: Strips | None = None
+    previews: AttributePreviews | None = None
     """Pictures of the attributes."""
     uploads: Uploads | None = None
     """Takes attributes from clients."""
@@ -21,4 +21,4 @@ class Extras:
     """Keeps films of what sessions send."""
 
 
-NO_EXTRAS = Extras()
+NO_FEATURES = OptionalFeatures()

@@ -31,7 +31,7 @@ HINT = "rigid-live attributes import --help tells what files are taken."
 
 @asynccontextmanager
 async def place_for(places: asyncio.Semaphore) -> AsyncIterator[None]:
-    """One of the places for files that come; ApiError 503, before a byte is read, where there is none."""
+    """Take one of the places for files that come; ApiError 503, before a byte is read, where there is none."""
     if places.locked():
         message = f"{MOST_AT_ONCE} files are coming already."
         raise ApiError(503, "busy", message, "Try again in a moment.", {"Retry-After": "5"})
@@ -82,7 +82,7 @@ class Uploads:
 
     @property
     def names(self) -> frozenset[str]:
-        """Of the attributes that clients brought, and that a user imported."""
+        """The names of attributes that clients brought, and that a user imported."""
         return frozenset(attribute.name for attribute in self._library if attribute.custom)
 
     def file(self, name: str) -> bytes:

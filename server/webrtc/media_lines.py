@@ -43,7 +43,7 @@ async def take(connection: RTCPeerConnection, offer: Offer) -> None:
 
 def line_to_receive(connection: RTCPeerConnection, kind: str) -> RTCRtpTransceiver | None:
     """The first line on which the client sends, which is received from here on; the others stay closed."""
-    source = next((one for one in _lines(connection, kind) if _offered(one) in ("sendrecv", "recvonly")), None)
+    source = next((one for one in _lines(connection, kind) if _find_offered(one) in ("sendrecv", "recvonly")), None)
     if source is not None:
         source.direction = "recvonly"
     return source
@@ -55,14 +55,14 @@ def line_to_send_on(
     """The line on which the client takes what is sent: `source`, or where that takes nothing, the first that does."""
     lines = _lines(connection, kind)
     ways = lines if source is None else [source, *lines]
-    return next((one for one in ways if _offered(one) in ("sendrecv", "sendonly")), None)
+    return next((one for one in ways if _find_offered(one) in ("sendrecv", "sendonly")), None)
 
 
 def _lines(connection: RTCPeerConnection, kind: str) -> list[RTCRtpTransceiver]:
     return [one for one in connection.getTransceivers() if one.kind == kind]
 
 
-def _offered(line: RTCRtpTransceiver) -> str | None:
+def _find_offered(line: RTCRtpTransceiver) -> str | None:
     """The direction that a line's offer allows here."""
     return line._offerDirection
 

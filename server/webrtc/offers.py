@@ -31,13 +31,13 @@ class Offer:
         except ValueError as error:
             raise bad_sdp(str(error)) from error
         self._named = [section.mid is not None for section in self._all.sections]
-        self._all.spread()
+        self._all.complete()
         self._mids = [str(section.mid) for section in self._all.sections]
         if len(set(self._mids)) < len(self._mids):
             raise bad_sdp("two of its media lines have the same mid")
         self._bundle = next(self._all.bundles(), [])
         self._served = [mid for mid, section in zip(self._mids, self._all.sections, strict=True) if self._open(section)]
-        self.lines: list[sdp.MediaDescription] = _parsed(self.text)
+        self.lines: list[sdp.MediaDescription] = _parse(self.text)
         """Of audio, video and data, those that are not closed."""
         self._serve(self.lines)
 
@@ -73,14 +73,14 @@ class Offer:
         sections = {str(section.mid): section for section in given.sections}
         given.sections = []
         for mid, named, offered in zip(self._mids, self._named, self._all.sections, strict=True):
-            section = sections.get(mid) or Section(offered.rejected())
+            section = sections.get(mid) or Section(offered.make_rejection())
             if not named:
                 section.drop(["mid"])
             given.sections.append(section)
         given.set_bundle(mid for mid in self._bundle if mid in self._served)
         return RTCSessionDescription(str(given), answer.type)
 
-    def routed(self, candidate: RTCIceCandidate) -> RTCIceCandidate:
+    def route(self, candidate: RTCIceCandidate) -> RTCIceCandidate:
         """A candidate that came later, under the line whose transport aiortc knows it by."""
         mid, index = candidate.sdpMid, candidate.sdpMLineIndex
         if not mid and index is not None and index < len(self._mids):
@@ -127,7 +127,7 @@ def _check_codecs(offer: Offer, videos: Sequence[sdp.MediaDescription]) -> None:
     raise ApiError(400, "no_common_codec", message, hint)
 
 
-def _parsed(text: str) -> list[sdp.MediaDescription]:
+def _parse(text: str) -> list[sdp.MediaDescription]:
     try:
         description = sdp.SessionDescription.parse(text)
     except Exception as error:  # the parser raises whatever the text leads it into

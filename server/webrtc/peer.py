@@ -37,19 +37,19 @@ Candidates = Sequence[RTCIceCandidate]
 class PeerEvents(Protocol):
     """What happens at a peer; all called on the event loop."""
 
-    def received(self, frame: VideoFrame) -> None:
+    def on_picture(self, frame: VideoFrame) -> None:
         """A picture came."""
 
-    def heard(self, frame: AudioFrame) -> None:
+    def on_sound(self, frame: AudioFrame) -> None:
         """A sound came."""
 
-    def sent(self, age: float) -> None:
+    def on_picture_sent(self, age: float) -> None:
         """A picture goes to the encoder, `age` seconds after it came."""
 
-    def connection_changed(self, state: str) -> None:
+    def on_connection_change(self, state: str) -> None:
         """The connection is now connected, failed or closed, or the video_ended."""
 
-    def channel_opened(self, channel: RTCDataChannel) -> None:
+    def on_channel(self, channel: RTCDataChannel) -> None:
         """The client opened a data channel."""
 
     def video_delay(self, now: float) -> float | None:
@@ -75,8 +75,8 @@ class Peer:
         self._sound: DelayedAudioTrack | None = None
         self._readers: set[asyncio.Task[None]] = set()
         self._connection = new_connection(config)
-        self._connection.on("datachannel", events.channel_opened)
-        self._connection.on("connectionstatechange", self._state_changed)
+        self._connection.on("datachannel", events.on_channel)
+        self._connection.on("connectionstatechange", self._on_state_change)
 
     async def answer(self, offer: Offer) -> RTCSessionDescription:
         """The answer to an offer of `take_offer`, with this side's candidates in it."""
@@ -101,16 +101,16 @@ class Peer:
         """Send a picture that came at `arrived`; True when one not yet sent gives way to it."""
         return self._output is not None and self._output.push(frame, arrived)
 
-    def heard_at(self) -> float | None:
-        """When anything last came from the client, seconds of the monotonic clock; None before it is connected."""
+    def find_last_heard(self) -> float | None:
+        """Find when anything last came from the client, seconds of the monotonic clock; None before it is connected."""
         return find_last_heard(self._connection)
 
     def refresh(self) -> None:
         """Make the next picture sent a keyframe."""
         refresh(self._connection)
 
-    async def video_bytes(self) -> int:
-        """Bytes of video sent so far, without what the network adds."""
+    async def count_video_bytes(self) -> int:
+        """Count bytes of video sent so far, without what the network adds."""
         senders = [one for one in self._connection.getSenders() if one.kind == "video"]
         reports = [await sender.getStats() for sender in senders]
         counts = [one for report in reports for one in report.values() if isinstance(one, RTCOutboundRtpStreamStats)]
@@ -119,26 +119,26 @@ class Peer:
     def add_candidates(self, candidates: Candidates) -> None:
         """Take addresses that the client found after its offer; names of mDNS are looked up meanwhile."""
         assert self._offer is not None
-        self._read(add_candidates(self._connection, [self._offer.routed(one) for one in candidates]))
+        self._read(add_candidates(self._connection, [self._offer.route(one) for one in candidates]))
 
-    async def video_packets(self) -> int:
-        """RTP packets of video received so far."""
+    async def count_video_packets(self) -> int:
+        """Count RTP packets of video received so far."""
         receivers = [one.receiver for one in self._connection.getTransceivers() if one.kind == "video"]
         reports = [await receiver.getStats() for receiver in receivers]
         # The transport's own count has RTCP and the data channel in it, which go on when the video stops.
         counts = [one for report in reports for one in report.values() if isinstance(one, RTCInboundRtpStreamStats)]
         return sum(one.packetsReceived for one in counts)
 
-    def discarded(self) -> int:
-        """Pictures of the client's that were left out so far because decoding or reading them fell behind."""
+    def count_discarded(self) -> int:
+        """Count the client's pictures that were left out so far because decoding or reading them fell behind."""
         return count_discarded(self._connection)
 
-    def oversized(self) -> int:
-        """Pictures of the client's that were left out so far because they are too large to be decoded."""
+    def count_oversized(self) -> int:
+        """Count the client's pictures that were left out so far because they are too large to be decoded."""
         return count_oversized(self._connection)
 
-    def left_out(self) -> int:
-        """Pictures of smaller layers that came beside those taken."""
+    def count_left_out(self) -> int:
+        """Count pictures of smaller layers that came beside those taken."""
         return count_left_out(self._connection)
 
     async def close(self) -> None:
@@ -162,7 +162,7 @@ class Peer:
         self._read(self._read_video(source.receiver.track))
         way_back = line_to_send_on(self._connection, "video", source)
         if way_back is not None:
-            self._output = OutputTrack(self._events.sent, self._clock)
+            self._output = OutputTrack(self._events.on_picture_sent, self._clock)
             send_on(way_back, self._output)
 
     def _add_audio(self) -> None:
@@ -187,8 +187,8 @@ class Peer:
             while True:
                 frame = await track.recv()
                 if isinstance(frame, VideoFrame):
-                    self._events.received(frame)
-        self._events.connection_changed("video_ended")
+                    self._events.on_picture(frame)
+        self._events.on_connection_change("video_ended")
 
     async def _read_audio(self, track: MediaStreamTrack, sound: DelayedAudioTrack) -> None:
         with contextlib.suppress(MediaStreamError):
@@ -196,10 +196,10 @@ class Peer:
                 frame = await track.recv()
                 if isinstance(frame, AudioFrame):
                     sound.push(frame, self._clock())
-                    self._events.heard(frame)
+                    self._events.on_sound(frame)
 
-    def _state_changed(self) -> None:
-        self._events.connection_changed(self._connection.connectionState)
+    def _on_state_change(self) -> None:
+        self._events.on_connection_change(self._connection.connectionState)
 
 
 async def add_candidates(connection: RTCPeerConnection, candidates: Candidates) -> None:

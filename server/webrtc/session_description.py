@@ -55,7 +55,7 @@ class Section:
 
     @property
     def direction(self) -> str | None:
-        """As its own lines have it."""
+        """The direction as the section's own lines have it."""
         return next((attribute(line) for line in self.lines if attribute(line) in DIRECTIONS), None)
 
     def drop(self, names: Iterable[str]) -> None:
@@ -63,8 +63,8 @@ class Section:
         unwanted = set(names)
         self.lines = [line for line in self.lines if attribute(line) not in unwanted]
 
-    def rejected(self) -> list[str]:
-        """Its lines in an answer that does not take it (RFC 8829 section 5.3.1)."""
+    def make_rejection(self) -> list[str]:
+        """Make its lines in an answer that does not take it (RFC 8829 section 5.3.1)."""
         mid = [] if self.mid is None else [f"a=mid:{self.mid}"]
         return [f"m={self.kind} 0 {self.profile} {self.formats}", "c=IN IP4 0.0.0.0", "a=inactive", *mid]
 
@@ -78,7 +78,7 @@ class Description:
 
     @classmethod
     def read(cls, text: str) -> Description:
-        """Of an SDP; ValueError, half a sentence, where a media line is none."""
+        """Read the description in an SDP; ValueError, half a sentence, where a media line is none."""
         read, lines = cls([]), [line.strip() for line in re.split(r"\r?\n", text)]
         blocks: list[list[str]] = []
         for line in filter(None, lines):
@@ -106,7 +106,7 @@ class Description:
         if listed:
             self.session.append(f"a=group:BUNDLE {' '.join(listed)}")
 
-    def spread(self) -> None:
+    def complete(self) -> None:
         """State what an offer leaves out: directions, mids, and the transport of bundled lines (RFC 9143)."""
         stated = next((attribute(line) for line in self.session if attribute(line) in DIRECTIONS), "sendrecv")
         taken = {section.mid for section in self.sections}

@@ -28,15 +28,15 @@ def _nobody(age: float) -> None:
     """The age of a watcher's pictures is that of the session's own."""
 
 
-class Watcher:
-    """One who watches. `on_closed` is called once, when the connection has ended by itself or by `close`."""
+class WhepPeer:
+    """One viewer's connection. `on_closed` is called once, when the connection has ended by itself or by `close`."""
 
     def __init__(
         self,
         config: ServerConfig,
         encoding: ThreadPoolExecutor,
         video_delay: Callable[[float], float | None],
-        on_closed: Callable[[Watcher], None],
+        on_closed: Callable[[WhepPeer], None],
     ) -> None:
         self.secret = secrets.token_urlsafe(24)
         self.etag = f'"{secrets.token_hex(8)}"'
@@ -52,7 +52,7 @@ class Watcher:
         self._output = OutputTrack(_nobody)
         self._sound = DelayedAudioTrack(video_delay)
         self._connection = new_connection(config)
-        self._connection.on("connectionstatechange", self._state_changed)
+        self._connection.on("connectionstatechange", self._on_state_change)
 
     async def answer(self, offer: Offer) -> RTCSessionDescription:
         """The answer to an offer of `take_watch_offer`."""
@@ -78,13 +78,13 @@ class Watcher:
         check_candidates(self._candidates, len(candidates))
         self._candidates += len(candidates)
         assert self._offer is not None
-        routed = [self._offer.routed(one) for one in candidates]
+        routed = [self._offer.route(one) for one in candidates]
         task = asyncio.create_task(add_candidates(self._connection, routed))
         self._adding.add(task)
         task.add_done_callback(self._adding.discard)
 
     def tick(self) -> None:
-        """Once a second: end with a watcher that is gone, or never came."""
+        """End, once a second, with a watcher that is gone, or never came."""
         now, heard = time.monotonic(), find_last_heard(self._connection)
         if heard is None:
             gone = now - self._opened_at > self._config.connect_seconds
@@ -99,7 +99,7 @@ class Watcher:
             self._closing = asyncio.create_task(self._close())
         return self._closing
 
-    def _state_changed(self) -> None:
+    def _on_state_change(self) -> None:
         if self._connection.connectionState in ("failed", "closed"):
             self.close()
 

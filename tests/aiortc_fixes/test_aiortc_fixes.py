@@ -46,7 +46,7 @@ from aiortc_fixes.jitter_buffers import HELD_BACK, MarkerJitterBuffer, SoundJitt
 from aiortc_fixes.nacks import ASK_AGAIN_SECONDS, RepeatingNackGenerator
 from aiortc_fixes.privates import RECEIVER, SENDER, replace
 from aiortc_fixes.queues import ENCODED_SECONDS, EncodedQueue, NewestQueue, is_keyframe
-from server.frames.frame_arrays import normalised
+from server.frames.frame_arrays import normalise
 from tests.patience import PATIENCE_SECONDS
 from tests.ports import free_udp_ports
 from tests.server.world import CLOCK, Camera, Microphone
@@ -487,7 +487,7 @@ def test_h264_of_every_profile_taken_is_decoded(profile: str, pix_fmt: str) -> N
     data = b"".join(bytes(one) for one in [*codec.encode(frame), *codec.encode(None)])
     frames: list[Any] = [*decoder.decode(JitterFrame(data, 0)), *decoder.codec.decode(None)]
     (decoded,) = frames
-    assert abs(float(normalised(decoded).to_ndarray(format="rgb24").mean()) - 150) < 3
+    assert abs(float(normalise(decoded).to_ndarray(format="rgb24").mean()) - 150) < 3
 
 
 def test_aiortc_still_sends_fragments_whatever_was_agreed() -> None:

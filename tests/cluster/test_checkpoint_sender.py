@@ -11,10 +11,10 @@ from rigid.inversion.inverter import Memory
 from rigid.models.contract import RecurrentState
 from rigid.stream.state_packing import pack, unpack
 from rigid.stream.stream_state import StreamState, state_from_bytes, state_to_bytes
-from server.cluster.checkpoint_sender import Copies
-from server.cluster.checkpoint_store import Shelf
+from server.cluster.checkpoint_sender import CheckpointSender
+from server.cluster.checkpoint_store import CheckpointStore
 from server.config import ServerConfig
-from server.session.resumable_sessions import Kept
+from server.session.resumable_sessions import SessionCheckpoint
 from tests.fakes import TINY
 from tests.server.session.test_sessions import none_left
 from tests.server.world import running
@@ -58,11 +58,11 @@ def test_a_damaged_picture_is_one_sentence() -> None:
 async def test_every_session_is_sent_each_time_and_what_ended_once() -> None:
     async with running() as world:
         await world.ready()
-        copies = Copies(world.app.state.manager)
+        copies = CheckpointSender(world.app.state.manager)
         async with world.viewer(edits={"smile": 0.5}) as viewer:
             token = viewer.session["resume_token"]
             first, gone = copies.next("b")
-            assert first == {token: Kept({"smile": 0.5}, None)} and not gone
+            assert first == {token: SessionCheckpoint({"smile": 0.5}, None)} and not gone
             # Sent is what was saved after an earlier request, with the picture that came next.
             await viewer.until(lambda: (copies.next("b")[0][token].state or b"").endswith(b"steps"))
         await none_left(world)
@@ -76,7 +76,7 @@ async def test_every_session_is_sent_each_time_and_what_ended_once() -> None:
 async def test_of_a_session_ended_on_purpose_the_copy_is_let_go() -> None:
     async with running() as world:
         await world.ready()
-        copies = Copies(world.app.state.manager)
+        copies = CheckpointSender(world.app.state.manager)
         async with world.viewer() as viewer:
             token = viewer.session["resume_token"]
             assert set(copies.next("b")[0]) == {token}
@@ -95,17 +95,17 @@ async def test_a_workers_sessions_bear_its_name_and_move_out_together() -> None:
             assert await manager.move_out() == 2
             assert manager.load.sessions == 0 and manager.draining
             await one.until(lambda: [said["reason"] for said in one.said("session_ended")] == ["moved"])
-            kept = manager.left_behind()[one.session["resume_token"]]
+            kept = manager.list_left_behind()[one.session["resume_token"]]
             assert kept.edits == {"smile": 0.5} and kept.state
 
 
 def test_copies_are_kept_for_a_while_and_the_newest_counts() -> None:
     now = [100.0]
-    shelf = Shelf(10.0, 2, lambda: now[0])
-    shelf.put({"a": Kept({"smile": 0.1}, b"1"), "b": Kept({}, None)}, ())
+    store = CheckpointStore(10.0, 2, lambda: now[0])
+    store.put({"a": SessionCheckpoint({"smile": 0.1}, b"1"), "b": SessionCheckpoint({}, None)}, ())
     now[0] = 101.0
-    shelf.put({"a": Kept({"smile": 0.2}, b"2")}, ["b"])
-    assert shelf.find("a") == (101.0, Kept({"smile": 0.2}, b"2"))
-    assert shelf.find("b") is None and len(shelf) == 1
+    store.put({"a": SessionCheckpoint({"smile": 0.2}, b"2")}, ["b"])
+    assert store.find("a") == (101.0, SessionCheckpoint({"smile": 0.2}, b"2"))
+    assert store.find("b") is None and len(store) == 1
     now[0] = 112.0
-    assert shelf.find("a") is None
+    assert store.find("a") is None

@@ -18,7 +18,7 @@ from server.cluster.ingress import build_ingress
 from server.cluster.messages import HttpReply, HttpRequest, Opening, Placement
 from server.cluster.names import FLEET
 from server.config import ServerConfig
-from server.session.resumable_sessions import Kept
+from server.session.resumable_sessions import SessionCheckpoint
 from server.uploads.uploads import MOST_AT_ONCE
 from tests.server.http.test_api import assert_error
 
@@ -59,7 +59,7 @@ class HandMade(Actors):
         return self.replies.get(name) or HttpReply(200, JSON, json.dumps(said).encode())
 
     def refused(self) -> list[Placement]:
-        return [_placement(arguments[0]) for _, method, arguments in self.asked if method == "refused"]
+        return [_placement(arguments[0]) for _, method, arguments in self.asked if method == "note_refusal"]
 
     def requests(self) -> list[tuple[str, tuple[object, ...]]]:
         return [(name, arguments[1:]) for name, method, arguments in self.asked if method == "request"]
@@ -171,9 +171,9 @@ async def test_without_workers_or_without_the_fleet_it_is_not_ready(monkeypatch:
 
 
 async def test_a_client_comes_back_to_what_its_own_worker_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    actors, kept = HandMade("w1", "w2"), Kept({"smile": 0.5}, b"exact")
+    actors, kept = HandMade("w1", "w2"), SessionCheckpoint({"smile": 0.5}, b"exact")
     actors.kept["w2", "give_up"] = kept
-    actors.kept["w1", "find_kept"] = (5.0, Kept({}, b"copy"))
+    actors.kept["w1", "find_kept"] = (5.0, SessionCheckpoint({}, b"copy"))
     actors.replies["w1"] = HttpReply(201, JSON, b"{}")
     async with before(actors, monkeypatch) as http:
         assert (await http.post("/api/v1/sessions", json={"resume_token": "w2.t"})).status_code == 201
@@ -184,9 +184,9 @@ async def test_a_client_comes_back_to_what_its_own_worker_has(monkeypatch: pytes
 async def test_a_client_comes_back_to_the_newest_copy_where_its_worker_is_gone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    actors, newest = HandMade("w1", "w2"), Kept({"smile": 0.5}, b"newest")
+    actors, newest = HandMade("w1", "w2"), SessionCheckpoint({"smile": 0.5}, b"newest")
     actors.faults["w9", "give_up"] = Gone("")
-    actors.kept["w1", "find_kept"] = (5.0, Kept({}, b"older"))
+    actors.kept["w1", "find_kept"] = (5.0, SessionCheckpoint({}, b"older"))
     actors.kept[FLEET, "find_kept"] = (6.0, newest)
     actors.replies["w1"] = HttpReply(201, JSON, b"{}")
     async with before(actors, monkeypatch) as http:
@@ -198,10 +198,10 @@ async def test_a_client_comes_back_to_the_newest_copy_where_its_worker_is_gone(
 async def test_a_worker_that_does_not_give_up_its_session_is_not_tried_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     actors = HandMade("w1", "w2")
     actors.faults["w1", "give_up"] = Unreachable("")
-    actors.kept["w2", "find_kept"] = (5.0, Kept({}, b"copy"))
+    actors.kept["w2", "find_kept"] = (5.0, SessionCheckpoint({}, b"copy"))
     async with before(actors, monkeypatch) as http:
         await http.post("/api/v1/sessions", json={"resume_token": "w1.t"})
-    assert actors.requests() == [("w2", (Opening(7, "w1.t", Kept({}, b"copy")),))]
+    assert actors.requests() == [("w2", (Opening(7, "w1.t", SessionCheckpoint({}, b"copy")),))]
 
 
 @pytest.mark.parametrize("body", [b"no json", b"[]", b'{"resume_token": 5}', b'{"resume_token": "guessed"}'])
@@ -272,7 +272,7 @@ async def test_keys_and_limits_are_kept_for_the_cluster_as_a_whole(monkeypatch: 
 
 
 async def test_what_a_session_left_is_for_its_own_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    actors, left = HandMade("w1"), Kept({"smile": 0.5}, b"state", name_of("ann"))
+    actors, left = HandMade("w1"), SessionCheckpoint({"smile": 0.5}, b"state", name_of("ann"))
     actors.faults["w9", "give_up"] = Gone("")
     actors.kept["w1", "find_kept"] = (5.0, left)
     actors.replies["w1"] = HttpReply(201, JSON, b"{}")

@@ -9,7 +9,7 @@ import pytest
 
 from server.cluster.messages import Placement, Report, Share
 from server.cluster.names import go_together, worker_of
-from server.cluster.roster import CALM_ROUNDS, Bounds, Place, Roster
+from server.cluster.roster import CALM_ROUNDS, Roster, WorkerBounds, WorkerPlace
 
 VERSION = "1.2.3"
 
@@ -17,13 +17,13 @@ VERSION = "1.2.3"
 def roster_of(*reports: Report, **settings: Any) -> Roster:
     roster = Roster(VERSION, **settings)
     for report in reports:
-        roster.places[report.name] = Place()
+        roster.places[report.name] = WorkerPlace()
         hear(roster, report)
     return roster
 
 
 def hear(roster: Roster, report: Report) -> None:
-    roster.heard(report)
+    roster.note_report(report)
 
 
 def worker(name: str, sessions: int = 0, places: int = 4, **more: Any) -> Report:
@@ -49,13 +49,13 @@ def test_a_session_counts_once_from_its_placing_on() -> None:
     hear(roster, worker("a", 0, seen=frozenset({first.number})))
     assert roster.places["a"].free == 4, "it has ended"
     second = roster.place("")
-    roster.refused(second)
+    roster.note_refusal(second)
     assert roster.places[second.worker].free == 4
     third = roster.place("")
     now[0] = 100.0
     hear(roster, worker(third.worker))
     assert roster.places[third.worker].free == 4, "nobody will say any more what became of it"
-    roster.refused(Placement("unknown", 5))
+    roster.note_refusal(Placement("unknown", 5))
 
 
 def test_room_is_what_is_measured_not_what_is_allowed() -> None:
@@ -78,7 +78,7 @@ def test_no_session_goes_where_none_may() -> None:
         worker("old", version="1.1.9"),
     )
     roster.places["lost"].lost = True
-    roster.places["silent"] = Place()
+    roster.places["silent"] = WorkerPlace()
     refused = roster.place("")
     assert (refused.worker, refused.status, refused.code) == ("", 503, "not_ready")
     states = {one["name"]: one["state"] for one in roster.describe()}
@@ -103,7 +103,7 @@ def test_a_full_cluster_and_a_full_key_are_said_so() -> None:
 
 def test_a_worker_that_does_not_start_says_why() -> None:
     roster = roster_of(worker("a", ready=False, problem="no model"), worker("b"))
-    roster.places["c"] = Place(fault="its code is another one")
+    roster.places["c"] = WorkerPlace(fault="its code is another one")
     assert roster.problems() == {
         "a": "Worker a on 10.0.0.1 did not start: no model",
         "c": "Worker c did not start: its code is another one",
@@ -131,24 +131,24 @@ def test_workers_on_nodes_that_are_gone_are_given_up_first() -> None:
 
 
 def test_one_more_worker_is_wanted_when_little_is_free_and_only_one_at_a_time() -> None:
-    bounds = Bounds(1, 3)
+    bounds = WorkerBounds(1, 3)
     roster = roster_of(worker("a", 2))
-    assert roster.wanted(bounds) == 1
+    assert roster.count_wanted(bounds) == 1
     hear(roster, worker("a", 4))
-    assert roster.wanted(bounds) == 2
-    roster.places["b"] = Place()
-    assert roster.wanted(bounds) == 2, "the one that starts is waited for"
+    assert roster.count_wanted(bounds) == 2
+    roster.places["b"] = WorkerPlace()
+    assert roster.count_wanted(bounds) == 2, "the one that starts is waited for"
     hear(roster, worker("b", 4))
-    assert roster.wanted(bounds) == 3
-    roster.places["c"] = Place()
+    assert roster.count_wanted(bounds) == 3
+    roster.places["c"] = WorkerPlace()
     hear(roster, worker("c", 4))
-    assert roster.wanted(bounds) == 3, "there may be no more"
+    assert roster.count_wanted(bounds) == 3, "there may be no more"
 
 
 def test_a_worker_that_never_will_be_ready_stands_in_no_others_way_and_goes_first() -> None:
     roster = roster_of(worker("a", 4), worker("old", version="1.1.9"))
-    assert roster.wanted(Bounds(1, 3)) == 3
-    assert roster.wanted(Bounds(1, 2)) == 2, "there may be no more"
+    assert roster.count_wanted(WorkerBounds(1, 3)) == 3
+    assert roster.count_wanted(WorkerBounds(1, 2)) == 2, "there may be no more"
     assert roster.to_end() == "old"
 
 
@@ -175,31 +175,31 @@ def test_who_lacks_what_a_client_brought_is_known_of_those_that_carry_sessions()
 
 def test_a_worker_goes_only_after_it_was_of_no_use_for_a_while() -> None:
     roster = roster_of(worker("a", 1), worker("b"), worker("c"))
-    assert [roster.wanted(Bounds(1, 3)) for _ in range(CALM_ROUNDS)] == [3] * (CALM_ROUNDS - 1) + [2]
+    assert [roster.count_wanted(WorkerBounds(1, 3)) for _ in range(CALM_ROUNDS)] == [3] * (CALM_ROUNDS - 1) + [2]
     assert roster.to_end() == "b"
-    assert roster.wanted(Bounds(3, 3)) == 3
+    assert roster.count_wanted(WorkerBounds(3, 3)) == 3
     hear(roster, worker("a", 4))
-    assert roster.wanted(Bounds(1, 3)) == 2
+    assert roster.count_wanted(WorkerBounds(1, 3)) == 2
     busy = roster_of(worker("a", 3), worker("b", 2))
-    assert {busy.wanted(Bounds(1, 3)) for _ in range(2 * CALM_ROUNDS)} == {2}
+    assert {busy.count_wanted(WorkerBounds(1, 3)) for _ in range(2 * CALM_ROUNDS)} == {2}
 
 
 def test_without_any_usable_worker_those_that_start_are_waited_for() -> None:
     roster = Roster(VERSION)
-    assert roster.wanted(Bounds(2, 3)) == 2
-    roster.places.update(a=Place(), b=Place(), c=Place())
-    assert roster.wanted(Bounds(2, 3)) == 3
+    assert roster.count_wanted(WorkerBounds(2, 3)) == 2
+    roster.places.update(a=WorkerPlace(), b=WorkerPlace(), c=WorkerPlace())
+    assert roster.count_wanted(WorkerBounds(2, 3)) == 3
 
 
-@pytest.mark.parametrize(("text", "bounds"), [("3", Bounds(3, 3)), ("2-8", Bounds(2, 8))])
-def test_numbers_of_workers_are_read(text: str, bounds: Bounds) -> None:
-    assert Bounds.parse(text) == bounds
+@pytest.mark.parametrize(("text", "bounds"), [("3", WorkerBounds(3, 3)), ("2-8", WorkerBounds(2, 8))])
+def test_numbers_of_workers_are_read(text: str, bounds: WorkerBounds) -> None:
+    assert WorkerBounds.parse(text) == bounds
 
 
 @pytest.mark.parametrize("text", ["", "x", "0", "4-2", "-3", "1-x"])
 def test_what_is_no_number_of_workers_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="give N or A-B|cannot be"):
-        Bounds.parse(text)
+        WorkerBounds.parse(text)
 
 
 def test_shares_that_fit_a_node_are_counted() -> None:
@@ -226,5 +226,5 @@ def test_sessions_on_their_way_count_for_their_key() -> None:
     first = roster.place("ann")
     assert first.worker and roster.place("ann").code == "key_full"
     assert roster.place("bob").worker
-    roster.refused(first)
+    roster.note_refusal(first)
     assert roster.place("ann").worker

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from server.cluster import service
-from server.cluster.roster import Bounds
+from server.cluster.roster import WorkerBounds
 from tests.cluster.media import FOLDER, HELD_UP, build_open
 from tests.cluster.world import FPS, LENIENT, PATIENCE_SECONDS, PATIENT, ClusterWorld, ReturningViewer, cluster_of
 from tests.server.http.test_attribute_api import BYTES, GRIN
@@ -31,7 +31,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ClusterWo
     """One node with room for two workers, of which one is there."""
     monkeypatch.setenv(FOLDER, str(tmp_path))
     config = replace(PATIENT, max_sessions=PLACES, drain_seconds=DRAIN_SECONDS, allow_uploads=True)
-    with cluster_of(1, config, build_open, cpus=4, bounds=Bounds(1, 2)) as running:
+    with cluster_of(1, config, build_open, cpus=4, bounds=WorkerBounds(1, 2)) as running:
         yield running
 
 

@@ -26,8 +26,8 @@ from server.cluster import service
 from server.cluster.fleet import Plan
 from server.cluster.messages import Build, Report, Share
 from server.cluster.names import NAMESPACE
-from server.cluster.roster import Bounds
-from server.cluster.service import APPLICATION, ClusterError, Entrance
+from server.cluster.roster import WorkerBounds
+from server.cluster.service import APPLICATION, ClusterError, ListenAddress
 from server.config import ServerConfig
 from tests.cluster.media import build
 from tests.ports import free_port
@@ -160,7 +160,7 @@ def wait_for(processes: list[subprocess.Popen[bytes]]) -> None:
 
 @contextmanager
 def cluster_of(
-    nodes: int, config: ServerConfig, make: Build = build, *, cpus: int = 3, bounds: Bounds | None = None
+    nodes: int, config: ServerConfig, make: Build = build, *, cpus: int = 3, bounds: WorkerBounds | None = None
 ) -> Iterator[ClusterWorld]:
     """So many nodes with a worker each, the head being one of them; or with as many workers as `bounds` says."""
     before = dict(os.environ)
@@ -177,7 +177,7 @@ def cluster_of(
             cluster.add_node(**{**NODE, "num_cpus": cpus})
         service.connect(cluster.address)
         port = free_port()
-        service.start(Plan(config, SHARE, make, bounds), Entrance("127.0.0.1", port, everywhere=False))
+        service.start(Plan(config, SHARE, make, bounds), ListenAddress("127.0.0.1", port, everywhere=False))
         world = ClusterWorld(cluster, f"http://127.0.0.1:{port}")
         world.wait_ready(nodes if bounds is None else bounds.least)
         yield world

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from server.access.api_keys import WRONG_KEYS_PER_MINUTE, _address, name_of
-from server.access.rate_limits import Rates
+from server.access.rate_limits import RateLimit
 from server.config import ServerConfig
 from tests.server.http.test_api import assert_error
 from tests.server.world import Viewer, World, running, until
@@ -113,7 +113,7 @@ async def test_an_address_that_guesses_keys_is_not_listened_to_for_a_while() -> 
 
 def test_a_bucket_is_full_at_first_and_fills_evenly() -> None:
     now = [0.0]
-    rates = Rates(2, 0.5, lambda: now[0])
+    rates = RateLimit(2, 0.5, lambda: now[0])
     assert [rates.take("a") for _ in range(3)] == [0.0, 0.0, 2.0]
     assert rates.wait("a") == 2.0 and rates.wait("b") == 0.0
     now[0] = 1.0

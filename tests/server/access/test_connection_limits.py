@@ -17,10 +17,10 @@ import pytest
 import uvicorn
 
 from server.access import connection_limits, middleware
-from server.access.connection_limits import guarded
+from server.access.connection_limits import guard_protocol
 from server.app import create_app
 from server.config import ServerConfig
-from server.logs import Sparing, discreet, without_secrets
+from server.logs import RepeatFilter, discreet, without_secrets
 from server.run import listen
 from tests.patience import PATIENCE_SECONDS, eventually
 from tests.server.http.test_api import assert_error
@@ -69,7 +69,9 @@ def listening(most: int = 100) -> Iterator[int]:
     """A server with guarded connections, in a thread; its port."""
     listener = listen("127.0.0.1", 0)
     app = create_app(ServerConfig(), PaintingStream, LIBRARY)
-    config = uvicorn.Config(app, loop="asyncio", http=guarded(most), log_config=None, timeout_graceful_shutdown=1)
+    config = uvicorn.Config(
+        app, loop="asyncio", http=guard_protocol(most), log_config=None, timeout_graceful_shutdown=1
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listener],), name="server")
     thread.start()
@@ -148,7 +150,7 @@ def record(text: str, *values: object, name: str = "server", level: int = loggin
 
 def test_errors_of_one_kind_are_told_once_a_minute_with_their_count() -> None:
     now = [0.0]
-    sparing = Sparing(lambda: now[0])
+    sparing = RepeatFilter(lambda: now[0])
     told = [sparing.filter(record("Session %s failed", number)) for number in range(50)]
     assert told == [True] + [False] * 49
     assert sparing.filter(record("Something else")) and sparing.filter(record("Session %s failed", 1, name="other"))
@@ -164,7 +166,7 @@ def test_errors_of_one_kind_are_told_once_a_minute_with_their_count() -> None:
 
 
 def test_a_kind_is_told_by_its_text_without_numbers() -> None:
-    sparing = Sparing(lambda: 0.0)
+    sparing = RepeatFilter(lambda: 0.0)
     assert [sparing.filter(record(f"socket.accept() out of resources fd={number}")) for number in (3, 14)] == [
         True,
         False,

@@ -7,7 +7,7 @@ import pytest
 from av import VideoFrame
 from av.video.reformatter import ColorRange
 
-from server.frames.frame_arrays import from_rgb, normalised, to_rgb
+from server.frames.frame_arrays import from_rgb, normalise, to_rgb
 from tests.server.world import CLOCK
 
 
@@ -49,17 +49,17 @@ def test_colour_that_changes_from_place_to_place_comes_back(width: int, height: 
 def test_a_picture_that_is_tagged_as_full_range_becomes_limited() -> None:
     white = VideoFrame.from_ndarray(np.full((48, 32), 255, np.uint8), format="yuv420p")
     white.pts, white.time_base, white.color_range = 0, CLOCK, ColorRange.JPEG
-    assert np.abs(planes(normalised(white))[:32] - 235).max() <= 1
+    assert np.abs(planes(normalise(white))[:32] - 235).max() <= 1
 
 
 def test_a_usual_picture_is_normal_as_it_is() -> None:
     frame = smooth(320, 240)
-    assert normalised(frame) is frame
+    assert normalise(frame) is frame
 
 
 @pytest.mark.parametrize(("width", "height"), [(321, 240), (320, 241), (333, 333)])
 def test_sides_become_even(width: int, height: int) -> None:
-    frame = normalised(smooth(width, height))
+    frame = normalise(smooth(width, height))
     assert (frame.width, frame.height) == (width & ~1, height & ~1)
     assert (frame.pts, frame.time_base) == (90000, CLOCK)
 
@@ -67,7 +67,7 @@ def test_sides_become_even(width: int, height: int) -> None:
 def test_full_range_becomes_limited() -> None:
     white = VideoFrame.from_ndarray(np.full((32, 32, 3), 255, np.uint8), format="rgb24").reformat(format="yuvj420p")
     white.pts, white.time_base = 0, CLOCK
-    frame = normalised(white)
+    frame = normalise(white)
     assert frame.format.name == "yuv420p"
     assert np.abs(planes(frame)[:32] - 235).max() <= 1
     assert to_rgb(frame).min() >= 254
@@ -82,10 +82,10 @@ def test_black_white_and_grey_keep_their_levels() -> None:
 def test_a_huge_picture_is_reduced() -> None:
     huge = VideoFrame(7680, 4320, "yuv420p")
     huge.pts, huge.time_base = 90000, CLOCK
-    frame = normalised(huge)
+    frame = normalise(huge)
     assert (frame.width, frame.height, frame.pts) == (1920, 1080, 90000)
 
 
 def test_a_tiny_picture_is_refused() -> None:
     with pytest.raises(ValueError, match="1x1"):
-        normalised(smooth(1, 1))
+        normalise(smooth(1, 1))

@@ -140,9 +140,9 @@ async def test_a_client_may_close_its_connection_before_it_ends_its_session() ->
             await until(lambda: sender.peer.connectionState == "connected")
         manager = world.app.state.manager
         await until(lambda: not list(manager))
-        assert len(manager.left_behind()) == 1, "it might have been the network"
+        assert len(manager.list_left_behind()) == 1, "it might have been the network"
         assert (await world.http.delete(sender.resource)).status_code == 200
-        assert not manager.left_behind()
+        assert not manager.list_left_behind()
         assert_error(await world.http.delete(sender.resource), 404, "unknown_session")
 
 

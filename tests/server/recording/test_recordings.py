@@ -25,16 +25,16 @@ from cli.main import run
 from rigid.files.provenance import own_credentials, read
 from server.config import ServerConfig
 from server.errors import ApiError
-from server.recording.disk_space import MB, UNBOUNDED, Room
-from server.recording.mp4_writer import Film, Limits
+from server.recording.disk_space import MB, UNBOUNDED, DiskSpace
+from server.recording.mp4_writer import FilmLimits, Mp4Writer
 from server.recording.recordings import MOST_WAITING, Recording, Recordings, usable_folder
-from server.recording.unfinished_films import Draft
+from server.recording.unfinished_films import UnfinishedFilm
 from server.session import session_outputs
 from tests.patience import PATIENCE_SECONDS, eventually
 from tests.server.http.test_api import assert_error
 from tests.server.world import CLOCK, Viewer, World, running
 
-PLENTY = Limits(600.0, 1 << 28)
+PLENTY = FilmLimits(600.0, 1 << 28)
 
 
 def frame(pts: int, level: int = 100, width: int = 64, height: int = 48) -> VideoFrame:
@@ -65,7 +65,7 @@ def shown(path: Path) -> tuple[list[float], list[NDArray[np.uint8]]]:
 
 
 def test_a_film_keeps_the_pictures_times_and_passes_over_what_is_out_of_order(tmp_path: Path) -> None:
-    film = Film(tmp_path / "a.mp4", PLENTY)
+    film = Mp4Writer(tmp_path / "a.mp4", PLENTY)
     for pts in (90_000, 93_000, 92_000, 108_000):
         assert film.write(frame(pts)) == ""
     film.close()
@@ -77,7 +77,7 @@ def test_a_film_keeps_the_pictures_times_and_passes_over_what_is_out_of_order(tm
 
 
 def test_a_camera_that_turns_gets_bars(tmp_path: Path) -> None:
-    film = Film(tmp_path / "a.mp4", PLENTY)
+    film = Mp4Writer(tmp_path / "a.mp4", PLENTY)
     film.write(frame(0, 200, 64, 48))
     film.write(frame(3000, 200, 48, 64))
     film.close()
@@ -87,7 +87,7 @@ def test_a_camera_that_turns_gets_bars(tmp_path: Path) -> None:
 
 
 def test_a_film_ends_by_its_length(tmp_path: Path) -> None:
-    film = Film(tmp_path / "a.mp4", Limits(1.0, 1 << 28))
+    film = Mp4Writer(tmp_path / "a.mp4", FilmLimits(1.0, 1 << 28))
     ends = [film.write(frame(9000 * i)) for i in range(12)]
     film.close()
     assert ends == [""] * 11 + ["max_seconds"]
@@ -96,7 +96,7 @@ def test_a_film_ends_by_its_length(tmp_path: Path) -> None:
 
 def test_a_film_ends_by_its_size(tmp_path: Path) -> None:
     most = 1 << 20
-    film = Film(tmp_path / "a.mp4", Limits(600.0, most))
+    film = Mp4Writer(tmp_path / "a.mp4", FilmLimits(600.0, most))
     ends = [film.write(noise(3000 * i, i)) for i in range(100)]
     film.close()
     assert "max_bytes" in ends
@@ -107,7 +107,7 @@ def test_a_film_ends_by_its_size(tmp_path: Path) -> None:
 
 
 @contextmanager
-def recorded(path: Path, limits: Limits = PLENTY) -> Iterator[tuple[Recording, list[int]]]:
+def recorded(path: Path, limits: FilmLimits = PLENTY) -> Iterator[tuple[Recording, list[int]]]:
     dropped: list[int] = []
     recording = Recording(path, "", limits, None, lambda: dropped.append(1))
     yield recording, dropped
@@ -131,13 +131,13 @@ def test_nothing_is_seen_of_a_film_until_it_is_complete(tmp_path: Path) -> None:
 def test_where_writing_is_behind_the_newest_pictures_are_left_out_and_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held, write = threading.Event(), Film.write
+    held, write = threading.Event(), Mp4Writer.write
 
-    def slow(self: Film, one: VideoFrame) -> str:
+    def slow(self: Mp4Writer, one: VideoFrame) -> str:
         held.wait(PATIENCE_SECONDS)
         return write(self, one)
 
-    monkeypatch.setattr(Film, "write", slow)
+    monkeypatch.setattr(Mp4Writer, "write", slow)
     with recorded(tmp_path / "a.mp4") as (recording, dropped):
         for i in range(MOST_WAITING + 10):
             recording.offer(frame(3000 * i), {})
@@ -284,7 +284,7 @@ def killed_in(folder: Path) -> Path:
     return left
 
 
-def kept(folder: Path, room: Room = UNBOUNDED) -> Recordings:
+def kept(folder: Path, room: DiskSpace = UNBOUNDED) -> Recordings:
     return Recordings(folder, PLENTY, own_credentials(folder.parent / "signing"), lambda: None, room)
 
 
@@ -366,16 +366,16 @@ def test_a_film_ends_while_there_is_room_to_complete_it(tmp_path: Path) -> None:
 
 def test_what_has_no_room_is_not_begun(tmp_path: Path) -> None:
     size = 100 * MB
-    Room(0, None).check(tmp_path, size, 5)
+    DiskSpace(0, None).check(tmp_path, size, 5)
     with pytest.raises(ApiError, match="only .* MB left") as refused:
-        Room(1 << 60, None).check(tmp_path, size, 0)
+        DiskSpace(1 << 60, None).check(tmp_path, size, 0)
     assert (refused.value.status, refused.value.code) == (507, "disk_full")
     with (tmp_path / "old.mp4").open("wb") as file:
         file.truncate(150 * MB)
-    Room(0, 250 * MB).check(tmp_path, size, 0)
+    DiskSpace(0, 250 * MB).check(tmp_path, size, 0)
     for quota, going_on in ((249, 0), (349, 1)):
         with pytest.raises(ApiError, match=f"may take {quota} MB, and {150 + 100 * going_on} are taken") as refused:
-            Room(0, quota * MB).check(tmp_path, size, going_on)
+            DiskSpace(0, quota * MB).check(tmp_path, size, going_on)
         assert (refused.value.status, refused.value.code) == (507, "quota_full")
 
 
@@ -389,14 +389,14 @@ async def test_a_full_disk_is_told_before_anything_is_recorded(tmp_path: Path) -
 
 async def test_who_gives_up_waiting_for_a_film_does_not_end_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session_outputs, "FINISH_SECONDS", 0.05)
-    begun, go_on, complete = threading.Event(), threading.Event(), Draft.complete
+    begun, go_on, complete = threading.Event(), threading.Event(), UnfinishedFilm.complete
 
-    def slow(self: Draft, *given: Any) -> int:
+    def slow(self: UnfinishedFilm, *given: Any) -> int:
         begun.set()
         go_on.wait(PATIENCE_SECONDS)
         return complete(self, *given)
 
-    monkeypatch.setattr(Draft, "complete", slow)
+    monkeypatch.setattr(UnfinishedFilm, "complete", slow)
     async with running(ServerConfig(recordings=tmp_path)) as world:
         await world.ready()
         async with world.viewer() as viewer:

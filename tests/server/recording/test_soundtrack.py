@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from aiortc_fixes import AUDIO_PREFETCH_SECONDS
 from rigid.files.provenance import own_credentials, read
 from server.config import ServerConfig
-from server.recording.mp4_writer import EARLY_SOUNDS, Film, Limits
+from server.recording.mp4_writer import EARLY_SOUNDS, FilmLimits, Mp4Writer
 from server.recording.recordings import MOST_SOUNDS, Recording
 from server.recording.soundtrack import Alignment
 from tests.patience import PATIENCE_SECONDS
@@ -56,9 +56,11 @@ def begins(path: Path) -> list[float]:
 # ---- the file
 
 
-def filmed(path: Path, sounds: list[tuple[AudioFrame, float]], limits: Limits = PLENTY, pictures: int = 30) -> Film:
+def filmed(
+    path: Path, sounds: list[tuple[AudioFrame, float]], limits: FilmLimits = PLENTY, pictures: int = 30
+) -> Mp4Writer:
     """Three seconds of pictures that begin at second 5, and sounds at their times on the same clock."""
-    film = Film(path, limits, sound=True)
+    film = Mp4Writer(path, limits, sound=True)
     for made, seconds in sounds:
         made.pts = round(seconds * made.sample_rate)
         assert film.hear(made, 0.0, seconds) == ""
@@ -92,7 +94,7 @@ def test_small_jitter_leaves_the_sound_whole(tmp_path: Path) -> None:
 
 
 def test_sounds_that_come_in_a_rush_are_whole_and_in_their_place(tmp_path: Path) -> None:
-    film = Film(tmp_path / "a.mp4", PLENTY, sound=True)
+    film = Mp4Writer(tmp_path / "a.mp4", PLENTY, sound=True)
     alignment = Alignment()
     now = [9.0 + i / 50 for i in range(100)]
     now[:75] = [now[75]] * 75  # the first second and a half comes at once
@@ -112,7 +114,7 @@ def test_sounds_that_come_in_a_rush_are_whole_and_in_their_place(tmp_path: Path)
 
 @pytest.mark.parametrize(("apart", "moved"), [(0.03, 0.0), (0.1, 0.1)])
 def test_sound_is_moved_only_where_it_would_be_out_of_step(tmp_path: Path, apart: float, moved: float) -> None:
-    film = Film(tmp_path / "a.mp4", PLENTY, sound=True)
+    film = Mp4Writer(tmp_path / "a.mp4", PLENTY, sound=True)
     film.write(frame(450_000))
     for i in range(250):
         made = sound(i % 50 >= 25)
@@ -141,7 +143,7 @@ def test_sounds_that_wait_for_a_first_picture_are_few(tmp_path: Path) -> None:
 
 
 def test_sound_alone_does_not_outgrow_the_limits(tmp_path: Path) -> None:
-    film = Film(tmp_path / "a.mp4", Limits(600.0, 150_000), sound=True)
+    film = Mp4Writer(tmp_path / "a.mp4", FilmLimits(600.0, 150_000), sound=True)
     film.write(frame(0))
     noise = np.random.default_rng(1).integers(-9000, 9000, (1, 1920), np.int16)
     ends = []
@@ -155,7 +157,7 @@ def test_sound_alone_does_not_outgrow_the_limits(tmp_path: Path) -> None:
 
 
 def test_sound_beyond_the_films_length_is_left_out(tmp_path: Path) -> None:
-    filmed(tmp_path / "a.mp4", [(sound(), 5 + i / 50) for i in range(150)], Limits(1.0, 1 << 28))
+    filmed(tmp_path / "a.mp4", [(sound(), 5 + i / 50) for i in range(150)], FilmLimits(1.0, 1 << 28))
     assert heard(tmp_path / "a.mp4")[0][-1] == pytest.approx(1.0, abs=0.1)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from server.config import ServerConfig
-from server.session.resumable_sessions import Keeping, Kept
+from server.session.resumable_sessions import ResumableSessions, SessionCheckpoint
 from tests.server.session.test_sessions import none_left, sessions
 from tests.server.world import MovableClock, PaintedResult, PaintingStream, Picture, Viewer, World, running
 from tests.worlds import make_stream, textured_frame
@@ -150,18 +150,18 @@ async def test_what_nobody_comes_back_for_is_let_go() -> None:
 
 def test_as_many_are_kept_as_stated_and_as_long() -> None:
     now = [0.0]
-    keeping = Keeping(10.0, 2, lambda: now[0])
+    sessions = ResumableSessions(10.0, 2, lambda: now[0])
     for i in range(3):
         now[0] = float(i)
-        keeping.put(f"token {i}", Kept({"smile": float(i)}, b"x"))
-    assert keeping.find("token 0") is None and len(keeping) == 2
-    assert keeping.find("token 1") == Kept({"smile": 1.0}, b"x") == keeping.find("token 1")
+        sessions.put(f"token {i}", SessionCheckpoint({"smile": float(i)}, b"x"))
+    assert sessions.find("token 0") is None and len(sessions) == 2
+    assert sessions.find("token 1") == SessionCheckpoint({"smile": 1.0}, b"x") == sessions.find("token 1")
     now[0] = 11.5
-    keeping.forget_old()
-    assert len(keeping) == 1 and keeping.find("token 1") is None
-    keeping.forget("token 2")
-    keeping.forget("token 2")
-    assert not len(keeping)
-    keeping.put("again", Kept({}, None))
-    keeping.clear()
-    assert keeping.find("again") is None
+    sessions.forget_old()
+    assert len(sessions) == 1 and sessions.find("token 1") is None
+    sessions.forget("token 2")
+    sessions.forget("token 2")
+    assert not len(sessions)
+    sessions.put("again", SessionCheckpoint({}, None))
+    sessions.clear()
+    assert sessions.find("again") is None

@@ -34,7 +34,7 @@ def test_a_session_without_a_picture_has_no_ages() -> None:
 def test_stage_times_are_medians_and_drops_are_summed() -> None:
     stats = SessionStats()
     for milliseconds in (1.0, 100.0, 3.0):
-        stats.processed(face=milliseconds < 50, stage_ms={"invert": milliseconds})
+        stats.note_processed(face=milliseconds < 50, stage_ms={"invert": milliseconds})
     stats.counts.update(dropped_stale=2, dropped_unsent=1, dropped_unusable=1)
     told = stats.describe(0.0)
     assert told["stage_ms"] == {"invert": 3.0}
@@ -45,5 +45,5 @@ def test_the_share_of_failures_is_that_of_the_last_pictures() -> None:
     stats = SessionStats()
     assert stats.failing == 0
     for number in range(40):
-        stats.processed(face=False, stage_ms={}, failed=number >= 25)
+        stats.note_processed(face=False, stage_ms={}, failed=number >= 25)
     assert stats.failing == 0.75

@@ -20,8 +20,8 @@ from aiortc import RTCRtpSender
 from server.config import ServerConfig
 from server.errors import ApiError
 from server.session import states
-from server.session.resumable_sessions import Kept
-from server.session.session_outputs import Audience
+from server.session.resumable_sessions import SessionCheckpoint
+from server.session.session_outputs import SessionOutputs
 from server.webrtc.offers import take_offer
 from server.webrtc.peer import Peer
 from tests.patience import PATIENCE_SECONDS
@@ -395,14 +395,14 @@ async def test_a_place_is_free_again_whatever_fails_at_the_end(
 async def test_a_place_is_free_again_whatever_part_of_its_audience_fails(
     part: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def broken(self: Audience) -> None:
+    def broken(self: SessionOutputs) -> None:
         raise RuntimeError("a fault of ours")
 
     async with running(ServerConfig(max_sessions=1)) as world:
         await world.ready()
         async with world.viewer() as viewer:
             with monkeypatch.context() as patched:
-                patched.setattr(Audience, part, broken)
+                patched.setattr(SessionOutputs, part, broken)
                 await world.http.delete(viewer.url)
             assert "did not end as it should" in caplog.text
             await none_left(world)
@@ -417,6 +417,6 @@ async def test_edits_that_are_no_longer_on_offer_are_not_gone_on_with() -> None:
             token = lost.session["resume_token"]
         await none_left(world)
         # as from another server, or from before an attribute was taken away
-        world.app.state.manager.remember(token, Kept({"smile": 0.5, "wings": 1.0, "age": 99.0}, None))
+        world.app.state.manager.remember(token, SessionCheckpoint({"smile": 0.5, "wings": 1.0, "age": 99.0}, None))
         async with world.viewer(resume_token=token):
             assert (await sessions(world))[0]["edits"] == {"smile": 0.5}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from av import VideoFrame
 
-from server.frames.camera_check import FROZEN_SECONDS, PictureWatch
+from server.frames.camera_check import FROZEN_SECONDS, CameraCheck
 from server.session.states import ENDINGS, UNWANTED, Health, Life, State, farewell
 
 WELL = Health(since_packet=0.1, since_picture=0.1, fps_in=30, fps_out=25, failing=0.0, picture="")
@@ -84,7 +84,7 @@ def grey(level: int, noise: int = 0, side: int = 64) -> VideoFrame:
 
 
 def test_black_and_frozen_pictures_are_told_from_dark_and_calm_ones() -> None:
-    watch = PictureWatch()
+    watch = CameraCheck()
     assert watch.look(grey(16), 0.0) == "black_picture"
     assert watch.look(grey(40), 1.0) == ""
     assert watch.look(grey(41), 1.0 + FROZEN_SECONDS) == "frozen_picture"
@@ -94,7 +94,7 @@ def test_black_and_frozen_pictures_are_told_from_dark_and_calm_ones() -> None:
 
 
 def test_a_moving_picture_is_never_frozen() -> None:
-    watch = PictureWatch()
+    watch = CameraCheck()
     assert {watch.look(grey(100, noise=20 + number), float(number)) for number in range(20)} == {""}
 
 

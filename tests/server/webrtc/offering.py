@@ -85,7 +85,10 @@ async def answering(text: str) -> AsyncIterator[tuple[Peer, Description]]:
     """The answer of a session's peer to an offer; ApiError where there is none."""
     aiortc_fixes.install()
     quiet = SimpleNamespace(
-        **{name: lambda *_: None for name in ("received", "heard", "sent", "connection_changed", "channel_opened")},
+        **{
+            name: lambda *_: None
+            for name in ("on_picture", "on_sound", "on_picture_sent", "on_connection_change", "on_channel")
+        },
         video_delay=lambda now: None,
     )
     pool = ThreadPoolExecutor(1)

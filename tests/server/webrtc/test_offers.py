@@ -113,10 +113,10 @@ def test_a_candidate_that_comes_later_goes_to_the_transport_of_its_line() -> Non
     offer = Offer(offer_of(lines))
     for mid, index in (("m0", None), ("m2", None), (None, 0), (None, 2), ("", 1)):
         candidate = RTCIceCandidate(1, "1", "192.0.2.1", 9, 1, "udp", "host", sdpMid=mid, sdpMLineIndex=index)
-        assert offer.routed(candidate).sdpMid == "m1", (mid, index)
+        assert offer.route(candidate).sdpMid == "m1", (mid, index)
     apart = Offer(offer_of([Line("text"), VIDEO, SOUND], bundle=False))
     candidate = RTCIceCandidate(1, "1", "192.0.2.1", 9, 1, "udp", "host", sdpMLineIndex=2)
-    assert apart.routed(candidate).sdpMid == "m2"
+    assert apart.route(candidate).sdpMid == "m2"
 
 
 def h264(stated: str) -> Line:
