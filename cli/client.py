@@ -123,12 +123,12 @@ def _maker(server: str, edits: list[str], key: str | None, insecure: bool, no_ba
 
 
 def _live(make_screen: Callable[[int, int], Screen], camera: int, size: str, make_client: Callable[[], Client]) -> None:
-    from client.python.devices import Keeper, parse_size, show_live, webcam
+    from client.python.devices import SessionKeeper, parse_size, show_live, webcam
 
     try:
         width, height = parse_size(size)
         with webcam(camera, width, height) as pictures:
-            shown = show_live(pictures, Keeper(make_client), make_screen(width, height))
+            shown = show_live(pictures, SessionKeeper(make_client), make_screen(width, height))
     except ValueError as error:
         fail(str(error), BAD_INPUT)
     except KeyboardInterrupt:

@@ -109,7 +109,7 @@ class AsyncClient:
 
     async def set(self, *, ramp_ms: float | None = None, **edits: float) -> dict[str, Any]:
         """Change some strengths; the acknowledgement, with `rev` and the first frame that uses them."""
-        link = await self._connected()
+        link = await self._wait_for_link()
         answer = await link.set({"edits": edits, **({} if ramp_ms is None else {"ramp_ms": ramp_ms})})
         self._edits = {**self._edits, **edits}
         return answer
@@ -179,17 +179,17 @@ class AsyncClient:
 
     # ---- what happens on the link
 
-    def came(self, link: Link, ticks: int, picture: Picture) -> None:
+    def on_picture(self, link: Link, ticks: int, picture: Picture) -> None:
         """A picture came; those of an earlier link are of no use."""
         if link is self._link:
             self._received = (ticks, picture)
             self._tell()
 
-    def counted(self, stats: dict[str, Any]) -> None:
+    def on_numbers(self, stats: dict[str, Any]) -> None:
         """The server told its numbers."""
         self.stats = stats
 
-    def lost(self, link: Link, reason: str, wanted: bool) -> None:
+    def on_lost(self, link: Link, reason: str, wanted: bool) -> None:
         """Open another link, or end where somebody meant it to end."""
         if link is not self._link or self._ended is not None:
             return
@@ -231,7 +231,7 @@ class AsyncClient:
             link.track.push(self._sent)
         self._tell()
 
-    async def _connected(self) -> Link:
+    async def _wait_for_link(self) -> Link:
         async with self._came:
             await self._came.wait_for(lambda: self._link is not None or self._ended is not None)
         if self._link is None or self._ended is not None:

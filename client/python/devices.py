@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from client.python.connection import LiveError, Picture
-from client.python.shapes import letterboxed
+from client.python.shapes import letterbox
 from client.python.sync import Client
 
 logger = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class VirtualCamera:
         return str(self._camera.device)
 
     def show(self, picture: Picture) -> bool:
-        self._camera.send(letterboxed(np.ascontiguousarray(picture, np.uint8), self._camera.width, self._camera.height))
+        self._camera.send(letterbox(np.ascontiguousarray(picture, np.uint8), self._camera.width, self._camera.height))
         return True
 
     def close(self) -> None:
@@ -93,7 +93,7 @@ def _frames(capture: cv2.VideoCapture) -> Iterator[Picture]:
         yield np.ascontiguousarray(picture[..., ::-1], np.uint8)
 
 
-class Keeper:
+class SessionKeeper:
     """Holds a session as long as pictures come, and opens another when it is lost, after longer and longer waits."""
 
     def __init__(self, make_client: Callable[[], Client], clock: Callable[[], float] = time.monotonic) -> None:
@@ -139,7 +139,7 @@ class Keeper:
         self._wait = min(LONGEST_WAIT, 2 * self._wait)
 
 
-def show_live(pictures: Iterator[Picture], keeper: Keeper, screen: Screen) -> int:
+def show_live(pictures: Iterator[Picture], keeper: SessionKeeper, screen: Screen) -> int:
     """Send `pictures` and show what comes back until either side ends; how many were shown."""
     shown = 0
     try:

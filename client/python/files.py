@@ -17,7 +17,7 @@ from av.error import FFmpegError
 from av.video.stream import VideoStream
 
 from client.python.connection import Picture
-from client.python.shapes import letterboxed, upright
+from client.python.shapes import letterbox, upright
 from client.python.sync import Client
 
 logger = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ def _transfer(container: InputContainer, output: OutputContainer, client: Client
                 if film is None and edited.shape != picture.shape:
                     logger.warning("The server reduces the film's pictures to %dx%d.", *edited.shape[1::-1])
                 film = film or _film(output, edited, pictures.average_rate)
-                _write(output, film, letterboxed(edited, film.width, film.height), last)
+                _write(output, film, letterbox(edited, film.width, film.height), last)
                 frames += 1
                 progress(frames, pictures.frames or None)
         if film is not None:  # a file's beginning names all its streams

@@ -32,13 +32,13 @@ LOST = "The connection to the server was lost."
 class LinkEvents(Protocol):
     """What happens on a link; all called on the event loop."""
 
-    def came(self, link: Link, ticks: int, picture: Picture) -> None:
+    def on_picture(self, link: Link, ticks: int, picture: Picture) -> None:
         """A picture came, with its time in ticks of 1/90000 s."""
 
-    def counted(self, stats: dict[str, Any]) -> None:
+    def on_numbers(self, stats: dict[str, Any]) -> None:
         """The server told its numbers of the session."""
 
-    def lost(self, link: Link, reason: str, wanted: bool) -> None:
+    def on_lost(self, link: Link, reason: str, wanted: bool) -> None:
         """It ended; `wanted`: somebody meant it to."""
 
 
@@ -94,10 +94,10 @@ class Link:
         set_bitrates(START_BITRATE, MIN_BITRATE, MAX_BITRATE)
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=await self._api.ice_servers()))
         self._channel = self._peer.createDataChannel("control")
-        self._channel.on("message", self._heard)
+        self._channel.on("message", self._on_message)
         self._peer.addTrack(self.track)
         self._peer.on("track", self._watch)
-        self._peer.on("connectionstatechange", self._state_changed)
+        self._peer.on("connectionstatechange", self._on_state_change)
         await self._peer.setLocalDescription(await self._peer.createOffer())
         local = self._peer.localDescription
         self.session = await self._api.request(
@@ -163,7 +163,7 @@ class Link:
                 if isinstance(frame, VideoFrame) and frame.pts is not None:
                     picture = await asyncio.to_thread(frame.to_ndarray, format="rgb24")
                     self._heard_at = time.monotonic()
-                    self._events.came(self, frame.pts, picture.astype(np.uint8, copy=False))
+                    self._events.on_picture(self, frame.pts, picture.astype(np.uint8, copy=False))
 
     async def _listen(self) -> None:
         """Notice a server that says nothing any more."""
@@ -172,19 +172,19 @@ class Link:
             if time.monotonic() - self._heard_at > SILENT_SECONDS:
                 self._lose("Nothing came from the server any more.", wanted=False)
 
-    def _heard(self, text: str) -> None:
+    def _on_message(self, text: str) -> None:
         self._heard_at = time.monotonic()
         message = json.loads(text) if text.startswith("{") else {}
         kind, answer = message.get("type"), self._pending.get(message.get("id", ""))
         if kind == "stats":
-            self._events.counted(message)
+            self._events.on_numbers(message)
         elif kind == "session_ended":
             words = f"The server ended the session. {message.get('message', '')}".rstrip()
             self._lose(words, wanted=not message.get("come_back", False))
         elif kind in ("ack", "error") and answer is not None and not answer.done():
             answer.set_result(message)
 
-    def _state_changed(self) -> None:
+    def _on_state_change(self) -> None:
         assert self._peer is not None
         if self._peer.connectionState in ("failed", "closed"):
             self._lose(LOST, wanted=False)
@@ -195,4 +195,4 @@ class Link:
         if self._lost is None:
             self._lost = reason
             self._settled.set()
-            self._events.lost(self, reason, wanted)
+            self._events.on_lost(self, reason, wanted)

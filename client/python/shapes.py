@@ -31,7 +31,7 @@ def upright(frame: VideoFrame) -> Picture:
     return np.ascontiguousarray(turned, np.uint8)
 
 
-def letterboxed(picture: Picture, width: int, height: int) -> Picture:
+def letterbox(picture: Picture, width: int, height: int) -> Picture:
     """`picture` whole and in its own shape, with black bars, as RGB uint8 (height, width, 3)."""
     if picture.shape[1::-1] == (width, height):
         return picture

@@ -16,7 +16,7 @@ import pytest
 from cli.main import run
 from client import rigid_live
 from client.python.connection import LiveError
-from client.python.devices import FIRST_WAIT, STALE_SECONDS, Keeper, VirtualCamera, parse_size, show_live
+from client.python.devices import FIRST_WAIT, STALE_SECONDS, SessionKeeper, VirtualCamera, parse_size, show_live
 from client.python.sync import Client
 from rigid.files.provenance import Provenance, own_credentials, read
 from tests.client.fakes import Picture, light_app
@@ -157,7 +157,7 @@ class Away:
 def test_the_camera_itself_is_shown_while_the_server_is_away() -> None:
     now = 0.0
     server = Away()
-    keeper = Keeper(lambda: cast(Client, server), lambda: now)
+    keeper = SessionKeeper(lambda: cast(Client, server), lambda: now)
     picture = np.full((4, 4, 3), 50, np.uint8)
 
     def light() -> int:
@@ -192,7 +192,7 @@ def test_pictures_are_shown_until_nobody_wants_more() -> None:
 
     screen, server = Screen(), Away()
     pictures = iter([np.zeros((4, 4, 3), np.uint8)] * 9)
-    assert show_live(pictures, Keeper(lambda: cast(Client, server)), screen) == 3
+    assert show_live(pictures, SessionKeeper(lambda: cast(Client, server)), screen) == 3
     assert not screen.is_open and server.closed == 1
 
 

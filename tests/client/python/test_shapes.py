@@ -12,7 +12,7 @@ from av import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace
 
 from client.python.devices import VirtualCamera
-from client.python.shapes import letterboxed, upright
+from client.python.shapes import letterbox, upright
 from rigid.files.video_reader import VideoReader
 
 
@@ -47,7 +47,7 @@ def test_a_turned_film_is_upright(turn: int, tmp_path: Path) -> None:
 
 def test_another_shape_gets_bars_and_no_stretch() -> None:
     picture = np.full((40, 20, 3), 200, np.uint8)
-    fitted = letterboxed(picture, 80, 40)
+    fitted = letterbox(picture, 80, 40)
     assert fitted.shape == (40, 80, 3)
     assert (fitted[:, 30:50] == 200).all() and not fitted[:, :30].any() and not fitted[:, 50:].any()
     sent: list[np.ndarray] = []
