@@ -112,7 +112,7 @@ def edit(
     """
     from rigid.files.batch import is_batch
     from rigid.files.edit import EditJob, check_folder, edit_file, write_report
-    from rigid.files.journal import unfinished
+    from rigid.files.journal import name_unfinished
 
     edits = _with_preset(preset, set_ or [], profile)
     how = partial(_how, compare, strip_metadata, badge, no_sign, c2pa_certificate, c2pa_key)
@@ -138,7 +138,7 @@ def edit(
     except OSError as error:
         fail(f"{target} could not be written: {error.strerror or error}.", FAILED)
     except KeyboardInterrupt:
-        if unfinished(target).is_dir():
+        if name_unfinished(target).is_dir():
             typer.echo(f"Stopped; the same command goes on where {source} was.", err=True)
         raise
     _summarise(target, done)
@@ -229,7 +229,7 @@ def _edit_many(
     share: tuple[str, float] | None,
 ) -> None:
     from engines.machine import cores
-    from rigid.files.batch import RECORD, Settings, edit_files, left_out, plan, write_summary
+    from rigid.files.batch import RECORD, Settings, edit_files, find_left_out, plan, write_summary
     from rigid.files.edit import check_folder
     from rigid.progress import show_progress
 
@@ -254,7 +254,7 @@ def _edit_many(
     open_worker = partial(_open_worker, settings, engine, threads)
     with show_progress(f"Editing {len(files)} files", len(files), "files") as progress:
         done = edit_files(files, settings, open_worker, processes, target / RECORD, progress, through)
-    done.left_out = left_out(source, target)
+    done.left_out = find_left_out(source, target)
     if report is not None:
         write_summary(report, done)
     _summarise_many(target, done)

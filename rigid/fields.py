@@ -26,7 +26,7 @@ def ramp(values: NDArray[np.float32], start: float, end: float) -> NDArray[np.fl
     return smooth(np.asarray(np.clip((values - start) / (end - start), 0.0, 1.0), np.float32))
 
 
-def resized(picture: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+def resize(picture: NDArray[np.float32], size: int) -> NDArray[np.float32]:
     """`picture` (S, S[, C]) as (size, size[, C]), averaged when it shrinks."""
     how = cv2.INTER_AREA if size < picture.shape[0] else cv2.INTER_LINEAR
     return cv2.resize(picture, (size, size), interpolation=how)  # type: ignore[return-value]
@@ -44,14 +44,14 @@ def largest(picture: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def mismatch(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
-    """By how much two pictures (n, n, 3) differ at each pixel: the largest difference of the three channels."""
+    """Measure by how much two pictures (n, n, 3) differ at each pixel: the largest difference of the three channels."""
     return largest(cv2.absdiff(first, second))  # type: ignore[arg-type]
 
 
-def paired(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """`values` (n, n) for x and y of a flow, (n, n, 2): NumPy multiplies by it twice as fast as by broadcasting."""
+def repeat_for_flow(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Repeat `values` (n, n) for x and y of a flow, (n, n, 2): NumPy multiplies by it faster than by broadcasting."""
     return cv2.merge((values, values))  # type: ignore[return-value]
 
 
-def blurred(picture: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
+def blur(picture: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
     return cv2.GaussianBlur(picture, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)  # type: ignore[return-value]

@@ -83,22 +83,22 @@ def resample(
         picture, transform = _in_blocks(picture, transform, size, math.floor(2 * LEAST_SCALE / scale))
         scale = scale_of(transform)
     if scale < ALIASING_SCALE:
-        picture, transform = _softened(picture, transform, size, scale)
-    return _interpolated(picture, transform, size, border)
+        picture, transform = _soften(picture, transform, size, scale)
+    return _interpolate(picture, transform, size, border)
 
 
 def glance(picture: Picture, transform: Transform, size: tuple[int, int]) -> Picture:
-    """As `resample`, black outside the picture, and quicker: good enough to look at, not to show.
+    """Resample as `resample` does, black outside the picture, and quicker: good enough to look at, not to show.
 
     What is shrunk to a half or less is averaged in whole blocks of pixels, the rest interpolated.
     """
     block = math.floor(1 / scale_of(transform))
     if block > 1:
         picture, transform = _in_blocks(picture, transform, size, block)
-    return _interpolated(picture, transform, size, cv2.BORDER_CONSTANT)
+    return _interpolate(picture, transform, size, cv2.BORDER_CONSTANT)
 
 
-def _interpolated(picture: Picture, transform: Transform, size: tuple[int, int], border: int) -> Picture:
+def _interpolate(picture: Picture, transform: Transform, size: tuple[int, int], border: int) -> Picture:
     pixel_centres = transform.copy()
     pixel_centres[:, 2] += transform[:, :2] @ HALF - HALF
     return in_fours(picture, lambda given: cv2.warpAffine(given, pixel_centres, size, None, cv2.INTER_LINEAR, border))
@@ -122,7 +122,7 @@ def _in_blocks(picture: Picture, transform: Transform, size: tuple[int, int], bl
     return means, np.column_stack((transform[:, :2] * block, apply(transform, np.array([left, top]))))  # type: ignore[return-value]
 
 
-def _softened(picture: Picture, transform: Transform, size: tuple[int, int], scale: float) -> tuple[Picture, Transform]:
+def _soften(picture: Picture, transform: Transform, size: tuple[int, int], scale: float) -> tuple[Picture, Transform]:
     """What `transform` shows of `picture`, without what is too fine for the output, and the transform for it."""
     sigma = SOFTENING * math.sqrt(1 / scale**2 - 1)
     (left, right), (top, bottom) = _window(picture, transform, size, 4 * sigma + 2)
@@ -136,10 +136,10 @@ def _window(
     """The columns and the rows of `picture`, from and to, that `transform` shows, and `margin` pixels round them."""
     seen = apply(inverse(transform), corners(*size))
     height, width = picture.shape[:2]
-    return _needed(seen[:, 0], width, margin), _needed(seen[:, 1], height, margin)
+    return _find_needed(seen[:, 0], width, margin), _find_needed(seen[:, 1], height, margin)
 
 
-def _needed(seen: NDArray[np.float64], length: int, margin: float) -> tuple[int, int]:
+def _find_needed(seen: NDArray[np.float64], length: int, margin: float) -> tuple[int, int]:
     """The range of an axis that is looked at, with what a reflection at either end would show."""
     first, last = float(seen.min()) - margin, float(seen.max()) + margin
     low = max(0.0, min(first, 2 * length - last)) if last > length else max(0.0, first)

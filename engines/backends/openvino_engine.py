@@ -17,7 +17,7 @@ from engines.exports import graph_files
 from engines.graph_runtime import EngineOptions, GraphRuntime
 from engines.machine import features, processor
 from rigid.models.contract import Array, Sizes
-from rigid.models.openvino_core import shared_core
+from rigid.models.openvino_core import get_shared_core
 
 logger = logging.getLogger(__name__)
 DEVICE = "CPU"
@@ -50,7 +50,7 @@ def open_graphs(folder: Path, sizes: Sizes, options: EngineOptions) -> GraphRunt
 def open_all(files: Mapping[str, Path], options: EngineOptions) -> dict[str, OpenVinoGraph]:
     """The graphs of `files`, loaded side by side."""
     # The plugin is bound to the thread that loads it, which must outlive it: this one, not one of the pool.
-    shared_core().get_property(DEVICE, "FULL_DEVICE_NAME")
+    get_shared_core().get_property(DEVICE, "FULL_DEVICE_NAME")
     with ThreadPoolExecutor(len(files), "load-graph") as pool:
         return dict(zip(files, pool.map(lambda path: OpenVinoGraph(path, options), files.values()), strict=True))
 
@@ -58,17 +58,17 @@ def open_all(files: Mapping[str, Path], options: EngineOptions) -> dict[str, Ope
 def _compile(path: Path, options: EngineOptions) -> openvino.CompiledModel:
     """The network `path`, from what was kept of it where that is whole and of this machine."""
     if options.kept is None:
-        return shared_core().compile_model(path, DEVICE, _settings(options))
+        return get_shared_core().compile_model(path, DEVICE, _settings(options))
     plans, key = EngineCache(options.kept / "openvino", "openvino"), make_engine_key(path, options)
     kept = plans.read(key)
     if kept is not None:
         try:
             # A tensor, as bytes would be copied once more.
             data = openvino.Tensor(np.frombuffer(kept, np.uint8))
-            return shared_core().import_model(data, DEVICE, _settings(options))
+            return get_shared_core().import_model(data, DEVICE, _settings(options))
         except RuntimeError:
             plans.set_aside(key, "OpenVINO cannot read it")
-    model = shared_core().compile_model(path, DEVICE, _settings(options))
+    model = get_shared_core().compile_model(path, DEVICE, _settings(options))
     _keep(model, plans, key)
     return model
 

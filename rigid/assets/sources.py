@@ -117,7 +117,7 @@ def _address_of(source: Source) -> str:
 
 
 def npm_command(source: Source, package: Path, scratch: Path) -> list[str]:
-    """The same with npm, whose own cache is kept out of the user's home."""
+    """Make the command that fetches a package with npm, whose own cache is kept out of the user's home."""
     npm = shutil.which("npm")
     if npm is None:
         raise SourceError("it needs the program npm, which is not installed")

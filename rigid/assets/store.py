@@ -89,10 +89,10 @@ class AssetStore:
         missing = sorted({name for name in assets if not self._is_ready(name)})
         if not missing:
             return
-        with _explained(self.cache_dir), ExitStack() as stack:
+        with _explain(self.cache_dir), ExitStack() as stack:
             # Sorted, so that two processes never wait for each other.
             for name in missing:
-                stack.enter_context(self._locked(name))
+                stack.enter_context(self._lock(name))
             scratch = self._scratch(missing[0])
             stack.callback(shutil.rmtree, scratch, ignore_errors=True)
             carriers = Carriers(scratch)
@@ -107,7 +107,7 @@ class AssetStore:
         return self.ensure(asset) / file_name
 
     def folder(self, asset: str) -> Path:
-        """Where the files of `asset` lie once they are fetched."""
+        """Return where the files of `asset` lie once they are fetched."""
         return self.cache_dir / "assets" / self._entry(asset).name
 
     def problems(self, asset: str) -> list[str]:
@@ -129,7 +129,7 @@ class AssetStore:
         return True
 
     @contextmanager
-    def _locked(self, asset: str) -> Iterator[None]:
+    def _lock(self, asset: str) -> Iterator[None]:
         locks = self.cache_dir / "locks"
         locks.mkdir(parents=True, exist_ok=True)
         lock = FileLock(locks / f"{asset}.lock")
@@ -213,7 +213,7 @@ def _problem(path: Path, file: AssetFile) -> str | None:
 
 
 @contextmanager
-def _explained(cache_dir: Path) -> Iterator[None]:
+def _explain(cache_dir: Path) -> Iterator[None]:
     """Turn what the operating system says about the cache folder into one sentence."""
     try:
         yield

@@ -21,7 +21,7 @@ from rigid.checkpoints.families import (
 )
 from rigid.checkpoints.reading import CheckpointError, Published, read_checkpoint
 from rigid.models.build import new_e4e, new_mapping, new_paper_recurrent_encoder, new_stylegan2
-from rigid.models.profiles import PAPER, imported_folder, sizes_of
+from rigid.models.profiles import PAPER, find_imported_folder, sizes_of
 from rigid.models.visibility import InterpolationNet
 
 __all__ = ["FAMILIES", "CheckpointError", "Family", "import_checkpoint"]
@@ -42,7 +42,7 @@ def import_checkpoint(path: Path, family: Family, profile: str = PAPER) -> list[
     content = read_checkpoint(path)
     check_family(content, family, path)
     parts = READERS[family](content, path.name)
-    folder = imported_folder(profile)
+    folder = find_imported_folder(profile)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         return [_write(folder / f"{name}.safetensors", state) for name, state in parts.items()]

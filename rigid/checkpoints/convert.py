@@ -42,17 +42,17 @@ def generator(source: Published, network: StyleGAN2, noises: Sequence[Tensor] | 
     for i, conv in enumerate(network.convs):
         assert isinstance(conv, StyledConv)
         name = f"convs.{i - 1}" if i else "conv1"
-        state |= _prefixed(f"convs.{i}", _styled_conv(source, name, conv))
+        state |= _prefix(f"convs.{i}", _convert_styled_conv(source, name, conv))
         own = source.take(f"noises.noise_{i}", (1, 1, *conv.noise.shape[2:]))
         state[f"convs.{i}.noise"] = own if noises is None else _noise(noises, i, conv)
     for i, to_rgb in enumerate(network.to_rgbs):
         assert isinstance(to_rgb, ToRGB)
         name = f"to_rgbs.{i - 1}" if i else "to_rgb1"
-        state |= _prefixed(f"to_rgbs.{i}", _to_rgb(source, name, to_rgb))
+        state |= _prefix(f"to_rgbs.{i}", _to_rgb(source, name, to_rgb))
     return state
 
 
-def _styled_conv(source: Published, name: str, conv: StyledConv) -> StateDict:
+def _convert_styled_conv(source: Published, name: str, conv: StyledConv) -> StateDict:
     source.check_filter(f"{name}.conv.blur.kernel", 4)
     weight = source.take(f"{name}.conv.weight", (1, *conv.weight.shape))[0]
     return _modulation(source, name, conv.modulation) | {
@@ -91,16 +91,16 @@ def image_encoder(source: Published, network: E4eEncoder, mean: Tensor) -> State
     """The e4e encoder; `mean` (n_codes, code_size) is the checkpoint's `latent_avg`."""
     names = {"stem.0.weight": "input_layer.0.weight", "stem.2.weight": "input_layer.2.weight"}
     names |= {f"{ours}.{kind}": f"{theirs}.{kind}" for ours, theirs in LATERALS.items() for kind in ("weight", "bias")}
-    state = {"mean": mean} | _renamed(source, names, network)
-    state |= _prefixed("stem.1", _norm(source, "input_layer.1", network.get_submodule("stem.1")))
+    state = {"mean": mean} | _rename(source, names, network)
+    state |= _prefix("stem.1", _norm(source, "input_layer.1", network.get_submodule("stem.1")))
     blocks = [(name, block) for name, block in network.named_modules() if isinstance(block, IrSeBlock)]
     for i, (name, block) in enumerate(blocks):
-        state |= _prefixed(name, _block(source, f"body.{i}", block))
+        state |= _prefix(name, _block(source, f"body.{i}", block))
     first = 0
     for name in ("coarse", "middle", "fine"):
         heads = network.get_submodule(name)
         assert isinstance(heads, StyleHeads)
-        state |= _prefixed(name, _heads(source, heads, first))
+        state |= _prefix(name, _heads(source, heads, first))
         first += heads.n_heads
     return state
 
@@ -117,9 +117,9 @@ def _block(source: Published, name: str, block: IrSeBlock) -> StateDict:
     if block.shortcut is not None:
         names["shortcut.0.weight"] = "shortcut_layer.0.weight"
         norms["shortcut.1"] = "shortcut_layer.1"
-    state = _renamed(source, {ours: f"{name}.{theirs}" for ours, theirs in names.items()}, block)
+    state = _rename(source, {ours: f"{name}.{theirs}" for ours, theirs in names.items()}, block)
     for ours, theirs in norms.items():
-        state |= _prefixed(ours, _norm(source, f"{name}.{theirs}", block.get_submodule(ours)))
+        state |= _prefix(ours, _norm(source, f"{name}.{theirs}", block.get_submodule(ours)))
     return state
 
 
@@ -136,41 +136,41 @@ def _heads(source: Published, heads: StyleHeads, first: int) -> StateDict:
     for i, conv in enumerate(heads.convs):
         assert isinstance(conv, nn.Conv2d)
         for kind in ("weight", "bias"):
-            state[f"convs.{i}.{kind}"] = _stacked(source, names, f"convs.{2 * i}.{kind}", conv.get_parameter(kind))
+            state[f"convs.{i}.{kind}"] = _stack(source, names, f"convs.{2 * i}.{kind}", conv.get_parameter(kind))
     linear = heads.linear.weight[..., 0, 0]
-    weight = _stacked(source, names, "linear.weight", linear) / math.sqrt(linear.shape[1])
+    weight = _stack(source, names, "linear.weight", linear) / math.sqrt(linear.shape[1])
     state["linear.weight"] = weight[:, :, None, None]
     assert heads.linear.bias is not None
-    return state | {"linear.bias": _stacked(source, names, "linear.bias", heads.linear.bias)}
+    return state | {"linear.bias": _stack(source, names, "linear.bias", heads.linear.bias)}
 
 
-def _stacked(source: Published, names: Sequence[str], kind: str, ours: Tensor) -> Tensor:
+def _stack(source: Published, names: Sequence[str], kind: str, ours: Tensor) -> Tensor:
     shape = (ours.shape[0] // len(names), *ours.shape[1:])
     return torch.cat([source.take(f"{name}.{kind}", shape) for name in names])
 
 
 def recurrent_encoder(source: Published, network: RecurrentEncoder) -> StateDict:
     """The recurrent encoder; the published one is given I_{t-1} before I_t (Eq. 1), this one after it."""
-    frames = _activated(source, "ecd0.0.0", "ecd0.0.1", network.pointwise)
+    frames = _convert_activated(source, "ecd0.0.0", "ecd0.0.1", network.pointwise)
     previous, current, others = frames["weight"].split((3, 3, 6), 1)
-    state = _prefixed("pointwise", frames | {"weight": torch.cat((current, previous, others), 1)})
+    state = _prefix("pointwise", frames | {"weight": torch.cat((current, previous, others), 1)})
     for i, down in enumerate(network.downs):
         name = f"ecd{i + 1}.0"
         source.check_filter(f"{name}.0.kernel", 1)
         conv = down.get_submodule("conv")
-        state |= _prefixed(f"downs.{i}.conv", _activated(source, f"{name}.1", f"{name}.2", conv))
-    state |= _renamed(source, {f"lstm.gates.{kind}": f"convlstm.Gates.{kind}" for kind in ("weight", "bias")}, network)
-    return state | _prefixed("fc", _activated(source, "final_linear.0", "final_linear.0", network.fc))
+        state |= _prefix(f"downs.{i}.conv", _convert_activated(source, f"{name}.1", f"{name}.2", conv))
+    state |= _rename(source, {f"lstm.gates.{kind}": f"convlstm.Gates.{kind}" for kind in ("weight", "bias")}, network)
+    return state | _prefix("fc", _convert_activated(source, "final_linear.0", "final_linear.0", network.fc))
 
 
-def _activated(source: Published, weight_name: str, bias_name: str, layer: nn.Module) -> StateDict:
+def _convert_activated(source: Published, weight_name: str, bias_name: str, layer: nn.Module) -> StateDict:
     """A layer of equalised learning rate before a "Fused Leaky ReLU"."""
     weight = source.take(f"{weight_name}.weight", layer.get_parameter("weight").shape)
     bias = source.take(f"{bias_name}.bias", layer.get_parameter("bias").shape)
     return {"weight": weight * (GAIN / math.sqrt(weight[0].numel())), "bias": bias * GAIN}
 
 
-def _renamed(source: Published, names: Mapping[str, str], network: nn.Module) -> StateDict:
+def _rename(source: Published, names: Mapping[str, str], network: nn.Module) -> StateDict:
     """Parameters of `network` that were published as they are, by our names."""
     return {ours: source.take(theirs, network.get_parameter(ours).shape) for ours, theirs in names.items()}
 
@@ -180,5 +180,5 @@ def same_names(source: Published, network: nn.Module) -> StateDict:
     return {name: source.take(name, value.shape) for name, value in network.state_dict().items()}
 
 
-def _prefixed(prefix: str, state: Mapping[str, Tensor]) -> StateDict:
+def _prefix(prefix: str, state: Mapping[str, Tensor]) -> StateDict:
     return {f"{prefix}.{name}": value for name, value in state.items()}

@@ -28,7 +28,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def read_anything(path: Path) -> Any:
-    """As `read_checkpoint`, for files that hold a tensor alone, or a list of them, too."""
+    """Read as `read_checkpoint` does, for files that hold a tensor alone, or a list of them, too."""
     if not path.is_file():
         raise CheckpointError(f"There is no file {path}; name the checkpoint to import.")
     try:

@@ -26,7 +26,7 @@ from rigid.composite.paste import Composite, Crop
 from rigid.composite.reshaping import motion_field
 from rigid.edits.edit_effect import EditEffect
 from rigid.face.masks import Mask
-from rigid.fields import blurred, mismatch, paired, planes, resized
+from rigid.fields import blur, mismatch, planes, repeat_for_flow, resize
 from rigid.geometry import Points
 
 CompositeKind = Literal["change", "paper"]
@@ -58,15 +58,15 @@ class Faces:
 
 def compose(kind: CompositeKind, faces: Faces, masks: FaceMasks, effect: EditEffect, landmarks: Points) -> Composite:
     """The edited crop of one frame, to be pasted; `landmarks` (478, 2) of I in crop pixels."""
-    drawn = Composite.of(faces.edited, masks.face) if kind == "paper" else _changed(faces, masks, effect)
+    drawn = Composite.of(faces.edited, masks.face) if kind == "paper" else _composite_change(faces, masks, effect)
     if effect.motion is None:
         return drawn
     size = len(faces.real)
     field = motion_field(landmarks, effect.motion * np.float32(size), size)
-    return replace(drawn, motion=field * paired(masks.free))
+    return replace(drawn, motion=field * repeat_for_flow(masks.free))
 
 
-def _changed(faces: Faces, masks: FaceMasks, effect: EditEffect) -> Composite:
+def _composite_change(faces: Faces, masks: FaceMasks, effect: EditEffect) -> Composite:
     """What the edit changed of the face, and over it of the hair."""
     free = masks.free
     layers = [
@@ -84,11 +84,11 @@ def _changed(faces: Faces, masks: FaceMasks, effect: EditEffect) -> Composite:
 
 def change_layer(faces: Faces, edited: Crop, mask: Mask) -> Composite:
     """E, `edited`, in I's colours as far as it differs from O, inside `mask`; nothing where E equals O."""
-    real, before, after = (resized(picture, SMALL) for picture in (faces.real, faces.inverted, edited))
-    colour = blurred(real - before, COLOUR_SIGMA)
-    share = how_changed(spread_difference(before, after), spread_difference(before + colour, real))
+    real, before, after = (resize(picture, SMALL) for picture in (faces.real, faces.inverted, edited))
+    colour = blur(real - before, COLOUR_SIGMA)
+    share = how_changed(find_spread_difference(before, after), find_spread_difference(before + colour, real))
     fields = np.asarray(cv2.merge((*planes(colour), share)), np.float32)
-    red, green, blue, share = planes(resized(fields, len(edited)))
+    red, green, blue, share = planes(resize(fields, len(edited)))
     return Composite.of(edited + np.asarray(cv2.merge((red, green, blue)), np.float32), share * mask)
 
 
@@ -98,6 +98,6 @@ def how_changed(change: Mask, error: Mask) -> Mask:
     return share
 
 
-def spread_difference(first: Crop, second: Crop) -> Mask:
+def find_spread_difference(first: Crop, second: Crop) -> Mask:
     """How much two pictures (n, n, 3) differ at each place or beside it, (n, n)."""
-    return blurred(np.asarray(cv2.dilate(mismatch(first, second), NEIGHBOURS), np.float32), CHANGE_SIGMA)
+    return blur(np.asarray(cv2.dilate(mismatch(first, second), NEIGHBOURS), np.float32), CHANGE_SIGMA)

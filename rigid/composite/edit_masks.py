@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rigid.composite.paste import Crop
 from rigid.face.masks import Mask, border_window, feather, hair_mask, oval_mask
-from rigid.fields import blurred, ramp, resized
+from rigid.fields import blur, ramp, resize
 from rigid.geometry import Points
 from rigid.models.contract import CLASSES, Array
 
@@ -49,29 +49,29 @@ class FaceMasks:
 
 
 def masks_by_landmarks(landmarks: Points, size: int) -> FaceMasks:
-    """By the landmarks (478, 2) of I, crop pixels: the face's oval, and where hair may be, above and beside it."""
+    """Mask by the landmarks (478, 2) of I, crop pixels: the face's oval, and where hair may be, above and beside it."""
     face = oval_mask(landmarks, size)
     hair = np.maximum(hair_mask(landmarks, size) - face, 0)
     return FaceMasks(feather(face), hair, np.ones((size, size), np.float32))
 
 
 def masks_by_parser(parts: Array, picture: Crop, covering: float = 0.0) -> FaceMasks:
-    """By the maps of I and of E, `parts` (2, C, n, n); `picture`: I (S, S, 3).
+    """Mask by the maps of I and of E, `parts` (2, C, n, n); `picture`: I (S, S, 3).
 
     `covering`: how far E's hair is drawn over I's forehead, 0 to 1.
     """
     (real, edited), size = parts, len(picture)
-    inside = ramp(blurred(_edited_with_the_face(real, edited), INSIDE_SIGMA), *INSIDE)
-    hair = led_by_brightness(_share(real, "hair"), picture)
+    inside = ramp(blur(_mask_inner_face(real, edited), INSIDE_SIGMA), *INSIDE)
+    hair = grow_along_brightness(_share(real, "hair"), picture)
     if covering:
         fringe = np.minimum(_share(edited, "hair"), _share(real, "hair", *INNER_FACE))
-        hair = np.maximum(hair, np.float32(covering) * resized(blurred(fringe, COVERED_SIGMA), size))
-    covered = ramp(blurred(_share(real, "other"), COVERED_SIGMA), *COVERED)
+        hair = np.maximum(hair, np.float32(covering) * resize(blur(fringe, COVERED_SIGMA), size))
+    covered = ramp(blur(_share(real, "other"), COVERED_SIGMA), *COVERED)
     window = border_window(size)
-    return FaceMasks(resized(inside, size) * window, hair * window, 1 - resized(covered, size))
+    return FaceMasks(resize(inside, size) * window, hair * window, 1 - resize(covered, size))
 
 
-def _edited_with_the_face(real: Array, edited: Array) -> Mask:
+def _mask_inner_face(real: Array, edited: Array) -> Mask:
     """M_I ∪ M_E of Eq. 7, (n, n), and the neck: beards and age do not end at the jaw.
 
     Of the neck what is bare in both: another collar than the real one is not to be drawn on it.
@@ -96,19 +96,19 @@ def how_covered(real: Array) -> float:
     return float((other & outline).mean() / outline.mean())
 
 
-def led_by_brightness(share: Mask, picture: Crop) -> Mask:
+def grow_along_brightness(share: Mask, picture: Crop) -> Mask:
     """`share` (n, n) grown to the size of `picture` (S, S, 3), its edge where the brightness has one.
 
     A guided filter (He, Sun and Tang, 2010): round each place the mask is a line over the brightness, so that the
     mask of dark hair before a light wall ends at its own outline.
     """
-    guide = _brightness(resized(picture, len(share)))
-    mean, mean_share = blurred(guide, EDGE_SIGMA), blurred(share, EDGE_SIGMA)
-    together = blurred(share * guide, EDGE_SIGMA) - mean_share * mean
-    variance = blurred(guide * guide, EDGE_SIGMA) - mean * mean
+    guide = _brightness(resize(picture, len(share)))
+    mean, mean_share = blur(guide, EDGE_SIGMA), blur(share, EDGE_SIGMA)
+    together = blur(share * guide, EDGE_SIGMA) - mean_share * mean
+    variance = blur(guide * guide, EDGE_SIGMA) - mean * mean
     slope = np.asarray(together / (variance + np.float32(EDGE_VARIANCE)), np.float32)
-    lines = np.dstack((blurred(slope, EDGE_SIGMA), blurred(mean_share - slope * mean, EDGE_SIGMA)))
-    grown = resized(lines, len(picture))
+    lines = np.dstack((blur(slope, EDGE_SIGMA), blur(mean_share - slope * mean, EDGE_SIGMA)))
+    grown = resize(lines, len(picture))
     led = grown[..., 0] * _brightness(picture) + grown[..., 1]
     mask: Mask = np.clip((led - LEAST_HAIR) / (1 - LEAST_HAIR), 0, 1)
     return mask

@@ -52,17 +52,17 @@ class Composite:
     @classmethod
     def of(cls, face: Crop, mask: Mask) -> Composite:
         """`face` where `mask` is, as in Eq. 7."""
-        return cls(spread(mask) * face, mask)
+        return cls(repeat_for_colours(mask) * face, mask)
 
     def below(self, top: Composite) -> Composite:
-        """This one with `top` drawn over it; neither is moved."""
+        """Draw `top` over this one; neither is moved."""
         assert self.motion is None and top.motion is None
         left = 1 - top.weight
-        return Composite(top.drawn + spread(left) * self.drawn, top.weight + left * self.weight)
+        return Composite(top.drawn + repeat_for_colours(left) * self.drawn, top.weight + left * self.weight)
 
     def over(self, inputs: Crop) -> Crop:
         """The edited crop, `inputs` being I: exactly I where nothing is drawn and nothing moves."""
-        shown: Crop = inputs + (self.drawn - spread(self.weight) * inputs)
+        shown: Crop = inputs + (self.drawn - repeat_for_colours(self.weight) * inputs)
         return shown if self.motion is None else warp(shown, self.motion)
 
 
@@ -75,7 +75,7 @@ def paste(frame: Frame, composite: Composite, transform: Transform, opacity: flo
     """
     result = frame.copy()
     still = composite.motion is None
-    box = _frame_box(composite.weight if still else _touched(composite), transform, frame.shape)
+    box = _frame_box(composite.weight if still else _find_touched(composite), transform, frame.shape)
     if box is None or opacity <= 0:
         return result
     left, top, right, bottom = box
@@ -83,22 +83,22 @@ def paste(frame: Frame, composite: Composite, transform: Transform, opacity: flo
     to_box[:, 2] -= (left, top)
     size = (right - left, bottom - top)
     region = frame[top:bottom, left:right].astype(np.float32)
-    weight, change = _resampled(composite, to_box, size)
+    weight, change = _resample(composite, to_box, size)
     if composite.motion is None:
-        change -= spread(weight) * region
+        change -= repeat_for_colours(weight) * region
     else:
-        moved, share = _moved_pixels(frame, composite.motion, transform, to_box, (left, top), size)
+        moved, share = _move_pixels(frame, composite.motion, transform, to_box, (left, top), size)
         moved -= region
-        moved *= spread(share)
+        moved *= repeat_for_colours(share)
         moved += region
-        change -= spread(weight) * moved
+        change -= repeat_for_colours(weight) * moved
         change += moved - region
     # rounds to even and clips, as it makes bytes of the sum
     result[top:bottom, left:right] = cv2.add(change * np.float32(min(1.0, opacity)), region, dtype=cv2.CV_8U)
     return result
 
 
-def _resampled(composite: Composite, to_box: Transform, size: tuple[int, int]) -> tuple[Mask, Crop]:
+def _resample(composite: Composite, to_box: Transform, size: tuple[int, int]) -> tuple[Mask, Crop]:
     """The weight (h, w), and what is drawn (h, w, 3) on a scale from 0 to 255, in the box of a frame."""
     layers = np.asarray(cv2.merge((*planes(composite.drawn), composite.weight)), np.float32)
     if composite.motion is not None:
@@ -106,12 +106,12 @@ def _resampled(composite: Composite, to_box: Transform, size: tuple[int, int]) -
     red, green, blue, weight = planes(resample(layers, to_box, size, cv2.BORDER_CONSTANT))
     drawn = np.asarray(cv2.merge((red, green, blue)), np.float32)
     # crops go from -1 to 1, and what is drawn is a share of that
-    drawn += spread(weight)
+    drawn += repeat_for_colours(weight)
     drawn *= np.float32(127.5)
     return weight, drawn
 
 
-def _touched(composite: Composite) -> Mask:
+def _find_touched(composite: Composite) -> Mask:
     """Where the composite may show anything but the real pixel of that place, (S, S)."""
     assert composite.motion is not None
     return union(warp(composite.weight, composite.motion), _moving(composite.motion))
@@ -123,23 +123,23 @@ def _moving(motion: Flow) -> Mask:
     return share
 
 
-def _moved_pixels(
+def _move_pixels(
     frame: Frame, motion: Flow, transform: Transform, to_box: Transform, origin: tuple[int, int], size: tuple[int, int]
 ) -> tuple[Crop, Mask]:
     """The real pixels of a box of `frame`, each from where `motion` says, and how far they count, (h, w)."""
     in_frame = cv2.transform(motion, np.linalg.inv(transform[:, :2]))
     fields = np.asarray(cv2.merge((*planes(np.asarray(in_frame, np.float32)), _moving(motion))), np.float32)
     x, y, share = planes(resample(fields, to_box, size, cv2.BORDER_CONSTANT))
-    return _displaced(frame, x, y, origin).astype(np.float32), share
+    return _displace(frame, x, y, origin).astype(np.float32), share
 
 
-def spread(mask: Mask) -> Crop:
+def repeat_for_colours(mask: Mask) -> Crop:
     """`mask` (h, w) for each of three channels, (h, w, 3): so NumPy multiplies it several times faster than by
     broadcasting one value to three."""
     return cv2.merge((mask, mask, mask))  # type: ignore[return-value]
 
 
-def _displaced(frame: Frame, x: Mask, y: Mask, origin: tuple[int, int]) -> Frame:
+def _displace(frame: Frame, x: Mask, y: Mask, origin: tuple[int, int]) -> Frame:
     """The box of `frame` at `origin` (left, top), each pixel taken from `x` and `y` (h, w) frame pixels further on."""
     height, width = x.shape
     columns = x + np.arange(origin[0], origin[0] + width, dtype=np.float32)

@@ -44,14 +44,14 @@ def motion_field(landmarks: Points, motion: Points, size: int) -> Flow:
     wanted = -scale * np.asarray(motion, np.float32)
     field = np.zeros((GRID, GRID, 2), np.float32)
     for sigma, still in zip(SIGMAS, STILL, strict=True):
-        field += _smoothed(at, wanted - _sampled(field, at), sigma * GRID, still)
+        field += _smooth(at, wanted - _sample(field, at), sigma * GRID, still)
     field *= _inside()[..., None]
     steepest = max(float(-np.diff(field[..., axis], axis=1 - axis).min()) for axis in (0, 1))
     field *= np.float32(min(1.0, STEEPEST / max(steepest, 1e-6))) / scale
     return cv2.resize(field, (size, size), interpolation=cv2.INTER_CUBIC)  # type: ignore[return-value]
 
 
-def _smoothed(at: Points, values: Points, sigma: float, still: float) -> Flow:
+def _smooth(at: Points, values: Points, sigma: float, still: float) -> Flow:
     """The mean of `values` (N, 2) at `at` (N, 2), weighted by distance (Nadaraya-Watson), (GRID, GRID, 2)."""
     corner = np.floor(at - np.float32(0.5)).astype(np.intp)
     part = at - np.float32(0.5) - corner
@@ -68,7 +68,7 @@ def _smoothed(at: Points, values: Points, sigma: float, still: float) -> Flow:
     return mean
 
 
-def _sampled(field: Flow, at: Points) -> Points:
+def _sample(field: Flow, at: Points) -> Points:
     """`field` at the places `at` (N, 2), zero outside."""
     columns, rows = np.ascontiguousarray((at - np.float32(0.5)).T)
     sampled = cv2.remap(field, columns[None], rows[None], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)

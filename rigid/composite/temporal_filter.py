@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rigid.composite.compositor import Faces
-from rigid.composite.paste import Crop, Flow, spread, warp
+from rigid.composite.paste import Crop, Flow, repeat_for_colours, warp
 from rigid.face.masks import Mask
-from rigid.fields import blurred, mismatch, ramp, resized
+from rigid.fields import blur, mismatch, ramp, resize
 
 FLOW_SIZE = 128
 """Side of the pictures between which the flow is estimated."""
@@ -45,7 +45,7 @@ class _Sight:
     @classmethod
     def of(cls, real: Crop) -> _Sight:
         """`real` made small."""
-        small = resized(real, FLOW_SIZE)
+        small = resize(real, FLOW_SIZE)
         return cls(small, _grey_bytes(small))
 
 
@@ -86,21 +86,23 @@ class TemporalFilter:
 
     def move_along(self, real: Crop, last: Steadied) -> Faces:
         """The `last` faces, moved as the real one has since."""
-        faces, flow = last.faces, _grown(self._flow(_Sight.of(real), last.sight), len(real))
+        faces, flow = last.faces, _enlarge(self._flow(_Sight.of(real), last.sight), len(real))
         bare = None if faces.bare is None else warp(faces.bare, flow)
         return Faces(real, warp(faces.inverted, flow), warp(faces.edited, flow), bare)
 
     def _held(self, faces: Faces, now: _Sight, last: Steadied, same_edits: bool, drawn: Mask | None) -> Faces:
         flow, size, before = self._flow(now, last.sight), len(faces.real), last.faces
-        explained = resized(_explained(now, last.sight, flow), size)
-        flow, weight = _grown(flow, size), spread(np.float32(self._share) * explained)
-        inverted = _mixed(faces.inverted, before.inverted, flow, weight)
+        explained = resize(_find_explained(now, last.sight, flow), size)
+        flow, weight = _enlarge(flow, size), repeat_for_colours(np.float32(self._share) * explained)
+        inverted = _mix(faces.inverted, before.inverted, flow, weight)
         if drawn is not None:
-            weight = spread((self._share + np.float32(max(DRAWN_SHARE - self._share, 0)) * drawn) * explained)
+            weight = repeat_for_colours(
+                (self._share + np.float32(max(DRAWN_SHARE - self._share, 0)) * drawn) * explained
+            )
         edited, bare = faces.edited, faces.bare
         if same_edits:
-            edited = _mixed(edited, before.edited, flow, weight)
-            bare = bare if bare is None or before.bare is None else _mixed(bare, before.bare, flow, weight)
+            edited = _mix(edited, before.edited, flow, weight)
+            bare = bare if bare is None or before.bare is None else _mix(bare, before.bare, flow, weight)
         return Faces(faces.real, inverted, edited, bare)
 
     def _flow(self, now: _Sight, before: _Sight) -> Flow:
@@ -109,13 +111,13 @@ class TemporalFilter:
         return flow
 
 
-def _explained(now: _Sight, before: _Sight, flow: Flow) -> Mask:
+def _find_explained(now: _Sight, before: _Sight, flow: Flow) -> Mask:
     """1 where moving the face before gives this one, 0 where it does not, at FLOW_SIZE."""
     error = mismatch(now.small, warp(before.small, flow))
-    return 1 - ramp(blurred(error, 1.0), MOVED, CHANGED)
+    return 1 - ramp(blur(error, 1.0), MOVED, CHANGED)
 
 
-def _mixed(newest: Crop, last: Crop, flow: Flow, weight: Crop) -> Crop:
+def _mix(newest: Crop, last: Crop, flow: Flow, weight: Crop) -> Crop:
     mixed = warp(last, flow)
     mixed -= newest
     mixed *= weight
@@ -129,6 +131,6 @@ def _grey_bytes(picture: Crop) -> NDArray[np.uint8]:
     return levels
 
 
-def _grown(flow: Flow, size: int) -> Flow:
+def _enlarge(flow: Flow, size: int) -> Flow:
     """A flow at FLOW_SIZE as one for crops of `size`."""
-    return resized(flow, size) * np.float32(size / FLOW_SIZE)
+    return resize(flow, size) * np.float32(size / FLOW_SIZE)

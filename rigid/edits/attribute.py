@@ -92,7 +92,7 @@ class Attribute:
 
     @property
     def strip(self) -> str:
-        """Where a server shows a generated face at its strengths, as a picture; another address once it changes."""
+        """The address where a server shows a face at its strengths, as a picture; another address once it changes."""
         return STRIP_URL.format(name=self.name, digest=self.digest)
 
     @cached_property

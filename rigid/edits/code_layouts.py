@@ -35,15 +35,15 @@ FAMILIES = {"mobile-256": "stylegan2-ffhq-1024", "rigid-256": "stylegan2-ffhq-25
 
 def from_published(n_codes: int, stored: int) -> Indices:
     """For each of a profile's `n_codes` the code of a file with `stored` codes; ValueError where there is no table."""
-    return _looked_up(FROM_PUBLISHED, n_codes, n_codes, stored)
+    return _look_up(FROM_PUBLISHED, n_codes, n_codes, stored)
 
 
 def to_published(n_codes: int, stored: int) -> Indices:
     """For each of the `stored` codes of a file the profile's code that stands for it; ValueError without a table."""
-    return _looked_up(TO_PUBLISHED, n_codes, stored, stored)
+    return _look_up(TO_PUBLISHED, n_codes, stored, stored)
 
 
-def _looked_up(tables: dict[int, tuple[int, ...]], n_codes: int, length: int, stored: int) -> Indices:
+def _look_up(tables: dict[int, tuple[int, ...]], n_codes: int, length: int, stored: int) -> Indices:
     if stored == n_codes:
         return np.arange(length)
     if stored != PUBLISHED_CODES or n_codes not in tables:

@@ -136,12 +136,12 @@ def _part(number: int, described: object, left: dict[str, Array], n_codes: int, 
     count = int(described["layers"])
     if not 1 <= count <= MOST_LAYERS:
         raise ValueError(f"part {number} of its map has {count} layers; 1 to {MOST_LAYERS} are taken")
-    weights = [_taken(left, f"map.{number}.weight.{i}", (size, size), len(codes)) for i in range(count)]
-    biases = [_taken(left, f"map.{number}.bias.{i}", (size,), len(codes)) for i in range(count)]
+    weights = [_take(left, f"map.{number}.weight.{i}", (size, size), len(codes)) for i in range(count)]
+    biases = [_take(left, f"map.{number}.bias.{i}", (size,), len(codes)) for i in range(count)]
     return MapPart(codes, tuple(weights), tuple(biases), described["activation"], bool(described["normalise"]))
 
 
-def _taken(left: dict[str, Array], name: str, shape: tuple[int, ...], n_codes: int) -> Array:
+def _take(left: dict[str, Array], name: str, shape: tuple[int, ...], n_codes: int) -> Array:
     if name not in left:
         raise ValueError(f"its map lacks the tensor {name!r}")
     value = left.pop(name)

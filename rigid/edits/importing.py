@@ -79,7 +79,7 @@ class Target:
 
 
 def target_of(profile: str) -> Target:
-    """Where a user's attributes for `profile` go; ValueError for an unknown profile."""
+    """Return where a user's attributes for `profile` go; ValueError for an unknown profile."""
     sizes = sizes_of(profile)
     return Target(custom_folder(profile), sizes.n_codes, sizes.code_size, FAMILIES[profile])
 

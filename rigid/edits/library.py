@@ -17,7 +17,7 @@ from rigid.edits.attribute_file import read_attribute
 from rigid.edits.code_layouts import FAMILIES
 from rigid.edits.edit_effect import EditEffect, effect_of
 from rigid.edits.limits import restraint
-from rigid.models.profiles import WEIGHTS, imported_folder, sizes_of
+from rigid.models.profiles import WEIGHTS, find_imported_folder, sizes_of
 
 logger = logging.getLogger(__name__)
 MOST_ATTRIBUTES = 500
@@ -76,7 +76,7 @@ class AttributeLibrary:
         return self._attributes[name]
 
     def describe(self) -> list[Description]:
-        """Every attribute as `attributes list --json` and `GET /api/v1/attributes` give it."""
+        """Describe every attribute as `attributes list --json` and `GET /api/v1/attributes` give it."""
         return [attribute.describe() for attribute in self]
 
     def validate(self, edits: Mapping[str, object]) -> dict[str, float]:
@@ -85,7 +85,7 @@ class AttributeLibrary:
         Raises ValueError, one sentence, for an unknown name, a strength that is not a finite number, or one
         outside what the attribute takes at all. What is beyond its natural range only is told by `warnings`.
         """
-        return {name: _checked(self[name], value) for name, value in edits.items()}
+        return {name: _check(self[name], value) for name, value in edits.items()}
 
     def warnings(self, edits: Mapping[str, float]) -> list[str]:
         """A sentence for each strength beyond where it looks natural, and for a sum that a stream holds back."""
@@ -113,7 +113,7 @@ class AttributeLibrary:
         return f"There is no attribute {name!r}; {hint}"
 
 
-def _checked(attribute: Attribute, value: object) -> float:
+def _check(attribute: Attribute, value: object) -> float:
     allowed = f"give a number from {attribute.limit_min:g} to {attribute.limit_max:g}"
     # bool is an int to Python, but {"smile": true} is a mistake to its author
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
@@ -164,8 +164,8 @@ def load_library(profile: str, *, custom: bool = True) -> AttributeLibrary:
 
 
 def custom_folder(profile: str) -> Path:
-    """Where the attributes that a user imported for `profile` lie."""
-    return imported_folder(profile) / "attributes"
+    """Return where the attributes that a user imported for `profile` lie."""
+    return find_imported_folder(profile) / "attributes"
 
 
 def load_attribute(path: Path, *, n_codes: int, code_size: int, family: str = "", custom: bool = False) -> Attribute:

@@ -32,5 +32,5 @@ def restraint(offsets: Sequence[Array]) -> float:
 
 
 def length(offset: Array) -> float:
-    """Of an edit, over its codes; the longest of a batch."""
+    """Measure the length of an edit over its codes; the longest of a batch."""
     return float(np.sqrt(np.square(offset).sum((-2, -1)).max()))

@@ -35,7 +35,7 @@ class Preset:
     """Whether it is a user's own."""
 
     def describe(self) -> dict[str, object]:
-        """As `GET /api/v1/presets` gives it."""
+        """Describe the preset as `GET /api/v1/presets` gives it."""
         fade = {"fade_ms": self.fade_ms, "easing": self.easing}
         return {"name": self.name, "label": self.label, "edits": self.edits, **fade, "custom": self.custom}
 
@@ -80,7 +80,7 @@ def read_preset(path: Path, library: AttributeLibrary, *, custom: bool) -> Prese
 
 
 def own_folder() -> Path:
-    """Where a user's presets lie: below `RIGID_LIVE_CONFIG`, else below the user's configuration folder."""
+    """Return where a user's presets lie: below `RIGID_LIVE_CONFIG`, else below the user's configuration folder."""
     configured = os.environ.get("RIGID_LIVE_CONFIG")
     if configured:
         return Path(configured).expanduser() / "presets"

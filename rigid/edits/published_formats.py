@@ -209,8 +209,8 @@ def _ganspace(content: Mapping[str, Any], name: str, deviations: str, component:
 def _latent_transformer(content: Mapping[str, Any], size: int) -> Published:
     """w + s·(W·w + b) for each code; weights are stored for He's scale, 1/√512."""
     count = sum(f"dense.{i}.weight" in content for i in range(len(content)))
-    weights = np.stack([_shaped(content, f"dense.{i}.weight", (size, size)) for i in range(count)])
-    biases = np.stack([_shaped(content, f"dense.{i}.bias", (size,)) for i in range(count)])
+    weights = np.stack([_require_shape(content, f"dense.{i}.weight", (size, size)) for i in range(count)])
+    biases = np.stack([_require_shape(content, f"dense.{i}.bias", (size,)) for i in range(count)])
     part = MapPart(tuple(range(count)), (weights / np.float32(np.sqrt(size)),), (biases,))
     return Published("Latent-Transformer", parts=(part,), codes=count, strength=1.0)
 
@@ -233,8 +233,8 @@ def _mapper(content: Mapping[str, Any], codes: range, size: int) -> MapPart:
     """A normalisation, entry 0 without values, and equalised dense layers from 1 on."""
     numbers = [i for i in range(1, MOST_LAYERS + 1) if f"{i}.weight" in content]
     scale = np.float32(EQUALISED_RATE / np.sqrt(size))
-    weights = tuple(scale * _shaped(content, f"{i}.weight", (size, size)) for i in numbers)
-    biases = tuple(np.float32(EQUALISED_RATE) * _shaped(content, f"{i}.bias", (size,)) for i in numbers)
+    weights = tuple(scale * _require_shape(content, f"{i}.weight", (size, size)) for i in numbers)
+    biases = tuple(np.float32(EQUALISED_RATE) * _require_shape(content, f"{i}.bias", (size,)) for i in numbers)
     return MapPart(tuple(codes), weights, biases, "leaky_relu", normalise=True)
 
 
@@ -244,7 +244,7 @@ def _below(content: object, prefix: str) -> dict[str, Any]:
     return {key.removeprefix(prefix): value for key, value in content.items() if key.startswith(prefix)}
 
 
-def _shaped(content: Mapping[str, Any], name: str, shape: tuple[int, ...]) -> Array:
+def _require_shape(content: Mapping[str, Any], name: str, shape: tuple[int, ...]) -> Array:
     values = _array(content, name)
     if values.shape != shape:
         raise ValueError(f"{name!r} is {values.shape}, not {shape}")

@@ -70,7 +70,7 @@ class EditRamp:
         self._glides[name] = _Glide(glide.at(now), target, now, seconds, easing)
 
     def at(self, now: float) -> dict[str, float]:
-        """Every attribute set so far with its strength at `now`."""
+        """Return every attribute set so far with its strength at `now`."""
         return {name: glide.at(now) for name, glide in self._glides.items()}
 
     @property

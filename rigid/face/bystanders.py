@@ -30,7 +30,7 @@ class Bystanders:
         self.forget()
 
     def forget(self) -> None:
-        """As if none had been seen, as at a cut to another video."""
+        """Forget whoever was seen, as at a cut to another video."""
         self.count = 0
         self._looked: float | None = None
 

@@ -91,7 +91,7 @@ def borrow_detector(model_path: Path) -> FaceDetector:
 
 
 def return_detector(model_path: Path) -> None:
-    """One who borrowed the detector of this file is done with it; the last one closes it."""
+    """Give back a borrowed detector of this file; whoever is the last closes it."""
     with _sharing:
         detector, users = _shared.pop(model_path)
         if users > 1:

@@ -81,7 +81,7 @@ class FaceMemory:
         self._face, self._time = face, time
 
     def forget(self) -> None:
-        """As if no face had ever been seen."""
+        """Forget every face that was seen."""
         self._face = None
 
 

@@ -39,7 +39,7 @@ class FollowedFaces:
         self._borrowed: FaceDetector | None = borrow_detector(model_path)
 
     def look(self, frame: Frame, view: View, last: Face | None) -> list[Face]:
-        """At most two faces in `view`: the nearest to `last`, else the largest."""
+        """Find at most two faces in `view`: the nearest to `last`, else the largest."""
         regions = self._detector.detect(frame, view)
         regions.sort(key=lambda region: -region.side if last is None else math.dist(region.centre, last.centre))
         seen = [self._net.see(frame, region) for region in regions[:MOST]]
@@ -57,10 +57,10 @@ class FollowedFaces:
         if seen.score >= SURE:
             self._unsure = 0
         if doubt or seen.score < SURE:
-            seen = self._checked(frame, seen)
+            seen = self._check(frame, seen)
         return Face(seen.landmarks) if seen is not None else None
 
-    def _checked(self, frame: Frame, seen: Seen) -> Seen | None:
+    def _check(self, frame: Frame, seen: Seen) -> Seen | None:
         """`seen`, or the face that the detector finds close by; None where it finds one only elsewhere, or none.
 
         Where it finds none `seen` stands for some frames, and as long as the net is sure: the detector misses some.

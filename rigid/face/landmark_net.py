@@ -59,7 +59,7 @@ def region(centre: NDArray[np.floating[Any]], side: float, angle: float) -> View
 
 
 def region_of(landmarks: NDArray[np.float32]) -> View:
-    """Where the net sees the face whose landmarks (478, 2) are these, upright."""
+    """Return where the net sees the face whose landmarks (478, 2) are these, upright."""
     left, right = landmarks[list(OUTER_EYE_CORNERS)]
     angle = math.atan2(float(right[1] - left[1]), float(right[0] - left[0]))
     upright = rotate(landmarks, -angle)
@@ -82,7 +82,7 @@ class LandmarkNet:
 
     def __init__(self, model_path: Path):
         """`model_path`: face_landmarker.task. ImportError where OpenVINO is not installed."""
-        self._request: Any = _compiled(model_path).create_infer_request()
+        self._request: Any = _compile(model_path).create_infer_request()
 
     def see(self, frame: Frame, where: View) -> Seen:
         """The landmarks of the face near `where` in `frame`, uint8 RGB (H, W, 3), looked at again where it moved."""
@@ -107,9 +107,9 @@ _compiling = threading.Lock()
 _nets: dict[Path, Any] = {}
 
 
-def _compiled(model_path: Path) -> Any:
+def _compile(model_path: Path) -> Any:
     """The compiled net of this file, made once a process."""
-    from rigid.models.openvino_core import shared_core
+    from rigid.models.openvino_core import get_shared_core
 
     with _compiling:
         if model_path not in _nets:
@@ -122,7 +122,7 @@ def _compiled(model_path: Path) -> Any:
                 "INFERENCE_NUM_THREADS": min(cores, streams * THREADS),
                 "ENABLE_CPU_PINNING": False,
             }
-            _nets[model_path] = shared_core().compile_model(_read(model_path), "CPU", settings)
+            _nets[model_path] = get_shared_core().compile_model(_read(model_path), "CPU", settings)
         return _nets[model_path]
 
 
@@ -131,11 +131,11 @@ def _read(model_path: Path) -> Any:
     import openvino
     from openvino.preprocess import PrePostProcessor
 
-    from rigid.models.openvino_core import shared_core
+    from rigid.models.openvino_core import get_shared_core
 
     # OpenVINO reads this format from files only
     with TemporaryDirectory() as folder, ZipFile(model_path) as task:
-        model = shared_core().read_model(task.extract(MEMBER, folder))
+        model = get_shared_core().read_model(task.extract(MEMBER, folder))
     model.reshape([1, SIDE, SIDE, 3])
     steps = PrePostProcessor(model)
     steps.input().tensor().set_element_type(openvino.Type.u8)

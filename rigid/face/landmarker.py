@@ -114,7 +114,7 @@ class FaceLandmarker:
         for view in (whole, self._next_search()):
             faces = self._faces.look(frame, view, last)
             if faces:
-                return faces if self._faces.exact else self._refined(frame, faces, view, last)
+                return faces if self._faces.exact else self._refine(frame, faces, view, last)
         return []
 
     def _next_search(self) -> View:
@@ -124,7 +124,7 @@ class FaceLandmarker:
             view = next(self._search)
         return view
 
-    def _refined(self, frame: Frame, faces: list[Face], view: View, last: Face | None) -> list[Face]:
+    def _refine(self, frame: Frame, faces: list[Face], view: View, last: Face | None) -> list[Face]:
         """Newly found faces, the one to follow seen again in its own window if the view showed it small."""
         chosen = choose_face(faces, last)
         assert chosen is not None

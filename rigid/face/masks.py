@@ -45,7 +45,7 @@ EYES_RISE, EYES_FALL, EYES_WIDTH = 0.5, 0.35, 1.3
 
 
 def eyes_mask(landmarks: Points, size: int) -> Mask:
-    """Both eyes with their lids and lashes, (size, size): half an ellipse above each and another below."""
+    """Mask both eyes with their lids and lashes, (size, size): half an ellipse above each and another below."""
     points = np.asarray(landmarks, np.float64)
     across = points[RIGHT_EYE].mean(0) - points[LEFT_EYE].mean(0)
     across /= max(float(np.linalg.norm(across)), 1e-9)
@@ -92,7 +92,7 @@ def forehead_mask(landmarks: Points, size: int) -> Mask:
 
 
 def hair_mask(landmarks: Points, size: int) -> Mask:
-    """Where the hair may be, the face from the eyes up included, (size, size) with a feathered edge.
+    """Mask where the hair may be, the face from the eyes up included, (size, size) with a feathered edge.
 
     The upper part of the face oval of `landmarks` (478, 2), crop pixels, drawn out by `HAIR_RISE` and `HAIR_WIDTH`,
     and what hangs down on both sides of the face, less and less (`HAIR_FALL`).
@@ -163,7 +163,7 @@ def feather(mask: Mask) -> Mask:
 
 @cache
 def border_window(size: int) -> Mask:
-    """One inside a crop, falling to zero over its outermost pixels."""
+    """Make a mask of one inside a crop, falling to zero over its outermost pixels."""
     from_edge = np.minimum(np.arange(size), np.arange(size)[::-1]) / (0.03 * size)
     ramp = np.clip(from_edge, 0.0, 1.0).astype(np.float32)
     return np.minimum(ramp, ramp[:, None])

@@ -74,11 +74,11 @@ def _face(result: Any, index: int, view: View) -> Face:
         face = replace(face, blendshapes={c.category_name: float(c.score) for c in result.face_blendshapes[index]})
     if result.facial_transformation_matrixes:
         matrix = np.asarray(result.facial_transformation_matrixes[index], np.float32)
-        face = replace(face, pose=_rolled(matrix, view.angle))
+        face = replace(face, pose=_roll(matrix, view.angle))
     return face
 
 
-def _rolled(pose: NDArray[np.float32], angle: float) -> NDArray[np.float32]:
+def _roll(pose: NDArray[np.float32], angle: float) -> NDArray[np.float32]:
     """A pose seen in a window turned by `angle`, as it is in the frame. The camera's y axis points up."""
     turn = np.eye(4, dtype=np.float32)
     cos, sin = math.cos(angle), math.sin(angle)

@@ -76,7 +76,7 @@ class View:
 
 
 def search_views(width: int, height: int) -> list[View]:
-    """Where to look for a face that the whole frame did not show: turned frames, then smaller and smaller tiles."""
+    """Say where to look for a face that the whole frame did not show: turned frames, then smaller and smaller tiles."""
     middle, longest, shortest = (width / 2, height / 2), max(width, height), min(width, height)
     views = [View.of_window(middle, longest, angle, MAX_VIEW) for angle in (math.pi / 2, -math.pi / 2)]
     for share in (0.67, 0.4):

@@ -23,7 +23,7 @@ Rectangle = tuple[int, int, int, int]
 
 
 class Badge:
-    """Of one session; stamped on the inference thread, switched from anywhere."""
+    """One session's badge; stamped on the inference thread, switched from anywhere."""
 
     def __init__(self, on: bool) -> None:
         self.on = on

@@ -65,25 +65,25 @@ class BatchReport:
 
     @property
     def frames(self) -> int:
-        """Of the files done in this run."""
+        """The frames of the files done in this run."""
         done = (entry["report"] for entry in self.files.values() if entry["status"] == "done")
         return sum(int(str(report["frames"])) for report in done if isinstance(report, dict))
 
     def warnings(self, source: str) -> list[str]:
         """What is to be said about a file that was done."""
-        return self._told(source, "warnings")
+        return self._read_report(source, "warnings")
 
     def notes(self, source: str) -> list[str]:
         """What of a file that was done could not be kept."""
-        return self._told(source, "notes")
+        return self._read_report(source, "notes")
 
-    def _told(self, source: str, what: str) -> list[str]:
+    def _read_report(self, source: str, what: str) -> list[str]:
         report = self.files[source].get("report")
         told = report.get(what, []) if isinstance(report, dict) else []
         return [str(one) for one in told]
 
     def as_json(self) -> dict[str, object]:
-        """As `--report` writes it."""
+        """Return the report as `--report` writes it."""
         counts = {status: self.count(status) for status in ("done", "skipped", "failed")}
         fps = round(self.frames / self.seconds, 3) if self.seconds else 0.0
         left_out = {str(path): why for path, why in self.left_out.items()}
@@ -111,11 +111,11 @@ def plan(source: Path, target: Path) -> dict[Path, Path]:
     if not found:
         raise ValueError(f"{source} holds no video or image; give a folder or a list that does.")
     base = source if source.is_dir() else Path(os.path.commonpath([path.parent for path in found]))
-    return {path: target / _named(path.relative_to(base)) for path in found}
+    return {path: target / _name_result(path.relative_to(base)) for path in found}
 
 
-def left_out(source: Path, target: Path) -> dict[Path, str]:
-    """The files of the folder `source` that `plan` does not take, and why; none of a list."""
+def find_left_out(source: Path, target: Path) -> dict[Path, str]:
+    """Find the files of the folder `source` that `plan` does not take, and why; none of a list."""
     return dict(sorted(_unknown(source, target))) if source.is_dir() else {}
 
 
@@ -155,7 +155,7 @@ def _in_list(path: Path) -> list[Path]:
     return list(dict.fromkeys(Path(os.path.abspath(path.parent / name)) for name in named))
 
 
-def _named(path: Path) -> Path:
+def _name_result(path: Path) -> Path:
     """The result's name: the input's, with .mp4 or .png behind it where its own format is not written."""
     suffix = path.suffix.lower()
     if suffix in FORMATS or suffix in IMAGE_FORMATS:

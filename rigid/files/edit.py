@@ -25,7 +25,7 @@ from rigid.atomic_files import replacing
 from rigid.edits.ramp import EditRamp
 from rigid.files.badge import Badge
 from rigid.files.film_formats import VIDEO_SUFFIXES
-from rigid.files.image_colours import carried
+from rigid.files.image_colours import carry_change
 from rigid.files.image_formats import IMAGE_FORMATS, IMAGE_SUFFIXES, check_size
 from rigid.files.image_metadata import Metadata
 from rigid.files.images import ImageFile, Still, is_image, look_at_image, read_images, write_images
@@ -298,7 +298,7 @@ def _edit_image(job: EditJob, make_stream: Callable[[], FaceStream], profile: st
         with closing(overlapped(stream, _still_steps(job, file))) as results:
             for still, result in zip(file.stills, results, strict=True):
                 report.add(result)
-                shown, mask = _edited_still(file, still, _badged(badge, result), job.compare)
+                shown, mask = _apply_to_still(file, still, _add_badge(badge, result), job.compare)
                 made.append(shown)
                 touched.append(mask)
                 progress(report.frames, len(file.stills))
@@ -312,7 +312,7 @@ def _edit_image(job: EditJob, make_stream: Callable[[], FaceStream], profile: st
     return report
 
 
-def _badged(badge: Badge, result: StepResult) -> Pixels:
+def _add_badge(badge: Badge, result: StepResult) -> Pixels:
     return badge.stamp(result.frame) if result.edited else result.frame
 
 
@@ -320,15 +320,15 @@ def _still_steps(job: EditJob, file: ImageFile) -> Iterator[Step]:
     """The pictures for the stream: an animation at its times, pages as if one had nothing to do with the next."""
     timeline, seconds = Timeline(job.edits, job.schedule), 0.0
     for still in file.stills:
-        yield Step(file.seen(still), timeline.at(seconds), seconds)
+        yield Step(file.show_as_srgb(still), timeline.at(seconds), seconds)
         seconds += still.milliseconds / 1e3 if file.moving else SECONDS_BETWEEN_PAGES
 
 
-def _edited_still(file: ImageFile, still: Still, shown: Pixels, compare: bool) -> tuple[Still, NDArray[np.bool_]]:
+def _apply_to_still(file: ImageFile, still: Still, shown: Pixels, compare: bool) -> tuple[Still, NDArray[np.bool_]]:
     """`still` with what the stream showed of it, and where it differs."""
-    seen = file.seen(still)
+    seen = file.show_as_srgb(still)
     touched = (seen != shown).any(2)
-    colours, alpha = carried(still.colours, seen, shown, file.profile), still.alpha
+    colours, alpha = carry_change(still.colours, seen, shown, file.profile), still.alpha
     if compare:
         colours, touched = _beside(still.colours, colours), np.hstack([np.zeros_like(touched), touched])
         alpha = None if alpha is None else np.hstack([alpha, alpha])
@@ -366,7 +366,7 @@ def _as_film(source: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="rigid-live-") as folder:
         film = Path(folder) / "animation.png"
         file = read_images(source)
-        stills = [replace(one, colours=file.seen(one)) for one in file.stills]
+        stills = [replace(one, colours=file.show_as_srgb(one)) for one in file.stills]
         write_images(film, replace(file, stills=stills, profile=None, metadata=Metadata()))
         yield film
 
@@ -474,7 +474,7 @@ class _Encoding:
     def _write(self, packets: list[av.Packet[Any]], picture: Picture, result: StepResult) -> float:
         for packet in packets:
             self._writer.write_packet(packet)
-        return self._writer.write(_badged(self._badge, result), picture)
+        return self._writer.write(_add_badge(self._badge, result), picture)
 
 
 def _steps(reader: VideoReader, read: deque[Item], timeline: Timeline) -> Iterator[Step]:

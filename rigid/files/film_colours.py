@@ -63,20 +63,20 @@ class FilmColours:
 
     def to_screen(self, signal: Values) -> Values:
         """The signal (..., 3) in [0, 1] as BT.709 for a screen, (..., 3) float32 in [0, 1]."""
-        light = np.maximum(_turned(self._light(signal), self._matrix), 0)
-        shown = _rolled_off(light) if self.is_hdr else np.minimum(light, 1)
+        light = np.maximum(_turn(self._light(signal), self._matrix), 0)
+        shown = _roll_off(light) if self.is_hdr else np.minimum(light, 1)
         return np.asarray(shown ** np.float32(1 / SCREEN_GAMMA), np.float32)
 
     def from_screen(self, shown: Pixels) -> Values:
         """The signal, (..., 3) float32 in [0, 1], of BT.709 codes (..., 3) uint8: the inverse of `to_screen`."""
         light = self._decoded[shown]
-        return self._signal(np.maximum(_turned(light, np.linalg.inv(self._matrix).astype(np.float64)), 0))
+        return self._signal(np.maximum(_turn(light, np.linalg.inv(self._matrix).astype(np.float64)), 0))
 
     @cached_property
     def _decoded(self) -> Values:
         """The light of each of the 256 codes."""
         linear = np.asarray((np.arange(256) / 255) ** SCREEN_GAMMA, np.float32)
-        return _rolled_on(linear) if self.is_hdr else linear
+        return _roll_on(linear) if self.is_hdr else linear
 
     @property
     def _matrix(self) -> NDArray[np.float64]:
@@ -148,14 +148,14 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="rigid-live-colours-", ignore_cleanup_errors=True)
 
 
-def _rolled_off(light: Values) -> Values:
+def _roll_off(light: Values) -> Values:
     """Light to a screen's, [0, 1]: as it is below the knee, Reinhard's extended curve above."""
     room, most = _ROOM
     over = np.clip((light - KNEE) / room, 0, most)
     return np.asarray(np.where(light < KNEE, light, KNEE + room * over * (1 + over / most**2) / (1 + over)), np.float32)
 
 
-def _rolled_on(shown: Values) -> Values:
+def _roll_on(shown: Values) -> Values:
     """The inverse of `_rolled_off`."""
     room, most = _ROOM
     part = np.clip((shown - KNEE) / room, 0, 1)
@@ -163,7 +163,7 @@ def _rolled_on(shown: Values) -> Values:
     return np.asarray(np.where(shown < KNEE, shown, KNEE + room * over), np.float32)
 
 
-def _turned(light: Values, matrix: NDArray[np.float64]) -> Values:
+def _turn(light: Values, matrix: NDArray[np.float64]) -> Values:
     return np.asarray(light @ matrix.T.astype(np.float32), np.float32)
 
 

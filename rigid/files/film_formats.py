@@ -96,7 +96,7 @@ class Source:
 
     @property
     def bits(self) -> int:
-        """Of each channel."""
+        """The bits of each channel."""
         return max(part.bits for part in self.form.components)
 
     @property

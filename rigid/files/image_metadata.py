@@ -26,7 +26,7 @@ _IPTC_MARKER = "APP13"
 
 @dataclass(frozen=True)
 class Metadata:
-    """Of one file, without what the pixels' own form says; empty where the file says nothing."""
+    """The metadata of one file, without what the pixels' own form says; empty where the file says nothing."""
 
     exif: bytes = b""
     xmp: bytes = b""

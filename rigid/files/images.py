@@ -81,14 +81,14 @@ class ImageFile:
     notes: tuple[str, ...] = ()
     """What could not be kept in reading, one sentence each."""
 
-    def seen(self, still: Still) -> Pixels:
-        """The colours of `still` as sRGB, as networks are trained on them."""
+    def show_as_srgb(self, still: Still) -> Pixels:
+        """Convert the colours of `still` to sRGB, as networks are trained on them."""
         return to_srgb(still.colours, self.profile)
 
 
 def read_images(path: Path) -> ImageFile:
     """What `path` holds, whatever its name says; ValueError, one sentence, where it cannot be read."""
-    with _opened(path) as image:
+    with _open(path) as image:
         kind = image.format or ""
         count = picture_count(image)
         if image.width * image.height * (1 if kind == "MPO" else count) > MOST_PIXELS:
@@ -130,7 +130,7 @@ def look_at_image(path: Path) -> tuple[int, int, bool]:
 
     ValueError where it cannot be read.
     """
-    with _opened(path) as image:
+    with _open(path) as image:
         moving = image.format in MOVING and getattr(image, "n_frames", 1) > 1
         size = image.size[::-1] if _orientation(image) in (5, 6, 7, 8) else image.size
         return (*size, moving)
@@ -142,7 +142,7 @@ def read_image(path: Path) -> tuple[Pixels, Pixels | None]:
     ValueError when the file cannot be read as an image.
     """
     file = read_images(path)
-    return file.seen(file.stills[0]), file.stills[0].alpha
+    return file.show_as_srgb(file.stills[0]), file.stills[0].alpha
 
 
 def write_image(path: Path, image: Pixels, alpha: Pixels | None = None) -> None:
@@ -163,7 +163,7 @@ def write_images(path: Path, file: ImageFile, touched: Sequence[NDArray[np.bool_
         masks: Sequence[NDArray[np.bool_] | None] = touched or [None] * len(file.stills)
         images = [with_palette(one.colours, one.alpha, mask) for one, mask in zip(file.stills, masks, strict=False)]
     else:
-        images = [_joined(one, form) for one in file.stills]
+        images = [_join_alpha(one, form) for one in file.stills]
     with replacing(path) as part, part.open("w+b") as written:
         try:
             images[0].save(written, form.name, **_options(file, form, images))
@@ -173,7 +173,7 @@ def write_images(path: Path, file: ImageFile, touched: Sequence[NDArray[np.bool_
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def _open(path: Path) -> Iterator[Image.Image]:
     data = path.read_bytes()
     if not data:
         raise ImageError(f"{path} is empty (0 bytes); give an image that holds a picture.")
@@ -362,7 +362,7 @@ def _fitting(file: ImageFile, form: ImageFormat, notes: list[str]) -> ImageFile:
     if not form.described:
         if file.profile is not None:
             notes.append(f"A {form.name} file holds no colour profile, so the colours were converted to sRGB.")
-            stills = [replace(one, colours=file.seen(one)) for one in file.stills]
+            stills = [replace(one, colours=file.show_as_srgb(one)) for one in file.stills]
             file = replace(file, stills=stills, profile=None)
         if said.exif or said.xmp or said.iptc:
             notes.append(f"A {form.name} file holds no EXIF, XMP or IPTC; they were left out.")
@@ -386,7 +386,7 @@ def _on_white(still: Still) -> Pixels:
     return np.rint(still.colours * share + 255 * (1 - share)).astype(np.uint8)
 
 
-def _joined(still: Still, form: ImageFormat) -> Image.Image:
+def _join_alpha(still: Still, form: ImageFormat) -> Image.Image:
     if still.alpha is None or not form.alpha:
         return Image.fromarray(still.colours)
     return Image.fromarray(np.dstack([still.colours, still.alpha]))

@@ -34,18 +34,18 @@ class Checkpoint:
 
 
 class Journal:
-    """Of one film. Nothing is on the disk before the first checkpoint."""
+    """One film's record of how far it came. Nothing is on the disk before the first checkpoint."""
 
     def __init__(self, target: Path, key: dict[str, Any]) -> None:
         """`key` says what makes the film what it is; one that was begun with another key is begun anew."""
-        self._folder = unfinished(target)
+        self._folder = name_unfinished(target)
         self._key: dict[str, Any] = json.loads(json.dumps(key, default=str))
         self._new: list[bytes] = []
         self.begun = self._read()
         """How far an earlier run was; None where there was none."""
 
     def packets(self) -> Iterator[av.Packet[Any]]:
-        """Those of the earlier run, in decoding order."""
+        """Read the packets of the earlier run, in decoding order."""
         if self.begun is None:
             return
         with (self._folder / "packets").open("rb") as file:
@@ -104,7 +104,7 @@ class Journal:
         return found if whole and state.get("key") == self._key else None
 
 
-def unfinished(target: Path) -> Path:
-    """Where a film that is to be `target` is kept until it is done."""
+def name_unfinished(target: Path) -> Path:
+    """Name where a film that is to be `target` is kept until it is done."""
     name = os.fsdecode(os.fsencode(target.name)[:200])
     return target.with_name(f".{name}.unfinished")

@@ -22,21 +22,21 @@ def with_palette(colours: Pixels, alpha: Pixels | None, touched: NDArray[np.bool
     hidden = None if alpha is None else alpha < 128
     room = MOST - (hidden is not None)
     seen = np.ones(colours.shape[:2], bool) if hidden is None else ~hidden
-    packed = _packed(colours)
+    packed = _pack(colours)
     every = np.unique(packed[seen])
     fixed = every if touched is None else np.unique(packed[seen & ~touched])
     if len(every) <= room:
         palette, indices = every, np.searchsorted(every, packed).clip(max=max(0, len(every) - 1))
     elif touched is not None and len(fixed) <= room - FEWEST:
-        palette, indices = _joined(colours, packed, touched, fixed, room)
+        palette, indices = _join(colours, packed, touched, fixed, room)
     else:
         quantised = Image.fromarray(colours).quantize(room)
         palette, indices = (
-            _packed(np.array(quantised.getpalette("RGB"), np.uint8).reshape(1, -1, 3))[0],
+            _pack(np.array(quantised.getpalette("RGB"), np.uint8).reshape(1, -1, 3))[0],
             np.asarray(quantised),
         )
     image = Image.fromarray(indices.astype(np.uint8))
-    table = _unpacked(palette)
+    table = _unpack(palette)
     if hidden is not None:
         image = Image.fromarray(np.where(hidden, len(table), indices).astype(np.uint8))
         table = np.vstack([table, np.zeros((1, 3), np.uint8)])
@@ -45,7 +45,7 @@ def with_palette(colours: Pixels, alpha: Pixels | None, touched: NDArray[np.bool
     return image
 
 
-def _joined(
+def _join(
     colours: Pixels, packed: NDArray[np.uint32], touched: NDArray[np.bool_], fixed: NDArray[np.uint32], room: int
 ) -> tuple[NDArray[np.uint32], NDArray[np.integer[Any]]]:
     """The colours that must stay and the best of the others, and where each pixel finds its own."""
@@ -53,20 +53,20 @@ def _joined(
     box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
     part = Image.fromarray(np.ascontiguousarray(colours[box]))
     new = Image.fromarray(colours[touched][None]).quantize(room - len(fixed)).getpalette("RGB")
-    palette = np.concatenate([fixed, _packed(np.array(new, np.uint8).reshape(1, -1, 3))[0]]).astype(np.uint32)
+    palette = np.concatenate([fixed, _pack(np.array(new, np.uint8).reshape(1, -1, 3))[0]]).astype(np.uint32)
     table = Image.new("P", (1, 1))
-    table.putpalette(_unpacked(palette).tobytes(), "RGB")
+    table.putpalette(_unpack(palette).tobytes(), "RGB")
     dithered = np.asarray(part.quantize(palette=table, dither=Image.Dither.FLOYDSTEINBERG))
     indices = np.searchsorted(fixed, packed).clip(max=max(0, len(fixed) - 1))
     indices[box] = np.where(touched[box], dithered, indices[box])
     return palette, indices
 
 
-def _packed(colours: Pixels) -> NDArray[np.uint32]:
+def _pack(colours: Pixels) -> NDArray[np.uint32]:
     red, green, blue = (colours[..., channel].astype(np.uint32) for channel in range(3))
     packed: NDArray[np.uint32] = (red << 16 | green << 8 | blue).astype(np.uint32)
     return packed
 
 
-def _unpacked(packed: NDArray[np.uint32]) -> Pixels:
+def _unpack(packed: NDArray[np.uint32]) -> Pixels:
     return np.stack([packed >> 16 & 255, packed >> 8 & 255, packed & 255], -1).astype(np.uint8)

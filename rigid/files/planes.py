@@ -40,15 +40,15 @@ class Planes:
         """Width and height."""
         return self.parts[0].shape[1], self.parts[0].shape[0]
 
-    def turned(self, sideways: bool, flip_x: bool, flip_y: bool) -> Planes:
-        """Transposed first where `sideways`, then mirrored; its chroma must then be halved both ways or not at all."""
+    def turn(self, sideways: bool, flip_x: bool, flip_y: bool) -> Planes:
+        """Transpose first where `sideways`, then mirror; its chroma must then be halved both ways or not at all."""
         parts = [part.T if sideways else part for part in self.parts]
         step_x, step_y = -1 if flip_x else 1, -1 if flip_y else 1
         return replace(self, parts=[part[::step_y, ::step_x] for part in parts])
 
-    def patched(self, before: Pixels, after: Pixels, change: Carry) -> Planes:
-        """With the change from `before` to `after`, RGB (H, W, 3) uint8 of this size; the rest to the bit."""
-        box = _changed(before, after, self._steps)
+    def patch(self, before: Pixels, after: Pixels, change: Carry) -> Planes:
+        """Apply the change from `before` to `after`, RGB (H, W, 3) uint8 of this size; the rest to the bit."""
+        box = _find_changed(before, after, self._steps)
         if box is None:
             return self
         signal = change(before[box], after[box])
@@ -61,11 +61,11 @@ class Planes:
         _add(parts[0], box, luma * scale_y, high)
         for index, (channel, weight) in enumerate(((2, blue), (0, red)), 1):
             chroma = (signal[..., channel] - luma) * np.float32(scale_c / (2 * (1 - weight)))
-            _add(parts[index], box, _averaged(chroma, self._steps), high, self._steps)
+            _add(parts[index], box, _average(chroma, self._steps), high, self._steps)
         return replace(self, parts=parts)
 
     def beside(self, other: Planes) -> Planes:
-        """This frame on the left of `other`."""
+        """Put this frame on the left of `other`."""
         pairs = zip(self.parts, other.parts, strict=True)
         return replace(self, parts=[np.hstack(pair) for pair in pairs])
 
@@ -81,8 +81,8 @@ class Planes:
             parts.append(np.rint(middle + (part - np.float32(middle)) * thin).astype(part.dtype))
         return replace(self, parts=parts, pixel_format=self.pixel_format.replace("yuva", "yuv"))
 
-    def padded(self, width: int, height: int, centred: bool) -> Planes:
-        """On a picture of `width` x `height`: centred on black, else its last row and column repeated."""
+    def pad(self, width: int, height: int, centred: bool) -> Planes:
+        """Pad to `width` x `height`: centred on black, else its last row and column repeated."""
         if self.size == (width, height):
             return self
         parts = []
@@ -98,7 +98,7 @@ class Planes:
         return replace(self, parts=parts)
 
     def as_frame(self) -> av.VideoFrame:
-        """As FFmpeg takes it."""
+        """Make a frame as FFmpeg takes it."""
         width, height = self.size
         frame = av.VideoFrame(width, height, self.pixel_format)
         for plane, part in zip(frame.planes, self.parts, strict=True):
@@ -141,7 +141,7 @@ def planes_of(frame: av.VideoFrame, matrix: int, full_range: bool) -> Planes:
 Box = tuple[slice, slice]
 
 
-def _changed(before: Pixels, after: Pixels, steps: tuple[int, int]) -> Box | None:
+def _find_changed(before: Pixels, after: Pixels, steps: tuple[int, int]) -> Box | None:
     """What differs, as a box that begins on a row and column of chroma."""
     if before is after:
         return None
@@ -155,7 +155,7 @@ def _changed(before: Pixels, after: Pixels, steps: tuple[int, int]) -> Box | Non
     return slice(top, int(rows[-1]) + 1), slice(left, int(columns[-1]) + 1)
 
 
-def _averaged(chroma: NDArray[np.float32], steps: tuple[int, int]) -> NDArray[np.float32]:
+def _average(chroma: NDArray[np.float32], steps: tuple[int, int]) -> NDArray[np.float32]:
     rows, columns = steps
     height, width = chroma.shape
     whole = np.pad(chroma, ((0, -height % rows), (0, -width % columns)), mode="edge")

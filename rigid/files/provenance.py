@@ -49,7 +49,7 @@ class Credentials:
 
 @dataclass(frozen=True)
 class Signing:
-    """Where the credentials are found on the machine that signs."""
+    """The files of the credentials on the machine that signs."""
 
     chain: Path | None
     key: Path | None
@@ -57,7 +57,7 @@ class Signing:
     """Where this machine keeps its own, for where none are given."""
 
     def load(self) -> Credentials:
-        """As `choose_credentials`."""
+        """Load the credentials; see `choose_credentials`."""
         return choose_credentials(self.chain, self.key, self.folder)
 
 
@@ -69,7 +69,7 @@ def carrier(path: Path) -> str | None:
 
 
 def load_credentials(chain: Path, key: Path) -> Credentials:
-    """From files; ValueError where they are no certificate or no elliptic-curve key."""
+    """Load credentials from files; ValueError where they are no certificate or no elliptic-curve key."""
     try:
         credentials = Credentials(chain.read_bytes(), key.read_bytes())
         certificate = x509.load_pem_x509_certificates(credentials.chain)[0]
@@ -84,7 +84,7 @@ def load_credentials(chain: Path, key: Path) -> Credentials:
 
 
 def choose_credentials(chain: Path | None, key: Path | None, folder: Path) -> Credentials:
-    """Those given, else this machine's own in `folder`. ValueError: one of two was given, or they cannot be used."""
+    """Load those, else this machine's own in `folder`. ValueError: one of two was given, or they cannot be used."""
     if chain is None and key is None:
         return own_credentials(folder)
     if chain is None or key is None:
@@ -102,7 +102,7 @@ def choose_credentials(chain: Path | None, key: Path | None, folder: Path) -> Cr
 
 
 def own_credentials(folder: Path) -> Credentials:
-    """This machine's own, kept in `folder`; made where there are none that are good for a month more."""
+    """Load this machine's own, kept in `folder`; made where there are none that are good for a month more."""
     chain, key = folder / "chain.pem", folder / "key.pem"
     try:
         credentials = load_credentials(chain, key)
@@ -112,7 +112,7 @@ def own_credentials(folder: Path) -> Credentials:
     except ValueError:
         pass  # there are none yet, or they are damaged: new ones are as good
     folder.mkdir(parents=True, exist_ok=True)
-    credentials = _made()
+    credentials = _make()
     key.unlink(missing_ok=True)
     with os.fdopen(os.open(key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(credentials.key)
@@ -120,7 +120,7 @@ def own_credentials(folder: Path) -> Credentials:
     return credentials
 
 
-def _made() -> Credentials:
+def _make() -> Credentials:
     """A root and, below it, a certificate to sign with: readers refuse one that signed itself."""
     root_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     root_name, name = _name("root of this machine"), _name("self-signed")
@@ -259,7 +259,7 @@ def _sign(
         context = c2pa.Context.from_dict(_NO_THUMBNAILS)
         with c2pa.Builder(json.dumps(_manifest(edits, kind is not None)), context) as builder:
             if parent is not None and kind is not None:
-                ingredient = {"title": _shown(parent.name), "relationship": "parentOf", "label": PARENT}
+                ingredient = {"title": _make_printable(parent.name), "relationship": "parentOf", "label": PARENT}
                 with parent.open("rb") as read:
                     builder.add_ingredient(json.dumps(ingredient), kind, read)
             builder.sign(signer, media_type, source, target)
@@ -267,7 +267,7 @@ def _sign(
         raise ValueError(f"A file of type {media_type} could not be signed: {error}.") from error
 
 
-def _shown(name: str) -> str:
+def _make_printable(name: str) -> str:
     return name.encode("utf-8", "replace").decode("utf-8")
 
 
@@ -320,7 +320,7 @@ def read(path: Path) -> Provenance | None:
         raise ValueError(f"{path} is of no type that can say where it comes from; jpg, png, webp, heic and mp4 can.")
     try:
         with path.open("rb") as file, c2pa.Reader(media_type, file) as reader:
-            return _told(json.loads(reader.json()))
+            return _read_store(json.loads(reader.json()))
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}.") from error
     except c2pa.C2paError as error:
@@ -329,7 +329,7 @@ def read(path: Path) -> Provenance | None:
         raise ValueError(f"{path} cannot be read: {error}.") from error
 
 
-def _told(store: dict[str, Any]) -> Provenance:
+def _read_store(store: dict[str, Any]) -> Provenance:
     manifest = store["manifests"][store["active_manifest"]]
     state = store.get("validation_state", "Invalid")
     found = [one for assertion in manifest.get("assertions", []) for one in assertion["data"].get("actions", [])]

@@ -149,7 +149,7 @@ class VideoReader:
                 continue  # AVI's mark for a repeated frame; a decoder would take it for the end
             if packet.stream.index != self.stream.index:
                 if packet.size:
-                    yield self._shifted(packet)
+                    yield self._shift(packet)
                 continue
             for frame in self._decode(packet):
                 yield self._picture(frame, start)
@@ -176,7 +176,7 @@ class VideoReader:
                 yield last
         self.missing = max(0, self.stream.frames - held)
 
-    def _shifted(self, packet: av.Packet[Any]) -> av.Packet[Any]:
+    def _shift(self, packet: av.Packet[Any]) -> av.Packet[Any]:
         ticks = round(self.shift / packet.time_base)
         packet.pts = None if packet.pts is None else packet.pts - ticks
         packet.dts = None if packet.dts is None else packet.dts - ticks
@@ -199,13 +199,13 @@ class VideoReader:
 
     def _picture(self, frame: av.VideoFrame, start: float) -> Picture:
         turn = turn_of(frame)
-        image = turned(self._shown(frame), turn)
+        image = turn_upright(self._render(frame), turn)
         duration = max(0, frame.duration or 0)
         pts = self._next_pts(frame, duration)
         kept = frame if self._for_writing else None
         return Picture(image, pts, duration, (time.perf_counter() - start) * 1e3, kept, turn)
 
-    def _shown(self, frame: av.VideoFrame) -> Pixels:
+    def _render(self, frame: av.VideoFrame) -> Pixels:
         """As a screen shows it, not upright."""
         jpeg, colours = self.is_jpeg, FilmColours(frame.color_trc, frame.color_primaries)
         if colours.is_plain:
@@ -213,7 +213,7 @@ class VideoReader:
         if self._view is None or self._view[0] != colours:
             self._view = colours, ScreenView(colours)
         planar = "gbrp" if frame.format.components[0].bits == 8 else "gbrp12le"
-        shown = self._view[1].show(_converted(frame, planar, jpeg))
+        shown = self._view[1].show(_convert(frame, planar, jpeg))
         return np.asarray(shown.reformat(format="rgb24", interpolation=SWS_FLAGS).to_ndarray(), np.uint8)
 
     @property
@@ -354,10 +354,10 @@ def is_full_range(frame: av.VideoFrame, jpeg: bool = False) -> bool:
 
 def to_rgb(frame: av.VideoFrame, jpeg: bool = False) -> Pixels:
     """The frame's signal as RGB (H, W, 3) uint8, not rotated; `jpeg` says that the codec is Motion JPEG."""
-    return np.asarray(_converted(frame, "rgb24", jpeg).to_ndarray(), np.uint8)
+    return np.asarray(_convert(frame, "rgb24", jpeg).to_ndarray(), np.uint8)
 
 
-def _converted(frame: av.VideoFrame, form: str, jpeg: bool) -> av.VideoFrame:
+def _convert(frame: av.VideoFrame, form: str, jpeg: bool) -> av.VideoFrame:
     return frame.reformat(
         format=form,
         src_colorspace=matrix_of(frame, jpeg),
@@ -379,7 +379,7 @@ def turn_of(frame: av.VideoFrame) -> Turn:
     return Turn(False, a < 0, d < 0)
 
 
-def turned(image: Pixels, turn: Turn) -> Pixels:
-    """`image` (H, W, 3) upright."""
+def turn_upright(image: Pixels, turn: Turn) -> Pixels:
+    """Turn `image` (H, W, 3) upright."""
     image = image.swapaxes(0, 1) if turn.sideways else image
     return np.ascontiguousarray(image[:: -1 if turn.flip_y else 1, :: -1 if turn.flip_x else 1])

@@ -88,7 +88,7 @@ class VideoWriter:
         if self._encoder is None:
             self._encoder, self._given = self._next_encoder(picture.frame), 0
         self._given += 1
-        self._mux(self._encoder.encode(self._stamped(self._frame(edited, picture), picture)))
+        self._mux(self._encoder.encode(self._set_times(self._frame(edited, picture), picture)))
         return (time.perf_counter() - start) * 1e3
 
     def replay(self, picture: Picture) -> None:
@@ -188,7 +188,7 @@ class VideoWriter:
         assert isinstance(video, av.VideoStream)
         self._video, self._fresh = video, True
         target = video.codec_context
-        target.width, target.height = self._padded_size()
+        target.width, target.height = self._find_padded_size()
         target.pix_fmt = encoding.pixel_format
         target.time_base = 1 / reader.rate if form.constant_rate else reader.time_base
         if encoding.encoder.codec == "libx265" and form.container in ("mp4", "mov"):
@@ -198,7 +198,7 @@ class VideoWriter:
         self._describe()
 
     def _check_size(self, encoding: Encoding) -> None:
-        width, height = self._padded_size()
+        width, height = self._find_padded_size()
         if max(width, height) > encoding.encoder.longest:
             raise ValueError(
                 f"The output would have {width} x {height} pixels, and {encoding.encoder.codec} in "
@@ -275,14 +275,14 @@ class VideoWriter:
             frame = self._from_rgb(np.hstack([picture.image, edited]) if self._compare else edited)
         else:
             frame = self._from_planes(edited, picture, picture.frame)
-        return self._fitted(frame)
+        return self._fit(frame)
 
     def _from_planes(self, edited: Pixels, picture: Picture, source: av.VideoFrame) -> av.VideoFrame:
         assert self._encoding is not None
         planes = self._planes(source, picture)
-        before = planes.turned(*picture.turn)
+        before = planes.turn(*picture.turn)
         colours = FilmColours(source.color_trc, source.color_primaries)
-        after = before.patched(picture.image, edited, change_of(colours))
+        after = before.patch(picture.image, edited, change_of(colours))
         return (before.beside(after) if self._compare else after).as_frame()
 
     def _planes(self, source: av.VideoFrame, picture: Picture) -> Planes:
@@ -295,7 +295,7 @@ class VideoWriter:
         if hidden:
             working = working.replace("yuv", "yuva").replace("12le", "10le")
         if source.format.name != working:
-            source = self._reformatted(source, working)
+            source = self._reformat(source, working)
         planes = planes_of(source, TAGS[self._matrix], self._full_range)
         if hidden:
             alpha = planes.parts[3]
@@ -304,7 +304,7 @@ class VideoWriter:
             planes = planes.on_black()
         return planes
 
-    def _reformatted(self, source: av.VideoFrame, form: str) -> av.VideoFrame:
+    def _reformat(self, source: av.VideoFrame, form: str) -> av.VideoFrame:
         jpeg = self._reader.is_jpeg
         full = is_full_range(source, jpeg) or source.format.is_rgb
         return source.reformat(
@@ -327,7 +327,7 @@ class VideoWriter:
             interpolation=SWS_FLAGS,
         )
 
-    def _fitted(self, frame: av.VideoFrame) -> av.VideoFrame:
+    def _fit(self, frame: av.VideoFrame) -> av.VideoFrame:
         """Of the video's size and pixel format: an odd size is filled up, another one is scaled between black bars."""
         assert self._encoding is not None
         width, height = self._size
@@ -338,18 +338,18 @@ class VideoWriter:
             )
             scale = min(width / frame.width, height / frame.height)
             inner = [max(2, round(side * scale / 2) * 2) for side in (frame.width, frame.height)]
-            frame = self._scaled(frame, min(inner[0], width), min(inner[1], height))
+            frame = self._scale(frame, min(inner[0], width), min(inner[1], height))
         elif frame.format.name != self._encoding.pixel_format:
-            frame = self._scaled(frame, width, height)
-        target = self._padded_size()
+            frame = self._scale(frame, width, height)
+        target = self._find_padded_size()
         if (frame.width, frame.height) == target:
             return frame
         planes = planes_of(frame, TAGS[self._matrix], self._full_range)
         if not same:
-            planes = planes.padded(width, height, centred=True)
-        return planes.padded(*target, centred=False).as_frame()
+            planes = planes.pad(width, height, centred=True)
+        return planes.pad(*target, centred=False).as_frame()
 
-    def _scaled(self, frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
+    def _scale(self, frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
         assert self._encoding is not None
         span = ColorRange.JPEG if self._full_range else ColorRange.MPEG
         return frame.reformat(
@@ -363,11 +363,11 @@ class VideoWriter:
             interpolation=SWS_FLAGS,
         )
 
-    def _padded_size(self) -> tuple[int, int]:
+    def _find_padded_size(self) -> tuple[int, int]:
         width, height = self._size
         return (width + width % 2, height + height % 2) if self._format.even_size else (width, height)
 
-    def _stamped(self, frame: av.VideoFrame, picture: Picture) -> av.VideoFrame:
+    def _set_times(self, frame: av.VideoFrame, picture: Picture) -> av.VideoFrame:
         context = self._video.codec_context
         frame.pts, frame.time_base = self._stamp(picture), context.time_base
         frame.duration = 1 if self._format.constant_rate else picture.duration

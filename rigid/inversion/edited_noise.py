@@ -20,7 +20,7 @@ import numpy as np
 from rigid.edits.edit_effect import EditEffect
 from rigid.face.landmarks import INNER_LIPS, INNER_MOUTH_CORNERS
 from rigid.face.masks import Mask, eyes_mask, forehead_mask, lips_mask, oval_mask
-from rigid.fields import ramp, resized, rise
+from rigid.fields import ramp, resize, rise
 from rigid.geometry import Points
 from rigid.models.contract import Array
 
@@ -92,7 +92,7 @@ def redraw(
         taken += np.float32(now.forehead) * forehead_mask(points, fine)
     if effect.shut_eyes:
         taken = np.maximum(taken, np.float32(effect.shut_eyes) * eyes_mask(points, fine))
-    edited: Array = noise * (1 - resized(taken, size))
+    edited: Array = noise * (1 - resize(taken, size))
     return edited, now
 
 

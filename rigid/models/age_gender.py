@@ -22,7 +22,7 @@ MEAN_RGB = (122.782, 117.001, 104.298)
 MAIN_BLOCKS = 2
 
 
-def _halved(x: Tensor) -> Tensor:
+def _halve(x: Tensor) -> Tensor:
     """`x` padded as the source's stride-2 layers pad an even size: after the last row and column only."""
     return F.pad(x, (0, 1, 0, 1), value=-math.inf)
 
@@ -54,7 +54,7 @@ class ReductionBlock(nn.Module):
         out = self.separable_conv0(F.relu(x) if self.activate_input else x)
         out = self.separable_conv1(F.relu(out))
         shortcut: Tensor = self.expansion_conv(x)
-        return F.max_pool2d(_halved(out), 3, 2) + shortcut
+        return F.max_pool2d(_halve(out), 3, 2) + shortcut
 
 
 class MainBlock(nn.Module):
@@ -154,11 +154,11 @@ def read_weights(manifest_path: Path) -> dict[str, Tensor]:
 def load_age_gender(manifest_path: Path) -> AgeGenderNet:
     """The net with its published weights, in eval mode."""
     network = AgeGenderNet()
-    network.load_state_dict(dict(_renamed(name, value) for name, value in read_weights(manifest_path).items()))
+    network.load_state_dict(dict(_rename(name, value) for name, value in read_weights(manifest_path).items()))
     return network.eval().requires_grad_(False)
 
 
-def _renamed(name: str, value: Tensor) -> tuple[str, Tensor]:
+def _rename(name: str, value: Tensor) -> tuple[str, Tensor]:
     """A tensor of the file under its name and in its layout here."""
     *path, kind = name.split("/")
     module = ".".join(path[1:])

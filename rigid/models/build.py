@@ -20,7 +20,7 @@ from rigid.models.fetched import read_mapping, read_synthesis
 from rigid.models.image_encoder import ImageEncoder
 from rigid.models.light_recurrent import LightRecurrentEncoder
 from rigid.models.mobile_stylegan import MappingNetwork, MobileStyleGAN
-from rigid.models.perceptual import FusedAlexNet, Lpips, ShiftTolerantAlexNet, published_to_ours
+from rigid.models.perceptual import FusedAlexNet, Lpips, ShiftTolerantAlexNet, convert_published
 from rigid.models.profiles import (
     AGAIN,
     CODE_SIZE,
@@ -59,7 +59,7 @@ def build_mapping(store: AssetStore, profile: str = "mobile-256") -> MappingNetw
     """StyleGAN2's mapping network with the profile's weights, z (B, 512) → w (B, 512)."""
     sizes_of(profile)
     if profile == PAPER:
-        return _loaded(new_mapping, existing_weights(profile, "mapping"))
+        return _load(new_mapping, existing_weights(profile, "mapping"))
     network = new_mapping()
     network.load_state_dict(read_mapping(store.file("generator", "MappingNetwork.xml")))
     return _ready(network)
@@ -97,7 +97,7 @@ def build_generator(profile: str, store: AssetStore) -> Generator:
     weights = _read(path)
     noise = weights.get("convs.0.noise")
     many = noise is not None and noise.shape[1] > 1
-    return _fitted(lambda: new_stylegan2(per_channel_noise=many), weights, path)
+    return _fit(lambda: new_stylegan2(per_channel_noise=many), weights, path)
 
 
 def build_mobile_generator(profile: str, store: AssetStore) -> MobileStyleGAN:
@@ -138,13 +138,13 @@ def build_image_encoder(profile: str) -> AnyImageEncoder:
     """The profile's trained image encoder: RGB (B, 3, 256, 256) in [-1, 1] → codes (B, n_codes, 512)."""
     if profile != PAPER:
         return build_light_image_encoder(profile)
-    return _loaded(new_e4e, existing_weights(profile, "image_encoder"))
+    return _load(new_e4e, existing_weights(profile, "image_encoder"))
 
 
 def build_light_image_encoder(profile: str) -> ImageEncoder:
     """The image encoder that this project trained for the profile."""
     path = existing_weights(profile, "image_encoder")
-    return _loaded(lambda: new_image_encoder(profile, torch.zeros(CODE_SIZE)), path)
+    return _load(lambda: new_image_encoder(profile, torch.zeros(CODE_SIZE)), path)
 
 
 def new_recurrent_encoder(profile: str) -> AnyRecurrentEncoder:
@@ -177,20 +177,20 @@ def new_paper_recurrent_encoder() -> RecurrentEncoder:
 
 def build_recurrent_encoder(profile: str) -> AnyRecurrentEncoder:
     """The profile's trained recurrent encoder; see `LightRecurrentEncoder.forward`."""
-    return _loaded(lambda: new_recurrent_encoder(profile), existing_weights(profile, "recurrent_encoder"))
+    return _load(lambda: new_recurrent_encoder(profile), existing_weights(profile, "recurrent_encoder"))
 
 
 def build_lpips(store: AssetStore, *, exact: bool = True) -> Lpips:
     """The shift-tolerant LPIPS; `exact=False` is the cheaper form for losses."""
     network = Lpips(ShiftTolerantAlexNet() if exact else FusedAlexNet())
     path = store.file("perceptual", "alex_shift_tolerant.pth")
-    network.load_state_dict(published_to_ours(torch.load(path, map_location="cpu", weights_only=True)))
+    network.load_state_dict(convert_published(torch.load(path, map_location="cpu", weights_only=True)))
     return _ready(network)
 
 
 def build_published_visible_net() -> InterpolationNet:
     """The imported visible net of the authors' code; see `InterpolationNet.forward`."""
-    return _loaded(InterpolationNet, existing_weights(PAPER, "visible_net"))
+    return _load(InterpolationNet, existing_weights(PAPER, "visible_net"))
 
 
 def new_face_parser() -> FaceParser:
@@ -203,7 +203,7 @@ def build_face_parser() -> FaceParser:
     path = profiles.FACE_PARSER
     if not path.is_file():
         raise AssetError(f"The face parser has no weights at {path}; {AGAIN}.")
-    return _loaded(new_face_parser, path)
+    return _load(new_face_parser, path)
 
 
 def find_face_parser() -> FaceParser | None:
@@ -258,12 +258,12 @@ def _read(path: Path) -> dict[str, Tensor]:
         raise unfit_weights(path) from error
 
 
-def _loaded(new: Callable[[], Network], path: Path) -> Network:
+def _load(new: Callable[[], Network], path: Path) -> Network:
     """The network that `new` makes, with the weights at `path`, in eval mode; AssetError where they do not fit."""
-    return _fitted(new, _read(path), path)
+    return _fit(new, _read(path), path)
 
 
-def _fitted(new: Callable[[], Network], weights: dict[str, Tensor], path: Path) -> Network:
+def _fit(new: Callable[[], Network], weights: dict[str, Tensor], path: Path) -> Network:
     """`_loaded` of weights that were read from `path`; the network is never filled with random values first."""
     with torch.device("meta"):
         network = new()

@@ -91,14 +91,14 @@ class E4eEncoder(nn.Module):
         fine = self.stages[1](x)
         middle = self.stages[2](fine)
         p3 = self.stages[3](middle)
-        p2 = _enlarged(p3, 2) + self.to_middle(middle)
-        p1 = _enlarged(p2, 2) + self.to_fine(fine)
+        p2 = _enlarge(p3, 2) + self.to_middle(middle)
+        p1 = _enlarge(p2, 2) + self.to_fine(fine)
         first, coarse = self.coarse(p3).split((1, self.coarse.n_heads - 1), 1)
         deltas = torch.cat((torch.zeros_like(first), coarse, self.middle(p2), self.fine(p1)), 1)
         codes: Tensor = self.mean + first + deltas
         return codes
 
 
-def _enlarged(x: Tensor, factor: int) -> Tensor:
+def _enlarge(x: Tensor, factor: int) -> Tensor:
     """`x` at `factor` times its size, its corner pixels staying at the corners."""
     return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=True)

@@ -17,7 +17,7 @@ EXPRESSIONS = ("neutral", "happy", "sad", "angry", "fearful", "disgusted", "surp
 WIDTHS = (32, 64, 128, 256)
 
 
-def _stepped(convolution: nn.Module, x: Tensor) -> Tensor:
+def _convolve_by_two(convolution: nn.Module, x: Tensor) -> Tensor:
     """A 3×3 convolution with stride 2, padded as its source pads an even size: after the last row and column only."""
     if isinstance(convolution, nn.Conv2d):
         return F.conv2d(F.pad(x, (0, 1, 0, 1)), convolution.weight, convolution.bias, stride=2)
@@ -39,7 +39,7 @@ class DenseBlock(nn.Module):
         self.conv1, self.conv2, self.conv3 = (SeparableConv(out_channels, out_channels) for _ in range(3))
 
     def forward(self, x: Tensor) -> Tensor:
-        total = F.relu(_stepped(self.conv0, x))
+        total = F.relu(_convolve_by_two(self.conv0, x))
         for convolution in (self.conv1, self.conv2, self.conv3):
             total = total + convolution(F.relu(total))
         return F.relu(total)
@@ -70,11 +70,11 @@ class ExpressionNet(nn.Module):
 def load_expression(manifest_path: Path) -> ExpressionNet:
     """The net with its published weights, in eval mode."""
     network = ExpressionNet()
-    network.load_state_dict(dict(_renamed(name, value) for name, value in read_weights(manifest_path).items()))
+    network.load_state_dict(dict(_rename(name, value) for name, value in read_weights(manifest_path).items()))
     return network.eval().requires_grad_(False)
 
 
-def _renamed(name: str, value: Tensor) -> tuple[str, Tensor]:
+def _rename(name: str, value: Tensor) -> tuple[str, Tensor]:
     """A published tensor's name and value as this net has them."""
     *path, kind = name.split("/")
     module = ".".join(path).replace("dense", "dense.")

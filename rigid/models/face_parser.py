@@ -36,9 +36,9 @@ class FaceParser(nn.Module):
         half = self.to_half(halves)
         quarter = self.to_quarter(half)
         eighth = self.to_eighth(quarter)
-        up = self.up_eighth(torch.cat((_doubled(self.deep(eighth)), eighth), 1))
-        up = self.up_quarter(torch.cat((_doubled(up), quarter), 1))
-        logits: Tensor = self.out(self.up_half(torch.cat((_doubled(up), half), 1)))
+        up = self.up_eighth(torch.cat((_double(self.deep(eighth)), eighth), 1))
+        up = self.up_quarter(torch.cat((_double(up), quarter), 1))
+        logits: Tensor = self.out(self.up_half(torch.cat((_double(up), half), 1)))
         return logits
 
     def forward(self, pictures: Tensor) -> Tensor:
@@ -50,5 +50,5 @@ def _block(c_in: int, c_out: int, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(c_in, c_out, 3, stride, 1, bias=False), nn.BatchNorm2d(c_out), nn.ReLU())
 
 
-def _doubled(x: Tensor) -> Tensor:
+def _double(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)

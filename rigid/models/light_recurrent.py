@@ -72,8 +72,8 @@ class NoiseHead(nn.Module):
         self.out = _silent(nn.Conv2d(width, noise, 1))
 
     def forward(self, detail: Tensor, middle: Tensor, hidden: Tensor) -> Tensor:
-        context = F.leaky_relu(middle + _resized(self.from_hidden(hidden), middle), LEAK)
-        x = F.leaky_relu(detail + _resized(self.from_middle(context), detail), LEAK)
+        context = F.leaky_relu(middle + _resize(self.from_hidden(hidden), middle), LEAK)
+        x = F.leaky_relu(detail + _resize(self.from_middle(context), detail), LEAK)
         return self.out(self.refine(x))  # type: ignore[no-any-return]
 
 
@@ -132,5 +132,5 @@ def _silent(layer: Layer) -> Layer:
     return layer
 
 
-def _resized(x: Tensor, like: Tensor) -> Tensor:
+def _resize(x: Tensor, like: Tensor) -> Tensor:
     return F.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)

@@ -12,8 +12,8 @@ _creating = threading.Lock()
 _cores: list[openvino.Core] = []
 
 
-def shared_core() -> openvino.Core:
-    """The core all models are compiled with; it lives as long as the process.
+def get_shared_core() -> openvino.Core:
+    """Return the core all models are compiled with; it lives as long as the process.
 
     OpenVINO's CPU plugin gives the thread that loads it an alternate signal stack and unmaps it in its destructor
     (`SigAltStackSetup` in `intel_cpu/src/plugin.cpp`). Run on another thread, or between two plugins' lives, that

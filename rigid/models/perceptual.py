@@ -93,7 +93,7 @@ class Lpips(nn.Module):
         return (difference * weight).sum(1).mean((1, 2))
 
 
-def published_to_ours(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def convert_published(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The published state dict (`net.slice…`, `lin….model.1.weight`) under this module's names."""
     names = {
         "scaling_layer.shift": "shift",

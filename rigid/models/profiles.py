@@ -108,20 +108,20 @@ def optional_networks(profile: str, sizes: Sizes) -> dict[str, str]:
 
 
 def weights_file(profile: str, name: str) -> Path:
-    """Where the weights of one network lie, or would: those that ship go before those imported."""
+    """Find where the weights of one network lie, or would: those that ship go before those imported."""
     sizes_of(profile)
     shipped = WEIGHTS / profile / f"{name}.safetensors"
-    return shipped if shipped.is_file() else imported_folder(profile) / shipped.name
+    return shipped if shipped.is_file() else find_imported_folder(profile) / shipped.name
 
 
 def weights_files(profile: str) -> list[Path]:
-    """All weights of the profile's own networks that are there: those that ship, and those imported in their place."""
+    """List all weights of its own networks that a profile has: those that ship, and those imported in their place."""
     sizes_of(profile)
-    folders = (imported_folder(profile), WEIGHTS / profile)
+    folders = (find_imported_folder(profile), WEIGHTS / profile)
     found = {path.name: path for folder in folders for path in folder.glob("*.safetensors")}
     return [found[name] for name in sorted(found)]
 
 
-def imported_folder(profile: str) -> Path:
-    """Where imported weights of `profile` lie: in the user's cache."""
+def find_imported_folder(profile: str) -> Path:
+    """Find where imported weights of `profile` lie: in the user's cache."""
     return default_cache_dir().expanduser().absolute() / "imported" / profile

@@ -20,7 +20,7 @@ class FilteredConv(nn.Module):
 
     def __init__(self, c_in: int, c_out: int):
         super().__init__()
-        self.conv = _started(nn.Conv2d(c_in, c_out, 3, 2))
+        self.conv = _initialise(nn.Conv2d(c_in, c_out, 3, 2))
 
     def forward(self, x: Tensor) -> Tensor:
         return F.leaky_relu(self.conv(blur(x, padding=2)), LEAK)
@@ -37,7 +37,7 @@ class RecurrentEncoder(nn.Module):
         super().__init__()
         self.noise_resolution = noise_resolution
         self.n_early = n_early
-        self.pointwise = _started(nn.Conv2d(12, widths[0], 1))
+        self.pointwise = _initialise(nn.Conv2d(12, widths[0], 1))
         self.downs = nn.ModuleList(FilteredConv(a, b) for a, b in pairwise(widths))
         self.lstm = ConvLSTM(widths[-1], widths[-1])
         self.fc = nn.Linear(widths[-1] * 16, n_early * code_size)
@@ -62,7 +62,7 @@ class RecurrentEncoder(nn.Module):
         return offsets.unflatten(1, (self.n_early, -1)), noise, hidden, cell
 
 
-def _started(conv: nn.Conv2d) -> nn.Conv2d:
+def _initialise(conv: nn.Conv2d) -> nn.Conv2d:
     """`conv` with weights of StyleGAN2's scale, √2 included, and no bias."""
     assert conv.bias is not None
     nn.init.normal_(conv.weight, std=math.sqrt(2 / conv.weight[0].numel()))

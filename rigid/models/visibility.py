@@ -44,7 +44,7 @@ class VisibleNet(nn.Module):
         `neighbours` (B, 6, H, W): the frames t-1 and t+1 warped to t, RGB in [-1, 1], of any size.
         """
         height, width = neighbours.shape[-2:]
-        x = _padded(neighbours, 2 ** len(self.downs))
+        x = _pad(neighbours, 2 ** len(self.downs))
         maps = []
         for down in self.downs:
             x = down(x)
@@ -73,9 +73,9 @@ class InterpolationNet(nn.Module):
         self.conv3 = nn.Conv2d(32, 1, 3, padding=1)
 
     def forward(self, neighbours: Tensor) -> Tensor:
-        """As `VisibleNet.forward`."""
+        """Predict as `VisibleNet.forward` does."""
         height, width = neighbours.shape[-2:]
-        x = F.leaky_relu(self.conv1(_padded(neighbours, 32)), SLOMO_LEAK)
+        x = F.leaky_relu(self.conv1(_pad(neighbours, 32)), SLOMO_LEAK)
         maps = [F.leaky_relu(self.conv2(x), SLOMO_LEAK)]
         for i in range(1, 6):
             maps.append(self.get_submodule(f"down{i}")(F.avg_pool2d(maps[-1], 2)))
@@ -107,7 +107,7 @@ def _doubling(c_in: int, c_out: int) -> nn.ConvTranspose2d:
     return nn.ConvTranspose2d(c_in, c_out, 4, 2, 1)
 
 
-def _padded(x: Tensor, multiple: int) -> Tensor:
+def _pad(x: Tensor, multiple: int) -> Tensor:
     """`x` with its last row and column repeated until both sides are multiples of `multiple`."""
     height, width = x.shape[-2:]
     return F.pad(x, (0, -width % multiple, 0, -height % multiple), mode="replicate")

@@ -32,7 +32,7 @@ def _on_cpu(network: nn.Module, example: Tensor) -> Callable[[Tensor], NDArray[n
     # A GPU machine that only trains may be without it.
     import openvino
 
-    from rigid.models.openvino_core import shared_core
+    from rigid.models.openvino_core import get_shared_core
 
     program = torch.export.export(network.eval(), (example,))
     with warnings.catch_warnings():
@@ -41,7 +41,7 @@ def _on_cpu(network: nn.Module, example: Tensor) -> Callable[[Tensor], NDArray[n
         model = openvino.convert_model(program)
     model.reshape(list(example.shape))
     hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
-    request = shared_core().compile_model(model, "CPU", hints).create_infer_request()
+    request = get_shared_core().compile_model(model, "CPU", hints).create_infer_request()
 
     def call(inputs: Tensor) -> NDArray[np.float32]:
         outputs = request.infer([inputs.numpy()])

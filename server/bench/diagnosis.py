@@ -66,9 +66,9 @@ def providers() -> dict[str, list[str]]:
 
         found["onnxruntime"] = list(onnxruntime.get_available_providers())
     if ENGINES["openvino"].installed:
-        from rigid.models.openvino_core import shared_core
+        from rigid.models.openvino_core import get_shared_core
 
-        core = shared_core()
+        core = get_shared_core()
         found["openvino"] = [
             f"{device}: {', '.join(core.get_property(device, 'OPTIMIZATION_CAPABILITIES'))}"
             for device in core.available_devices

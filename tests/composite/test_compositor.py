@@ -11,11 +11,11 @@ from rigid.composite.compositor import (
     Faces,
     change_layer,
     compose,
+    find_spread_difference,
     how_changed,
-    spread_difference,
 )
 from rigid.composite.edit_masks import FaceMasks, masks_by_landmarks
-from rigid.composite.paste import spread
+from rigid.composite.paste import repeat_for_colours
 from rigid.edits.edit_effect import FACE_ONLY, EditEffect
 from rigid.face.masks import oval_mask
 from rigid.geometry import Points
@@ -81,7 +81,7 @@ def test_what_the_edit_draws_is_shown_as_drawn_and_the_rest_stays_real() -> None
 def test_the_edited_face_takes_the_real_ones_light() -> None:
     tint = np.array([0.2, 0.05, -0.1], np.float32)
     inverted = texture(5, 64) * 0.3
-    edited = inverted + np.float32(0.5) * spread(FACE)
+    edited = inverted + np.float32(0.5) * repeat_for_colours(FACE)
     result = composed(inverted + tint, inverted, edited)
     np.testing.assert_allclose(result[CENTRE], (edited + tint)[CENTRE], atol=0.01)
 
@@ -96,7 +96,7 @@ def test_the_share_of_the_edited_face_grows_with_the_change() -> None:
         (0.11, 0.11, 1 - np.exp(-0.25)),
         (0.5, 0.0, 1.0),
     ):
-        differences = (spread_difference(before, before - np.float32(size)) for size in (change, error))
+        differences = (find_spread_difference(before, before - np.float32(size)) for size in (change, error))
         np.testing.assert_allclose(how_changed(*differences), expected, atol=1e-5)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rigid.composite.edit_masks import SMALL, how_covered, led_by_brightness, masks_by_landmarks, masks_by_parser
+from rigid.composite.edit_masks import SMALL, grow_along_brightness, how_covered, masks_by_landmarks, masks_by_parser
 from rigid.models.contract import CLASSES
 from tests.worlds import landmarks_in_crop
 
@@ -103,10 +103,10 @@ def test_the_edge_of_hair_is_where_the_picture_has_one() -> None:
     picture[:, :124] = -0.8
     share = np.zeros((SMALL, SMALL), np.float32)
     share[:, :32] = 1
-    mask = led_by_brightness(share, picture)
+    mask = grow_along_brightness(share, picture)
     assert mask[100:150, 100:123].min() > 0.8
     assert mask[100:150, 132:].max() < 0.25
-    plain = led_by_brightness(share, GREY)
+    plain = grow_along_brightness(share, GREY)
     assert abs(plain[128, 127] - 0.5) < 0.1, "without an edge in the picture, the map's own"
 
 

@@ -15,7 +15,7 @@ from engines.backends import openvino_engine
 from engines.backends.openvino_engine import make_engine_key, open_graphs
 from engines.engine_cache import EngineCache
 from rigid.models.contract import Array
-from rigid.models.openvino_core import shared_core
+from rigid.models.openvino_core import get_shared_core
 from tests.networks import SIZES, export_once
 
 GRAPHS = 4
@@ -29,19 +29,19 @@ class CountingCore:
 
     def compile_model(self, *arguments: object) -> openvino.CompiledModel:
         self.compiled += 1
-        return shared_core().compile_model(*arguments)
+        return get_shared_core().compile_model(*arguments)
 
     def import_model(self, *arguments: object) -> openvino.CompiledModel:
-        return shared_core().import_model(*arguments)
+        return get_shared_core().import_model(*arguments)
 
     def get_property(self, *arguments: object) -> object:
-        return shared_core().get_property(*arguments)
+        return get_shared_core().get_property(*arguments)
 
 
 @pytest.fixture
 def core(monkeypatch: pytest.MonkeyPatch) -> CountingCore:
     counting = CountingCore()
-    monkeypatch.setattr(openvino_engine, "shared_core", lambda: counting)
+    monkeypatch.setattr(openvino_engine, "get_shared_core", lambda: counting)
     return counting
 
 

@@ -13,7 +13,7 @@ import pytest
 import cli.edit
 from cli.main import run
 from rigid.edits.library import AttributeLibrary
-from rigid.files.batch import BatchReport, Report, Settings, edit_files, is_batch, left_out, plan
+from rigid.files.batch import BatchReport, Report, Settings, edit_files, find_left_out, is_batch, plan
 from rigid.files.edit import EditJob, ScheduledEdit
 from rigid.workers import Outcome, TaskError, work_through
 
@@ -86,7 +86,7 @@ def test_a_folder_says_what_it_left_out_and_why(folder: Path) -> None:
     files = plan(folder, folder / "out")
     assert files[folder / "scan.TIF"] == folder / "out/scan.TIF"
     assert files[folder / "old.psd"] == folder / "out/old.psd.png"
-    told = left_out(folder, folder / "out")
+    told = find_left_out(folder, folder / "out")
     assert [path.name for path in told] == ["README", "notes.md", "raw.CR2"]
     assert "ends in .CR2" in told[folder / "raw.CR2"] and "has no ending" in told[folder / "README"]
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rigid.files.edit import EditJob, EditReport, ScheduledEdit, edit_file
-from rigid.files.journal import unfinished
+from rigid.files.journal import name_unfinished
 from rigid.files.read_ahead import read_ahead
 from tests.clips import Pixels, audio_packets, frames_of, number_in, numbered, write_clip
 from tests.fakes import FakeRuntime
@@ -70,14 +70,14 @@ def test_an_interrupted_film_goes_on_and_comes_out_as_if_it_had_not_been(
 ) -> None:
     source, target, whole = clip(tmp_path, pixel_format), tmp_path / f"out{suffix}", tmp_path / f"whole{suffix}"
     interrupted(source, target, 25)
-    assert not target.exists() and unfinished(target).is_dir()
-    assert {path.name for path in tmp_path.iterdir()} == {"in.mkv", unfinished(target).name}
+    assert not target.exists() and name_unfinished(target).is_dir()
+    assert {path.name for path in tmp_path.iterdir()} == {"in.mkv", name_unfinished(target).name}
     report, seen = gone_on(job(source, target))
     assert seen == len(STAMPS) - 20, "the first twenty frames were there"
     assert report.frames == report.face_frames == len(STAMPS)
     assert any("20 frames" in note for note in report.notes)
     edit_file(job(source, whole), make_stream, "tiny")
-    assert not unfinished(target).exists() and not unfinished(whole).exists()
+    assert not name_unfinished(target).exists() and not name_unfinished(whole).exists()
     first, second = frames_of(whole), frames_of(target)
     assert [stamp for stamp, _ in second] == [stamp for stamp, _ in first]
     if pixel_format == "yuv420p":
@@ -102,19 +102,19 @@ def test_what_does_not_fit_is_begun_anew(what: str, tmp_path: Path) -> None:
     if what == "another input":
         write_clip(source, STAMPS[:-1], size=SIZE, picture=scene, sound=None)
     if what == "damage":
-        packets = unfinished(target) / "packets"
+        packets = name_unfinished(target) / "packets"
         packets.write_bytes(packets.read_bytes()[:50])
     report, seen = gone_on(job(source, target, 0.7 if what == "other edits" else 1.0))
     assert report.frames == len(frames_of(target)) == len(STAMPS) - (what == "another input")
     assert seen >= report.frames
-    assert not unfinished(target).exists()
+    assert not name_unfinished(target).exists()
 
 
 def test_a_film_that_ends_on_a_checkpoint_is_whole(tmp_path: Path) -> None:
     source = write_clip(tmp_path / "in.mp4", STAMPS[:20], size=SIZE, picture=scene)
     report = edit_file(job(source, tmp_path / "out.mp4"), make_stream, "tiny")
     assert report.frames == len(frames_of(tmp_path / "out.mp4")) == 20
-    assert not unfinished(tmp_path / "out.mp4").exists()
+    assert not name_unfinished(tmp_path / "out.mp4").exists()
 
 
 # decoding, editing and encoding overlap

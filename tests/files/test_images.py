@@ -173,7 +173,7 @@ def test_a_profile_that_the_output_cannot_hold_is_applied_and_told(tmp_path: Pat
     source = save(tmp_path / "in.png", icc_profile=display_p3())
     report = edited(source, tmp_path / "out.bmp")
     assert len(report.notes) == 1 and "converted to sRGB" in report.notes[0]
-    seen = read_images(source).seen(read_images(source).stills[0])
+    seen = read_images(source).show_as_srgb(read_images(source).stills[0])
     np.testing.assert_array_equal(read_image(tmp_path / "out.bmp")[0][:8], seen[:8])
 
 

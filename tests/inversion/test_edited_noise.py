@@ -8,7 +8,7 @@ import pytest
 from rigid.edits.edit_effect import EditEffect
 from rigid.face.landmarks import INNER_LIPS, INNER_MOUTH_CORNERS
 from rigid.face.masks import eyes_mask, forehead_mask
-from rigid.fields import resized
+from rigid.fields import resize
 from rigid.inversion.edited_noise import EASE, WAIT, Redrawn, Synthesize, redraw
 from rigid.models.contract import Array
 from tests.worlds import landmarks_in_crop
@@ -153,7 +153,7 @@ def test_eyes_that_are_shut_are_rid_of_their_detail_and_no_others() -> None:
     unmoved = codes(0.0)
     shut = edited_noise(NOISE, unmoved, {"eyes_closed": 1.0}, places, 1.0)
     half = edited_noise(NOISE, unmoved, {"eyes_closed": 0.25}, places, 0.5)
-    eyes = resized(eyes_mask(places * (4 * CELLS), 4 * CELLS), CELLS)
+    eyes = resize(eyes_mask(places * (4 * CELLS), 4 * CELLS), CELLS)
     np.testing.assert_allclose(shut[0, 0], 1 - eyes, atol=1e-6)
     np.testing.assert_allclose(half[0, 0], 1 - eyes / 2, atol=1e-6)
     assert eyes.max() > 0.8 and np.array_equal(edited_noise(NOISE, unmoved, {}, places), NOISE)

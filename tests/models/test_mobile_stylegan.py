@@ -7,12 +7,12 @@ import torch
 from rigid.assets.store import AssetStore
 from rigid.models.build import build_mapping, build_teacher
 from rigid.models.mobile_stylegan import MobileStyleGAN, haar, inverse_haar
-from rigid.models.openvino_core import shared_core
+from rigid.models.openvino_core import get_shared_core
 
 
 def reference(store: AssetStore, name: str, inputs: torch.Tensor) -> torch.Tensor:
     path = store.file("generator", f"{name}.xml")
-    model = shared_core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    model = get_shared_core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     return torch.from_numpy(next(iter(model([inputs.numpy()]).values())))
 
 

@@ -102,7 +102,7 @@ def test_what_is_not_imported_yet_is_named(tmp_path: Path, monkeypatch: pytest.M
 def test_the_profiles_weights_are_those_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RIGID_LIVE_CACHE", str(tmp_path))
     assert profiles.weights_files(PAPER) == []
-    folder = profiles.imported_folder(PAPER)
+    folder = profiles.find_imported_folder(PAPER)
     folder.mkdir(parents=True)
     save_file({"mean": torch.arange(2.0)[:, None].expand(2, 512).contiguous()}, folder / "image_encoder.safetensors")
     assert profiles.weights_files(PAPER) == [folder / "image_encoder.safetensors"]
