@@ -24,13 +24,13 @@ from rigid.files.clips import find_clips
 from rigid.models.build import build_face_parser
 from rigid.models.face_parser import CLASSES
 from rigid.training.faces import read_stills, read_video
-from rigid.training.fast_inference import compiled
-from rigid.training.framing import jitter, shown
-from rigid.training.parser_faces import FaceMaker, LabelledFaces, kept_blocks
+from rigid.training.fast_inference import compile_network
+from rigid.training.framing import jitter, render_crop
+from rigid.training.parser_faces import FaceMaker, LabelledFaces, load_or_make_blocks
 from rigid.training.parser_hand import read_hand_labels
 from rigid.training.parser_labels import SIZE
 from rigid.training.parser_measures import iou, majority
-from rigid.training.parser_occluders import OCCLUDERS, OTHER, Layer, pasted
+from rigid.training.parser_occluders import OCCLUDERS, OTHER, Layer, paste
 
 Pixels = NDArray[np.uint8]
 Parse = Callable[[Pixels], Pixels]
@@ -53,10 +53,10 @@ def main() -> None:
     given = arguments.parse_args()
     store, parse = AssetStore(), shipped_parser()
     maker = FaceMaker(store, "mobile-256")
-    faces = kept_blocks(given.faces, HELD_OUT[: given.blocks], maker)
+    faces = load_or_make_blocks(given.faces, HELD_OUT[: given.blocks], maker)
     stills, landmarks = dict(read_stills(given.data, "val")), maker.landmarks
     report: dict[str, object] = {"generated": on_generated(faces, parse)}
-    drawn = {f"generated-{HELD_OUT[0]}-{i}": picture for i, (picture, _) in enumerate(maker.drawn(HELD_OUT[0]))}
+    drawn = {f"generated-{HELD_OUT[0]}-{i}": picture for i, (picture, _) in enumerate(maker.draw_block(HELD_OUT[0]))}
     report["generated_by_hand"] = by_hand(drawn, landmarks, parse)
     report["stills_by_hand"] = by_hand(stills, landmarks, parse)
     clips = {clip.name: read_video(clip.path)[::EVERY][:FRAMES] for clip in find_clips(given.data / "aligned", "val")}
@@ -69,7 +69,7 @@ def main() -> None:
 
 def shipped_parser() -> Parse:
     """The parser as it runs in a stream."""
-    run = compiled(build_face_parser(), torch.zeros(1, 3, 256, 256))
+    run = compile_network(build_face_parser(), torch.zeros(1, 3, 256, 256))
 
     def parse(picture: Pixels) -> Pixels:
         inputs = torch.from_numpy(picture.transpose(2, 0, 1)[None].astype(np.float32) / 127.5 - 1)
@@ -120,7 +120,7 @@ def moving(frames: list[Pixels], thing: str, seed: int) -> Iterator[tuple[Pixels
         x, y = start + (end - start) * index / max(1, len(frames) - 1)
         moved = [cv2.warpAffine(a, np.array([[1, 0, x], [0, 1, y]]), (256, 256)) for a in (layer.colours, layer.alpha)]
         here = Layer(moved[0].astype(np.float32), moved[1].astype(np.float32))
-        yield pasted(frame, flat, here, np.random.default_rng(seed))[0], here.alpha
+        yield paste(frame, flat, here, np.random.default_rng(seed))[0], here.alpha
 
 
 def flicker(pictures: dict[str, Pixels], parse: Parse, *, moved: bool) -> float:
@@ -131,7 +131,7 @@ def flicker(pictures: dict[str, Pixels], parse: Parse, *, moved: bool) -> float:
     changed = []
     for seed, picture in enumerate(pictures.values()):
         random = np.random.default_rng(seed)
-        frames = [shown(picture, jitter(random), 256) if moved else picture for _ in range(4)]
+        frames = [render_crop(picture, jitter(random), 256) if moved else picture for _ in range(4)]
         noisy = [np.clip(frame + random.normal(0, 3, frame.shape), 0, 255).astype(np.uint8) for frame in frames]
         found = [parse(frame) for frame in noisy]
         changed += [(a != b).mean() for a, b in pairwise(found)]

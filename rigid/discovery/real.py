@@ -13,7 +13,7 @@ from rigid.files.clips import find_clips
 from rigid.files.video_reader import Picture, VideoReader
 from rigid.models.build import build_image_encoder
 from rigid.models.profiles import sizes_of
-from rigid.training.fast_inference import compiled
+from rigid.training.fast_inference import compile_network
 
 Array = NDArray[np.float32]
 PER_CLIP = 4
@@ -35,7 +35,7 @@ def codes_of_clips(profile: str, folder: Path, split: str | None = None) -> Arra
     size = sizes_of(profile).image_size
     paths = [clip.path for clip in find_clips(folder, split)]
     # held one level down: the exporter cannot have a module called `code`, which the encoder has, at the top
-    encode = compiled(nn.Sequential(build_image_encoder(profile)), torch.zeros(1, 3, size, size))
+    encode = compile_network(nn.Sequential(build_image_encoder(profile)), torch.zeros(1, 3, size, size))
     codes = []
     for path in paths:
         for frame in frames_of(path):

@@ -40,7 +40,7 @@ from rigid.face.identity import FaceEmbedder, has_dlib
 from rigid.models.build import build_mapping, build_mobile_generator
 from rigid.models.profiles import WEIGHTS, sizes_of
 from rigid.training.codes import mean_of
-from rigid.training.fast_inference import compiled
+from rigid.training.fast_inference import compile_network
 
 Array = NDArray[np.float32]
 Progress = Callable[[int], None]
@@ -228,7 +228,7 @@ def weights_fingerprint(profile: str) -> str:
 
 def _synthesize(profile: str, store: AssetStore) -> Synthesize:
     sizes = sizes_of(profile)
-    run = compiled(build_mobile_generator(profile, store), torch.zeros(BATCH, sizes.n_codes, sizes.code_size))
+    run = compile_network(build_mobile_generator(profile, store), torch.zeros(BATCH, sizes.n_codes, sizes.code_size))
 
     def synthesize(codes: Array) -> Array:
         batch = np.zeros((BATCH, sizes.n_codes, sizes.code_size), np.float32)

@@ -27,8 +27,8 @@ from rigid.face.identity import FaceEmbedder
 from rigid.models.build import build_image_encoder, build_lpips, build_mapping, build_mobile_generator, mean_code
 from rigid.models.contract import Array, Runtime
 from rigid.models.profiles import WEIGHTS
-from rigid.training.device import placed
-from rigid.training.fast_inference import compiled
+from rigid.training.device import place
+from rigid.training.fast_inference import compile_network
 
 
 @contextmanager
@@ -53,8 +53,8 @@ def open_tools(
         runtime,
         load_library(profile),
         lambda: _encoder(profile, size),
-        lambda: placed(build_mobile_generator(profile, store)),
-        lambda: placed(build_lpips(store, exact=False)),
+        lambda: place(build_mobile_generator(profile, store)),
+        lambda: place(build_lpips(store, exact=False)),
     )
     landmarker = FaceLandmarker(model, blendshapes=True, pose=True)
     try:
@@ -117,7 +117,7 @@ def _open_tracker(model: Path, size: int) -> FaceTracker:
 
 def _encoder(profile: str, size: int) -> ImageEncoder:
     # held one level down: the exporter cannot have a module called `code`, which the encoder has, at the top
-    run = compiled(nn.Sequential(build_image_encoder(profile)), torch.zeros(1, 3, size, size))
+    run = compile_network(nn.Sequential(build_image_encoder(profile)), torch.zeros(1, 3, size, size))
 
     def encode(inputs: Array) -> Array:
         # copied, as the engine writes its next result to the same place

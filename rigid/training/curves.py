@@ -14,10 +14,10 @@ Series = dict[str, list[tuple[int, float]]]
 
 
 class Board(Protocol):
-    """Where values go as they come."""
+    """Something that takes values as they come."""
 
     def add_scalar(self, name: str, value: float, step: int) -> None:
-        """One value of the curve `name`."""
+        """Add one value to the curve `name`."""
 
     def close(self) -> None:
         """Write what is held back."""

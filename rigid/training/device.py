@@ -18,7 +18,7 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 """Parameters of glibc's `mallopt`."""
 
 
-def placed(network: Network) -> Network:
+def place(network: Network) -> Network:
     """`network` on the device, laid out channels last."""
     return channels_last(network.to(DEVICE))
 

@@ -15,7 +15,7 @@ from rigid.training.device import DEVICE
 
 
 @contextmanager
-def joined() -> Iterator[None]:
+def join_processes() -> Iterator[None]:
     """Join the processes that `torchrun` started, for as long as the block runs; nothing to do without it."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or dist.is_initialized():
         yield

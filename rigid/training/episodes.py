@@ -17,7 +17,7 @@ from rigid.training.augment import degrade_alike, recolour
 from rigid.training.device import DEVICE
 from rigid.training.fast_inference import from_bytes
 from rigid.training.flow import FlowEstimator
-from rigid.training.warping import flipped_placements
+from rigid.training.warping import flip_placements
 
 Pictures = NDArray[np.uint8]
 
@@ -87,7 +87,7 @@ class EpisodeSet:
         return Episode(self.names[index], **{name: array[index] for name, array in self.arrays.items()})
 
 
-def kept_episodes(folder: Path, make: Callable[[], Iterable[Episode]]) -> EpisodeSet:
+def load_or_make_episodes(folder: Path, make: Callable[[], Iterable[Episode]]) -> EpisodeSet:
     """The episodes kept in `folder`; made on the first call."""
     if not folder.is_dir():
         part = folder.with_name(f".{folder.name}.part")
@@ -106,24 +106,24 @@ def _write(folder: Path, episodes: Sequence[Episode]) -> None:
     (folder / "names.json").write_text(json.dumps([episode.name for episode in episodes]))
 
 
-def augmented(episode: Episode, random: np.random.Generator) -> Episode:
+def augment(episode: Episode, random: np.random.Generator) -> Episode:
     """The episode in other light, and in a mirror unless its edit is known, which a mirror would turn round."""
     seed = int(random.integers(2**32))
     mirrored = random.random() < 0.5 and not episode.knows_edit
 
-    def seen(pictures: Pictures) -> Pictures:
+    def relight(pictures: Pictures) -> Pictures:
         # the same seed, hence the same light, for every frame
         relit = [recolour(p.transpose(1, 2, 0), np.random.default_rng(seed)).transpose(2, 0, 1) for p in pictures]
         lit = np.stack(relit) if relit else pictures
         return lit[..., ::-1] if mirrored else lit
 
-    relit = replace(episode, crops=seen(episode.crops), windows=seen(episode.windows), edited=seen(episode.edited))
+    relit = replace(
+        episode, crops=relight(episode.crops), windows=relight(episode.windows), edited=relight(episode.edited)
+    )
     if not mirrored:
         return relit
     turned = episode.flows[..., ::-1] * np.array([-1, 1], np.float16)[:, None, None]
-    return replace(
-        relit, masks=episode.masks[..., ::-1], placements=flipped_placements(episode.placements), flows=turned
-    )
+    return replace(relit, masks=episode.masks[..., ::-1], placements=flip_placements(episode.placements), flows=turned)
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ class Batch:
 
 def to_batch(episodes: Sequence[Episode], edits: NDArray[np.float32], randoms: Sequence[np.random.Generator]) -> Batch:
     """Augmented `episodes` as a batch; `edits` (B, n_codes, 512) are used where an episode has none of its own."""
-    seen = [augmented(episode, child) for episode, child in zip(episodes, randoms, strict=True)]
+    seen = [augment(episode, child) for episode, child in zip(episodes, randoms, strict=True)]
     inputs = [_as_a_camera_shows(episode, child) for episode, child in zip(seen, randoms, strict=True)]
     known = [i for i, episode in enumerate(seen) if episode.knows_edit]
     flows = _tensor(np.stack([episode.flows for episode in seen]))

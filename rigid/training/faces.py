@@ -25,7 +25,7 @@ class Faces:
         return self.images[[i for i, other in enumerate(self.names) if other == name]]
 
 
-def kept_faces(kept: Path, folder: Path, split: str, *, clip_frames: int, stills: bool = True) -> Faces:
+def load_or_read_faces(kept: Path, folder: Path, split: str, *, clip_frames: int, stills: bool = True) -> Faces:
     """`read_faces`, decoded once and then taken from the file `kept`."""
     if not kept.exists():
         faces = read_faces(folder, split, clip_frames=clip_frames, stills=stills)
@@ -36,7 +36,7 @@ def kept_faces(kept: Path, folder: Path, split: str, *, clip_frames: int, stills
 
 
 def read_faces(folder: Path, split: str, *, clip_frames: int, stills: bool = True) -> Faces:
-    """At most `clip_frames` frames, evenly spread, of each clip of `split`, and its stills.
+    """Read at most `clip_frames` frames, evenly spread, of each clip of `split`, and its stills.
 
     Raises ValueError when `folder` holds no `index.json`.
     """
@@ -44,7 +44,7 @@ def read_faces(folder: Path, split: str, *, clip_frames: int, stills: bool = Tru
     images: list[NDArray[np.uint8]] = []
     names: list[str] = []
     for name, faces in read_aligned(folder, split):
-        frames = _spread(faces, clip_frames)
+        frames = _choose_evenly(faces, clip_frames)
         images += frames
         names += [name] * len(frames)
     for still in (still for still in index["stills"] if stills and still["split"] == split):
@@ -80,12 +80,12 @@ def read_video(path: Path) -> list[NDArray[np.uint8]]:
         from rigid.files.video_reader import Picture, VideoReader
     except ModuleNotFoundError:
         # A machine that only trains may be without PyAV.
-        return list(_decoded_by_opencv(path))
+        return list(_decode_by_opencv(path))
     with VideoReader(path) as reader:
         return [item.image for item in reader if isinstance(item, Picture)]
 
 
-def _decoded_by_opencv(path: Path) -> Iterator[NDArray[np.uint8]]:
+def _decode_by_opencv(path: Path) -> Iterator[NDArray[np.uint8]]:
     """The frames of a clip, RGB (H, W, 3), in colours that are about right; ValueError where it cannot be read."""
     capture = cv2.VideoCapture(str(path))
     if not capture.isOpened():
@@ -97,7 +97,7 @@ def _decoded_by_opencv(path: Path) -> Iterator[NDArray[np.uint8]]:
         yield np.asarray(frame[..., ::-1], np.uint8)
 
 
-def _spread(frames: list[NDArray[np.uint8]], count: int) -> list[NDArray[np.uint8]]:
+def _choose_evenly(frames: list[NDArray[np.uint8]], count: int) -> list[NDArray[np.uint8]]:
     chosen = np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)
     return [frames[i] for i in chosen]
 

@@ -10,16 +10,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from rigid.training.device import DEVICE, half_precision, placed
+from rigid.training.device import DEVICE, half_precision, place
 
 
-def compiled(network: nn.Module, example: Tensor) -> Callable[[Tensor], NDArray[np.float32]]:
+def compile_network(network: nn.Module, example: Tensor) -> Callable[[Tensor], NDArray[np.float32]]:
     """`network` as a function of one float32 tensor shaped as `example`, in bf16 where the machine can."""
     return _on_gpu(network) if DEVICE.type == "cuda" else _on_cpu(network, example)
 
 
 def _on_gpu(network: nn.Module) -> Callable[[Tensor], NDArray[np.float32]]:
-    network = placed(network).eval()
+    network = place(network).eval()
 
     def call(inputs: Tensor) -> NDArray[np.float32]:
         with torch.no_grad(), half_precision():

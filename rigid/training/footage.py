@@ -16,7 +16,7 @@ from rigid.geometry import apply, corners, inverse, resample
 from rigid.training.episodes import Episode
 from rigid.training.faces import read_index, read_video
 from rigid.training.flow import FlowEstimator
-from rigid.training.framing import Cut, assemble, masked
+from rigid.training.framing import Cut, assemble, render_mask
 from rigid.training.warping import placement
 
 Pixels = NDArray[np.uint8]
@@ -99,7 +99,7 @@ def cut_episode(
         name,
         np.stack([crop(frame, face.transform, cut.crop_size) for frame, face in zip(frames, faces, strict=True)]),
         np.stack(windows),
-        np.stack([masked(mask, p, cut.window_size) for mask, p in zip(masks, placements, strict=True)]),
+        np.stack([render_mask(mask, p, cut.window_size) for mask, p in zip(masks, placements, strict=True)]),
         np.stack(placements),
         estimate,
         cut.code_size,

@@ -56,7 +56,7 @@ def assemble(
     )
 
 
-def framed_episode(
+def make_framed_episode(
     name: str,
     crops: Pixels,
     placements: NDArray[np.float64],
@@ -66,9 +66,9 @@ def framed_episode(
     edit: NDArray[np.float32] | None = None,
 ) -> Episode:
     """An episode whose frames show nothing but the `crops` (T, S, S, 3) themselves, mirrored at their borders."""
-    windows = [shown(picture, place, cut.window_size) for picture, place in zip(crops, placements, strict=True)]
+    windows = [render_crop(picture, place, cut.window_size) for picture, place in zip(crops, placements, strict=True)]
     mask = feather(usual_mask(cut.crop_size))
-    masks = np.stack([masked(mask, place, cut.window_size) for place in placements])
+    masks = np.stack([render_mask(mask, place, cut.window_size) for place in placements])
     return assemble(name, crops, np.stack(windows), masks, placements, estimate, cut.code_size, edited, edit)
 
 
@@ -81,11 +81,11 @@ def still_episodes(
         wander = framing(1, random)[0]
         jitters = [jitter(random) for _ in range(cut.frames)]
         placements = np.stack([_after(wander, moved) for moved in jitters])
-        crops = [shown(still, inverse(moved), cut.crop_size) for moved in jitters]
-        yield framed_episode(name, np.stack(crops), placements, cut, estimate)
+        crops = [render_crop(still, inverse(moved), cut.crop_size) for moved in jitters]
+        yield make_framed_episode(name, np.stack(crops), placements, cut, estimate)
 
 
-def aligned_episodes(
+def make_aligned_episodes(
     clips: Iterable[tuple[str, Sequence[Pixels]]], cut: Cut, estimate: FlowEstimator, seed: int
 ) -> Iterator[Episode]:
     """Episodes of clips of which only the aligned faces are there: evenly spread, each face moving as heads do."""
@@ -94,7 +94,7 @@ def aligned_episodes(
         count = min(cut.per_clip, len(faces) - cut.frames + 1)
         for start in np.linspace(0, len(faces) - cut.frames, max(0, count)).astype(int):
             crops = np.stack(faces[start : start + cut.frames])
-            yield framed_episode(name, crops, framing(cut.frames, random), cut, estimate)
+            yield make_framed_episode(name, crops, framing(cut.frames, random), cut, estimate)
 
 
 def usual_mask(size: int) -> NDArray[np.float32]:
@@ -128,12 +128,12 @@ def _after(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[n
     return np.column_stack((second[:, :2] @ first[:, :2], second[:, :2] @ first[:, 2] + second[:, 2]))
 
 
-def shown(picture: Pixels, place: NDArray[np.float64], size: int) -> Pixels:
+def render_crop(picture: Pixels, place: NDArray[np.float64], size: int) -> Pixels:
     """`picture` (S, S, 3) in a window of `size`, whose coordinates `place` takes to the picture's."""
     return resample(picture, _to_pixels(place, picture.shape[0], size), (size, size), cv2.BORDER_REFLECT)
 
 
-def masked(mask: NDArray[np.float32], place: NDArray[np.float64], size: int) -> Pixels:
+def render_mask(mask: NDArray[np.float32], place: NDArray[np.float64], size: int) -> Pixels:
     """`mask` (S, S) in [0, 1] in that window, uint8; nothing outside the crop."""
     shown = resample(mask, _to_pixels(place, mask.shape[0], size), (size, size), cv2.BORDER_CONSTANT)
     return np.rint(255 * shown).astype(np.uint8)

@@ -20,12 +20,12 @@ from torch.nn import functional as F
 from rigid.assets.store import AssetStore
 from rigid.models.build import TUNED_PARTS, build_lpips, build_teacher, build_untuned_generator
 from rigid.models.mobile_stylegan import DeepWaveletHead, haar
-from rigid.training.device import half_precision, placed
+from rigid.training.device import half_precision, place
 from rigid.training.head import inherit, solve_head
 from rigid.training.loop import Losses
 from rigid.training.pictures import write_grid
 from rigid.training.shipping import write_weights
-from rigid.training.teacher import TeacherPairs, kept_pairs
+from rigid.training.teacher import TeacherPairs, load_or_make_pairs
 from rigid.training.windows import same_window
 
 
@@ -57,11 +57,11 @@ class GeneratorStage:
         self.train_pairs = self._pairs(store, folder / "teacher-train.npz", options.train_samples, options.seed)
         validation = folder / "teacher-val.npz"
         self.validation_pairs = self._pairs(store, validation, options.validation_samples, options.seed + 1)
-        self.lpips = placed(build_lpips(store, exact=False))
-        self.exact_lpips = placed(build_lpips(store))
+        self.lpips = place(build_lpips(store, exact=False))
+        self.exact_lpips = place(build_lpips(store))
         assert isinstance(self.network.head, DeepWaveletHead)
         inherit(self.network.head, build_teacher(store), self.train_pairs.codes[:, -1])
-        placed(self.network)
+        place(self.network)
         solve_head(self.network.head, self._head_batches())
         tuned = [p.requires_grad_() for name, p in self.network.named_parameters() if name.startswith(TUNED_PARTS)]
         self.optimizer = torch.optim.Adam(
@@ -129,7 +129,7 @@ class GeneratorStage:
         return self.network.head(x, codes[:, -1])  # type: ignore[no-any-return]
 
     def _pairs(self, store: AssetStore, path: Path, count: int, seed: int) -> TeacherPairs:
-        return kept_pairs(path, self.options.profile, store, count=count, seed=seed)
+        return load_or_make_pairs(path, self.options.profile, store, count=count, seed=seed)
 
     def _head_batches(self, samples: int = 96) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         for start in range(0, min(samples, self.options.train_samples), 4):

@@ -32,15 +32,15 @@ from rigid.models.image_encoder import ImageEncoder
 from rigid.models.profiles import sizes_of
 from rigid.training.augment import Picture, degrade, recolour, relight
 from rigid.training.code_metric import CodeMetric
-from rigid.training.device import DEVICE, half_precision, placed
+from rigid.training.device import DEVICE, half_precision, place
 from rigid.training.draws import FaceDraws
-from rigid.training.faces import Faces, kept_faces
+from rigid.training.faces import Faces, load_or_read_faces
 from rigid.training.fast_inference import from_bytes
 from rigid.training.layout import pixels_last
 from rigid.training.loop import Losses
 from rigid.training.pictures import write_grid
 from rigid.training.pool import BLOCK, FacePool
-from rigid.training.shipping import Initial, begun, write_weights
+from rigid.training.shipping import Initial, load_initial, write_weights
 from rigid.training.windows import same_window
 
 FILE = "image_encoder.safetensors"
@@ -111,17 +111,19 @@ class ImageEncoderStage:
         torch.manual_seed(options.seed)
         mapping = build_mapping(store)
         mean = mean_code(options.profile)
-        self.generator = placed(build_mobile_generator(options.profile, store))
+        self.generator = place(build_mobile_generator(options.profile, store))
         draws = FaceDraws(mapping, mean, load_library(options.profile, custom=False), sizes_of(options.profile).n_codes)
         self.pool = FacePool(folder / "faces", draws, self.generator, seed=1)
         self.threads = ThreadPoolExecutor()
-        self.metric = CodeMetric(self.generator, placed(mapping), sizes_of(options.profile).n_codes).to(DEVICE)
-        self.lpips = placed(build_lpips(store, exact=False))
-        self.exact_lpips = placed(build_lpips(store))
+        self.metric = CodeMetric(self.generator, place(mapping), sizes_of(options.profile).n_codes).to(DEVICE)
+        self.lpips = place(build_lpips(store, exact=False))
+        self.exact_lpips = place(build_lpips(store))
         train, validation = folder / "faces-train.npz", folder / "faces-val.npz"
-        self.train_faces = kept_faces(train, options.data, "train", clip_frames=options.clip_frames)
-        self.validation_faces = kept_faces(validation, options.data, "val", clip_frames=6, stills=False)
-        self.network = placed(begun(new_image_encoder(options.profile, mean), options.initial, options.profile, FILE))
+        self.train_faces = load_or_read_faces(train, options.data, "train", clip_frames=options.clip_frames)
+        self.validation_faces = load_or_read_faces(validation, options.data, "val", clip_frames=6, stills=False)
+        self.network = place(
+            load_initial(new_image_encoder(options.profile, mean), options.initial, options.profile, FILE)
+        )
         self.average = torch.optim.swa_utils.AveragedModel(
             self.network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995), use_buffers=True
         )
@@ -146,7 +148,7 @@ class ImageEncoderStage:
     @torch.no_grad()
     def validate(self, folder: Path) -> Losses:
         """MSE and LPIPS at full size on the validation clips, a mean over clips; a grid of them."""
-        encoder = self._averaged()
+        encoder = self._average()
         inputs, outputs = self._reconstruct(encoder, self.validation_faces)
         write_grid(folder / "image_encoder.png", [_one_a_name(self.validation_faces, p) for p in (inputs, outputs)])
         errors = (inputs - outputs).square().mean((1, 2, 3))
@@ -156,7 +158,7 @@ class ImageEncoderStage:
         return {"val_mse": _mean_over_names(names, errors), "val_lpips": _mean_over_names(names, distances)}
 
     def export(self, folder: Path) -> None:
-        write_weights(folder / FILE, self._averaged().state_dict())
+        write_weights(folder / FILE, self._average().state_dict())
 
     def state_dict(self) -> dict[str, Any]:
         parts: dict[str, Any] = {"network": self.network, "average": self.average, "optimizer": self.optimizer}
@@ -168,7 +170,7 @@ class ImageEncoderStage:
         self.optimizer.load_state_dict(state["optimizer"])
 
     def _code_step(self, index: int, random: np.random.Generator) -> dict[str, Tensor]:
-        faces = self._generated(random, self.options.code_batch)
+        faces = self._generate(random, self.options.code_batch)
         predicted, deltas = self._encode(faces.degraded, index)
         distance = self.metric(predicted[faces.as_drawn], faces.codes[faces.as_drawn])
         penalty = deltas.square().mean()
@@ -176,7 +178,7 @@ class ImageEncoderStage:
 
     def _picture_step(self, index: int, random: np.random.Generator) -> dict[str, Tensor]:
         real = self._real(random, self.options.real_batch)
-        faces = self._generated(random, self.options.generated_batch)
+        faces = self._generate(random, self.options.generated_batch)
         half_real, count = F.avg_pool2d(real, 2), len(faces.codes)
         predicted, deltas = self._encode(torch.cat((faces.degraded, half_real)), index)
         with half_precision():
@@ -202,7 +204,7 @@ class ImageEncoderStage:
         deltas = deltas * let_in[:, None]
         return self.network.mean + code + deltas, deltas
 
-    def _generated(self, random: np.random.Generator, count: int) -> Drawn:
+    def _generate(self, random: np.random.Generator, count: int) -> Drawn:
         chosen = self.pool.choose(random, count)
         # the first is always as it was drawn, so that there are codes to compare
         lights = [_light(random) if i else _as_it_is for i in range(count)]
@@ -229,7 +231,7 @@ class ImageEncoderStage:
         for group in self.optimizer.param_groups:
             group["lr"] = peak * warm_up * (0.55 + 0.45 * float(np.cos(np.pi * done)))
 
-    def _averaged(self) -> ImageEncoder:
+    def _average(self) -> ImageEncoder:
         network = self.average.module
         assert isinstance(network, ImageEncoder)
         return network.eval()

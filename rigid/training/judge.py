@@ -21,7 +21,7 @@ from rigid.edits.library import AttributeLibrary, load_library
 from rigid.models.build import build_generator, build_lpips
 from rigid.models.profiles import WEIGHTS
 from rigid.training import image_encoder, recurrent
-from rigid.training.device import DEVICE, placed
+from rigid.training.device import DEVICE, place
 from rigid.training.fast_inference import to_bytes
 from rigid.training.flow import DisFlow
 from rigid.training.recurrent_validation import read_clips
@@ -56,7 +56,7 @@ class Rule:
     """Whether new weights may be taken for this measure's sake."""
 
     def gain(self, before: float, after: float) -> float:
-        """By what share of `before` it became better."""
+        """Tell by what share of `before` it became better."""
         return (after - before if self.more else before - after) / max(abs(before), 1e-6)
 
 
@@ -89,7 +89,7 @@ class Verdict:
 
     @property
     def better(self) -> list[str]:
-        """Those that count and became better."""
+        """The measures that count and became better."""
         return [rule.measure for rule in RULES if rule.counts and self._gain(rule) >= LEAST_GAIN]
 
     @property
@@ -98,7 +98,7 @@ class Verdict:
         return bool(self.better) and not self.worse
 
     def table(self) -> str:
-        """Every measure before and after beside its goal, as Markdown."""
+        """Write every measure before and after beside its goal, as Markdown."""
         rows = ["| measure | ships | new | goal | |", "|---|---|---|---|---|"]
         for rule in RULES:
             before, after = self.before[rule.measure], self.after[rule.measure]
@@ -147,7 +147,7 @@ class Judge:
             **self._expressions_off(alone),
             "flicker": (inverted.diff(dim=1) - self.clips.diff(dim=1)).abs().mean().item(),
             "coherence": self._coherence(inverted),
-            "edit_share": _share(change, self._wanted(networks, codes)),
+            "edit_share": _share(change, self._compute_wanted(networks, codes)),
         }
 
     @property
@@ -170,7 +170,7 @@ class Judge:
         warped, shown = warp(inverted[:, :-1].flatten(0, 1), flow), inverted[:, 1:].flatten(0, 1)
         return (F.l1_loss(warped, shown) / F.l1_loss(warp(before, flow), here)).item()
 
-    def _wanted(self, networks: Networks, codes: Codes) -> Tensor:
+    def _compute_wanted(self, networks: Networks, codes: Codes) -> Tensor:
         """What the edits do to the last frames by the codes alone."""
         return plain_change(networks, codes, self.clips.shape[1] - 1)
 
@@ -226,12 +226,12 @@ class _Measuring:
         profile, store = self._profile, self._store
         if self._judge is None:
             library = load_library(profile, custom=False)
-            lpips = placed(build_lpips(store))
+            lpips = place(build_lpips(store))
             self._judge = Judge(read_clips(self._data, self._frames), library, lpips, Blendshapes(store))
         options = recurrent.RecurrentOptions(
             self._data, profile, initial=pair[recurrent.FILE], image_encoder=pair[image_encoder.FILE]
         )
-        networks = recurrent.build_networks(options, placed(build_generator(profile, store)))
+        networks = recurrent.build_networks(options, place(build_generator(profile, store)))
         networks.recurrent_encoder.eval().requires_grad_(False)
         return self._judge(networks)
 

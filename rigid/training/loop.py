@@ -98,7 +98,7 @@ class Stage(Protocol):
     """One thing to train. All that decides the next step lies in `state_dict`."""
 
     def step(self, index: int) -> Losses:
-        """One optimiser step; the losses that were seen."""
+        """Take one optimiser step; the losses that were seen."""
 
     def validate(self, folder: Path) -> Losses:
         """Measures on held-out data; may write picture grids into `folder`."""

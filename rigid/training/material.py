@@ -16,12 +16,12 @@ from rigid.models.build import build_mapping
 from rigid.models.profiles import sizes_of
 from rigid.training.codes import mean_of
 from rigid.training.distributed import first_process_first, rank, world
-from rigid.training.episodes import Batch, Episode, EpisodeSet, kept_episodes, to_batch
+from rigid.training.episodes import Batch, Episode, EpisodeSet, load_or_make_episodes, to_batch
 from rigid.training.faces import read_aligned, read_stills
-from rigid.training.fast_inference import compiled
+from rigid.training.fast_inference import compile_network
 from rigid.training.flow import FlowEstimator
 from rigid.training.footage import clip_episodes
-from rigid.training.framing import Cut, aligned_episodes, still_episodes
+from rigid.training.framing import Cut, make_aligned_episodes, still_episodes
 from rigid.training.walks import Walks, draw_edit, early_only, walk_episodes
 
 Say = Callable[[str], None]
@@ -71,7 +71,7 @@ def _by_name(names: list[str]) -> list[list[int]]:
     return [[i for i, other in enumerate(names) if other == name] for name in dict.fromkeys(names)]
 
 
-def kept_clips(
+def load_or_make_clips(
     folder: Path, data: Path, split: str, cut: Cut, estimate: FlowEstimator, store: AssetStore, say: Say
 ) -> EpisodeSet:
     """The episodes of the clips of `split`, made on the first call.
@@ -81,7 +81,7 @@ def kept_clips(
 
     def make() -> Iterator[Episode]:
         if not (data / "clips").is_dir():
-            yield from aligned_episodes(read_aligned(data, split), cut, estimate, seed=0)
+            yield from make_aligned_episodes(read_aligned(data, split), cut, estimate, seed=0)
             return
         # Where the episodes are kept already, training does without the face detector.
         from rigid.face.alignment import FaceLandmarker, FaceTracker
@@ -94,19 +94,19 @@ def kept_clips(
             tracker.close()
 
     with first_process_first():
-        return kept_episodes(folder / f"clips-{split}-{cut.per_clip}x{cut.frames}-{cut.window_size}", make)
+        return load_or_make_episodes(folder / f"clips-{split}-{cut.per_clip}x{cut.frames}-{cut.window_size}", make)
 
 
-def kept_stills(folder: Path, data: Path, cut: Cut, estimate: FlowEstimator, limit: int) -> EpisodeSet:
+def load_or_make_stills(folder: Path, data: Path, cut: Cut, estimate: FlowEstimator, limit: int) -> EpisodeSet:
     """An episode of each of the first `limit` training stills, made on the first call."""
     with first_process_first():
-        return kept_episodes(
+        return load_or_make_episodes(
             folder / f"stills-{limit}x{cut.frames}-{cut.window_size}",
             lambda: still_episodes(read_stills(data, "train")[:limit], cut, estimate, seed=0),
         )
 
 
-def kept_walks(
+def load_or_make_walks(
     folder: Path,
     profile: str,
     generator: nn.Module,
@@ -124,9 +124,9 @@ def kept_walks(
     def make() -> Iterator[Episode]:
         mapping = build_mapping(store, profile)
         mean = mean_of(mapping, 100_000, torch.Generator().manual_seed(seed))
-        render = compiled(generator, torch.zeros(RENDER_BATCH, sizes.n_codes, sizes.code_size))
+        render = compile_network(generator, torch.zeros(RENDER_BATCH, sizes.n_codes, sizes.code_size))
         walks = Walks(mapping, mean, library, render, sizes.n_codes, sizes.n_shared_codes, RENDER_BATCH)
         yield from walk_episodes(walks, count, cut, estimate, seed)
 
     with first_process_first():
-        return kept_episodes(folder / f"walks-{count}x{cut.frames}-{cut.window_size}-{seed}", make)
+        return load_or_make_episodes(folder / f"walks-{count}x{cut.frames}-{cut.window_size}-{seed}", make)

@@ -18,12 +18,12 @@ from torch.nn import functional as F
 from rigid.assets.store import AssetStore
 from rigid.models.build import new_face_parser
 from rigid.models.face_parser import CLASSES, SHRINK
-from rigid.training.device import DEVICE, half_precision, placed
+from rigid.training.device import DEVICE, half_precision, place
 from rigid.training.fast_inference import from_bytes
 from rigid.training.loop import Losses, check_finite
-from rigid.training.parser_faces import BLOCK, FaceMaker, LabelledFaces, kept_blocks
+from rigid.training.parser_faces import BLOCK, FaceMaker, LabelledFaces, load_or_make_blocks
 from rigid.training.parser_labels import UNKNOWN
-from rigid.training.parser_measures import iou, majority, painted
+from rigid.training.parser_measures import iou, majority, paint
 from rigid.training.parser_views import view
 from rigid.training.pictures import write_grid
 from rigid.training.shipping import write_weights
@@ -74,8 +74,8 @@ def build_parts(options: ParserOptions, store: AssetStore, folder: Path) -> Part
 
     blocks, held_out = -(-options.faces // BLOCK), -(-options.held_out // BLOCK)
     return Parts(
-        kept_blocks(folder / "faces", range(blocks), make),
-        kept_blocks(folder / "faces", range(HELD_OUT, HELD_OUT + held_out), make),
+        load_or_make_blocks(folder / "faces", range(blocks), make),
+        load_or_make_blocks(folder / "faces", range(HELD_OUT, HELD_OUT + held_out), make),
     )
 
 
@@ -86,7 +86,7 @@ class ParserStage:
         self.options = options
         self.parts = make_parts()
         torch.manual_seed(options.seed)
-        self.network = placed(new_face_parser())
+        self.network = place(new_face_parser())
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), options.learning_rate, weight_decay=options.weight_decay
         )
@@ -96,7 +96,7 @@ class ParserStage:
         self._next: tuple[int, Future[tuple[Pixels, Pixels]]] | None = None
 
     def step(self, index: int) -> Losses:
-        """One step; a loss that is not finite stops it before anything changes."""
+        """Take one step; a loss that is not finite stops it before anything changes."""
         pictures, labels = self._batch(index)
         self.network.train()
         with _precision():
@@ -123,7 +123,7 @@ class ParserStage:
         seen = LabelledFaces(*(np.stack(arrays) for arrays in zip(*views, strict=True)))
         measures: Losses = {}
         for name, part in (("iou", faces), ("seen", seen)):
-            found = iou(self._parsed(part.images), majority(part.labels, SHRINK // 2))
+            found = iou(self._parse(part.images), majority(part.labels, SHRINK // 2))
             measures |= {f"{name}_{kind}": value for kind, value in found.items()}
         self._write_grid(folder / "parser.png", faces, seen)
         return measures
@@ -139,10 +139,10 @@ class ParserStage:
         self.optimizer.load_state_dict(state["optimizer"])
 
     def _batch(self, index: int) -> tuple[Pixels, Pixels]:
-        waiting, self._next = self._next, (index + 1, self._pool.submit(self._drawn, index + 1))
-        return waiting[1].result() if waiting is not None and waiting[0] == index else self._drawn(index)
+        waiting, self._next = self._next, (index + 1, self._pool.submit(self._draw, index + 1))
+        return waiting[1].result() if waiting is not None and waiting[0] == index else self._draw(index)
 
-    def _drawn(self, index: int) -> tuple[Pixels, Pixels]:
+    def _draw(self, index: int) -> tuple[Pixels, Pixels]:
         """Pictures (B, S, S, 3) and labels (B, S, S) of step `index`."""
         random = np.random.default_rng((self.options.seed, index))
         faces = self.parts.train
@@ -161,7 +161,7 @@ class ParserStage:
         return min(1.0, (index + 1) / WARM_UP) * (0.01 + 0.99 * 0.5 * (1 + float(np.cos(np.pi * done))))
 
     @torch.no_grad()
-    def _parsed(self, images: Pixels) -> Pixels:
+    def _parse(self, images: Pixels) -> Pixels:
         """The most likely class of each place of pictures (N, S, S, 3)."""
         self.network.eval()
         found = []
@@ -177,8 +177,8 @@ class ParserStage:
         for part in (faces, seen):
             some = slice(None, None, max(1, len(part) // 12))
             images, labels = part.images[some], part.labels[some]
-            found = self._parsed(images).repeat(SHRINK // 2, 1).repeat(SHRINK // 2, 2)
-            rows += [from_bytes(row.transpose(0, 3, 1, 2)) for row in (images, painted(labels), painted(found))]
+            found = self._parse(images).repeat(SHRINK // 2, 1).repeat(SHRINK // 2, 2)
+            rows += [from_bytes(row.transpose(0, 3, 1, 2)) for row in (images, paint(labels), paint(found))]
         write_grid(path, rows)
 
 

@@ -20,7 +20,7 @@ from rigid.models.build import build_mapping, build_mobile_generator, mean_code
 from rigid.models.mobile_stylegan import MappingNetwork
 from rigid.models.profiles import sizes_of
 from rigid.training.codes import sample_codes
-from rigid.training.fast_inference import compiled, to_bytes
+from rigid.training.fast_inference import compile_network, to_bytes
 from rigid.training.parser_labels import SIZE, PictureAndComponents, label, read_clusters, unpack
 
 Pixels = NDArray[np.uint8]
@@ -64,16 +64,16 @@ Make = Callable[[int], LabelledFaces]
 """The block with this number."""
 
 
-def kept_blocks(folder: Path, numbers: Sequence[int], make: Make) -> LabelledFaces:
+def load_or_make_blocks(folder: Path, numbers: Sequence[int], make: Make) -> LabelledFaces:
     """The blocks `numbers` of `folder`; each is made on the first call, so that an interruption costs one."""
     folder.mkdir(parents=True, exist_ok=True)
-    blocks = [_kept(folder / f"{number:06d}.npz", number, make) for number in numbers]
+    blocks = [_load_or_make(folder / f"{number:06d}.npz", number, make) for number in numbers]
     return LabelledFaces(
         np.concatenate([block.images for block in blocks]), np.concatenate([block.labels for block in blocks])
     )
 
 
-def _kept(path: Path, number: int, make: Make) -> LabelledFaces:
+def _load_or_make(path: Path, number: int, make: Make) -> LabelledFaces:
     if not path.exists():
         block = make(number)
         with replacing(path) as part:
@@ -92,13 +92,13 @@ class FaceMaker:
         self.library = load_library(profile, custom=False)
         self.size, self.n_codes = sizes.image_size, sizes.n_codes
         network = PictureAndComponents(build_mobile_generator(profile, store), self.clusters)
-        self.look = compiled(network, torch.zeros(BATCH, sizes.n_codes, sizes.code_size))
+        self.look = compile_network(network, torch.zeros(BATCH, sizes.n_codes, sizes.code_size))
         self.landmarks = LandmarkNet(store.file("face-landmarks", "face_landmarker.task"))
 
     def __call__(self, number: int) -> LabelledFaces:
         """Block `number`: at most `BLOCK` faces, as those whose landmarks are not found are left out."""
         images, labels = [], []
-        for picture, components in self.drawn(number):
+        for picture, components in self.draw_block(number):
             seen = self._see(picture)
             if seen is not None:
                 small = np.asarray(cv2.resize(picture, (SIZE, SIZE), interpolation=cv2.INTER_AREA), np.uint8)
@@ -107,7 +107,7 @@ class FaceMaker:
                 labels.append(label(small, likelihoods, self.clusters.kinds, seen.landmarks / np.float32(self.size)))
         return LabelledFaces(np.stack(images), np.stack(labels))
 
-    def drawn(self, number: int) -> Iterator[tuple[Pixels, NDArray[np.float32]]]:
+    def draw_block(self, number: int) -> Iterator[tuple[Pixels, NDArray[np.float32]]]:
         """The pictures of block `number`, RGB (R, R, 3), each with its features' components (64, 64, K)."""
         codes = draw_codes(self.mapping, self.mean, self.library, self.n_codes, number)
         for batch in codes.split(BATCH):

@@ -155,8 +155,8 @@ def label(picture: Picture, likelihoods: Array, kinds: Sequence[str], landmarks:
 
     `likelihoods` (64, 64, len(kinds)) of what clusters are; `landmarks` (478, 2) in sides of the picture.
     """
-    chosen = _refined(likelihoods, picture).argmax(2)
-    labels = _settled(picture, chosen, kinds)
+    chosen = _refine(likelihoods, picture).argmax(2)
+    labels = _decide(picture, chosen, kinds)
     points = landmarks * SIZE
     _split_garments(labels, points)
     _split_skin(labels, points)
@@ -164,7 +164,7 @@ def label(picture: Picture, likelihoods: Array, kinds: Sequence[str], landmarks:
     return labels
 
 
-def _settled(picture: Picture, chosen: NDArray[np.int64], kinds: Sequence[str]) -> Labels:
+def _decide(picture: Picture, chosen: NDArray[np.int64], kinds: Sequence[str]) -> Labels:
     """The labels where what clusters cover is one thing, and those that its colour says where it may be several."""
     numbers = {name: number for number, name in enumerate(CLASSES)} | {"garment": GARMENT, "unknown": UNKNOWN}
     several = {kind: kind.split("|") for kind in kinds if "|" in kind}
@@ -190,14 +190,14 @@ def _unlikeness(colours: Array, mask: NDArray[np.bool_]) -> tuple[Array, Array]:
     return np.where(share > 1e-4, distance, np.float32(1e6)), -np.log(share + 1e-3)
 
 
-def _refined(likelihoods: Array, picture: Picture) -> Array:
+def _refine(likelihoods: Array, picture: Picture) -> Array:
     """`likelihoods` at the picture's size, their edges drawn to the picture's (guided filter, He et al., 2010)."""
     larger = np.asarray(cv2.resize(likelihoods, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR), np.float32)
     guide = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) / np.float32(255), np.float32)
-    return guided(guide, larger, 4, 4e-3)
+    return filter_guided(guide, larger, 4, 4e-3)
 
 
-def guided(guide: Array, values: Array, radius: int, smoothness: float) -> Array:
+def filter_guided(guide: Array, values: Array, radius: int, smoothness: float) -> Array:
     """`values` (H, W, C) as locally linear functions of the `guide` (H, W)."""
     side = 2 * radius + 1
 

@@ -40,7 +40,7 @@ def majority(labels: Labels, side: int) -> Labels:
     return np.asarray(most, np.uint8)
 
 
-def painted(labels: Labels) -> Labels:
+def paint(labels: Labels) -> Labels:
     """`labels` (..., H, W) in colours (..., H, W, 3); red where unknown."""
     shown = PAINTS[np.minimum(labels, len(CLASSES) - 1)]
     shown[labels >= len(CLASSES)] = (255, 0, 0)

@@ -55,16 +55,16 @@ def occlude(picture: Picture, labels: Labels, random: Random) -> tuple[Picture, 
     """`picture` (S, S, 3) RGB with something before it that casts a shadow, and its `labels` (S, S) with `OTHER`."""
     kinds = list(OCCLUDERS)
     kind = kinds[int(random.choice(len(kinds), p=[OCCLUDERS[name].share for name in kinds]))]
-    return pasted(picture, labels, OCCLUDERS[kind].draw(picture, labels, random), random)
+    return paste(picture, labels, OCCLUDERS[kind].draw(picture, labels, random), random)
 
 
-def pasted(picture: Picture, labels: Labels, layer: Layer, random: Random) -> tuple[Picture, Labels]:
+def paste(picture: Picture, labels: Labels, layer: Layer, random: Random) -> tuple[Picture, Labels]:
     """`layer` before `picture`, in the picture's light, with a shadow on what is behind."""
     size = picture.shape[0]
     soft = float(random.uniform(0.3, 1.1)) * size / 128
     alpha, colours = _soft(layer.alpha, soft), _soft(layer.colours * layer.alpha[..., None], soft)
     if random.random() < 0.15:
-        alpha, colours = (_moved(array, random) for array in (alpha, colours))
+        alpha, colours = (_blur_by_motion(array, random) for array in (alpha, colours))
     light = float(np.clip(picture.mean() / 120, 0.25, 1.25)) * float(random.uniform(0.75, 1.2))
     behind = picture.astype(np.float32) * (1 - _shadow(layer.alpha, random))[..., None]
     shown = light * colours + (1 - alpha[..., None]) * behind
@@ -84,7 +84,7 @@ def _soft(array: Array, spread: float) -> Array:
     return np.asarray(cv2.GaussianBlur(array, (0, 0), spread), np.float32)
 
 
-def _moved(array: Array, random: Random) -> Array:
+def _blur_by_motion(array: Array, random: Random) -> Array:
     """Blurred by motion."""
     length = int(random.integers(3, 8))
     kernel = np.zeros((length, length), np.float32)
@@ -127,7 +127,7 @@ def polygon(layer: Layer, points: Array, colour: Array, within: Array | None = N
     layer.cover(np.s_[:, :], colour, alpha if within is None else alpha * within)
 
 
-def textured(layer: Layer, random: Random, strength: float, grains: Sequence[int] = (4, 12, 40)) -> Layer:
+def texture(layer: Layer, random: Random, strength: float, grains: Sequence[int] = (4, 12, 40)) -> Layer:
     """`layer` with blotches of several sizes, so many to a side, and an uneven light."""
     size = layer.alpha.shape[0]
     change = np.ones((size, size, 1), np.float32)
@@ -180,7 +180,7 @@ def draw_hand(picture: Picture, labels: Labels, random: Random) -> Layer:
     hand(layer, _target(random), away, float(random.uniform(0.22, 0.6)), tone, random)
     if random.random() < 0.2:
         hand(layer, _target(random), _border_angle(random), float(random.uniform(0.25, 0.5)), tone, random)
-    return textured(layer, random, 0.06)
+    return texture(layer, random, 0.06)
 
 
 def hand(layer: Layer, middle: Array, away: float, length: float, tone: Array, random: Random) -> None:
@@ -255,7 +255,7 @@ def draw_arm(picture: Picture, labels: Labels, random: Random) -> Layer:
     radii = (float(random.uniform(0.05, 0.12)), float(random.uniform(0.06, 0.18)))
     start, end = middle - _direction(angle) * np.float32(random.uniform(0.1, 1)), middle + 1.4 * _direction(angle)
     bar(layer, start, end, radii, colour, _direction(random.uniform(0, 6)))
-    return textured(layer, random, 0.08)
+    return texture(layer, random, 0.08)
 
 
 def draw_cup(picture: Picture, labels: Labels, random: Random) -> Layer:
@@ -279,7 +279,7 @@ def draw_cup(picture: Picture, labels: Labels, random: Random) -> Layer:
     layer.cover(np.s_[:, :], np.clip(colour * np.float32(random.uniform(0.4, 1.2)), 0, 255), rim)
     if random.random() < 0.6:
         _hold(layer, picture, labels, middle, random)
-    return textured(layer, random, 0.05)
+    return texture(layer, random, 0.05)
 
 
 def _as_a_cylinder(layer: Layer, middle: Array, across: Array, broad: float, random: Random) -> Layer:
@@ -319,7 +319,7 @@ def draw_phone(picture: Picture, labels: Labels, random: Random) -> Layer:
         place = middle + random.uniform(-0.7, 0.7) * broad * across + random.uniform(-0.8, 0.8) * tall * up
         end = place + random.uniform(0, 0.6) * broad * across
         polygon(layer, np.stack([place, end, end + 0.03 * up, place + 0.03 * up]), any_colour(random), layer.alpha)
-    layer = textured(layer, random, 0.06)
+    layer = texture(layer, random, 0.06)
     if random.random() < 0.7:
         _hold(layer, picture, labels, middle - 0.6 * tall * up, random)
     return layer
@@ -367,7 +367,7 @@ def draw_mask(picture: Picture, labels: Labels, random: Random) -> Layer:
     polygon(layer, outline, colour)
     y = np.arange(size, dtype=np.float32)[:, None, None] / size
     folds = 1 + random.uniform(0, 0.12) * np.sin(y * random.uniform(40, 90) + random.uniform(0, 6))
-    return textured(Layer(np.clip(layer.colours * folds, 0, 255).astype(np.float32), layer.alpha), random, 0.08)
+    return texture(Layer(np.clip(layer.colours * folds, 0, 255).astype(np.float32), layer.alpha), random, 0.08)
 
 
 def draw_cord(picture: Picture, labels: Labels, random: Random) -> Layer:
@@ -381,7 +381,7 @@ def draw_cord(picture: Picture, labels: Labels, random: Random) -> Layer:
     thick = max(1, round(float(random.uniform(0.012, 0.04)) * size))
     cv2.polylines(alpha, [np.rint(path * size * 16).astype(np.int32)], False, 1.0, thick, cv2.LINE_AA, 4)
     layer.cover(np.s_[:, :], any_colour(random), alpha)
-    return textured(layer, random, 0.1)
+    return texture(layer, random, 0.1)
 
 
 def draw_cloth(picture: Picture, labels: Labels, random: Random) -> Layer:
@@ -397,7 +397,7 @@ def draw_cloth(picture: Picture, labels: Labels, random: Random) -> Layer:
         across = _direction(random.uniform(0, np.pi)) * np.float32(random.uniform(20, 120))
         stripes = np.sin(x * across[0] + y * across[1]) > random.uniform(-0.5, 0.8)
         layer.cover(np.s_[:, :], any_colour(random), stripes * layer.alpha)
-    return textured(layer, random, 0.2, (3, 8, 24))
+    return texture(layer, random, 0.2, (3, 8, 24))
 
 
 def draw_patch(picture: Picture, labels: Labels, random: Random) -> Layer:

@@ -33,11 +33,11 @@ def view(picture: Picture, labels: Labels, backdrop: Picture, random: Random) ->
         picture = _before(picture, labels, backdrop, random)
     if random.random() < OCCLUDED:
         picture, labels = occlude(picture, labels, random)
-    picture, labels = _placed(picture, labels, random)
+    picture, labels = _place(picture, labels, random)
     picture = _relit(picture, random) if random.random() < RELIT else picture
-    picture = _tinted(recolour(picture, random), random)
+    picture = _tint(recolour(picture, random), random)
     if random.random() < DIM:
-        picture = _dimmed(picture, random)
+        picture = _dim(picture, random)
     return degrade(picture, random), labels
 
 
@@ -69,7 +69,7 @@ def _room(size: int, random: Random) -> Picture:
     return _bytes(blurred + random.normal(0, random.uniform(0, 6), room.shape))
 
 
-def _placed(picture: Picture, labels: Labels, random: Random) -> tuple[Picture, Labels]:
+def _place(picture: Picture, labels: Labels, random: Random) -> tuple[Picture, Labels]:
     """Turned, scaled, shifted, mirrored: a little as a rule, at times much."""
     size = picture.shape[0]
     much = 3.0 if random.random() < 0.2 else 1.0
@@ -94,7 +94,7 @@ def _relit(picture: Picture, random: Random) -> Picture:
     return _bytes(picture * gain)
 
 
-def _tinted(picture: Picture, random: Random) -> Picture:
+def _tint(picture: Picture, random: Random) -> Picture:
     gains = np.exp(random.normal(0, TINT, 3) * random.random())
     contrast, middle = np.exp(random.normal(0, 0.15)), random.uniform(90, 150)
     shown = (picture.astype(np.float32) - middle) * contrast + middle
@@ -103,7 +103,7 @@ def _tinted(picture: Picture, random: Random) -> Picture:
     return _bytes(shown * gains)
 
 
-def _dimmed(picture: Picture, random: Random) -> Picture:
+def _dim(picture: Picture, random: Random) -> Picture:
     """Too little light: dark, or brightened again, with coarse noise."""
     gain = random.uniform(0.12, 0.6)
     dim = picture * gain + random.normal(0, random.uniform(1, 6), picture.shape)

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from rigid.atomic_files import replacing
 from rigid.models.mobile_stylegan import MobileStyleGAN
 from rigid.training.draws import tone_group
-from rigid.training.fast_inference import compiled, to_bytes
+from rigid.training.fast_inference import compile_network, to_bytes
 
 BATCH = 8
 """Pictures rendered at once."""
@@ -88,4 +88,4 @@ class FacePool:
 
     @cached_property
     def _render(self) -> Callable[[Tensor], NDArray[np.float32]]:
-        return compiled(Halved(self._generator), self._draw(BATCH, 0))
+        return compile_network(Halved(self._generator), self._draw(BATCH, 0))

@@ -26,14 +26,14 @@ from rigid.models.build import (
     new_recurrent_encoder,
 )
 from rigid.models.profiles import sizes_of
-from rigid.training.device import DEVICE, placed
+from rigid.training.device import DEVICE, place
 from rigid.training.distributed import average_gradients, average_values, rank, world
 from rigid.training.episodes import Batch
 from rigid.training.flow import load_flow
 from rigid.training.framing import Cut
 from rigid.training.image_encoder import FILE as IMAGE_ENCODER_FILE
 from rigid.training.loop import Losses, check_finite
-from rigid.training.material import Material, Source, kept_clips, kept_stills, kept_walks
+from rigid.training.material import Material, Source, load_or_make_clips, load_or_make_stills, load_or_make_walks
 from rigid.training.recurrent_losses import LossWeights, RecurrentLosses
 from rigid.training.recurrent_validation import Validation
 from rigid.training.rollout import (
@@ -48,7 +48,7 @@ from rigid.training.rollout import (
     roll,
     show,
 )
-from rigid.training.shipping import Initial, begun, write_weights
+from rigid.training.shipping import Initial, load_initial, write_weights
 from rigid.training.visible_net import load_visible
 
 ABLATIONS = ("ibfcc", "tc")
@@ -154,24 +154,26 @@ def build_parts(options: RecurrentOptions, store: AssetStore, folder: Path, say:
     if not len(library):
         raise ValueError(f"{profile} has no attributes to edit with; import some first.")
     cut = Cut(options.frames, options.clip_episodes, sizes.image_size, options.window, sizes.code_size)
-    generator = placed(build_generator(profile, store))
+    generator = place(build_generator(profile, store))
     sources = []
     if options.clips_share:
-        clips = kept_clips(folder, options.data, "train", cut, estimate, store, say)
+        clips = load_or_make_clips(folder, options.data, "train", cut, estimate, store, say)
         sources.append(Source(clips, options.clips_share))
     if options.stills_share:
-        sources.append(Source(kept_stills(folder, options.data, cut, estimate, options.stills), options.stills_share))
+        sources.append(
+            Source(load_or_make_stills(folder, options.data, cut, estimate, options.stills), options.stills_share)
+        )
     if options.walks_share:
         for seed in range(2, 2 + options.walk_sets):
-            walks = kept_walks(
+            walks = load_or_make_walks(
                 folder, profile, generator, library, cut, estimate, store, count=options.walks, seed=seed
             )
             sources.append(Source(walks, options.walks_share / options.walk_sets))
     # only now: whether episodes were made or kept, the encoder begins the same
     torch.manual_seed(options.seed)
     networks = build_networks(options, generator)
-    losses = RecurrentLosses(options.weights, placed(build_lpips(store, exact=False)), visible, estimate)
-    validation = Validation(options.data, options.validation_frames, library, placed(build_lpips(store)))
+    losses = RecurrentLosses(options.weights, place(build_lpips(store, exact=False)), visible, estimate)
+    validation = Validation(options.data, options.validation_frames, library, place(build_lpips(store)))
     return Parts(networks, Material(sources, library, sizes.n_shared_codes), losses, validation)
 
 
@@ -179,8 +181,8 @@ def build_networks(options: RecurrentOptions, generator: nn.Module) -> Networks:
     """The encoders that `options` name, with `generator`."""
     profile, sizes = options.profile, sizes_of(options.profile)
     return Networks(
-        placed(_image_encoder(options)),
-        placed(begun(new_recurrent_encoder(profile), options.initial, profile, FILE)),
+        place(_image_encoder(options)),
+        place(load_initial(new_recurrent_encoder(profile), options.initial, profile, FILE)),
         generator,
         sizes.n_shared_codes,
         sizes.hidden_shape,
@@ -192,7 +194,7 @@ def _image_encoder(options: RecurrentOptions) -> nn.Module:
     if options.image_encoder is None:
         return build_image_encoder(options.profile)
     network = new_image_encoder(options.profile, mean_code(options.profile))
-    begun(network, options.image_encoder, options.profile, IMAGE_ENCODER_FILE)
+    load_initial(network, options.image_encoder, options.profile, IMAGE_ENCODER_FILE)
     return network.eval().requires_grad_(False)
 
 
@@ -211,7 +213,7 @@ class RecurrentStage:
         self.optimizer = torch.optim.Adam(self.encoder.parameters(), options.learning_rate)
 
     def step(self, index: int) -> Losses:
-        """One step; a loss that is not finite stops it before anything changes."""
+        """Take one step; a loss that is not finite stops it before anything changes."""
         self._set_learning_rate(index)
         # one to draw with, one for what several processes have to choose alike
         random, alike = (np.random.default_rng((self.options.seed, index, use)) for use in range(2))
@@ -227,10 +229,10 @@ class RecurrentStage:
 
     def validate(self, folder: Path) -> Losses:
         """MSE and LPIPS of live inversion on the validation clips, means over clips; a grid of them."""
-        return self._validate(replace(self.networks, recurrent_encoder=self._averaged()), folder)
+        return self._validate(replace(self.networks, recurrent_encoder=self._average()), folder)
 
     def export(self, folder: Path) -> None:
-        write_weights(folder / FILE, self._averaged().state_dict())
+        write_weights(folder / FILE, self._average().state_dict())
 
     def state_dict(self) -> dict[str, Any]:
         parts: dict[str, Any] = {"encoder": self.encoder, "average": self.average, "optimizer": self.optimizer}
@@ -290,7 +292,7 @@ class RecurrentStage:
         for group in self.optimizer.param_groups:
             group["lr"] = peak * warm_up * (middle + swing * float(np.cos(np.pi * done)))
 
-    def _averaged(self) -> nn.Module:
+    def _average(self) -> nn.Module:
         network = self.average.module
         assert isinstance(network, nn.Module)
         return network.eval()

@@ -75,7 +75,7 @@ class RecurrentLosses:
     def of_episode(
         self, batch: Batch, steps: Sequence[Step], random: np.random.Generator, changes: Sequence[Tensor] = ()
     ) -> dict[str, Tensor]:
-        """All terms of Eq. 16 for the steps of whole episodes, each a mean over the episodes.
+        """Compute all terms of Eq. 16 for the steps of whole episodes, each a mean over the episodes.
 
         `changes`: what the edit should do to each step's faces (B, 3, S, S), where that is held to.
         """

@@ -61,8 +61,8 @@ class Memory:
     noise: Tensor | None = None
     """What it was generated with (B, C, R, R); None before the first frame."""
 
-    def detached(self) -> Memory:
-        """The same, cut off from what came before: no gradient passes."""
+    def detach(self) -> Memory:
+        """Cut the memory off from what came before: no gradient passes."""
         pictures = (self.inputs.detach(), self.inverted.detach(), self.edited.detach())
         noise = None if self.noise is None else self.noise.detach()
         return Memory(*pictures, self.hidden.detach(), self.cell.detach(), noise)
@@ -141,11 +141,13 @@ def compensate(networks: Networks, inputs: Tensor, memory: Memory) -> Compensati
     with half_precision():
         offsets, noise, hidden, cell = networks.recurrent_encoder(frames, memory.hidden, memory.cell)
     if memory.noise is not None and networks.newest_noise_share < 1:
-        noise = settled(noise, memory.noise, inputs, memory.inputs, networks.newest_noise_share)
+        noise = smooth_noise(noise, memory.noise, inputs, memory.inputs, networks.newest_noise_share)
     return Compensation(offsets.float(), noise, hidden.float(), cell.float())
 
 
-def settled(noise: Tensor, previous: Tensor, inputs: Tensor, previous_inputs: Tensor, newest_share: float) -> Tensor:
+def smooth_noise(
+    noise: Tensor, previous: Tensor, inputs: Tensor, previous_inputs: Tensor, newest_share: float
+) -> Tensor:
     """`rigid.inversion.noise_smoothing.settle` on tensors."""
     change = F.avg_pool2d((inputs - previous_inputs).abs().mean(1, keepdim=True), inputs.shape[-1] // noise.shape[-1])
     moving = ((change - STILL) / (MOVING - STILL)).clamp(0, 1)
@@ -193,7 +195,7 @@ def roll(networks: Networks, inputs: Tensor, codes: Codes, quiet: Tensor, trunca
     memory = first_memory(networks, inputs[:, 0], codes, quiet)
     for t in range(inputs.shape[1]):
         if t % truncation == 0:
-            memory = memory.detached()
+            memory = memory.detach()
         step = advance(networks, inputs[:, t], codes, t, memory)
         yield step
         memory = step.memory(inputs[:, t])

@@ -24,7 +24,7 @@ def write_weights(path: Path, state: Mapping[str, Tensor]) -> None:
         save_file({name: value.half().cpu().contiguous() for name, value in state.items()}, part)
 
 
-def begun(network: Network, initial: Initial, profile: str, file: str) -> Network:
+def load_initial(network: Network, initial: Initial, profile: str, file: str) -> Network:
     """`network`, new, with the weights that `initial` says; `file` is their name where they ship.
 
     ValueError, one sentence, for a file that is not there or holds another network.

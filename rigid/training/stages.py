@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rigid.assets.store import AssetStore
-from rigid.training.distributed import joined, rank, world
+from rigid.training.distributed import join_processes, rank, world
 from rigid.training.generator import GeneratorOptions, GeneratorStage
 from rigid.training.image_encoder import ImageEncoderOptions, ImageEncoderStage
 from rigid.training.loop import LoopOptions, Losses, Say, Stage, run, save_options
@@ -30,7 +30,7 @@ class Plan:
     loop: LoopOptions
 
     def describe(self) -> str:
-        """All options as JSON."""
+        """Describe all options, ready for JSON."""
         return json.dumps(
             {"stage": self.stage, **asdict(self.options), "loop": asdict(self.loop)}, indent=2, default=str
         )
@@ -152,7 +152,7 @@ def plan(
         raise ValueError(f"{stage} has no preset {preset!r}; choose one of: {', '.join(PRESETS[stage])}.")
     given = {"--visible": ("visible", visible), "--flow": ("flow", flow), "--without": ("without", tuple(without))}
     kind = OPTIONS[stage]
-    values = PRESETS[stage][preset] | _taken(stage, kind, given)
+    values = PRESETS[stage][preset] | _take(stage, kind, given)
     for name in without:
         if name not in ABLATIONS:
             raise ValueError(f"--without has no {name!r}; choose of: {', '.join(ABLATIONS)}.")
@@ -165,7 +165,7 @@ def plan(
     return Plan(stage, options, LoopOptions(options.steps, **loop))
 
 
-def _taken(stage: str, kind: type[Options], given: dict[str, tuple[str, Any]]) -> dict[str, Any]:
+def _take(stage: str, kind: type[Options], given: dict[str, tuple[str, Any]]) -> dict[str, Any]:
     """The options that were given, by name; ValueError for one that the stage does not take."""
     chosen = {flag: pair for flag, pair in given.items() if pair[1]}
     for flag, (name, _) in chosen.items():
@@ -189,7 +189,7 @@ def train(
     """
     if (folder / "checkpoint.pt").exists() and not resume:
         raise ValueError(f"{folder} already holds a run; add --resume to go on with it, or name another --out.")
-    with joined():
+    with join_processes():
         _check_processes(todo)
         if rank() == 0:
             save_options(folder, todo.stage, todo.options)

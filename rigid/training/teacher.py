@@ -18,7 +18,7 @@ from rigid.models.mobile_stylegan import MobileStyleGAN
 from rigid.models.profiles import sizes_of
 from rigid.training.codes import mean_of, sample_codes
 from rigid.training.device import DEVICE
-from rigid.training.fast_inference import compiled, from_bytes, to_bytes
+from rigid.training.fast_inference import compile_network, from_bytes, to_bytes
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class TeacherAtStudentSize(nn.Module):
         return F.avg_pool2d(image, image.shape[-1] // self.size)
 
 
-def kept_pairs(path: Path, profile: str, store: AssetStore, *, count: int, seed: int) -> TeacherPairs:
+def load_or_make_pairs(path: Path, profile: str, store: AssetStore, *, count: int, seed: int) -> TeacherPairs:
     """`count` pairs drawn with `seed`; made once and kept at `path`, as a picture takes a quarter of a second."""
     if path.exists():
         with np.load(path) as pairs:
@@ -70,6 +70,6 @@ def _make_pairs(profile: str, store: AssetStore, count: int, seed: int, batch: i
     codes = sample_codes(mapping, mean, count, sizes.n_codes, torch.Generator().manual_seed(seed))
     network = TeacherAtStudentSize(build_teacher(store), sizes.image_size)
     whole = torch.cat((codes, codes[-1:].expand(-count % batch, -1, -1)))
-    teacher = compiled(network, whole[:batch])
+    teacher = compile_network(network, whole[:batch])
     images = np.concatenate([to_bytes(teacher(piece)) for piece in whole.split(batch)])
     return TeacherPairs(codes, images[:count])

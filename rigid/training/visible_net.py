@@ -18,13 +18,13 @@ from rigid.assets.store import AssetStore
 from rigid.models.profiles import WEIGHTS, sizes_of
 from rigid.models.visibility import VisibleNet
 from rigid.training.between import compose_between
-from rigid.training.device import DEVICE, placed
+from rigid.training.device import DEVICE, place
 from rigid.training.distributed import average_gradients, average_values, rank, world
 from rigid.training.episodes import Batch, Episode, EpisodeSet, to_batch
 from rigid.training.flow import load_flow
 from rigid.training.framing import Cut
 from rigid.training.loop import Losses, check_finite
-from rigid.training.material import kept_clips
+from rigid.training.material import load_or_make_clips
 from rigid.training.pictures import write_grid
 from rigid.training.shipping import write_weights
 from rigid.training.warping import warp
@@ -66,7 +66,7 @@ def load_visible(path: Path | None, profile: str) -> VisibleNet:
         network.load_state_dict({name: value.float() for name, value in load_file(file).items()})
     except (SafetensorError, RuntimeError) as error:
         raise ValueError(f"{file} holds no visible net, or a damaged one; train one or name another.") from error
-    return placed(network.eval().requires_grad_(False))
+    return place(network.eval().requires_grad_(False))
 
 
 def build_episodes(
@@ -75,7 +75,9 @@ def build_episodes(
     """The episodes of both splits, made now unless the run folder keeps them."""
     sizes, estimate = sizes_of(options.profile), load_flow(options.flow)
     cut = Cut(options.frames, options.clip_episodes, sizes.image_size, options.window, sizes.code_size)
-    return {split: kept_clips(folder, options.data, split, cut, estimate, store, say) for split in ("train", "val")}
+    return {
+        split: load_or_make_clips(folder, options.data, split, cut, estimate, store, say) for split in ("train", "val")
+    }
 
 
 class VisibleNetStage:
@@ -87,13 +89,13 @@ class VisibleNetStage:
         self.train, self.held_out = episodes["train"], episodes["val"]
         # only now: whether episodes were made or kept, the net begins the same
         torch.manual_seed(options.seed)
-        self.network: nn.Module = placed(VisibleNet())
+        self.network: nn.Module = place(VisibleNet())
         if world() > 1 and DEVICE.type == "cuda":
             self.network = nn.SyncBatchNorm.convert_sync_batchnorm(self.network)
         self.optimizer = torch.optim.Adam(self.network.parameters(), options.learning_rate)
 
     def step(self, index: int) -> Losses:
-        """One step; a loss that is not finite stops it before anything changes."""
+        """Take one step; a loss that is not finite stops it before anything changes."""
         random = np.random.default_rng((self.options.seed, index))
         self.network.train()
         batch = self._draw(random)

@@ -18,7 +18,7 @@ from rigid.training.draws import draw_push
 from rigid.training.episodes import Episode
 from rigid.training.fast_inference import to_bytes
 from rigid.training.flow import FlowEstimator
-from rigid.training.framing import Cut, framed_episode, framing
+from rigid.training.framing import Cut, framing, make_framed_episode
 
 Codes = NDArray[np.float32]
 Render = Callable[[Tensor], NDArray[np.float32]]
@@ -54,9 +54,9 @@ def walk_episodes(walks: Walks, count: int, cut: Cut, estimate: FlowEstimator, s
         pair[0] += early_only(draw_push(walks.library, random), walks.n_shared)
         codes = walk_codes(pair[0], pair[1], cut.frames, walks.library, walks.n_shared, random)
         edit = early_only(draw_edit(walks.library, random), walks.n_shared)
-        pictures = _rendered(walks, np.concatenate((codes, codes + edit)))
+        pictures = _render(walks, np.concatenate((codes, codes + edit)))
         crops, edited = pictures[: cut.frames], pictures[cut.frames :]
-        yield framed_episode(f"walk {number}", crops, framing(cut.frames, random), cut, estimate, edited, edit)
+        yield make_framed_episode(f"walk {number}", crops, framing(cut.frames, random), cut, estimate, edited, edit)
 
 
 def walk_codes(
@@ -82,7 +82,7 @@ def swing(frames: int, spread: float, largest: float, periods: tuple[int, int], 
 
 
 def draw_edit(library: AttributeLibrary, random: np.random.Generator) -> Codes:
-    """One random attribute at a random strength, as an offset (n_codes, 512)."""
+    """Draw one random attribute at a random strength, as an offset (n_codes, 512)."""
     attributes: list[Attribute] = list(library)
     attribute = attributes[int(random.integers(len(attributes)))]
     limit = attribute.max if random.random() < 0.7 or attribute.min == 0 else attribute.min
@@ -96,7 +96,7 @@ def early_only(offset: Codes, n_shared: int) -> Codes:
     return kept
 
 
-def _rendered(walks: Walks, codes: Codes) -> NDArray[np.uint8]:
+def _render(walks: Walks, codes: Codes) -> NDArray[np.uint8]:
     """Pictures (B, S, S, 3)."""
     tensor = torch.from_numpy(codes)
     missing = -len(tensor) % walks.batch

@@ -55,7 +55,7 @@ def placement(to_crop: Transform, crop_size: int, corner: NDArray[np.floating[An
     return np.column_stack((to_crop[:, :2] * (side / crop_size), 2 * centre / crop_size - 1))
 
 
-def flipped_placements(placements: NDArray[np.float32]) -> NDArray[np.float32]:
+def flip_placements(placements: NDArray[np.float32]) -> NDArray[np.float32]:
     """`placements` (..., 2, 3) for window and crop seen in a mirror."""
     signs = np.array([[1, -1, -1], [-1, 1, 1]], np.float32)
     return placements * signs

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def same_window(image: Tensor, target: Tensor, random: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """The same random quarter of both (B, C, S, S)."""
+    """Cut the same random quarter of both (B, C, S, S)."""
     side = image.shape[-1] // 2
     y, x = random.integers(0, side + 1, 2)
     return image[..., y : y + side, x : x + side], target[..., y : y + side, x : x + side]

@@ -48,5 +48,5 @@ def test_training_settles_as_streams_do(change: float) -> None:
     later = FACE + np.float32(change)
     noise, previous, now, before = (torch.from_numpy(array) for array in (NOISE, PREVIOUS, later, FACE))
     expected = settle(NOISE, PREVIOUS, later, FACE, 0.4)
-    found = rollout.settled(noise, previous, now, before, 0.4).numpy()
+    found = rollout.smooth_noise(noise, previous, now, before, 0.4).numpy()
     np.testing.assert_allclose(found, expected, atol=1e-6)

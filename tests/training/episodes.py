@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rigid.training.episodes import Episode, EpisodeSet, kept_episodes
+from rigid.training.episodes import Episode, EpisodeSet, load_or_make_episodes
 from rigid.training.flow import DisFlow
-from rigid.training.framing import Cut, framed_episode, framing
+from rigid.training.framing import Cut, framing, make_framed_episode
 
 CUT = Cut(frames=4, per_clip=2, crop_size=64, window_size=32, code_size=32)
 N_CODES = 10
@@ -32,7 +32,7 @@ def tiny_episode(seed: int, *, edited: bool = False) -> Episode:
     brighter = np.clip(crops.astype(int) + 40, 0, 255).astype(np.uint8) if edited else None
     edit = np.full((N_CODES, CUT.code_size), 0.2, np.float32) if edited else None
     placements = framing(CUT.frames, np.random.default_rng(seed))
-    return framed_episode(f"drift {seed}", crops, placements, CUT, DisFlow(), brighter, edit)
+    return make_framed_episode(f"drift {seed}", crops, placements, CUT, DisFlow(), brighter, edit)
 
 
 def tiny_set(folder: Path, *, edited: bool, count: int = 3) -> EpisodeSet:
@@ -41,4 +41,4 @@ def tiny_set(folder: Path, *, edited: bool, count: int = 3) -> EpisodeSet:
     def make() -> Iterator[Episode]:
         return (tiny_episode(seed, edited=edited) for seed in range(count))
 
-    return kept_episodes(folder, make)
+    return load_or_make_episodes(folder, make)

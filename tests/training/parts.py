@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from rigid.edits.attribute import Attribute
 from rigid.edits.library import AttributeLibrary
-from rigid.training.device import placed
+from rigid.training.device import place
 from rigid.training.flow import DisFlow
 from rigid.training.loop import Losses
 from rigid.training.material import Material, Source
@@ -56,9 +56,9 @@ def tiny_networks() -> Networks:
     networks = random_networks(seed=1)
     with torch.random.fork_rng():
         torch.manual_seed(2)
-        encoder = placed(untrained_recurrent_encoder())
+        encoder = place(untrained_recurrent_encoder())
     return Networks(
-        placed(networks.image_encoder),
+        place(networks.image_encoder),
         encoder,
         Painter(),
         SIZES.n_shared_codes,

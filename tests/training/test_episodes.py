@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from rigid.training.episodes import Episode, augmented, kept_episodes, to_batch
+from rigid.training.episodes import Episode, augment, load_or_make_episodes, to_batch
 from rigid.training.warping import unalign, warp
 from tests.training.episodes import CUT, N_CODES, tiny_episode, tiny_set
 
@@ -35,7 +35,7 @@ def test_an_episode_agrees_with_itself() -> None:
 
 def test_in_a_mirror_and_in_other_light_it_still_does() -> None:
     episode = tiny_episode(1)
-    seen = [augmented(episode, np.random.default_rng(seed)) for seed in range(6)]
+    seen = [augment(episode, np.random.default_rng(seed)) for seed in range(6)]
     for one in seen:
         check_agrees(one)
         ratio = one.crops.reshape(CUT.frames, -1).mean(1) / episode.crops.reshape(CUT.frames, -1).mean(1)
@@ -47,7 +47,7 @@ def test_in_a_mirror_and_in_other_light_it_still_does() -> None:
 def test_a_known_edit_is_never_mirrored() -> None:
     episode = tiny_episode(1, edited=True)
     for seed in range(8):
-        seen = augmented(episode, np.random.default_rng(seed))
+        seen = augment(episode, np.random.default_rng(seed))
         assert np.array_equal(seen.masks, episode.masks)
         assert (in_range(seen.edited) - in_range(seen.crops)).mean() > 0.1
 
@@ -80,7 +80,7 @@ def test_generated_faces_are_mostly_seen_degraded_and_real_ones_as_they_are() ->
 
 def test_they_are_made_once_and_kept(tmp_path: Path) -> None:
     first = tiny_set(tmp_path / "set", edited=False)
-    again = kept_episodes(tmp_path / "set", lambda: pytest.fail("made twice"))
+    again = load_or_make_episodes(tmp_path / "set", lambda: pytest.fail("made twice"))
     assert again.names == first.names == ["drift 0", "drift 1", "drift 2"]
     assert np.array_equal(again[1].crops, tiny_episode(1).crops)
 
@@ -90,5 +90,5 @@ def test_what_is_broken_off_is_made_anew(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        kept_episodes(tmp_path / "set", broken)
+        load_or_make_episodes(tmp_path / "set", broken)
     assert len(tiny_set(tmp_path / "set", edited=False)) == 3

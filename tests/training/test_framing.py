@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from rigid.training.flow import DisFlow
-from rigid.training.framing import framed_episode, framing, still_episodes, usual_mask
+from rigid.training.framing import framing, make_framed_episode, still_episodes, usual_mask
 from rigid.training.warping import unalign
 from tests.training.episodes import CUT, smooth_pictures
 from tests.training.test_episodes import check_agrees, in_range
@@ -17,7 +17,7 @@ from tests.training.test_episodes import check_agrees, in_range
 def test_a_framed_episode_agrees_with_itself(seed: int) -> None:
     crops = smooth_pictures(CUT.frames, CUT.crop_size, seed)
     placements = framing(CUT.frames, np.random.default_rng(seed))
-    check_agrees(framed_episode("pictures", crops, placements, CUT, DisFlow()))
+    check_agrees(make_framed_episode("pictures", crops, placements, CUT, DisFlow()))
 
 
 def test_a_still_stands_still_in_its_window_while_its_alignment_jitters() -> None:

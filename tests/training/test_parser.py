@@ -17,20 +17,20 @@ from rigid.models.build import build_mobile_generator
 from rigid.models.face_parser import CLASSES
 from rigid.training.loop import LoopOptions, run
 from rigid.training.parser import FILE, ParserOptions, ParserStage, Parts
-from rigid.training.parser_faces import LabelledFaces, kept_blocks
+from rigid.training.parser_faces import LabelledFaces, load_or_make_blocks
 from rigid.training.parser_hand import hand_labelled, read_hand_labels
 from rigid.training.parser_labels import (
     SIZE,
     UNKNOWN,
     Clusters,
     PictureAndComponents,
-    guided,
+    filter_guided,
     label,
     read_clusters,
     unpack,
 )
 from rigid.training.parser_measures import iou
-from rigid.training.parser_occluders import OCCLUDERS, OTHER, nothing, occlude, pasted
+from rigid.training.parser_occluders import OCCLUDERS, OTHER, nothing, occlude, paste
 from rigid.training.parser_views import view
 
 Pixels = NDArray[np.uint8]
@@ -137,7 +137,7 @@ def test_guided_keeps_the_guides_edge() -> None:
     guide = np.zeros((32, 32), np.float32)
     guide[:, 16:] = 1
     blurred = np.asarray(cv2.GaussianBlur(guide, (0, 0), 2), np.float32)[..., None].repeat(2, 2)
-    found = guided(guide, blurred, 4, 1e-4)
+    found = filter_guided(guide, blurred, 4, 1e-4)
     assert found[16, 13, 0] < 0.15 and found[16, 18, 1] > 0.85
 
 
@@ -147,7 +147,7 @@ def test_what_is_pasted_on_is_labelled(kind: str) -> None:
     for seed in range(8):
         picture, labels = drawn_face(seed)
         layer = OCCLUDERS[kind].draw(picture, labels, np.random.default_rng(seed))
-        shown, found = pasted(picture, labels, layer, np.random.default_rng(seed))
+        shown, found = paste(picture, labels, layer, np.random.default_rng(seed))
         np.testing.assert_array_equal(found[found != OTHER], labels[found != OTHER])
         far = cv2.dilate((layer.alpha > 0).astype(np.uint8), np.ones((81, 81))) == 0
         np.testing.assert_array_equal(shown[far], picture[far])
@@ -157,7 +157,7 @@ def test_what_is_pasted_on_is_labelled(kind: str) -> None:
 
 def test_nothing_covers_nothing() -> None:
     picture, labels = drawn_face()
-    shown, found = pasted(picture, labels, nothing(SIZE), np.random.default_rng(0))
+    shown, found = paste(picture, labels, nothing(SIZE), np.random.default_rng(0))
     np.testing.assert_array_equal(shown, picture)
     np.testing.assert_array_equal(found, labels)
 
@@ -187,7 +187,7 @@ def test_blocks_are_made_once(tmp_path: Path) -> None:
         made.append(number)
         return faces([number])
 
-    first, again = (kept_blocks(tmp_path, [0, 3], make) for _ in range(2))
+    first, again = (load_or_make_blocks(tmp_path, [0, 3], make) for _ in range(2))
     assert made == [0, 3] and len(again) == 2
     np.testing.assert_array_equal(first.labels, again.labels)
 

@@ -49,7 +49,7 @@ def painted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
         return render
 
-    monkeypatch.setattr(pool_module, "compiled", compiled)
+    monkeypatch.setattr(pool_module, "compile_network", compiled)
     return counted
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from rigid.training.episodes import Episode, EpisodeSet, kept_episodes
+from rigid.training.episodes import Episode, EpisodeSet, load_or_make_episodes
 from rigid.training.loop import LoopOptions, Losses, run
 from rigid.training.visible_net import VisibleNetOptions, VisibleNetStage, load_visible
 from tests.training.episodes import tiny_episode
@@ -30,8 +30,8 @@ def sets(folder: Path) -> dict[str, EpisodeSet]:
         return (half_hidden(seed) for seed in range(first, first + 2))
 
     return {
-        "train": kept_episodes(folder / "train", lambda: make(0)),
-        "val": kept_episodes(folder / "val", lambda: make(3)),
+        "train": load_or_make_episodes(folder / "train", lambda: make(0)),
+        "val": load_or_make_episodes(folder / "val", lambda: make(3)),
     }
 
 

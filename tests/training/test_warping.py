@@ -9,7 +9,7 @@ from torch import Tensor
 
 from rigid.composite.paste import warp as warp_picture
 from rigid.geometry import resample, similarity
-from rigid.training.warping import flipped_placements, placement, unalign, warp
+from rigid.training.warping import flip_placements, placement, unalign, warp
 
 
 def smooth_picture(size: int = 48, seed: int = 0) -> Tensor:
@@ -59,5 +59,5 @@ def test_gradients_reach_the_crop() -> None:
 def test_a_mirrored_placement_shows_the_mirrored_window() -> None:
     crop, place = smooth_picture(), np.array([[[0.8, 0.2, 0.1], [-0.2, 0.8, -0.05]]], np.float32)
     seen = unalign(crop, torch.from_numpy(place), 32)
-    mirrored = unalign(crop.flip(-1), torch.from_numpy(flipped_placements(place)), 32)
+    mirrored = unalign(crop.flip(-1), torch.from_numpy(flip_placements(place)), 32)
     assert torch.allclose(mirrored, seen.flip(-1), atol=1e-4)
