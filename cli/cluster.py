@@ -42,8 +42,8 @@ def register(app: typer.Typer) -> None:
 @commands.command()
 def status(address: Address = AUTO) -> None:
     """List the workers, how they are, and what they carry."""
-    service = joined(address)
-    for one in _asked(service.workers):
+    service = join_cluster(address)
+    for one in _ask(service.workers):
         where = f"{one['address'] or '-':15} {one['version'] or '-':8}"
         typer.echo(f"{one['name']:10} {one['state']:9} {where} {one['sessions']:3} sessions, {one['free']:3} free")
         if one["problem"]:
@@ -59,16 +59,16 @@ def drain(
     ] = False,
 ) -> None:
     """Move a worker's sessions to others and end it; another one begins in its place."""
-    service = joined(address)
-    moved = _asked(lambda: service.drain(worker, replace=not leave))
+    service = join_cluster(address)
+    moved = _ask(lambda: service.drain(worker, replace=not leave))
     typer.echo(f"Worker {worker} has ended; {moved} sessions were moved.")
 
 
 @commands.command()
 def stop(address: Address = AUTO) -> None:
     """End the service on all nodes; the Ray cluster itself stays."""
-    service = joined(address)
-    _asked(service.stop)
+    service = join_cluster(address)
+    _ask(service.stop)
     typer.echo("The service has ended.")
 
 
@@ -84,7 +84,7 @@ def serve_on(
     signing: tuple[Path | None, Path | None],
 ) -> None:
     """Put the service on a cluster and attend to it until SIGINT or SIGTERM."""
-    service = loaded()
+    service = load_service()
     from server.cluster.fleet import Plan
     from server.cluster.messages import Share
     from server.cluster.roster import WorkerBounds
@@ -95,10 +95,10 @@ def serve_on(
         Share(cpus, gpus or 0.0)
     except ValueError as error:
         fail(str(error), BAD_INPUT)
-    service = joined(address)
+    service = join_cluster(address)
     share = Share(cpus, service.gpus_each() if gpus is None else gpus)
     ended, at_once = threading.Event(), threading.Event()
-    _asked(
+    _ask(
         lambda: service.start(
             Plan(config, share, partial(build, signing=signing), bounds), service.ListenAddress(host, port, files)
         )
@@ -117,7 +117,7 @@ def serve_on(
         return
     if config.drain_seconds > 0 and not at_once.is_set():
         typer.echo(f"Draining: no new sessions are taken, and those that run have {config.drain_seconds:g} s to end.")
-    _asked(lambda: service.stop(at_once))
+    _ask(lambda: service.stop(at_once))
 
 
 def build(config: ServerConfig, share: Share, signing: tuple[Path | None, Path | None] = (None, None)) -> FastAPI:
@@ -140,8 +140,8 @@ def build(config: ServerConfig, share: Share, signing: tuple[Path | None, Path |
 
 def batch_on(address: str, cpus: float) -> Through:
     """What does a batch's files on a cluster, each with so many processors; ends the program where it cannot."""
-    service = joined(address)
-    share = _asked(lambda: service.batch_share(cpus))
+    service = join_cluster(address)
+    share = _ask(lambda: service.batch_share(cpus))
 
     def through(jobs: Sequence[EditJob], open_worker: OpenWorker) -> Iterator[Outcome[EditJob, Report]]:
         from server.cluster.batch import work_through
@@ -151,8 +151,8 @@ def batch_on(address: str, cpus: float) -> Through:
     return through
 
 
-def loaded() -> ModuleType:
-    """The part of the server that needs Ray; ends the program where the extra is not installed."""
+def load_service() -> ModuleType:
+    """Load the part of the server that needs Ray; ends the program where the extra is not installed."""
     try:
         from server.cluster import service
     except ModuleNotFoundError as error:
@@ -162,15 +162,15 @@ def loaded() -> ModuleType:
     return service
 
 
-def joined(address: str) -> ModuleType:
-    """The part of the server that needs Ray, once this process has joined the cluster; else ends the program."""
-    service = loaded()
-    _asked(lambda: service.connect(address))
+def join_cluster(address: str) -> ModuleType:
+    """Return the part of the server that needs Ray, once this process has joined the cluster; else ends the program."""
+    service = load_service()
+    _ask(lambda: service.connect(address))
     return service
 
 
-def _asked(ask: Callable[[], Given]) -> Given:
-    """What `ask` gives; ends the program in one sentence where the cluster does not go along."""
+def _ask(ask: Callable[[], Given]) -> Given:
+    """Return what `ask` gives; ends the program in one sentence where the cluster does not go along."""
     from server.cluster.service import ClusterError
 
     try:

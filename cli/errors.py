@@ -32,10 +32,10 @@ def explain(error: Exception) -> tuple[str, int] | None:
         return error.format_message(), error.exit_code
     if isinstance(error, typer.Abort):
         return "Stopped before it was done.", FAILED
-    return (str(error), FAILED) if isinstance(error, _expected_failures()) else None
+    return (str(error), FAILED) if isinstance(error, _list_expected_failures()) else None
 
 
-def _expected_failures() -> tuple[type[Exception], ...]:
+def _list_expected_failures() -> tuple[type[Exception], ...]:
     """What an engine or the model store raises; not imported for it: a module not loaded cannot have raised."""
     names = (("rigid.assets.store", "AssetError"), ("engines", "EngineError"))
     return tuple(getattr(sys.modules[module], name) for module, name in names if module in sys.modules)

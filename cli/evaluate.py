@@ -217,7 +217,7 @@ def _make_sheet(job: SheetJob, profile: str, engine: str, command: str) -> None:
     clips = job.check()
     check_engine(engine)
     store = AssetStore()
-    with _opened(profile, engine, store) as (runtime, facts):
+    with _open_runtime(profile, engine, store) as (runtime, facts):
         tools = open_sheet_tools(profile, runtime, store, facts=facts, say=_say)
         with show_progress("Drawing", len(clips) * len(job.edits), "cells") as update:
             make_sheet(job, tools, command, update)
@@ -236,7 +236,7 @@ def _measure_fairness(job: FairnessJob, profile: str, engine: str, command: str)
     _check_packages("dlib")
     store = AssetStore()
     with (
-        _opened(profile, engine, store) as (runtime, facts),
+        _open_runtime(profile, engine, store) as (runtime, facts),
         open_fairness_tools(profile, runtime, store, facts=facts, say=_say) as tools,
         show_progress("Measuring", job.faces + len(clips), "people") as update,
     ):
@@ -266,22 +266,22 @@ def _check_packages(*names: str) -> None:
 
 def _run(job: EvaluationJob, profile: str, engine: str, i3d: Path | None, command: str) -> None:
     from rigid.assets.store import AssetStore
-    from rigid.evaluation.run import evaluate, expected_frames
+    from rigid.evaluation.run import count_expected_frames, evaluate
     from rigid.evaluation.tools import open_tools
     from rigid.progress import show_progress
 
     store = AssetStore()
     with (
-        _opened(profile, engine, store) as (runtime, facts),
+        _open_runtime(profile, engine, store) as (runtime, facts),
         open_tools(profile, runtime, store, facts=facts, i3d=i3d, say=_say) as tools,
     ):
-        total = expected_frames(job, job.check())
+        total = count_expected_frames(job, job.check())
         with show_progress("Evaluating", total, "frames") as update:
             evaluate(job, tools, command, update)
 
 
 @contextmanager
-def _opened(profile: str, engine: str, store: AssetStore) -> Iterator[tuple[Runtime, dict[str, object]]]:
+def _open_runtime(profile: str, engine: str, store: AssetStore) -> Iterator[tuple[Runtime, dict[str, object]]]:
     """The runtime, and what results depend on besides the job."""
     from engines import load_runtime
     from engines.exports import weights_hash

@@ -52,7 +52,7 @@ def pull(
     from rigid.assets.store import AssetStore
 
     store = AssetStore()
-    wanted = list(store.manifest) if everything else list(_known(names, list(store.manifest)) or NEEDED_TO_SERVE)
+    wanted = list(store.manifest) if everything else list(_check_known(names, list(store.manifest)) or NEEDED_TO_SERVE)
     store.ensure_all(wanted)
     typer.echo(f"Ready: {', '.join(wanted)} (in {store.cache_dir}).")
 
@@ -71,7 +71,7 @@ def verify(
 
     store = AssetStore()
     fetched = [name for name in store.manifest if store.folder(name).exists()]
-    wanted = _known(names, list(store.manifest)) or fetched
+    wanted = _check_known(names, list(store.manifest)) or fetched
     if not wanted:
         typer.echo("No model has been fetched yet; `rigid-live models pull` does it.")
     found = {name: store.problems(name) for name in wanted}
@@ -124,7 +124,7 @@ def _unfit_profiles() -> list[str]:
     return [profile for profile, problems in found.items() if problems]
 
 
-def _known(names: list[str] | None, known: list[str]) -> list[str]:
+def _check_known(names: list[str] | None, known: list[str]) -> list[str]:
     unknown = [name for name in names or [] if name not in known]
     if unknown:
         raise typer.BadParameter(f"There is no model {unknown[0]!r}; the models are: {', '.join(known)}.")

@@ -51,7 +51,7 @@ def main() -> None:
     )
     arguments.add_argument("--blocks", type=int, default=len(HELD_OUT), help="of 64 held-out faces")
     given = arguments.parse_args()
-    store, parse = AssetStore(), shipped_parser()
+    store, parse = AssetStore(), load_shipped_parser()
     maker = FaceMaker(store, "mobile-256")
     faces = load_or_make_blocks(given.faces, HELD_OUT[: given.blocks], maker)
     stills, landmarks = dict(read_stills(given.data, "val")), maker.landmarks
@@ -60,14 +60,14 @@ def main() -> None:
     report["generated_by_hand"] = by_hand(drawn, landmarks, parse)
     report["stills_by_hand"] = by_hand(stills, landmarks, parse)
     clips = {clip.name: read_video(clip.path)[::EVERY][:FRAMES] for clip in find_clips(given.data / "aligned", "val")}
-    report["occluders"] = {thing: found_occluders(clips, thing, parse) for thing in THINGS}
+    report["occluders"] = {thing: measure_found_occluders(clips, thing, parse) for thing in THINGS}
     report["other_without_occluder"] = float(np.mean([(parse(f) == OTHER).mean() for c in clips.values() for f in c]))
     report["flicker_noise"] = flicker(stills, parse, moved=False)
     report["flicker_noise_and_jitter"] = flicker(stills, parse, moved=True)
     print(json.dumps(report, indent=1))
 
 
-def shipped_parser() -> Parse:
+def load_shipped_parser() -> Parse:
     """The parser as it runs in a stream."""
     run = compile_network(build_face_parser(), torch.zeros(1, 3, 256, 256))
 
@@ -83,7 +83,7 @@ def on_generated(faces: LabelledFaces, parse: Parse) -> dict[str, float]:
     found = [
         parse(cv2.resize(image, (256, 256), interpolation=cv2.INTER_LINEAR).astype(np.uint8)) for image in faces.images
     ]
-    return rounded(iou(np.stack(found), majority(faces.labels, 2)))
+    return round_all(iou(np.stack(found), majority(faces.labels, 2)))
 
 
 def by_hand(pictures: dict[str, Pixels], landmarks: LandmarkNet, parse: Parse) -> dict[str, float]:
@@ -95,10 +95,10 @@ def by_hand(pictures: dict[str, Pixels], landmarks: LandmarkNet, parse: Parse) -
         if labels is not None:
             found.append(parse(picture))
             truth.append(labels)
-    return {"faces": float(len(truth))} | rounded(iou(np.stack(found), majority(np.stack(truth), SIZE // 64)))
+    return {"faces": float(len(truth))} | round_all(iou(np.stack(found), majority(np.stack(truth), SIZE // 64)))
 
 
-def found_occluders(clips: dict[str, list[Pixels]], thing: str, parse: Parse) -> float:
+def measure_found_occluders(clips: dict[str, list[Pixels]], thing: str, parse: Parse) -> float:
     """The share of a moving thing's places that is found to be before the face."""
     found = covered = 0
     for seed, frames in enumerate(clips.values()):
@@ -138,7 +138,7 @@ def flicker(pictures: dict[str, Pixels], parse: Parse, *, moved: bool) -> float:
     return round(float(np.mean(changed)), 4)
 
 
-def rounded(values: dict[str, float]) -> dict[str, float]:
+def round_all(values: dict[str, float]) -> dict[str, float]:
     """Three places are enough."""
     return {name: round(value, 3) for name, value in values.items()}
 

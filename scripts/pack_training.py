@@ -53,7 +53,7 @@ Numbers = NDArray[np.floating[Any]]
 Files = Iterator[tuple[str, bytes]]
 
 
-def rounded(values: Numbers, bits: int) -> Numbers:
+def round_mantissas(values: Numbers, bits: int) -> Numbers:
     """`values`, float16 or float32, with `bits` bits of their mantissas left and zeros after them."""
     mantissa, exponent = np.frexp(values.astype(np.float64))
     kept = np.ldexp(np.rint(np.ldexp(mantissa, bits + 1)), exponent - bits - 1)
@@ -74,7 +74,7 @@ def weights() -> Files:
     folder = WEIGHTS / "mobile-256"
     for name in (*TRAINED, "generator"):
         state = load_file(folder / f"{name}.safetensors")
-        kept = {key: rounded(value, WEIGHT_BITS) for key, value in state.items()} if name in TRAINED else state
+        kept = {key: round_mantissas(value, WEIGHT_BITS) for key, value in state.items()} if name in TRAINED else state
         yield f"rigid/weights/mobile-256/{name}.safetensors", save(kept)
 
 
@@ -101,7 +101,7 @@ def _generator(store: AssetStore) -> Files:
         content = bytearray(graph.with_suffix(".bin").read_bytes())
         for constant in read_float_constants(graph):
             unused = constant.value.shape[:2] == (1, 1) and constant.value.shape[-1] > LARGEST_NOISE
-            stored = rounded(constant.value, FROZEN_BITS) * (0 if unused else 1)
+            stored = round_mantissas(constant.value, FROZEN_BITS) * (0 if unused else 1)
             content[constant.offset : constant.offset + stored.nbytes] = stored.tobytes()
         yield f"generator/{name}.xml", graph.read_bytes()
         yield f"generator/{name}.bin", bytes(content)
@@ -111,7 +111,8 @@ def _perceptual(path: Path) -> bytes:
     state = torch.load(path, map_location="cpu", weights_only=True)
     stream = io.BytesIO()
     torch.save(
-        {key: torch.from_numpy(rounded(value.float().numpy(), FROZEN_BITS)) for key, value in state.items()}, stream
+        {key: torch.from_numpy(round_mantissas(value.float().numpy(), FROZEN_BITS)) for key, value in state.items()},
+        stream,
     )
     return stream.getvalue()
 

@@ -70,8 +70,8 @@ def column(faces: Generated, store: AssetStore, name: str, strength: float, seed
     """One face's frames, before above after above what the edit is called, (2·SIDE + CAPTION, SIDE, 3)."""
     codes = faces.codes(1, seed, TRUNCATION)[0]
     before = [faces.picture(step) for step in moving(codes, faces.library, faces.runtime.sizes.n_shared_codes)]
-    caption = _captioned(faces.library[name].label)
-    for real, edited in zip(before, edited_loop(faces, store, before, {name: strength}), strict=True):
+    caption = _caption(faces.library[name].label)
+    for real, edited in zip(before, edit_loop(faces, store, before, {name: strength}), strict=True):
         shown = [cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for picture in (real, edited)]
         yield np.pad(np.vstack([*shown, caption]), ((0, 0), (0, GAP), (0, 0)), constant_values=255)
 
@@ -88,7 +88,7 @@ def moving(codes: Codes, library: AttributeLibrary, n_shared: int) -> Iterator[C
         yield codes + sum(early_only(library[name].offset(strength), n_shared) for name, strength in moves.items())
 
 
-def edited_loop(faces: Generated, store: AssetStore, before: list[Pixels], edits: dict[str, float]) -> Iterator[Pixels]:
+def edit_loop(faces: Generated, store: AssetStore, before: list[Pixels], edits: dict[str, float]) -> Iterator[Pixels]:
     """`before` as a stream edits it that has seen the loop's end."""
     size = faces.runtime.sizes.image_size
     tracker = FaceTracker(FaceLandmarker(store.file("face-landmarks", "face_landmarker.task")), size)
@@ -104,7 +104,7 @@ def edited_loop(faces: Generated, store: AssetStore, before: list[Pixels], edits
         stream.close()
 
 
-def _captioned(text: str) -> Pixels:
+def _caption(text: str) -> Pixels:
     line = Image.new("RGB", (SIDE, CAPTION), "white")
     ImageDraw.Draw(line).text((SIDE / 2, CAPTION / 2), text, "black", ImageFont.load_default(15), anchor="mm")
     return np.asarray(line, np.uint8)

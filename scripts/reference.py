@@ -25,7 +25,7 @@ def openapi() -> dict[str, Any]:
 
 
 def rest() -> str:
-    """Every route: what it does, takes and answers."""
+    """Write every route: what it does, takes and answers."""
     description = openapi()
     lines = [
         "# REST",
@@ -64,7 +64,7 @@ def _operation(description: Schema, path: str, method: str, operation: Schema) -
         schema = contents[0].get("schema", {}) if contents else {}
         told = str(answer.get("description", ""))
         said = "" if told == "Successful Response" else f": {told}"
-        yield from ("", f"Answers {status}{said}{_answered(schema)}")
+        yield from ("", f"Answers {status}{said}{_describe_answer(schema)}")
         yield from _fields(description, schema)
         yield from _example(contents[0] if contents else {})
     mistakes = [f"{status} {_codes(answer)}" for status, answer in answers.items() if not status.startswith("2")]
@@ -87,14 +87,14 @@ def _codes(answer: Schema) -> str:
     return ", ".join(f"`{code}`" for code in answer["content"]["application/json"]["examples"])
 
 
-def _answered(schema: Schema) -> str:
+def _describe_answer(schema: Schema) -> str:
     kind = _kind(schema)
     return f", `{kind}`" if kind and kind != "any" else ""
 
 
 def _fields(description: Schema, schema: Schema) -> Iterator[str]:
     """A table of an object's fields."""
-    schema = _resolved(description, schema.get("items", schema) if schema.get("type") == "array" else schema)
+    schema = _resolve(description, schema.get("items", schema) if schema.get("type") == "array" else schema)
     properties = schema.get("properties", {})
     if not properties:
         return
@@ -119,7 +119,7 @@ def _cell(text: str) -> str:
     return " ".join(text.replace("|", "\\|").split())
 
 
-def _resolved(description: Schema, schema: Schema) -> Schema:
+def _resolve(description: Schema, schema: Schema) -> Schema:
     reference = schema.get("$ref")
     if not reference:
         return schema
@@ -139,7 +139,7 @@ def _kind(schema: Schema) -> str:
 
 
 def command_line() -> str:
-    """Every command with its arguments, options, defaults and variables."""
+    """Write every command with its arguments, options, defaults and variables."""
     import typer.main
 
     from cli.main import app
@@ -182,7 +182,7 @@ def _option(command: str, parameter: Any) -> str:
 
 
 def metrics() -> str:
-    """Every metric with its type, labels and meaning."""
+    """Write every metric with its type, labels and meaning."""
     from prometheus_client.parser import text_string_to_metric_families
 
     from server.metrics import Metrics

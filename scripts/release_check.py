@@ -58,7 +58,7 @@ def runtime_distributions() -> dict[str, Distribution]:
     waiting = [str(text) for text in distribution("rigid-live").requires or []]
     while waiting:
         requirement = Requirement(waiting.pop())
-        name = normalised(requirement.name)
+        name = normalise(requirement.name)
         if name in found or (requirement.marker and not requirement.marker.evaluate({"extra": ""})):
             continue
         try:
@@ -69,8 +69,8 @@ def runtime_distributions() -> dict[str, Distribution]:
     return dict(sorted(found.items()))
 
 
-def normalised(name: str) -> str:
-    """As package indexes compare names."""
+def normalise(name: str) -> str:
+    """Normalise a name as package indexes compare them."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
@@ -95,7 +95,7 @@ def _from_file(of: Distribution) -> str:
 
 def licence_problems(third_party: str) -> Iterator[str]:
     """Distributions without a licence, or that THIRD_PARTY.md does not name."""
-    words = {normalised(word) for word in re.findall(r"[A-Za-z0-9][\w.-]*[\w]", third_party)}
+    words = {normalise(word) for word in re.findall(r"[A-Za-z0-9][\w.-]*[\w]", third_party)}
     for name, found in runtime_distributions().items():
         if not licence(found):
             yield f"{name} states no licence; find it out, and name it in THIRD_PARTY.md."

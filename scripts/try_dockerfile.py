@@ -103,7 +103,7 @@ class Image:
         print(f"== {stage.name} (from {stage.base})", flush=True)
 
     def path(self, text: str) -> Path:
-        """Where a path of the image lies here."""
+        """Return where a path of the image lies here."""
         return self.root / text.lstrip("/") if text.startswith("/") else self.folder / text
 
     def variables(self) -> dict[str, str]:
@@ -130,9 +130,9 @@ class Image:
                 if not value:
                     continue
             assert separator or word == "ARG"
-            self.environment[name] = str(self.path(value)) if value.startswith("/") else self._expanded(value)
+            self.environment[name] = str(self.path(value)) if value.startswith("/") else self._expand(value)
 
-    def _expanded(self, text: str) -> str:
+    def _expand(self, text: str) -> str:
         known = self.variables()
         return re.sub(r"\$\{?(\w+)\}?", lambda match: known.get(match[1], ""), text)
 
@@ -185,7 +185,7 @@ class Image:
         environment = self.variables() | {"RIGID_LIVE_SERVE_PORT": port, "RIGID_LIVE_SERVE_HOST": "127.0.0.1"}
         command = json.loads(self.image_lines["ENTRYPOINT"]) + json.loads(self.image_lines["CMD"])
         check = json.loads(self.image_lines["HEALTHCHECK"].partition("CMD ")[2])
-        before = self._written()
+        before = self._list_written()
         print(f"-> {shlex.join(command)}", flush=True)
         process = subprocess.Popen([self._program(command[0]), *command[1:]], cwd=self.folder, env=environment)
         try:
@@ -198,7 +198,7 @@ class Image:
         # uvicorn ends a server by the signal it was sent, once everything is closed
         if status not in (0, -signal.SIGTERM):
             sys.exit(f"Error: the server ended with {status}.")
-        new = sorted(path for path, stamp in self._written().items() if before.get(path) != stamp)
+        new = sorted(path for path, stamp in self._list_written().items() if before.get(path) != stamp)
         if new:
             sys.exit(f"Error: written on what is read-only in the image: {', '.join(new[:5])}")
         print("   ended when told to; nothing was written outside the cache and /tmp", flush=True)
@@ -219,7 +219,7 @@ class Image:
             time.sleep(5)
         sys.exit(f"Error: not healthy within {START_SECONDS} s.")
 
-    def _written(self) -> dict[str, int]:
+    def _list_written(self) -> dict[str, int]:
         """Files that a read-only root would not let change, with their times."""
         free = (str(self.root / "tmp"), self.variables()["RIGID_LIVE_CACHE"])
         return {

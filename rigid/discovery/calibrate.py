@@ -38,20 +38,20 @@ class Faces:
     measures: Array
 
     @classmethod
-    def made(cls, studio: Studio, codes: Array) -> Faces:
-        """The faces of `codes` (N, n_codes, 512), with rows of NaN where no face is found."""
+    def make(cls, studio: Studio, codes: Array) -> Faces:
+        """Make the faces of `codes` (N, n_codes, 512), with rows of NaN where no face is found."""
         images = studio.photograph(codes)
         seen = studio.labeller.observe(images)
         return cls(codes, images, seen, studio.labeller.measure(images, seen))
 
     @classmethod
-    def taken(cls, studio: Studio, codes: Array) -> Faces:
-        """The faces of `codes` that are found as faces."""
-        made = cls.made(studio, codes)
+    def make_found(cls, studio: Studio, codes: Array) -> Faces:
+        """Make the faces of `codes`, and leave out those that are not found as faces."""
+        made = cls.make(studio, codes)
         return made.where(np.flatnonzero(np.isfinite(made.measures).all(1)))
 
     def where(self, chosen: NDArray[np.intp]) -> Faces:
-        """Only the chosen ones, by number."""
+        """Choose faces by number."""
         seen = {name: array[chosen] for name, array in self.seen.items()}
         return Faces(self.codes[chosen], self.images[chosen], seen, self.measures[chosen])
 
@@ -69,7 +69,7 @@ class Outcome:
 
 def try_edit(studio: Studio, faces: Faces, edit: Array) -> Outcome:
     """Add `edit` (n_codes, 512) to every face and look."""
-    return compare(faces, Faces.made(studio, faces.codes + edit))
+    return compare(faces, Faces.make(studio, faces.codes + edit))
 
 
 def compare(before: Faces, after: Faces) -> Outcome:

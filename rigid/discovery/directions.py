@@ -59,7 +59,7 @@ def fit_gradients(codes: Array, measures: Array, names: Sequence[str], seed: int
     x = x - x.mean(0)
     y = normal_scores(measures)
     for column in [i for i, name in enumerate(names) if name in PRESENCES]:
-        y[:, column] = _standardised(torch.from_numpy(measures[:, column]).double())
+        y[:, column] = _standardise(torch.from_numpy(measures[:, column]).double())
     features = torch.cat((SHARED * x.sum(1), x.flatten(1)), 1)
     penalties, r2 = _choose_penalties(features, y, torch.Generator().manual_seed(seed))
     weights = torch.empty(features.shape[1], y.shape[1], dtype=torch.float64)
@@ -72,7 +72,7 @@ def fit_gradients(codes: Array, measures: Array, names: Sequence[str], seed: int
     return Gradients(tuple(names), slopes.permute(2, 0, 1).numpy(), spread.numpy(), r2)
 
 
-def _standardised(column: Tensor) -> Tensor:
+def _standardise(column: Tensor) -> Tensor:
     return (column - column.mean()) / column.std().clamp_min(1e-9)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rigid.discovery.calibrate import Aim, Faces, find_scale
 from rigid.discovery.directions import fit_gradients, level_codes
-from rigid.discovery.join import join, needed
+from rigid.discovery.join import find_needed, join
 from rigid.discovery.recipes import RECIPES, Recipe
 from rigid.discovery.samples import DrawCodes, Samples, Studio, take_samples
 from rigid.discovery.search import Candidate, Report, Search
@@ -82,14 +82,14 @@ def prepare(
     `cache` belong to. `real`: codes (N, n_codes, 512) of real faces, to state the change on too, beside `stating`
     held-out generated ones.
     """
-    samples = _labelled(studio, draw, count, seed, cache, fingerprint, progress)
+    samples = _take_labelled(studio, draw, count, seed, cache, fingerprint, progress)
     names = studio.labeller.measures
     gradients = fit_gradients(samples.codes, samples.measures, names, seed)
     report("explained: " + ", ".join(f"{name} {r2:.2f}" for name, r2 in zip(names, gradients.r2, strict=True)))
     search = Search(studio, gradients, samples.measures.std(0))
-    setting = Faces.taken(studio, draw_held_out(seed + SETTING_SEED, SETTING_FACES))
-    generated = Faces.taken(studio, draw_held_out(seed + STATING_SEED, stating))
-    of_clips = None if real is None else Faces.taken(studio, real)
+    setting = Faces.make_found(studio, draw_held_out(seed + SETTING_SEED, SETTING_FACES))
+    generated = Faces.make_found(studio, draw_held_out(seed + STATING_SEED, stating))
+    of_clips = None if real is None else Faces.make_found(studio, real)
     witnesses = Witnesses(studio, search.deviations, generated, of_clips, embed)
     return Bench(search, setting, witnesses, len(samples.codes), family)
 
@@ -121,7 +121,7 @@ def _discover_as_far_as_it_goes(bench: Bench, recipe: Recipe, report: Report) ->
     return None
 
 
-def _labelled(
+def _take_labelled(
     studio: Studio,
     draw: DrawCodes,
     count: int,
@@ -139,13 +139,13 @@ def _labelled(
 
 def discover_one(bench: Bench, recipe: Recipe, report: Report = lambda line: None) -> Found:
     """The edit of `recipe`, its strength set and stated; ValueError when there is none."""
-    best, edit = _searched(bench, recipe, report)
+    best, edit = _search(bench, recipe, report)
     opposite = _opposite(bench, recipe, edit) if recipe.two_way else 1.0
     statement = state(bench.witnesses, recipe, lambda strength, _: _offset(edit, opposite, strength))
-    return _described(bench, recipe, best, edit, opposite, statement)
+    return _describe(bench, recipe, best, edit, opposite, statement)
 
 
-def _searched(bench: Bench, recipe: Recipe, report: Report) -> tuple[Candidate, Array]:
+def _search(bench: Bench, recipe: Recipe, report: Report) -> tuple[Candidate, Array]:
     """The best candidate, and the edit made of it, as long as it must be; ValueError when there is none."""
     column = bench.search.studio.column(recipe.measure)
     room = with_room(bench.setting, column, ceiling=recipe.ceiling)
@@ -153,15 +153,15 @@ def _searched(bench: Bench, recipe: Recipe, report: Report) -> tuple[Candidate, 
         raise ValueError(f"No held-out face has room for {recipe.name}; sample with another seed.")
     best = bench.search.best(recipe, room, report)
     edit = best.edit
-    if needed(recipe):
+    if find_needed(recipe):
         # what is added is in proportion to what strength 1 of the recipe's own edit is
         own = _as_long_as_needed(bench, room, recipe, edit)
-        edit = join(recipe, own, {name: _edit_of(bench, name, report) for name in needed(recipe)})
+        edit = join(recipe, own, {name: _edit_of(bench, name, report) for name in find_needed(recipe)})
     return best, _as_long_as_needed(bench, room, recipe, edit)
 
 
 def _as_long_as_needed(bench: Bench, room: Faces, recipe: Recipe, edit: Array) -> Array:
-    fitted = _fitted(bench, room, edit, Aim(bench.search.studio.column(recipe.measure), recipe.change))
+    fitted = _fit_scale(bench, room, edit, Aim(bench.search.studio.column(recipe.measure), recipe.change))
     if fitted is None:
         raise ValueError(f"No strength changes {recipe.measure} by {recipe.change:g}.")
     return np.float32(fitted) * edit
@@ -170,18 +170,18 @@ def _as_long_as_needed(bench: Bench, room: Faces, recipe: Recipe, edit: Array) -
 def _edit_of(bench: Bench, name: str, report: Report) -> Array:
     if name not in bench.edits:
         recipe = next(recipe for recipe in RECIPES if recipe.name == name)
-        bench.edits[name] = _searched(bench, recipe, report)[1]
+        bench.edits[name] = _search(bench, recipe, report)[1]
     return bench.edits[name]
 
 
 def with_room(faces: Faces, column: int, *, ceiling: float = np.inf, floor: float = -np.inf) -> Faces:
-    """At most `MOST_ROOM` of the faces whose measure in `column` lies from `floor` to `ceiling`."""
+    """Choose at most `MOST_ROOM` of the faces whose measure in `column` lies from `floor` to `ceiling`."""
     values = faces.measures[:, column]
     chosen = np.flatnonzero((values <= ceiling) & (values >= floor))[:MOST_ROOM]
     return faces.where(chosen)
 
 
-def _fitted(bench: Bench, room: Faces, edit: Array, aim: Aim) -> float | None:
+def _fit_scale(bench: Bench, room: Faces, edit: Array, aim: Aim) -> float | None:
     found = find_scale(bench.search.studio, room, edit, aim, 1.0, close=CLOSE, rounds=ROUNDS)
     return None if found is None else found[0]
 
@@ -193,7 +193,7 @@ def _opposite(bench: Bench, recipe: Recipe, edit: Array) -> float:
     """
     column = bench.search.studio.column(recipe.measure)
     room = with_room(bench.setting, column, floor=recipe.floor)
-    fitted = _fitted(bench, room, -edit, Aim(column, -recipe.change)) if len(room.codes) else None
+    fitted = _fit_scale(bench, room, -edit, Aim(column, -recipe.change)) if len(room.codes) else None
     return 1.0 if fitted is None else fitted
 
 
@@ -201,7 +201,7 @@ def _offset(edit: Array, opposite: float, strength: float) -> Array:
     return np.float32(strength if strength > 0 else strength * opposite) * edit
 
 
-def _described(
+def _describe(
     bench: Bench, recipe: Recipe, best: Candidate, edit: Array, opposite: float, statement: Statement
 ) -> Found:
     scale = float(np.linalg.norm(edit))

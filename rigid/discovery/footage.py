@@ -32,8 +32,8 @@ class Take:
     seconds: Sequence[float]
     faces: Sequence[TrackedFace]
 
-    def aligned(self, frame: Frame, size: int) -> Bytes:
-        """The last face's crop of `frame`, RGB (size, size, 3)."""
+    def align(self, frame: Frame, size: int) -> Bytes:
+        """Cut the last face's crop out of `frame`, RGB (size, size, 3)."""
         return crop(frame, self.faces[-1].transform, size)
 
 
@@ -44,12 +44,12 @@ def take_clips(clips: Sequence[Clip], make_tracker: Callable[[], Tracker], per_c
         last = max(len(shots) - RUN_UP, 0)
         starts = {round((i + 0.5) / per_clip * last) for i in range(per_clip)}
         for start in sorted(starts):
-            take = _taken(shots[start : start + RUN_UP], make_tracker)
+            take = _make_take(shots[start : start + RUN_UP], make_tracker)
             if take is not None:
                 yield take
 
 
-def _taken(shots: Sequence[tuple[Frame, float]], make_tracker: Callable[[], Tracker]) -> Take | None:
+def _make_take(shots: Sequence[tuple[Frame, float]], make_tracker: Callable[[], Tracker]) -> Take | None:
     tracker = make_tracker()
     try:
         faces = [tracker.track(frame, seconds) for frame, seconds in shots]
@@ -85,17 +85,15 @@ class Footage:
     def of(cls, takes: Sequence[Take], runtime: Runtime, labeller: Labeller) -> Footage:
         """`takes` looked at as they are."""
         size = runtime.sizes.image_size
-        return cls(
-            takes, runtime, labeller, labeller(np.stack([take.aligned(take.frames[-1], size) for take in takes]))
-        )
+        return cls(takes, runtime, labeller, labeller(np.stack([take.align(take.frames[-1], size) for take in takes])))
 
-    def edited(self, library: EditLibrary, edits: Mapping[str, float], chosen: NDArray[np.intp]) -> Bytes:
-        """The aligned last faces of the `chosen` takes with `edits`, RGB (n, S, S, 3)."""
+    def edit_faces(self, library: EditLibrary, edits: Mapping[str, float], chosen: NDArray[np.intp]) -> Bytes:
+        """Edit the aligned last faces of the `chosen` takes with `edits`, RGB (n, S, S, 3)."""
         size = self.runtime.sizes.image_size
         takes = [self.takes[i] for i in chosen]
-        return np.stack([take.aligned(last_frame(take, self.runtime, library, edits), size) for take in takes])
+        return np.stack([take.align(last_frame(take, self.runtime, library, edits), size) for take in takes])
 
     def changes(self, library: EditLibrary, edits: Mapping[str, float], chosen: NDArray[np.intp]) -> Array:
-        """By how much `edits` change every measure of the `chosen` takes (n, M); NaN where no face is found after."""
-        difference: Array = self.labeller(self.edited(library, edits, chosen)) - self.measures[chosen]
+        """Measure how `edits` change every measure of the `chosen` takes (n, M); NaN where no face is found after."""
+        difference: Array = self.labeller(self.edit_faces(library, edits, chosen)) - self.measures[chosen]
         return difference

@@ -12,7 +12,7 @@ from rigid.discovery.recipes import Recipe
 Array = NDArray[np.float32]
 
 
-def needed(recipe: Recipe) -> tuple[str, ...]:
+def find_needed(recipe: Recipe) -> tuple[str, ...]:
     """The other attributes that `recipe` is made with."""
     return (*recipe.without, *(name for name, _ in recipe.joined))
 

@@ -136,7 +136,7 @@ class FaceLabeller:
             return np.full(len(self.measures), np.nan, np.float32)
         logits = np.clip(self._looks.logits(describe(image, landmarks)[None])[0], -30, 30)
         chances = 1 / (1 + np.exp(-logits))
-        values = {**_expression(seen), **_proportions(landmarks), **_classified(seen), **_colours(image, landmarks)}
+        values = {**_expression(seen), **_proportions(landmarks), **_classify(seen), **_colours(image, landmarks)}
         looks = dict(zip(self._looks.names, logits.tolist(), strict=True))
         values |= {name: looks.get(look, 0.0) for name, look in ODDS.items()}  # none while no looks are learned
         return np.array([*(values[name] for name in UNITS), *chances], np.float32)
@@ -168,7 +168,7 @@ def _proportions(landmarks: Array) -> Mapping[str, float]:
     return {name: measure(landmarks) for name, measure in GEOMETRY.items()}
 
 
-def _classified(seen: Seen) -> dict[str, float]:
+def _classify(seen: Seen) -> dict[str, float]:
     yaw, pitch, roll = seen["angles"].tolist()
     age, male = seen["age_gender"].tolist()
     return {"yaw": yaw, "pitch": pitch, "roll": roll, "age": age, "male": male}

@@ -16,7 +16,7 @@ from rigid.discovery.report import write_report
 from rigid.discovery.run import embedder, open_studio
 from rigid.discovery.samples import DrawCodes, Studio
 from rigid.discovery.statement import Statement, Witnesses, in_order, state, write_statement
-from rigid.discovery.video_gain import RECIPE_OF, calibrated
+from rigid.discovery.video_gain import RECIPE_OF, load_calibrated
 from rigid.edits.attribute import Attribute
 from rigid.edits.attribute_file import AttributeHeader, read_attribute, rewrite_header
 from rigid.models.contract import Sizes
@@ -54,19 +54,19 @@ def measure_profile(wanted: Measuring, store: AssetStore, report: Report = lambd
     ValueError for an unknown profile or attribute, or a folder without any.
     """
     sizes, folder = sizes_of(wanted.profile), wanted.folder or WEIGHTS / wanted.profile / "attributes"
-    files = calibrated(folder, wanted.names, sizes)
+    files = load_calibrated(folder, wanted.names, sizes)
     if not files:
         raise ValueError(f"{folder} has no calibrated attribute.")
     real = None if wanted.clips is None else codes_of_clips(wanted.profile, wanted.clips, wanted.split)
     with open_studio(wanted.profile, store) as (studio, _, held_out):
-        seen = None if real is None else Faces.taken(studio, real)
-        witnesses = replace(generated_witnesses(studio, held_out, wanted), real=seen, embed=embedder(store))
+        seen = None if real is None else Faces.make_found(studio, real)
+        witnesses = replace(generate_witnesses(studio, held_out, wanted), real=seen, embed=embedder(store))
         return measure_files(files, witnesses, sizes, wanted, report)
 
 
-def generated_witnesses(studio: Studio, draw: DrawCodes, wanted: Measuring) -> Witnesses:
+def generate_witnesses(studio: Studio, draw: DrawCodes, wanted: Measuring) -> Witnesses:
     """The generated faces to measure on; how much they differ is the unit of what else changes."""
-    generated = Faces.taken(studio, draw(wanted.seed + STATING_SEED, wanted.faces))
+    generated = Faces.make_found(studio, draw(wanted.seed + STATING_SEED, wanted.faces))
     return Witnesses(studio, generated.measures.std(0), generated)
 
 

@@ -46,8 +46,8 @@ class Landmarks:
         Zero for -1 where the attribute has one way only. `n_early`: how many codes a stream edits. ValueError when
         too few of the faces are found again.
         """
-        forth = self._moved(attribute, 1.0, n_early)
-        back = self._moved(attribute, -1.0, n_early) if attribute.min < 0 else np.zeros_like(forth)
+        forth = self._move(attribute, 1.0, n_early)
+        back = self._move(attribute, -1.0, n_early) if attribute.min < 0 else np.zeros_like(forth)
         return np.stack((forth, back))
 
     def motion_of(self, attribute: Attribute, n_early: int) -> Array:
@@ -76,7 +76,7 @@ class Landmarks:
             grown += GROWTH * self.near(eye) * (mean - mean[eye].mean(0))
         return np.stack((grown, -grown / 2)).astype(np.float32)
 
-    def _moved(self, attribute: Attribute, strength: float, n_early: int) -> Array:
+    def _move(self, attribute: Attribute, strength: float, n_early: int) -> Array:
         codes = self._codes.copy()
         codes[:, :n_early] += attribute.offset(strength, self._codes)[..., :n_early, :]
         moved = self._of(codes) - self._places

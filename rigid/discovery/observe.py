@@ -76,7 +76,7 @@ class Observer:
         seen = _nothing(len(images))
         crops: dict[int, Bytes] = {}
         for i, image in enumerate(images):
-            face = self._found(image)
+            face = self._find_face(image)
             if face is None or face.pose is None:
                 continue
             seen["landmarks"][i] = face.landmarks
@@ -87,7 +87,7 @@ class Observer:
             self._classify(np.stack(list(crops.values())), list(crops), seen)
         return seen
 
-    def _found(self, image: Bytes) -> LabelledFace | None:
+    def _find_face(self, image: Bytes) -> LabelledFace | None:
         self._landmarker.reset()
         # far apart in time, so that nothing takes two people for one
         self._timestamp_ms += 10_000

@@ -65,18 +65,18 @@ def calibration_table(statements: Sequence[Statement]) -> str:
             one.name,
             one.measure,
             f"{one.target:+.3g}",
-            _reached(one, "generated", counted=True),
-            _reached(one, "generated_back", counted=False),
-            _reached(one, "clips", counted=True),
-            _reached(one, "video", counted=True),
-            _reached(one, "video_back", counted=False),
+            _format_reached(one, "generated", counted=True),
+            _format_reached(one, "generated_back", counted=False),
+            _format_reached(one, "clips", counted=True),
+            _format_reached(one, "video", counted=True),
+            _format_reached(one, "video_back", counted=False),
             "" if one.identity is None else f"{one.identity:.2f}",
         )
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
-def _reached(one: Statement, where: str, *, counted: bool) -> str:
+def _format_reached(one: Statement, where: str, *, counted: bool) -> str:
     if where not in one.reached:
         return ""
     text = f"{one.reached[where]:+.3g}"

@@ -26,7 +26,7 @@ from rigid.discovery.samples import (
     Studio,
     Synthesize,
     code_source,
-    kept_faces,
+    load_or_make_faces,
     short_hash,
 )
 from rigid.discovery.sheet import contact_sheet, overview, read_sheet, write_sheet
@@ -179,7 +179,7 @@ def learn_looks_of(request: Request, store: AssetStore, report: Report = lambda 
     seeds = sorted({label.seed for label in labels})
     described: dict[tuple[int, int], Array] = {}
     with open_studio(request.profile, store, no_looks()) as (studio, draw, _):
-        chunks = kept_faces(studio, draw, seeds, request.cache, _fingerprint(request.profile))
+        chunks = load_or_make_faces(studio, draw, seeds, request.cache, _fingerprint(request.profile))
         for seed, (images, seen) in zip(seeds, chunks, strict=True):
             for i in range(CHUNK):
                 if np.isfinite(seen["landmarks"][i]).all():

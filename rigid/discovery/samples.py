@@ -91,7 +91,7 @@ def take_samples(
     tables = {chunk: cache / f"measures-{fingerprint}-{studio.labeller.version}-{chunk:08d}.npy" for chunk in seeds}
     unmeasured = [chunk for chunk in seeds if not tables[chunk].exists()]
     yield max(0, count - CHUNK * len(unmeasured))
-    faces = kept_faces(studio, draw, unmeasured, cache, fingerprint)
+    faces = load_or_make_faces(studio, draw, unmeasured, cache, fingerprint)
     for done, (chunk, (images, seen)) in enumerate(zip(unmeasured, faces, strict=True), 1 - len(unmeasured)):
         with replacing(tables[chunk]) as part:
             np.save(part, studio.labeller.measure(images, seen))
@@ -102,7 +102,7 @@ def take_samples(
     yield Samples(codes[found], labels[found])
 
 
-def kept_faces(
+def load_or_make_faces(
     studio: Studio, draw: DrawCodes, seeds: Sequence[int], cache: Path, fingerprint: str
 ) -> Iterator[tuple[Bytes, Seen]]:
     """The `CHUNK` faces of each of the draws `seeds`, and what is seen in them.
@@ -119,7 +119,7 @@ def kept_faces(
         def draw_next() -> None:
             seed = next(missing, None)
             if seed is not None:
-                drawn[seed] = pool.submit(_photographed, studio, draw, seed)
+                drawn[seed] = pool.submit(_photograph, studio, draw, seed)
 
         draw_next()
         for seed, path in paths.items():
@@ -127,7 +127,7 @@ def kept_faces(
                 images = drawn.pop(seed).result()
                 draw_next()
                 _keep(path, images, studio.labeller.observe(images))
-            yield _kept(path)
+            yield _load(path)
 
 
 def short_hash(value: object) -> str:
@@ -135,19 +135,19 @@ def short_hash(value: object) -> str:
     return hashlib.sha256(repr(value).encode()).hexdigest()[:8]
 
 
-def _photographed(studio: Studio, draw: DrawCodes, seed: int) -> Bytes:
+def _photograph(studio: Studio, draw: DrawCodes, seed: int) -> Bytes:
     return studio.photograph(draw(seed, CHUNK))
 
 
-def _kept(path: Path) -> tuple[Bytes, Seen]:
+def _load(path: Path) -> tuple[Bytes, Seen]:
     with np.load(path, allow_pickle=False) as stored:
         seen = {name: stored[name] for name in stored.files}
     ends, joined = seen.pop("picture_ends"), seen.pop("pictures")
-    pictures = [decoded(picture) for picture in np.split(joined, ends[:-1])]
+    pictures = [decode(picture) for picture in np.split(joined, ends[:-1])]
     return np.stack(pictures), seen
 
 
-def decoded(stored: Bytes) -> Bytes:
+def decode(stored: Bytes) -> Bytes:
     """A picture file's bytes → RGB (H, W, 3); ValueError when they are no picture."""
     picture = cv2.imdecode(stored, cv2.IMREAD_COLOR)
     if picture is None:

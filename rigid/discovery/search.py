@@ -54,14 +54,14 @@ class Search:
         guess = recipe.change / float(self.deviations[self.studio.column(recipe.measure)])
         candidates = []
         for first, last in recipe.spans:
-            candidate = self._tried(recipe, few, tuple(range(first, last + 1)), aims, guess)
+            candidate = self._try(recipe, few, tuple(range(first, last + 1)), aims, guess)
             report(f"{recipe.name}: levels {first}-{last}: {_cost_text(candidate)}")
             candidates += [candidate] if candidate else []
         if not candidates:
             raise ValueError(f"No direction changes {recipe.measure} by {recipe.change:g}; take more samples.")
-        return self._corrected(recipe, few, min(candidates, key=lambda c: c.cost), report)
+        return self._correct(recipe, few, min(candidates, key=lambda c: c.cost), report)
 
-    def _tried(
+    def _try(
         self, recipe: Recipe, faces: Faces, levels: tuple[int, ...], aims: dict[str, float], guess: float
     ) -> Candidate | None:
         """The edit of `levels` that pursues `aims` with the recipe's strength; None when it cannot reach it."""
@@ -78,11 +78,11 @@ class Search:
         drift = {name: float(astray[self.studio.column(name)]) for name in recipe.controls}
         return Candidate(np.float32(scale) * unit, levels, aims, scale, drift, cost)
 
-    def _corrected(self, recipe: Recipe, faces: Faces, best: Candidate, report: Report) -> Candidate:
+    def _correct(self, recipe: Recipe, faces: Faces, best: Candidate, report: Report) -> Candidate:
         """Aim against the drift that was seen, as far as it helps: the linear fit does not foresee all of it."""
         for _ in range(CORRECTIONS):
             aims = {name: aim - best.drift.get(name, 0.0) / best.scale for name, aim in best.aims.items()}
-            candidate = self._tried(recipe, faces, best.levels, aims, best.scale)
+            candidate = self._try(recipe, faces, best.levels, aims, best.scale)
             report(f"{recipe.name}: corrected: {_cost_text(candidate)}")
             if candidate is None or candidate.cost >= best.cost:
                 break

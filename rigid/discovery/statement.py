@@ -70,18 +70,18 @@ def state(witnesses: Witnesses, recipe: Recipe, offset: Offset) -> Statement:
     """Measure an edit on the generated faces, both ways if it has two, and on real ones if there are any."""
     studio, stating, real = witnesses.studio, witnesses.generated, witnesses.real
     column = studio.column(recipe.measure)
-    after = Faces.made(studio, stating.codes + offset(1.0, stating.codes))
+    after = Faces.make(studio, stating.codes + offset(1.0, stating.codes))
     whole = compare(stating, after)
     tried = {"generated": (np.flatnonzero(stating.measures[:, column] <= recipe.ceiling), stating, after)}
     if recipe.two_way:
         chosen = np.flatnonzero(stating.measures[:, column] >= recipe.floor)[:BACK_FACES]
         back = stating.where(chosen)
         if chosen.size:
-            moved = Faces.made(studio, back.codes + offset(-1.0, back.codes))
+            moved = Faces.make(studio, back.codes + offset(-1.0, back.codes))
             tried["generated_back"] = (np.arange(len(chosen)), back, moved)
     if real is not None:
         chosen = np.flatnonzero(real.measures[:, column] <= recipe.ceiling)
-        tried["clips"] = (chosen, real, Faces.made(studio, real.codes + offset(1.0, real.codes)))
+        tried["clips"] = (chosen, real, Faces.make(studio, real.codes + offset(1.0, real.codes)))
     changes = {name: (b.measures - a.measures)[rows, column] for name, (rows, a, b) in tried.items()}
     changes = {name: values[np.isfinite(values)] for name, values in changes.items()}
     return Statement(
@@ -90,14 +90,14 @@ def state(witnesses: Witnesses, recipe: Recipe, offset: Offset) -> Statement:
         target=recipe.change,
         reached={name: round(float(values.mean()), 4) for name, values in changes.items() if values.size},
         faces={name: int(values.size) for name, values in changes.items() if values.size},
-        entangled=_named(studio.labeller.measures, whole.change / witnesses.deviations),
+        entangled=_name_values(studio.labeller.measures, whole.change / witnesses.deviations),
         identity=None if witnesses.embed is None else _same_person(witnesses.embed, stating, after),
         surroundings=whole.surroundings,
         lost=whole.lost,
     )
 
 
-def _named(names: tuple[str, ...], values: Array) -> dict[str, float]:
+def _name_values(names: tuple[str, ...], values: Array) -> dict[str, float]:
     return {name: round(float(value), 3) for name, value in zip(names, values, strict=True)}
 
 
@@ -119,7 +119,7 @@ def write_statement(path: Path, statement: Statement) -> None:
 
 
 def read_statements(folder: Path) -> dict[str, Statement]:
-    """All that `write_statement` kept in `folder`, by attribute."""
+    """Read all that `write_statement` kept in `folder`, by attribute."""
     stored = (json.loads(path.read_text()) for path in sorted(folder.glob("*.json")))
     return {values["name"]: Statement(**values) for values in stored}
 

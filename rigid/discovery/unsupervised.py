@@ -89,16 +89,16 @@ def explore(
             out.mkdir(parents=True, exist_ok=True)
             with replacing(out / f"{name}.npy") as part:
                 np.save(part, edit)
-            write_sheet(out / f"{name}.jpg", contact_sheet(studio, faces, _scaled(edit), STRENGTHS, 128))
+            write_sheet(out / f"{name}.jpg", contact_sheet(studio, faces, _make_scaling(edit), STRENGTHS, 128))
             yield out / f"{name}.jpg"
 
 
 def over_levels(direction: NDArray[np.float64], levels: Sequence[int], n_codes: int) -> Array:
-    """One direction (512,) on the codes of `levels`, float32 (n_codes, 512)."""
+    """Put one direction (512,) on the codes of `levels`, float32 (n_codes, 512)."""
     by_level = np.zeros((len(level_codes(n_codes)), direction.size))
     by_level[list(levels)] = direction
     return spread_over_codes(by_level, n_codes)
 
 
-def _scaled(edit: Array) -> Callable[[float], Array]:
+def _make_scaling(edit: Array) -> Callable[[float], Array]:
     return lambda strength: np.float32(strength) * edit

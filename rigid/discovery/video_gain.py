@@ -70,8 +70,8 @@ def open_footage(clips: Sequence[Clip], per_clip: int, runtime: Runtime, store: 
         landmarker.close()
 
 
-def reached(footage: Footage, attribute: Attribute, recipe: Recipe, strength: float) -> Reached | None:
-    """What `attribute` at `strength`, 1 or -1, does to its measure; None when no face has room for it."""
+def measure_reached(footage: Footage, attribute: Attribute, recipe: Recipe, strength: float) -> Reached | None:
+    """Measure what `attribute` at `strength`, 1 or -1, does to its measure; None when no face has room for it."""
     column = footage.labeller.measures.index(recipe.measure)
     before = footage.measures[:, column]
     room = np.flatnonzero(before <= recipe.ceiling if strength > 0 else before >= recipe.floor)
@@ -111,7 +111,7 @@ def fit_gains(footage: Footage, attribute: Attribute, recipe: Recipe, report: Re
 
     def share(gains: Gains) -> float:
         """Of the target; NaN where faces are lost."""
-        seen = reached(footage, gains.of(attribute), recipe, 1.0)
+        seen = measure_reached(footage, gains.of(attribute), recipe, 1.0)
         if seen is None:
             raise ValueError(f"No face in the clips has room for {attribute.name}.")
         found = seen.change / target if seen.lost <= MOST_LOST else np.nan
@@ -120,19 +120,19 @@ def fit_gains(footage: Footage, attribute: Attribute, recipe: Recipe, report: Re
         return found
 
     if attribute.motion is not None and (attribute.group in BY_MOTION or recipe.moves == "brows"):
-        gain, most = _searched(lambda gain: share(Gains(0.0, gain)), (1.0, None), (LEAST_GAIN, MOST_MOTION), 0.0)
+        gain, most = _search(lambda gain: share(Gains(0.0, gain)), (1.0, None), (LEAST_GAIN, MOST_MOTION), 0.0)
         if most >= ENOUGH:
             return Gains(0.0, gain)
     alone = share(Gains())
     if attribute.motion is not None and alone < 1 - CLOSE:
         start = (float(np.clip(1 - alone, LEAST_MOTION, MOST_MOTION)), None)
-        gain, _ = _searched(lambda gain: share(Gains(1.0, gain)), start, (LEAST_MOTION, MOST_MOTION), alone)
+        gain, _ = _search(lambda gain: share(Gains(1.0, gain)), start, (LEAST_MOTION, MOST_MOTION), alone)
         return Gains(1.0, gain)
-    gain, most = _searched(lambda gain: share(Gains(gain)), (1.0, alone), (LEAST_GAIN, MOST_GAIN), 0.0)
+    gain, most = _search(lambda gain: share(Gains(gain)), (1.0, alone), (LEAST_GAIN, MOST_GAIN), 0.0)
     return Gains(gain if most >= LEAST_SHARE else 1.0)
 
 
-def _searched(
+def _search(
     share: Callable[[float], float], start: tuple[float, float | None], bounds: tuple[float, float], at_zero: float
 ) -> tuple[float, float]:
     """The gain whose share of the target is closest to 1, and that share, by the secant method.
@@ -173,7 +173,7 @@ def fit_folder(folder: Path, names: Sequence[str], footage: Footage, report: Rep
     One that cannot be fitted is reported and left. `names`: which; all that have a recipe and a target when empty.
     ValueError for a name that is not there.
     """
-    for path, attribute in calibrated(folder, names, footage.runtime.sizes):
+    for path, attribute in load_calibrated(folder, names, footage.runtime.sizes):
         try:
             gains = fit_gains(footage, attribute, RECIPE_OF[attribute.name], report)
         except ValueError as error:
@@ -188,8 +188,8 @@ def fit_folder(folder: Path, names: Sequence[str], footage: Footage, report: Rep
 def state_folder(folder: Path, names: Sequence[str], footage: Footage, report: Report = lambda line: None) -> None:
     """Write what each attribute reaches in `footage` into its file, and into its statement where there is one."""
     statements = read_statements(folder / "statements")
-    for path, attribute in calibrated(folder, names, footage.runtime.sizes):
-        seen = _stated(footage, attribute)
+    for path, attribute in load_calibrated(folder, names, footage.runtime.sizes):
+        seen = _measure_ways(footage, attribute)
         changes = {where: round(one.change, 4) for where, one in seen.items()}
         faces = {where: one.faces for where, one in seen.items()}
         report(f"{attribute.name}: target {attribute.target:+.3g}: {changes} on {faces}")
@@ -205,15 +205,15 @@ def _with_seen(header: AttributeHeader, changes: dict[str, float], faces: dict[s
     return replace(header, calibration=header.calibration | changes, measured=header.measured | counts)
 
 
-def _stated(footage: Footage, attribute: Attribute) -> dict[str, Reached]:
+def _measure_ways(footage: Footage, attribute: Attribute) -> dict[str, Reached]:
     recipe = RECIPE_OF[attribute.name]
     ways = {"video": 1.0} | ({"video_back": -1.0} if recipe.two_way else {})
-    seen = {where: reached(footage, attribute, recipe, strength) for where, strength in ways.items()}
+    seen = {where: measure_reached(footage, attribute, recipe, strength) for where, strength in ways.items()}
     return {where: one for where, one in seen.items() if one is not None and one.faces}
 
 
-def calibrated(folder: Path, names: Sequence[str], sizes: Sizes) -> list[tuple[Path, Attribute]]:
-    """The attributes in `folder` that have a recipe and a target, in their order; with `names`, only these.
+def load_calibrated(folder: Path, names: Sequence[str], sizes: Sizes) -> list[tuple[Path, Attribute]]:
+    """Load the attributes in `folder` that have a recipe and a target, in their order; with `names`, only these.
 
     ValueError for a name that is not there.
     """

@@ -142,7 +142,7 @@ def make_cell(
     delivered = [result.frame for result in results]
     crops = take.crops(delivered)
     effect = library.effect(edits, gain=runtime.sizes.edit_gain)
-    wanted = edited_regions(effect)
+    wanted = find_edited_regions(effect)
     looks = []
     # where an edit moves what I and E show, their edges lie elsewhere than those of y, and tell nothing
     comparable = range(len(results) - 1, -1, -every) if effect.motion is None else range(0)
@@ -151,14 +151,14 @@ def make_cell(
         if seen is not None:
             faces = Faces(seen.real, seen.inverted, seen.edited, _values(crops[i]))
             looks.append(_look(faces, {name: take.regions[i][name] for name in wanted}))
-    signs = fault_signs.joined([*looks, Signs(math.nan, math.nan, {}, _flickers(take, crops))])
+    signs = fault_signs.join([*looks, Signs(math.nan, math.nan, {}, _flickers(take, crops))])
     ratio = mean(_errors(take.motions, delivered)) / (mean(take.own_errors) or math.nan)
     last = results[-1].faces
     inverted = None if last is None else last.inverted
     return Cell(signs, ratio, take.real[-1], crops[-1], inverted, take.faces[-1].landmarks_in_crop, delivered)
 
 
-def edited_regions(effect: EditEffect) -> list[str]:
+def find_edited_regions(effect: EditEffect) -> list[str]:
     """The regions that edits are for: the face, the hair, or both."""
     return [*(FACE_REGIONS if effect.face > 0 else ()), *(["hair"] if effect.hair > 0 else [])]
 

@@ -27,8 +27,8 @@ def draw_cell(cell: Cell) -> Frame:
     """Before and after side by side, below them the zooms, before above after, (HEIGHT, WIDTH, 3)."""
     faces = [cv2.resize(face, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for face in (cell.before, cell.after)]
     boxes = zooms(cell.landmarks).values()
-    rows = [np.hstack([_zoomed(face, box) for box in boxes]) for face in (cell.before, cell.after)]
-    return np.asarray(np.vstack([np.hstack(faces), *(_padded(row) for row in rows)]), np.uint8)
+    rows = [np.hstack([_zoom(face, box) for box in boxes]) for face in (cell.before, cell.after)]
+    return np.asarray(np.vstack([np.hstack(faces), *(_pad(row) for row in rows)]), np.uint8)
 
 
 def draw_pages(title: str, cells: Sequence[tuple[str, Frame]]) -> list[Frame]:
@@ -51,14 +51,14 @@ def _row(cells: Sequence[Frame]) -> Frame:
     return np.pad(row, ((0, GAP), (0, 0), (0, 0)), constant_values=255)
 
 
-def _zoomed(face: Frame, box: Box) -> Frame:
+def _zoom(face: Frame, box: Box) -> Frame:
     (x, y), width, height = box
     scale = ZOOM[0] / width
     move = np.array([[scale, 0, -scale * (x - width / 2)], [0, scale, -scale * (y - height / 2)]])
     return resample(face, move, ZOOM, cv2.BORDER_CONSTANT)
 
 
-def _padded(row: Frame) -> Frame:
+def _pad(row: Frame) -> Frame:
     return np.pad(row, ((0, 0), (0, WIDTH - row.shape[1]), (0, 0)), constant_values=255)
 
 

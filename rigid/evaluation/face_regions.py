@@ -30,7 +30,7 @@ def face_regions(landmarks: Points, size: int) -> dict[str, Region]:
     forehead = (forehead_mask(points, size) > 0.5) & ~eyes
     rest = face & ~mouth & ~eyes & ~forehead
     below = _below_nose(points, size)
-    around = (polygon_mask(_grown(points[FACE_OVAL], HAIR), size) > 0.5) & ~face & ~forehead & ~below
+    around = (polygon_mask(_grow(points[FACE_OVAL], HAIR), size) > 0.5) & ~face & ~forehead & ~below
     return {
         "mouth": mouth,
         "eyes": eyes,
@@ -48,14 +48,14 @@ def zooms(landmarks: Points) -> dict[str, Box]:
     eyes = (points[LEFT_EYE].mean(0) + points[RIGHT_EYE].mean(0)) / 2
     width = float(np.ptp(points[FACE_OVAL][:, 0]))
     top = points[FOREHEAD_TOP]
-    return {name: ((float(x), float(y)), width, 0.75 * width) for name, (x, y) in _named(mouth, eyes, top)}
+    return {name: ((float(x), float(y)), width, 0.75 * width) for name, (x, y) in _name_regions(mouth, eyes, top)}
 
 
-def _named(mouth: Points, eyes: Points, top: Points) -> list[tuple[str, Points]]:
+def _name_regions(mouth: Points, eyes: Points, top: Points) -> list[tuple[str, Points]]:
     return [("mouth", mouth), ("eyes", eyes), ("hair line", top)]
 
 
-def _grown(outline: Points, share: float) -> NDArray[np.float64]:
+def _grow(outline: Points, share: float) -> NDArray[np.float64]:
     middle = outline.mean(0)
     grown: NDArray[np.float64] = middle + share * (outline - middle)
     return grown

@@ -124,13 +124,13 @@ def measure_fairness(
     (job.out / "people").mkdir(parents=True, exist_ok=True)
     found = Fairness()
     runner = _Runner(job, tools)
-    for done, (number, codes) in enumerate(runner.balanced(found), 1):
-        person = runner.generated(number, codes)
+    for done, (number, codes) in enumerate(runner.draw_balanced(found), 1):
+        person = runner.measure_generated(number, codes)
         found.generated += [person] if person is not None else []
         progress(done)
     for done, clip in enumerate(clips, 1):
         try:
-            found.clips.append(runner.filmed(clip))
+            found.clips.append(runner.measure_filmed(clip))
         except (VideoError, _Unusable) as error:
             found.skipped[clip.name] = str(error)
             tools.say(f"{clip.name} is left out: {str(error).rstrip('.')}.")
@@ -152,8 +152,8 @@ class _Runner:
         self._job, self._tools = job, tools
         self._size = tools.generated.runtime.sizes.image_size
 
-    def balanced(self, found: Fairness) -> Iterator[tuple[int, Codes]]:
-        """Numbers and codes (n_codes, 512) of faces, as many of each bin as there is room for."""
+    def draw_balanced(self, found: Fairness) -> Iterator[tuple[int, Codes]]:
+        """Draw numbers and codes (n_codes, 512) of faces, as many of each bin as there is room for."""
         generated, balance = self._tools.generated, Balance(self._job.faces)
         for number in range(MOST_DRAWN * self._job.faces):
             if balance.full:
@@ -164,20 +164,20 @@ class _Runner:
             if seen is not None and balance.takes(seen[0]):
                 yield number, codes
 
-    def generated(self, number: int, codes: Codes) -> Person | None:
-        """The face of `codes`, moving; None where it moves out of sight."""
+    def measure_generated(self, number: int, codes: Codes) -> Person | None:
+        """Measure the face of `codes`, moving; None where it moves out of sight."""
         path, named = self._place(f"face-{number}", {"face": [SEED, number]})
-        kept = _kept(path, named)
+        kept = _load(path, named)
         if kept is not None:
             return kept
         pictures = self._tools.generated.walk(codes, self._job.frames, number)
         shots = [(picture, INTERVAL * i) for i, picture in enumerate(pictures)]
         return self._person(take_of(path.stem, shots, self._tools.make_tracker, self._size), path, named)
 
-    def filmed(self, clip: Clip) -> Person:
-        """The face of a clip; VideoError when it cannot be read, _Unusable without a face to measure."""
+    def measure_filmed(self, clip: Clip) -> Person:
+        """Measure the face of a clip; VideoError when it cannot be read, _Unusable without a face to measure."""
         path, named = self._place(clip.name, {"clip": file_stamp(clip)})
-        kept = _kept(path, named)
+        kept = _load(path, named)
         if kept is not None:
             return kept
         person = self._person(take_from(clip, self._tools.make_tracker, self._job.frames, self._size), path, named)
@@ -241,8 +241,8 @@ def _has_room(name: str, strength: float, labels: Labels, measures: Sequence[str
     return value <= recipe.ceiling if strength > 0 else value >= recipe.floor
 
 
-def compared(people: Sequence[Person]) -> dict[str, dict[str, dict[str, float]]]:
-    """By axis and group: how many `people`, and the means of `MEASURES`; `strength` is over everybody's mean change."""
+def compare(people: Sequence[Person]) -> dict[str, dict[str, dict[str, float]]]:
+    """Compare groups: how many `people`, and the means of `MEASURES`; `strength` is over everybody's mean change."""
     typical = {name: metrics.mean(person.strengths[name] for person in people) for name in people[0].strengths}
     values = {person.name: _values(person, typical) for person in people}
     everybody = {"everybody": {"all": _group(list(values.values()))}}
@@ -271,7 +271,7 @@ def _group(values: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def shortfalls(table: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, float]]:
-    """By axis and measure: by what share of everybody's mean the worst group of `LEAST_PEOPLE` or more is worse."""
+    """Tell by axis and measure by what share of everybody's mean the worst group of `LEAST_PEOPLE` or more is worse."""
     mean = table["everybody"]["all"]
     found: dict[str, dict[str, float]] = {}
     for axis in AXES:
@@ -284,7 +284,7 @@ def shortfalls(table: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[s
 
 
 def _write(job: FairnessJob, tools: FairnessTools, found: Fairness, command: str) -> None:
-    tables = {name: compared(people) for name, people in _people(found).items()}
+    tables = {name: compare(people) for name, people in _people(found).items()}
     report = {
         "command": command,
         **tools.facts,
@@ -325,7 +325,7 @@ def _cell(value: float) -> str:
     return f"{value:.3f}" if math.isfinite(value) else "–"
 
 
-def _kept(path: Path, named: str) -> Person | None:
+def _load(path: Path, named: str) -> Person | None:
     try:
         kept = json.loads(path.read_text("utf-8"))
         if kept["hash"] != named:

@@ -37,7 +37,7 @@ PIXEL_NOISE = 9.0
 
 @dataclass(frozen=True)
 class Thresholds:
-    """From which value on each sign says that there is a fault; fitted to cells judged by eye (docs/evaluation.md)."""
+    """The value from which each sign tells of a fault; fitted to cells judged by eye (docs/evaluation.md)."""
 
     seam: float = 0.03
     double_edges: float = 0.017
@@ -92,7 +92,7 @@ class Signs:
         return [fault for fault, is_there in zip(FAULTS, found, strict=True) if is_there]
 
 
-def joined(signs: Sequence[Signs]) -> Signs:
+def join(signs: Sequence[Signs]) -> Signs:
     """The signs of several frames as one: means, each over the frames that tell it."""
     return Signs(
         mean(one.seam for one in signs),
@@ -112,7 +112,7 @@ def seam(faces: Faces) -> float:
     """How strong the edges of y are, in [-1, 1] values a pixel, that neither I nor E has, where the change ends."""
     known = np.maximum(_nearby(_edges(faces.real), SEAM_NEAR), _nearby(_edges(faces.edited), SEAM_NEAR))
     size = len(faces.real)
-    band = outer_band(changed(faces), round(BAND * size)) & _inside(size)
+    band = outer_band(find_changed(faces), round(BAND * size)) & _inside(size)
     return _strongest(np.maximum(_edges(faces.delivered) - known, 0), band)
 
 
@@ -121,11 +121,11 @@ def double_edges(faces: Faces) -> float:
     real, edited, shown = (_edges(face) for face in (faces.real, faces.edited, faces.delivered))
     of_real = np.minimum(np.maximum(shown - _nearby(edited, DOUBLE_NEAR), 0), real)
     of_edited = np.minimum(np.maximum(shown - _nearby(real, DOUBLE_NEAR), 0), edited)
-    return _strongest(np.sqrt(_around(of_real) * _around(of_edited)), changed(faces))
+    return _strongest(np.sqrt(_around(of_real) * _around(of_edited)), find_changed(faces))
 
 
 def shares(faces: Faces, regions: Mapping[str, Region]) -> dict[str, float]:
-    """Of the change from O to E, how much of it there is from I to y, in each of the `regions` where E draws any.
+    """Measure how much of the change from O to E there is from I to y, in each of the `regions` where E draws any.
 
     The factor of least squares: 1 for all of it, 0 for none.
     """
@@ -144,8 +144,8 @@ def flickers(error: float, source: float) -> float:
     return (error + PIXEL_NOISE) / (source + PIXEL_NOISE)
 
 
-def changed(faces: Faces) -> Region:
-    """Where y shows a change, (S, S)."""
+def find_changed(faces: Faces) -> Region:
+    """Find where y shows a change, (S, S)."""
     difference = np.abs(faces.delivered - faces.real).max(2)
     where: Region = cv2.GaussianBlur(difference, (0, 0), 2.0 / 256 * len(difference)) > CHANGED
     return where

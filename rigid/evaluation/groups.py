@@ -32,10 +32,10 @@ def groups_of(image: Frame, labeller: StagedLabeller) -> tuple[Groups, Labels] |
     if not tone or not np.isfinite(labels).all():
         return None
     measured = dict(zip(labeller.measures, labels.tolist(), strict=True))
-    return named(tone, measured), labels
+    return name_groups(tone, measured), labels
 
 
-def named(tone: int, measured: Mapping[str, float]) -> Groups:
+def name_groups(tone: int, measured: Mapping[str, float]) -> Groups:
     """The groups of a face with the Monk `tone` and the measures `age`, `male` and `glasses`."""
     return {
         "skin tone": tone_group(tone),

@@ -139,7 +139,7 @@ class _Taker:
 
     def take(self, index: int, frame: Frame, edited: Frame, face: TrackedFace, seen: Faces) -> None:
         """Frame `index`: as it came, as it was delivered, and the aligned faces behind it."""
-        inverted = unaligned(frame, face, seen.inverted)
+        inverted = unalign(frame, face, seen.inverted)
         shown = dict(zip(WARP_VIDEOS, (frame, inverted, edited), strict=True))
         self._note("mse", index, metrics.mean_squared_error(seen.real, seen.inverted))
         self._take_warp(index, shown, face)
@@ -164,7 +164,7 @@ class _Taker:
         chosen = range(0, len(track.faces), self._every)
         means["tl_id"] = metrics.tl_id(self._embeddings, source)
         means["tg_id"] = metrics.tg_id(self._embeddings, source, chosen)
-        means["id_source_edited"] = metrics.paired_similarity(self._embeddings, source)
+        means["id_source_edited"] = metrics.measure_paired_similarity(self._embeddings, source)
         strengths = {name: metrics.mean(change[name] for change in self._changes.values()) for name in self._edits}
         means["edit_strength"] = next(iter(strengths.values()))
         preparing = prepared_seconds * 1e3 / track.face_frames
@@ -208,7 +208,7 @@ class _Taker:
         return {name: i3d(np.stack(video)) for name, video in self._videos.items() if video}
 
 
-def unaligned(frame: Frame, face: TrackedFace, aligned: NDArray[np.float32]) -> Frame:
+def unalign(frame: Frame, face: TrackedFace, aligned: NDArray[np.float32]) -> Frame:
     """Eq. 6: the aligned face (S, S, 3) in [-1, 1] in its place in `frame`, blended by the face's feathered mask."""
     mask = feather(oval_mask(face.landmarks_in_crop, len(aligned)))
     return paste(frame, Composite.of(aligned, mask), face.transform)

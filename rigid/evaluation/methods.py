@@ -23,7 +23,7 @@ from rigid.evaluation.runtimes import (
     WithoutSharing,
     Wrapped,
 )
-from rigid.evaluation.tune import Pivots, Tuned, tuned_generator
+from rigid.evaluation.tune import Pivots, Tuned, tune_generator
 from rigid.face.alignment import crop
 from rigid.files.clips import Clip, Frame, Track, read_frames
 from rigid.models.build import Generator
@@ -50,7 +50,7 @@ class MethodOptions:
     """Gradient steps a clip."""
 
     def of(self, method: str) -> dict[str, object]:
-        """Those that change the results of `method`."""
+        """Choose the options that change the results of `method`."""
         if method == "optimise":
             return {"optimise_steps": self.optimise_steps}
         if method == "tune":
@@ -134,7 +134,7 @@ def prepare(method: str, networks: Networks, options: MethodOptions, clip: Clip,
     encode, generator, lpips = networks.encode, networks.generator, networks.lpips
     start = time.perf_counter()
     pivots = Pivots(list(_crops(clip, track, runtime.sizes.image_size)), encode)
-    tuned = Tuned(runtime, tuned_generator(generator, lpips, pivots, options.tune_steps), pivots)
+    tuned = Tuned(runtime, tune_generator(generator, lpips, pivots, options.tune_steps), pivots)
     return Prepared(tuned, offsets, "paper", seconds=time.perf_counter() - start)
 
 

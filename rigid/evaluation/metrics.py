@@ -56,7 +56,7 @@ def tg_id(output: Embeddings, source: Embeddings, frames: Iterable[int] | None =
     return _ratio(global_similarity(output, chosen), global_similarity(source, chosen))
 
 
-def paired_similarity(output: Embeddings, source: Embeddings) -> float:
+def measure_paired_similarity(output: Embeddings, source: Embeddings) -> float:
     """Mean similarity of each frame's output with its source: how far the person stays the same."""
     return mean(float(output[i] @ source[i]) for i in sorted(set(output) & set(source)))
 

@@ -46,17 +46,17 @@ def report_json(run: Run) -> dict[str, object]:
 
 
 def means(run: Run, method: str) -> dict[str, float]:
-    """Every measure as the mean of the clips' values, and the FVDs, which all clips share."""
+    """Average every measure as the mean of the clips' values, and the FVDs, which all clips share."""
     results = [run.results[clip, method] for clip in run.clips]
     averaged = {name: mean(result.means[name] for result in results) for name in MEASURES}
     features = [result.features for result in results if result.features]
     if not features:
         return averaged
-    source, inverted, edited = (_joined(features, name) for name in ("source", "inverted", "edited"))
+    source, inverted, edited = (_join(features, name) for name in ("source", "inverted", "edited"))
     return averaged | {"fvd": frechet_distance(source, inverted), "fvd_edited": frechet_distance(source, edited)}
 
 
-def _joined(features: Sequence[Mapping[str, Features]], name: str) -> Features:
+def _join(features: Sequence[Mapping[str, Features]], name: str) -> Features:
     rows = [one[name] for one in features if one[name].size]
     return np.concatenate(rows) if rows else np.zeros((0, 0))
 
@@ -77,7 +77,7 @@ def report_markdown(run: Run) -> str:
         "# Evaluation",
         f"```sh\n{run.command}\n```",
         "\n".join(f"- {name.replace('_', ' ')}: {_fact(value)}" for name, value in run.facts.items()),
-        *([_skipped(run)] if run.skipped else []),
+        *([_format_skipped(run)] if run.skipped else []),
         "The paper's rows are the paper's own figures, on its data sets: WE is not comparable between data sets, so "
         "read its ratio to the source video's own. `docs/evaluation.md` says what each measure is.",
         _inversion_table({method: averaged[method] for method in plain}),
@@ -94,7 +94,7 @@ def _fact(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
-def _skipped(run: Run) -> str:
+def _format_skipped(run: Run) -> str:
     return "Not measured:\n\n" + "\n".join(f"- {clip}: {reason}" for clip, reason in run.skipped.items())
 
 

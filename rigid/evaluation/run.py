@@ -68,7 +68,7 @@ class Tools:
     say: Callable[[str], None] = print
 
 
-def expected_frames(job: EvaluationJob, clips: Sequence[Clip]) -> int:
+def count_expected_frames(job: EvaluationJob, clips: Sequence[Clip]) -> int:
     """How many frames the progress will count, as far as the files tell."""
     return len(job.rows()) * sum(_length(clip.path, job.frames) for clip in clips)
 

@@ -90,8 +90,8 @@ class Row:
         """What stands above the cell's picture."""
         return f"{self.clip}: {', '.join(self.faults) or 'no sign of a fault'}"
 
-    def described(self) -> dict[str, object]:
-        """Ready for JSON."""
+    def describe(self) -> dict[str, object]:
+        """Describe the row, ready for JSON."""
         signs = self.signs
         least, most = signs.half_edit, signs.flicker
         values = {"seam": signs.seam, "double_edges": signs.double_edges, "half_edit": least, "flicker": most}
@@ -114,7 +114,7 @@ class Sheet:
 
 
 def all_edits(library: AttributeLibrary) -> list[tuple[str, float]]:
-    """Every attribute at the most of its range, and at the least where that is below 0."""
+    """List every attribute at the most of its range, and at the least where that is below 0."""
     strengths = [(attribute, limit) for attribute in library for limit in (attribute.max, attribute.min)]
     return [(attribute.name, limit) for attribute, limit in strengths if limit]
 
@@ -166,11 +166,11 @@ class _Maker:
         for name, strength in self._job.edits:
             path = self._job.out / "cells" / f"{clip.name}--{edit_name(name, strength)}.png"
             named = hash_of({**self._options(clip), "edit": [name, strength], "attribute": self._digest(name)})
-            row = _kept(path, named, clip.name, edit_name(name, strength))
+            row = _load(path, named, clip.name, edit_name(name, strength))
             if row is None:
                 take = take or self._take(clip)
                 row = self._make(take, name, strength, path)
-                write_json(path.with_suffix(".json"), {"hash": named, **row.described()})
+                write_json(path.with_suffix(".json"), {"hash": named, **row.describe()})
             yield row, path
 
     def _take(self, clip: Clip) -> Take:
@@ -195,7 +195,7 @@ class _Maker:
         return {**self._tools.facts, **own, "sheet": SHEET_VERSION}
 
 
-def _kept(path: Path, named: str, clip: str, edit: str) -> Row | None:
+def _load(path: Path, named: str, clip: str, edit: str) -> Row | None:
     """The cell in `path` if it was made under the options `named`."""
     try:
         kept = json.loads(path.with_suffix(".json").read_text("utf-8"))
@@ -233,7 +233,7 @@ def _report(
         **facts,
         "skipped": sheet.skipped,
         "edits": {edit: _summary(sheet.of_edit(edit)) for edit in (edit_name(*one) for one in job.edits)},
-        "cells": [row.described() for row in sheet.rows],
+        "cells": [row.describe() for row in sheet.rows],
         "agreement": judged,
     }
 

@@ -21,7 +21,7 @@ def measure_of(attribute: str, measures: Sequence[str]) -> str | None:
 
 
 def changes(source: Labels, edited: Labels, edits: Mapping[str, float], measures: Sequence[str]) -> dict[str, float]:
-    """By how much each of `edits` changed its measure from `source` to `edited`, positive in the edit's direction."""
+    """Measure how each of `edits` changed its measure from `source` to `edited`, positive in the edit's direction."""
     found: dict[str, float] = {}
     for name, strength in edits.items():
         measure = measure_of(name, measures)

@@ -51,16 +51,16 @@ class StripMaker:
 
 
 def strip(rows: Mapping[str, Rows]) -> Frame:
-    """One picture of a clip from the rows of its methods by name; the source comes from the first."""
+    """Draw one picture of a clip from the rows of its methods by name; the source comes from the first."""
     first = next(iter(rows.values()))
-    parts = [_captioned("source", first.source)]
+    parts = [_caption("source", first.source)]
     for method, row in rows.items():
-        parts += [_captioned(f"{method}: inverted", row.inverted), _captioned(f"{method}: edited", row.edited)]
+        parts += [_caption(f"{method}: inverted", row.inverted), _caption(f"{method}: edited", row.edited)]
     width = max(part.shape[1] for part in parts)
     return np.vstack([np.pad(part, ((0, 0), (0, width - part.shape[1]), (0, 0))) for part in parts])
 
 
-def _captioned(text: str, row: Frame) -> Frame:
+def _caption(text: str, row: Frame) -> Frame:
     line = np.full((CAPTION, row.shape[1], 3), 255, np.uint8)
     cv2.putText(line, text, (6, CAPTION - 8), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
     return np.vstack([line, row])

@@ -34,14 +34,14 @@ class Pivots:
     def __init__(self, crops: Sequence[Crops], encode: ImageEncoder) -> None:
         """`crops`: RGB (S, S, 3), at least one."""
         self.images = np.stack([crop.transpose(2, 0, 1) for crop in crops])
-        self.codes = smoothed(np.concatenate([encode(self.inputs(i)) for i in range(len(crops))]), SMOOTHING)
+        self.codes = smooth(np.concatenate([encode(self.inputs(i)) for i in range(len(crops))]), SMOOTHING)
 
     def inputs(self, index: int) -> Array:
         """The face (1, 3, S, S) in [-1, 1]."""
         return self.images[index : index + 1].astype(np.float32) / np.float32(127.5) - np.float32(1)
 
 
-def smoothed(codes: Array, sigma: float) -> Array:
+def smooth(codes: Array, sigma: float) -> Array:
     """`codes` (T, n_codes, code_size) averaged over time with a Gaussian that is cut off at the clip's ends."""
     frames = np.arange(len(codes), dtype=np.float32)
     weights = np.exp(-np.square(frames[:, None] - frames) / (2 * sigma**2))
@@ -50,7 +50,7 @@ def smoothed(codes: Array, sigma: float) -> Array:
     return averaged
 
 
-def tuned_generator(generator: Generator, lpips: nn.Module, pivots: Pivots, steps: int, seed: int = 0) -> Generator:
+def tune_generator(generator: Generator, lpips: nn.Module, pivots: Pivots, steps: int, seed: int = 0) -> Generator:
     """A copy of `generator` whose fine levels were fitted to show the clip's faces at their pivots (Eq. 12)."""
     network = copy.deepcopy(generator)
     tuned = [p.requires_grad_() for part in fine_parts(network) for p in part.parameters()]

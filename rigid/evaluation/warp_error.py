@@ -43,7 +43,7 @@ class Motion:
 
     def differences(self, previous: Frame, current: Frame) -> NDArray[np.float32]:
         """(current - W(previous))², values 0 to 255, mean over RGB of every pixel, visible or not, (H, W)."""
-        difference = current.astype(np.float32) - warped(previous, self.flow)
+        difference = current.astype(np.float32) - warp(previous, self.flow)
         squared: NDArray[np.float32] = np.square(difference).mean(2)
         return squared
 
@@ -61,7 +61,7 @@ class MotionEstimator:
         return Motion(forward, visible(forward, backward))
 
 
-def warped(previous: Frame, flow: Flow) -> NDArray[np.float32]:
+def warp(previous: Frame, flow: Flow) -> NDArray[np.float32]:
     """W(previous, flow), bilinear, float32 (H, W, 3); the border's pixels are repeated beyond it."""
     places = _places(flow)
     return cv2.remap(  # type: ignore[return-value]
@@ -70,7 +70,7 @@ def warped(previous: Frame, flow: Flow) -> NDArray[np.float32]:
 
 
 def visible(forward: Flow, backward: Flow) -> Visible:
-    """Where `forward` can be trusted, by the rules of Ruder et al. (2016).
+    """Find where `forward` can be trusted, by the rules of Ruder et al. (2016).
 
     `backward`: previous(x) ≈ current(x + backward(x)). Left out: what leaves the frame, where the two flows do not
     undo each other (occlusions), and the borders of moving things.
@@ -79,10 +79,10 @@ def visible(forward: Flow, backward: Flow) -> Visible:
     x, y = _places(forward)
     inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
     back = np.asarray(cv2.remap(backward, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
-    lengths = _squared(forward) + _squared(back)
-    consistent = _squared(forward + back) <= INCONSISTENT[0] * lengths + INCONSISTENT[1]
+    lengths = _square(forward) + _square(back)
+    consistent = _square(forward + back) <= INCONSISTENT[0] * lengths + INCONSISTENT[1]
     down, across = (np.asarray(slope, np.float32) for slope in np.gradient(forward, axis=(0, 1)))
-    smooth = _squared(down) + _squared(across) <= BOUNDARY[0] * _squared(forward) + BOUNDARY[1]
+    smooth = _square(down) + _square(across) <= BOUNDARY[0] * _square(forward) + BOUNDARY[1]
     seen: Visible = inside & consistent & smooth
     return seen
 
@@ -95,6 +95,6 @@ def _places(flow: Flow) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     return x, y
 
 
-def _squared(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+def _square(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     lengths: NDArray[np.float32] = np.square(vectors).sum(-1)
     return lengths

@@ -28,7 +28,7 @@ class FaceWindow:
 
 
 def crop_area(transform: Transform, crop_size: int, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Where in a frame of `shape` (H, W, ...) the aligned crop lies; `transform`: frame → crop."""
+    """Find where in a frame of `shape` (H, W, ...) the aligned crop lies; `transform`: frame → crop."""
     area = np.zeros(shape[:2], np.uint8)
     quad = apply(inverse(transform), corners(crop_size, crop_size)) - 0.5
     cv2.fillConvexPoly(area, np.rint(quad.clip(-(2**20), 2**20)).astype(np.int32), 1)

@@ -165,7 +165,7 @@ def test_what_no_stated_face_has_room_for_is_found_but_not_stated(tmp_path: Path
 def test_the_strength_is_found_from_a_poor_guess_in_both_directions() -> None:
     world = World()
     studio = Studio(world.synthesize, world)
-    faces = Faces.taken(studio, draw(0, 16))
+    faces = Faces.make_found(studio, draw(0, 16))
     edit = true_slopes()[0]
     found = find_scale(studio, faces, edit, Aim(0, 0.75), 8.0)
     assert found is not None
@@ -179,7 +179,7 @@ def test_the_strength_is_found_from_a_poor_guess_in_both_directions() -> None:
 def test_faces_lost_to_an_edit_are_counted() -> None:
     world = World()
     studio = Studio(world.synthesize, world)
-    faces = Faces.taken(studio, draw(0, 4))
+    faces = Faces.make_found(studio, draw(0, 4))
     world.faceless = True
     outcome = try_edit(studio, faces, true_slopes()[0])
     assert outcome.lost == 1.0 and np.isnan(outcome.change).all()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rigid.discovery.discover import discover_one, prepare
-from rigid.discovery.join import join, needed
+from rigid.discovery.join import find_needed, join
 from rigid.discovery.recipes import RECIPES, Recipe
 from rigid.discovery.samples import Studio
 from tests.discovery.world import World, draw, true_slopes
@@ -29,15 +29,15 @@ def test_a_part_is_taken_out_and_another_added_where_the_edit_is() -> None:
     made = join(JOINED, edit, edits())
     np.testing.assert_allclose(made[1], [1, -1, 2, 1], atol=1e-6)
     assert not made[[0, 2]].any() and made.dtype == np.float32
-    assert needed(JOINED) == ("gender", "lipstick") and needed(ALONE) == ()
+    assert find_needed(JOINED) == ("gender", "lipstick") and find_needed(ALONE) == ()
     np.testing.assert_array_equal(join(ALONE, edit, {}), edit)
 
 
 def test_what_a_recipe_needs_has_one_that_needs_nothing() -> None:
     recipes = {recipe.name: recipe for recipe in RECIPES}
     for recipe in RECIPES:
-        for name in needed(recipe):
-            assert name != recipe.name and not needed(recipes[name])
+        for name in find_needed(recipe):
+            assert name != recipe.name and not find_needed(recipes[name])
 
 
 def test_a_discovery_finds_what_it_joins_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,10 +11,10 @@ import pytest
 
 from rigid.discovery.calibrate import Faces
 from rigid.discovery.discover import STATING_SEED
-from rigid.discovery.measure import Measuring, generated_witnesses, measure_files
+from rigid.discovery.measure import Measuring, generate_witnesses, measure_files
 from rigid.discovery.samples import Studio
 from rigid.discovery.statement import Statement, Witnesses, read_statements
-from rigid.discovery.video_gain import calibrated
+from rigid.discovery.video_gain import load_calibrated
 from rigid.edits.attribute_file import AttributeHeader, read_attribute, write_attribute
 from rigid.models.contract import Sizes
 from tests.discovery.world import CODE_SIZE, N_CODES, World, draw, true_slopes
@@ -53,12 +53,12 @@ def wanted(out: Path, **values: bool) -> Measuring:
 def witnesses(clips: int = 0) -> Witnesses:
     world = World()
     studio = Studio(world.synthesize, world)
-    seen = generated_witnesses(studio, draw, wanted(Path()))
-    return replace(seen, real=Faces.taken(studio, draw(5, clips))) if clips else seen
+    seen = generate_witnesses(studio, draw, wanted(Path()))
+    return replace(seen, real=Faces.make_found(studio, draw(5, clips))) if clips else seen
 
 
 def measured(folder: Path, out: Path, clips: int = 0, **values: bool) -> list[Statement]:
-    return measure_files(calibrated(folder, (), SIZES), witnesses(clips), SIZES, wanted(out, **values))
+    return measure_files(load_calibrated(folder, (), SIZES), witnesses(clips), SIZES, wanted(out, **values))
 
 
 def test_the_faces_are_those_a_discovery_holds_out() -> None:

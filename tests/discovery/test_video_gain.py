@@ -12,7 +12,7 @@ import pytest
 from rigid.discovery.footage import RUN_UP, Footage, Take, last_frame, take_clips
 from rigid.discovery.labels import Bytes
 from rigid.discovery.statement import Statement, read_statements, write_statement
-from rigid.discovery.video_gain import MOST_GAIN, RECIPE_OF, Gains, fit_folder, fit_gains, reached, state_folder
+from rigid.discovery.video_gain import MOST_GAIN, RECIPE_OF, Gains, fit_folder, fit_gains, measure_reached, state_folder
 from rigid.edits.attribute import Attribute
 from rigid.edits.attribute_file import AttributeHeader, read_attribute, write_attribute
 from rigid.edits.library import AttributeLibrary
@@ -73,8 +73,8 @@ def written(folder: Path, attribute: Attribute) -> Path:
 
 
 def test_what_a_stream_shows_is_measured_in_the_last_frame() -> None:
-    seen = reached(footage(), lightening(0.3, 0.1), LIGHT, 1.0)
-    back = reached(footage(), lightening(0.3, 0.1), LIGHT, -1.0)
+    seen = measure_reached(footage(), lightening(0.3, 0.1), LIGHT, 1.0)
+    back = measure_reached(footage(), lightening(0.3, 0.1), LIGHT, -1.0)
     assert seen is not None and back is not None
     # two thirds of the codes move by 0.3 · 1.25 of [-1, 1]
     assert seen.change == pytest.approx(0.125, rel=0.25) and back.change == pytest.approx(-0.125, rel=0.25)
@@ -87,13 +87,13 @@ def test_the_gain_makes_up_for_what_a_stream_holds_back_or_adds(length: float) -
     said: list[str] = []
     gain = fit_gains(scene, attribute, LIGHT, said.append).video
     assert (gain > 1) == (length < 0.3) and len(said) > 1
-    seen = reached(scene, replace(attribute, video_gain=gain), LIGHT, 1.0)
+    seen = measure_reached(scene, replace(attribute, video_gain=gain), LIGHT, 1.0)
     assert seen is not None and seen.change == pytest.approx(0.12, rel=0.16)
 
 
 def test_an_edit_that_is_right_already_keeps_its_length() -> None:
     scene, attribute = footage(), lightening(0.3, 0.1)
-    seen = reached(scene, attribute, LIGHT, 1.0)
+    seen = measure_reached(scene, attribute, LIGHT, 1.0)
     assert seen is not None
     assert fit_gains(scene, replace(attribute, target=seen.change * 1.1), LIGHT) == Gains()
 
@@ -127,8 +127,8 @@ def test_an_edit_of_the_shape_is_left_to_motion() -> None:
     scene, attribute = ramp_footage(), leftward(0.05, "shape", 0.01)
     gains = fit_gains(scene, attribute, LIGHT)
     assert gains.video == 0 and 0.5 < gains.motion < 1.5
-    seen = reached(scene, gains.of(attribute), LIGHT, 1.0)
-    back = reached(scene, gains.of(attribute), LIGHT, -1.0)
+    seen = measure_reached(scene, gains.of(attribute), LIGHT, 1.0)
+    back = measure_reached(scene, gains.of(attribute), LIGHT, -1.0)
     assert seen is not None and back is not None
     assert seen.change == pytest.approx(0.01, rel=0.16) and back.change < -0.005
 
@@ -139,14 +139,14 @@ def test_motion_adds_what_an_expression_lacks() -> None:
     attribute = replace(lightening(0.06, 0.018), group="expression", motion=motion)
     gains = fit_gains(scene, attribute, LIGHT)
     assert gains.video == 1 and gains.motion > 0.1
-    seen = reached(scene, gains.of(attribute), LIGHT, 1.0)
+    seen = measure_reached(scene, gains.of(attribute), LIGHT, 1.0)
     assert seen is not None and seen.change == pytest.approx(0.018, rel=0.16)
     enough = replace(attribute, target=reached_alone(scene, attribute))
     assert fit_gains(scene, enough, LIGHT) == Gains()
 
 
 def reached_alone(scene: Footage, attribute: Attribute) -> float:
-    seen = reached(scene, attribute, LIGHT, 1.0)
+    seen = measure_reached(scene, attribute, LIGHT, 1.0)
     assert seen is not None
     return seen.change
 

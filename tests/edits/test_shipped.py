@@ -29,7 +29,7 @@ SHIPPED = [attribute for attribute in LIBRARY if not attribute.custom]
 @pytest.fixture(scope="module")
 def studio_and_faces(store: AssetStore) -> Iterator[tuple[Studio, Faces]]:
     with open_studio(PROFILE, store) as (studio, _, draw_held_out):
-        yield studio, Faces.taken(studio, draw_held_out(SEED, DRAWN))
+        yield studio, Faces.make_found(studio, draw_held_out(SEED, DRAWN))
 
 
 def test_what_ships_has_a_recipe_and_stands_in_its_order() -> None:

@@ -22,12 +22,12 @@ from rigid.evaluation.fairness import (
     FairnessJob,
     FairnessTools,
     Person,
-    compared,
+    compare,
     measure_fairness,
     shortfalls,
 )
 from rigid.evaluation.generated import Generated
-from rigid.evaluation.groups import AXES, Balance, named
+from rigid.evaluation.groups import AXES, Balance, name_groups
 from rigid.evaluation.measure import Meters
 from rigid.evaluation.skin_tone import MONK_TONES, TONE_GROUPS, monk_tone, tone_group
 from rigid.models.contract import Array
@@ -112,22 +112,22 @@ def test_a_tone_is_measured_at_cheeks_and_forehead_alone() -> None:
 
 
 def test_groups_are_named_by_what_is_measured() -> None:
-    assert named(8, {"age": 50.0, "male": -0.1, "glasses": 0.6}) == {
+    assert name_groups(8, {"age": 50.0, "male": -0.1, "glasses": 0.6}) == {
         "skin tone": "7-10",
         "apparent age": "50 and over",
         "gender presentation": "feminine",
         "glasses": "glasses",
     }
-    assert named(1, {"age": 29.9, "male": 2.0, "glasses": 0.1})["apparent age"] == "under 30"
+    assert name_groups(1, {"age": 29.9, "male": 2.0, "glasses": 0.1})["apparent age"] == "under 30"
 
 
 def test_balance_takes_as_many_of_each_tone_and_gender() -> None:
     balance = Balance(16)
-    light = named(2, {"age": 20.0, "male": 1.0, "glasses": 0.0})
+    light = name_groups(2, {"age": 20.0, "male": 1.0, "glasses": 0.0})
     assert [balance.takes(light) for _ in range(3)] == [True, True, False]
     for tone in (1, 5, 6, 10):
         for male in (-1.0, 1.0):
-            while balance.takes(named(tone, {"age": 20.0, "male": male, "glasses": 0.0})):
+            while balance.takes(name_groups(tone, {"age": 20.0, "male": male, "glasses": 0.0})):
                 pass
     assert balance.full
 
@@ -141,13 +141,13 @@ def test_the_worst_group_is_told_beside_the_mean_of_everybody() -> None:
     light = [person(f"light {i}", TONE_GROUPS[0], 1.0, 3.0) for i in range(3)]
     dark = [person(f"dark {i}", TONE_GROUPS[3], 0.8, 1.0) for i in range(3)]
     lone = [person("lone", TONE_GROUPS[1], 0.0)]
-    table = compared([*light, *dark])
+    table = compare([*light, *dark])
     assert table["everybody"]["all"]["people"] == 6 and table["skin tone"]["7-10"]["people"] == 3
     assert table["skin tone"]["1-4"]["strength"] == pytest.approx(1.5)
     worst = shortfalls(table)["skin tone"]
     assert worst["identity"] == pytest.approx(1 - 0.8 / 0.9) and worst["strength"] == pytest.approx(0.5)
     assert worst["lpips"] == pytest.approx(0) and LEAST_PEOPLE == 3
-    assert shortfalls(compared([*light, *lone]))["skin tone"]["identity"] < 0, "one person says nothing"
+    assert shortfalls(compare([*light, *lone]))["skin tone"]["identity"] < 0, "one person says nothing"
 
 
 def test_generated_people_and_those_of_clips_are_measured_and_kept(tmp_path: Path, clips: Path) -> None:

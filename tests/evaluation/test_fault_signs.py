@@ -14,10 +14,10 @@ from rigid.evaluation.fault_signs import (
     THRESHOLDS,
     Faces,
     Signs,
-    changed,
     double_edges,
+    find_changed,
     flickers,
-    joined,
+    join,
     seam,
     shares,
 )
@@ -73,7 +73,7 @@ def test_both_faces_edges_side_by_side_are_double() -> None:
 def test_nothing_changed_has_no_sign() -> None:
     face = barred(55)
     unchanged = Faces(face, face, face, face)
-    assert not changed(unchanged).any() and seam(unchanged) == double_edges(unchanged) == 0
+    assert not find_changed(unchanged).any() and seam(unchanged) == double_edges(unchanged) == 0
     assert shares(unchanged, {"mouth": disc(20)[..., 0] > 0}) == {}
 
 
@@ -96,7 +96,7 @@ def test_flicker_counts_nothing_of_a_still_pictures_noise() -> None:
 def test_frames_are_joined_and_told_by_the_worst_region() -> None:
     first = Signs(0.01, 0.02, {"mouth": 0.8, "jaw": 0.4}, {})
     second = Signs(0.03, 0.04, {"mouth": 0.6}, {})
-    both = joined([first, second, Signs(math.nan, math.nan, {}, {"eyes": 3.0, "mouth": 1.0})])
+    both = join([first, second, Signs(math.nan, math.nan, {}, {"eyes": 3.0, "mouth": 1.0})])
     assert both.seam == pytest.approx(0.02) and both.double_edges == pytest.approx(0.03)
     assert both.half_edit == pytest.approx(0.4) and both.flicker == 3.0
     assert "half edit" in both.faults() and "flicker" in both.faults() and "seam" not in both.faults()

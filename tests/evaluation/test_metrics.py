@@ -57,7 +57,7 @@ def test_frames_that_are_missing_are_no_neighbours() -> None:
 def test_an_output_equal_to_its_source_has_the_identity_scores_one() -> None:
     source = turning(20)
     assert metrics.tl_id(source, source) == 1.0 and metrics.tg_id(source, source) == 1.0
-    assert metrics.paired_similarity(source, source) == pytest.approx(1.0)
+    assert metrics.measure_paired_similarity(source, source) == pytest.approx(1.0)
 
 
 def test_identity_scores_are_output_over_source() -> None:
@@ -65,7 +65,9 @@ def test_identity_scores_are_output_over_source() -> None:
     assert metrics.tl_id(output, source) == pytest.approx(cosine(40) / cosine(20))
     assert metrics.tg_id(output, source, [0, 1]) == pytest.approx(cosine(40) / cosine(20))
     assert metrics.tl_id(source, output) > 1
-    assert metrics.paired_similarity(output, source) == pytest.approx(np.mean([cosine(20 * i) for i in range(4)]))
+    assert metrics.measure_paired_similarity(output, source) == pytest.approx(
+        np.mean([cosine(20 * i) for i in range(4)])
+    )
 
 
 def test_what_was_not_measured_is_left_out_of_means() -> None:

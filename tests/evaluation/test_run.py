@@ -25,7 +25,7 @@ from rigid.evaluation.measure import EvaluationError
 from rigid.evaluation.methods import MethodOptions
 from rigid.evaluation.report import Run, means, report_json, report_markdown
 from rigid.evaluation.results import Result, ResultStore, hash_of, without_nan
-from rigid.evaluation.run import EvaluationJob, Tools, evaluate, expected_frames
+from rigid.evaluation.run import EvaluationJob, Tools, count_expected_frames, evaluate
 from rigid.evaluation.strips import Rows
 from rigid.files.images import read_image
 from tests.evaluation.world import make_clip, tools
@@ -130,7 +130,7 @@ def test_progress_counts_every_frame_of_every_method(tmp_path: Path, clips: Path
     seen: list[int] = []
     wanted = job(tmp_path, frames=4)
     evaluate(wanted, tools(), COMMAND, seen.append)
-    assert seen == list(range(1, 17)) and expected_frames(wanted, wanted.check()) == 16
+    assert seen == list(range(1, 17)) and count_expected_frames(wanted, wanted.check()) == 16
 
 
 def test_measured_pairs_are_kept(tmp_path: Path, clips: Path) -> None:

@@ -20,7 +20,7 @@ from rigid.evaluation.runtimes import (
     WithoutSharing,
     Wrapped,
 )
-from rigid.evaluation.tune import Pivots, Tuned, fine_parts, smoothed, tuned_generator
+from rigid.evaluation.tune import Pivots, Tuned, fine_parts, smooth, tune_generator
 from rigid.models.contract import Array, RecurrentState, Runtime
 from rigid.models.stylegan2 import StyleGAN2
 from rigid.stream.face_stream import FaceStream
@@ -123,10 +123,10 @@ def test_optimising_comes_nearer_with_every_step() -> None:
 
 def test_smoothing_keeps_what_stands_still_and_calms_what_shakes() -> None:
     still = np.ones((5, 2, 3), np.float32)
-    assert smoothed(still, 1.0) == pytest.approx(still)
+    assert smooth(still, 1.0) == pytest.approx(still)
     shaking = np.ones((9, 1, 1), np.float32)
     shaking[::2] = -1
-    assert np.abs(smoothed(shaking, 1.0)[2:-2]).max() < 0.2
+    assert np.abs(smooth(shaking, 1.0)[2:-2]).max() < 0.2
 
 
 def wide_encoder(n_codes: int) -> Array:
@@ -143,7 +143,7 @@ def test_tuning_fits_the_generators_fine_levels_to_the_clip() -> None:
         targets = np.concatenate([pivots.inputs(i) for i in range(3)])
         return float(np.square(made - targets).mean())
 
-    tuned = tuned_generator(generator, PixelDistance(), pivots, steps=8)
+    tuned = tune_generator(generator, PixelDistance(), pivots, steps=8)
     assert distance(tuned) < 0.97 * distance(generator)
     assert all(torch.equal(value, before[name]) for name, value in generator.state_dict().items())
     changed = {name for name, value in tuned.state_dict().items() if not torch.equal(value, before[name])}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rigid.evaluation.warp_error import Motion, MotionEstimator, visible, warped
+from rigid.evaluation.warp_error import Motion, MotionEstimator, visible, warp
 
 SHAPE = (96, 128)
 
@@ -105,4 +105,4 @@ def test_borders_of_moving_things_are_not_visible() -> None:
 
 def test_warping_takes_each_pixel_from_where_the_flow_points() -> None:
     picture = texture()
-    assert np.array_equal(warped(picture, shift(3, 0))[:, :-3], picture[:, 3:].astype(np.float32))
+    assert np.array_equal(warp(picture, shift(3, 0))[:, :-3], picture[:, 3:].astype(np.float32))

@@ -11,18 +11,18 @@ import pytest
 
 from rigid.assets.store import AssetStore, read_manifest
 from scripts import pack_training
-from scripts.pack_training import assets, data, pack, rounded
+from scripts.pack_training import assets, data, pack, round_mantissas
 
 
 @pytest.mark.parametrize(("kind", "bits"), [(np.float16, 4), (np.float32, 8)])
 def test_rounding_keeps_the_first_bits_and_the_value_about(kind: type[np.floating], bits: int) -> None:
     values = np.random.default_rng(0).normal(0, 1, 1000).astype(kind)
-    short = rounded(values, bits)
+    short = round_mantissas(values, bits)
     assert short.dtype == values.dtype
     assert np.abs(short / values - 1).max() <= 2.0 ** -(bits + 1)
-    assert np.array_equal(rounded(short, bits), short)
-    assert np.array_equal(rounded(np.zeros(3, kind), bits), np.zeros(3, kind))
-    assert rounded(np.array(3, kind), bits).shape == ()
+    assert np.array_equal(round_mantissas(short, bits), short)
+    assert np.array_equal(round_mantissas(np.zeros(3, kind), bits), np.zeros(3, kind))
+    assert round_mantissas(np.array(3, kind), bits).shape == ()
 
 
 def test_a_bundle_unpacks_with_what_was_put_in(tmp_path: Path, faces: Path) -> None:
