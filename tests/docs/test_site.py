@@ -108,4 +108,5 @@ def test_linked_sources_are_pages(site: tuple[Path, list[str]]) -> None:
     how = links(folder / "how-it-works.html").found
     sources = [address for address in how if address.startswith("code/")]
     assert len(sources) > 10
-    assert "class FaceStream" in re.sub(r"<[^>]+>", "", (folder / "code/rigid/stream.py.html").read_text("utf-8"))
+    page = (folder / "code/rigid/stream/face_stream.py.html").read_text("utf-8")
+    assert "class FaceStream" in re.sub(r"<[^>]+>", "", page)
