@@ -28,8 +28,12 @@ PIP := -m pip --disable-pip-version-check
 # of it (CPU, CUDA) is the machine's choice, with what that build brings. pip refuses an unhashed line beside hashed ones.
 install = $(1) $(PIP) install --quiet --no-deps --only-binary :all: --require-hashes --requirement $(2) && \
 	$(1) $(PIP) install --quiet --requirement requirements-torch.lock
-# On two processes, by files: the tests of one share what is dear to make.
-PYTEST = $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+# On two processes, by files, whose tests share what is dear to make; those that take longest begin.
+PYTEST = $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+SERVER_TESTS := tests/client tests/server
+LONGEST_TESTS := tests/training tests/cluster tests/edits tests/engines
+OTHER_TESTS = $(LONGEST_TESTS) $(filter-out %/__pycache__ $(SERVER_TESTS) $(LONGEST_TESTS),$(patsubst %/,%,$(wildcard tests/*/))) \
+	$(wildcard tests/test_*.py)
 # The project itself, with the build tools that the lock brought.
 PROJECT := --no-deps --no-build-isolation
 
@@ -49,8 +53,8 @@ test: $(VENV)/.installed-dev
 	@$(MAKE) --no-print-directory check
 ifeq ($(strip $(PYTEST_ARGS)),)
 	@# The server in a process of its own, as it runs: without the libraries that only training and evaluation load.
-	$(PYTEST) tests/client tests/server
-	$(PYTEST) --ignore tests/client --ignore tests/server
+	$(PYTEST) $(SERVER_TESTS)
+	$(PYTEST) $(OTHER_TESTS)
 else
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 endif

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 
+import pytest
+
 PATIENCE_SECONDS = 60.0
 """What does not come about within these never will; nothing that passes waits for it."""
+LONG = pytest.mark.skipif(not os.environ.get("RIGID_LIVE_LONG_TESTS"), reason="minutes long: RIGID_LIVE_LONG_TESTS=1")
+"""Left out of ordinary runs, where others see the same in less time."""
 
 
 def eventually(holds: Callable[[], bool], what: str, seconds: float = PATIENCE_SECONDS) -> None:

@@ -27,6 +27,7 @@ from server.cluster.ingress import REPLICA_HEADER
 from server.cluster.messages import Share
 from server.cluster.names import own_version
 from tests.cluster.world import FPS, LENIENT, PATIENCE_SECONDS, PATIENT, ROOT, ClusterWorld, ReturningViewer, cluster_of
+from tests.patience import LONG
 from tests.server.world import Lag, Viewer, until
 
 VIEWERS = 24
@@ -60,6 +61,7 @@ def open_divider(folder: Path) -> Callable[[int], str]:
     return divide
 
 
+@LONG
 def test_tasks_are_done_on_all_nodes_and_a_bad_one_stops_no_other(world: ClusterWorld, tmp_path: Path) -> None:
     assert len(world.ready()) == 3, "beside the workers"
     tasks = work_through([1, 2, 0, 3, 4, 6], partial(open_divider, tmp_path), Share(cpus=1.0))
@@ -71,6 +73,7 @@ def test_tasks_are_done_on_all_nodes_and_a_bad_one_stops_no_other(world: Cluster
     assert 1 < len(opened) == len({process for process, _ in opened}), "each process opens once"
 
 
+@LONG
 def test_files_are_edited_from_the_command_line(world: ClusterWorld, tmp_path: Path) -> None:
     pictures, edited = tmp_path / "pictures", tmp_path / "edited"
     pictures.mkdir()
@@ -162,6 +165,7 @@ async def test_a_session_is_closed_watched_and_counted_through_the_ingress(world
         await watcher.close()
 
 
+@LONG
 async def test_a_drained_worker_ends_empty_and_its_sessions_go_on_elsewhere(world: ClusterWorld) -> None:
     async with audience(world, 6) as (_, viewers):
         await asyncio.gather(*(one.viewer.see(3) for one in viewers))
@@ -216,10 +220,13 @@ async def test_a_killed_nodes_sessions_go_on_elsewhere_and_the_others_lose_no_fr
         lag.stop()
         for one in spared:
             indices = [seen.index for seen in one.viewer.seen[before[id(one)] - 1 :]]
-            assert all(after - previous == 1 for previous, after in pairwise(indices)), indices
-            assert (await one.stats())["frames_dropped"] == dropped[id(one)], "some go before the connection is there"
+            # none, but for what this machine itself is late
+            assert sum(after - previous - 1 for previous, after in pairwise(indices)) <= lag.worst * FPS, indices
+            late = (await one.stats())["frames_dropped"] - dropped[id(one)]
+            assert late <= lag.worst * FPS, "some go before the connection is there"
 
 
+@LONG
 async def test_a_worker_of_another_version_gets_no_session_and_the_others_go_on(
     world: ClusterWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -240,6 +247,7 @@ async def test_a_worker_of_another_version_gets_no_session_and_the_others_go_on(
 
 
 # The last one: whether Ray gives the node up meanwhile hangs on how long this takes.
+@LONG
 async def test_sessions_of_a_node_that_stands_still_go_on_elsewhere(world: ClusterWorld) -> None:
     async with audience(world, 6) as (_, viewers), world.http(ASK_AGAIN_SECONDS) as impatient:
         victim = world.mortal_worker()

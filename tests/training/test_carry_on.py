@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from itertools import islice
 from pathlib import Path
@@ -15,6 +14,7 @@ from safetensors.torch import load_file
 from rigid.assets.store import AssetStore
 from rigid.training.carry_on import FILES, carry_on, turns_in
 from rigid.training.loop import Say
+from tests.patience import LONG
 
 
 class Killed(BaseException):
@@ -31,9 +31,6 @@ def dies_at(beginning: str) -> Say:
 
 def quietly(_: str) -> None:
     """Says nothing."""
-
-
-LONG = pytest.mark.skipif(not os.environ.get("RIGID_LIVE_LONG_TESTS"), reason="minutes long: RIGID_LIVE_LONG_TESTS=1")
 
 
 @LONG

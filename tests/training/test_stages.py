@@ -14,12 +14,14 @@ from safetensors.torch import load_file
 
 from rigid.assets.store import AssetStore
 from rigid.training.stages import Plan, plan, train
+from tests.patience import LONG
 
 
 def quietly(_: str) -> None:
     """Says nothing."""
 
 
+@LONG
 def test_the_generator_stage_trains_and_writes_what_ships(tmp_path: Path, store: AssetStore) -> None:
     measures = train(plan("generator", "smoke", None), store, tmp_path, resume=False, say=quietly)
     assert 0 < measures["mse"] < 0.2

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import re
 import threading
 from dataclasses import dataclass
@@ -19,12 +18,11 @@ from av import VideoFrame
 from aiortc_fixes.nacks import ask_again
 from server.config import ServerConfig
 from server.session.session_stats import percentile
+from tests.patience import LONG
 from tests.server.memory import allocated_mb, resident_mb
 from tests.server.session.test_sessions import no_more_than, none_left
 from tests.server.webrtc.relay import relayed
 from tests.server.world import CLOCK, Camera, Lag, PaintingStream, Viewer, World, running, until
-
-LONG = pytest.mark.skipif(not os.environ.get("RIGID_LIVE_LONG_TESTS"), reason="minutes long: RIGID_LIVE_LONG_TESTS=1")
 
 
 async def connect_through(viewer: Viewer, answer: str) -> None:
