@@ -194,8 +194,9 @@ async def test_a_sessions_sound_is_recorded_in_step_with_its_pictures(tmp_path: 
     config = ServerConfig(recordings=tmp_path / "films")
     async with running(config, credentials=own_credentials(tmp_path / "signing")) as world:
         await world.ready()
+        # What it is late while they connect, a jitter buffer keeps.
+        lag = Lag()
         async with world.viewer(microphone=True, edits={"smile": 0.5}) as viewer:
-            lag = Lag()
             begun = (await world.http.post(f"{viewer.url}/recording")).json()
             assert begun["sound"] is True
             await until_frames(world, viewer, 60)
@@ -205,7 +206,8 @@ async def test_a_sessions_sound_is_recorded_in_step_with_its_pictures(tmp_path: 
     times, pictures = shown(path)
     # The pictures carry the time of their making, and each second's second half is loud.
     clock = median(read_barcode(one)[1] / 1000 - at for at, one in zip(times, pictures, strict=True))
-    onsets = [(at + clock) % 1.0 for at in begins(path)]
+    # A film that begins within a loud half has its own beginning for one.
+    onsets = [(at + clock) % 1.0 for at in begins(path) if at > 0.25]
     print("the sound becomes loud at", [round(one, 3) for one in onsets], "of a second, made at 0.5")
     assert len(onsets) >= 2
     # The microphone is as late with a sound as the machine is; the picture says when it was made.
