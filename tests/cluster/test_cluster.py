@@ -188,6 +188,7 @@ async def test_a_drained_worker_ends_empty_and_its_sessions_go_on_elsewhere(worl
     await asyncio.to_thread(world.wait_ready, 3)
 
 
+@LONG
 async def test_a_killed_nodes_sessions_go_on_elsewhere_and_the_others_lose_no_frame(world: ClusterWorld) -> None:
     async with audience(world, VIEWERS) as (_, viewers):
         victim = world.mortal_worker()
