@@ -31,8 +31,8 @@ install = $(1) $(PIP) install --quiet --no-deps --only-binary :all: --require-ha
 # On two processes, by files, whose tests share what is dear to make; those that take longest begin.
 PYTEST = $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 SERVER_TESTS := tests/client tests/server
-LONGEST_TESTS := tests/training tests/cluster tests/edits tests/engines
-OTHER_TESTS = $(LONGEST_TESTS) $(filter-out %/__pycache__ $(SERVER_TESTS) $(LONGEST_TESTS),$(patsubst %/,%,$(wildcard tests/*/))) \
+LONGEST_TESTS := tests/training tests/edits tests/engines
+OTHER_TESTS = $(LONGEST_TESTS) $(filter-out %/__pycache__ tests/cluster $(SERVER_TESTS) $(LONGEST_TESTS),$(patsubst %/,%,$(wildcard tests/*/))) \
 	$(wildcard tests/test_*.py)
 # The project itself, with the build tools that the lock brought.
 PROJECT := --no-deps --no-build-isolation
@@ -55,6 +55,8 @@ ifeq ($(strip $(PYTEST_ARGS)),)
 	@# The server in a process of its own, as it runs: without the libraries that only training and evaluation load.
 	$(PYTEST) $(SERVER_TESTS)
 	$(PYTEST) $(OTHER_TESTS)
+	@# Ray gives each process of a node so long to start; three nodes on two cores need these to themselves.
+	$(BIN)/python -m pytest tests/cluster
 else
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 endif

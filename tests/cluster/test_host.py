@@ -19,7 +19,7 @@ from tests.patience import PATIENCE_SECONDS
 
 
 def get(path: str) -> HttpRequest:
-    return HttpRequest("GET", path, b"", [], b"")
+    return HttpRequest("GET", path, b"", [(b"host", b"127.0.0.1")], b"")
 
 
 async def until_loaded(host: AppHost) -> None:

@@ -49,7 +49,7 @@ def test_the_frozen_networks_that_are_packed_are_those_of_the_manifest_beside_th
     for name, content in assets(store):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(content)
-    packed = AssetStore(tmp_path / "assets", manifest=read_manifest(tmp_path / "rigid" / "assets.json"))
+    packed = AssetStore(tmp_path / "assets", manifest=read_manifest(tmp_path / "rigid" / "assets" / "manifest.json"))
     for asset in ("generator", "perceptual"):
         assert packed.problems(asset) == []
     original, short = (

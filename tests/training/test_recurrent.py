@@ -120,12 +120,12 @@ from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from rigid.training import rollout
-from rigid.training.distributed import joined, rank
+from rigid.training.distributed import join_processes, rank
 from tests.training.parts import tiny_options, tiny_parts
 from rigid.training.recurrent import RecurrentStage
 folder, batch = Path(sys.argv[1]), int(sys.argv[2])
 options = tiny_options(single_steps=2, episode_steps=2, single_batch=batch, episode_batch=batch)
-with joined():
+with join_processes():
     stage = RecurrentStage(options, lambda: tiny_parts(options, folder / "episodes"))
     losses = [stage.step(index)["loss"] for index in range(4)]
     if rank() == 0:
