@@ -16,6 +16,7 @@ from server.cluster import service
 from server.cluster.roster import WorkerBounds
 from tests.cluster.media import FOLDER, HELD_UP, build_open
 from tests.cluster.world import FPS, LENIENT, PATIENCE_SECONDS, PATIENT, ClusterWorld, ReturningViewer, cluster_of
+from tests.patience import LONG
 from tests.server.http.test_attribute_api import BYTES, GRIN
 
 PLACES = 2
@@ -68,6 +69,7 @@ async def refused(http: httpx.AsyncClient) -> tuple[str, str]:
     return error["code"], error["message"]
 
 
+@LONG
 async def test_workers_come_and_go_by_what_is_free_and_the_last_sessions_have_time_to_end(
     world: ClusterWorld, tmp_path: Path
 ) -> None:
