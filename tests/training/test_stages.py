@@ -64,6 +64,7 @@ def recurrent_plan(footage: Path, visible_run: Path) -> Plan:
     return plan("recurrent", "smoke", footage, visible=visible_run / "visible_net.safetensors")
 
 
+@LONG
 def test_the_recurrent_stage_learns_and_resumes_exactly(
     tmp_path: Path, store: AssetStore, footage: Path, visible_run: Path
 ) -> None:
