@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import numpy as np
@@ -16,6 +15,7 @@ from rigid.discovery.samples import Studio
 from rigid.edits.attribute import Attribute
 from rigid.edits.library import AttributeLibrary, load_library
 from rigid.models.profiles import sizes_of
+from tests.patience import ALL
 
 PROFILE = "mobile-256"
 SEED = 77
@@ -25,7 +25,7 @@ RECIPE_OF = {recipe.name: recipe for recipe in RECIPES}
 LIBRARY = load_library(PROFILE)
 SHIPPED = [attribute for attribute in LIBRARY if not attribute.custom]
 """Not what a user imported."""
-SEEN = SHIPPED if os.environ.get("RIGID_LIVE_LONG_TESTS") else SHIPPED[::3]
+SEEN = SHIPPED if ALL else SHIPPED[::3]
 """Whose faces are looked at."""
 
 

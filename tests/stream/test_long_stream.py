@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 
 import numpy as np
@@ -14,11 +13,12 @@ from rigid.inversion import latents
 from rigid.models.contract import Array, RecurrentState
 from rigid.stream.face_stream import LONGEST_GAP, FaceStream
 from tests.fakes import TINY, FakeRuntime
+from tests.patience import ALL
 from tests.worlds import FixedTracker, Pixels, make_stream, textured_frame
 
 LIGHT = {"light": 0.4}
 FPS = 25
-FRAMES = 10_000 if os.environ.get("RIGID_LIVE_LONG_TESTS") else 2_000
+FRAMES = 10_000 if ALL else 2_000
 LOOP = 250
 SIZES = replace(TINY, image_size=32, hidden_shape=(3, 4, 4))
 

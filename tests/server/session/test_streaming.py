@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from concurrent.futures import ProcessPoolExecutor
 from itertools import pairwise
@@ -13,10 +12,11 @@ from statistics import median
 import numpy as np
 import pytest
 
+from tests.patience import ALL
 from tests.server.memory import allocated_mb
 from tests.server.world import Lag, PaintingStream, Seen, World, running
 
-OVERLOAD_SECONDS = 60 if os.environ.get("RIGID_LIVE_LONG_TESTS") else 24
+OVERLOAD_SECONDS, MOST_MB_A_MINUTE = (60, 3) if ALL else (24, 6)
 
 
 def rises(values: list[int] | list[float]) -> bool:
@@ -95,13 +95,13 @@ def test_neither_age_nor_memory_grows_under_overload() -> None:
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         seen, lag, memory = pool.submit(spend_a_while_overloaded).result()
     assert_bounded(seen, lag)
-    # the first half fills pools; after it, less than 6 MB a minute is noise
+    # the first half fills pools; after it, that little more is noise
     later = np.array(memory[OVERLOAD_SECONDS // 2 :])
     slope = np.polyfit(np.arange(len(later)), later, 1)[0]
     print(
         f"at most {max(one.age for one in seen):.2f} s old, the machine {lag:.2f} s late; {slope * 60:.2f} MB a minute"
     )
-    assert slope * 60 < 6, memory
+    assert slope * 60 < MOST_MB_A_MINUTE, memory
 
 
 async def test_a_second_viewer_gets_its_share_and_its_own_pictures() -> None:
