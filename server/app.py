@@ -33,6 +33,7 @@ from server.session.shared_services import SharedServices
 from server.uploads.attribute_previews import AttributePreviews, Gallery
 from server.uploads.optional_features import OptionalFeatures
 from server.uploads.uploads import Uploads
+from server.webrtc.peer import MakePeer, Peer
 
 
 def _nothing() -> None:
@@ -52,6 +53,7 @@ def create_app(
     credentials: Credentials | None = None,
     batches: CountBatches = no_batches,
     clock: Callable[[], float] = time.monotonic,
+    make_peer: MakePeer = Peer,
 ) -> FastAPI:
     """The server as an ASGI app; its thread and its sessions live as long as its lifespan.
 
@@ -64,6 +66,7 @@ def create_app(
     `credentials`: what snapshots and recordings of edited video are signed with; None leaves them unsigned.
     `batches`: how many rounds of the engine held how many sessions' calls.
     `clock`: what sessions' times and time limits are measured with, seconds.
+    `make_peer`: makes each session its other end.
     """
     readiness = Readiness()
     metrics = Metrics(readiness, batches)
@@ -80,6 +83,7 @@ def create_app(
             _recordings(config, metrics, credentials),
         ),
         clock=clock,
+        make_peer=make_peer,
         credentials=credentials,
     )
     manager = SessionManager(shared, make_stream)

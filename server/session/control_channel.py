@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from aiortc import RTCDataChannel
 from pydantic import ValidationError
 
 from server.access.rate_limits import RateLimit
 from server.errors import ApiError, invalid
 from server.session.request_models import EditsRequest
+from server.webrtc.peer import DataChannel
 
 LABEL = "control"
 MAX_MESSAGE = 16 * 1024
@@ -56,7 +56,7 @@ class ControlChannel:
     Nothing a client sends can raise here: what is not understood is answered with an error.
     """
 
-    def __init__(self, channel: RTCDataChannel, apply: Apply, reanchor: Reanchor, clock: Callable[[], float]) -> None:
+    def __init__(self, channel: DataChannel, apply: Apply, reanchor: Reanchor, clock: Callable[[], float]) -> None:
         self._channel = channel
         self._apply = apply
         self._reanchor = reanchor

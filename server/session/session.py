@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from aiortc import RTCDataChannel, RTCIceCandidate, RTCSessionDescription
+from aiortc import RTCIceCandidate, RTCSessionDescription
 from av import AudioFrame, VideoFrame
 
 from rigid.edits.presets import Preset
@@ -31,7 +31,7 @@ from server.session.shared_services import SharedServices
 from server.session.states import Life, State, farewell
 from server.webrtc.offer_bounds import check_candidates, count_candidates
 from server.webrtc.offers import Offer
-from server.webrtc.peer import Peer
+from server.webrtc.peer import DataChannel
 from server.webrtc.trickle import ufrag_of
 
 logger = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ class Session:
         self._loop = asyncio.get_running_loop()
         self._editor = FrameEditor(stream, self.edits, self._hand_over, self._clock, self.badge)
         self._lane = shared.worker.lane(*self._editor.stages)
-        self._peer = Peer(shared.config, self, shared.encoding, self._clock)
+        self._peer = shared.make_peer(shared.config, self, shared.encoding, self._clock)
         self._control: ControlChannel | None = None
         self._closing: asyncio.Task[None] | None = None
         self._released: asyncio.Future[bytes | None] = self._loop.create_future()
@@ -272,7 +272,7 @@ class Session:
         elif state == "connected":
             self._liveness.connect()
 
-    def on_channel(self, channel: RTCDataChannel) -> None:
+    def on_channel(self, channel: DataChannel) -> None:
         """Speak on the channel named `control`; another one is of no use here."""
         if channel.label != LABEL:
             channel.close()

@@ -16,6 +16,7 @@ from server.errors import ApiError
 from server.frames.worker import InferenceWorker
 from server.metrics import Metrics
 from server.uploads.optional_features import NO_FEATURES, OptionalFeatures
+from server.webrtc.peer import MakePeer, Peer
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class SharedServices:
     clock: Callable[[], float] = time.monotonic
     encoding: ThreadPoolExecutor = field(default_factory=new_pool)
     """Encodes what all sessions send."""
+    make_peer: MakePeer = Peer
+    """Makes each session its other end."""
     credentials: Credentials | None = None
     """What is kept of edited video is signed with; None leaves it unsigned."""
 

@@ -8,11 +8,10 @@ import logging
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from typing import Any, Protocol
 
 from aiortc import (
     MediaStreamTrack,
-    RTCDataChannel,
     RTCIceCandidate,
     RTCPeerConnection,
     RTCSessionDescription,
@@ -34,6 +33,31 @@ CLOSE_SECONDS = 5.0
 Candidates = Sequence[RTCIceCandidate]
 
 
+class DataChannel(Protocol):
+    """What is used of a data channel."""
+
+    @property
+    def label(self) -> str:
+        """What it is for."""
+
+    @property
+    def readyState(self) -> str:
+        """connecting, open, closing or closed."""
+
+    @property
+    def bufferedAmount(self) -> int:
+        """How many bytes wait to be sent."""
+
+    def send(self, data: str) -> None:
+        """Send a message."""
+
+    def close(self) -> None:
+        """Close it."""
+
+    def on(self, event: str, f: Callable[[Any], object]) -> object:
+        """Call `f` at each `event`; "message" comes with the message, str or bytes."""
+
+
 class PeerEvents(Protocol):
     """What happens at a peer; all called on the event loop."""
 
@@ -49,14 +73,62 @@ class PeerEvents(Protocol):
     def on_connection_change(self, state: str) -> None:
         """The connection is now connected, failed or closed, or the video_ended."""
 
-    def on_channel(self, channel: RTCDataChannel) -> None:
+    def on_channel(self, channel: DataChannel) -> None:
         """The client opened a data channel."""
 
     def video_delay(self, now: float) -> float | None:
         """Seconds a picture takes through the server, None while unknown."""
 
 
-class Peer:
+class SessionPeer(Protocol):
+    """The other end of a session, as the session knows it."""
+
+    async def answer(self, offer: Offer) -> RTCSessionDescription:
+        """The answer to an offer of `take_offer`, with this side's candidates in it."""
+
+    @property
+    def returns_video(self) -> bool:
+        """Whether the client wants the edited video back; a WHIP client does not."""
+
+    @property
+    def has_sound(self) -> bool:
+        """Whether the client sends sound."""
+
+    def send(self, frame: VideoFrame, arrived: float) -> bool:
+        """Send a picture that came at `arrived`; True when one not yet sent gives way to it."""
+
+    def find_last_heard(self) -> float | None:
+        """Find when anything last came from the client, seconds of the monotonic clock; None before it is connected."""
+
+    def refresh(self) -> None:
+        """Make the next picture sent a keyframe."""
+
+    async def count_video_bytes(self) -> int:
+        """Count bytes of video sent so far, without what the network adds."""
+
+    async def count_video_packets(self) -> int:
+        """Count RTP packets of video received so far."""
+
+    def count_discarded(self) -> int:
+        """Count the client's pictures that were left out so far because decoding or reading them fell behind."""
+
+    def count_oversized(self) -> int:
+        """Count the client's pictures that were left out so far because they are too large to be decoded."""
+
+    def count_left_out(self) -> int:
+        """Count pictures of smaller layers that came beside those taken."""
+
+    def add_candidates(self, candidates: Candidates) -> None:
+        """Take addresses that the client found after its offer; names of mDNS are looked up meanwhile."""
+
+    async def close(self) -> None:
+        """End the connection and its readers; safe to call twice."""
+
+
+MakePeer = Callable[[ServerConfig, PeerEvents, ThreadPoolExecutor, Callable[[], float]], SessionPeer]
+
+
+class Peer(SessionPeer):
     """One `RTCPeerConnection` that answers, and its tracks."""
 
     def __init__(
@@ -79,7 +151,6 @@ class Peer:
         self._connection.on("connectionstatechange", self._on_state_change)
 
     async def answer(self, offer: Offer) -> RTCSessionDescription:
-        """The answer to an offer of `take_offer`, with this side's candidates in it."""
         self._offer = offer
         await take(self._connection, offer)
         self._add_video()
@@ -88,41 +159,33 @@ class Peer:
 
     @property
     def returns_video(self) -> bool:
-        """Whether the client wants the edited video back; a WHIP client does not."""
         directions = [one.currentDirection for one in self._connection.getTransceivers() if one.kind == "video"]
         return any(one in ("sendrecv", "sendonly") for one in directions)
 
     @property
     def has_sound(self) -> bool:
-        """Whether the client sends sound."""
         return self._sound is not None
 
     def send(self, frame: VideoFrame, arrived: float) -> bool:
-        """Send a picture that came at `arrived`; True when one not yet sent gives way to it."""
         return self._output is not None and self._output.push(frame, arrived)
 
     def find_last_heard(self) -> float | None:
-        """Find when anything last came from the client, seconds of the monotonic clock; None before it is connected."""
         return find_last_heard(self._connection)
 
     def refresh(self) -> None:
-        """Make the next picture sent a keyframe."""
         refresh(self._connection)
 
     async def count_video_bytes(self) -> int:
-        """Count bytes of video sent so far, without what the network adds."""
         senders = [one for one in self._connection.getSenders() if one.kind == "video"]
         reports = [await sender.getStats() for sender in senders]
         counts = [one for report in reports for one in report.values() if isinstance(one, RTCOutboundRtpStreamStats)]
         return sum(one.bytesSent for one in counts)
 
     def add_candidates(self, candidates: Candidates) -> None:
-        """Take addresses that the client found after its offer; names of mDNS are looked up meanwhile."""
         assert self._offer is not None
         self._read(add_candidates(self._connection, [self._offer.route(one) for one in candidates]))
 
     async def count_video_packets(self) -> int:
-        """Count RTP packets of video received so far."""
         receivers = [one.receiver for one in self._connection.getTransceivers() if one.kind == "video"]
         reports = [await receiver.getStats() for receiver in receivers]
         # The transport's own count has RTCP and the data channel in it, which go on when the video stops.
@@ -130,19 +193,15 @@ class Peer:
         return sum(one.packetsReceived for one in counts)
 
     def count_discarded(self) -> int:
-        """Count the client's pictures that were left out so far because decoding or reading them fell behind."""
         return count_discarded(self._connection)
 
     def count_oversized(self) -> int:
-        """Count the client's pictures that were left out so far because they are too large to be decoded."""
         return count_oversized(self._connection)
 
     def count_left_out(self) -> int:
-        """Count pictures of smaller layers that came beside those taken."""
         return count_left_out(self._connection)
 
     async def close(self) -> None:
-        """End the connection and its readers; safe to call twice."""
         self._connection.remove_all_listeners()
         try:
             await asyncio.wait_for(self._connection.close(), CLOSE_SECONDS)
