@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 
 from engines.batch_calls import InvertAnswer, InvertCall, make_batch_call_runtime
 from engines.graph_runtime import EngineError
-from rigid.models.contract import Array, RecurrentState, Runtime, Sizes
+from rigid.arrays import Array
+from rigid.models.contract import RecurrentState, Runtime, Sizes
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,8 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from rigid.models.contract import PICTURES, Array, RecurrentState, Runtime
+from rigid.arrays import Array
+from rigid.models.contract import PICTURES, RecurrentState, Runtime
 
 InvertCall = tuple[Array, RecurrentState]
 """What `Runtime.invert` takes."""

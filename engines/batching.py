@@ -12,7 +12,8 @@ from typing import Literal
 
 from engines.batch_calls import make_batch_call_runtime
 from engines.graph_runtime import EngineError
-from rigid.models.contract import PICTURES, Array, RecurrentState, Runtime, Sizes
+from rigid.arrays import Array
+from rigid.models.contract import PICTURES, RecurrentState, Runtime, Sizes
 
 logger = logging.getLogger(__name__)
 

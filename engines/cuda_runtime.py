@@ -12,7 +12,7 @@ from torch import Tensor
 from engines.batch_calls import InvertAnswer, InvertCall, split
 from engines.device_copies import DeviceCopies
 from engines.graph_runtime import PARSE_GRAPH, Feeds, Graph, GraphRuntime
-from rigid.models.contract import Array
+from rigid.arrays import Array
 
 Tensors = dict[str, Tensor]
 Shapes = Mapping[str, tuple[int, ...]]

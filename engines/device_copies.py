@@ -7,7 +7,7 @@ import weakref
 import numpy as np
 from torch import Tensor
 
-from rigid.models.contract import Array
+from rigid.arrays import Array
 
 
 class DeviceCopies:

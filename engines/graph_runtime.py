@@ -10,7 +10,8 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from rigid.models.contract import PICTURES, Array, RecurrentState, Sizes
+from rigid.arrays import Array
+from rigid.models.contract import PICTURES, RecurrentState, Sizes
 
 logger = logging.getLogger(__name__)
 

@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from export.networks import TRUNCATION
+from rigid.arrays import Array
 from rigid.assets.store import AssetStore
 from rigid.edits.edit_effect import EditEffect
 from rigid.edits.library import AttributeLibrary, load_library
 from rigid.inversion.latents import add_edit
 from rigid.models.build import build_mapping, mean_code
-from rigid.models.contract import Array, RecurrentState, Runtime
+from rigid.models.contract import RecurrentState, Runtime
 
 PASSES = 2
 """As a stream's first frame goes through a recurrent encoder."""

@@ -15,7 +15,8 @@ from engines.backends.torch_engine import open_networks
 from engines.graph_runtime import FACE_GRAPH, PARSE_GRAPH
 from engines.registry import ENGINES
 from export.networks import Exportable, Networks, exportables
-from rigid.models.contract import Array, RecurrentState, Runtime
+from rigid.arrays import Array
+from rigid.models.contract import RecurrentState, Runtime
 
 BATCHES = (1, 2)
 PRECISIONS: tuple[Precision, ...] = ("f32", "auto")

@@ -19,9 +19,10 @@ from export.calibration import FaceSource, Feed
 from export.compare import Difference, eager, mean_error, relative_error, signal_to_noise
 from export.networks import Networks, window_generator
 from export.quantize import Ranges, measure_ranges, quantise_layers
+from rigid.arrays import Array
 from rigid.assets.store import AssetStore
 from rigid.models.build import build_lpips
-from rigid.models.contract import Array, Runtime, Sizes
+from rigid.models.contract import Runtime, Sizes
 
 TARGET = 40.0
 """Least signal-to-noise ratio of images, dB: what half precision has to reach. 32 would pass, and gain little."""

@@ -17,7 +17,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from rigid.models.contract import Array
+from rigid.arrays import Array
 
 LEVELS = 127
 """Largest magnitude; -128 is left out so that the range is symmetric."""

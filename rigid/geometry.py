@@ -15,9 +15,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from rigid.arrays import Array, Pixels
+
 Points = NDArray[np.floating[Any]]
 Transform = NDArray[np.float64]
-Picture = TypeVar("Picture", NDArray[np.uint8], NDArray[np.float32])
+Picture = TypeVar("Picture", Pixels, Array)
 
 HALF = np.array([0.5, 0.5])
 ALIASING_SCALE = 0.9

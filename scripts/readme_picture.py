@@ -20,10 +20,11 @@ from PIL import Image, ImageDraw, ImageFont
 
 from engines import load_runtime
 from export import ensure_exported
+from rigid.arrays import Array
 from rigid.assets.store import AssetStore
 from rigid.atomic_files import replacing
 from rigid.edits.library import AttributeLibrary, load_library
-from rigid.evaluation.generated import Codes, Generated
+from rigid.evaluation.generated import Generated
 from rigid.face.alignment import FaceLandmarker, FaceTracker
 from rigid.models.build import build_mapping, mean_code
 from rigid.stream.face_stream import FaceStream
@@ -76,7 +77,7 @@ def column(faces: Generated, store: AssetStore, name: str, strength: float, seed
         yield np.pad(np.vstack([*shown, caption]), ((0, 0), (0, GAP), (0, 0)), constant_values=255)
 
 
-def moving(codes: Codes, library: AttributeLibrary, n_shared: int) -> Iterator[Codes]:
+def moving(codes: Array, library: AttributeLibrary, n_shared: int) -> Iterator[Array]:
     """`FRAMES` codes of the face of `codes` as it turns, nods and speaks, the last leading back to the first."""
     for i in range(FRAMES):
         turn = 2 * math.pi * i / FRAMES

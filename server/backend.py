@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from engines import load_runtime
 from engines.batching import BatchedRuntime
+from rigid.arrays import Array
 from rigid.assets.store import AssetStore
 from rigid.discovery.strip import render_face
 from rigid.edits.attribute import Attribute
 from rigid.edits.library import AttributeLibrary, load_library
 from rigid.face.alignment import FaceLandmarker, FaceTracker
-from rigid.models.contract import Array, RecurrentState, Runtime
+from rigid.models.contract import RecurrentState, Runtime
 from rigid.models.profiles import mean_code, weights_file
 from rigid.stream.face_stream import FaceStream
 from server.uploads.attribute_previews import Gallery

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from rigid.models.contract import CLASSES, Array, RecurrentState, Sizes
+from rigid.arrays import Array
+from rigid.models.contract import CLASSES, RecurrentState, Sizes
 from rigid.models.face_parser import SHRINK
 
 TINY = Sizes(image_size=64, n_codes=6, code_size=48, n_shared_codes=2, noise_shape=(4, 8, 8), hidden_shape=(2, 4, 4))

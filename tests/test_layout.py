@@ -28,14 +28,14 @@ MAY_IMPORT = {
 """Our packages, and which of them each may import."""
 
 ROOMS = {
-    "rigid": """geometry fields progress stopwatch atomic_files workers assets models checkpoints
+    "rigid": """arrays geometry fields progress stopwatch atomic_files workers assets models checkpoints
         face edits inversion composite stream files training discovery evaluation""",
     "server": """errors tls logs healthcheck ice_servers config access webrtc frames recording readiness metrics uploads
         session http cluster backend bench app run""",
 }
 """Folders and modules of a package in the order of the frame and of the session: each imports from those before it."""
 
-ENGINES_TAKE_FROM_RIGID = ("rigid.models", "rigid.assets")
+ENGINES_TAKE_FROM_RIGID = ("rigid.arrays", "rigid.models", "rigid.assets")
 
 SERVICE = {"asyncio", "fastapi", "starlette", "uvicorn", "aiortc", "typer", "http"}
 ENGINES = {"openvino", "onnxruntime", "onnx", "tensorrt", "torch_tensorrt", "onnxruntime_ep_nv_tensorrt_rtx"}
@@ -110,7 +110,7 @@ def test_rooms_import_only_from_those_before_them(package: str) -> None:
     assert not found
 
 
-def test_engines_take_only_networks_and_assets_from_rigid() -> None:
+def test_engines_take_only_arrays_networks_and_assets_from_rigid() -> None:
     found = [
         f"{path.relative_to(ROOT)} imports {module}"
         for path in sources("engines")

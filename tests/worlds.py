@@ -7,12 +7,13 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from rigid.arrays import Array
 from rigid.edits.edit_effect import EditEffect
 from rigid.face.alignment import Face, TrackedFace
 from rigid.face.landmarks import FACE_OVAL, LEFT_EYE, OUTER_LIPS, RIGHT_EYE
 from rigid.fields import smooth
 from rigid.geometry import Transform, apply, inverse, similarity
-from rigid.models.contract import Array, RecurrentState, Runtime, Sizes
+from rigid.models.contract import RecurrentState, Runtime, Sizes
 from rigid.stream.face_stream import FaceStream, StreamOptions
 from tests.fakes import TINY, FakeRuntime
 

@@ -11,7 +11,8 @@ import onnxruntime
 
 from engines.exports import graph_files
 from engines.graph_runtime import EngineOptions, GraphRuntime
-from rigid.models.contract import Array, Sizes
+from rigid.arrays import Array
+from rigid.models.contract import Sizes
 
 logger = logging.getLogger(__name__)
 ONLY_ERRORS = 3

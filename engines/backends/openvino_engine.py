@@ -16,7 +16,8 @@ from engines.engine_cache import EngineCache, EngineKey, file_hash
 from engines.exports import graph_files
 from engines.graph_runtime import EngineOptions, GraphRuntime
 from engines.machine import features, processor
-from rigid.models.contract import Array, Sizes
+from rigid.arrays import Array
+from rigid.models.contract import Sizes
 from rigid.models.openvino_core import get_shared_core
 
 logger = logging.getLogger(__name__)

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from engines.graph_runtime import PARSE_GRAPH, EngineOptions, Feeds, GraphRuntime
+from rigid.arrays import Array
 from rigid.assets.store import AssetStore
 from rigid.models import inversion
 from rigid.models.build import build_generator, build_image_encoder, build_recurrent_encoder, find_face_parser
-from rigid.models.contract import Array, Sizes
+from rigid.models.contract import Sizes
 from rigid.models.inversion import RecurrentInversion
 from rigid.models.profiles import has_recurrent_encoder, sizes_of
 

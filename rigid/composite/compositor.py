@@ -21,11 +21,11 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from rigid.arrays import Array
 from rigid.composite.edit_masks import SMALL, FaceMasks
-from rigid.composite.paste import Composite, Crop
+from rigid.composite.paste import Composite
 from rigid.composite.reshaping import motion_field
 from rigid.edits.edit_effect import EditEffect
-from rigid.face.masks import Mask
 from rigid.fields import blur, mismatch, planes, repeat_for_flow, resize
 from rigid.geometry import Points
 
@@ -46,13 +46,13 @@ NEIGHBOURS = np.ones((3, 3), np.uint8)
 class Faces:
     """The aligned faces of one frame."""
 
-    real: Crop
+    real: Array
     """I."""
-    inverted: Crop
+    inverted: Array
     """O."""
-    edited: Crop
+    edited: Array
     """E."""
-    bare: Crop | None = None
+    bare: Array | None = None
     """As `edited`, but for what is meant for the hair; None where that is the same, or all that is edited."""
 
 
@@ -82,7 +82,7 @@ def _composite_change(faces: Faces, masks: FaceMasks, effect: EditEffect) -> Com
     return layers[0] if len(layers) == 1 else layers[0].below(layers[1])
 
 
-def change_layer(faces: Faces, edited: Crop, mask: Mask) -> Composite:
+def change_layer(faces: Faces, edited: Array, mask: Array) -> Composite:
     """E, `edited`, in I's colours as far as it differs from O, inside `mask`; nothing where E equals O."""
     real, before, after = (resize(picture, SMALL) for picture in (faces.real, faces.inverted, edited))
     colour = blur(real - before, COLOUR_SIGMA)
@@ -92,12 +92,12 @@ def change_layer(faces: Faces, edited: Crop, mask: Mask) -> Composite:
     return Composite.of(edited + np.asarray(cv2.merge((red, green, blue)), np.float32), share * mask)
 
 
-def how_changed(change: Mask, error: Mask) -> Mask:
+def how_changed(change: Array, error: Array) -> Array:
     """1 - k, (n, n): what the edit changed, by d, `change`, and e, `error`."""
-    share: Mask = 1 - np.exp(-np.square(change / (np.float32(UNCHANGED) + error)))
+    share: Array = 1 - np.exp(-np.square(change / (np.float32(UNCHANGED) + error)))
     return share
 
 
-def find_spread_difference(first: Crop, second: Crop) -> Mask:
+def find_spread_difference(first: Array, second: Array) -> Array:
     """How much two pictures (n, n, 3) differ at each place or beside it, (n, n)."""
     return blur(np.asarray(cv2.dilate(mismatch(first, second), NEIGHBOURS), np.float32), CHANGE_SIGMA)

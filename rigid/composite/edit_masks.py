@@ -10,13 +10,12 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from rigid.composite.paste import Crop
-from rigid.face.masks import Mask, border_window, feather, hair_mask, oval_mask
+from rigid.arrays import Array
+from rigid.face.masks import border_window, feather, hair_mask, oval_mask
 from rigid.fields import blur, ramp, resize
 from rigid.geometry import Points
-from rigid.models.contract import CLASSES, Array
+from rigid.models.contract import CLASSES
 
 SMALL = 64
 """Side of the parser's map, and of the pictures that masks are made of."""
@@ -40,11 +39,11 @@ LEAST_HAIR = np.float32(0.05)
 class FaceMasks:
     """Where an edit may act, each (S, S)."""
 
-    face: Mask
+    face: Array
     """The union of the inner faces of I and E, with a soft edge inside (M of Eq. 6)."""
-    hair: Mask
+    hair: Array
     """The hair of I, and as far as E's covers the forehead, E's."""
-    free: Mask
+    free: Array
     """1 but where something lies before the face and the hair."""
 
 
@@ -55,7 +54,7 @@ def masks_by_landmarks(landmarks: Points, size: int) -> FaceMasks:
     return FaceMasks(feather(face), hair, np.ones((size, size), np.float32))
 
 
-def masks_by_parser(parts: Array, picture: Crop, covering: float = 0.0) -> FaceMasks:
+def masks_by_parser(parts: Array, picture: Array, covering: float = 0.0) -> FaceMasks:
     """Mask by the maps of I and of E, `parts` (2, C, n, n); `picture`: I (S, S, 3).
 
     `covering`: how far E's hair is drawn over I's forehead, 0 to 1.
@@ -71,14 +70,14 @@ def masks_by_parser(parts: Array, picture: Crop, covering: float = 0.0) -> FaceM
     return FaceMasks(resize(inside, size) * window, hair * window, 1 - resize(covered, size))
 
 
-def _mask_inner_face(real: Array, edited: Array) -> Mask:
+def _mask_inner_face(real: Array, edited: Array) -> Array:
     """M_I ∪ M_E of Eq. 7, (n, n), and the neck: beards and age do not end at the jaw.
 
     Of the neck what is bare in both: another collar than the real one is not to be drawn on it.
     """
     inner, drawn = (_share(parts, *INNER_FACE) for parts in (real, edited))
     bare = np.minimum(_share(real, "neck"), drawn + _share(edited, "neck"))
-    union: Mask = np.maximum(np.maximum(inner, drawn), bare)
+    union: Array = np.maximum(np.maximum(inner, drawn), bare)
     return union
 
 
@@ -96,7 +95,7 @@ def how_covered(real: Array) -> float:
     return float((other & outline).mean() / outline.mean())
 
 
-def grow_along_brightness(share: Mask, picture: Crop) -> Mask:
+def grow_along_brightness(share: Array, picture: Array) -> Array:
     """`share` (n, n) grown to the size of `picture` (S, S, 3), its edge where the brightness has one.
 
     A guided filter (He, Sun and Tang, 2010): round each place the mask is a line over the brightness, so that the
@@ -110,16 +109,16 @@ def grow_along_brightness(share: Mask, picture: Crop) -> Mask:
     lines = np.dstack((blur(slope, EDGE_SIGMA), blur(mean_share - slope * mean, EDGE_SIGMA)))
     grown = resize(lines, len(picture))
     led = grown[..., 0] * _brightness(picture) + grown[..., 1]
-    mask: Mask = np.clip((led - LEAST_HAIR) / (1 - LEAST_HAIR), 0, 1)
+    mask: Array = np.clip((led - LEAST_HAIR) / (1 - LEAST_HAIR), 0, 1)
     return mask
 
 
-def _share(parts: Array, *names: str) -> Mask:
+def _share(parts: Array, *names: str) -> Array:
     """How likely each place is one of `names`, (n, n)."""
-    share: Mask = parts[[CLASSES.index(name) for name in names]].sum(0, dtype=np.float32)
+    share: Array = parts[[CLASSES.index(name) for name in names]].sum(0, dtype=np.float32)
     return share
 
 
-def _brightness(picture: Crop) -> NDArray[np.float32]:
+def _brightness(picture: Array) -> Array:
     """Of a crop (S, S, 3), (S, S) in [-1, 1]."""
     return cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)  # type: ignore[return-value]

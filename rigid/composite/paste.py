@@ -11,28 +11,24 @@ from functools import cache
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from rigid.face.masks import Mask, union
+from rigid.arrays import Array, Pixels
+from rigid.face.masks import union
 from rigid.fields import planes
 from rigid.geometry import Transform, apply, in_fours, inverse, resample
-
-Crop = NDArray[np.float32]
-Flow = NDArray[np.float32]
-Frame = NDArray[np.uint8]
 
 LEAST_MOTION = 0.1
 """Pixels of the crop: less motion is not worth showing."""
 
 
-def warp(picture: NDArray[np.float32], flow: Flow) -> NDArray[np.float32]:
+def warp(picture: Array, flow: Array) -> Array:
     """W(picture, flow): `picture` (S, S[, C]) as seen at x + flow(x), reflected at the border."""
     places = flow + _places(flow.shape[0])
     return in_fours(picture, lambda given: cv2.remap(given, places, None, cv2.INTER_LINEAR, None, cv2.BORDER_REFLECT))  # type: ignore[call-overload]
 
 
 @cache
-def _places(size: int) -> Flow:
+def _places(size: int) -> Array:
     """The x and the y of every pixel of a crop, (size, size, 2); the very same array at every call."""
     rows, columns = np.indices((size, size), np.float32)
     return np.dstack((columns, rows))
@@ -42,15 +38,15 @@ def _places(size: int) -> Flow:
 class Composite:
     """An edited crop, ready to be put into its frame: `drawn` + (1 - `weight`) · I, seen at x + `motion`(x)."""
 
-    drawn: Crop
+    drawn: Array
     """What is put in, already times its weight (premultiplied, as in Porter and Duff, 1984)."""
-    weight: Mask
+    weight: Array
     """How far it takes the place of the real pixels."""
-    motion: Flow | None = None
+    motion: Array | None = None
     """Where the whole is taken from, the real pixels round it too; None: from where it is shown."""
 
     @classmethod
-    def of(cls, face: Crop, mask: Mask) -> Composite:
+    def of(cls, face: Array, mask: Array) -> Composite:
         """`face` where `mask` is, as in Eq. 7."""
         return cls(repeat_for_colours(mask) * face, mask)
 
@@ -60,13 +56,13 @@ class Composite:
         left = 1 - top.weight
         return Composite(top.drawn + repeat_for_colours(left) * self.drawn, top.weight + left * self.weight)
 
-    def over(self, inputs: Crop) -> Crop:
+    def over(self, inputs: Array) -> Array:
         """The edited crop, `inputs` being I: exactly I where nothing is drawn and nothing moves."""
-        shown: Crop = inputs + (self.drawn - repeat_for_colours(self.weight) * inputs)
+        shown: Array = inputs + (self.drawn - repeat_for_colours(self.weight) * inputs)
         return shown if self.motion is None else warp(shown, self.motion)
 
 
-def paste(frame: Frame, composite: Composite, transform: Transform, opacity: float = 1.0) -> Frame:
+def paste(frame: Pixels, composite: Composite, transform: Transform, opacity: float = 1.0) -> Pixels:
     """`frame` with the edited face un-aligned into it, a new uint8 (H, W, 3).
 
     `transform`: frame → crop. `opacity` in [0, 1] fades the edit. Where nothing is drawn and nothing moves the frame's
@@ -98,7 +94,7 @@ def paste(frame: Frame, composite: Composite, transform: Transform, opacity: flo
     return result
 
 
-def _resample(composite: Composite, to_box: Transform, size: tuple[int, int]) -> tuple[Mask, Crop]:
+def _resample(composite: Composite, to_box: Transform, size: tuple[int, int]) -> tuple[Array, Array]:
     """The weight (h, w), and what is drawn (h, w, 3) on a scale from 0 to 255, in the box of a frame."""
     layers = np.asarray(cv2.merge((*planes(composite.drawn), composite.weight)), np.float32)
     if composite.motion is not None:
@@ -111,21 +107,26 @@ def _resample(composite: Composite, to_box: Transform, size: tuple[int, int]) ->
     return weight, drawn
 
 
-def _find_touched(composite: Composite) -> Mask:
+def _find_touched(composite: Composite) -> Array:
     """Where the composite may show anything but the real pixel of that place, (S, S)."""
     assert composite.motion is not None
     return union(warp(composite.weight, composite.motion), _moving(composite.motion))
 
 
-def _moving(motion: Flow) -> Mask:
+def _moving(motion: Array) -> Array:
     """How far `motion` is worth showing, (S, S) in [0, 1]."""
-    share: Mask = np.minimum(cv2.magnitude(*planes(motion)) / np.float32(LEAST_MOTION), 1).astype(np.float32)
+    share: Array = np.minimum(cv2.magnitude(*planes(motion)) / np.float32(LEAST_MOTION), 1).astype(np.float32)
     return share
 
 
 def _move_pixels(
-    frame: Frame, motion: Flow, transform: Transform, to_box: Transform, origin: tuple[int, int], size: tuple[int, int]
-) -> tuple[Crop, Mask]:
+    frame: Pixels,
+    motion: Array,
+    transform: Transform,
+    to_box: Transform,
+    origin: tuple[int, int],
+    size: tuple[int, int],
+) -> tuple[Array, Array]:
     """The real pixels of a box of `frame`, each from where `motion` says, and how far they count, (h, w)."""
     in_frame = cv2.transform(motion, np.linalg.inv(transform[:, :2]))
     fields = np.asarray(cv2.merge((*planes(np.asarray(in_frame, np.float32)), _moving(motion))), np.float32)
@@ -133,13 +134,13 @@ def _move_pixels(
     return _displace(frame, x, y, origin).astype(np.float32), share
 
 
-def repeat_for_colours(mask: Mask) -> Crop:
+def repeat_for_colours(mask: Array) -> Array:
     """`mask` (h, w) for each of three channels, (h, w, 3): so NumPy multiplies it several times faster than by
     broadcasting one value to three."""
     return cv2.merge((mask, mask, mask))  # type: ignore[return-value]
 
 
-def _displace(frame: Frame, x: Mask, y: Mask, origin: tuple[int, int]) -> Frame:
+def _displace(frame: Pixels, x: Array, y: Array, origin: tuple[int, int]) -> Pixels:
     """The box of `frame` at `origin` (left, top), each pixel taken from `x` and `y` (h, w) frame pixels further on."""
     height, width = x.shape
     columns = x + np.arange(origin[0], origin[0] + width, dtype=np.float32)
@@ -147,7 +148,7 @@ def _displace(frame: Frame, x: Mask, y: Mask, origin: tuple[int, int]) -> Frame:
     return in_fours(frame, lambda given: cv2.remap(given, columns, rows, cv2.INTER_LINEAR, None, cv2.BORDER_REFLECT))
 
 
-def _frame_box(mask: Mask, transform: Transform, shape: tuple[int, ...]) -> tuple[int, int, int, int] | None:
+def _frame_box(mask: Array, transform: Transform, shape: tuple[int, ...]) -> tuple[int, int, int, int] | None:
     """Left, top, right, bottom in the frame round all that the mask can touch; None if that is nothing."""
     rows, columns = (np.flatnonzero(cv2.reduce(mask, axis, cv2.REDUCE_MAX)) for axis in (1, 0))
     if not len(rows):

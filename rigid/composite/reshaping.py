@@ -15,8 +15,7 @@ from functools import cache
 import cv2
 import numpy as np
 
-from rigid.composite.paste import Flow
-from rigid.face.masks import Mask
+from rigid.arrays import Array
 from rigid.fields import smooth
 from rigid.geometry import Points
 
@@ -33,7 +32,7 @@ BORDER = 0.12
 """Crop sides along the border over which the field falls to nothing."""
 
 
-def motion_field(landmarks: Points, motion: Points, size: int) -> Flow:
+def motion_field(landmarks: Points, motion: Points, size: int) -> Array:
     """f with which W(P, f) has moved what P shows at `landmarks` by `motion`, (size, size, 2) in pixels.
 
     `landmarks`, `motion`: (N, 2) in pixels of a crop of `size`. The field fades away from the landmarks and towards the
@@ -51,7 +50,7 @@ def motion_field(landmarks: Points, motion: Points, size: int) -> Flow:
     return cv2.resize(field, (size, size), interpolation=cv2.INTER_CUBIC)  # type: ignore[return-value]
 
 
-def _smooth(at: Points, values: Points, sigma: float, still: float) -> Flow:
+def _smooth(at: Points, values: Points, sigma: float, still: float) -> Array:
     """The mean of `values` (N, 2) at `at` (N, 2), weighted by distance (Nadaraya-Watson), (GRID, GRID, 2)."""
     corner = np.floor(at - np.float32(0.5)).astype(np.intp)
     part = at - np.float32(0.5) - corner
@@ -64,11 +63,11 @@ def _smooth(at: Points, values: Points, sigma: float, still: float) -> Flow:
         np.add.at(sums, (rows, columns), share * weighted)
     spread_out = cv2.GaussianBlur(sums[:GRID, :GRID], (0, 0), sigma, borderType=cv2.BORDER_CONSTANT)
     total = np.asarray(spread_out, np.float32)
-    mean: Flow = total[..., 1:] / (total[..., :1] + np.float32(still))
+    mean: Array = total[..., 1:] / (total[..., :1] + np.float32(still))
     return mean
 
 
-def _sample(field: Flow, at: Points) -> Points:
+def _sample(field: Array, at: Points) -> Points:
     """`field` at the places `at` (N, 2), zero outside."""
     columns, rows = np.ascontiguousarray((at - np.float32(0.5)).T)
     sampled = cv2.remap(field, columns[None], rows[None], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
@@ -77,7 +76,7 @@ def _sample(field: Flow, at: Points) -> Points:
 
 
 @cache
-def _inside() -> Mask:
+def _inside() -> Array:
     """One inside a crop, falling to zero along its border, (GRID, GRID)."""
     from_edge = np.minimum(np.arange(GRID), np.arange(GRID)[::-1]) / (BORDER * GRID)
     inside = smooth(np.clip(from_edge, 0.0, 1.0)).astype(np.float32)

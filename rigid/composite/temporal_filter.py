@@ -17,11 +17,10 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from rigid.arrays import Array, Pixels
 from rigid.composite.compositor import Faces
-from rigid.composite.paste import Crop, Flow, repeat_for_colours, warp
-from rigid.face.masks import Mask
+from rigid.composite.paste import repeat_for_colours, warp
 from rigid.fields import blur, mismatch, ramp, resize
 
 FLOW_SIZE = 128
@@ -39,11 +38,11 @@ MOVED, CHANGED = 0.1, 0.3
 class _Sight:
     """What the flow is measured on: the real face at `FLOW_SIZE`."""
 
-    small: Crop
-    grey: NDArray[np.uint8]
+    small: Array
+    grey: Pixels
 
     @classmethod
-    def of(cls, real: Crop) -> _Sight:
+    def of(cls, real: Array) -> _Sight:
         """`real` made small."""
         small = resize(real, FLOW_SIZE)
         return cls(small, _grey_bytes(small))
@@ -72,7 +71,7 @@ class TemporalFilter:
         self._dis.setPatchStride(4)
 
     def steady(
-        self, faces: Faces, edits: Mapping[str, float], last: Steadied | None, drawn: Mask | None = None
+        self, faces: Faces, edits: Mapping[str, float], last: Steadied | None, drawn: Array | None = None
     ) -> Steadied:
         """`faces` with the generated ones held steady by the `last`; without these as they are.
 
@@ -84,13 +83,13 @@ class TemporalFilter:
             faces = self._held(faces, now, last, edits == last.edits, drawn)
         return Steadied(faces, dict(edits), now)
 
-    def move_along(self, real: Crop, last: Steadied) -> Faces:
+    def move_along(self, real: Array, last: Steadied) -> Faces:
         """The `last` faces, moved as the real one has since."""
         faces, flow = last.faces, _enlarge(self._flow(_Sight.of(real), last.sight), len(real))
         bare = None if faces.bare is None else warp(faces.bare, flow)
         return Faces(real, warp(faces.inverted, flow), warp(faces.edited, flow), bare)
 
-    def _held(self, faces: Faces, now: _Sight, last: Steadied, same_edits: bool, drawn: Mask | None) -> Faces:
+    def _held(self, faces: Faces, now: _Sight, last: Steadied, same_edits: bool, drawn: Array | None) -> Faces:
         flow, size, before = self._flow(now, last.sight), len(faces.real), last.faces
         explained = resize(_find_explained(now, last.sight, flow), size)
         flow, weight = _enlarge(flow, size), repeat_for_colours(np.float32(self._share) * explained)
@@ -105,19 +104,19 @@ class TemporalFilter:
             bare = bare if bare is None or before.bare is None else _mix(bare, before.bare, flow, weight)
         return Faces(faces.real, inverted, edited, bare)
 
-    def _flow(self, now: _Sight, before: _Sight) -> Flow:
+    def _flow(self, now: _Sight, before: _Sight) -> Array:
         """now(x) ≈ before(x + f(x)), in pixels at FLOW_SIZE."""
-        flow: Flow = self._dis.calc(now.grey, before.grey, None)  # type: ignore[call-overload]
+        flow: Array = self._dis.calc(now.grey, before.grey, None)  # type: ignore[call-overload]
         return flow
 
 
-def _find_explained(now: _Sight, before: _Sight, flow: Flow) -> Mask:
+def _find_explained(now: _Sight, before: _Sight, flow: Array) -> Array:
     """1 where moving the face before gives this one, 0 where it does not, at FLOW_SIZE."""
     error = mismatch(now.small, warp(before.small, flow))
     return 1 - ramp(blur(error, 1.0), MOVED, CHANGED)
 
 
-def _mix(newest: Crop, last: Crop, flow: Flow, weight: Crop) -> Crop:
+def _mix(newest: Array, last: Array, flow: Array, weight: Array) -> Array:
     mixed = warp(last, flow)
     mixed -= newest
     mixed *= weight
@@ -125,12 +124,12 @@ def _mix(newest: Crop, last: Crop, flow: Flow, weight: Crop) -> Crop:
     return mixed
 
 
-def _grey_bytes(picture: Crop) -> NDArray[np.uint8]:
+def _grey_bytes(picture: Array) -> Pixels:
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-    levels: NDArray[np.uint8] = np.rint((grey + 1) * 127.5).clip(0, 255).astype(np.uint8)
+    levels: Pixels = np.rint((grey + 1) * 127.5).clip(0, 255).astype(np.uint8)
     return levels
 
 
-def _enlarge(flow: Flow, size: int) -> Flow:
+def _enlarge(flow: Array, size: int) -> Array:
     """A flow at FLOW_SIZE as one for crops of `size`."""
     return resize(flow, size) * np.float32(size / FLOW_SIZE)

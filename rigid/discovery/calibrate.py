@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rigid.discovery.labels import Bytes
+from rigid.arrays import Array, Pixels, Region
 from rigid.discovery.observe import Seen
 from rigid.discovery.samples import Studio
 
-Array = NDArray[np.float32]
 ROUNDS = 4
 LONGEST_STEP = 2.0
 """A round changes the length by at most this factor."""
@@ -33,7 +32,7 @@ class Faces:
     """Faces made of codes, and what is seen in them."""
 
     codes: Array
-    images: Bytes
+    images: Pixels
     seen: Seen
     measures: Array
 
@@ -91,10 +90,10 @@ def try_both(studio: Studio, faces: Faces, edit: Array, opposite: float = 1.0) -
     return try_edit(studio, faces, edit), try_edit(studio, faces, np.float32(-opposite) * edit)
 
 
-def surroundings(size: int) -> NDArray[np.bool_]:
+def surroundings(size: int) -> Region:
     """What lies outside the face in an aligned picture, (size, size): all but an ellipse."""
     y, x = (np.mgrid[:size, :size] + 0.5) / size
-    outside: NDArray[np.bool_] = ((x - 0.5) / 0.34) ** 2 + ((y - 0.58) / 0.46) ** 2 > 1
+    outside: Region = ((x - 0.5) / 0.34) ** 2 + ((y - 0.58) / 0.46) ** 2 > 1
     return outside
 
 

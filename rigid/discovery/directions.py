@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-Array = NDArray[np.float32]
+from rigid.arrays import Array
+
 SHRINKAGES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 """Ridge penalties tried, in multiples of the mean variance of a feature."""
 HELD_OUT = 0.2

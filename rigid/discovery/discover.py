@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rigid.arrays import Array
 from rigid.discovery.calibrate import Aim, Faces, find_scale
 from rigid.discovery.directions import fit_gradients, level_codes
 from rigid.discovery.join import find_needed, join
@@ -18,7 +18,6 @@ from rigid.discovery.search import Candidate, Report, Search
 from rigid.discovery.statement import Embed, Statement, Witnesses, state, write_statement
 from rigid.edits.attribute_file import AttributeHeader, write_attribute
 
-Array = NDArray[np.float32]
 SHARES = (1.0, 0.7, 0.5)
 """Of the wanted change, tried in this order."""
 SETTING_FACES = 64

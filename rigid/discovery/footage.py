@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rigid.discovery.labels import Bytes, Labeller
+from rigid.arrays import Array, Pixels
+from rigid.discovery.labels import Labeller
 from rigid.edits.edit_effect import EditLibrary
 from rigid.face.alignment import TrackedFace, crop
-from rigid.files.clips import Clip, Frame, Replay, Track, read_frames
+from rigid.files.clips import Clip, Replay, Track, read_frames
 from rigid.models.contract import Runtime
 from rigid.stream.face_stream import FaceStream, StreamOptions, Tracker
 from rigid.stream.fading import Fade
 
-Array = NDArray[np.float32]
 RUN_UP = 4
 """Frames of a take: the last is looked at, when the stream has settled on the edit."""
 LONGEST_CLIP = 300
@@ -28,11 +28,11 @@ AT_ONCE = StreamOptions(fade=Fade(seconds=0.0, frames=1))
 class Take:
     """A few neighbouring frames of a clip with the face in each."""
 
-    frames: Sequence[Frame]
+    frames: Sequence[Pixels]
     seconds: Sequence[float]
     faces: Sequence[TrackedFace]
 
-    def align(self, frame: Frame, size: int) -> Bytes:
+    def align(self, frame: Pixels, size: int) -> Pixels:
         """Cut the last face's crop out of `frame`, RGB (size, size, 3)."""
         return crop(frame, self.faces[-1].transform, size)
 
@@ -49,7 +49,7 @@ def take_clips(clips: Sequence[Clip], make_tracker: Callable[[], Tracker], per_c
                 yield take
 
 
-def _make_take(shots: Sequence[tuple[Frame, float]], make_tracker: Callable[[], Tracker]) -> Take | None:
+def _make_take(shots: Sequence[tuple[Pixels, float]], make_tracker: Callable[[], Tracker]) -> Take | None:
     tracker = make_tracker()
     try:
         faces = [tracker.track(frame, seconds) for frame, seconds in shots]
@@ -62,7 +62,7 @@ def _make_take(shots: Sequence[tuple[Frame, float]], make_tracker: Callable[[], 
     return Take(frames, seconds, found)
 
 
-def last_frame(take: Take, runtime: Runtime, library: EditLibrary, edits: Mapping[str, float]) -> Frame:
+def last_frame(take: Take, runtime: Runtime, library: EditLibrary, edits: Mapping[str, float]) -> Pixels:
     """The last frame of `take` as a stream shows it with `edits`; ArithmeticError when the stream could not edit it."""
     stream = FaceStream(runtime, Replay(Track(list(take.faces))), library, AT_ONCE)
     results = [stream.step(frame, edits, at) for frame, at in zip(take.frames, take.seconds, strict=True)]
@@ -87,7 +87,7 @@ class Footage:
         size = runtime.sizes.image_size
         return cls(takes, runtime, labeller, labeller(np.stack([take.align(take.frames[-1], size) for take in takes])))
 
-    def edit_faces(self, library: EditLibrary, edits: Mapping[str, float], chosen: NDArray[np.intp]) -> Bytes:
+    def edit_faces(self, library: EditLibrary, edits: Mapping[str, float], chosen: NDArray[np.intp]) -> Pixels:
         """Edit the aligned last faces of the `chosen` takes with `edits`, RGB (n, S, S, 3)."""
         size = self.runtime.sizes.image_size
         takes = [self.takes[i] for i in chosen]

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rigid.arrays import Array
 from rigid.discovery.recipes import Recipe
-
-Array = NDArray[np.float32]
 
 
 def find_needed(recipe: Recipe) -> tuple[str, ...]:

@@ -10,8 +10,8 @@ from functools import cached_property
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rigid.arrays import Array, Pixels
 from rigid.assets.store import AssetStore
 from rigid.discovery import looks as looks_module
 from rigid.discovery import regions, shapes
@@ -19,9 +19,6 @@ from rigid.discovery.looks import LookClassifier, describe, read_looks
 from rigid.discovery.observe import BLENDSHAPES, Landmarker, Observer, Seen
 from rigid.models.age_gender import load_age_gender
 from rigid.models.expression import EXPRESSIONS, load_expression
-
-Array = NDArray[np.float32]
-Bytes = NDArray[np.uint8]
 
 SHAPES = {
     "smile": ("mouthSmileLeft", "mouthSmileRight"),
@@ -85,7 +82,7 @@ class Labeller(Protocol):
     def measures(self) -> tuple[str, ...]:
         """The names of the columns."""
 
-    def __call__(self, images: Bytes) -> Array:
+    def __call__(self, images: Pixels) -> Array:
         """RGB (B, S, S, 3) → (B, n_measures); a row of NaN where there is no face."""
 
 
@@ -96,10 +93,10 @@ class StagedLabeller(Labeller, Protocol):
     def version(self) -> str:
         """Changes whenever what was seen may be measured otherwise."""
 
-    def observe(self, images: Bytes) -> Seen:
+    def observe(self, images: Pixels) -> Seen:
         """RGB (B, S, S, 3) → arrays with a row a picture, NaN where there is no face."""
 
-    def measure(self, images: Bytes, seen: Seen) -> Array:
+    def measure(self, images: Pixels, seen: Seen) -> Array:
         """Pictures and what was seen in them → (B, n_measures); a row of NaN where there is no face."""
 
 
@@ -123,14 +120,14 @@ class FaceLabeller:
             digest.update(array.tobytes())
         return digest.hexdigest()[:8]
 
-    def __call__(self, images: Bytes) -> Array:
+    def __call__(self, images: Pixels) -> Array:
         return self.measure(images, self.observe(images))
 
-    def measure(self, images: Bytes, seen: Seen) -> Array:
+    def measure(self, images: Pixels, seen: Seen) -> Array:
         """RGB (B, S, S, 3) with what `observe` saw in them → (B, n_measures)."""
         return np.stack([self._measure(image, _row(seen, i)) for i, image in enumerate(images)])
 
-    def _measure(self, image: Bytes, seen: Seen) -> Array:
+    def _measure(self, image: Pixels, seen: Seen) -> Array:
         landmarks = seen["landmarks"]
         if not np.isfinite(landmarks).all():
             return np.full(len(self.measures), np.nan, np.float32)
@@ -174,7 +171,7 @@ def _classify(seen: Seen) -> dict[str, float]:
     return {"yaw": yaw, "pitch": pitch, "roll": roll, "age": age, "male": male}
 
 
-def _colours(image: Bytes, landmarks: Array) -> dict[str, float]:
+def _colours(image: Pixels, landmarks: Array) -> dict[str, float]:
     lab = regions.lab_of(image)
     hair = regions.hair_colour(lab, landmarks).tolist()
     return {

@@ -14,17 +14,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from rigid.arrays import Array, Pixels
 from rigid.atomic_files import replacing
 from rigid.discovery import shapes
 from rigid.discovery.regions import lab_of
 from rigid.face.landmarks import LEFT_EYE, MOUTH_CORNERS, RIGHT_EYE
 from rigid.geometry import resample, similarity
 
-Array = NDArray[np.float32]
-Bytes = NDArray[np.uint8]
 HAND_LABELS = Path(__file__).with_name("hand_labels.csv")
 LEARNED = Path(__file__).with_name("looks.npz")
 LOOKS = ("glasses", "beard", "mustache", "bangs", "bald", "blond", "grey", "dark", "makeup", "chubby", "double_chin")
@@ -39,7 +37,7 @@ PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 """Weight decays tried, as shares of the mean squared description."""
 
 
-def describe(image: Bytes, landmarks: Array) -> Array:
+def describe(image: Pixels, landmarks: Array) -> Array:
     """RGB bytes (S, S, 3) with landmarks (478, 2) → a description (14 · 14 · 5 + 5,)."""
     left, right, mouth = (landmarks[part].mean(0) for part in (LEFT_EYE, RIGHT_EYE, MOUTH_CORNERS))
     eyes, size = (left + right) / 2, CELLS * CELL

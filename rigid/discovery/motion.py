@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rigid.arrays import Array
 from rigid.discovery.observe import BROWS
 from rigid.discovery.recipes import RECIPES
 from rigid.discovery.samples import DrawCodes, Studio
@@ -17,7 +18,6 @@ from rigid.edits.library import load_attribute
 from rigid.face.landmarks import LEFT_EYE, RIGHT_EYE
 from rigid.models.contract import Sizes
 
-Array = NDArray[np.float32]
 Report = Callable[[str], None]
 MOVES = {recipe.name: recipe.moves for recipe in RECIPES if recipe.moves}
 """What each attribute that moves a face moves."""

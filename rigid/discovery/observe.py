@@ -8,15 +8,13 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from rigid.arrays import Array, Pixels
 from rigid.face.landmarks import N_LANDMARKS
 from rigid.geometry import resample, similarity
 from rigid.models.age_gender import INPUT_SIZE, AgeGenderNet
 from rigid.models.expression import EXPRESSIONS, ExpressionNet
 
-Array = NDArray[np.float32]
-Bytes = NDArray[np.uint8]
 Seen = dict[str, Array]
 """Arrays with a row for each picture, NaN where there is no face."""
 
@@ -55,7 +53,7 @@ class Landmarker(Protocol):
     def reset(self) -> None:
         """Forget the last picture."""
 
-    def detect(self, frame: Bytes, timestamp_ms: int) -> Sequence[LabelledFace]:
+    def detect(self, frame: Pixels, timestamp_ms: int) -> Sequence[LabelledFace]:
         """The faces in `frame` (H, W, 3) RGB."""
 
 
@@ -72,9 +70,9 @@ class Observer:
         self._expression = expression
         self._timestamp_ms = 0
 
-    def __call__(self, images: Bytes) -> Seen:
+    def __call__(self, images: Pixels) -> Seen:
         seen = _nothing(len(images))
-        crops: dict[int, Bytes] = {}
+        crops: dict[int, Pixels] = {}
         for i, image in enumerate(images):
             face = self._find_face(image)
             if face is None or face.pose is None:
@@ -87,7 +85,7 @@ class Observer:
             self._classify(np.stack(list(crops.values())), list(crops), seen)
         return seen
 
-    def _find_face(self, image: Bytes) -> LabelledFace | None:
+    def _find_face(self, image: Pixels) -> LabelledFace | None:
         self._landmarker.reset()
         # far apart in time, so that nothing takes two people for one
         self._timestamp_ms += 10_000
@@ -95,7 +93,7 @@ class Observer:
         return faces[0] if faces else None
 
     @torch.no_grad()
-    def _classify(self, crops: Bytes, rows: list[int], seen: Seen) -> None:
+    def _classify(self, crops: Pixels, rows: list[int], seen: Seen) -> None:
         faces = torch.from_numpy(crops).permute(0, 3, 1, 2).float()
         seen["age_gender"][rows] = torch.stack(self._age_gender(faces), 1).numpy()
         seen["expressions"][rows] = self._expression(faces).numpy()
@@ -125,7 +123,7 @@ def head_angles(pose: Array) -> tuple[float, float, float]:
     return math.degrees(yaw), math.degrees(pitch), math.degrees(roll)
 
 
-def face_crop(image: Bytes, landmarks: Array, size: int) -> Bytes:
+def face_crop(image: Pixels, landmarks: Array, size: int) -> Pixels:
     """The square round brows, chin and cheeks plus a tenth, as the age net was trained on: (size, size, 3)."""
     left, right = landmarks[:, 0].min(), landmarks[:, 0].max()
     top, bottom = landmarks[list(BROWS), 1].min(), landmarks[CHIN, 1]
@@ -133,7 +131,7 @@ def face_crop(image: Bytes, landmarks: Array, size: int) -> Bytes:
     return square(image, centre, 1.2 * max(right - left, bottom - top), size)
 
 
-def square(image: Bytes, centre: tuple[float, float], side: float, size: int) -> Bytes:
+def square(image: Pixels, centre: tuple[float, float], side: float, size: int) -> Pixels:
     """The upright square of `side` pixels round `centre`, resampled to `size`."""
     transform = similarity(np.array(centre), max(float(side), 1.0), 0.0, (size, size))
     return resample(image, transform, (size, size))

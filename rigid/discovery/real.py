@@ -6,21 +6,20 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
+from rigid.arrays import Array, Pixels
 from rigid.files.clips import find_clips
 from rigid.files.video_reader import Picture, VideoReader
 from rigid.models.build import build_image_encoder
 from rigid.models.profiles import sizes_of
 from rigid.training.fast_inference import compile_network
 
-Array = NDArray[np.float32]
 PER_CLIP = 4
 """Frames taken of a clip, evenly."""
 
 
-def frames_of(path: Path, count: int = PER_CLIP) -> list[NDArray[np.uint8]]:
+def frames_of(path: Path, count: int = PER_CLIP) -> list[Pixels]:
     """`count` frames of a clip, evenly from the first to the last, RGB (S, S, 3)."""
     with VideoReader(path) as reader:
         frames = [item.image for item in reader if isinstance(item, Picture)]

@@ -6,13 +6,10 @@ import math
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from rigid.arrays import Array, Pixels
 from rigid.discovery.observe import square
 from rigid.face.landmarks import OUTER_LIPS
-
-Array = NDArray[np.float32]
-Bytes = NDArray[np.uint8]
 
 INNER_CORNERS = (133, 362)
 OUTER_CORNERS = (33, 263)
@@ -31,7 +28,7 @@ HAIR_ABOVE, HAIR_ASIDE = (0.1, 0.24), 0.28
 widths."""
 
 
-def lab_of(image: Bytes) -> Array:
+def lab_of(image: Pixels) -> Array:
     """RGB bytes (H, W, 3) → Lab float32 (H, W, 3)."""
     stored = cv2.cvtColor(image, cv2.COLOR_RGB2LAB).astype(np.float32)
     return np.asarray((stored - (0, 128, 128)) * (100 / 255, 1, 1), np.float32)
@@ -92,7 +89,7 @@ def hair_colour(lab: Array, landmarks: Array) -> Array:
     return mean_colour(lab, outline.clip(0, np.array(lab.shape[1::-1]) - 1))
 
 
-def face_light(image: Bytes, landmarks: Array) -> float:
+def face_light(image: Pixels, landmarks: Array) -> float:
     """Mean luma, 0 to 1, of the square between the outer eye corners and below."""
     corners = landmarks[list(OUTER_CORNERS)]
     width = float(np.linalg.norm(corners[1] - corners[0]))
@@ -101,7 +98,7 @@ def face_light(image: Bytes, landmarks: Array) -> float:
     return float(cv2.cvtColor(patch, cv2.COLOR_RGB2GRAY).mean() / 255)
 
 
-def bridge_edges(image: Bytes, landmarks: Array) -> float:
+def bridge_edges(image: Pixels, landmarks: Array) -> float:
     """Mean |d/dy| of luma across the bridge of the nose, in percent of the range.
 
     On generated faces it is about 1 without glasses and 3 to 8 with.

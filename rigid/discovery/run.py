@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from rigid.arrays import Array
 from rigid.assets.store import AssetStore
 from rigid.discovery.discover import STATING_FACES, Bench, Found, discover, prepare
 from rigid.discovery.labels import load_labeller
@@ -42,7 +42,6 @@ from rigid.models.profiles import WEIGHTS, sizes_of
 from rigid.training.codes import mean_of
 from rigid.training.fast_inference import compile_network
 
-Array = NDArray[np.float32]
 Progress = Callable[[int], None]
 Report = Callable[[str], None]
 MEAN_SAMPLES = 65_536

@@ -11,16 +11,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from rigid.arrays import Array, Pixels
 from rigid.atomic_files import replacing
-from rigid.discovery.labels import Bytes, StagedLabeller
+from rigid.discovery.labels import StagedLabeller
 from rigid.discovery.observe import Seen
 from rigid.models.mobile_stylegan import MappingNetwork
 from rigid.training.codes import sample_codes
 
-Array = NDArray[np.float32]
 Synthesize = Callable[[Array], Array]
 """Codes (B, n_codes, 512) → RGB (B, 3, S, S) in [-1, 1]."""
 DrawCodes = Callable[[int, int], Array]
@@ -45,7 +44,7 @@ class Studio:
     synthesize: Synthesize
     labeller: StagedLabeller
 
-    def photograph(self, codes: Array) -> Bytes:
+    def photograph(self, codes: Array) -> Pixels:
         """Codes (B, n_codes, 512) → RGB bytes (B, S, S, 3)."""
         batches = [self.synthesize(codes[i : i + BATCH]) for i in range(0, len(codes), BATCH)]
         return to_bytes(np.concatenate(batches))
@@ -59,7 +58,7 @@ class Studio:
         return self.labeller.measures.index(measure)
 
 
-def to_bytes(images: Array) -> Bytes:
+def to_bytes(images: Array) -> Pixels:
     """RGB (B, 3, S, S) in [-1, 1] → bytes (B, S, S, 3)."""
     scaled = np.clip(np.rint((images + 1) * 127.5), 0, 255).astype(np.uint8)
     return np.ascontiguousarray(scaled.transpose(0, 2, 3, 1))
@@ -104,7 +103,7 @@ def take_samples(
 
 def load_or_make_faces(
     studio: Studio, draw: DrawCodes, seeds: Sequence[int], cache: Path, fingerprint: str
-) -> Iterator[tuple[Bytes, Seen]]:
+) -> Iterator[tuple[Pixels, Seen]]:
     """The `CHUNK` faces of each of the draws `seeds`, and what is seen in them.
 
     They are kept in `cache` under `fingerprint`, which names the generator and the draw, and taken from there the
@@ -114,7 +113,7 @@ def load_or_make_faces(
     missing = iter([seed for seed, path in paths.items() if not path.exists()])
     # the next faces are drawn while these are looked at: the two keep different processors busy
     with ThreadPoolExecutor(1) as pool:
-        drawn: dict[int, Future[Bytes]] = {}
+        drawn: dict[int, Future[Pixels]] = {}
 
         def draw_next() -> None:
             seed = next(missing, None)
@@ -135,11 +134,11 @@ def short_hash(value: object) -> str:
     return hashlib.sha256(repr(value).encode()).hexdigest()[:8]
 
 
-def _photograph(studio: Studio, draw: DrawCodes, seed: int) -> Bytes:
+def _photograph(studio: Studio, draw: DrawCodes, seed: int) -> Pixels:
     return studio.photograph(draw(seed, CHUNK))
 
 
-def _load(path: Path) -> tuple[Bytes, Seen]:
+def _load(path: Path) -> tuple[Pixels, Seen]:
     with np.load(path, allow_pickle=False) as stored:
         seen = {name: stored[name] for name in stored.files}
     ends, joined = seen.pop("picture_ends"), seen.pop("pictures")
@@ -147,7 +146,7 @@ def _load(path: Path) -> tuple[Bytes, Seen]:
     return np.stack(pictures), seen
 
 
-def decode(stored: Bytes) -> Bytes:
+def decode(stored: Pixels) -> Pixels:
     """A picture file's bytes → RGB (H, W, 3); ValueError when they are no picture."""
     picture = cv2.imdecode(stored, cv2.IMREAD_COLOR)
     if picture is None:
@@ -155,7 +154,7 @@ def decode(stored: Bytes) -> Bytes:
     return np.ascontiguousarray(picture[..., ::-1], np.uint8)
 
 
-def _keep(path: Path, images: Bytes, seen: Seen) -> None:
+def _keep(path: Path, images: Pixels, seen: Seen) -> None:
     quality = [cv2.IMWRITE_JPEG_QUALITY, 92, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
     pictures = [cv2.imencode(".jpg", image[..., ::-1], quality)[1] for image in images]
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -6,14 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rigid.arrays import Array
 from rigid.discovery.calibrate import Aim, Faces, find_scale, side_effects
 from rigid.discovery.directions import Gradients, solve_direction, spread_over_codes
 from rigid.discovery.recipes import Recipe
 from rigid.discovery.samples import Studio
 
-Array = NDArray[np.float32]
 Report = Callable[[str], None]
 NATURALNESS = 0.5
 CHOOSING_FACES = 8

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rigid.arrays import Array
 from rigid.face.landmarks import LEFT_EYE, RIGHT_EYE
 
-Array = NDArray[np.float32]
 OUTER_CORNERS = (33, 263)
 INNER_LIPS = (13, 14)
 UPPER_LIP, LOWER_LIP = (0, 13), (14, 17)

@@ -10,14 +10,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rigid.arrays import Array, Pixels
 from rigid.atomic_files import replacing
 from rigid.discovery.calibrate import Faces, compare
-from rigid.discovery.labels import Bytes
 from rigid.discovery.recipes import Recipe
 from rigid.discovery.samples import Studio
 
-Array = NDArray[np.float32]
-Embed = Callable[[Bytes, Array], NDArray[np.float64]]
+Embed = Callable[[Pixels, Array], NDArray[np.float64]]
 """Pictures (H, W, 3) with landmarks (478, 2) → a unit vector that tells who it is."""
 Offset = Callable[[float, Array], Array]
 """Strength and codes (N, n_codes, 512) → what is added to the codes."""

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from rigid.arrays import Array, Pixels
 from rigid.edits.attribute import Attribute
 from rigid.inversion.latents import add_edit
-from rigid.models.contract import Array, Runtime
+from rigid.models.contract import Runtime
 
-Pixels = NDArray[np.uint8]
 PICTURES = 5
 SIDE = 112
 QUALITY = 88

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rigid.arrays import Array
 from rigid.atomic_files import replacing
 from rigid.discovery.directions import level_codes, spread_over_codes
 from rigid.discovery.samples import Studio
@@ -20,7 +21,6 @@ from rigid.discovery.sheet import contact_sheet, write_sheet
 from rigid.models.mobile_stylegan import MappingNetwork, MobileStyleGAN
 from rigid.models.modulation import Modulation
 
-Array = NDArray[np.float32]
 SPANS = ((0, 0), (1, 2), (3, 4))
 """Levels explored together: pose, shape and expression, colours."""
 STRENGTHS = (-3.0, -1.5, 0.0, 1.5, 3.0)

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rigid.arrays import Array
 from rigid.edits.code_map import CodeMap, to_tensors
 from rigid.edits.limits import OVERDRIVE
 
-Array = NDArray[np.float32]
 STORED = (
     "name",
     "label",

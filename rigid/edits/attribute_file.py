@@ -17,17 +17,16 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import numpy as np
-from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from rigid.arrays import Array
 from rigid.atomic_files import replacing
 from rigid.edits import code_map as codemap
 from rigid.edits.code_layouts import from_published, to_published
 from rigid.edits.code_map import CodeMap, MapPart
 from rigid.face.landmarks import N_LANDMARKS
 
-Array = NDArray[np.float32]
 METADATA_KEY = "attribute"
 MAP_KEY = "map"
 TENSOR = "direction"

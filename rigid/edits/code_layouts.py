@@ -10,8 +10,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-Indices = NDArray[np.intp]
-
 PUBLISHED_CODES = 18
 FROM_PUBLISHED: dict[int, tuple[int, ...]] = {
     # rigid-256: StyleGAN2 at 256², the same layers up to there.
@@ -33,17 +31,17 @@ FAMILIES = {"mobile-256": "stylegan2-ffhq-1024", "rigid-256": "stylegan2-ffhq-25
 """The generator that the profile's codes are of: a direction says nothing to a generator trained by itself."""
 
 
-def from_published(n_codes: int, stored: int) -> Indices:
+def from_published(n_codes: int, stored: int) -> NDArray[np.intp]:
     """For each of a profile's `n_codes` the code of a file with `stored` codes; ValueError where there is no table."""
     return _look_up(FROM_PUBLISHED, n_codes, n_codes, stored)
 
 
-def to_published(n_codes: int, stored: int) -> Indices:
+def to_published(n_codes: int, stored: int) -> NDArray[np.intp]:
     """For each of the `stored` codes of a file the profile's code that stands for it; ValueError without a table."""
     return _look_up(TO_PUBLISHED, n_codes, stored, stored)
 
 
-def _look_up(tables: dict[int, tuple[int, ...]], n_codes: int, length: int, stored: int) -> Indices:
+def _look_up(tables: dict[int, tuple[int, ...]], n_codes: int, length: int, stored: int) -> NDArray[np.intp]:
     if stored == n_codes:
         return np.arange(length)
     if stored != PUBLISHED_CODES or n_codes not in tables:

@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
-Indices = NDArray[np.intp]
+from rigid.arrays import Array, Region
+
 Activation = Literal["none", "leaky_relu"]
 SLOPE = np.float32(0.2)
 GAIN = np.float32(np.sqrt(2))
@@ -33,7 +33,7 @@ class MapPart:
     normalise: bool = False
     """Divide by the root mean square over the part's codes first, as StyleCLIP's mappers do."""
 
-    def __call__(self, codes: Array, kept: NDArray[np.bool_]) -> Array:
+    def __call__(self, codes: Array, kept: Region) -> Array:
         """Codes (B, n_codes, D) → what is added to those of the part that are `kept` (n_codes,), in their order."""
         x = codes[:, list(self.codes)]
         if self.normalise:
@@ -65,9 +65,9 @@ class CodeMap:
     """
 
     parts: tuple[MapPart, ...]
-    taken: Indices
-    given: Indices
-    carried: NDArray[np.bool_]
+    taken: NDArray[np.intp]
+    given: NDArray[np.intp]
+    carried: Region
     scale: float = 1.0
 
     def __call__(self, codes: Array) -> Array:

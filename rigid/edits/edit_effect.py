@@ -14,7 +14,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from rigid.edits.attribute import Array, Attribute
+from rigid.arrays import Array
+from rigid.edits.attribute import Attribute
 from rigid.edits.limits import restraint
 from rigid.fields import rise, smooth
 from rigid.geometry import Points

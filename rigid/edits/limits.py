@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+from rigid.arrays import Array
 
 OVERDRIVE = 2.0
 """The greatest strength that is taken, for a natural range of 1."""

@@ -24,10 +24,9 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
+from rigid.arrays import Array
 from rigid.edits.code_layouts import PUBLISHED_CODES
 from rigid.edits.code_map import MOST_LAYERS, MapPart
-
-Array = NDArray[np.float32]
 
 LARGEST_FILE = 1 << 30
 UNIT_STRENGTH = 3.0

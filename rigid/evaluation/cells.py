@@ -9,18 +9,18 @@ from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rigid.arrays import Array, Pixels, Region
 from rigid.composite.compositor import CompositeKind
 from rigid.edits.edit_effect import EditEffect, EditLibrary
 from rigid.evaluation import fault_signs
-from rigid.evaluation.face_regions import FACE_REGIONS, Region, face_regions
+from rigid.evaluation.face_regions import FACE_REGIONS, face_regions
 from rigid.evaluation.fault_signs import Faces, Signs
 from rigid.evaluation.measure import AT_ONCE, EvaluationError
 from rigid.evaluation.metrics import mean
 from rigid.evaluation.warp_error import Motion, MotionEstimator
 from rigid.face.alignment import TrackedFace, crop
-from rigid.files.clips import Clip, Frame, Replay, Track, read_frames
+from rigid.files.clips import Clip, Replay, Track, read_frames
 from rigid.models.contract import Runtime
 from rigid.stream.face_stream import FaceStream, StreamOptions, Tracker
 
@@ -35,18 +35,18 @@ class Take:
     """Neighbouring frames of a clip, a face in each, and what every edit of them is compared with."""
 
     name: str
-    frames: list[Frame]
+    frames: list[Pixels]
     seconds: list[float]
     faces: list[TrackedFace]
     size: int
     """Side of the aligned crops."""
 
-    def crops(self, frames: list[Frame]) -> list[Frame]:
+    def crops(self, frames: list[Pixels]) -> list[Pixels]:
         """The aligned face of each of `frames`."""
         return [crop(frame, face.transform, self.size) for frame, face in zip(frames, self.faces, strict=True)]
 
     @cached_property
-    def real(self) -> list[Frame]:
+    def real(self) -> list[Pixels]:
         """The aligned real faces."""
         return self.crops(self.frames)
 
@@ -83,14 +83,14 @@ class Cell:
     signs: Signs
     warp_ratio: float
     """The warp error of the delivered frames over that of the source's; NaN where it cannot be told."""
-    before: Frame
-    after: Frame
+    before: Pixels
+    after: Pixels
     """The last aligned face, real and delivered."""
-    inverted: NDArray[np.float32] | None
+    inverted: Array | None
     """O of that face, (S, S, 3) in [-1, 1]; None where nothing was generated."""
-    landmarks: NDArray[np.float32]
+    landmarks: Array
     """Of that face, (478, 2) in its pixels."""
-    delivered: list[Frame]
+    delivered: list[Pixels]
     """All frames as they were delivered."""
 
 
@@ -105,7 +105,7 @@ def take_from(clip: Clip, make_tracker: Callable[[], Tracker], count: int, size:
 
 
 def take_of(
-    name: str, shots: Sequence[tuple[Frame, float]], make_tracker: Callable[[], Tracker], size: int
+    name: str, shots: Sequence[tuple[Pixels, float]], make_tracker: Callable[[], Tracker], size: int
 ) -> Take | None:
     """`shots`, frames and the seconds they are shown at, as a take; None where a face is lost in them."""
     tracker = make_tracker()
@@ -169,7 +169,7 @@ def _look(faces: Faces, regions: Mapping[str, Region]) -> Signs:
     )
 
 
-def _flickers(take: Take, crops: list[Frame]) -> dict[str, float]:
+def _flickers(take: Take, crops: list[Pixels]) -> dict[str, float]:
     """By region, the mean over neighbours of the warp error over the source's."""
     found: dict[str, list[float]] = {}
     for errors, own in zip(_by_region(take, crops), take.own_by_region, strict=True):
@@ -178,7 +178,7 @@ def _flickers(take: Take, crops: list[Frame]) -> dict[str, float]:
     return {name: mean(values) for name, values in found.items()}
 
 
-def _by_region(take: Take, crops: list[Frame]) -> list[dict[str, float]]:
+def _by_region(take: Take, crops: list[Pixels]) -> list[dict[str, float]]:
     """Of every aligned face after the first, the warp error in each region that enough is seen of."""
     least = LEAST_PIXELS * (take.size / 256) ** 2
     found = []
@@ -191,9 +191,9 @@ def _by_region(take: Take, crops: list[Frame]) -> list[dict[str, float]]:
     return found
 
 
-def _errors(motions: list[Motion], frames: list[Frame]) -> list[float]:
+def _errors(motions: list[Motion], frames: list[Pixels]) -> list[float]:
     return [motion.error(a, b) for motion, (a, b) in zip(motions, pairwise(frames), strict=True)]
 
 
-def _values(face: Frame) -> NDArray[np.float32]:
+def _values(face: Pixels) -> Array:
     return face.astype(np.float32) / np.float32(127.5) - np.float32(1)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from rigid.arrays import Pixels
 from rigid.evaluation.cells import Cell
 from rigid.evaluation.face_regions import Box, zooms
-from rigid.files.clips import Frame
 from rigid.geometry import resample
 
 SIDE = 200
@@ -23,7 +23,7 @@ WIDTH = 2 * SIDE
 HEIGHT = SIDE + 2 * ZOOM[1]
 
 
-def draw_cell(cell: Cell) -> Frame:
+def draw_cell(cell: Cell) -> Pixels:
     """Before and after side by side, below them the zooms, before above after, (HEIGHT, WIDTH, 3)."""
     faces = [cv2.resize(face, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for face in (cell.before, cell.after)]
     boxes = zooms(cell.landmarks).values()
@@ -31,13 +31,13 @@ def draw_cell(cell: Cell) -> Frame:
     return np.asarray(np.vstack([np.hstack(faces), *(_pad(row) for row in rows)]), np.uint8)
 
 
-def draw_pages(title: str, cells: Sequence[tuple[str, Frame]]) -> list[Frame]:
+def draw_pages(title: str, cells: Sequence[tuple[str, Pixels]]) -> list[Pixels]:
     """Pages of up to `PER_PAGE` cells, `COLUMNS` side by side, each below its caption, all below the title."""
     starts = range(0, len(cells), PER_PAGE)
     return [_page(f"{title} ({n + 1} of {len(starts)})", cells[i : i + PER_PAGE]) for n, i in enumerate(starts)]
 
 
-def _page(title: str, cells: Sequence[tuple[str, Frame]]) -> Frame:
+def _page(title: str, cells: Sequence[tuple[str, Pixels]]) -> Pixels:
     blank = np.full((CAPTION + HEIGHT, WIDTH, 3), 255, np.uint8)
     captioned = [np.asarray(np.vstack([_line(caption, WIDTH), cell]), np.uint8) for caption, cell in cells]
     filled = [*captioned, *[blank] * (-len(cells) % COLUMNS)]
@@ -45,24 +45,24 @@ def _page(title: str, cells: Sequence[tuple[str, Frame]]) -> Frame:
     return np.asarray(np.vstack([_line(title, rows[0].shape[1]), *rows]), np.uint8)
 
 
-def _row(cells: Sequence[Frame]) -> Frame:
+def _row(cells: Sequence[Pixels]) -> Pixels:
     gap = np.full((CAPTION + HEIGHT, GAP, 3), 255, np.uint8)
     row = np.hstack([part for cell in cells for part in (cell, gap)][:-1])
     return np.pad(row, ((0, GAP), (0, 0), (0, 0)), constant_values=255)
 
 
-def _zoom(face: Frame, box: Box) -> Frame:
+def _zoom(face: Pixels, box: Box) -> Pixels:
     (x, y), width, height = box
     scale = ZOOM[0] / width
     move = np.array([[scale, 0, -scale * (x - width / 2)], [0, scale, -scale * (y - height / 2)]])
     return resample(face, move, ZOOM, cv2.BORDER_CONSTANT)
 
 
-def _pad(row: Frame) -> Frame:
+def _pad(row: Pixels) -> Pixels:
     return np.pad(row, ((0, 0), (0, WIDTH - row.shape[1]), (0, 0)), constant_values=255)
 
 
-def _line(text: str, width: int) -> Frame:
+def _line(text: str, width: int) -> Pixels:
     line = np.full((CAPTION, width, 3), 255, np.uint8)
     cv2.putText(line, text, (3, CAPTION - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA)
     return line

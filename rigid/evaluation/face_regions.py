@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from rigid.arrays import Region
 from rigid.face.landmarks import CHIN, FACE_OVAL, FOREHEAD_TOP, LEFT_EYE, MOUTH_CORNERS, RIGHT_EYE
 from rigid.face.masks import eyes_mask, forehead_mask, lips_mask, oval_mask, polygon_mask
 from rigid.geometry import Points
 
-Region = NDArray[np.bool_]
 Box = tuple[tuple[float, float], float, float]
 """Middle in crop pixels, and width and height."""
 FACE_REGIONS = ("mouth", "eyes", "forehead", "cheeks", "jaw")

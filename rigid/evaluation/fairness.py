@@ -10,14 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
+from rigid.arrays import Array
 from rigid.atomic_files import replacing
 from rigid.composite.compositor import CompositeKind
 from rigid.discovery.labels import StagedLabeller
 from rigid.discovery.recipes import RECIPES
 from rigid.evaluation import metrics
 from rigid.evaluation.cells import Cell, Take, make_cell, take_from, take_of
-from rigid.evaluation.generated import Codes, Generated
-from rigid.evaluation.groups import AXES, Balance, Groups, Labels, groups_of
+from rigid.evaluation.generated import Generated
+from rigid.evaluation.groups import AXES, Balance, Groups, groups_of
 from rigid.evaluation.measure import Meters
 from rigid.evaluation.results import file_stamp, hash_of, write_json
 from rigid.evaluation.strength import changes, measure_of
@@ -152,7 +153,7 @@ class _Runner:
         self._job, self._tools = job, tools
         self._size = tools.generated.runtime.sizes.image_size
 
-    def draw_balanced(self, found: Fairness) -> Iterator[tuple[int, Codes]]:
+    def draw_balanced(self, found: Fairness) -> Iterator[tuple[int, Array]]:
         """Draw numbers and codes (n_codes, 512) of faces, as many of each bin as there is room for."""
         generated, balance = self._tools.generated, Balance(self._job.faces)
         for number in range(MOST_DRAWN * self._job.faces):
@@ -164,7 +165,7 @@ class _Runner:
             if seen is not None and balance.takes(seen[0]):
                 yield number, codes
 
-    def measure_generated(self, number: int, codes: Codes) -> Person | None:
+    def measure_generated(self, number: int, codes: Array) -> Person | None:
         """Measure the face of `codes`, moving; None where it moves out of sight."""
         path, named = self._place(f"face-{number}", {"face": [SEED, number]})
         kept = _load(path, named)
@@ -217,7 +218,7 @@ class _Runner:
         embed, landmarks = self._tools.meters.embedder, take.faces[-1].landmarks
         return float(embed(take.frames[-1], landmarks) @ embed(cell.delivered[-1], landmarks))
 
-    def _strength(self, name: str, labels: Labels, cell: Cell) -> float:
+    def _strength(self, name: str, labels: Array, cell: Cell) -> float:
         strength, measures = self._job.edits[name], self._tools.labeller.measures
         if not _has_room(name, strength, labels, measures):
             return math.nan
@@ -231,7 +232,7 @@ class _Runner:
         return metrics.lpips_distance(self._tools.meters.lpips, real, cell.inverted)
 
 
-def _has_room(name: str, strength: float, labels: Labels, measures: Sequence[str]) -> bool:
+def _has_room(name: str, strength: float, labels: Array, measures: Sequence[str]) -> bool:
     """Whether a face with these `labels` can be changed as `name` does, by the attribute's recipe."""
     recipe = next((recipe for recipe in RECIPES if recipe.name == name), None)
     measure = measure_of(name, measures)

@@ -13,13 +13,10 @@ from statistics import fmean
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from rigid.evaluation.face_regions import Region, outer_band
+from rigid.arrays import Array, Region
+from rigid.evaluation.face_regions import outer_band
 from rigid.evaluation.metrics import mean
-
-Face = NDArray[np.float32]
-Field = NDArray[np.float32]
 
 CHANGED = 0.04
 """By how much y differs from I, smoothed, where a change is shown, in [-1, 1] values."""
@@ -54,10 +51,10 @@ FAULTS = ("seam", "double edges", "half edit", "flicker")
 class Faces:
     """One frame's aligned faces: I, O, E and y."""
 
-    real: Face
-    inverted: Face
-    edited: Face
-    delivered: Face
+    real: Array
+    inverted: Array
+    edited: Array
+    delivered: Array
 
 
 @dataclass(frozen=True)
@@ -151,26 +148,26 @@ def find_changed(faces: Faces) -> Region:
     return where
 
 
-def _soft(picture: Face) -> Face:
+def _soft(picture: Array) -> Array:
     return np.asarray(cv2.GaussianBlur(picture, (0, 0), 2.0 / 256 * len(picture)), np.float32)
 
 
-def _edges(face: Face) -> Field:
+def _edges(face: Array) -> Array:
     """The length of the gradient, the greatest of RGB, a pixel of 256."""
     scale = len(face) / 256
     soft = cv2.GaussianBlur(face, (0, 0), 1.2 * scale)
     across, down = cv2.Sobel(soft, cv2.CV_32F, 1, 0, scale=1 / 8), cv2.Sobel(soft, cv2.CV_32F, 0, 1, scale=1 / 8)
-    lengths: Field = np.sqrt(np.square(across) + np.square(down)).max(2) * np.float32(scale)
+    lengths: Array = np.sqrt(np.square(across) + np.square(down)).max(2) * np.float32(scale)
     return lengths
 
 
-def _nearby(edges: Field, pixels: int) -> Field:
+def _nearby(edges: Array, pixels: int) -> Array:
     """The greatest of `edges` across so many `pixels` of 256."""
     side = max(3, round(pixels * len(edges) / 256) | 1)
     return np.asarray(cv2.dilate(edges, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))), np.float32)
 
 
-def _around(edges: Field) -> Field:
+def _around(edges: Array) -> Array:
     return np.asarray(cv2.GaussianBlur(edges, (0, 0), 3.0 / 256 * len(edges)), np.float32)
 
 
@@ -182,7 +179,7 @@ def _inside(size: int) -> Region:
     return inside
 
 
-def _strongest(values: Field, region: Region) -> float:
+def _strongest(values: Array, region: Region) -> float:
     """The mean of the greatest `STRONGEST` of `values` in `region`; 0 where there is nothing."""
     found = values[region]
     count = max(1, round(STRONGEST * found.size))

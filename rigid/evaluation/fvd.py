@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rigid.arrays import Pixels
+
 WINDOW, STRIDE = 16, 8
 """Frames of a window, and between the starts of two."""
 PICTURE_SIZE = 224
@@ -33,12 +35,12 @@ class I3D:
         except RuntimeError as error:
             raise ValueError(f"{path} is not a TorchScript file; --i3d takes I3D weights as one.") from error
 
-    def __call__(self, frames: NDArray[np.uint8]) -> Features:
+    def __call__(self, frames: Pixels) -> Features:
         """Features of every window of consecutive `frames`, RGB (T, 224, 224, 3); (0, 0) where there are too few."""
         rows = [self._features(frames[i : i + WINDOW]) for i in range(0, len(frames) - WINDOW + 1, STRIDE)]
         return np.concatenate(rows) if rows else np.zeros((0, 0))
 
-    def _features(self, window: NDArray[np.uint8]) -> Features:
+    def _features(self, window: Pixels) -> Features:
         video = torch.from_numpy(np.ascontiguousarray(window.transpose(3, 0, 1, 2)))[None].float()
         with torch.inference_mode():
             found = self._network(video, rescale=True, resize=True, return_features=True)

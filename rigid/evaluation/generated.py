@@ -7,17 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from rigid.arrays import Array, Pixels
 from rigid.edits.library import AttributeLibrary
-from rigid.files.clips import Frame
 from rigid.models.contract import Runtime
 from rigid.models.mobile_stylegan import MappingNetwork
 from rigid.training.codes import sample_codes
 from rigid.training.fast_inference import to_bytes
 from rigid.training.walks import walk_codes
-
-Codes = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -30,20 +27,20 @@ class Generated:
     mean: torch.Tensor
     """The mean code (512,)."""
 
-    def codes(self, count: int, seed: int, truncation: tuple[float, float] = (0.5, 1.0)) -> Codes:
+    def codes(self, count: int, seed: int, truncation: tuple[float, float] = (0.5, 1.0)) -> Array:
         """`count` faces (count, n_codes, 512), the same for the same seed; `truncation`: the range of ψ."""
         random = torch.Generator().manual_seed(seed)
         n_codes = self.runtime.sizes.n_codes
         drawn = sample_codes(self.mapping, self.mean, count, n_codes, random, truncation=truncation, mixing=0.0)
         return np.asarray(drawn.numpy(), np.float32)
 
-    def picture(self, codes: Codes) -> Frame:
+    def picture(self, codes: Array) -> Pixels:
         """The face of `codes` (n_codes, 512), RGB (S, S, 3), aligned as FFHQ's are."""
         noise = np.zeros((1, *self.runtime.sizes.noise_shape), np.float32)
         drawn = to_bytes(self.runtime.synthesize(codes[None], noise)[0])
         return np.ascontiguousarray(drawn.transpose(1, 2, 0))
 
-    def walk(self, codes: Codes, frames: int, seed: int) -> Iterator[Frame]:
+    def walk(self, codes: Array, frames: int, seed: int) -> Iterator[Pixels]:
         """`frames` pictures of the face of `codes`, which turns, talks and passes through light."""
         other = self.codes(1, seed)[0]
         random = np.random.default_rng(seed)

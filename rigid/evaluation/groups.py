@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rigid.arrays import Array, Pixels
 from rigid.discovery.labels import StagedLabeller
 from rigid.evaluation.skin_tone import TONE_GROUPS, monk_tone, tone_group
-from rigid.files.clips import Frame
 
 AGES = ("under 30", "30 to 49", "50 and over")
 _AGE_LIMITS = (30, 50)
@@ -20,10 +19,9 @@ AXES = {"skin tone": TONE_GROUPS, "apparent age": AGES, "gender presentation": G
 
 Groups = dict[str, str]
 """Of one person: the group on every axis."""
-Labels = NDArray[np.float32]
 
 
-def groups_of(image: Frame, labeller: StagedLabeller) -> tuple[Groups, Labels] | None:
+def groups_of(image: Pixels, labeller: StagedLabeller) -> tuple[Groups, Array] | None:
     """The groups of an aligned face, RGB (S, S, 3), and its measures; None where no face is found in it."""
     seen = labeller.observe(image[None])
     labels = labeller.measure(image[None], seen)[0]

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import nn
 
+from rigid.arrays import Array, Pixels
 from rigid.composite.compositor import Faces
 from rigid.composite.paste import Composite, paste
 from rigid.discovery.labels import Labeller
@@ -25,7 +25,7 @@ from rigid.evaluation.window import FaceWindow, crop_area
 from rigid.face.alignment import TrackedFace, crop
 from rigid.face.identity import Embedder, Embedding
 from rigid.face.masks import feather, oval_mask
-from rigid.files.clips import Clip, Frame, Replay, Track, read_frames
+from rigid.files.clips import Clip, Replay, Track, read_frames
 from rigid.stream.face_stream import FaceStream, StreamOptions
 from rigid.stream.fading import Fade
 
@@ -74,7 +74,7 @@ class Source:
     clip: Clip
     track: Track
     embeddings: dict[int, Embedding] = field(default_factory=dict)
-    labels: dict[int, NDArray[np.float32]] = field(default_factory=dict)
+    labels: dict[int, Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -134,10 +134,10 @@ class _Taker:
         self._frames: dict[str, dict[int, float]] = {}
         self._embeddings: dict[int, Embedding] = {}
         self._changes: dict[int, dict[str, float]] = {}
-        self._videos: dict[str, list[Frame]] = {name: [] for name in WARP_VIDEOS}
-        self._last: tuple[int, dict[str, Frame]] | None = None
+        self._videos: dict[str, list[Pixels]] = {name: [] for name in WARP_VIDEOS}
+        self._last: tuple[int, dict[str, Pixels]] | None = None
 
-    def take(self, index: int, frame: Frame, edited: Frame, face: TrackedFace, seen: Faces) -> None:
+    def take(self, index: int, frame: Pixels, edited: Pixels, face: TrackedFace, seen: Faces) -> None:
         """Frame `index`: as it came, as it was delivered, and the aligned faces behind it."""
         inverted = unalign(frame, face, seen.inverted)
         shown = dict(zip(WARP_VIDEOS, (frame, inverted, edited), strict=True))
@@ -174,7 +174,7 @@ class _Taker:
     def _note(self, name: str, index: int, value: float) -> None:
         self._frames.setdefault(name, {})[index] = value
 
-    def _take_warp(self, index: int, shown: dict[str, Frame], face: TrackedFace) -> None:
+    def _take_warp(self, index: int, shown: dict[str, Pixels], face: TrackedFace) -> None:
         last, self._last = self._last, (index, shown)
         frame_shape = shown["source"].shape
         if last is None or last[0] != index - 1 or last[1]["source"].shape != frame_shape:
@@ -186,14 +186,14 @@ class _Taker:
             self._note(f"warp_error{kind}", index, motion.error(last[1][name], shown[name]))
             self._note(f"warp_error_face{kind}", index, motion.error(last[1][name], shown[name], inside))
 
-    def _take_identity(self, index: int, frame: Frame, edited: Frame, face: TrackedFace) -> None:
+    def _take_identity(self, index: int, frame: Pixels, edited: Pixels, face: TrackedFace) -> None:
         known = self._source.embeddings
         if index not in known:
             known[index] = self._meters.embedder(frame, face.landmarks)
         self._embeddings[index] = self._meters.embedder(edited, face.landmarks)
         self._note("id_source_edited", index, float(self._embeddings[index] @ known[index]))
 
-    def _take_strength(self, index: int, frame: Frame, edited: Frame, face: TrackedFace) -> None:
+    def _take_strength(self, index: int, frame: Pixels, edited: Pixels, face: TrackedFace) -> None:
         known, labeller = self._source.labels, self._meters.labeller
         if index not in known:
             known[index] = labeller(crop(frame, face.transform, self._size)[None])[0]
@@ -208,7 +208,7 @@ class _Taker:
         return {name: i3d(np.stack(video)) for name, video in self._videos.items() if video}
 
 
-def unalign(frame: Frame, face: TrackedFace, aligned: NDArray[np.float32]) -> Frame:
+def unalign(frame: Pixels, face: TrackedFace, aligned: Array) -> Pixels:
     """Eq. 6: the aligned face (S, S, 3) in [-1, 1] in its place in `frame`, blended by the face's feathered mask."""
     mask = feather(oval_mask(face.landmarks_in_crop, len(aligned)))
     return paste(frame, Composite.of(aligned, mask), face.transform)

@@ -9,6 +9,7 @@ from functools import cached_property
 
 from torch import nn
 
+from rigid.arrays import Pixels
 from rigid.composite.compositor import CompositeKind
 from rigid.composite.temporal_filter import SHARE
 from rigid.edits.edit_effect import EditLibrary
@@ -25,7 +26,7 @@ from rigid.evaluation.runtimes import (
 )
 from rigid.evaluation.tune import Pivots, Tuned, tune_generator
 from rigid.face.alignment import crop
-from rigid.files.clips import Clip, Frame, Track, read_frames
+from rigid.files.clips import Clip, Track, read_frames
 from rigid.models.build import Generator
 from rigid.models.contract import Runtime
 
@@ -138,7 +139,7 @@ def prepare(method: str, networks: Networks, options: MethodOptions, clip: Clip,
     return Prepared(tuned, offsets, "paper", seconds=time.perf_counter() - start)
 
 
-def _crops(clip: Clip, track: Track, size: int) -> Iterator[Frame]:
+def _crops(clip: Clip, track: Track, size: int) -> Iterator[Pixels]:
     """The clip's aligned faces, (size, size, 3)."""
     frames = read_frames(clip.path, len(track.faces))
     for (frame, _), face in zip(frames, track.faces, strict=True):

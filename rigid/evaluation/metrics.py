@@ -16,17 +16,18 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-Face = NDArray[np.float32]
+from rigid.arrays import Array
+
 Embeddings = Mapping[int, NDArray[np.floating[Any]]]
 """By frame number; frames that were not measured are missing."""
 
 
-def mean_squared_error(face: Face, inverted: Face) -> float:
+def mean_squared_error(face: Array, inverted: Array) -> float:
     """Mean over pixels and channels of the squared difference, values in [-1, 1]: 4 at most."""
     return float(np.square(face - inverted).mean(dtype=np.float64))
 
 
-def lpips_distance(network: nn.Module, face: Face, inverted: Face) -> float:
+def lpips_distance(network: nn.Module, face: Array, inverted: Array) -> float:
     """LPIPS by `network`, which takes two batches (B, 3, S, S) in [-1, 1] and gives a distance for each pair."""
     with torch.inference_mode():
         pictures = (np.ascontiguousarray(image.transpose(2, 0, 1)) for image in (face, inverted))

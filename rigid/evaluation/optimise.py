@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from rigid.arrays import Array
 from rigid.evaluation.runtimes import Encoded, ImageEncoder
-from rigid.models.contract import Array, RecurrentState, Runtime
+from rigid.models.contract import RecurrentState, Runtime
 from rigid.training.device import DEVICE, half_precision
 
 LPIPS_WEIGHT = 0.8

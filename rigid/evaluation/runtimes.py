@@ -8,8 +8,9 @@ from functools import partial
 
 import numpy as np
 
+from rigid.arrays import Array
 from rigid.edits.edit_effect import EditEffect, EditLibrary, Offset
-from rigid.models.contract import Array, RecurrentState, Runtime, Sizes
+from rigid.models.contract import RecurrentState, Runtime, Sizes
 
 ImageEncoder = Callable[[Array], Array]
 """Aligned RGB (1, 3, S, S) in [-1, 1] → codes (1, n_codes, code_size)."""

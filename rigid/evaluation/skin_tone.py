@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rigid.arrays import Array, Pixels
 from rigid.discovery.regions import CHEEKS, PLAIN_SKIN, lab_of, mean_colour
 
 MONK_TONES = (
@@ -17,7 +17,7 @@ TONE_GROUPS = ("1-4", "5", "6", "7-10")
 _LAST = (4, 5, 6, 10)
 
 
-def monk_tone(image: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> int:
+def monk_tone(image: Pixels, landmarks: Array) -> int:
     """The Monk tone, 1 to 10, nearest in CIE Lab to the mean colour of both cheeks and the forehead.
 
     `image` RGB (H, W, 3), `landmarks` (478, 2) in its pixels; 0 where none of that lies in the picture.
@@ -27,7 +27,7 @@ def monk_tone(image: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> int:
     return nearest_tone(colour) if np.isfinite(colour).all() else 0
 
 
-def nearest_tone(colour: NDArray[np.float32]) -> int:
+def nearest_tone(colour: Array) -> int:
     """The Monk tone, 1 to 10, nearest to a Lab `colour` (3,)."""
     return int(np.linalg.norm(_TONES - colour, axis=1).argmin()) + 1
 

@@ -5,13 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
+from rigid.arrays import Array
 from rigid.discovery.recipes import RECIPES
-
-Labels = NDArray[np.float32]
-"""One face's measures, in the order of the labeller's `measures`; NaN where no face was found."""
 
 
 def measure_of(attribute: str, measures: Sequence[str]) -> str | None:
@@ -20,8 +15,11 @@ def measure_of(attribute: str, measures: Sequence[str]) -> str | None:
     return wanted if wanted in measures else None
 
 
-def changes(source: Labels, edited: Labels, edits: Mapping[str, float], measures: Sequence[str]) -> dict[str, float]:
-    """Measure how each of `edits` changed its measure from `source` to `edited`, positive in the edit's direction."""
+def changes(source: Array, edited: Array, edits: Mapping[str, float], measures: Sequence[str]) -> dict[str, float]:
+    """Measure how each of `edits` changed its measure from `source` to `edited`, positive in the edit's direction.
+
+    `source`, `edited`: one face's measures, in the order of `measures`; NaN where no face was found.
+    """
     found: dict[str, float] = {}
     for name, strength in edits.items():
         measure = measure_of(name, measures)

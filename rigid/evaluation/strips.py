@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
+from rigid.arrays import Pixels
 from rigid.evaluation.window import FaceWindow
-from rigid.files.clips import Frame, Track
+from rigid.files.clips import Track
 
 COLUMNS = 8
 SIZE = 192
@@ -21,9 +22,9 @@ CAPTION = 26
 class Rows:
     """The chosen frames side by side, each row (SIZE, SIZE · columns, 3)."""
 
-    source: Frame
-    inverted: Frame
-    edited: Frame
+    source: Pixels
+    inverted: Pixels
+    edited: Pixels
 
 
 @dataclass
@@ -32,14 +33,14 @@ class StripMaker:
 
     track: Track
     window: FaceWindow
-    _pictures: list[tuple[Frame, Frame, Frame]] = field(default_factory=list)
+    _pictures: list[tuple[Pixels, Pixels, Pixels]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         with_face = [i for i, face in enumerate(self.track.faces) if face is not None]
         places = np.linspace(0, len(with_face) - 1, min(COLUMNS, len(with_face))).round().astype(int)
         self._chosen = {with_face[place] for place in places}
 
-    def take(self, index: int, source: Frame, inverted: Frame, edited: Frame) -> None:
+    def take(self, index: int, source: Pixels, inverted: Pixels, edited: Pixels) -> None:
         """Frame `index`, three times."""
         if index in self._chosen:
             shown = (self.window.show(frame, SIZE) for frame in (source, inverted, edited))
@@ -50,7 +51,7 @@ class StripMaker:
         return Rows(*(np.hstack(pictures) for pictures in zip(*self._pictures, strict=True)))
 
 
-def strip(rows: Mapping[str, Rows]) -> Frame:
+def strip(rows: Mapping[str, Rows]) -> Pixels:
     """Draw one picture of a clip from the rows of its methods by name; the source comes from the first."""
     first = next(iter(rows.values()))
     parts = [_caption("source", first.source)]
@@ -60,7 +61,7 @@ def strip(rows: Mapping[str, Rows]) -> Frame:
     return np.vstack([np.pad(part, ((0, 0), (0, width - part.shape[1]), (0, 0))) for part in parts])
 
 
-def _caption(text: str, row: Frame) -> Frame:
+def _caption(text: str, row: Pixels) -> Pixels:
     line = np.full((CAPTION, row.shape[1], 3), 255, np.uint8)
     cv2.putText(line, text, (6, CAPTION - 8), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
     return np.vstack([line, row])

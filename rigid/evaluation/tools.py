@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from rigid.arrays import Array
 from rigid.assets.store import AssetStore
 from rigid.discovery.labels import load_labeller
 from rigid.edits.library import load_library
@@ -25,7 +26,7 @@ from rigid.evaluation.sheet import SheetTools
 from rigid.face.alignment import FaceLandmarker, FaceTracker
 from rigid.face.identity import FaceEmbedder
 from rigid.models.build import build_image_encoder, build_lpips, build_mapping, build_mobile_generator, mean_code
-from rigid.models.contract import Array, Runtime
+from rigid.models.contract import Runtime
 from rigid.models.profiles import WEIGHTS
 from rigid.training.device import place
 from rigid.training.fast_inference import compile_network

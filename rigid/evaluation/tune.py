@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from rigid.arrays import Array, Pixels
 from rigid.evaluation.optimise import reconstruction_loss
 from rigid.evaluation.runtimes import ImageEncoder, WithoutSharing
 from rigid.models.build import Generator
-from rigid.models.contract import Array, RecurrentState, Runtime
+from rigid.models.contract import RecurrentState, Runtime
 from rigid.models.mobile_stylegan import MobileStyleGAN
 from rigid.training.device import DEVICE, half_precision
 
@@ -25,13 +25,11 @@ BATCH = 4
 LEARNING_RATE = 0.004
 """Of each parameter, as a share of its typical size."""
 
-Crops = NDArray[np.uint8]
-
 
 class Pivots:
     """A clip's aligned faces, in order, and the smoothed codes each is to be generated from."""
 
-    def __init__(self, crops: Sequence[Crops], encode: ImageEncoder) -> None:
+    def __init__(self, crops: Sequence[Pixels], encode: ImageEncoder) -> None:
         """`crops`: RGB (S, S, 3), at least one."""
         self.images = np.stack([crop.transpose(2, 0, 1) for crop in crops])
         self.codes = smooth(np.concatenate([encode(self.inputs(i)) for i in range(len(crops))]), SMOOTHING)

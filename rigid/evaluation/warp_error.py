@@ -10,12 +10,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Frame = NDArray[np.uint8]
-Flow = NDArray[np.float32]
-"""(H, W, 2) x and y in pixels: current(x) ≈ previous(x + flow(x))."""
-Visible = NDArray[np.bool_]
+from rigid.arrays import Array, Pixels, Region
 
 INCONSISTENT = (0.01, 0.5)
 """A flow and the flow back may differ by this share of their squared lengths, plus this many square pixels."""
@@ -27,11 +23,12 @@ BOUNDARY = (0.01, 0.002)
 class Motion:
     """What moved where between two neighbouring frames of the source."""
 
-    flow: Flow
-    visible: Visible
+    flow: Array
+    """(H, W, 2), x and y in pixels: current(x) ≈ previous(x + flow(x))."""
+    visible: Region
     """(H, W): where the current frame shows what the previous one showed."""
 
-    def error(self, previous: Frame, current: Frame, region: Visible | None = None) -> float:
+    def error(self, previous: Pixels, current: Pixels, region: Region | None = None) -> float:
         """Mean over the visible pixels of `region` and RGB of (current - W(previous))², values 0 to 255.
 
         `region` (H, W): the whole frame unless given. NaN where nothing in it is visible.
@@ -41,10 +38,10 @@ class Motion:
             return math.nan
         return float(self.differences(previous, current)[counted].mean(dtype=np.float64))
 
-    def differences(self, previous: Frame, current: Frame) -> NDArray[np.float32]:
+    def differences(self, previous: Pixels, current: Pixels) -> Array:
         """(current - W(previous))², values 0 to 255, mean over RGB of every pixel, visible or not, (H, W)."""
         difference = current.astype(np.float32) - warp(previous, self.flow)
-        squared: NDArray[np.float32] = np.square(difference).mean(2)
+        squared: Array = np.square(difference).mean(2)
         return squared
 
 
@@ -54,14 +51,14 @@ class MotionEstimator:
     def __init__(self) -> None:
         self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
 
-    def __call__(self, previous: Frame, current: Frame) -> Motion:
+    def __call__(self, previous: Pixels, current: Pixels) -> Motion:
         before, now = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (previous, current))
-        forward: Flow = self._dis.calc(now, before, None)  # type: ignore[call-overload]
-        backward: Flow = self._dis.calc(before, now, None)  # type: ignore[call-overload]
+        forward: Array = self._dis.calc(now, before, None)  # type: ignore[call-overload]
+        backward: Array = self._dis.calc(before, now, None)  # type: ignore[call-overload]
         return Motion(forward, visible(forward, backward))
 
 
-def warp(previous: Frame, flow: Flow) -> NDArray[np.float32]:
+def warp(previous: Pixels, flow: Array) -> Array:
     """W(previous, flow), bilinear, float32 (H, W, 3); the border's pixels are repeated beyond it."""
     places = _places(flow)
     return cv2.remap(  # type: ignore[return-value]
@@ -69,7 +66,7 @@ def warp(previous: Frame, flow: Flow) -> NDArray[np.float32]:
     )
 
 
-def visible(forward: Flow, backward: Flow) -> Visible:
+def visible(forward: Array, backward: Array) -> Region:
     """Find where `forward` can be trusted, by the rules of Ruder et al. (2016).
 
     `backward`: previous(x) ≈ current(x + backward(x)). Left out: what leaves the frame, where the two flows do not
@@ -83,11 +80,11 @@ def visible(forward: Flow, backward: Flow) -> Visible:
     consistent = _square(forward + back) <= INCONSISTENT[0] * lengths + INCONSISTENT[1]
     down, across = (np.asarray(slope, np.float32) for slope in np.gradient(forward, axis=(0, 1)))
     smooth = _square(down) + _square(across) <= BOUNDARY[0] * _square(forward) + BOUNDARY[1]
-    seen: Visible = inside & consistent & smooth
+    seen: Region = inside & consistent & smooth
     return seen
 
 
-def _places(flow: Flow) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _places(flow: Array) -> tuple[Array, Array]:
     """The pixels x + flow(x), x and y."""
     height, width = flow.shape[:2]
     x = np.asarray(flow[..., 0] + np.arange(width, dtype=np.float32), np.float32)
@@ -95,6 +92,6 @@ def _places(flow: Flow) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     return x, y
 
 
-def _square(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    lengths: NDArray[np.float32] = np.square(vectors).sum(-1)
+def _square(vectors: Array) -> Array:
+    lengths: Array = np.square(vectors).sum(-1)
     return lengths

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from rigid.files.clips import Frame, Track
+from rigid.arrays import Pixels, Region
+from rigid.files.clips import Track
 from rigid.geometry import Transform, apply, corners, inverse, resample
 
 
@@ -21,13 +21,13 @@ class FaceWindow:
         self._side = float((high - low).max())
         self._corner = (low + high - self._side) / 2
 
-    def show(self, frame: Frame, size: int) -> Frame:
+    def show(self, frame: Pixels, size: int) -> Pixels:
         """What the window shows of `frame` (H, W, 3), as (size, size, 3)."""
         scale = size / self._side
         return resample(frame, np.column_stack((np.eye(2) * scale, -self._corner * scale)), (size, size))
 
 
-def crop_area(transform: Transform, crop_size: int, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+def crop_area(transform: Transform, crop_size: int, shape: tuple[int, ...]) -> Region:
     """Find where in a frame of `shape` (H, W, ...) the aligned crop lies; `transform`: frame → crop."""
     area = np.zeros(shape[:2], np.uint8)
     quad = apply(inverse(transform), corners(crop_size, crop_size)) - 0.5

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rigid.arrays import Array, Pixels
 from rigid.face.faces import Face, FaceMemory, choose_face
 from rigid.face.landmarker import FaceLandmarker
 from rigid.face.landmarks import LEFT_EYE, MOUTH_CORNERS, RIGHT_EYE
@@ -49,7 +49,7 @@ def ffhq_transform(landmarks: Points, size: int = 256) -> Transform:
     return np.column_stack((linear, size / 2 - linear @ (eyes + 0.1 * down)))
 
 
-def crop(frame: NDArray[np.uint8], transform: Transform, size: int = 256) -> NDArray[np.uint8]:
+def crop(frame: Pixels, transform: Transform, size: int = 256) -> Pixels:
     """The aligned crop, uint8 (size, size, 3), of `frame`, uint8 (H, W, 3).
 
     `transform`: frame → crop, from `ffhq_transform`. Large faces are averaged down, not sampled; beyond the
@@ -64,7 +64,7 @@ class TrackedFace:
 
     face: Face
     """As the landmarker saw it."""
-    landmarks: NDArray[np.float32]
+    landmarks: Array
     """(478, 2) smoothed, frame pixels."""
     transform: Transform
     """Frame → aligned crop, (2, 3)."""
@@ -74,7 +74,7 @@ class TrackedFace:
     """How many are in the frame, this one among them, as seen within the last second."""
 
     @property
-    def landmarks_in_crop(self) -> NDArray[np.float32]:
+    def landmarks_in_crop(self) -> Array:
         """(478, 2) smoothed, crop pixels."""
         return apply(self.transform, self.landmarks).astype(np.float32)
 
@@ -86,7 +86,7 @@ class FaceFinder(Protocol):
     def others(self) -> int:
         """How many faces are known to be beside the one that is followed; `detect` may return some of them."""
 
-    def detect(self, frame: NDArray[np.uint8], timestamp_ms: int) -> list[Face]:
+    def detect(self, frame: Pixels, timestamp_ms: int) -> list[Face]:
         """The faces in `frame`, uint8 RGB (H, W, 3), at `timestamp_ms`."""
 
     def close(self) -> None:
@@ -103,7 +103,7 @@ class FaceTracker:
         self._smoother = LandmarkSmoother(smoothing)
         self._memory = FaceMemory()
 
-    def track(self, frame: NDArray[np.uint8], timestamp: float) -> TrackedFace | None:
+    def track(self, frame: Pixels, timestamp: float) -> TrackedFace | None:
         """The followed face in `frame`, uint8 RGB (H, W, 3), taken at `timestamp` seconds; None without a face."""
         faces = self.landmarker.detect(frame, round(timestamp * 1000))
         face = choose_face(faces, self._memory.recall(timestamp))

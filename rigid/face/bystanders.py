@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+from rigid.arrays import Pixels
 from rigid.face.detector import FaceDetector, borrow_detector, return_detector
 from rigid.face.faces import Face
 from rigid.face.landmark_net import region_of
-from rigid.face.views import Frame, View
+from rigid.face.views import View
 
 LOOK_SECONDS = 1.0
 """So often the whole frame is looked at. The detector takes some 3 ms, a hundredth of what frames take in that time."""
@@ -34,7 +35,7 @@ class Bystanders:
         self.count = 0
         self._looked: float | None = None
 
-    def watch(self, frame: Frame, followed: Face, time: float) -> None:
+    def watch(self, frame: Pixels, followed: Face, time: float) -> None:
         """Look now and then for others in `frame`, uint8 RGB (H, W, 3), of `time` seconds.
 
         RuntimeError once it is closed.

@@ -11,8 +11,9 @@ from zipfile import ZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from rigid.arrays import Pixels
 from rigid.face.landmark_net import region
-from rigid.face.views import Frame, View
+from rigid.face.views import View
 from rigid.geometry import apply, inverse, scale_of
 
 MEMBER = "face_detector.tflite"
@@ -37,7 +38,7 @@ class FaceDetector:
         self._lock = threading.Lock()
         self._idle: list[Any] = [self._open()]
 
-    def detect(self, frame: Frame, view: View) -> list[View]:
+    def detect(self, frame: Pixels, view: View) -> list[View]:
         """The regions of `frame`, uint8 RGB (H, W, 3), in which the landmark net finds the faces in `view`.
 
         Upright as the eyes say; the surest first.

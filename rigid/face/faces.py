@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rigid.arrays import Array
 from rigid.face.landmarks import LEFT_EYE, RIGHT_EYE
 from rigid.face.smoothing import face_length
 
@@ -22,11 +22,11 @@ Box = tuple[float, float, float, float]
 class Face:
     """One face in one frame."""
 
-    landmarks: NDArray[np.float32]
+    landmarks: Array
     """(478, 2) x, y in frame pixels, continuous: the first pixel's centre is (0.5, 0.5). May lie outside the frame."""
     blendshapes: dict[str, float] = field(default_factory=dict)
     """52 expression scores in [0, 1] by name; empty unless asked for."""
-    pose: NDArray[np.float32] | None = None
+    pose: Array | None = None
     """(4, 4) head pose, canonical face → camera (x right, y up, z towards the viewer), None unless asked for."""
 
     @property
@@ -37,9 +37,9 @@ class Face:
         return float(left), float(top), float(right), float(bottom)
 
     @property
-    def centre(self) -> NDArray[np.float32]:
+    def centre(self) -> Array:
         """Middle of the box, (2,)."""
-        middle: NDArray[np.float32] = (self.landmarks.min(0) + self.landmarks.max(0)) / 2
+        middle: Array = (self.landmarks.min(0) + self.landmarks.max(0)) / 2
         return middle
 
     @property

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+from rigid.arrays import Pixels
 from rigid.face.detector import FaceDetector, borrow_detector, return_detector
 from rigid.face.faces import Face, distinct
 from rigid.face.landmark_net import LandmarkNet, Seen, region_of
-from rigid.face.views import Frame, View
+from rigid.face.views import View
 
 SURE = 10.0
 """Log odds below which the detector is asked, too. Faces in full view have 11 to 23; half faces, and heads with the
@@ -38,14 +39,14 @@ class FollowedFaces:
         self._model_path = model_path
         self._borrowed: FaceDetector | None = borrow_detector(model_path)
 
-    def look(self, frame: Frame, view: View, last: Face | None) -> list[Face]:
+    def look(self, frame: Pixels, view: View, last: Face | None) -> list[Face]:
         """Find at most two faces in `view`: the nearest to `last`, else the largest."""
         regions = self._detector.detect(frame, view)
         regions.sort(key=lambda region: -region.side if last is None else math.dist(region.centre, last.centre))
         seen = [self._net.see(frame, region) for region in regions[:MOST]]
         return distinct([Face(one.landmarks) for one in seen if one.score >= 0])
 
-    def follow(self, frame: Frame, face: Face, *, doubt: bool) -> Face | None:
+    def follow(self, frame: Pixels, face: Face, *, doubt: bool) -> Face | None:
         """`face`, of the last frame, in this one; None where it is lost, or the detector sees a face only elsewhere.
 
         The detector is asked with `doubt`, and where the net has its own.
@@ -60,7 +61,7 @@ class FollowedFaces:
             seen = self._check(frame, seen)
         return Face(seen.landmarks) if seen is not None else None
 
-    def _check(self, frame: Frame, seen: Seen) -> Seen | None:
+    def _check(self, frame: Pixels, seen: Seen) -> Seen | None:
         """`seen`, or the face that the detector finds close by; None where it finds one only elsewhere, or none.
 
         Where it finds none `seen` stands for some frames, and as long as the net is sure: the detector misses some.

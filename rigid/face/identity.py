@@ -8,9 +8,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from rigid.arrays import Array, Pixels
 from rigid.assets.store import AssetStore
 
-Frame = NDArray[np.uint8]
 Embedding = NDArray[np.float64]
 NETWORK, POINTS = "dlib_face_recognition_resnet_model_v1.dat", "shape_predictor_5_face_landmarks.dat"
 
@@ -18,7 +18,7 @@ NETWORK, POINTS = "dlib_face_recognition_resnet_model_v1.dat", "shape_predictor_
 class Embedder(Protocol):
     """Tells faces apart; `FaceEmbedder` is one."""
 
-    def __call__(self, frame: Frame, landmarks: NDArray[np.float32]) -> Embedding:
+    def __call__(self, frame: Pixels, landmarks: Array) -> Embedding:
         """A unit vector for the face at `landmarks` (478, 2) in `frame`, uint8 RGB (H, W, 3)."""
 
 
@@ -41,7 +41,7 @@ class FaceEmbedder:
         self._points = dlib.shape_predictor(str(store.file("identity", POINTS)))
         self._network = dlib.face_recognition_model_v1(str(store.file("identity", NETWORK)))
 
-    def __call__(self, frame: Frame, landmarks: NDArray[np.float32]) -> Embedding:
+    def __call__(self, frame: Pixels, landmarks: Array) -> Embedding:
         left, top = (int(value) for value in landmarks.min(0))
         right, bottom = (int(value) for value in landmarks.max(0))
         # dlib takes no arrays with gaps between their rows, as video frames have

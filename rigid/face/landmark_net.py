@@ -14,8 +14,9 @@ from zipfile import ZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from rigid.arrays import Array, Pixels
 from rigid.face.landmarks import N_LANDMARKS
-from rigid.face.views import Frame, View
+from rigid.face.views import View
 from rigid.geometry import apply, glance, inverse, rotate, similarity
 
 MEMBER = "face_landmarks_detector.tflite"
@@ -43,7 +44,7 @@ THREADS = 2
 class Seen:
     """What the net sees in a region."""
 
-    landmarks: NDArray[np.float32]
+    landmarks: Array
     """(478, 2), frame pixels."""
     score: float
     """How sure the net is that the region shows a face: log odds, above 0 rather yes than no."""
@@ -58,7 +59,7 @@ def region(centre: NDArray[np.floating[Any]], side: float, angle: float) -> View
     return View(similarity(np.array(place), side, angle, (SIDE, SIDE)), (SIDE, SIDE), place, side, angle)
 
 
-def region_of(landmarks: NDArray[np.float32]) -> View:
+def region_of(landmarks: Array) -> View:
     """Return where the net sees the face whose landmarks (478, 2) are these, upright."""
     left, right = landmarks[list(OUTER_EYE_CORNERS)]
     angle = math.atan2(float(right[1] - left[1]), float(right[0] - left[0]))
@@ -84,7 +85,7 @@ class LandmarkNet:
         """`model_path`: face_landmarker.task. ImportError where OpenVINO is not installed."""
         self._request: Any = _compile(model_path).create_infer_request()
 
-    def see(self, frame: Frame, where: View) -> Seen:
+    def see(self, frame: Pixels, where: View) -> Seen:
         """The landmarks of the face near `where` in `frame`, uint8 RGB (H, W, 3), looked at again where it moved."""
         for _ in range(PASSES):
             landmarks, score = self._run(frame, where)
@@ -95,7 +96,7 @@ class LandmarkNet:
             where = now
         return Seen(landmarks, score, steady and score >= 0)
 
-    def _run(self, frame: Frame, where: View) -> tuple[NDArray[np.float32], float]:
+    def _run(self, frame: Pixels, where: View) -> tuple[Array, float]:
         points, score, _ = self._request.infer(
             [glance(frame, where.transform, where.size)[None]], share_inputs=True
         ).values()

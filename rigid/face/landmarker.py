@@ -9,11 +9,12 @@ from typing import Protocol
 
 import numpy as np
 
+from rigid.arrays import Pixels
 from rigid.face.bystanders import Bystanders
 from rigid.face.faces import Face, FaceMemory, choose_face
 from rigid.face.followed_faces import FollowedFaces
 from rigid.face.mediapipe_landmarker import MediaPipeFaces
-from rigid.face.views import MAX_VIEW, STEEP_ROLL, Frame, View, search_views
+from rigid.face.views import MAX_VIEW, STEEP_ROLL, View, search_views
 
 LARGE_FACE = 0.4
 """A face at least this share of the frame's longest side needs no window."""
@@ -28,10 +29,10 @@ class Faces(Protocol):
     def exact(self) -> bool:
         """Whether a face is seen as well in any view that shows it as in a window of its own."""
 
-    def look(self, frame: Frame, view: View, last: Face | None) -> list[Face]:
+    def look(self, frame: Pixels, view: View, last: Face | None) -> list[Face]:
         """The faces in `view`, at most two, `last` among them if it is there."""
 
-    def follow(self, frame: Frame, face: Face, *, doubt: bool) -> Face | None:
+    def follow(self, frame: Pixels, face: Face, *, doubt: bool) -> Face | None:
         """`face`, of the last frame, in this one, looked at twice with `doubt`; None where a search is needed."""
 
     def close(self) -> None:
@@ -74,7 +75,7 @@ class FaceLandmarker:
         """How many faces of a like size are beside the followed one, as seen within the last second of the video."""
         return self._bystanders.count
 
-    def detect(self, frame: Frame, timestamp_ms: int) -> list[Face]:
+    def detect(self, frame: Pixels, timestamp_ms: int) -> list[Face]:
         """The faces in `frame`, uint8 RGB (H, W, 3), at `timestamp_ms`; the followed one first.
 
         While a face is followed, it is the only one, and `others` says how many more there are. ValueError when
@@ -96,7 +97,7 @@ class FaceLandmarker:
             self._bystanders.watch(frame, chosen, time)
         return [face for face in faces if face is chosen] + [face for face in faces if face is not chosen]
 
-    def _follow(self, frame: Frame, time: float) -> Face | None:
+    def _follow(self, frame: Pixels, time: float) -> Face | None:
         """The face of the last frame in this one."""
         if self._followed is None:
             return None
@@ -105,7 +106,7 @@ class FaceLandmarker:
             self._checked = time
         return self._faces.follow(frame, self._followed, doubt=doubt)
 
-    def _find(self, frame: Frame, last: Face | None) -> list[Face]:
+    def _find(self, frame: Pixels, last: Face | None) -> list[Face]:
         window = self._window
         faces = self._faces.look(frame, window, last) if window is not None else []
         if faces:
@@ -124,7 +125,7 @@ class FaceLandmarker:
             view = next(self._search)
         return view
 
-    def _refine(self, frame: Frame, faces: list[Face], view: View, last: Face | None) -> list[Face]:
+    def _refine(self, frame: Pixels, faces: list[Face], view: View, last: Face | None) -> list[Face]:
         """Newly found faces, the one to follow seen again in its own window if the view showed it small."""
         chosen = choose_face(faces, last)
         assert chosen is not None

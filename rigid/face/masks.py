@@ -11,18 +11,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from rigid.arrays import Array
 from rigid.face.landmarks import BROWS_TOP, CHIN, FACE_OVAL, FOREHEAD_TOP, LEFT_EYE, OUTER_LIPS, RIGHT_EYE
 from rigid.fields import smooth
 from rigid.geometry import Points
-
-Mask = NDArray[np.float32]
 
 FEATHER = 0.022
 """Standard deviation of the mask's soft edge, in crop sides (5.6 px of 256)."""
 SUBPIXEL_BITS = 4
 
 
-def oval_mask(landmarks: Points, size: int) -> Mask:
+def oval_mask(landmarks: Points, size: int) -> Array:
     """The face oval, chin and forehead included, anti-aliased, (size, size).
 
     `landmarks` (478, 2) in crop pixels. Their oval ends short of the hairline; its upper part is
@@ -31,7 +30,7 @@ def oval_mask(landmarks: Points, size: int) -> Mask:
     return polygon_mask(with_forehead(np.asarray(landmarks, np.float64)), size)
 
 
-def lips_mask(landmarks: Points, size: int, grow: float = 0.15) -> Mask:
+def lips_mask(landmarks: Points, size: int, grow: float = 0.15) -> Array:
     """The mouth, lips included, (size, size), grown by `grow` of its width on every side."""
     lips = np.asarray(landmarks, np.float64)[OUTER_LIPS]
     width = float(np.ptp(lips[:, 0]))
@@ -44,7 +43,7 @@ EYES_RISE, EYES_FALL, EYES_WIDTH = 0.5, 0.35, 1.3
 """How far up and down, in widths of an eye, what is drawn with it reaches from its middle, and how wide that is."""
 
 
-def eyes_mask(landmarks: Points, size: int) -> Mask:
+def eyes_mask(landmarks: Points, size: int) -> Array:
     """Mask both eyes with their lids and lashes, (size, size): half an ellipse above each and another below."""
     points = np.asarray(landmarks, np.float64)
     across = points[RIGHT_EYE].mean(0) - points[LEFT_EYE].mean(0)
@@ -83,7 +82,7 @@ def with_forehead(landmarks: Points, rise: float = FOREHEAD_RISE) -> NDArray[np.
     return raised
 
 
-def forehead_mask(landmarks: Points, size: int) -> Mask:
+def forehead_mask(landmarks: Points, size: int) -> Array:
     """The face from the brows up, and beyond the estimated hairline, (size, size)."""
     points = np.asarray(landmarks, np.float64)
     up, brows = points[FOREHEAD_TOP] - points[CHIN], points[BROWS_TOP].mean(0)
@@ -91,7 +90,7 @@ def forehead_mask(landmarks: Points, size: int) -> Mask:
     return polygon_mask(oval[(oval - brows) @ up > 0], size)
 
 
-def hair_mask(landmarks: Points, size: int) -> Mask:
+def hair_mask(landmarks: Points, size: int) -> Array:
     """Mask where the hair may be, the face from the eyes up included, (size, size) with a feathered edge.
 
     The upper part of the face oval of `landmarks` (478, 2), crop pixels, drawn out by `HAIR_RISE` and `HAIR_WIDTH`,
@@ -108,7 +107,7 @@ def hair_mask(landmarks: Points, size: int) -> Mask:
     return feather(np.maximum(polygon_mask(cap[along > 0.5], size), beside)) * _falling(chin, up, size)
 
 
-def _strands(oval: Points, chin: Points, up: Points, size: int) -> Mask:
+def _strands(oval: Points, chin: Points, up: Points, size: int) -> Array:
     """Two upright bars along the sides of the face `oval` (36, 2); `up` from the `chin` to its top."""
     across = np.array([-up[1], up[0]]) / max(float(np.linalg.norm(up)), 1e-9)
     sides = (oval - chin) @ across
@@ -121,17 +120,17 @@ def _strands(oval: Points, chin: Points, up: Points, size: int) -> Mask:
     return area
 
 
-def _falling(chin: Points, up: Points, size: int) -> Mask:
+def _falling(chin: Points, up: Points, size: int) -> Array:
     """1 from `HAIR_FALL`'s start on, 0 below its end, along `up` from the `chin`, (size, size)."""
     start, end = HAIR_FALL
     slope = up / max(float(up @ up), 1e-9) / (start - end)
     centres = np.arange(size) + 0.5
     x, y = slope[0] * (centres - chin[0]), slope[1] * (centres - chin[1])
-    falling: Mask = (x.astype(np.float32) + (y - end / (start - end)).astype(np.float32)[:, None]).clip(0, 1)
+    falling: Array = (x.astype(np.float32) + (y - end / (start - end)).astype(np.float32)[:, None]).clip(0, 1)
     return falling
 
 
-def polygon_mask(polygon: Points, size: int) -> Mask:
+def polygon_mask(polygon: Points, size: int) -> Array:
     """The filled polygon (N, 2), crop pixels, anti-aliased, (size, size)."""
     mask = np.zeros((size, size), np.uint8)
     # OpenCV counts from the first pixel's centre, in sixteenths.
@@ -140,12 +139,12 @@ def polygon_mask(polygon: Points, size: int) -> Mask:
     return mask.astype(np.float32) / np.float32(255)
 
 
-def union(*masks: Mask) -> Mask:
+def union(*masks: Array) -> Array:
     """M_I ∪ M_E of Eq. 7: the largest of the masks at each pixel."""
     return reduce(np.maximum, masks)
 
 
-def feather(mask: Mask) -> Mask:
+def feather(mask: Array) -> Array:
     """`mask` with a soft edge that falls to zero about where it ended, and zero along the crop's border.
 
     The softening reaches inwards, so that hair and background outside the mask keep out.
@@ -156,13 +155,13 @@ def feather(mask: Mask) -> Mask:
     blurred = cv2.GaussianBlur(small, (0, 0), sigma / 2, borderType=cv2.BORDER_CONSTANT)
     # A blurred straight edge passes 0.5 at the edge itself: stretch what lies inside to [0, 1].
     inside = np.clip(np.float32(2.2) * blurred - np.float32(1.1), 0, 1)
-    soft: Mask = cv2.resize(smooth(inside), (size, size), interpolation=cv2.INTER_LINEAR)
+    soft: Array = cv2.resize(smooth(inside), (size, size), interpolation=cv2.INTER_LINEAR)
     soft *= border_window(size)
     return soft
 
 
 @cache
-def border_window(size: int) -> Mask:
+def border_window(size: int) -> Array:
     """Make a mask of one inside a crop, falling to zero over its outermost pixels."""
     from_edge = np.minimum(np.arange(size), np.arange(size)[::-1]) / (0.03 * size)
     ramp = np.clip(from_edge, 0.0, 1.0).astype(np.float32)

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rigid.arrays import Array, Pixels
 from rigid.face.faces import Face, distinct
-from rigid.face.views import Frame, View
+from rigid.face.views import View
 from rigid.geometry import apply, inverse
 
 
@@ -39,7 +39,7 @@ class MediaPipeFaces:
         self._clock = 0
         self._tracked: View | None = None
 
-    def look(self, frame: Frame, view: View, last: Face | None) -> list[Face]:
+    def look(self, frame: Pixels, view: View, last: Face | None) -> list[Face]:
         """The faces in `view`."""
         if self._tracked is not None and not self._tracked.is_like(view):
             # MediaPipe would look where the last view had its face, and in this one find half of it or none.
@@ -49,7 +49,7 @@ class MediaPipeFaces:
         self._tracked = view if faces else None
         return faces
 
-    def follow(self, frame: Frame, face: Face, *, doubt: bool) -> Face | None:
+    def follow(self, frame: Pixels, face: Face, *, doubt: bool) -> Face | None:
         """None: each view is searched for itself."""
         return None
 
@@ -59,7 +59,7 @@ class MediaPipeFaces:
             self._task.close()
             self._task = None
 
-    def _run(self, picture: Frame) -> Any:
+    def _run(self, picture: Pixels) -> Any:
         image = self._mediapipe.Image(image_format=self._mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(picture))
         # without a filter MediaPipe uses the time for nothing, and only wants it to go on
         self._clock += 1
@@ -78,10 +78,10 @@ def _face(result: Any, index: int, view: View) -> Face:
     return face
 
 
-def _roll(pose: NDArray[np.float32], angle: float) -> NDArray[np.float32]:
+def _roll(pose: Array, angle: float) -> Array:
     """A pose seen in a window turned by `angle`, as it is in the frame. The camera's y axis points up."""
     turn = np.eye(4, dtype=np.float32)
     cos, sin = math.cos(angle), math.sin(angle)
     turn[:2, :2] = [[cos, sin], [-sin, cos]]
-    turned: NDArray[np.float32] = turn @ pose
+    turned: Array = turn @ pose
     return turned

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Landmarks = NDArray[np.float32]
+from rigid.arrays import Array
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class SmoothingOptions:
     """Seconds without a face after which the filter starts anew."""
 
 
-def face_length(landmarks: Landmarks) -> float:
+def face_length(landmarks: Array) -> float:
     """√(width · height) of the landmarks' box, the unit in which movements are measured; at least one pixel."""
     width, height = np.ptp(landmarks, axis=0)
     return max(1.0, math.sqrt(float(width) * float(height)))
@@ -53,14 +53,14 @@ class LandmarkSmoother:
         self._velocity: NDArray[np.float64] | None = None
         self._time = 0.0
 
-    def continues(self, landmarks: Landmarks, time: float) -> bool:
+    def continues(self, landmarks: Array, time: float) -> bool:
         """Whether `landmarks` (N, 2) at `time` seconds can be the face seen last."""
         if self._raw is None or not 0 <= time - self._time <= self.options.reset_gap:
             return False
         jump = np.linalg.norm(landmarks.mean(0) - self._raw.mean(0))
         return bool(jump <= self.options.reset_jump * face_length(landmarks))
 
-    def smooth(self, landmarks: Landmarks, time: float) -> Landmarks:
+    def smooth(self, landmarks: Array, time: float) -> Array:
         """Smoothed `landmarks` (N, 2), float32 pixels, of a frame taken at `time` seconds."""
         points = landmarks.astype(np.float64)
         if not self.continues(landmarks, time):

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from rigid.arrays import Pixels
 from rigid.face.faces import Face
 from rigid.geometry import Transform, resample, rotate, similarity
-
-Frame = NDArray[np.uint8]
 
 MAX_VIEW = 640
 """Longest side of a picture that is searched, pixels."""
@@ -68,7 +66,7 @@ class View:
         """Whether `other` shows just what this view does."""
         return self.size == other.size and np.array_equal(self.transform, other.transform)
 
-    def picture(self, frame: Frame) -> Frame:
+    def picture(self, frame: Pixels) -> Pixels:
         """What the view shows of `frame`, black outside it."""
         if np.array_equal(self.transform, np.eye(2, 3)):
             return np.ascontiguousarray(frame)

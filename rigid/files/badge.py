@@ -6,9 +6,9 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Picture = NDArray[np.uint8]
+from rigid.arrays import Array, Pixels
+
 WORDS = "Edited with AI"
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 LEAST_LINES = 14
@@ -30,7 +30,7 @@ class Badge:
         self.place: Rectangle | None = None
         """Where the newest picture has it; None where it has none."""
 
-    def stamp(self, picture: Picture) -> Picture:
+    def stamp(self, picture: Pixels) -> Pixels:
         """A copy of `picture`, RGB uint8 (H, W, 3), with the badge at its lower left.
 
         Itself where the badge is off, or the picture too small for it to be read.
@@ -50,7 +50,7 @@ class Badge:
 
 
 @lru_cache(maxsize=32)
-def _plate(shorter: int) -> NDArray[np.float32] | None:
+def _plate(shorter: int) -> Array | None:
     """Grey value and opacity of the badge for a picture whose shorter side has so many lines: (h, w, 2)."""
     height = max(LEAST_LINES, round(shorter * SHARE))
     if height * 4 > shorter:

@@ -9,15 +9,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
+from rigid.arrays import Pixels
 from rigid.face.alignment import TrackedFace
 from rigid.files.video_reader import Picture, VideoReader
 from rigid.files.video_writer import FORMATS
 from rigid.stream.face_stream import Tracker
 
-Frame = NDArray[np.uint8]
 INDEX = "index.json"
 
 
@@ -71,7 +68,7 @@ def _members(folder: Path, split: str) -> set[str]:
     return {name for name, of in splits.items() if of == split}
 
 
-def read_frames(path: Path, limit: int) -> Iterator[tuple[Frame, float]]:
+def read_frames(path: Path, limit: int) -> Iterator[tuple[Pixels, float]]:
     """The first `limit` frames, RGB (H, W, 3) uint8, and the seconds each is shown at, from the first one on."""
     with VideoReader(path) as reader:
         origin: int | None = None
@@ -125,7 +122,7 @@ class Replay:
     def __init__(self, track: Track) -> None:
         self._faces = iter(track.faces)
 
-    def track(self, frame: Frame, timestamp: float) -> TrackedFace | None:
+    def track(self, frame: Pixels, timestamp: float) -> TrackedFace | None:
         """The next frame's face."""
         return next(self._faces)
 

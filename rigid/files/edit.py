@@ -19,8 +19,8 @@ from typing import Any, TypeAlias
 
 import av
 import numpy as np
-from numpy.typing import NDArray
 
+from rigid.arrays import Pixels, Region
 from rigid.atomic_files import replacing
 from rigid.edits.ramp import EditRamp
 from rigid.files.badge import Badge
@@ -37,7 +37,6 @@ from rigid.files.video_writer import FORMATS, VideoWriter, open_writer
 from rigid.stream.face_stream import FaceStream, StepResult
 from rigid.stream.pipeline import Step, overlapped
 
-Pixels = NDArray[np.uint8]
 Item: TypeAlias = "Picture | av.Packet[Any]"
 Progress = Callable[[int, int | None], None]
 """Takes the frames done and the frames there probably are, None where that is not known."""
@@ -293,7 +292,7 @@ def _edit_image(job: EditJob, make_stream: Callable[[], FaceStream], profile: st
     start = time.perf_counter()
     badge = Badge(job.badge)
     made: list[Still] = []
-    touched: list[NDArray[np.bool_]] = []
+    touched: list[Region] = []
     try:
         with closing(overlapped(stream, _still_steps(job, file))) as results:
             for still, result in zip(file.stills, results, strict=True):
@@ -324,7 +323,7 @@ def _still_steps(job: EditJob, file: ImageFile) -> Iterator[Step]:
         seconds += still.milliseconds / 1e3 if file.moving else SECONDS_BETWEEN_PAGES
 
 
-def _apply_to_still(file: ImageFile, still: Still, shown: Pixels, compare: bool) -> tuple[Still, NDArray[np.bool_]]:
+def _apply_to_still(file: ImageFile, still: Still, shown: Pixels, compare: bool) -> tuple[Still, Region]:
     """`still` with what the stream showed of it, and where it differs."""
     seen = file.show_as_srgb(still)
     touched = (seen != shown).any(2)

@@ -18,8 +18,7 @@ import av.filter
 import numpy as np
 from numpy.typing import NDArray
 
-Pixels = NDArray[np.uint8]
-Values = NDArray[np.float32]
+from rigid.arrays import Array, Pixels
 
 PQ, HLG = 16, 18
 """AVCOL_TRC_SMPTE2084 and AVCOL_TRC_ARIB_STD_B67: the transfers of HDR (BT.2100)."""
@@ -61,19 +60,19 @@ class FilmColours:
         """Whether networks may see the signal as it is."""
         return not self.is_hdr and self.primaries not in TO_BT709
 
-    def to_screen(self, signal: Values) -> Values:
+    def to_screen(self, signal: Array) -> Array:
         """The signal (..., 3) in [0, 1] as BT.709 for a screen, (..., 3) float32 in [0, 1]."""
         light = np.maximum(_turn(self._light(signal), self._matrix), 0)
         shown = _roll_off(light) if self.is_hdr else np.minimum(light, 1)
         return np.asarray(shown ** np.float32(1 / SCREEN_GAMMA), np.float32)
 
-    def from_screen(self, shown: Pixels) -> Values:
+    def from_screen(self, shown: Pixels) -> Array:
         """The signal, (..., 3) float32 in [0, 1], of BT.709 codes (..., 3) uint8: the inverse of `to_screen`."""
         light = self._decoded[shown]
         return self._signal(np.maximum(_turn(light, np.linalg.inv(self._matrix).astype(np.float64)), 0))
 
     @cached_property
-    def _decoded(self) -> Values:
+    def _decoded(self) -> Array:
         """The light of each of the 256 codes."""
         linear = np.asarray((np.arange(256) / 255) ** SCREEN_GAMMA, np.float32)
         return _roll_on(linear) if self.is_hdr else linear
@@ -82,7 +81,7 @@ class FilmColours:
     def _matrix(self) -> NDArray[np.float64]:
         return TO_BT709.get(self.primaries, np.eye(3))
 
-    def _light(self, signal: Values) -> Values:
+    def _light(self, signal: Array) -> Array:
         if self.transfer == PQ:
             return _pq_light(signal)
         if self.transfer == HLG:
@@ -90,7 +89,7 @@ class FilmColours:
             return np.asarray(PEAK * scene * _luma(scene) ** np.float32(0.2), np.float32)
         return np.asarray(signal ** np.float32(SCREEN_GAMMA), np.float32)
 
-    def _signal(self, light: Values) -> Values:
+    def _signal(self, light: Array) -> Array:
         if self.transfer == PQ:
             return _pq_signal(light)
         if self.transfer == HLG:
@@ -148,14 +147,14 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="rigid-live-colours-", ignore_cleanup_errors=True)
 
 
-def _roll_off(light: Values) -> Values:
+def _roll_off(light: Array) -> Array:
     """Light to a screen's, [0, 1]: as it is below the knee, Reinhard's extended curve above."""
     room, most = _ROOM
     over = np.clip((light - KNEE) / room, 0, most)
     return np.asarray(np.where(light < KNEE, light, KNEE + room * over * (1 + over / most**2) / (1 + over)), np.float32)
 
 
-def _roll_on(shown: Values) -> Values:
+def _roll_on(shown: Array) -> Array:
     """The inverse of `_rolled_off`."""
     room, most = _ROOM
     part = np.clip((shown - KNEE) / room, 0, 1)
@@ -163,11 +162,11 @@ def _roll_on(shown: Values) -> Values:
     return np.asarray(np.where(shown < KNEE, shown, KNEE + room * over), np.float32)
 
 
-def _turn(light: Values, matrix: NDArray[np.float64]) -> Values:
+def _turn(light: Array, matrix: NDArray[np.float64]) -> Array:
     return np.asarray(light @ matrix.T.astype(np.float32), np.float32)
 
 
-def _luma(scene: Values) -> Values:
+def _luma(scene: Array) -> Array:
     return np.asarray((scene @ LUMA_BT2020)[..., None], np.float32)
 
 
@@ -176,29 +175,29 @@ _M1, _M2, _C1, _C2, _C3 = 2610 / 16384, 2523 / 32, 3424 / 4096, 2413 / 128, 2392
 _A, _B, _C = 0.17883277, 0.28466892, 0.55991073
 
 
-def _pq_light(signal: Values) -> Values:
+def _pq_light(signal: Array) -> Array:
     powered = np.clip(signal, 0, 1).astype(np.float64) ** (1 / _M2)
     light = (np.maximum(powered - _C1, 0) / (_C2 - _C3 * powered)) ** (1 / _M1)
     return np.asarray(light * 10_000 / WHITE, np.float32)
 
 
-def _pq_signal(light: Values) -> Values:
+def _pq_signal(light: Array) -> Array:
     powered = np.clip(light.astype(np.float64) * WHITE / 10_000, 0, 1) ** _M1
     return np.asarray(((_C1 + _C2 * powered) / (1 + _C3 * powered)) ** _M2, np.float32)
 
 
-def _hlg_scene(signal: Values) -> Values:
+def _hlg_scene(signal: Array) -> Array:
     high = (np.exp((np.maximum(signal, 0.5) - _C) / _A) + _B) / 12
     return np.asarray(np.where(signal <= 0.5, np.square(signal) / 3, high), np.float32)
 
 
-def _hlg_signal(scene: Values) -> Values:
+def _hlg_signal(scene: Array) -> Array:
     scene = np.clip(scene, 0, 1)
     high = _A * np.log(np.maximum(12 * scene - _B, 1e-6)) + _C
     return np.asarray(np.where(scene <= 1 / 12, np.sqrt(3 * scene), high), np.float32)
 
 
-Carry = Callable[[Pixels, Pixels], Values]
+Carry = Callable[[Pixels, Pixels], Array]
 """From what was shown and what became of it, both (..., 3) uint8, the change of the film's signal, float32."""
 
 

@@ -12,10 +12,10 @@ from typing import IO, Any
 
 import numpy as np
 import pillow_heif
-from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms, ImageOps, JpegImagePlugin, UnidentifiedImageError
 from PIL.ImageFile import ImageFile as PillowFile
 
+from rigid.arrays import Pixels, Region
 from rigid.atomic_files import replacing
 from rigid.files.image_colours import INTENT, ProfileError, colour_space, convert_to_srgb, to_srgb
 from rigid.files.image_formats import IMAGE_FORMATS, IMAGE_SUFFIXES, ImageFormat, is_image
@@ -34,7 +34,6 @@ __all__ = [
     "write_images",
 ]
 
-Pixels = NDArray[np.uint8]
 MOST_PIXELS = 500_000_000
 """Of all pictures of a file together: 1.5 GB of colours."""
 QUALITY = 95
@@ -150,7 +149,7 @@ def write_image(path: Path, image: Pixels, alpha: Pixels | None = None) -> None:
     write_images(path, ImageFile([Still(image, alpha)]))
 
 
-def write_images(path: Path, file: ImageFile, touched: Sequence[NDArray[np.bool_]] | None = None) -> list[str]:
+def write_images(path: Path, file: ImageFile, touched: Sequence[Region] | None = None) -> list[str]:
     """Write `file` as the end of `path`'s name says, whole or not at all; returns notes of what could not be kept.
 
     `touched`: for each still, which pixels (H, W) an edit changed; the others keep their very colours in a palette.
@@ -160,7 +159,7 @@ def write_images(path: Path, file: ImageFile, touched: Sequence[NDArray[np.bool_
     notes: list[str] = []
     file = _fitting(file, form, notes)
     if form.name == "GIF":
-        masks: Sequence[NDArray[np.bool_] | None] = touched or [None] * len(file.stills)
+        masks: Sequence[Region | None] = touched or [None] * len(file.stills)
         images = [with_palette(one.colours, one.alpha, mask) for one, mask in zip(file.stills, masks, strict=False)]
     else:
         images = [_join_alpha(one, form) for one in file.stills]

@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-Pixels = NDArray[np.uint8]
+from rigid.arrays import Pixels, Region
+
 MOST = 256
 FEWEST = 16
 """Colours that an edited part gets at least, where there is room for so many."""
 
 
-def with_palette(colours: Pixels, alpha: Pixels | None, touched: NDArray[np.bool_] | None) -> Image.Image:
+def with_palette(colours: Pixels, alpha: Pixels | None, touched: Region | None) -> Image.Image:
     """RGB (H, W, 3) uint8 as an image of mode P, its transparent pixels (`alpha` (H, W) below 128) in one index.
 
     The colours outside `touched` (H, W) are kept to the bit where they leave room; the rest is dithered.
@@ -46,7 +47,7 @@ def with_palette(colours: Pixels, alpha: Pixels | None, touched: NDArray[np.bool
 
 
 def _join(
-    colours: Pixels, packed: NDArray[np.uint32], touched: NDArray[np.bool_], fixed: NDArray[np.uint32], room: int
+    colours: Pixels, packed: NDArray[np.uint32], touched: Region, fixed: NDArray[np.uint32], room: int
 ) -> tuple[NDArray[np.uint32], NDArray[np.integer[Any]]]:
     """The colours that must stay and the best of the others, and where each pixel finds its own."""
     rows, columns = np.flatnonzero(touched.any(1)), np.flatnonzero(touched.any(0))

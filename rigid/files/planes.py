@@ -14,9 +14,9 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from rigid.arrays import Array, Pixels
 from rigid.files.film_colours import Carry
 
-Pixels = NDArray[np.uint8]
 Plane = NDArray[Any]
 
 LUMA_WEIGHTS = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 5: (0.299, 0.114), 6: (0.299, 0.114), 7: (0.212, 0.087)}
@@ -155,14 +155,14 @@ def _find_changed(before: Pixels, after: Pixels, steps: tuple[int, int]) -> Box 
     return slice(top, int(rows[-1]) + 1), slice(left, int(columns[-1]) + 1)
 
 
-def _average(chroma: NDArray[np.float32], steps: tuple[int, int]) -> NDArray[np.float32]:
+def _average(chroma: Array, steps: tuple[int, int]) -> Array:
     rows, columns = steps
     height, width = chroma.shape
     whole = np.pad(chroma, ((0, -height % rows), (0, -width % columns)), mode="edge")
     return np.asarray(whole.reshape(whole.shape[0] // rows, rows, -1, columns).mean((1, 3)), np.float32)
 
 
-def _add(part: Plane, box: Box, change: NDArray[np.float32], high: int, steps: tuple[int, int] = (1, 1)) -> None:
+def _add(part: Plane, box: Box, change: Array, high: int, steps: tuple[int, int] = (1, 1)) -> None:
     top, left = box[0].start // steps[0], box[1].start // steps[1]
     place = part[top : top + change.shape[0], left : left + change.shape[1]]
     place[:] = np.clip(np.rint(place + change[: place.shape[0], : place.shape[1]]), 0, high).astype(part.dtype)

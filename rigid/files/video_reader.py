@@ -18,11 +18,9 @@ import av.filter
 import numpy as np
 from av.sidedata.sidedata import SideData
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
-from numpy.typing import NDArray
 
+from rigid.arrays import Pixels
 from rigid.files.film_colours import FilmColours, ScreenView
-
-Pixels = NDArray[np.uint8]
 
 SWS_FLAGS = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 """Without accurate rounding the conversion to RGB darkens the picture by about 1/255."""

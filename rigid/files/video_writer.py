@@ -13,8 +13,8 @@ import av
 import numpy as np
 from av.sidedata.sidedata import SideData
 from av.video.reformatter import ColorRange, Colorspace
-from numpy.typing import NDArray
 
+from rigid.arrays import Pixels
 from rigid.atomic_files import replacing
 from rigid.files.film_colours import FilmColours, change_of
 from rigid.files.film_formats import FORMATS, Encoding, Format, Source, choose_encoding
@@ -33,7 +33,6 @@ from rigid.files.video_reader import (
 
 __all__ = ["FORMATS", "VideoWriter", "open_writer"]
 
-Pixels = NDArray[np.uint8]
 BT709, SMPTE170M = 1, 6
 """AVCOL_SPC, AVCOL_PRI and AVCOL_TRC of the two kinds of SDR."""
 TOO_FEW = 2

@@ -17,12 +17,12 @@ from dataclasses import dataclass, field, replace
 import cv2
 import numpy as np
 
+from rigid.arrays import Array
 from rigid.edits.edit_effect import EditEffect
 from rigid.face.landmarks import INNER_LIPS, INNER_MOUTH_CORNERS
-from rigid.face.masks import Mask, eyes_mask, forehead_mask, lips_mask, oval_mask
+from rigid.face.masks import eyes_mask, forehead_mask, lips_mask, oval_mask
 from rigid.fields import ramp, resize, rise
 from rigid.geometry import Points
-from rigid.models.contract import Array
 
 REDRAWN = (2.0, 2.8)
 """How much more the codes alone must change the mouth's edges than the rest of the face's for the mouth to count as
@@ -129,14 +129,14 @@ def _measure(noise: Array, codes: Array, landmarks: Points, synthesize: Synthesi
 
 
 def _noticed(
-    change: Mask, there: Mask, elsewhere: Mask, amount: tuple[float, float], ratio: tuple[float, float]
+    change: Array, there: Array, elsewhere: Array, amount: tuple[float, float], ratio: tuple[float, float]
 ) -> float:
     """How far `change` (n, n) is one of the place `there`, 0 to 1: by its `amount`, and its `ratio` to `elsewhere`."""
     one, other = _mean(change, there), _mean(change, elsewhere)
     return rise(one, *amount) * rise(one / max(other, 1e-6), *ratio)
 
 
-def _mean(values: Mask, mask: Mask) -> float:
+def _mean(values: Array, mask: Array) -> float:
     """The mean of `values` where `mask` is."""
     return float((values * mask).sum() / max(float(mask.sum()), 1.0))
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from rigid.arrays import Array
 from rigid.face.masks import with_forehead
 from rigid.geometry import Points
-from rigid.models.contract import Array, Sizes
+from rigid.models.contract import Sizes
 
 MARGIN = 14
 """Pixels from a window's edge up to which its generated pixels are not the whole picture's. The convolutions beyond

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rigid.models.contract import Array
+from rigid.arrays import Array
 
 RECENT_SECONDS = 1.0
 """How far back the mean of the frames' own late codes looks."""

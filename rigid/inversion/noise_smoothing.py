@@ -10,7 +10,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from rigid.models.contract import Array
+from rigid.arrays import Array
 
 STILL, MOVING = 0.02, 0.1
 """Mean change of a patch's RGB, in [-1, 1] values, up to which it stands still, and from which on it moves."""

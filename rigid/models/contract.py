@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+from rigid.arrays import Array
+
 PICTURES = ("previous_input", "previous_inverted", "previous_edited")
 """The fields of a `RecurrentState` that are aligned pictures of the frame before."""
 CLASSES = (

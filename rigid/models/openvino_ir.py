@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+
+from rigid.arrays import Array
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Constant:
     """One float32 constant of a graph: its layer name and its values in the stored shape."""
 
     name: str
-    value: NDArray[np.float32]
+    value: Array
     offset: int
     """Where it begins in the weight file, in bytes."""
 
@@ -40,7 +41,7 @@ def read_float_constants(xml_path: Path) -> list[Constant]:
     return constants
 
 
-def _read_value(data: dict[str, str], weights: bytes, file_name: str) -> NDArray[np.float32]:
+def _read_value(data: dict[str, str], weights: bytes, file_name: str) -> Array:
     shape = tuple(int(size) for size in data["shape"].split(",") if size.strip())
     offset = int(data["offset"])
     count = math.prod(shape)

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
+from rigid.arrays import Array
 from rigid.assets.store import AssetError, default_cache_dir
-from rigid.models.contract import CLASSES, Array, Sizes
+from rigid.models.contract import CLASSES, Sizes
 
 CODE_SIZE = 512
 PROFILES = {

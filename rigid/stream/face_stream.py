@@ -13,8 +13,8 @@ from typing import Protocol
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from rigid.arrays import Array, Pixels
 from rigid.composite.compositor import CompositeKind, Faces, compose
 from rigid.composite.edit_masks import FaceMasks, how_covered, masks_by_landmarks, masks_by_parser
 from rigid.composite.paste import paste
@@ -22,7 +22,7 @@ from rigid.composite.temporal_filter import SHARE, TemporalFilter
 from rigid.edits.edit_effect import EditLibrary
 from rigid.face.alignment import TrackedFace, crop
 from rigid.inversion.inverter import Inverter
-from rigid.models.contract import Array, Runtime
+from rigid.models.contract import Runtime
 from rigid.stream.fading import (
     Fade,
     are_alike,
@@ -35,7 +35,6 @@ from rigid.stream.fading import (
 from rigid.stream.frame_record import FrameRecord, Sighting, guard
 from rigid.stream.stream_state import Lost, StreamState, state_from_bytes, state_to_bytes
 
-Pixels = NDArray[np.uint8]
 logger = logging.getLogger(__name__)
 DEFAULT_FADE = Fade(seconds=0.25, frames=2)
 FIRST_PASSES = 2

@@ -6,11 +6,10 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from rigid.arrays import Array, Pixels
 from rigid.geometry import Points, Transform, apply, inverse
 
-Pixels = NDArray[np.uint8]
 USUAL_INTERVAL = 1 / 30
 """Seconds between frames where the timestamps do not say."""
 LARGEST_DIFFERENCE = 30.0
@@ -59,12 +58,12 @@ def looks_alike(first: Pixels, second: Pixels) -> bool:
     return are_alike(thumbnail(first), thumbnail(second))
 
 
-def are_alike(first: NDArray[np.float32], second: NDArray[np.float32]) -> bool:
+def are_alike(first: Array, second: Array) -> bool:
     """`looks_alike` on the crops' thumbnails."""
     return bool(np.abs(first - second).mean() <= LARGEST_DIFFERENCE)
 
 
-def thumbnail(crop: Pixels) -> NDArray[np.float32]:
+def thumbnail(crop: Pixels) -> Array:
     """The inner face of an aligned crop (S, S, 3), float32 `THUMBNAIL_SHAPE`, 0 to 255."""
     small = cv2.resize(crop, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
     return np.asarray(small, np.float32)[FACE_ROWS, FACE_COLUMNS]

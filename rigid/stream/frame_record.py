@@ -8,15 +8,12 @@ from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rigid.arrays import Array, Pixels
 from rigid.composite.compositor import Faces
 from rigid.edits.edit_effect import FACE_ONLY, EditEffect
 from rigid.geometry import Points, Transform
-from rigid.models.contract import Array
 from rigid.stopwatch import Stopwatch
-
-Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)

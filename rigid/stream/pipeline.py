@@ -6,9 +6,7 @@ from collections.abc import Generator, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
+from rigid.arrays import Pixels
 from rigid.stream.face_stream import FaceStream, StepResult
 from rigid.stream.frame_record import FrameRecord
 
@@ -16,7 +14,7 @@ from rigid.stream.frame_record import FrameRecord
 class Step(NamedTuple):
     """What `FaceStream.step` is given."""
 
-    frame: NDArray[np.uint8]
+    frame: Pixels
     edits: Mapping[str, float]
     timestamp: float
 

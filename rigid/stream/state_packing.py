@@ -11,7 +11,8 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from rigid.models.contract import PICTURES, Array
+from rigid.arrays import Array
+from rigid.models.contract import PICTURES
 
 QUALITY = 95
 LEFT_OUT = ("previous_noise",)

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from rigid.arrays import Array, Pixels
 from rigid.edits.library import AttributeLibrary
 from rigid.models.mobile_stylegan import MappingNetwork
 from rigid.training.codes import sample_codes
 
-Codes = NDArray[np.float32]
 HARD = {
     "yaw": (-1.5, 1.5),
     "pitch": (-1.0, 1.0),
@@ -51,7 +50,7 @@ class FaceDraws:
         return codes + torch.from_numpy(np.stack([draw_push(self.library, random) for _ in range(count)]))
 
 
-def draw_push(library: AttributeLibrary, random: np.random.Generator) -> Codes:
+def draw_push(library: AttributeLibrary, random: np.random.Generator) -> Array:
     """What some of `HARD` add to a face's codes (n_codes, 512)."""
     offset = np.zeros(library.shape, np.float32)
     for name, (low, high) in HARD.items():
@@ -60,7 +59,7 @@ def draw_push(library: AttributeLibrary, random: np.random.Generator) -> Codes:
     return offset
 
 
-def tone_group(picture: NDArray[np.uint8]) -> int:
+def tone_group(picture: Pixels) -> int:
     """The skin's tone in an aligned face (S, S, 3) RGB: 0 for dark to 3 for light, by the angle between L* and b*.
 
     The median over cheeks and forehead, wherever they lie as a rule: an estimate that is right for most faces, which

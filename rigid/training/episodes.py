@@ -13,13 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rigid.arrays import Array, Pixels
 from rigid.training.augment import degrade_alike, recolour
 from rigid.training.device import DEVICE
 from rigid.training.fast_inference import from_bytes
 from rigid.training.flow import FlowEstimator
 from rigid.training.warping import flip_placements
-
-Pictures = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -28,19 +27,19 @@ class Episode:
 
     name: str
     """The clip, still or walk it is from."""
-    crops: Pictures
+    crops: Pixels
     """I^a: aligned faces (T, 3, S, S)."""
-    windows: Pictures
+    windows: Pixels
     """I: one square window of the frames, round the face (T, 3, R, R)."""
-    masks: Pictures
+    masks: Pixels
     """M_I: feathered inner-face masks in the window (T, R, R), 255 is all face."""
-    placements: NDArray[np.float32]
+    placements: Array
     """Window → crop (T, 2, 3), see `warping`."""
     flows: NDArray[np.float16]
     """(2, T - 1, 2, R, R): f from each frame but the first to the one before; from each but the last to the next."""
-    edited: Pictures
+    edited: Pixels
     """The true edited faces (T, 3, S, S), where they are known; (0, 3, S, S) elsewhere."""
-    edit: NDArray[np.float32]
+    edit: Array
     """The edit (n_codes, 512) that gives them; (0, 512) elsewhere."""
 
     @property
@@ -66,7 +65,7 @@ class Episode:
 ARRAYS = tuple(field.name for field in fields(Episode) if field.name != "name")
 
 
-def make_flows(windows: Pictures, estimate: FlowEstimator) -> NDArray[np.float16]:
+def make_flows(windows: Pixels, estimate: FlowEstimator) -> NDArray[np.float16]:
     """The flows of an episode between its windows (T, 3, R, R): (2, T - 1, 2, R, R)."""
     pictures = torch.from_numpy(np.ascontiguousarray(windows)).float() / 127.5 - 1
     earlier, later = pictures[:-1], pictures[1:]
@@ -111,7 +110,7 @@ def augment(episode: Episode, random: np.random.Generator) -> Episode:
     seed = int(random.integers(2**32))
     mirrored = random.random() < 0.5 and not episode.knows_edit
 
-    def relight(pictures: Pictures) -> Pictures:
+    def relight(pictures: Pixels) -> Pixels:
         # the same seed, hence the same light, for every frame
         relit = [recolour(p.transpose(1, 2, 0), np.random.default_rng(seed)).transpose(2, 0, 1) for p in pictures]
         lit = np.stack(relit) if relit else pictures
@@ -158,7 +157,7 @@ class Batch:
         return self.inputs.shape[1]
 
 
-def to_batch(episodes: Sequence[Episode], edits: NDArray[np.float32], randoms: Sequence[np.random.Generator]) -> Batch:
+def to_batch(episodes: Sequence[Episode], edits: Array, randoms: Sequence[np.random.Generator]) -> Batch:
     """Augmented `episodes` as a batch; `edits` (B, n_codes, 512) are used where an episode has none of its own."""
     seen = [augment(episode, child) for episode, child in zip(episodes, randoms, strict=True)]
     inputs = [_as_a_camera_shows(episode, child) for episode, child in zip(seen, randoms, strict=True)]
@@ -181,7 +180,7 @@ def to_batch(episodes: Sequence[Episode], edits: NDArray[np.float32], randoms: S
     )
 
 
-def _as_a_camera_shows(episode: Episode, random: np.random.Generator) -> Pictures:
+def _as_a_camera_shows(episode: Episode, random: np.random.Generator) -> Pixels:
     """The crops as the encoders see them; only what was generated is too clean."""
     if not episode.knows_edit:
         return episode.crops
@@ -189,7 +188,7 @@ def _as_a_camera_shows(episode: Episode, random: np.random.Generator) -> Picture
     return np.stack(degrade_alike(pictures, random)).transpose(0, 3, 1, 2)
 
 
-def _pictures(episodes: Sequence[Pictures], shape: tuple[int, ...]) -> Tensor:
+def _pictures(episodes: Sequence[Pixels], shape: tuple[int, ...]) -> Tensor:
     """(B, *shape) in [-1, 1]."""
     count = len(episodes)
     stacked = np.stack(episodes) if episodes else np.zeros((0, *shape), np.uint8)

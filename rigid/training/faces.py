@@ -10,17 +10,18 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+
+from rigid.arrays import Pixels
 
 
 @dataclass(frozen=True)
 class Faces:
     """Aligned faces: `images` (N, 3, 256, 256) RGB uint8, and the clip or still each comes from."""
 
-    images: NDArray[np.uint8]
+    images: Pixels
     names: list[str]
 
-    def of(self, name: str) -> NDArray[np.uint8]:
+    def of(self, name: str) -> Pixels:
         """The images of one clip or still."""
         return self.images[[i for i, other in enumerate(self.names) if other == name]]
 
@@ -41,7 +42,7 @@ def read_faces(folder: Path, split: str, *, clip_frames: int, stills: bool = Tru
     Raises ValueError when `folder` holds no `index.json`.
     """
     index = read_index(folder)
-    images: list[NDArray[np.uint8]] = []
+    images: list[Pixels] = []
     names: list[str] = []
     for name, faces in read_aligned(folder, split):
         frames = _choose_evenly(faces, clip_frames)
@@ -62,19 +63,19 @@ def read_index(folder: Path) -> dict[str, Any]:
     return index
 
 
-def read_stills(folder: Path, split: str) -> list[tuple[str, NDArray[np.uint8]]]:
+def read_stills(folder: Path, split: str) -> list[tuple[str, Pixels]]:
     """The stills of `split` by name, RGB (256, 256, 3)."""
     stills = [still["name"] for still in read_index(folder)["stills"] if still["split"] == split]
     return [(name, _read_still(folder / "stills" / f"{name}.jpg")) for name in stills]
 
 
-def read_aligned(folder: Path, split: str) -> Iterator[tuple[str, list[NDArray[np.uint8]]]]:
+def read_aligned(folder: Path, split: str) -> Iterator[tuple[str, list[Pixels]]]:
     """The aligned faces of each clip of `split`, by its name, RGB (S, S, 3)."""
     for clip in (clip for clip in read_index(folder)["clips"] if clip["split"] == split):
         yield clip["name"], read_video(folder / "aligned" / f"{clip['name']}.mp4")
 
 
-def read_video(path: Path) -> list[NDArray[np.uint8]]:
+def read_video(path: Path) -> list[Pixels]:
     """The frames of a clip, RGB (H, W, 3)."""
     try:
         from rigid.files.video_reader import Picture, VideoReader
@@ -85,7 +86,7 @@ def read_video(path: Path) -> list[NDArray[np.uint8]]:
         return [item.image for item in reader if isinstance(item, Picture)]
 
 
-def _decode_by_opencv(path: Path) -> Iterator[NDArray[np.uint8]]:
+def _decode_by_opencv(path: Path) -> Iterator[Pixels]:
     """The frames of a clip, RGB (H, W, 3), in colours that are about right; ValueError where it cannot be read."""
     capture = cv2.VideoCapture(str(path))
     if not capture.isOpened():
@@ -97,12 +98,12 @@ def _decode_by_opencv(path: Path) -> Iterator[NDArray[np.uint8]]:
         yield np.asarray(frame[..., ::-1], np.uint8)
 
 
-def _choose_evenly(frames: list[NDArray[np.uint8]], count: int) -> list[NDArray[np.uint8]]:
+def _choose_evenly(frames: list[Pixels], count: int) -> list[Pixels]:
     chosen = np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)
     return [frames[i] for i in chosen]
 
 
-def _read_still(path: Path) -> NDArray[np.uint8]:
+def _read_still(path: Path) -> Pixels:
     picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if picture is None:
         raise ValueError(f"{path} cannot be read as a picture.")

@@ -7,28 +7,28 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from rigid.arrays import Array, Pixels
 from rigid.training.device import DEVICE, half_precision, place
 
 
-def compile_network(network: nn.Module, example: Tensor) -> Callable[[Tensor], NDArray[np.float32]]:
+def compile_network(network: nn.Module, example: Tensor) -> Callable[[Tensor], Array]:
     """`network` as a function of one float32 tensor shaped as `example`, in bf16 where the machine can."""
     return _on_gpu(network) if DEVICE.type == "cuda" else _on_cpu(network, example)
 
 
-def _on_gpu(network: nn.Module) -> Callable[[Tensor], NDArray[np.float32]]:
+def _on_gpu(network: nn.Module) -> Callable[[Tensor], Array]:
     network = place(network).eval()
 
-    def call(inputs: Tensor) -> NDArray[np.float32]:
+    def call(inputs: Tensor) -> Array:
         with torch.no_grad(), half_precision():
             return np.asarray(network(inputs.to(DEVICE)).float().cpu().numpy(), np.float32)
 
     return call
 
 
-def _on_cpu(network: nn.Module, example: Tensor) -> Callable[[Tensor], NDArray[np.float32]]:
+def _on_cpu(network: nn.Module, example: Tensor) -> Callable[[Tensor], Array]:
     # A GPU machine that only trains may be without it.
     import openvino
 
@@ -43,19 +43,19 @@ def _on_cpu(network: nn.Module, example: Tensor) -> Callable[[Tensor], NDArray[n
     hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
     request = get_shared_core().compile_model(model, "CPU", hints).create_infer_request()
 
-    def call(inputs: Tensor) -> NDArray[np.float32]:
+    def call(inputs: Tensor) -> Array:
         outputs = request.infer([inputs.numpy()])
         return np.asarray(next(iter(outputs.values())), np.float32)
 
     return call
 
 
-def to_bytes(images: NDArray[np.float32]) -> NDArray[np.uint8]:
+def to_bytes(images: Array) -> Pixels:
     """Images in [-1, 1] as uint8, rounded and clamped, same shape."""
     rounded = np.rint((images + 1) * 127.5)
     return np.asarray(np.clip(rounded, 0, 255), np.uint8)
 
 
-def from_bytes(images: NDArray[np.uint8]) -> Tensor:
+def from_bytes(images: Pixels) -> Tensor:
     """uint8 images as float32 tensors in [-1, 1] on the training device, same shape, channels last in memory."""
     return (torch.from_numpy(images).to(DEVICE).float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)

@@ -8,9 +8,9 @@ from typing import Protocol
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from rigid.arrays import Pixels
 from rigid.training.device import DEVICE
 
 
@@ -69,7 +69,7 @@ def load_flow(path: Path | None) -> FlowEstimator:
     return ProgramFlow(path)
 
 
-def _grey(pictures: Tensor) -> list[NDArray[np.uint8]]:
+def _grey(pictures: Tensor) -> list[Pixels]:
     weights = pictures.new_tensor([0.299, 0.587, 0.114])
     grey = torch.einsum("bchw,c->bhw", pictures.detach(), weights)
     return list(((grey + 1) * 127.5).round().clamp(0, 255).byte().cpu().numpy())

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rigid.arrays import Pixels
 from rigid.face.alignment import TrackedFace, crop
 from rigid.face.masks import feather, oval_mask
 from rigid.geometry import apply, corners, inverse, resample
@@ -19,7 +19,6 @@ from rigid.training.flow import FlowEstimator
 from rigid.training.framing import Cut, assemble, render_mask
 from rigid.training.warping import placement
 
-Pixels = NDArray[np.uint8]
 Say = Callable[[str], None]
 
 

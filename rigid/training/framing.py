@@ -9,12 +9,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from rigid.arrays import Array, Pixels
 from rigid.face.masks import feather
 from rigid.geometry import inverse, resample
 from rigid.training.episodes import Episode, make_flows
 from rigid.training.flow import FlowEstimator
-
-Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ def assemble(
     estimate: FlowEstimator,
     code_size: int,
     edited: Pixels | None = None,
-    edit: NDArray[np.float32] | None = None,
+    edit: Array | None = None,
 ) -> Episode:
     """An episode of pictures (T, H, W, 3) and masks (T, R, R), with its flows."""
     in_window = np.ascontiguousarray(windows.transpose(0, 3, 1, 2))
@@ -63,7 +62,7 @@ def make_framed_episode(
     cut: Cut,
     estimate: FlowEstimator,
     edited: Pixels | None = None,
-    edit: NDArray[np.float32] | None = None,
+    edit: Array | None = None,
 ) -> Episode:
     """An episode whose frames show nothing but the `crops` (T, S, S, 3) themselves, mirrored at their borders."""
     windows = [render_crop(picture, place, cut.window_size) for picture, place in zip(crops, placements, strict=True)]
@@ -97,11 +96,11 @@ def make_aligned_episodes(
             yield make_framed_episode(name, crops, framing(cut.frames, random), cut, estimate)
 
 
-def usual_mask(size: int) -> NDArray[np.float32]:
+def usual_mask(size: int) -> Array:
     """The inner face where it lies in an FFHQ-aligned crop as a rule, hard-edged (size, size)."""
     y, x = (np.mgrid[:size, :size] + 0.5) / size
     inside = np.square((x - 0.5) / 0.28) + np.square((y - 0.54) / 0.33) < 1
-    mask: NDArray[np.float32] = inside.astype(np.float32)
+    mask: Array = inside.astype(np.float32)
     return mask
 
 
@@ -133,7 +132,7 @@ def render_crop(picture: Pixels, place: NDArray[np.float64], size: int) -> Pixel
     return resample(picture, _to_pixels(place, picture.shape[0], size), (size, size), cv2.BORDER_REFLECT)
 
 
-def render_mask(mask: NDArray[np.float32], place: NDArray[np.float64], size: int) -> Pixels:
+def render_mask(mask: Array, place: NDArray[np.float64], size: int) -> Pixels:
     """`mask` (S, S) in [0, 1] in that window, uint8; nothing outside the crop."""
     shown = resample(mask, _to_pixels(place, mask.shape[0], size), (size, size), cv2.BORDER_CONSTANT)
     return np.rint(255 * shown).astype(np.uint8)

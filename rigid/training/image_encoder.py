@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from rigid.arrays import Pixels
 from rigid.assets.store import AssetStore
 from rigid.edits.library import load_library
 from rigid.models.build import (
@@ -30,7 +30,7 @@ from rigid.models.build import (
 )
 from rigid.models.image_encoder import ImageEncoder
 from rigid.models.profiles import sizes_of
-from rigid.training.augment import Picture, degrade, recolour, relight
+from rigid.training.augment import degrade, recolour, relight
 from rigid.training.code_metric import CodeMetric
 from rigid.training.device import DEVICE, half_precision, place
 from rigid.training.draws import FaceDraws
@@ -46,7 +46,7 @@ from rigid.training.windows import same_window
 FILE = "image_encoder.safetensors"
 RELIT_SHARE = 0.15
 """How likely a face is seen in little light."""
-Light = Callable[[Picture, np.random.Generator], Picture]
+Light = Callable[[Pixels, np.random.Generator], Pixels]
 
 
 @dataclass(frozen=True)
@@ -247,11 +247,11 @@ def _light(random: np.random.Generator) -> Light:
     return relight if chance < RELIT_SHARE else recolour if chance < 2 * RELIT_SHARE else _as_it_is
 
 
-def _as_it_is(picture: Picture, _: np.random.Generator) -> Picture:
+def _as_it_is(picture: Pixels, _: np.random.Generator) -> Pixels:
     return picture
 
 
-def _tensor(pictures: Sequence[NDArray[np.uint8]]) -> Tensor:
+def _tensor(pictures: Sequence[Pixels]) -> Tensor:
     return from_bytes(np.stack(pictures).transpose(0, 3, 1, 2))
 
 

@@ -11,10 +11,10 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from rigid.arrays import Array, Pixels
 from rigid.assets.store import AssetStore
 from rigid.atomic_files import replacing
 from rigid.edits.library import AttributeLibrary, load_library
@@ -36,7 +36,6 @@ EDITS = ("smile", "age", "glasses")
 """A clip is edited by one of these, in turn."""
 UNSEEN = 1.0
 """Error of the blendshapes where no face is found any more."""
-Pictures = NDArray[np.uint8]
 Measures = dict[str, float]
 Say = Callable[[str], None]
 
@@ -115,7 +114,7 @@ class Verdict:
 class Expressions(Protocol):
     """Sees the blendshapes of aligned faces."""
 
-    def __call__(self, faces: Pictures) -> NDArray[np.float32]:
+    def __call__(self, faces: Pixels) -> Array:
         """RGB (B, S, S, 3) → (B, len(SHAPES)), NaN where there is no face."""
 
 
@@ -180,7 +179,7 @@ def _share(change: Tensor, wanted: Tensor) -> float:
     return ((change * wanted).sum((1, 2, 3)) / wanted.square().sum((1, 2, 3))).mean().item()
 
 
-def _as_bytes(pictures: Tensor) -> Pictures:
+def _as_bytes(pictures: Tensor) -> Pixels:
     return to_bytes(pictures.cpu().numpy()).transpose(0, 2, 3, 1)
 
 
@@ -245,10 +244,10 @@ class Blendshapes:
 
         self._landmarker = FaceLandmarker(store.file("face-landmarks", "face_landmarker.task"), blendshapes=True)
 
-    def __call__(self, faces: Pictures) -> NDArray[np.float32]:
+    def __call__(self, faces: Pixels) -> Array:
         return np.stack([self._of(np.ascontiguousarray(face)) for face in faces])
 
-    def _of(self, face: Pictures) -> NDArray[np.float32]:
+    def _of(self, face: Pixels) -> Array:
         self._landmarker.reset()
         found = self._landmarker.detect(face, 0)
         if not found:

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from rigid.arrays import Pixels
 from rigid.assets.store import AssetStore
 from rigid.models.build import new_face_parser
 from rigid.models.face_parser import CLASSES, SHRINK
@@ -34,8 +34,6 @@ HELD_OUT = 1_000_000
 RARE = 0.2
 """A class is weighted by its share of all places to minus this power."""
 WARM_UP = 100
-
-Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)

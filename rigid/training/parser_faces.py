@@ -9,9 +9,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from rigid.arrays import Array, Pixels
 from rigid.assets.store import AssetStore
 from rigid.atomic_files import replacing
 from rigid.edits.library import AttributeLibrary, load_library
@@ -23,7 +23,6 @@ from rigid.training.codes import sample_codes
 from rigid.training.fast_inference import compile_network, to_bytes
 from rigid.training.parser_labels import SIZE, PictureAndComponents, label, read_clusters, unpack
 
-Pixels = NDArray[np.uint8]
 BATCH = 4
 BLOCK = 64
 EDITS = {
@@ -107,7 +106,7 @@ class FaceMaker:
                 labels.append(label(small, likelihoods, self.clusters.kinds, seen.landmarks / np.float32(self.size)))
         return LabelledFaces(np.stack(images), np.stack(labels))
 
-    def draw_block(self, number: int) -> Iterator[tuple[Pixels, NDArray[np.float32]]]:
+    def draw_block(self, number: int) -> Iterator[tuple[Pixels, Array]]:
         """The pictures of block `number`, RGB (R, R, 3), each with its features' components (64, 64, K)."""
         codes = draw_codes(self.mapping, self.mean, self.library, self.n_codes, number)
         for batch in codes.split(BATCH):

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from rigid.arrays import Array, Pixels
 from rigid.models.face_parser import CLASSES
 from rigid.training.parser_labels import SIZE, UNKNOWN, draw_features
 
@@ -30,7 +30,7 @@ def hand_labelled() -> dict[str, list[list[object]]]:
     return faces
 
 
-def read_hand_labels(name: str, landmarks: NDArray[np.float32]) -> NDArray[np.uint8] | None:
+def read_hand_labels(name: str, landmarks: Array) -> Pixels | None:
     """Labels (`SIZE`, `SIZE`) of the face `name`, None for one that was not labelled.
 
     `landmarks` (478, 2) in sides of the picture.

@@ -21,13 +21,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from rigid.arrays import Array, Pixels, Region
 from rigid.face.landmarks import CHIN, FACE_OVAL, LEFT_EYE, OUTER_LIPS, RIGHT_EYE
 from rigid.models.face_parser import CLASSES
 from rigid.models.mobile_stylegan import MobileStyleGAN
 
-Picture = NDArray[np.uint8]
-Labels = NDArray[np.uint8]
-Array = NDArray[np.float32]
+Labels = Pixels
 
 SIZE = 128
 """Of labels and the pictures they belong to."""
@@ -150,7 +149,7 @@ def _on_grid(x: Tensor) -> Tensor:
     return F.interpolate(x, size=(GRID, GRID), mode="bilinear", align_corners=False) if side < GRID else x
 
 
-def label(picture: Picture, likelihoods: Array, kinds: Sequence[str], landmarks: Array) -> Labels:
+def label(picture: Pixels, likelihoods: Array, kinds: Sequence[str], landmarks: Array) -> Labels:
     """The class of each place (`SIZE`, `SIZE`) of a `picture` (`SIZE`, `SIZE`, 3) RGB, or `UNKNOWN`.
 
     `likelihoods` (64, 64, len(kinds)) of what clusters are; `landmarks` (478, 2) in sides of the picture.
@@ -164,7 +163,7 @@ def label(picture: Picture, likelihoods: Array, kinds: Sequence[str], landmarks:
     return labels
 
 
-def _decide(picture: Picture, chosen: NDArray[np.int64], kinds: Sequence[str]) -> Labels:
+def _decide(picture: Pixels, chosen: NDArray[np.int64], kinds: Sequence[str]) -> Labels:
     """The labels where what clusters cover is one thing, and those that its colour says where it may be several."""
     numbers = {name: number for number, name in enumerate(CLASSES)} | {"garment": GARMENT, "unknown": UNKNOWN}
     several = {kind: kind.split("|") for kind in kinds if "|" in kind}
@@ -181,7 +180,7 @@ def _decide(picture: Picture, chosen: NDArray[np.int64], kinds: Sequence[str]) -
     return labels
 
 
-def _unlikeness(colours: Array, mask: NDArray[np.bool_]) -> tuple[Array, Array]:
+def _unlikeness(colours: Array, mask: Region) -> tuple[Array, Array]:
     """How far each place's colour (squared) and place (minus log) is from where `mask` is; (H, W) each."""
     weight = mask.astype(np.float32)
     share = cv2.GaussianBlur(weight, (0, 0), NEARBY)
@@ -190,7 +189,7 @@ def _unlikeness(colours: Array, mask: NDArray[np.bool_]) -> tuple[Array, Array]:
     return np.where(share > 1e-4, distance, np.float32(1e6)), -np.log(share + 1e-3)
 
 
-def _refine(likelihoods: Array, picture: Picture) -> Array:
+def _refine(likelihoods: Array, picture: Pixels) -> Array:
     """`likelihoods` at the picture's size, their edges drawn to the picture's (guided filter, He et al., 2010)."""
     larger = np.asarray(cv2.resize(likelihoods, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR), np.float32)
     guide = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) / np.float32(255), np.float32)

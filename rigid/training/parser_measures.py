@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rigid.arrays import Pixels
 from rigid.models.face_parser import CLASSES
 
-Labels = NDArray[np.uint8]
+Labels = Pixels
 
 # fmt: off
 PAINTS = np.array([

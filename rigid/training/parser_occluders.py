@@ -10,13 +10,11 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from rigid.arrays import Array, Pixels
 from rigid.models.face_parser import CLASSES
 
-Picture = NDArray[np.uint8]
-Labels = NDArray[np.uint8]
-Array = NDArray[np.float32]
+Labels = Pixels
 Random = np.random.Generator
 
 OTHER = CLASSES.index("other")
@@ -51,14 +49,14 @@ def nothing(size: int) -> Layer:
     return Layer(np.zeros((size, size, 3), np.float32), np.zeros((size, size), np.float32))
 
 
-def occlude(picture: Picture, labels: Labels, random: Random) -> tuple[Picture, Labels]:
+def occlude(picture: Pixels, labels: Labels, random: Random) -> tuple[Pixels, Labels]:
     """`picture` (S, S, 3) RGB with something before it that casts a shadow, and its `labels` (S, S) with `OTHER`."""
     kinds = list(OCCLUDERS)
     kind = kinds[int(random.choice(len(kinds), p=[OCCLUDERS[name].share for name in kinds]))]
     return paste(picture, labels, OCCLUDERS[kind].draw(picture, labels, random), random)
 
 
-def paste(picture: Picture, labels: Labels, layer: Layer, random: Random) -> tuple[Picture, Labels]:
+def paste(picture: Pixels, labels: Labels, layer: Layer, random: Random) -> tuple[Pixels, Labels]:
     """`layer` before `picture`, in the picture's light, with a shadow on what is behind."""
     size = picture.shape[0]
     soft = float(random.uniform(0.3, 1.1)) * size / 128
@@ -151,7 +149,7 @@ def _direction(angle: float) -> Array:
     return np.array([np.cos(angle), np.sin(angle)], np.float32)
 
 
-def _tone(picture: Picture, labels: Labels, random: Random) -> Array:
+def _tone(picture: Pixels, labels: Labels, random: Random) -> Array:
     """A hand's colour: the face's own, or any skin's."""
     skin = picture[labels == FACE[0]]
     if len(skin) and random.random() < OWN_TONE:
@@ -173,7 +171,7 @@ def _border_angle(random: Random) -> float:
 # The things.
 
 
-def draw_hand(picture: Picture, labels: Labels, random: Random) -> Layer:
+def draw_hand(picture: Pixels, labels: Labels, random: Random) -> Layer:
     """A hand with its arm, in a sleeve or bare: spread, fist or pointing, held before the face."""
     tone, away = _tone(picture, labels, random), _border_angle(random)
     layer = nothing(picture.shape[0])
@@ -247,7 +245,7 @@ def _finger(
         bar(layer, tip, tip + 0.5 * radius * _direction(angle), (0.6 * radius, 0.6 * radius), nail, light)
 
 
-def draw_arm(picture: Picture, labels: Labels, random: Random) -> Layer:
+def draw_arm(picture: Pixels, labels: Labels, random: Random) -> Layer:
     """A bare or sleeved arm across the picture."""
     layer, tone = nothing(picture.shape[0]), _tone(picture, labels, random)
     angle, middle = random.uniform(0, 2 * np.pi), _target(random)
@@ -258,7 +256,7 @@ def draw_arm(picture: Picture, labels: Labels, random: Random) -> Layer:
     return texture(layer, random, 0.08)
 
 
-def draw_cup(picture: Picture, labels: Labels, random: Random) -> Layer:
+def draw_cup(picture: Pixels, labels: Labels, random: Random) -> Layer:
     """A cup, glass or bottle, lit as a cylinder, most often held by a hand."""
     layer, middle, tilt = nothing(picture.shape[0]), _target(random), float(random.normal(0, 0.35))
     colour, size = any_colour(random), picture.shape[0]
@@ -296,13 +294,13 @@ def _as_a_cylinder(layer: Layer, middle: Array, across: Array, broad: float, ran
     return Layer(np.clip(shade[..., None] * colours, 0, 255).astype(np.float32), layer.alpha)
 
 
-def _hold(layer: Layer, picture: Picture, labels: Labels, middle: Array, random: Random) -> None:
+def _hold(layer: Layer, picture: Pixels, labels: Labels, middle: Array, random: Random) -> None:
     """Fingers round the thing, and the arm below."""
     away, tone = _border_angle(random), _tone(picture, labels, random)
     hand(layer, middle + 0.08 * _direction(away), away, float(random.uniform(0.2, 0.4)), tone, random)
 
 
-def draw_phone(picture: Picture, labels: Labels, random: Random) -> Layer:
+def draw_phone(picture: Pixels, labels: Labels, random: Random) -> Layer:
     """A phone, card, book or sheet: a rectangle with a border, a lens or lines on it."""
     layer, middle, tilt = nothing(picture.shape[0]), _target(random), float(random.normal(0, 0.5))
     across, up = _direction(tilt), _direction(tilt - np.pi / 2)
@@ -325,7 +323,7 @@ def draw_phone(picture: Picture, labels: Labels, random: Random) -> Layer:
     return layer
 
 
-def draw_microphone(picture: Picture, labels: Labels, random: Random) -> Layer:
+def draw_microphone(picture: Pixels, labels: Labels, random: Random) -> Layer:
     """A ball of mesh or foam on a rod, from below or from a side; often held."""
     layer, away = nothing(picture.shape[0]), _border_angle(random)
     middle, light, radius = _target(random), _direction(random.uniform(0, 6)), float(random.uniform(0.04, 0.11))
@@ -342,7 +340,7 @@ def draw_microphone(picture: Picture, labels: Labels, random: Random) -> Layer:
     return layer
 
 
-def draw_mask(picture: Picture, labels: Labels, random: Random) -> Layer:
+def draw_mask(picture: Pixels, labels: Labels, random: Random) -> Layer:
     """A cloth or paper mask from the nose's bridge to below the chin, with folds and straps."""
     size = picture.shape[0]
     face = np.isin(labels, FACE)
@@ -370,7 +368,7 @@ def draw_mask(picture: Picture, labels: Labels, random: Random) -> Layer:
     return texture(Layer(np.clip(layer.colours * folds, 0, 255).astype(np.float32), layer.alpha), random, 0.08)
 
 
-def draw_cord(picture: Picture, labels: Labels, random: Random) -> Layer:
+def draw_cord(picture: Pixels, labels: Labels, random: Random) -> Layer:
     """A cord, wire, straw or the boom of a headset: thin and bent, of one colour."""
     layer, size = nothing(picture.shape[0]), picture.shape[0]
     start, end = random.uniform(-0.1, 1.1, (2, 2))
@@ -384,7 +382,7 @@ def draw_cord(picture: Picture, labels: Labels, random: Random) -> Layer:
     return texture(layer, random, 0.1)
 
 
-def draw_cloth(picture: Picture, labels: Labels, random: Random) -> Layer:
+def draw_cloth(picture: Pixels, labels: Labels, random: Random) -> Layer:
     """A rag, pillow, plush animal, leaf: a smooth blot with folds, checks or stripes."""
     layer, size, middle = nothing(picture.shape[0]), picture.shape[0], _target(random)
     turns = np.linspace(0, 2 * np.pi, 48, endpoint=False)
@@ -400,7 +398,7 @@ def draw_cloth(picture: Picture, labels: Labels, random: Random) -> Layer:
     return texture(layer, random, 0.2, (3, 8, 24))
 
 
-def draw_patch(picture: Picture, labels: Labels, random: Random) -> Layer:
+def draw_patch(picture: Pixels, labels: Labels, random: Random) -> Layer:
     """Another part of the picture itself, turned and mirrored, in the outline of something else."""
     size = picture.shape[0]
     shape = (draw_cloth, draw_phone, draw_cup, draw_hand)[int(random.integers(4))](picture, labels, random)
@@ -410,7 +408,7 @@ def draw_patch(picture: Picture, labels: Labels, random: Random) -> Layer:
     return Layer(np.ascontiguousarray(colours) * np.float32(random.uniform(0.6, 1.3)), shape.alpha)
 
 
-Draw = Callable[[Picture, Labels, Random], Layer]
+Draw = Callable[[Pixels, Labels, Random], Layer]
 
 
 @dataclass(frozen=True)

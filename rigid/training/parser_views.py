@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from rigid.arrays import Pixels
 from rigid.models.face_parser import CLASSES
 from rigid.training.augment import degrade, recolour
 from rigid.training.parser_occluders import any_colour, occlude
 
-Picture = NDArray[np.uint8]
-Labels = NDArray[np.uint8]
+Labels = Pixels
 Random = np.random.Generator
 
 BACKGROUND = CLASSES.index("background")
@@ -24,7 +24,7 @@ TINT = 0.12
 """Standard deviation of a colour's gain, in logarithms."""
 
 
-def view(picture: Picture, labels: Labels, backdrop: Picture, random: Random) -> tuple[Picture, Labels]:
+def view(picture: Pixels, labels: Labels, backdrop: Pixels, random: Random) -> tuple[Pixels, Labels]:
     """`picture` (S, S, 3) RGB and its `labels` (S, S) as some camera shows them, mostly with something before them.
 
     `backdrop` (S, S, 3): another picture, of which parts may stand behind the face.
@@ -41,7 +41,7 @@ def view(picture: Picture, labels: Labels, backdrop: Picture, random: Random) ->
     return degrade(picture, random), labels
 
 
-def _before(picture: Picture, labels: Labels, backdrop: Picture, random: Random) -> Picture:
+def _before(picture: Pixels, labels: Labels, backdrop: Pixels, random: Random) -> Pixels:
     """The face before something else: a blown-up part of another picture, or a room of plain areas."""
     size = picture.shape[0]
     if random.random() < 0.5:
@@ -55,7 +55,7 @@ def _before(picture: Picture, labels: Labels, backdrop: Picture, random: Random)
     return _bytes(picture + mask * (behind.astype(np.float32) - picture))
 
 
-def _room(size: int, random: Random) -> Picture:
+def _room(size: int, random: Random) -> Pixels:
     """A wall with a slope of light, and boards, doors and pictures on it."""
     y, x = np.mgrid[:size, :size].astype(np.float32) / size - 0.5
     slopes = random.normal(0, 60, 2)
@@ -69,7 +69,7 @@ def _room(size: int, random: Random) -> Picture:
     return _bytes(blurred + random.normal(0, random.uniform(0, 6), room.shape))
 
 
-def _place(picture: Picture, labels: Labels, random: Random) -> tuple[Picture, Labels]:
+def _place(picture: Pixels, labels: Labels, random: Random) -> tuple[Pixels, Labels]:
     """Turned, scaled, shifted, mirrored: a little as a rule, at times much."""
     size = picture.shape[0]
     much = 3.0 if random.random() < 0.2 else 1.0
@@ -84,7 +84,7 @@ def _place(picture: Picture, labels: Labels, random: Random) -> tuple[Picture, L
     return np.asarray(shown, np.uint8), np.asarray(moved, np.uint8)
 
 
-def _relit(picture: Picture, random: Random) -> Picture:
+def _relit(picture: Pixels, random: Random) -> Pixels:
     """Light from one side, and shadows with soft or hard edges."""
     size = picture.shape[0]
     angle = random.uniform(0, 2 * np.pi)
@@ -94,7 +94,7 @@ def _relit(picture: Picture, random: Random) -> Picture:
     return _bytes(picture * gain)
 
 
-def _tint(picture: Picture, random: Random) -> Picture:
+def _tint(picture: Pixels, random: Random) -> Pixels:
     gains = np.exp(random.normal(0, TINT, 3) * random.random())
     contrast, middle = np.exp(random.normal(0, 0.15)), random.uniform(90, 150)
     shown = (picture.astype(np.float32) - middle) * contrast + middle
@@ -103,7 +103,7 @@ def _tint(picture: Picture, random: Random) -> Picture:
     return _bytes(shown * gains)
 
 
-def _dim(picture: Picture, random: Random) -> Picture:
+def _dim(picture: Pixels, random: Random) -> Pixels:
     """Too little light: dark, or brightened again, with coarse noise."""
     gain = random.uniform(0.12, 0.6)
     dim = picture * gain + random.normal(0, random.uniform(1, 6), picture.shape)
@@ -112,5 +112,5 @@ def _dim(picture: Picture, random: Random) -> Picture:
     return _bytes(dim)
 
 
-def _bytes(picture: NDArray[np.floating[Any]]) -> Picture:
+def _bytes(picture: NDArray[np.floating[Any]]) -> Pixels:
     return np.asarray(np.clip(picture, 0, 255), np.uint8)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from rigid.arrays import Array, Pixels
 from rigid.atomic_files import replacing
 from rigid.models.mobile_stylegan import MobileStyleGAN
 from rigid.training.draws import tone_group
@@ -21,7 +22,6 @@ BATCH = 8
 """Pictures rendered at once."""
 BLOCK = 40
 """Faces of a file, a multiple of `BATCH`: what an interruption costs."""
-Pictures = NDArray[np.uint8]
 
 
 class Halved(nn.Module):
@@ -47,7 +47,7 @@ class FacePool:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.codes: list[NDArray[np.float16]] = []
-        self.images: list[Pictures] = []
+        self.images: list[Pixels] = []
         self._tones: list[NDArray[np.intp]] = []
         self._draw, self._generator, self._seed = draw, generator, seed
 
@@ -72,7 +72,7 @@ class FacePool:
         groups = [np.flatnonzero(tones == tone) for tone in np.unique(tones)]
         return [int(random.choice(groups[random.integers(len(groups))])) for _ in range(count)]
 
-    def picture(self, place: int) -> Pictures:
+    def picture(self, place: int) -> Pixels:
         """One face, RGB (128, 128, 3)."""
         return np.ascontiguousarray(self.images[place // BLOCK][place % BLOCK].transpose(1, 2, 0))
 
@@ -87,5 +87,5 @@ class FacePool:
             np.savez(part, codes=codes.numpy(), images=images)
 
     @cached_property
-    def _render(self) -> Callable[[Tensor], NDArray[np.float32]]:
+    def _render(self) -> Callable[[Tensor], Array]:
         return compile_network(Halved(self._generator), self._draw(BATCH, 0))

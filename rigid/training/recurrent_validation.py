@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from rigid.arrays import Pixels
 from rigid.edits.library import AttributeLibrary
 from rigid.training.device import DEVICE
 from rigid.training.faces import read_index, read_video
@@ -79,7 +79,7 @@ def read_clips(data: Path, frames: int) -> Tensor:
     return torch.stack(clips)
 
 
-def _first_frames(path: Path, count: int) -> list[NDArray[np.uint8]]:
+def _first_frames(path: Path, count: int) -> list[Pixels]:
     frames = read_video(path)
     if len(frames) < count:
         raise ValueError(f"{path} has {len(frames)} frames, but validation takes {count}; leave it out of index.json.")

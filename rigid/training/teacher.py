@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from rigid.arrays import Pixels
 from rigid.assets.store import AssetStore
 from rigid.atomic_files import replacing
 from rigid.models.build import build_mapping, build_teacher
@@ -26,7 +27,7 @@ class TeacherPairs:
     """Codes (N, n_codes, 512) float32 and the teacher's pictures of them (N, 3, S, S) uint8 RGB."""
 
     codes: Tensor
-    images: NDArray[np.uint8]
+    images: Pixels
 
     def batch(self, chosen: slice | NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """Some codes and their pictures (B, 3, S, S) in [-1, 1], on the training device."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from rigid.arrays import Array, Pixels
 from rigid.edits.attribute import Attribute
 from rigid.edits.library import AttributeLibrary
 from rigid.models.mobile_stylegan import MappingNetwork
@@ -20,8 +20,7 @@ from rigid.training.fast_inference import to_bytes
 from rigid.training.flow import FlowEstimator
 from rigid.training.framing import Cut, framing, make_framed_episode
 
-Codes = NDArray[np.float32]
-Render = Callable[[Tensor], NDArray[np.float32]]
+Render = Callable[[Tensor], Array]
 """Codes (B, n_codes, 512) → pictures (B, 3, S, S) in [-1, 1]."""
 
 MOVES = {"yaw": (0.6, 0.2, (14, 50)), "mouth_open": (0.3, 0.5, (7, 24)), "smile": (0.3, 0.2, (20, 60))}
@@ -60,8 +59,8 @@ def walk_episodes(walks: Walks, count: int, cut: Cut, estimate: FlowEstimator, s
 
 
 def walk_codes(
-    start: Codes, other: Codes, frames: int, library: AttributeLibrary, n_shared: int, random: np.random.Generator
-) -> Codes:
+    start: Array, other: Array, frames: int, library: AttributeLibrary, n_shared: int, random: np.random.Generator
+) -> Array:
     """Codes (frames, n_codes, 512) of a face that starts about `start` and turns, talks and passes through light."""
     codes = np.repeat(start[None], frames, 0)
     share = np.abs(swing(frames, *LIGHT, random))[:, None, None]
@@ -73,15 +72,15 @@ def walk_codes(
     return codes
 
 
-def swing(frames: int, spread: float, largest: float, periods: tuple[int, int], random: np.random.Generator) -> Codes:
+def swing(frames: int, spread: float, largest: float, periods: tuple[int, int], random: np.random.Generator) -> Array:
     """A sine (frames,) of random height, phase and period about a random mean."""
     mean, height, phase = random.normal(0, spread), largest * random.random(), random.uniform(0, 2 * np.pi)
     angles = phase + 2 * np.pi * np.arange(frames) / random.uniform(*periods)
-    strengths: Codes = (mean + height * np.sin(angles)).astype(np.float32)
+    strengths: Array = (mean + height * np.sin(angles)).astype(np.float32)
     return strengths
 
 
-def draw_edit(library: AttributeLibrary, random: np.random.Generator) -> Codes:
+def draw_edit(library: AttributeLibrary, random: np.random.Generator) -> Array:
     """Draw one random attribute at a random strength, as an offset (n_codes, 512)."""
     attributes: list[Attribute] = list(library)
     attribute = attributes[int(random.integers(len(attributes)))]
@@ -89,14 +88,14 @@ def draw_edit(library: AttributeLibrary, random: np.random.Generator) -> Codes:
     return attribute.offset(limit * random.uniform(0.4, 1.0))
 
 
-def early_only(offset: Codes, n_shared: int) -> Codes:
+def early_only(offset: Array, n_shared: int) -> Array:
     """`offset` without what it does to the shared late codes."""
     kept = offset.copy()
     kept[len(kept) - n_shared :] = 0
     return kept
 
 
-def _render(walks: Walks, codes: Codes) -> NDArray[np.uint8]:
+def _render(walks: Walks, codes: Array) -> Pixels:
     """Pictures (B, S, S, 3)."""
     tensor = torch.from_numpy(codes)
     missing = -len(tensor) % walks.batch

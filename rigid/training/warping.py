@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from rigid.arrays import Array
 from rigid.geometry import Transform
 
 
@@ -55,7 +56,7 @@ def placement(to_crop: Transform, crop_size: int, corner: NDArray[np.floating[An
     return np.column_stack((to_crop[:, :2] * (side / crop_size), 2 * centre / crop_size - 1))
 
 
-def flip_placements(placements: NDArray[np.float32]) -> NDArray[np.float32]:
+def flip_placements(placements: Array) -> Array:
     """`placements` (..., 2, 3) for window and crop seen in a mirror."""
     signs = np.array([[1, -1, -1], [-1, 1, 1]], np.float32)
     return placements * signs

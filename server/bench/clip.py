@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rigid.arrays import Array
 from rigid.files.video_reader import Picture, VideoError, VideoReader
 from rigid.geometry import resample, similarity
-from rigid.models.contract import Array, Runtime
+from rigid.models.contract import Runtime
 from rigid.models.mobile_stylegan import MappingNetwork
 
 Pixels = NDArray[np.uint8]

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rigid.composite.paste import Composite, Flow, paste, warp
+from rigid.arrays import Array
+from rigid.composite.paste import Composite, paste, warp
 from rigid.face.alignment import crop
 from rigid.face.landmarks import BROWS_TOP, CHIN, FOREHEAD_TOP, LEFT_EYE, RIGHT_EYE
 from rigid.face.masks import eyes_mask, feather, forehead_mask, hair_mask, lips_mask, oval_mask, polygon_mask, union
@@ -225,7 +226,7 @@ def test_moved_real_pixels_come_from_where_the_motion_points() -> None:
 
 
 @pytest.mark.parametrize("motion", [None, square_flow(1.5, -0.5)], ids=["still", "moving"])
-def test_pasting_agrees_with_the_blend_in_the_crop(motion: Flow | None) -> None:
+def test_pasting_agrees_with_the_blend_in_the_crop(motion: Array | None) -> None:
     frame = cv2.GaussianBlur(textured_frame(), (0, 0), 1.0).astype(np.uint8)
     inputs = crop(frame, UPRIGHT, SIZE).astype(np.float32) / 127.5 - 1
     composite = replace(Composite.of(grey(0.3), 0.6 * smooth_mask()), motion=motion)

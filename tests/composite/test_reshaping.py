@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from rigid.arrays import Array
 from rigid.composite.compositor import COMPOSITES, CompositeKind, Faces, compose
 from rigid.composite.edit_masks import masks_by_landmarks
-from rigid.composite.paste import Composite, Crop, warp
+from rigid.composite.paste import Composite, warp
 from rigid.composite.reshaping import GRID, STEEPEST, motion_field
 from rigid.edits.attribute import Attribute
 from rigid.edits.edit_effect import EditEffect
@@ -33,14 +34,14 @@ def dense_face() -> Points:
     return points
 
 
-def places(unit: float = 1.0) -> Crop:
+def places(unit: float = 1.0) -> Array:
     """A picture whose first two channels say where each pixel is, in units of `unit` pixels."""
     y, x = (np.mgrid[:SIZE, :SIZE].astype(np.float32) + np.float32(0.5)) / np.float32(unit)
-    picture: Crop = np.dstack((x, y, np.zeros_like(x))).astype(np.float32)
+    picture: Array = np.dstack((x, y, np.zeros_like(x))).astype(np.float32)
     return picture
 
 
-def shown_at(picture: Crop, points: Points) -> NDArray[np.float32]:
+def shown_at(picture: Array, points: Points) -> NDArray[np.float32]:
     """What `picture` shows at `points` (N, 2)."""
     columns, rows = np.rint(points - 0.5).astype(int).T
     return picture[rows, columns, :2]

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from rigid.arrays import Array
 from rigid.composite.compositor import Faces
-from rigid.composite.paste import Crop
 from rigid.composite.temporal_filter import SHARE, Steadied, TemporalFilter
 from rigid.evaluation.warp_error import MotionEstimator
-from rigid.models.contract import Array
 from tests.worlds import textured_frame
 
 SIZE = 128
@@ -17,13 +16,13 @@ SHIFT = 3
 """Pixels a frame."""
 
 
-def face(shift: int = 0, seed: int = 0) -> Crop:
+def face(shift: int = 0, seed: int = 0) -> Array:
     """A textured face, moved to the right by `shift` pixels."""
     picture = textured_frame(seed, (SIZE, 2 * SIZE, 3)).astype(np.float32) / np.float32(127.5) - np.float32(1)
     return np.ascontiguousarray(picture[:, SIZE - shift : 2 * SIZE - shift])
 
 
-def shimmer(number: int, strength: float = 0.1) -> Crop:
+def shimmer(number: int, strength: float = 0.1) -> Array:
     """What a generator makes anew each frame: coarse noise."""
     noise = np.random.default_rng(number).standard_normal((SIZE // 8, SIZE // 8, 3))
     return (strength * noise).repeat(8, 0).repeat(8, 1).astype(np.float32)
@@ -47,12 +46,12 @@ class Video:
         return self.last.faces
 
 
-def inner(picture: Crop) -> Crop:
+def inner(picture: Array) -> Array:
     """Without the border, where a moved picture has no pixels."""
     return picture[24:-24, 24:-24]
 
 
-def error(pictures: list[Crop], real: list[Crop]) -> float:
+def error(pictures: list[Array], real: list[Array]) -> float:
     """Mean square of what the pictures have changed by beside their motion."""
     estimate = MotionEstimator()
     as_bytes = [[np.rint((p + 1) * 127.5).clip(0, 255).astype(np.uint8) for p in row] for row in (pictures, real)]

@@ -9,15 +9,14 @@ import cv2
 import numpy as np
 import pytest
 
+from rigid.arrays import Array, Pixels
 from rigid.discovery.footage import RUN_UP, Footage, Take, last_frame, take_clips
-from rigid.discovery.labels import Bytes
 from rigid.discovery.statement import Statement, read_statements, write_statement
 from rigid.discovery.video_gain import MOST_GAIN, RECIPE_OF, Gains, fit_folder, fit_gains, measure_reached, state_folder
 from rigid.edits.attribute import Attribute
 from rigid.edits.attribute_file import AttributeHeader, read_attribute, write_attribute
 from rigid.edits.library import AttributeLibrary
 from rigid.files.clips import Clip
-from rigid.models.contract import Array
 from rigid.stream.face_stream import Tracker
 from tests.clips import write_clip
 from tests.fakes import TINY, FakeRuntime
@@ -35,7 +34,7 @@ class LightMeter:
     def __init__(self, blinding: float = 2.0) -> None:
         self.blinding = blinding
 
-    def __call__(self, images: Bytes) -> Array:
+    def __call__(self, images: Pixels) -> Array:
         values = images[:, 24:40, 24:40].reshape(len(images), -1, 1).mean(1).astype(np.float32) / 255
         return np.where(values > self.blinding, np.nan, values).astype(np.float32)
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rigid.edits.attribute import Array, Attribute
+from rigid.arrays import Array
+from rigid.edits.attribute import Attribute
 from rigid.edits.attribute_file import AttributeHeader, write_attribute
 from rigid.edits.library import AttributeLibrary, load_library, read_library
 

@@ -16,7 +16,8 @@ import pytest
 import engines
 from engines import EngineError
 from engines.batching import BatchedRuntime, BatchingOptions
-from rigid.models.contract import CLASSES, Array, RecurrentState, Runtime, Sizes
+from rigid.arrays import Array
+from rigid.models.contract import CLASSES, RecurrentState, Runtime, Sizes
 from tests.engines.available import engine_parameters, open_engine
 from tests.engines.sessions import hold_first, play, play_together
 from tests.fakes import TINY, FakeRuntime

@@ -15,7 +15,8 @@ from engines import EngineError
 from export import export_networks
 from export.lean_generator import LeanGenerator
 from export.networks import Networks
-from rigid.models.contract import Array, RecurrentState, Runtime
+from rigid.arrays import Array
+from rigid.models.contract import RecurrentState, Runtime
 from rigid.models.mobile_stylegan import MobileStyleGAN
 from tests.engines.available import eager, engine_parameters, open_engine
 from tests.networks import SIZES, add_int8, export_once, random_networks, untrained_recurrent_encoder

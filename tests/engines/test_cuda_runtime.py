@@ -17,7 +17,8 @@ from engines.batching import BatchedRuntime
 from engines.cuda_runtime import Call, DeviceGraph, DeviceRuntime, Shapes, Tensors
 from engines.device_copies import DeviceCopies
 from engines.graph_runtime import GraphRuntime
-from rigid.models.contract import PICTURES, Array, RecurrentState, Runtime
+from rigid.arrays import Array
+from rigid.models.contract import PICTURES, RecurrentState, Runtime
 from tests.engines.available import eager
 from tests.engines.sessions import hold_first, play, play_together
 from tests.networks import SIZES, random_networks

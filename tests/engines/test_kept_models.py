@@ -14,7 +14,7 @@ from engines import EngineOptions
 from engines.backends import openvino_engine
 from engines.backends.openvino_engine import make_engine_key, open_graphs
 from engines.engine_cache import EngineCache
-from rigid.models.contract import Array
+from rigid.arrays import Array
 from rigid.models.openvino_core import get_shared_core
 from tests.networks import SIZES, export_once
 

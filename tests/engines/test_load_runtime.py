@@ -17,9 +17,10 @@ from engines import EngineError, EngineOptions, Precision, load_runtime, open_gr
 from engines.exports import GRAPHS, is_current, weights_hash
 from engines.fastest_engine import MOST_KEPT, find_fastest, measure_frame
 from engines.graph_runtime import GraphRuntime
+from rigid.arrays import Array
 from rigid.assets.store import AssetStore
 from rigid.models import profiles
-from rigid.models.contract import CLASSES, Array, RecurrentState
+from rigid.models.contract import CLASSES, RecurrentState
 from tests.fakes import TINY, FakeRuntime
 from tests.networks import SIZES
 

@@ -10,9 +10,10 @@ import torch
 
 from engines import Precision, load_runtime
 from export import ensure_exported
+from rigid.arrays import Array
 from rigid.assets.store import AssetStore
 from rigid.models.build import build_mapping, mean_code
-from rigid.models.contract import Array, RecurrentState, Runtime
+from rigid.models.contract import RecurrentState, Runtime
 
 PROFILE = "mobile-256"
 

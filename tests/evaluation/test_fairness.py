@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from cli.main import run
+from rigid.arrays import Array
 from rigid.discovery.observe import Seen
 from rigid.discovery.regions import CHEEKS, PLAIN_SKIN
 from rigid.evaluation.fairness import (
@@ -30,7 +31,6 @@ from rigid.evaluation.generated import Generated
 from rigid.evaluation.groups import AXES, Balance, name_groups
 from rigid.evaluation.measure import Meters
 from rigid.evaluation.skin_tone import MONK_TONES, TONE_GROUPS, monk_tone, tone_group
-from rigid.models.contract import Array
 from rigid.models.mobile_stylegan import MappingNetwork
 from tests.evaluation.test_sheet import library
 from tests.evaluation.world import PixelDistance, embed, make_clip

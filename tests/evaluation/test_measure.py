@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rigid.arrays import Array
 from rigid.evaluation.fvd import PICTURE_SIZE
 from rigid.evaluation.measure import MEASURES, EvaluationError, Measured, Source, measure_clip
 from rigid.evaluation.methods import MethodOptions, Prepared, prepare
@@ -16,7 +17,6 @@ from rigid.evaluation.strength import changes, measure_of
 from rigid.evaluation.strips import CAPTION, SIZE, strip
 from rigid.evaluation.window import FaceWindow, crop_area
 from rigid.files.clips import Clip, find_clips, read_frames, track_clip
-from rigid.models.contract import Array
 from tests.clips import write_clip
 from tests.evaluation.world import SIZE as FRAME_SIZE
 from tests.evaluation.world import make_clip, meters, networks, scene

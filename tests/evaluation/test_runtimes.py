@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from rigid.arrays import Array
 from rigid.composite.temporal_filter import SHARE
 from rigid.edits.edit_effect import EditLibrary
 from rigid.evaluation.methods import METHODS, MethodOptions, method_names
@@ -21,7 +22,7 @@ from rigid.evaluation.runtimes import (
     Wrapped,
 )
 from rigid.evaluation.tune import Pivots, Tuned, fine_parts, smooth, tune_generator
-from rigid.models.contract import Array, RecurrentState, Runtime
+from rigid.models.contract import RecurrentState, Runtime
 from rigid.models.stylegan2 import StyleGAN2
 from rigid.stream.face_stream import FaceStream
 from tests.evaluation.world import PixelDistance, Thumbnails, tiny_generator

@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from rigid.arrays import Array
 from rigid.evaluation.measure import Meters
 from rigid.evaluation.methods import Networks
 from rigid.evaluation.run import Tools
-from rigid.models.contract import Array
 from rigid.models.mobile_stylegan import MobileStyleGAN
 from tests.clips import write_clip
 from tests.fakes import TINY, FakeRuntime

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from export.operators import find_unsupported
 from export.quantize import measure_ranges, quantisable, quantise_layers
-from rigid.models.contract import Array
+from rigid.arrays import Array
 
 RANDOM = np.random.default_rng(0)
 FEED = {"x": (RANDOM.standard_normal((2, 64, 8, 8)) * np.linspace(0.01, 9, 64)[:, None, None]).astype(np.float32)}

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rigid.arrays import Pixels
 from rigid.assets.store import AssetStore
 from rigid.face.alignment import Face, FaceLandmarker, FaceTracker
 from rigid.face.bystanders import Bystanders
 from rigid.face.detector import FaceDetector
 from rigid.face.landmark_net import region, region_of
 from rigid.face.landmarks import N_LANDMARKS
-from rigid.face.views import Frame, View
+from rigid.face.views import View
 from tests.face.test_alignment import generated_face, placed
 
 BLANK = np.zeros((240, 640, 3), np.uint8)
@@ -28,7 +29,7 @@ def model_path(store: AssetStore) -> Path:
 
 
 @pytest.fixture(scope="module")
-def portrait(store: AssetStore) -> Frame:
+def portrait(store: AssetStore) -> Pixels:
     """A generated face, uint8 (512, 512, 3)."""
     return generated_face(store.cache_dir)
 
@@ -70,7 +71,7 @@ def test_faces_of_a_like_size_elsewhere_are_others(
 def test_the_whole_frame_is_looked_at_once_a_second(monkeypatch: pytest.MonkeyPatch, bystanders: Bystanders) -> None:
     looked: list[View] = []
 
-    def noted(self: FaceDetector, frame: Frame, view: View) -> list[View]:
+    def noted(self: FaceDetector, frame: Pixels, view: View) -> list[View]:
         looked.append(view)
         return [at(0.0, 1.0), at(1.5, 1.0)]
 
@@ -93,7 +94,7 @@ def test_the_whole_frame_is_looked_at_once_a_second(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("share", [0.5, 1.0, 1.3], ids=["half as large", "as large", "larger"])
-def test_one_who_sits_down_beside_is_told_until_they_leave(model_path: Path, portrait: Frame, share: float) -> None:
+def test_one_who_sits_down_beside_is_told_until_they_leave(model_path: Path, portrait: Pixels, share: float) -> None:
     """And is not followed, whatever their size."""
     alone, _ = placed(portrait, (960, 480), 330, (240, 240))
     both = alone.copy()

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from rigid.arrays import Pixels
 from rigid.assets.store import AssetStore
 from rigid.face import detector as face_detector
 from rigid.face.alignment import FaceLandmarker, ffhq_transform
@@ -22,7 +23,7 @@ from rigid.face.landmark_net import LandmarkNet, Seen, is_steady, region, region
 from rigid.face.landmarker import open_faces
 from rigid.face.landmarks import N_LANDMARKS
 from rigid.face.mediapipe_landmarker import MediaPipeFaces
-from rigid.face.views import Frame, View
+from rigid.face.views import View
 from rigid.geometry import apply, glance, resample, rotate, similarity
 from tests.face.test_alignment import generated_face, placed
 
@@ -33,13 +34,13 @@ def model_path(store: AssetStore) -> Path:
 
 
 @pytest.fixture(scope="module")
-def portrait(store: AssetStore) -> Frame:
+def portrait(store: AssetStore) -> Pixels:
     """A generated face, uint8 (512, 512, 3)."""
     return generated_face(store.cache_dir)
 
 
 @pytest.fixture(scope="module")
-def true_face(portrait: Frame, model_path: Path) -> Face:
+def true_face(portrait: Pixels, model_path: Path) -> Face:
     """As MediaPipe's FaceLandmarker sees it."""
     whole = MediaPipeFaces(model_path, blendshapes=False, pose=False)
     (face,) = whole.look(portrait, View.of_frame(512, 512), None)
@@ -72,7 +73,7 @@ def searches(monkeypatch: pytest.MonkeyPatch) -> list[View]:
     asked: list[View] = []
     detect = FaceDetector.detect
 
-    def noted(self: FaceDetector, frame: Frame, view: View) -> list[View]:
+    def noted(self: FaceDetector, frame: Pixels, view: View) -> list[View]:
         asked.append(view)
         return detect(self, frame, view)
 
@@ -141,7 +142,7 @@ def test_a_glance_at_any_picture_is_black_outside_it(size: tuple[int, int]) -> N
     assert not glance(frame, similarity(np.array([9000.0, 0.0]), 1000.0, 0.0, (64, 64)), (64, 64)).any()
 
 
-def test_the_net_sees_what_mediapipe_sees(net: LandmarkNet, portrait: Frame, true_face: Face) -> None:
+def test_the_net_sees_what_mediapipe_sees(net: LandmarkNet, portrait: Pixels, true_face: Face) -> None:
     seen = net.see(portrait, region_of(true_face.landmarks))
     assert seen.steady and seen.score > SURE
     assert off(seen.landmarks, true_face.landmarks) < 1.0
@@ -156,7 +157,7 @@ def test_the_net_says_where_no_face_is(net: LandmarkNet, true_face: Face) -> Non
 
 @pytest.mark.parametrize(("shift", "size", "turn"), [(0.2, 1.0, 0.0), (0.0, 1.4, 0.0), (0.0, 1.0, 0.4)])
 def test_a_face_that_moved_is_looked_at_again(
-    net: LandmarkNet, portrait: Frame, true_face: Face, shift: float, size: float, turn: float
+    net: LandmarkNet, portrait: Pixels, true_face: Face, shift: float, size: float, turn: float
 ) -> None:
     own = region_of(true_face.landmarks)
     seen = net.see(
@@ -166,7 +167,7 @@ def test_a_face_that_moved_is_looked_at_again(
 
 
 def test_a_followed_face_costs_two_searches_a_second_for_itself_and_for_others(
-    landmarker: FaceLandmarker, portrait: Frame, searches: list[View]
+    landmarker: FaceLandmarker, portrait: Pixels, searches: list[View]
 ) -> None:
     counts = []
     for i in range(13):
@@ -179,7 +180,7 @@ def test_a_followed_face_costs_two_searches_a_second_for_itself_and_for_others(
 
 @pytest.mark.parametrize("step", [0.05, 0.2])
 def test_it_keeps_up_with_fast_movements(
-    landmarker: FaceLandmarker, portrait: Frame, true_face: Face, step: float
+    landmarker: FaceLandmarker, portrait: Pixels, true_face: Face, step: float
 ) -> None:
     """`step`: face lengths a frame."""
     for i in range(10):
@@ -190,7 +191,7 @@ def test_it_keeps_up_with_fast_movements(
 
 
 def test_after_a_cut_the_face_is_found_where_it_is_now(
-    landmarker: FaceLandmarker, portrait: Frame, true_face: Face
+    landmarker: FaceLandmarker, portrait: Pixels, true_face: Face
 ) -> None:
     for i, middle in enumerate([(150, 240), (150, 240), (480, 260)]):
         frame, transform = placed(portrait, (640, 480), 256, middle)
@@ -199,7 +200,7 @@ def test_after_a_cut_the_face_is_found_where_it_is_now(
 
 
 def test_one_who_is_followed_stays_followed_when_a_larger_face_comes(
-    landmarker: FaceLandmarker, portrait: Frame, true_face: Face
+    landmarker: FaceLandmarker, portrait: Pixels, true_face: Face
 ) -> None:
     alone, transform = placed(portrait, (800, 480), 200, (150, 240))
     both = alone.copy()
@@ -209,7 +210,7 @@ def test_one_who_is_followed_stays_followed_when_a_larger_face_comes(
         assert off(landmarker.detect(frame, 300 * i)[0].landmarks, expected) < 2.0
 
 
-def test_a_lost_face_is_told_at_once_and_found_again(landmarker: FaceLandmarker, portrait: Frame) -> None:
+def test_a_lost_face_is_told_at_once_and_found_again(landmarker: FaceLandmarker, portrait: Pixels) -> None:
     covered = portrait.copy()
     covered[:] = 110
     shown = [portrait, portrait, covered, covered, portrait, portrait]
@@ -223,13 +224,13 @@ class Mistaken:
         self._first: Seen | None = Seen(landmarks, score, steady=True)
         self._then = then
 
-    def see(self, frame: Frame, where: View) -> Seen:
+    def see(self, frame: Pixels, where: View) -> Seen:
         first, self._first = self._first, None
         return first or self._then.see(frame, where)
 
 
 def test_the_detector_says_when_the_net_has_strayed(
-    monkeypatch: pytest.MonkeyPatch, faces: FollowedFaces, net: LandmarkNet, portrait: Frame, true_face: Face
+    monkeypatch: pytest.MonkeyPatch, faces: FollowedFaces, net: LandmarkNet, portrait: Pixels, true_face: Face
 ) -> None:
     """Close by, to the face; further off, to nothing, so that a search begins. Unasked it stays where it is."""
     frame, transform = placed(portrait, (640, 480), 200, (320, 240))
@@ -247,7 +248,7 @@ def test_the_detector_says_when_the_net_has_strayed(
 
 @pytest.mark.parametrize(("score", "kept"), [(20.0, 8), (5.0, PATIENCE)])
 def test_where_the_detector_misses_a_face_the_net_is_believed_if_it_is_sure(
-    monkeypatch: pytest.MonkeyPatch, faces: FollowedFaces, portrait: Frame, true_face: Face, score: float, kept: int
+    monkeypatch: pytest.MonkeyPatch, faces: FollowedFaces, portrait: Pixels, true_face: Face, score: float, kept: int
 ) -> None:
     monkeypatch.setattr(FaceDetector, "detect", lambda *_: [])
     monkeypatch.setattr(LandmarkNet, "see", lambda *_: Seen(true_face.landmarks, score, steady=True))
@@ -255,7 +256,7 @@ def test_where_the_detector_misses_a_face_the_net_is_believed_if_it_is_sure(
     assert [face is not None for face in found] == [True] * kept + [False] * (8 - kept)
 
 
-def test_the_detector_is_shared_and_closed_by_the_last(model_path: Path, portrait: Frame) -> None:
+def test_the_detector_is_shared_and_closed_by_the_last(model_path: Path, portrait: Pixels) -> None:
     first = FaceLandmarker(model_path)
     detector, users = face_detector._shared[model_path]
     second = FaceLandmarker(model_path)
@@ -285,7 +286,7 @@ def test_expression_pose_and_a_missing_engine_want_all_of_mediapipe(
 
 
 def test_without_the_engine_faces_are_found_and_followed_as_well(
-    monkeypatch: pytest.MonkeyPatch, model_path: Path, portrait: Frame, true_face: Face
+    monkeypatch: pytest.MonkeyPatch, model_path: Path, portrait: Pixels, true_face: Face
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     landmarker = FaceLandmarker(model_path)
@@ -295,7 +296,7 @@ def test_without_the_engine_faces_are_found_and_followed_as_well(
     assert found[-1] and off(found[-1][0].landmarks, apply(transform, true_face.landmarks)) < 4.0
 
 
-def test_sessions_on_several_threads_see_what_each_sees_alone(model_path: Path, portrait: Frame) -> None:
+def test_sessions_on_several_threads_see_what_each_sees_alone(model_path: Path, portrait: Pixels) -> None:
     frames = [placed(portrait, (640, 480), 220 + 15 * i, (300 + 6 * i, 240))[0] for i in range(6)]
 
     def watch(order: int) -> NDArray[np.float32]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from rigid.arrays import Array
 from rigid.edits.edit_effect import EditEffect
 from rigid.face.landmarks import INNER_LIPS, INNER_MOUTH_CORNERS
 from rigid.face.masks import eyes_mask, forehead_mask
 from rigid.fields import resize
 from rigid.inversion.edited_noise import EASE, WAIT, Redrawn, Synthesize, redraw
-from rigid.models.contract import Array
 from tests.worlds import landmarks_in_crop
 
 SIZE, CHANNELS, CELLS = 64, 4, 16

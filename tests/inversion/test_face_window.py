@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from rigid.arrays import Array
 from rigid.edits.edit_effect import EditEffect
 from rigid.inversion.face_window import MARGIN, face_corner, surround
-from rigid.models.contract import Array
 from rigid.stream.face_stream import FaceStream
 from tests.fakes import TINY, FakeRuntime
 from tests.worlds import Brighten, FixedTracker, landmarks_in_crop, textured_frame

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from rigid.arrays import Array
 from rigid.inversion.noise_smoothing import MOVING_SHARE, settle
-from rigid.models.contract import Array
 from rigid.training import rollout
 
 RANDOM = np.random.default_rng(0)

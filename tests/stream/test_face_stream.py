@@ -12,11 +12,12 @@ import cv2
 import numpy as np
 import pytest
 
+from rigid.arrays import Array
 from rigid.composite.compositor import COMPOSITES, CompositeKind
 from rigid.edits.edit_effect import EditEffect
 from rigid.face.masks import feather, hair_mask, oval_mask
 from rigid.geometry import inverse, resample
-from rigid.models.contract import CLASSES, Array, RecurrentState
+from rigid.models.contract import CLASSES, RecurrentState
 from rigid.stream.face_stream import FaceStream, StepResult, StreamOptions
 from rigid.stream.fading import Fade
 from tests.fakes import TINY, FakeRuntime

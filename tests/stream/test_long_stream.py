@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from rigid.arrays import Array
 from rigid.composite.compositor import Faces
 from rigid.composite.paste import Composite
 from rigid.inversion import latents
-from rigid.models.contract import Array, RecurrentState
+from rigid.models.contract import RecurrentState
 from rigid.stream.face_stream import LONGEST_GAP, FaceStream
 from tests.fakes import TINY, FakeRuntime
 from tests.patience import ALL

@@ -5,10 +5,11 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from rigid.training.augment import Picture, degrade, recolour, relight
+from rigid.arrays import Pixels
+from rigid.training.augment import degrade, recolour, relight
 
 
-def blob() -> Picture:
+def blob() -> Pixels:
     random = np.random.default_rng(0)
     small = random.integers(0, 256, (6, 6, 3), np.uint8)
     return np.asarray(cv2.resize(small, (64, 64), interpolation=cv2.INTER_CUBIC), np.uint8)
