@@ -11,6 +11,7 @@ import typer
 from cli import serve_options as options
 from cli.choices import Engine, Profile
 from cli.errors import BAD_INPUT, fail
+from server.config import ServerConfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from rigid.assets.store import AssetStore
     from rigid.files.provenance import Credentials
     from server.backend import Backend
-    from server.config import ServerConfig
     from server.tls import CertificateFiles
 
 
@@ -30,43 +30,16 @@ def register(app: typer.Typer) -> None:
     app.command("serve")(serve)
 
 
+@options.ask_for_settings
 def serve(
     host: options.Host = "127.0.0.1",
     port: options.Port = 8080,
     profile: Profile = "mobile-256",
     engine: Engine = "auto",
-    max_sessions: options.MaxSessions = 4,
-    max_watchers: options.MaxWatchers = 8,
-    min_fps: options.MinFps = 4.0,
-    latency_budget_ms: options.LatencyBudgetMs = None,
     https: options.Https = False,
     certificate: options.Certificate = None,
     private_key: options.PrivateKey = None,
-    api_key: options.ApiKey = None,
-    max_sessions_per_key: options.MaxSessionsPerKey = None,
-    requests_per_minute: options.RequestsPerMinute = None,
-    allow_origin: options.AllowOrigin = None,
-    allow_host: options.AllowHost = None,
-    ice_server: options.IceServer = None,
-    turn_secret: options.TurnSecret = None,
-    turn_seconds: options.TurnSeconds = 3600.0,
-    udp_port_range: options.UdpPortRange = None,
-    start_bitrate: options.StartBitrate = 1_500_000,
-    min_bitrate: options.MinBitrate = 600_000,
-    max_bitrate: options.MaxBitrate = 4_000_000,
-    max_picture_side: options.MaxPictureSide = 4096,
-    idle_seconds: options.IdleSeconds = 60.0,
-    max_session_seconds: options.MaxSessionSeconds = None,
-    resume_seconds: options.ResumeSeconds = 60.0,
-    drain_seconds: options.DrainSeconds = 5.0,
     expect_gpu: options.ExpectGpu = False,
-    allow_uploads: options.AllowUploads = False,
-    recordings: options.Recordings = None,
-    max_recording_seconds: options.MaxRecordingSeconds = 600.0,
-    max_recording_mb: options.MaxRecordingMb = 256.0,
-    min_free_mb: options.MinFreeMb = 512.0,
-    recordings_quota_mb: options.RecordingsQuotaMb = None,
-    no_badge: options.NoBadge = False,
     c2pa_certificate: options.C2paCertificate = None,
     c2pa_key: options.C2paKey = None,
     cluster: options.Cluster = None,
@@ -74,6 +47,7 @@ def serve(
     worker_cpus: options.WorkerCpus = 2.0,
     worker_gpus: options.WorkerGpus = None,
     log_level: options.LogLevel = "warning",
+    **settings: Any,
 ) -> None:
     """Edit live video: serve the page, the HTTP interface and WebRTC."""
     from rigid.assets.store import AssetStore
@@ -84,43 +58,15 @@ def serve(
 
     try:
         _check_choices(profile, engine, log_level)
-        config = _config(
-            ice_server or [],
-            udp_port_range,
-            profile=profile,
-            engine=engine,
-            max_sessions=max_sessions,
-            max_watchers=max_watchers,
-            min_fps=min_fps,
-            latency_budget_ms=latency_budget_ms,
-            api_keys=tuple(api_key or ()),
-            max_sessions_per_key=max_sessions_per_key,
-            requests_per_minute=requests_per_minute,
-            allow_origins=tuple(allow_origin or ()),
-            allow_hosts=(*names_for(host, load_given(certificate, private_key)), *(allow_host or ())),
-            turn_secret=turn_secret,
-            turn_seconds=turn_seconds,
-            start_bitrate=start_bitrate,
-            min_bitrate=min_bitrate,
-            max_bitrate=max_bitrate,
-            max_picture_side=max_picture_side,
-            idle_seconds=idle_seconds,
-            max_session_seconds=max_session_seconds,
-            resume_seconds=resume_seconds,
-            drain_seconds=drain_seconds,
-            allow_uploads=allow_uploads,
-            badge=not no_badge,
-            recordings=None if recordings is None else usable_folder(recordings),
-            max_recording_seconds=max_recording_seconds,
-            max_recording_bytes=round(max_recording_mb * 2**20),
-            min_free_bytes=round(min_free_mb * 2**20),
-            recordings_quota_bytes=None if recordings_quota_mb is None else round(recordings_quota_mb * 2**20),
-        )
         store = AssetStore()
-        credentials = choose_credentials(c2pa_certificate, c2pa_key, store.cache_dir / "signing")
         files = load_given(certificate, private_key)
-        if cluster is not None:
-            _check_for_cluster(https=https and files is None)
+        config = ServerConfig(profile=profile, engine=engine, **options.read_settings(settings))
+        config = replace(config, allow_hosts=(*names_for(host, files), *config.allow_hosts))
+        if config.recordings is not None:
+            usable_folder(config.recordings)
+        credentials = choose_credentials(c2pa_certificate, c2pa_key, store.cache_dir / "signing")
+        if cluster is not None and https and files is None:
+            raise ValueError("--https makes a certificate for this machine; with --cluster give --certificate a file.")
         listener = listen(host, port)
     except ValueError as error:
         fail(str(error), BAD_INPUT)
@@ -166,38 +112,16 @@ def _serve_here(
     backend.runtime.close()
 
 
-def _config(ice_servers: list[str], ports: str | None, **settings: Any) -> ServerConfig:
-    """The settings, all checked; ValueError says what is wrong."""
-    from server.config import ServerConfig, parse_udp_ports
-    from server.ice_servers import IceServer
-
-    return ServerConfig(
-        ice_servers=tuple(IceServer.parse(text) for text in ice_servers),
-        udp_ports=None if ports is None else parse_udp_ports(ports),
-        **settings,
-    )
-
-
 def _check_choices(profile: str, engine: str, log_level: str) -> None:
     from engines import check_engine
     from rigid.models.profiles import sizes_of
+    from server.logs import LEVELS, set_up
 
     sizes_of(profile)
     check_engine(engine)
-    _check_log_level(log_level)
-
-
-def _check_log_level(name: str) -> None:
-    from server.logs import LEVELS, set_up
-
-    if name not in LEVELS:
-        raise ValueError(f"There is no log level {name!r}; choose one of: {', '.join(LEVELS)}.")
-    set_up(name)
-
-
-def _check_for_cluster(*, https: bool) -> None:
-    if https:
-        raise ValueError("--https makes a certificate for this machine; with --cluster give --certificate a file.")
+    if log_level not in LEVELS:
+        raise ValueError(f"There is no log level {log_level!r}; choose one of: {', '.join(LEVELS)}.")
+    set_up(log_level)
 
 
 def app_of(

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from operator import not_
 from pathlib import Path
+from typing import Any, TypeVar
 
 from server.ice_servers import IceServer, Relay
 
-LEAST_RECORDING_BYTES = 1024 * 1024
+Value = TypeVar("Value")
+Bytes = TypeVar("Bytes", int, int | None)
+MEGABYTE = 2**20
+LEAST_RECORDING_BYTES = MEGABYTE
 ORIGIN = re.compile(r"https?://[^/\s*]+")
 ANY_HOST = "*"
 HOST_NAME = re.compile(r"[\w.-]+")
@@ -38,86 +43,160 @@ def parse_udp_ports(text: str) -> range:
 
 
 @dataclass(frozen=True)
+class Setting:
+    """How `rigid-live serve` asks for a field of `ServerConfig`."""
+
+    metavar: str | None
+    help: str
+    option: str | None = None
+    """The option's name, where it is not the field's."""
+    type: Any = None
+    """The type of what is given, where it is not the field's."""
+    variable: str | None = None
+    """The environment variable, where it is not named after the option."""
+    read: Callable[[Any], Any] = lambda given: given
+    """Makes the field's value of what is given; ValueError, one sentence, where it cannot."""
+    show: Callable[[Any], Any] = lambda default: default
+    """Makes what would be given for the field's default."""
+
+
+def ask(default: Value, metavar: str | None, help: str, **ways: Any) -> Value:
+    """A field that an operator may set; `ways` are those of `Setting`."""
+    made: Value = field(default=default, metadata={"setting": Setting(metavar, help, **ways)})
+    return made
+
+
+def ask_for_several(
+    option: str, metavar: str, help: str, read: Callable[[str], Value], variable: str | None = None
+) -> tuple[Value, ...]:
+    """A field of what is given one by one, nothing by default."""
+
+    def read_all(given: list[str] | None) -> tuple[Value, ...]:
+        return tuple(read(one) for one in given or ())
+
+    return ask(
+        (), metavar, help, option=option, type=list[str] | None, read=read_all, show=lambda _: None, variable=variable
+    )
+
+
+def ask_for_megabytes(default: Bytes, option: str, help: str) -> Bytes:
+    """A field in bytes, which is given in MB."""
+    read, show = optional(lambda given: round(given * MEGABYTE)), optional(lambda default: default / MEGABYTE)
+    return ask(default, "MB", help, option=option, type=float | None, read=read, show=show)
+
+
+def optional(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Have None stay None."""
+    return lambda given: None if given is None else convert(given)
+
+
+@dataclass(frozen=True)
 class ServerConfig:
     """The settings of one server; `create_app` passes it down."""
 
     profile: str = "mobile-256"
     """Named in /version."""
-    worker: str = ""
-    """Which of a cluster's workers it is: the ids and tokens of its sessions begin with it; empty for a lone server."""
     engine: str = "auto"
     """Named in /version."""
+    worker: str = ""
+    """Which of a cluster's workers it is: the ids and tokens of its sessions begin with it; empty for a lone server."""
     networks: Mapping[str, str] = field(default_factory=dict)
     """What is told of the networks that a session can do without; see `rigid.models.profiles.optional_networks`."""
-    max_sessions: int = 4
-    """More than these are turned away with 503."""
-    max_sessions_per_key: int | None = None
-    """More than these of one API key are turned away with 429."""
-    max_watchers: int = 8
-    """More viewers than these, of all sessions together, are turned away with 503: each needs an encoder."""
-    min_fps: float = 4.0
-    """A session that would leave each with fewer pictures a second than these, as measured, is turned away with 503."""
-    latency_budget_ms: float | None = None
-    """Pictures are kept younger than this by doing less; None for no budget."""
-    api_keys: tuple[str, ...] = ()
-    """Where given, requests need `Authorization: Bearer KEY`; each key sees the sessions that were opened with it."""
-    requests_per_minute: int | None = None
-    """More than these of one API key, or of one address, are turned away with 429."""
-    allow_origins: tuple[str, ...] = ()
-    """Of pages elsewhere that may use the API, as https://example.org."""
-    allow_hosts: tuple[str, ...] = ()
-    """What else the server is called than by the loopback's names and the address a request came to: names, addresses,
-    `*.DOMAIN`, or `*` for anything."""
-    ice_servers: tuple[IceServer, ...] = ()
-    """None by default: a server on the local network needs none, and no third party is asked."""
-    turn_secret: str | None = None
-    """What TURN servers without a user share with this one; each client is given credentials of its own."""
-    turn_seconds: float = 3600.0
-    """How long those are valid for a new connection."""
+    max_sessions: int = ask(4, "N", "More sessions than these are turned away.")
+    max_watchers: int = ask(8, "N", "More viewers over WHEP are turned away.")
+    """Of all sessions together: each viewer needs an encoder."""
+    min_fps: float = ask(4.0, "FPS", "Turn a session away that would leave each with less; 0 asks for nothing.")
+    latency_budget_ms: float | None = ask(None, "MS", "Keep pictures younger than this by doing less.")
+    api_keys: tuple[str, ...] = ask_for_several(
+        "api_key", "KEY", "Ask clients for this key, as a bearer token; may be repeated.", str, "RIGID_LIVE_API_KEY"
+    )
+    """Each key sees the sessions that were opened with it."""
+    max_sessions_per_key: int | None = ask(None, "N", "More sessions than these of one key are turned away.")
+    requests_per_minute: int | None = ask(
+        None, "N", "More requests than these of one key, or address, are turned away."
+    )
+    allow_origins: tuple[str, ...] = ask_for_several(
+        "allow_origin", "ORIGIN", "Let pages of https://HOST use the API; may be repeated. None by default.", str
+    )
+    allow_hosts: tuple[str, ...] = ask_for_several(
+        "allow_host",
+        "NAME",
+        "Answer requests for this name (*.DOMAIN: all below it; *: any), as behind a proxy; may be repeated.",
+        str,
+    )
+    """Beside the loopback's names and the address a request came to."""
+    ice_servers: tuple[IceServer, ...] = ask_for_several(
+        "ice_server",
+        "URL",
+        "stun:HOST:PORT, turn:USER:PASSWORD@HOST:PORT, or with --turn-secret turn:HOST:PORT; may be repeated. "
+        "None by default.",
+        IceServer.parse,
+    )
+    """A server on the local network needs none, and no third party is asked."""
+    turn_secret: str | None = ask(
+        None,
+        "SECRET",
+        "What the TURN servers share with this one; clients get credentials that expire.",
+        variable="RIGID_LIVE_TURN_SECRET",
+    )
+    turn_seconds: float = ask(3600.0, "S", "How long those credentials are valid.")
+    """For a new connection."""
     gather_seconds: float = 2.0
     """How long a STUN or TURN server may take to answer before a session opens without it."""
-    udp_ports: range | None = None
-    """Where media may be received; None leaves it to the system."""
-    badge: bool = True
-    """Whether edited pictures say that they are, unless a session asks otherwise."""
+    udp_ports: range | None = ask(
+        None,
+        "A-B",
+        "Receive video on these UDP ports only.",
+        option="udp_port_range",
+        type=str | None,
+        read=optional(parse_udp_ports),
+    )
+    start_bitrate: int = ask(1_500_000, "BPS", "Of the video sent, at first.")
+    """Until the receiver reports its own estimate, which the other two bound."""
+    min_bitrate: int = ask(600_000, "BPS", "Of the video sent, at least.")
+    max_bitrate: int = ask(4_000_000, "BPS", "Of the video sent, at most.")
+    max_picture_side: int = ask(4096, "PX", "Pictures longer on a side are left out before they are decoded.")
+    """They would take gigabytes."""
     late_seconds: float = 1.0
     """Pictures that piled up on their way and come later than this are left out, as fresher ones follow them."""
-    max_picture_side: int = 4096
-    """Pictures that are longer on a side, in pixels, are not decoded: they would take gigabytes."""
     ramp_ms: float = 400.0
     """How long an edit takes to reach its new strength where a request does not say."""
     connect_seconds: float = 20.0
     """A session whose client does not connect within these is closed."""
     dead_seconds: float = 8.0
     """A session whose client sends nothing at all for this long, no life sign either, is closed."""
-    idle_seconds: float = 60.0
-    """A session whose client lives but sends no video for this long is closed."""
-    max_session_seconds: float | None = None
-    """Every session is closed after these; None for no limit."""
-    drain_seconds: float = 5.0
-    """Asked to end by SIGTERM, a server takes no new sessions and gives those that run this long to end."""
-    resume_seconds: float = 60.0
-    """How long the edits and the stream's state of a session that lost its connection wait for its client."""
+    idle_seconds: float = ask(60.0, "S", "End a session without video after these.")
+    """Its client lives; else see `dead_seconds`."""
+    max_session_seconds: float | None = ask(None, "S", "End every session after these.")
+    resume_seconds: float = ask(60.0, "S", "How long a lost session can be gone on with.")
     max_resumable: int = 16
-    """More than these are not kept at a time; each takes about 3 MB."""
+    """More lost sessions than these are not kept at a time; each takes about 3 MB."""
+    drain_seconds: float = ask(5.0, "S", "How long sessions may go on after SIGTERM; no new ones are taken.")
     max_body_bytes: int = 256 * 1024
-    allow_uploads: bool = False
-    """Whether clients may add attributes and presets, which stay on this machine."""
-    max_upload_bytes: int = 64 * 1024 * 1024
+    allow_uploads: bool = ask(False, None, "Let clients add attributes and presets, which stay here.")
+    max_upload_bytes: int = 64 * MEGABYTE
     """Of an attribute's file: a Latent-Transformer has 19 MB."""
-    recordings: Path | None = None
-    """The folder where films of sessions are kept that ask for it; None keeps none."""
-    max_recording_seconds: float = 600.0
-    max_recording_bytes: int = 256 * 1024 * 1024
-    min_free_bytes: int = 512 * 1024 * 1024
-    """Recordings leave so much of the disk free."""
-    recordings_quota_bytes: int | None = None
-    """What all films in the folder may take together; None for no bound."""
-    start_bitrate: int = 1_500_000
-    """Of the video sent, bits a second, until the receiver reports its own estimate."""
-    min_bitrate: int = 600_000
-    """What that estimate may bring it down to."""
-    max_bitrate: int = 4_000_000
+    recordings: Path | None = ask(  # noqa: RUF009
+        None, "FOLDER", "Let clients have their sessions recorded here; nothing is kept without it."
+    )
+    max_recording_seconds: float = ask(600.0, "S", "A recording ends by itself after these.")
+    max_recording_bytes: int = ask_for_megabytes(
+        256 * MEGABYTE, "max_recording_mb", "A recording ends by itself before it is larger."
+    )
+    min_free_bytes: int = ask_for_megabytes(
+        512 * MEGABYTE, "min_free_mb", "Recordings leave so much of their disk free."
+    )
+    recordings_quota_bytes: int | None = ask_for_megabytes(
+        None, "recordings_quota_mb", "What all recordings may take together; no bound by default."
+    )
+    badge: bool = ask(
+        True,
+        None,
+        "Leave “Edited with AI” out of pictures, unless a session asks for it.",
+        option="no_badge",
+        read=not_,
+        show=not_,
+    )
 
     def __post_init__(self) -> None:
         if self.max_sessions < 1:

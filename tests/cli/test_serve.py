@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import socket
 import sys
+from pathlib import Path
 
 import pytest
 
 import server
 from cli.main import _complete, run
+from server.config import ServerConfig
+from server.ice_servers import IceServer
 
 
 @pytest.mark.parametrize(
@@ -107,3 +110,36 @@ def test_a_server_without_a_key_warns_where_others_reach_it(
     (listener,) = listeners
     listener.close()
     assert ("may open and watch sessions" in capsys.readouterr().err) is warned
+
+
+def test_options_and_variables_become_the_settings_of_the_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[ServerConfig] = []
+
+    def serve_here(
+        config: ServerConfig, _store: object, _credentials: object, listener: socket.socket, *_: object
+    ) -> None:
+        listener.close()
+        given.append(config)
+
+    monkeypatch.setattr("cli.serve._serve_here", serve_here)
+    monkeypatch.setenv("RIGID_LIVE_API_KEY", "one two")
+    monkeypatch.setenv("RIGID_LIVE_SERVE_MIN_FPS", "7.5")
+    asked = "--port 0 --no-badge --allow-uploads --max-sessions 2 --udp-port-range 40000-40100 --min-free-mb 1.5"
+    repeated = "--ice-server stun:a:1 --ice-server stun:b:2 --allow-host *.example.org --recordings-quota-mb 512"
+    folder = tmp_path / "films"
+    assert run(["serve", *asked.split(), *repeated.split(), "--recordings", str(folder)]) == 0
+    assert run(["serve", "--port", "0"]) == 0
+    config, plain = given
+    assert (config.badge, config.allow_uploads, config.max_sessions) == (False, True, 2)
+    assert (config.api_keys, config.min_fps) == (("one", "two"), 7.5)
+    assert (config.udp_ports, config.ice_servers) == (
+        range(40000, 40101),
+        (IceServer("stun:a:1"), IceServer("stun:b:2")),
+    )
+    assert (config.min_free_bytes, config.recordings_quota_bytes) == (1.5 * 2**20, 512 * 2**20)
+    assert config.recordings == folder and folder.is_dir()
+    assert config.allow_hosts[-1] == "*.example.org"
+    usual = ServerConfig(api_keys=("one", "two"), min_fps=7.5, allow_hosts=plain.allow_hosts)
+    assert plain == usual
