@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -31,13 +31,8 @@ from server.recording.recordings import Recordings, usable_folder
 from server.session.manager import SessionManager
 from server.session.shared_services import SharedServices
 from server.uploads.attribute_previews import AttributePreviews, Gallery
-from server.uploads.optional_features import OptionalFeatures
 from server.uploads.uploads import Uploads
 from server.webrtc.peer import MakePeer, Peer
-
-
-def _nothing() -> None:
-    """No warm-up."""
 
 
 def create_app(
@@ -45,7 +40,7 @@ def create_app(
     make_stream: MakeStream,
     library: AttributeLibrary,
     *,
-    warm_up: Callable[[], None] = _nothing,
+    warm_up: Callable[[], None] = lambda: None,
     page: Path | None = None,
     presets: PresetStore | None = None,
     gallery: Gallery | None = None,
@@ -77,25 +72,46 @@ def create_app(
         worker,
         metrics,
         presets or PresetStore(library, own=None),
-        OptionalFeatures(
-            AttributePreviews(gallery.paint, library, gallery.folder, worker) if gallery else None,
-            Uploads(library, uploads, config.max_upload_bytes) if uploads and config.allow_uploads else None,
-            _recordings(config, metrics, credentials),
-        ),
+        AttributePreviews(gallery.paint, library, gallery.folder, worker) if gallery else None,
+        Uploads(library, uploads, config.max_upload_bytes) if uploads and config.allow_uploads else None,
+        _recordings(config, metrics, credentials),
         clock=clock,
         make_peer=make_peer,
         credentials=credentials,
     )
     manager = SessionManager(shared, make_stream)
+    # The interactive documentation loads scripts from elsewhere, which the security headers forbid.
+    app = FastAPI(
+        title="RIGID Live",
+        lifespan=_lifespan(shared, manager, readiness.watch(warm_up)),
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.manager, app.state.readiness, app.state.metrics = manager, readiness, metrics
+    app.state.uploads = shared.uploads
+    add_description(app, version_of("rigid-live"))
+    add_error_handlers(app)
+    app.include_router(build_router(shared, manager, readiness))
+    add_page(app, CLIENT if page is None else page)
+    add_checks(app, config)
+    return app
+
+
+def _lifespan(
+    shared: SharedServices, manager: SessionManager, warm_up: Callable[[], None]
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """What runs from the server's start to its end."""
+    config = shared.config
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         aiortc_fixes.install()
         aiortc_fixes.set_bitrates(config.start_bitrate, config.min_bitrate, config.max_bitrate)
         aiortc_fixes.set_largest_side(config.max_picture_side)
-        if shared.features.recordings is not None:
-            await asyncio.to_thread(shared.features.recordings.recover)
-        shared.worker.start(readiness.watch(warm_up))
+        if shared.recordings is not None:
+            await asyncio.to_thread(shared.recordings.recover)
+        shared.worker.start(warm_up)
         manager.start()
         try:
             yield
@@ -104,22 +120,7 @@ def create_app(
             await asyncio.to_thread(shared.worker.stop)
             shared.encoding.shutdown(wait=False)
 
-    # The interactive documentation loads scripts from elsewhere, which the security headers forbid.
-    app = FastAPI(
-        title="RIGID Live",
-        lifespan=lifespan,
-        docs_url=None,
-        redoc_url=None,
-        generate_unique_id_function=lambda route: route.name,
-    )
-    add_description(app, version_of("rigid-live"))
-    app.state.manager, app.state.readiness, app.state.metrics = manager, readiness, metrics
-    app.state.uploads = shared.features.uploads
-    add_error_handlers(app)
-    app.include_router(build_router(shared, manager, readiness))
-    add_page(app, CLIENT if page is None else page)
-    add_checks(app, config)
-    return app
+    return lifespan
 
 
 def _recordings(config: ServerConfig, metrics: Metrics, credentials: Credentials | None) -> Recordings | None:

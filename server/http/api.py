@@ -195,7 +195,7 @@ def _add_probes(router: APIRouter, shared: SharedServices, manager: SessionManag
             engine=shared.config.engine,
             aiortc=version_of("aiortc"),
             python=platform.python_version(),
-            recordings=shared.features.recordings is not None,
+            recordings=shared.recordings is not None,
         )
 
 

@@ -13,6 +13,7 @@ from server.http.error_catalogue import Codes, errors
 from server.http.response_models import AttributeState
 from server.session.request_models import PresetRequest, PresetState, UploadQuery
 from server.session.shared_services import SharedServices
+from server.uploads.uploads import Uploads
 
 OFF: Codes = {403: ("uploads_off",)}
 UPLOAD: Codes = {
@@ -49,9 +50,9 @@ def add_attributes(router: APIRouter, shared: SharedServices) -> None:
         """A generated face with the attribute at five strengths, from the least to the greatest, as JPEG."""
         if name not in shared.library:
             raise ApiError(404, "unknown_attribute", f"There is no attribute {name!r}.", LISTED)
-        if shared.features.previews is None:
+        if shared.previews is None:
             raise ApiError(404, "no_pictures", "This server has no pictures of the attributes.")
-        picture = await shared.features.previews.jpeg(name)
+        picture = await shared.previews.jpeg(name)
         # Its address changes with the attribute.
         return Response(picture, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=604800"})
 
@@ -63,12 +64,11 @@ def add_attributes(router: APIRouter, shared: SharedServices) -> None:
 
         Files are taken as `rigid-live attributes import` takes them.
         """
-        check_allowed(shared)
+        uploads = _require_uploads(shared)
         if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/octet-stream":
             message = "The body must be the file itself."
             raise ApiError(415, "unsupported_media_type", message, "Send application/octet-stream.")
-        assert shared.features.uploads is not None
-        attribute = await shared.features.uploads.add(request.stream(), asked.filename, asked.as_request())
+        attribute = await uploads.add(request.stream(), asked.filename, asked.as_request())
         response.headers["Location"] = f"/api/v1/attributes/{attribute.name}"
         return _describe(shared, attribute)
 
@@ -82,7 +82,7 @@ def add_attributes(router: APIRouter, shared: SharedServices) -> None:
 
 def _describe(shared: SharedServices, attribute: Attribute) -> AttributeState:
     """As a client needs it; without the address of a picture where this server has none."""
-    pictures = {} if shared.features.previews is not None else {"strip": None}
+    pictures = {} if shared.previews is not None else {"strip": None}
     return AttributeState.model_validate({**attribute.describe(), **pictures})
 
 
@@ -97,7 +97,7 @@ def add_presets(router: APIRouter, shared: SharedServices) -> None:
     @router.put("/api/v1/presets/{name}", responses=errors(OFF, {422: ("bad_preset",)}))
     async def save_preset(name: str, request: PresetRequest) -> PresetState:
         """Keep a preset on this server, or change one that was kept."""
-        check_allowed(shared)
+        _require_uploads(shared)
         try:
             saved = await asyncio.to_thread(shared.presets.save, name, request.model_dump(exclude_none=True))
         except ValueError as error:
@@ -107,15 +107,16 @@ def add_presets(router: APIRouter, shared: SharedServices) -> None:
     @router.delete("/api/v1/presets/{name}", status_code=204, responses=errors(OFF, {404: ("unknown_preset",)}))
     async def remove_preset(name: str) -> None:
         """Forget a preset that was kept."""
-        check_allowed(shared)
+        _require_uploads(shared)
         try:
             await asyncio.to_thread(shared.presets.remove, name)
         except ValueError as error:
             raise ApiError(404, "unknown_preset", str(error), "GET /api/v1/presets lists them all.") from error
 
 
-def check_allowed(shared: SharedServices) -> None:
+def _require_uploads(shared: SharedServices) -> Uploads:
     """ApiError 403 where this server does not take what clients would leave on it."""
-    if shared.features.uploads is None:
+    if shared.uploads is None:
         message = "This server takes no attributes and presets from clients."
         raise ApiError(403, "uploads_off", message, "Start it with --allow-uploads.")
+    return shared.uploads

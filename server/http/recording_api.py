@@ -69,7 +69,7 @@ def add_recordings(router: APIRouter, shared: SharedServices, manager: SessionMa
 
 def _require_recordings(shared: SharedServices) -> Recordings:
     """ApiError 403 where this server keeps no recordings."""
-    if shared.features.recordings is None:
+    if shared.recordings is None:
         message = "This server keeps no recordings."
         raise ApiError(403, "recordings_off", message, "Start it with --recordings FOLDER.")
-    return shared.features.recordings
+    return shared.recordings

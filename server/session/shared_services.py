@@ -15,7 +15,9 @@ from server.config import ServerConfig
 from server.errors import ApiError
 from server.frames.worker import InferenceWorker
 from server.metrics import Metrics
-from server.uploads.optional_features import NO_FEATURES, OptionalFeatures
+from server.recording.recordings import Recordings
+from server.uploads.attribute_previews import AttributePreviews
+from server.uploads.uploads import Uploads
 from server.webrtc.peer import MakePeer, Peer
 
 
@@ -28,7 +30,12 @@ class SharedServices:
     worker: InferenceWorker
     metrics: Metrics
     presets: PresetStore
-    features: OptionalFeatures = NO_FEATURES
+    previews: AttributePreviews | None = None
+    """Pictures of the attributes, where there is what paints them."""
+    uploads: Uploads | None = None
+    """Takes attributes from clients, where the server allows that."""
+    recordings: Recordings | None = None
+    """Keeps films of what sessions send, where it has a folder for them."""
     clock: Callable[[], float] = time.monotonic
     encoding: ThreadPoolExecutor = field(default_factory=new_pool)
     """Encodes what all sessions send."""
