@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
-import threading
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -75,17 +72,8 @@ def open_backend(profile: str, engine: str, store: AssetStore, threads: int | No
     is missing and cannot be fetched.
     """
     landmarks = store.file("face-landmarks", "face_landmarker.task")
-    # It takes as long to import as the networks to load, most of that without Python's lock.
-    importing = threading.Thread(target=_import_landmarker, name="import-landmarker", daemon=True)
-    importing.start()
     runtime = load_runtime(profile, engine, store=store, threads=threads, shared=True)
     return Backend(runtime, load_library(profile), landmarks, mean_code(profile))
-
-
-def _import_landmarker() -> None:
-    """Have MediaPipe imported before the first stream asks for it, which tells what is wrong where that fails."""
-    with suppress(ImportError):
-        importlib.import_module("mediapipe.tasks.python")
 
 
 def gallery_of(backend: Backend, profile: str, cache: Path) -> Gallery:

@@ -44,10 +44,10 @@ EXCEPTIONS = {
     ("rigid/assets/sources.py", "http"),
     ("rigid/training/fast_inference.py", "openvino"),
     ("rigid/models/openvino_core.py", "openvino"),
-    ("rigid/face/landmark_net.py", "openvino"),
+    ("rigid/face/task_nets.py", "openvino"),
 }
 """The model store is an HTTP client; training may compute its samples with an engine; the generator's weights are
-read with OpenVINO, of which a process has one core; it runs the small net that follows a face, too."""
+read with OpenVINO, of which a process has one core; it runs the small nets that find and follow a face, too."""
 
 PURE_MODULES = ("rigid.models", "rigid.training", "rigid.evaluation.metrics")
 """These, and all modules below them, import without what only the running product needs."""

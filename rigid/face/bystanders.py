@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 from rigid.arrays import Pixels
-from rigid.face.detector import FaceDetector, borrow_detector, return_detector
+from rigid.face.detector import FaceDetector
 from rigid.face.faces import Face
 from rigid.face.landmark_net import region_of
 from rigid.face.views import View
@@ -26,8 +26,7 @@ class Bystanders:
 
     def __init__(self, model_path: Path):
         """`model_path`: face_landmarker.task."""
-        self._model_path = model_path
-        self._borrowed: FaceDetector | None = borrow_detector(model_path)
+        self._detector = FaceDetector(model_path)
         self.forget()
 
     def forget(self) -> None:
@@ -36,27 +35,16 @@ class Bystanders:
         self._looked: float | None = None
 
     def watch(self, frame: Pixels, followed: Face, time: float) -> None:
-        """Look now and then for others in `frame`, uint8 RGB (H, W, 3), of `time` seconds.
-
-        RuntimeError once it is closed.
-        """
+        """Look now and then for others in `frame`, uint8 RGB (H, W, 3), of `time` seconds."""
         if self._looked is None:
             self._looked = time + FIRST_LOOK_SECONDS - LOOK_SECONDS
         if 0 <= time - self._looked < LOOK_SECONDS:
             return
         self._looked = time
-        if self._borrowed is None:
-            raise RuntimeError("The landmarker is closed.")
         own = region_of(followed.landmarks)
         height, width = frame.shape[:2]
-        seen = self._borrowed.detect(frame, View.of_frame(width, height))
+        seen = self._detector.detect(frame, View.of_frame(width, height))
         self.count = sum(_is_another(own, region) for region in seen)
-
-    def close(self) -> None:
-        """Give back what it shares; safe to call twice."""
-        if self._borrowed is not None:
-            return_detector(self._model_path)
-            self._borrowed = None
 
 
 def _is_another(own: View, seen: View) -> bool:

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 from rigid.arrays import Pixels
-from rigid.face.detector import FaceDetector, borrow_detector, return_detector
+from rigid.face.detector import FaceDetector
 from rigid.face.faces import Face, distinct
 from rigid.face.landmark_net import LandmarkNet, Seen, region_of
 from rigid.face.views import View
@@ -33,11 +33,10 @@ class FollowedFaces:
     exact = True
 
     def __init__(self, model_path: Path):
-        """`model_path`: face_landmarker.task. ImportError where OpenVINO is not installed."""
+        """`model_path`: face_landmarker.task."""
         self._net = LandmarkNet(model_path)
+        self._detector = FaceDetector(model_path)
         self._unsure = 0
-        self._model_path = model_path
-        self._borrowed: FaceDetector | None = borrow_detector(model_path)
 
     def look(self, frame: Pixels, view: View, last: Face | None) -> list[Face]:
         """Find at most two faces in `view`: the nearest to `last`, else the largest."""
@@ -79,16 +78,7 @@ class FollowedFaces:
         return seen if near else None
 
     def close(self) -> None:
-        """Give back what it shares; safe to call twice."""
-        if self._borrowed is not None:
-            return_detector(self._model_path)
-            self._borrowed = None
-
-    @property
-    def _detector(self) -> FaceDetector:
-        if self._borrowed is None:
-            raise RuntimeError("The landmarker is closed.")
-        return self._borrowed
+        """Nothing: the process keeps the networks."""
 
 
 def distance(a: View, b: View) -> float:

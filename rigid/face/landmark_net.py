@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import math
-import os
-import threading
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
-from zipfile import ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rigid.arrays import Array, Pixels
+from rigid.arrays import Pixels
 from rigid.face.landmarks import N_LANDMARKS
+from rigid.face.task_nets import open_request
 from rigid.face.views import View
 from rigid.geometry import apply, glance, inverse, rotate, similarity
 
 MEMBER = "face_landmarks_detector.tflite"
-"""The net within face_landmarker.task, which is a zip file: (1, 256, 256, 3) → 478 points and the face's presence."""
+"""The net within face_landmarker.task: (1, 256, 256, 3) → 478 points and the face's presence."""
 SIDE = 256
 """Pixels of the square picture that the net takes."""
 OUTER_EYE_CORNERS = (33, 263)
@@ -34,17 +31,13 @@ STEADY_SHIFT, STEADY_SCALE, STEADY_TURN = 0.08, 1.1, 0.15
 """Regions that differ by less (in sides, in scale, in radians) show the net the same landmarks but for its noise."""
 PASSES = 3
 """So often a face that moved is looked at again, each time where it was just seen."""
-MOST_STREAMS = 8
-"""So many calls run at once, those of different sessions; others wait for them."""
-THREADS = 2
-"""Of a call: 5.8 ms on one thread, 3.4 on two."""
 
 
 @dataclass(frozen=True)
 class Seen:
     """What the net sees in a region."""
 
-    landmarks: Array
+    landmarks: NDArray[np.float32]
     """(478, 2), frame pixels."""
     score: float
     """How sure the net is that the region shows a face: log odds, above 0 rather yes than no."""
@@ -59,7 +52,7 @@ def region(centre: NDArray[np.floating[Any]], side: float, angle: float) -> View
     return View(similarity(np.array(place), side, angle, (SIDE, SIDE)), (SIDE, SIDE), place, side, angle)
 
 
-def region_of(landmarks: Array) -> View:
+def region_of(landmarks: NDArray[np.float32]) -> View:
     """Return where the net sees the face whose landmarks (478, 2) are these, upright."""
     left, right = landmarks[list(OUTER_EYE_CORNERS)]
     angle = math.atan2(float(right[1] - left[1]), float(right[0] - left[0]))
@@ -82,8 +75,8 @@ class LandmarkNet:
     """The net; all of a process share one, each with a request of its own. One call at a time."""
 
     def __init__(self, model_path: Path):
-        """`model_path`: face_landmarker.task. ImportError where OpenVINO is not installed."""
-        self._request: Any = _compile(model_path).create_infer_request()
+        """`model_path`: face_landmarker.task."""
+        self._request: Any = open_request(model_path, MEMBER, SIDE, mean=0.0, scale=255.0)
 
     def see(self, frame: Pixels, where: View) -> Seen:
         """The landmarks of the face near `where` in `frame`, uint8 RGB (H, W, 3), looked at again where it moved."""
@@ -96,49 +89,9 @@ class LandmarkNet:
             where = now
         return Seen(landmarks, score, steady and score >= 0)
 
-    def _run(self, frame: Pixels, where: View) -> tuple[Array, float]:
+    def _run(self, frame: Pixels, where: View) -> tuple[NDArray[np.float32], float]:
         points, score, _ = self._request.infer(
             [glance(frame, where.transform, where.size)[None]], share_inputs=True
         ).values()
         inside = points.reshape(N_LANDMARKS, 3)[:, :2]
         return apply(inverse(where.transform), inside).astype(np.float32), float(score.item())
-
-
-_compiling = threading.Lock()
-_nets: dict[Path, Any] = {}
-
-
-def _compile(model_path: Path) -> Any:
-    """The compiled net of this file, made once a process."""
-    from rigid.models.openvino_core import get_shared_core
-
-    with _compiling:
-        if model_path not in _nets:
-            cores = len(os.sched_getaffinity(0))
-            streams = min(MOST_STREAMS, max(1, cores // THREADS))
-            # in bfloat16 it is off by pixels
-            settings = {
-                "INFERENCE_PRECISION_HINT": "f32",
-                "NUM_STREAMS": streams,
-                "INFERENCE_NUM_THREADS": min(cores, streams * THREADS),
-                "ENABLE_CPU_PINNING": False,
-            }
-            _nets[model_path] = get_shared_core().compile_model(_read(model_path), "CPU", settings)
-        return _nets[model_path]
-
-
-def _read(model_path: Path) -> Any:
-    """The net with bytes for its input, which it scales to [0, 1] itself."""
-    import openvino
-    from openvino.preprocess import PrePostProcessor
-
-    from rigid.models.openvino_core import get_shared_core
-
-    # OpenVINO reads this format from files only
-    with TemporaryDirectory() as folder, ZipFile(model_path) as task:
-        model = get_shared_core().read_model(task.extract(MEMBER, folder))
-    model.reshape([1, SIDE, SIDE, 3])
-    steps = PrePostProcessor(model)
-    steps.input().tensor().set_element_type(openvino.Type.u8)
-    steps.input().preprocess().convert_element_type(openvino.Type.f32).scale(255.0)
-    return steps.build()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -40,8 +39,8 @@ class Faces(Protocol):
 
 
 def open_faces(model_path: Path, *, blendshapes: bool, pose: bool) -> Faces:
-    """What sees faces best: MediaPipe for expression and pose, and where OpenVINO is not installed."""
-    if blendshapes or pose or importlib.util.find_spec("openvino") is None:
+    """What sees faces best: all of MediaPipe's face landmarker for expression and pose, else its networks alone."""
+    if blendshapes or pose:
         return MediaPipeFaces(model_path, blendshapes=blendshapes, pose=pose)
     return FollowedFaces(model_path)
 
@@ -162,4 +161,3 @@ class FaceLandmarker:
     def close(self) -> None:
         """Free the native resources; safe to call twice."""
         self._faces.close()
-        self._bystanders.close()

@@ -25,7 +25,7 @@ from server.session.session_stats import percentile
 
 Pixels = NDArray[np.uint8]
 MakeStream = Callable[[], FaceStream]
-PACKAGES = ("rigid-live", "torch", "openvino", "onnxruntime", "mediapipe", "numpy")
+PACKAGES = ("rigid-live", "torch", "openvino", "onnxruntime", "numpy")
 WARM_UP_FRAMES = 3
 FRAME_SECONDS = 1 / 30
 PERCENTILES = (("p50", 0.5), ("p95", 0.95))

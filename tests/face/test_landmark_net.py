@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from rigid.arrays import Pixels
 from rigid.assets.store import AssetStore
-from rigid.face import detector as face_detector
+from rigid.face import detector, landmark_net, task_nets
 from rigid.face.alignment import FaceLandmarker, ffhq_transform
 from rigid.face.detector import FaceDetector
 from rigid.face.faces import Face
@@ -256,40 +255,29 @@ def test_where_the_detector_misses_a_face_the_net_is_believed_if_it_is_sure(
     assert [face is not None for face in found] == [True] * kept + [False] * (8 - kept)
 
 
-def test_the_detector_is_shared_and_closed_by_the_last(model_path: Path, portrait: Pixels) -> None:
-    first = FaceLandmarker(model_path)
-    detector, users = face_detector._shared[model_path]
-    second = FaceLandmarker(model_path)
-    assert face_detector._shared[model_path][1] > users and first.detect(portrait, 0)
+def test_networks_are_compiled_once_a_process(model_path: Path, portrait: Pixels) -> None:
+    first, second = FaceLandmarker(model_path), FaceLandmarker(model_path)
+    compiled = dict(task_nets._nets)
+    assert {member for path, member in compiled if path == model_path} == {detector.MEMBER, landmark_net.MEMBER}
+    first.detect(portrait, 0)
     first.close()
-    first.close()
-    assert face_detector._shared[model_path] == (detector, users)
-    assert len(second.detect(portrait, 0)) == 1
+    assert len(second.detect(portrait, 0)) == 1 and compiled == task_nets._nets
     second.close()
-    with pytest.raises(RuntimeError, match="closed"):
-        second.detect(np.zeros_like(portrait), 40)
 
 
-def test_expression_pose_and_a_missing_engine_want_all_of_mediapipe(
-    monkeypatch: pytest.MonkeyPatch, model_path: Path
-) -> None:
+def test_expression_and_pose_want_all_of_mediapipe(model_path: Path) -> None:
     kinds = []
     for blendshapes, pose in ((False, False), (True, False), (False, True)):
         opened = open_faces(model_path, blendshapes=blendshapes, pose=pose)
         kinds.append(type(opened))
         opened.close()
     assert kinds == [FollowedFaces, MediaPipeFaces, MediaPipeFaces]
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    opened = open_faces(model_path, blendshapes=False, pose=False)
-    opened.close()
-    assert isinstance(opened, MediaPipeFaces)
 
 
-def test_without_the_engine_faces_are_found_and_followed_as_well(
-    monkeypatch: pytest.MonkeyPatch, model_path: Path, portrait: Pixels, true_face: Face
+def test_with_all_of_mediapipe_faces_are_found_and_followed_as_well(
+    model_path: Path, portrait: Pixels, true_face: Face
 ) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    landmarker = FaceLandmarker(model_path)
+    landmarker = FaceLandmarker(model_path, pose=True)
     frame, transform = placed(portrait, (640, 480), 150, (320, 240), math.pi / 4)
     found = [landmarker.detect(frame, 40 * i) for i in range(20)]
     landmarker.close()
