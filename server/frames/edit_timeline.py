@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,8 +12,10 @@ from rigid.edits.ramp import Easing, EditRamp
 
 MOST_BEHIND = 0.1
 """Seconds of video: a change that was asked for since the last frame begins at that frame, if it is no older."""
+WAIT_SECONDS = 2.0
+"""So long is waited for the frame that first uses an edit."""
 MAX_WAITING = 64
-"""Requests of one session that may wait at a time for the frame that first uses them."""
+"""Requests of one session that may wait for it at a time; beyond them the oldest waits no longer."""
 
 
 @dataclass(frozen=True)
@@ -76,38 +79,42 @@ class SessionEdits:
 
 
 class AppliedEdits:
-    """Which processed frame first used which revision; on the event loop only."""
+    """Knows which processed frame first used which revision; it is used on the event loop only."""
 
     def __init__(self) -> None:
         self.rev = 0
         """The newest revision that a frame has used."""
         self.frame: int | None = None
         """The number of the first frame that used it, counted from 1."""
-        self._waiting: list[tuple[int, asyncio.Future[int]]] = []
+        self._waiting: deque[tuple[int, asyncio.Future[int | None]]] = deque()
 
     def note(self, rev: int, frame: int) -> bool:
-        """A frame was processed with the edits up to `rev`; True where it is the first with them."""
+        """Note that a frame was processed with the edits up to `rev`; True where it is the first with them."""
         if rev <= self.rev:
             return False
         self.rev, self.frame = rev, frame
-        for wanted, future in self._waiting:
-            if wanted <= rev and not future.done():
-                future.set_result(frame)
+        while self._waiting and self._waiting[0][0] <= rev:
+            _settle(self._waiting.popleft()[1], frame)
         return True
 
-    async def wait(self, rev: int, seconds: float) -> int | None:
-        """The number of the first frame with `rev`; None where none comes within `seconds`, or too many wait."""
-        if rev <= self.rev or len(self._waiting) >= MAX_WAITING:
-            return self.frame if rev == self.rev else None
-        entry = (rev, asyncio.get_running_loop().create_future())
-        self._waiting.append(entry)
-        try:
-            return await asyncio.wait_for(entry[1], seconds)
-        except TimeoutError:
-            return None
-        finally:
-            self._waiting.remove(entry)
+    def expect(self, rev: int) -> asyncio.Future[int | None]:
+        """The number of the first frame with `rev`, once there is one; None where none comes in time."""
+        loop = asyncio.get_running_loop()
+        first: asyncio.Future[int | None] = loop.create_future()
+        if rev <= self.rev:
+            first.set_result(self.frame if rev == self.rev else None)
+            return first
+        if len(self._waiting) >= MAX_WAITING:
+            _settle(self._waiting.popleft()[1], None)
+        self._waiting.append((rev, first))
+        loop.call_later(WAIT_SECONDS, _settle, first, None)
+        return first
 
     def describe(self) -> dict[str, int | None]:
         """Describe the edits in use as a session's description has it."""
         return {"rev": self.rev, "frame": self.frame}
+
+
+def _settle(first: asyncio.Future[int | None], frame: int | None) -> None:
+    if not first.done():
+        first.set_result(frame)

@@ -37,7 +37,6 @@ from server.session.shared_services import SharedServices
 from server.webrtc.trickle import parse_candidate
 
 SNAPSHOT_QUALITY = 90
-WAIT_SECONDS = 2.0
 UNUSABLE_EDITS: Codes = {422: ("bad_edit", "unknown_preset")}
 BINARY = {"type": "string", "format": "binary"}
 PICTURE: dict[int | str, dict[str, Any]] = {
@@ -101,7 +100,7 @@ def _add_session(router: APIRouter, shared: SharedServices, manager: SessionMana
         """Change some strengths of a running session; the others stay."""
         session = manager.find(identity)
         done = session.apply(request)
-        frame = await session.applied.wait(done.rev, WAIT_SECONDS) if request.wait else None
+        frame = await session.applied.expect(done.rev) if request.wait else None
         return EditsAnswer(edits=session.edits.targets, applied_frame=frame, **asdict(done))
 
     @router.post(

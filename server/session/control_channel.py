@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections import deque
+from asyncio import Future
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import partial
+from typing import Any
 
 from pydantic import ValidationError
 
+from rigid.edits.ramp import Easing
 from server.access.rate_limits import RateLimit
 from server.errors import ApiError, invalid
 from server.session.request_models import EditsRequest
@@ -18,50 +20,41 @@ from server.webrtc.peer import DataChannel
 LABEL = "control"
 MAX_MESSAGE = 16 * 1024
 MAX_UNSENT = 64 * 1024
-MAX_PENDING = 64
 MESSAGES_PER_SECOND = 100
 BURST = 200
-ACK_SECONDS = 2.0
-
-
-class Result(Protocol):
-    """What a request for edits came to."""
-
-    @property
-    def rev(self) -> int:
-        """The revision it made."""
-
-    @property
-    def warnings(self) -> list[str]:
-        """What goes beyond what looks natural."""
-
-
-Apply = Callable[[EditsRequest], Result]
-Reanchor = Callable[[], None]
 
 
 @dataclass(frozen=True)
-class Pending:
-    """A `set` that no processed frame has used yet."""
+class Applied:
+    """What became of a request for edits."""
 
-    id: object
     rev: int
+    ramp_ms: float
+    easing: Easing
     warnings: list[str]
-    deadline: float
+    """What goes beyond what looks natural."""
 
 
 class ControlChannel:
-    """Speaks with one client. `apply` makes a revision of new edits, or raises ApiError; `reanchor` asks the stream to.
+    """Speaks with one client.
 
+    `apply` makes a revision of new edits, or raises ApiError; `expect` tells the first frame with one, or None where
+    that does not come in time; `reanchor` has the stream anchored anew.
     Nothing a client sends can raise here: what is not understood is answered with an error.
     """
 
-    def __init__(self, channel: DataChannel, apply: Apply, reanchor: Reanchor, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        channel: DataChannel,
+        apply: Callable[[EditsRequest], Applied],
+        expect: Callable[[int], Future[int | None]],
+        reanchor: Callable[[], None],
+        clock: Callable[[], float],
+    ) -> None:
         self._channel = channel
         self._apply = apply
+        self._expect = expect
         self._reanchor = reanchor
-        self._clock = clock
-        self._pending: deque[Pending] = deque()
         self._rates = RateLimit(BURST, MESSAGES_PER_SECOND, clock)
         self._objections = RateLimit(1, 1, clock)
         channel.on("message", self._on_message)
@@ -70,24 +63,9 @@ class ControlChannel:
         """Send a message; False where the channel is closed, or its client reads too slowly."""
         return self._send({"type": kind, **fields})
 
-    def acknowledge_up_to(self, rev: int, frame: int) -> None:
-        """Acknowledge all edits up to `rev`, first used in the processed frame number `frame`.
-
-        The client is told of edits that came another way too, so that it knows what holds.
-        """
-        self.send("applied", rev=rev, applied_frame=frame)
-        while self._pending and self._pending[0].rev <= rev:
-            self._acknowledge(self._pending.popleft(), frame)
-
-    def tick(self) -> None:
-        """Acknowledge edits that found no frame for two seconds: they hold, and will be in the next one."""
-        now = self._clock()
-        while self._pending and self._pending[0].deadline <= now:
-            self._acknowledge(self._pending.popleft(), None)
-
-    def _acknowledge(self, pending: Pending, frame: int | None) -> None:
-        flagged = {"warnings": pending.warnings} if pending.warnings else {}
-        self.send("ack", id=pending.id, ok=True, rev=pending.rev, applied_frame=frame, **flagged)
+    def _acknowledge(self, identity: object, done: Applied, first: Future[int | None]) -> None:
+        flagged = {"warnings": done.warnings} if done.warnings else {}
+        self.send("ack", id=identity, ok=True, rev=done.rev, applied_frame=first.result(), **flagged)
 
     def _on_message(self, message: str | bytes) -> None:
         if self._rates.take() > 0:
@@ -133,9 +111,7 @@ class ControlChannel:
         except ApiError as error:
             self._refuse(identity, error)
         else:
-            if len(self._pending) >= MAX_PENDING:
-                self._acknowledge(self._pending.popleft(), None)
-            self._pending.append(Pending(identity, done.rev, done.warnings, self._clock() + ACK_SECONDS))
+            self._expect(done.rev).add_done_callback(partial(self._acknowledge, identity, done))
 
     def _refuse(self, identity: object, error: ApiError) -> None:
         self.send("ack", id=identity, ok=False, error=error.describe())

@@ -7,21 +7,19 @@ import contextlib
 import logging
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from aiortc import RTCIceCandidate, RTCSessionDescription
 from av import AudioFrame, VideoFrame
 
 from rigid.edits.presets import Preset
-from rigid.edits.ramp import Easing
 from rigid.files.badge import Badge
 from server.frames.edit_timeline import AppliedEdits, SessionEdits
 from server.frames.frame_editor import FrameEditor, SessionFrame
 from server.frames.freshness import Freshness
 from server.frames.pacing import Pacer
 from server.frames.stream_protocol import Stream
-from server.session.control_channel import LABEL, ControlChannel
+from server.session.control_channel import LABEL, Applied, ControlChannel
 from server.session.liveness import Liveness
 from server.session.request_models import EditsRequest
 from server.session.session_counters import SessionCounters
@@ -45,16 +43,6 @@ SAVE_SECONDS = 2.0
 """How long an ending session waits for its turn at the inference thread."""
 ENDING = {"failed": "connection_failed", "closed": "connection_closed", "video_ended": "video_ended"}
 """The reason for the session's end, by what its peer says of the connection."""
-
-
-@dataclass(frozen=True)
-class Applied:
-    """What became of a request for edits."""
-
-    rev: int
-    ramp_ms: float
-    easing: Easing
-    warnings: list[str]
 
 
 class Session:
@@ -202,7 +190,6 @@ class Session:
     async def tick(self) -> None:
         """Look once a second, before `keep_limits`, how it goes, and tell the client."""
         if self._control is not None:
-            self._control.tick()
             self._control.send("stats", **self.describe_stats())
         self._counters.stats.note_sent_bytes(self._clock(), await self._peer.count_video_bytes())
         self._counters.note_left_out("undecoded", self._peer.count_discarded())
@@ -277,7 +264,7 @@ class Session:
         if channel.label != LABEL:
             channel.close()
             return
-        self._control = ControlChannel(channel, self.apply, self.reanchor, self._clock)
+        self._control = ControlChannel(channel, self.apply, self.applied.expect, self.reanchor, self._clock)
         self._control.send("state", **self.describe())
 
     # ---- pictures back from the worker
@@ -318,7 +305,8 @@ class Session:
             self._life.enter(State.LIVE)
         frame = self._counters.stats.counts["processed"]
         if self.applied.note(done.rev, frame) and self._control is not None:
-            self._control.acknowledge_up_to(done.rev, frame)
+            # Of edits that came another way too, so that the client knows what holds.
+            self._control.send("applied", rev=done.rev, applied_frame=frame)
 
     def _tell_state(self) -> None:
         if self._control is not None and self.state != State.CLOSED:

@@ -9,6 +9,7 @@ from itertools import pairwise
 import pytest
 
 from server.config import ServerConfig
+from server.frames.edit_timeline import MAX_WAITING, AppliedEdits
 from server.session.control_channel import BURST
 from server.session.states import farewell
 from tests.server.world import Viewer, running
@@ -155,6 +156,17 @@ async def test_a_viewer_can_have_the_stream_anchored_anew() -> None:
             await viewer.until(lambda: bool(viewer.said("ack")))
             assert viewer.said("ack") == [{"type": "ack", "id": "r1", "ok": True}]
             assert world.streams[0].reanchored == 2
+
+
+async def test_of_too_many_that_wait_for_a_frame_the_oldest_waits_no_longer() -> None:
+    applied = AppliedEdits()
+    waiting = [applied.expect(rev) for rev in range(1, MAX_WAITING + 2)]
+    assert (waiting[0].result(), waiting[1].done()) == (None, False)
+    assert applied.note(3, frame=10) and not applied.note(3, frame=11)
+    assert [one.result() for one in waiting[:3]] == [None, 10, 10] and not waiting[3].done()
+    assert (await applied.expect(3), await applied.expect(2)) == (10, None)
+    applied.note(MAX_WAITING + 1, frame=20)
+    assert await waiting[-1] == 20
 
 
 async def test_the_channel_answers_everything_and_reports_each_second() -> None:
