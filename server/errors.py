@@ -75,12 +75,21 @@ async def _on_invalid_request(request: Request, error: Exception) -> JSONRespons
     assert isinstance(error, RequestValidationError)
     if any(one["type"] == "json_invalid" for one in error.errors()):
         return BAD_JSON.response()
-    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     in_body = any(one["loc"][:1] == ("body",) for one in error.errors())
-    if in_body and kind != "application/json" and int(request.headers.get("content-length") or 1):
-        message = f"The body is {kind or 'of no stated type'}, which is not taken here."
-        return ApiError(415, "unsupported_media_type", message, "Send application/json.").response()
+    if in_body and stated_type(request) != "application/json" and int(request.headers.get("content-length") or 1):
+        return wrong_type(request, "application/json").response()
     return invalid(error.errors()).response()
+
+
+def stated_type(request: Request) -> str:
+    """The media type that a request states of its body, without parameters; empty where it states none."""
+    return request.headers.get("content-type", "").split(";")[0].strip().lower()
+
+
+def wrong_type(request: Request, wanted: str) -> ApiError:
+    """Refuse a body for its type."""
+    message = f"The body is {stated_type(request) or 'of no stated type'}, which is not taken here."
+    return ApiError(415, "unsupported_media_type", message, f"Send {wanted}.")
 
 
 def invalid(problems: object) -> ApiError:

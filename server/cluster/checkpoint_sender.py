@@ -28,10 +28,7 @@ class CheckpointSender:
             self._to, self._final = to, set()
         copies: dict[str, SessionCheckpoint] = {}
         for session in self._manager:
-            session.checkpoint()
-            copies[session.resume_token] = SessionCheckpoint(
-                dict(session.edits.targets), session.saved_state, session.owner
-            )
+            copies[session.resume_token] = session.checkpoint()
         left = {token: kept for token, kept in self._manager.list_left_behind().items() if token not in copies}
         gone = self._sent - copies.keys() - left.keys()
         self._sent = copies.keys() | left.keys()

@@ -55,7 +55,7 @@ def build_router(shared: SharedServices, manager: SessionManager, readiness: Rea
     add_recordings(router, shared, manager)
     add_attributes(router, shared)
     add_presets(router, shared)
-    add_whip(router, manager, readiness)
+    add_whip(router, manager, readiness, shared.config.relay)
     _add_offers(router, shared)
     _add_probes(router, shared, manager, readiness)
     return router
@@ -112,7 +112,7 @@ def _add_session(router: APIRouter, shared: SharedServices, manager: SessionMana
         """Take ICE candidates that the client found after its offer."""
         session = manager.find(identity)
         try:
-            session.add_candidates(
+            session.resource.add_candidates(
                 [
                     parse_candidate(one.candidate, one.sdpMid, one.sdpMLineIndex if one.sdpMid is None else None)
                     for one in request.candidates

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from rigid.edits.attribute import Attribute
-from server.errors import ApiError
+from server.errors import ApiError, stated_type
 from server.http.error_catalogue import Codes, errors
 from server.http.response_models import AttributeState
 from server.session.request_models import PresetRequest, PresetState, UploadQuery
@@ -65,7 +65,7 @@ def add_attributes(router: APIRouter, shared: SharedServices) -> None:
         Files are taken as `rigid-live attributes import` takes them.
         """
         uploads = _require_uploads(shared)
-        if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/octet-stream":
+        if stated_type(request) != "application/octet-stream":
             message = "The body must be the file itself."
             raise ApiError(415, "unsupported_media_type", message, "Send application/octet-stream.")
         attribute = await uploads.add(request.stream(), asked.filename, asked.as_request())

@@ -6,44 +6,39 @@ candidates found later and DELETE for the end. That address holds a secret; the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
-from aiortc import RTCIceCandidate, RTCSessionDescription
+from aiortc import RTCSessionDescription
 from fastapi import APIRouter, Request, Response
 
-from server.errors import ApiError
+from server.errors import ApiError, stated_type, wrong_type
 from server.http import error_catalogue as catalogue
 from server.http.error_catalogue import FIND, OPEN, Codes, errors
-from server.ice_servers import IceServer
+from server.ice_servers import IceServer, Relay
 from server.readiness import Readiness
 from server.session.manager import SessionManager
 from server.session.request_models import SessionRequest
-from server.webrtc.trickle import parse_fragment
+from server.webrtc.trickle import IceResource, parse_fragment
 
 SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
 
 
-class Resource(Protocol):
-    """What a client's PATCH and DELETE are for."""
-
-    @property
-    def etag(self) -> str:
-        """Names its ICE session."""
-
-    @property
-    def ufrag(self) -> str | None:
-        """The client's ICE user fragment."""
-
-    def add_candidates(self, candidates: Sequence[RTCIceCandidate]) -> None:
-        """Take addresses that the client found after its offer."""
-
-
-def add_whip(router: APIRouter, manager: SessionManager, readiness: Readiness) -> None:
+def add_whip(router: APIRouter, manager: SessionManager, readiness: Readiness, relay: Relay) -> None:
     """The routes of both."""
-    _add_sending(router, manager, readiness)
-    _add_watching(router, manager, readiness)
+    _add_sending(router, manager, readiness, relay)
+    _add_watching(router, manager, readiness, relay)
+    for path in ("/whip", "/whep/{identity}"):
+        for below, answer in (("", _may_post), ("/{secret}", _may_change)):
+            router.add_api_route(f"{path}{below}", answer, methods=["OPTIONS"], include_in_schema=False)
+
+
+async def _may_post() -> Response:
+    return Response(status_code=204, headers={"Allow": "POST, OPTIONS", "Accept-Post": SDP})
+
+
+async def _may_change() -> Response:
+    return Response(status_code=204, headers={"Allow": "PATCH, DELETE, OPTIONS", "Accept-Patch": FRAGMENT})
 
 
 def _body(kind: str) -> dict[str, object]:
@@ -81,7 +76,7 @@ ANSWERED: dict[int | str, dict[str, Any]] = {
 }
 
 
-def _add_sending(router: APIRouter, manager: SessionManager, readiness: Readiness) -> None:
+def _add_sending(router: APIRouter, manager: SessionManager, readiness: Readiness, relay: Relay) -> None:
     @router.post(
         "/whip",
         status_code=201,
@@ -94,12 +89,9 @@ def _add_sending(router: APIRouter, manager: SessionManager, readiness: Readines
         readiness.check()
         offer = await _text(request, SDP)
         session, answer = await manager.open(SessionRequest(sdp=offer, type="offer", edits=_edits(request)))
-        headers = {"X-Session-Id": session.id}
-        return _answer_created(request, f"/whip/{session.secret}", session, answer, manager.ice_servers(), headers)
-
-    @router.options("/whip", status_code=204, response_class=Response, include_in_schema=False)
-    async def may_send() -> Response:
-        return _options("POST", {"Accept-Post": SDP})
+        created = _answer_created(request, "/whip", session.resource, answer, relay)
+        created.headers["X-Session-Id"] = session.id
+        return created
 
     @router.patch(
         "/whip/{secret}",
@@ -110,7 +102,7 @@ def _add_sending(router: APIRouter, manager: SessionManager, readiness: Readines
     )
     async def trickle_sending(request: Request, secret: str) -> Response:
         """Take candidates that the client found after its offer."""
-        return await _trickle(request, manager.find_secret(secret))
+        return await _trickle(request, manager.find_secret(secret).resource)
 
     @router.delete("/whip/{secret}", response_class=Response, responses=errors(GONE))
     async def stop_sending(secret: str) -> Response:
@@ -118,12 +110,8 @@ def _add_sending(router: APIRouter, manager: SessionManager, readiness: Readines
         await manager.end_secret(secret)
         return Response()
 
-    @router.options("/whip/{secret}", status_code=204, response_class=Response, include_in_schema=False)
-    async def may_change() -> Response:
-        return _options("PATCH, DELETE", {"Accept-Patch": FRAGMENT})
 
-
-def _add_watching(router: APIRouter, manager: SessionManager, readiness: Readiness) -> None:
+def _add_watching(router: APIRouter, manager: SessionManager, readiness: Readiness, relay: Relay) -> None:
     @router.post(
         "/whep/{identity}",
         status_code=201,
@@ -136,13 +124,7 @@ def _add_watching(router: APIRouter, manager: SessionManager, readiness: Readine
         readiness.check()
         offer = await _text(request, SDP)
         watcher, answer = await manager.watch(identity, offer)
-        return _answer_created(
-            request, f"/whep/{identity}/{watcher.secret}", watcher, answer, manager.ice_servers(), {}
-        )
-
-    @router.options("/whep/{identity}", status_code=204, response_class=Response, include_in_schema=False)
-    async def may_watch() -> Response:
-        return _options("POST", {"Accept-Post": SDP})
+        return _answer_created(request, f"/whep/{identity}", watcher.resource, answer, relay)
 
     @router.patch(
         "/whep/{identity}/{secret}",
@@ -153,21 +135,13 @@ def _add_watching(router: APIRouter, manager: SessionManager, readiness: Readine
     )
     async def trickle_watching(request: Request, identity: str, secret: str) -> Response:
         """Take candidates that the viewer found after its offer."""
-        return await _trickle(request, manager.find_watcher(identity, secret))
+        return await _trickle(request, manager.find_watcher(identity, secret).resource)
 
     @router.delete("/whep/{identity}/{secret}", response_class=Response, responses=errors(FIND))
     async def stop_watching(identity: str, secret: str) -> Response:
         """Watch no longer."""
         await manager.find_watcher(identity, secret).close()
         return Response()
-
-    @router.options("/whep/{identity}/{secret}", status_code=204, response_class=Response, include_in_schema=False)
-    async def may_change() -> Response:
-        return _options("PATCH, DELETE", {"Accept-Patch": FRAGMENT})
-
-
-def _options(methods: str, headers: dict[str, str]) -> Response:
-    return Response(status_code=204, headers={"Allow": f"{methods}, OPTIONS", **headers})
 
 
 def _edits(request: Request) -> dict[str, object]:
@@ -183,28 +157,24 @@ def _edits(request: Request) -> dict[str, object]:
 
 
 async def _text(request: Request, kind: str) -> str:
-    stated = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if stated != kind:
-        message = f"The body is {stated or 'of no stated type'}, which is not taken here."
-        raise ApiError(415, "unsupported_media_type", message, f"Send {kind}.")
+    if stated_type(request) != kind:
+        raise wrong_type(request, kind)
     return (await request.body()).decode("utf-8", "replace")
 
 
 def _answer_created(
     request: Request,
-    path: str,
-    resource: Resource,
+    folder: str,
+    resource: IceResource,
     answer: RTCSessionDescription,
-    servers: Sequence[IceServer],
-    headers: dict[str, str],
+    relay: Relay,
 ) -> Response:
     # Relative to the root of the server, behind whatever prefix a proxy keeps: some clients resolve nothing else.
-    location = f"{request.scope.get('root_path', '')}{path}"
+    location = f"{request.scope.get('root_path', '')}{folder}/{resource.secret}"
     response = Response(answer.sdp, 201, media_type=SDP, headers={"Location": location, "ETag": resource.etag})
     response.headers["Content-Type"] = SDP
     response.headers["Accept-Patch"] = FRAGMENT
-    response.headers.update(headers)
-    for server in servers:
+    for server in relay.for_client():
         response.headers.append("Link", _link(server))
     return response
 
@@ -217,7 +187,7 @@ def _link(server: IceServer) -> str:
     return "; ".join(parts)
 
 
-async def _trickle(request: Request, resource: Resource) -> Response:
+async def _trickle(request: Request, resource: IceResource) -> Response:
     text = await _text(request, FRAGMENT)
     stated = request.headers.get("if-match")
     if stated is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import asyncio
 import time
 from collections.abc import Callable
 
@@ -10,14 +10,34 @@ from server.config import ServerConfig
 from server.session.session_stats import SessionStats
 from server.session.states import Health
 
+TICK_SECONDS = 1.0
+"""How often a session is looked after."""
+COARSE_SECONDS = 0.01
+"""A timer may be as early as its clock is coarse."""
+
 
 class Liveness:
-    """What came last, and when; times are seconds of `clock`."""
+    """Knows what came last and when, and has its session end in time.
 
-    def __init__(self, config: ServerConfig, clock: Callable[[], float]) -> None:
+    Times are seconds of `clock`, but for when the client was last heard, which is of the monotonic clock.
+    """
+
+    def __init__(
+        self,
+        config: ServerConfig,
+        clock: Callable[[], float],
+        find_last_heard: Callable[[], float | None],
+        end: Callable[[str], object],
+    ) -> None:
+        """`find_last_heard`: when anything at all last came from the client, None before it connected.
+
+        `end(reason)` is called each time that the session is found to be at its end.
+        """
         self.connected = False
         self._config = config
         self._clock = clock
+        self._find_last_heard = find_last_heard
+        self._end = end
         self._packets = self._oversized = 0
         self._huge = False
         self._opened_at = self._packet_at = self._picture_at = clock()
@@ -41,26 +61,31 @@ class Liveness:
         if count != self._packets:
             self._packets, self._packet_at = count, self._clock()
 
-    def find_end_reason(self, heard: float | None) -> str:
-        """Find why the session should end now; empty where it should not.
+    def check(self) -> None:
+        """End the session where nobody uses it any more, or it has gone on for long enough."""
+        reason = self._find_end_reason()
+        if reason:
+            self._end(reason)
 
-        `heard`: when anything at all last came from the client, seconds of the monotonic clock, None before it
-        connected.
-        """
+    def check_soon(self) -> None:
+        """Check again at the moment at which a client that is gone is noticed, where that is within the second."""
+        heard = self._find_last_heard()
+        if heard is None:
+            return
+        silent_in = heard + self._config.dead_seconds - time.monotonic()
+        if silent_in < TICK_SECONDS:
+            asyncio.get_running_loop().call_later(silent_in + COARSE_SECONDS, self.check)
+
+    def _find_end_reason(self) -> str:
         config, now = self._config, self._clock()
         if config.max_session_seconds is not None and now - self._opened_at > config.max_session_seconds:
             return "time_limit"
         if not self.connected:
             return "never_connected" if now - self._opened_at > config.connect_seconds else ""
+        heard = self._find_last_heard()
         if heard is not None and time.monotonic() - heard > config.dead_seconds:
             return "silent"
         return "idle" if now - self._packet_at > config.idle_seconds else ""
-
-    def silent_in(self, heard: float | None) -> float:
-        """Tell in how many seconds to end unless the client is heard again; endless before it connected."""
-        if heard is None or not self.connected:
-            return math.inf
-        return heard + self._config.dead_seconds - time.monotonic()
 
     def health(self, stats: SessionStats) -> Health:
         """Judge how the session does, with its numbers."""

@@ -16,11 +16,11 @@ from aiortc import RTCSessionDescription
 from server.access.api_keys import caller
 from server.errors import ApiError
 from server.frames.stream_protocol import MakeStream, Stream
-from server.ice_servers import IceServer
 from server.session.admission import Capacity
+from server.session.liveness import TICK_SECONDS
 from server.session.request_models import SessionRequest
 from server.session.resumable_sessions import FINAL, ResumableSessions, SessionCheckpoint
-from server.session.session import TICK_SECONDS, Session
+from server.session.session import Session
 from server.session.shared_services import SharedServices
 from server.session.states import State, ending
 from server.webrtc.offer_bounds import check_size
@@ -115,7 +115,7 @@ class SessionManager:
     def find_secret(self, secret: str) -> Session:
         """The session whose WHIP resource this is; ApiError 404 where there is none."""
         for session in self.visible():
-            if session.secret == secret:
+            if session.resource.secret == secret:
                 return session
         raise ApiError(404, "unknown_session", "There is no such WHIP session.", "It may have ended.")
 
@@ -159,10 +159,6 @@ class SessionManager:
         if watcher is None:
             raise ApiError(404, "unknown_session", "There is no such WHEP session.", "It may have ended.")
         return watcher
-
-    def ice_servers(self) -> list[IceServer]:
-        """STUN and TURN servers for a client."""
-        return self._shared.config.relay.for_client()
 
     async def open(self, request: SessionRequest) -> tuple[Session, RTCSessionDescription]:
         """Open a session for an offer. ApiError where the offer, its edits or the room do not allow one.
@@ -316,10 +312,8 @@ class SessionManager:
         self._ended_counts = (self._ended_counts[0] + received, self._ended_counts[1] + processed)
         self._ended[session.id] = reason
         if reason not in FINAL:
-            self._resumable.put(
-                session.resume_token, SessionCheckpoint(session.edits.targets, session.saved_state, session.owner)
-            )
-            self._left[session.secret] = (session.owner, session.resume_token)
+            self._resumable.put(session.resume_token, session.checkpoint())
+            self._left[session.resource.secret] = (session.owner, session.resume_token)
         for remembered in (self._ended, self._left):
             while len(remembered) > REMEMBERED:
                 remembered.popitem(last=False)

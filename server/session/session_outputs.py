@@ -41,7 +41,7 @@ class SessionOutputs:
         if self._ending:
             raise ApiError(410, "session_closed", "The session is ending.", "Watch another one.")
         watcher = WhepPeer(self._shared.config, self._shared.encoding, self._video_delay, self._on_watcher_closed)
-        self.watchers[watcher.secret] = watcher
+        self.watchers[watcher.resource.secret] = watcher
         try:
             return watcher, await watcher.answer(offer)
         except BaseException:
@@ -49,7 +49,7 @@ class SessionOutputs:
             raise
 
     def _on_watcher_closed(self, watcher: WhepPeer) -> None:
-        self.watchers.pop(watcher.secret, None)
+        self.watchers.pop(watcher.resource.secret, None)
 
     def note_picture(self, frame: VideoFrame, now: float) -> None:
         """Note when a picture came from the client, edited or not: sound is put in step by that."""

@@ -1,14 +1,42 @@
-"""Candidates that a client finds after its offer: as JSON, and as WHIP's SDP fragments."""
+"""Candidates that a client finds after its offer: as JSON, as WHIP's SDP fragments, and whose they are."""
 
 from __future__ import annotations
 
 import re
+import secrets
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from aiortc import RTCIceCandidate
 from aiortc.sdp import candidate_from_sdp
 
+from server.webrtc.offer_bounds import check_candidates, count_candidates
+
 MAX_CANDIDATES = 64
+
+
+class IceResource:
+    """What a client's PATCH and DELETE are for: its ICE session, by a secret address."""
+
+    def __init__(self, add: Callable[[Sequence[RTCIceCandidate]], None], place: str = "") -> None:
+        """`add` takes candidates; `place` begins the secret."""
+        self.secret = place + secrets.token_urlsafe(24)
+        self.etag = f'"{secrets.token_hex(8)}"'
+        """Names the ICE session."""
+        self.ufrag: str | None = None
+        """The client's user fragment in it."""
+        self._had = 0
+        self._add = add
+
+    def begin(self, offer: str) -> None:
+        """Begin with the candidates in an offer."""
+        self.ufrag, self._had = ufrag_of(offer), count_candidates(offer)
+
+    def add_candidates(self, candidates: Sequence[RTCIceCandidate]) -> None:
+        """Take addresses that the client found after its offer; ApiError 422 where they are too many."""
+        check_candidates(self._had, len(candidates))
+        self._had += len(candidates)
+        self._add(candidates)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,11 +14,10 @@ from av import AudioFrame, VideoFrame
 from aiortc_fixes import find_last_heard
 from server.config import ServerConfig
 from server.webrtc.media_lines import answer, line_to_send_on, new_connection, send_on, take
-from server.webrtc.offer_bounds import check_candidates, count_candidates
 from server.webrtc.offers import Offer
 from server.webrtc.outgoing_tracks import DelayedAudioTrack, OutputTrack
 from server.webrtc.peer import CLOSE_SECONDS, Candidates, add_candidates
-from server.webrtc.trickle import ufrag_of
+from server.webrtc.trickle import IceResource
 
 logger = logging.getLogger(__name__)
 
@@ -38,10 +36,7 @@ class WhepPeer:
         video_delay: Callable[[float], float | None],
         on_closed: Callable[[WhepPeer], None],
     ) -> None:
-        self.secret = secrets.token_urlsafe(24)
-        self.etag = f'"{secrets.token_hex(8)}"'
-        self.ufrag: str | None = None
-        self._candidates = 0
+        self.resource = IceResource(self._add_candidates)
         self._offer: Offer | None = None
         self._config = config
         self._encoding = encoding
@@ -56,8 +51,8 @@ class WhepPeer:
 
     async def answer(self, offer: Offer) -> RTCSessionDescription:
         """The answer to an offer of `take_watch_offer`."""
-        self._offer, self.ufrag = offer, ufrag_of(offer.text)
-        self._candidates = count_candidates(offer.text)
+        self._offer = offer
+        self.resource.begin(offer.text)
         await take(self._connection, offer)
         for track in (self._output, self._sound):
             way_back = line_to_send_on(self._connection, track.kind)
@@ -73,10 +68,7 @@ class WhepPeer:
         """Send a sound, as late as the pictures come."""
         self._sound.push(frame, arrived)
 
-    def add_candidates(self, candidates: Candidates) -> None:
-        """Take addresses that the watcher found after its offer; ApiError 422 where they are too many."""
-        check_candidates(self._candidates, len(candidates))
-        self._candidates += len(candidates)
+    def _add_candidates(self, candidates: Candidates) -> None:
         assert self._offer is not None
         routed = [self._offer.route(one) for one in candidates]
         task = asyncio.create_task(add_candidates(self._connection, routed))

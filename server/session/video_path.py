@@ -1,0 +1,91 @@
+"""A session's pictures on their way: which of them are edited, what is counted of them, and how old they get."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+from av import VideoFrame
+
+from rigid.files.badge import Badge
+from server.frames.edit_timeline import SessionEdits
+from server.frames.frame_editor import FrameEditor, SessionFrame
+from server.frames.freshness import Freshness
+from server.frames.pacing import Pacer
+from server.frames.stream_protocol import Stream
+from server.session.session_counters import SessionCounters
+from server.session.session_stats import VideoDelay
+from server.session.shared_services import SharedServices
+from server.webrtc.peer import SessionPeer
+
+
+class VideoPath:
+    """Takes a session's pictures to the inference worker and back; it is used on the event loop only.
+
+    `deliver` is called with each picture that comes back from the worker.
+    """
+
+    def __init__(
+        self,
+        shared: SharedServices,
+        stream: Stream,
+        edits: SessionEdits,
+        badge: Badge,
+        deliver: Callable[[SessionFrame], None],
+    ) -> None:
+        self.counters = SessionCounters(shared.metrics)
+        self.delay = VideoDelay()
+        """How long a picture takes through the server."""
+        budget = shared.config.latency_budget_ms
+        self._pacer = Pacer(None if budget is None else budget / 1000)
+        self._freshness = Freshness(shared.config.late_seconds)
+        self._stream = stream
+        self._clock = shared.clock
+        self._deliver = deliver
+        self._loop = asyncio.get_running_loop()
+        editor = FrameEditor(stream, edits, self._hand_over, shared.clock, badge)
+        self.lane = shared.worker.lane(*editor.stages)
+
+    def take(self, frame: VideoFrame, now: float) -> None:
+        """Offer a picture that came at `now` to the worker, in place of one it did not come to."""
+        self.counters.stats.note_received(now)
+        problem = "" if frame.time is None else self._freshness.judge(frame.time, now)
+        if not problem and not self._pacer.takes(now):
+            problem = "paced"
+        if problem:
+            self.counters.note_dropped(problem)
+            return
+        self.counters.note_taken(frame.width, frame.height)
+        if self.lane.offer(SessionFrame(source=frame, arrived=now)):
+            self.counters.note_dropped("stale")
+
+    def note_sent(self, age: float) -> None:
+        """Note the age of a picture that goes to the encoder."""
+        self.counters.note_sent(self._clock(), age)
+        self.delay.observe(age)
+
+    async def look(self, peer: SessionPeer) -> None:
+        """Count once a second what `peer` sent and what it left out, and do less for pictures that get too old."""
+        counters = self.counters
+        counters.stats.note_sent_bytes(self._clock(), await peer.count_video_bytes())
+        counters.note_left_out("undecoded", peer.count_discarded())
+        counters.note_left_out("layer", peer.count_left_out())
+        counters.note_left_out("unusable", peer.count_oversized())
+        self._pacer.look(counters.stats.age(self._clock()))
+        self._stream.cadence = self._pacer.pace.cadence
+
+    def describe(self) -> dict[str, object]:
+        """Describe the way in numbers, ready for JSON."""
+        now = self._clock()
+        delay = self.delay.at(now)
+        return {
+            **self.counters.stats.describe(now),
+            "audio_delay_ms": None if delay is None else round(delay * 1000, 1),
+            "pace": self._pacer.describe(),
+        }
+
+    def _hand_over(self, done: SessionFrame) -> None:
+        # Called on the worker's thread; the loop is closed only when the server goes down.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._deliver, done)
