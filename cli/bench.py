@@ -54,7 +54,7 @@ def bench(
     if context.invoked_subcommand is not None:
         return
     from engines import check_engine
-    from rigid.files.edit import check_folder
+    from rigid.atomic_files import check_folder
     from server.bench.benchmark import run_benchmark
     from server.bench.plot import plot
 
@@ -116,7 +116,7 @@ def bench_networks(
     from export.parity import exports_of
     from export.timing import table, time_networks
     from rigid.assets.store import AssetStore
-    from rigid.files.edit import check_folder
+    from rigid.atomic_files import check_folder
     from rigid.models.profiles import sizes_of
     from server.bench.benchmark import machine
     from server.bench.bounds import bounds_of
@@ -142,7 +142,7 @@ def bench_scale(
 ) -> None:
     """Measure how cost grows with the batch and with the frame's size."""
     from engines import check_engine
-    from rigid.files.edit import check_folder
+    from rigid.atomic_files import check_folder
     from server.bench.benchmark import machine, strong_edit
     from server.bench.scale import scale_batches, scale_resolutions
 

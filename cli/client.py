@@ -52,8 +52,8 @@ def file(
     """Send a video file through a server, every frame of it; the sound is kept."""
     from client.python.connection import LiveError
     from client.python.files import edit_file
-    from rigid.files.edit import parse_edit
     from rigid.files.provenance import mark_file
+    from rigid.files.timeline import parse_edit
     from rigid.progress import show_progress
 
     make_client = _maker(server, set_ or [], key, insecure, no_badge)
@@ -113,7 +113,7 @@ def virtualcam(
 
 def _maker(server: str, edits: list[str], key: str | None, insecure: bool, no_badge: bool) -> Callable[[], Client]:
     from client.python.sync import Client
-    from rigid.files.edit import parse_edit
+    from rigid.files.timeline import parse_edit
 
     try:
         wanted = dict(map(parse_edit, edits))

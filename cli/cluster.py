@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from rigid.files.batch import OpenWorker, Report, Through
-    from rigid.files.edit import EditJob
+    from rigid.files.edit_job import EditJob
     from rigid.workers import Outcome
     from server.cluster.messages import Share
     from server.config import ServerConfig

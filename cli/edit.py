@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rigid.files.batch import BatchReport, Report, Settings, Through
-    from rigid.files.edit import EditJob, EditReport, Progress, ScheduledEdit
+    from rigid.files.edit_job import EditJob
+    from rigid.files.edit_report import EditReport, Progress
+    from rigid.files.timeline import ScheduledEdit
     from rigid.models.contract import Runtime
     from rigid.stream.face_stream import FaceStream
 
@@ -110,8 +112,10 @@ def edit(
 
     Of a folder or a list, every file is edited. The same command goes on where it was stopped.
     """
+    from rigid.atomic_files import check_folder, write_json
     from rigid.files.batch import is_batch
-    from rigid.files.edit import EditJob, check_folder, edit_file, write_report
+    from rigid.files.edit import edit_file
+    from rigid.files.edit_job import EditJob
     from rigid.files.journal import name_unfinished
 
     edits = _with_preset(preset, set_ or [], profile)
@@ -132,7 +136,7 @@ def edit(
             make_stream = partial(_make_stream, resources, profile, engine, composite)
             done = edit_file(job, make_stream, profile, _progress(resources, source))
         if report is not None:
-            write_report(report, done)
+            write_json(report, done.as_json())
     except ValueError as error:
         fail(str(error), BAD_INPUT)
     except OSError as error:
@@ -155,7 +159,7 @@ def _how(
 def _edits(edits: list[str], schedule: list[str], profile: str) -> tuple[dict[str, float], list[ScheduledEdit]]:
     """The edits from the start and the later ones, checked; ValueError says what is wrong."""
     from rigid.edits.library import load_library
-    from rigid.files.edit import parse_edit, parse_scheduled
+    from rigid.files.timeline import parse_edit, parse_scheduled
 
     library = load_library(profile)
     timed = [parse_scheduled(text) for text in schedule]
@@ -229,8 +233,8 @@ def _edit_many(
     share: tuple[str, float] | None,
 ) -> None:
     from engines.machine import cores
-    from rigid.files.batch import RECORD, Settings, edit_files, find_left_out, plan, write_summary
-    from rigid.files.edit import check_folder
+    from rigid.atomic_files import check_folder, write_json
+    from rigid.files.batch import RECORD, Settings, edit_files, find_left_out, plan
     from rigid.progress import show_progress
 
     if share is not None:
@@ -256,7 +260,7 @@ def _edit_many(
         done = edit_files(files, settings, open_worker, processes, target / RECORD, progress, through)
     done.left_out = find_left_out(source, target)
     if report is not None:
-        write_summary(report, done)
+        write_json(report, done.as_json())
     _summarise_many(target, done)
 
 

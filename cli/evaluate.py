@@ -182,7 +182,7 @@ def _names(text: str) -> list[str]:
 
 def _edits(profile: str, texts: list[str]) -> dict[str, float]:
     from rigid.edits.library import load_library
-    from rigid.files.edit import parse_edit
+    from rigid.files.timeline import parse_edit
 
     return load_library(profile).validate(dict(map(parse_edit, texts)))
 
@@ -200,7 +200,7 @@ def _columns(profile: str, texts: list[str]) -> list[tuple[str, float]]:
     """The edits of a sheet; the same attribute may come at several strengths."""
     from rigid.edits.library import load_library
     from rigid.evaluation.sheet import all_edits
-    from rigid.files.edit import parse_edit
+    from rigid.files.timeline import parse_edit
 
     library = load_library(profile)
     edits = [(name, library.validate({name: strength})[name]) for name, strength in map(parse_edit, texts)]

@@ -1,11 +1,13 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and the folders that they are written to."""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 LONGEST_STEM = 160
 """Bytes of a name's stem that are repeated in that of its temporary file; file systems take 255 for a whole name."""
@@ -25,3 +27,22 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` in UTF-8, whole or not at all."""
+    with replacing(path) as part:
+        part.write_text(text, "utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as JSON, whole or not at all."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def check_folder(path: Path) -> None:
+    """ValueError when the folder that `path` is to be written to is not there, or `path` is itself a folder."""
+    if not path.parent.is_dir():
+        raise ValueError(f"There is no folder {path.parent} to write {path.name} to; create it first.")
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; give the name of a file.")

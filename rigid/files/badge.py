@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from rigid.arrays import Array, Pixels
+from rigid.stream.face_stream import StepResult
 
 WORDS = "Edited with AI"
 FONT = cv2.FONT_HERSHEY_SIMPLEX
@@ -47,6 +48,10 @@ class Badge:
         words, opacity = plate[..., :1], plate[..., 1:]
         below[:] = np.rint(below * (1 - opacity) + words * opacity)
         return stamped
+
+    def stamp_edited(self, result: StepResult) -> Pixels:
+        """The frame of `result`, with the badge where an edit shows in it."""
+        return self.stamp(result.frame) if result.edited else result.frame
 
 
 @lru_cache(maxsize=32)

@@ -23,7 +23,8 @@ from engines import load_runtime
 from rigid.assets.store import AssetStore
 from rigid.edits.library import load_library
 from rigid.face.alignment import FaceLandmarker, FaceTracker
-from rigid.files.edit import EditJob, edit_file
+from rigid.files.edit import edit_file
+from rigid.files.edit_job import EditJob
 from rigid.files.video_reader import Picture, VideoReader
 from rigid.files.video_writer import open_writer
 from rigid.stream.face_stream import FaceStream

@@ -14,7 +14,8 @@ import cli.edit
 from cli.main import run
 from rigid.edits.library import AttributeLibrary
 from rigid.files.batch import BatchReport, Report, Settings, edit_files, find_left_out, is_batch, plan
-from rigid.files.edit import EditJob, ScheduledEdit
+from rigid.files.edit_job import EditJob
+from rigid.files.timeline import ScheduledEdit
 from rigid.workers import Outcome, TaskError, work_through
 
 SETTINGS = Settings({"light": 1.0}, [ScheduledEdit(1.0, "light", 0.5)], False, "tiny", "change")

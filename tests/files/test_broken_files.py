@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rigid.files.edit import EditJob, edit_file
+from rigid.files.edit import edit_file
+from rigid.files.edit_job import EditJob
 from rigid.files.images import is_image, read_images
 from rigid.stream.face_stream import FaceStream
 from tests.clips import frames_of, write_clip

@@ -15,10 +15,13 @@ import pytest
 
 import cli.edit
 from cli.main import run
+from rigid.atomic_files import write_json
 from rigid.edits.attribute import Attribute
 from rigid.edits.library import AttributeLibrary
-from rigid.files.edit import EditJob, ScheduledEdit, Timeline, edit_file, parse_edit, parse_scheduled, write_report
+from rigid.files.edit import edit_file
+from rigid.files.edit_job import EditJob
 from rigid.files.images import read_image, write_image
+from rigid.files.timeline import ScheduledEdit, Timeline, parse_edit, parse_scheduled
 from rigid.models.contract import CLASSES
 from rigid.stream.face_stream import FaceStream
 from tests.clips import Pixels, audio_packets, frames_of, number_in, write_clip
@@ -61,7 +64,7 @@ def test_the_report_has_the_names_others_read(clip: Path, tmp_path: Path) -> Non
     runtime = FakeRuntime(replace(TINY, n_classes=len(CLASSES)))
     report = edit_file(EditJob(clip, tmp_path / "out.mp4", LIGHT), lambda: make_stream(runtime), "tiny")
     path = tmp_path / "report.json"
-    write_report(path, report)
+    write_json(path, report.as_json())
     written = json.loads(path.read_text())
     assert {"frames", "face_frames", "seconds", "fps", "profile", "engine", "stage_ms"} <= written.keys()
     assert set(written["stage_ms"]) == STAGES

@@ -14,7 +14,9 @@ from av.sidedata.sidedata import SideData
 from av.stream import Disposition
 from numpy.typing import NDArray
 
-from rigid.files.edit import EditJob, EditReport, edit_file
+from rigid.files.edit import edit_file
+from rigid.files.edit_job import EditJob
+from rigid.files.edit_report import EditReport
 from rigid.files.film_colours import HLG, PQ, FilmColours
 from rigid.files.video_reader import Picture, VideoReader
 from tests.clips import audio_packets, frames_of, write_clip

@@ -9,9 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rigid.files.edit import EditJob, EditReport, ScheduledEdit, edit_file
+from rigid.files.edit import edit_file
+from rigid.files.edit_job import EditJob
+from rigid.files.edit_report import EditReport
 from rigid.files.journal import name_unfinished
 from rigid.files.read_ahead import read_ahead
+from rigid.files.timeline import ScheduledEdit
 from tests.clips import Pixels, audio_packets, frames_of, number_in, numbered, write_clip
 from tests.fakes import FakeRuntime
 from tests.files.test_films import write_film
@@ -24,7 +27,7 @@ FORMATS = [(".mp4", "yuv420p"), (".mkv", "yuv420p"), (".webm", "yuv420p"), (".av
 
 @pytest.fixture(autouse=True)
 def short_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rigid.files.edit.CHECKPOINT", 10)
+    monkeypatch.setattr("rigid.files.edit_video.CHECKPOINT", 10)
 
 
 def scene(number: int, size: tuple[int, int]) -> Pixels:

@@ -14,7 +14,9 @@ from PIL import ExifTags, Image, ImageCms
 from PIL.Image import Exif
 from PIL.JpegImagePlugin import JpegImageFile
 
-from rigid.files.edit import EditJob, EditReport, edit_file
+from rigid.files.edit import edit_file
+from rigid.files.edit_job import EditJob
+from rigid.files.edit_report import EditReport
 from rigid.files.image_formats import IMAGE_FORMATS, READ_ONLY
 from rigid.files.images import read_image, read_images
 from rigid.stream.face_stream import FaceStream

@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 import av
 import pytest
 
-from rigid.files.edit import EditJob, EditReport, edit_file
+from rigid.files.edit import edit_file
+from rigid.files.edit_job import EditJob
+from rigid.files.edit_report import EditReport
 from tests.clips import TICK, audio_packets, audio_times, frames_of, number_in, numbered, write_clip
 from tests.worlds import make_stream
 

@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from cli.main import run
-from rigid.files.edit import EditJob, edit_file
+from rigid.files.edit import edit_file
+from rigid.files.edit_job import EditJob
 from rigid.files.images import read_images, write_image
 from rigid.files.provenance import (
     Credentials,
