@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rigid.atomic_files import replacing
+from rigid.atomic_files import replacing, write_json, write_text
 from rigid.discovery.statement import Statement
 
 Matrix = NDArray[np.float64]
@@ -86,8 +85,6 @@ def _format_reached(one: Statement, where: str, *, counted: bool) -> str:
 def write_report(folder: Path, statements: Sequence[Statement], facts: dict[str, object]) -> None:
     """Write `report.json`, `calibration.md` and `entanglement.png` into `folder`."""
     record = facts | {"attributes": {one.name: asdict(one) for one in statements}}
-    with replacing(folder / "report.json") as part:
-        part.write_text(json.dumps(record, indent=1) + "\n")
-    with replacing(folder / "calibration.md") as part:
-        part.write_text(calibration_table(statements))
+    write_json(folder / "report.json", record)
+    write_text(folder / "calibration.md", calibration_table(statements))
     write_heat_map(folder / "entanglement.png", statements)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rigid.arrays import Array, Pixels
-from rigid.atomic_files import replacing
+from rigid.atomic_files import write_json
 from rigid.discovery.calibrate import Faces, compare
 from rigid.discovery.recipes import Recipe
 from rigid.discovery.samples import Studio
@@ -113,8 +113,7 @@ def _same_person(embed: Embed, before: Faces, after: Faces) -> float | None:
 def write_statement(path: Path, statement: Statement) -> None:
     """Keep a statement as JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as part:
-        part.write_text(json.dumps(asdict(statement), indent=1) + "\n")
+    write_json(path, asdict(statement))
 
 
 def read_statements(folder: Path) -> dict[str, Statement]:

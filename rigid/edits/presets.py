@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rigid.atomic_files import replacing
+from rigid.atomic_files import write_json
 from rigid.edits.attribute_file import LONGEST_TEXT, check_name
 from rigid.edits.library import AttributeLibrary
 from rigid.edits.ramp import EASINGS, Easing
@@ -152,8 +152,7 @@ class PresetStore:
         folder = self._folder()
         folder.mkdir(parents=True, exist_ok=True)
         content = {key: value for key, value in preset.describe().items() if key not in ("name", "custom")}
-        with replacing(folder / f"{preset.name}.json") as part:
-            part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        write_json(folder / f"{preset.name}.json", content)
 
     def _folder(self) -> Path:
         if self._own is None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from rigid.arrays import Array
-from rigid.atomic_files import replacing
+from rigid.atomic_files import write_json, write_text
 from rigid.composite.compositor import CompositeKind
 from rigid.discovery.labels import StagedLabeller
 from rigid.discovery.recipes import RECIPES
@@ -20,7 +20,7 @@ from rigid.evaluation.cells import Cell, Take, make_cell, take_from, take_of
 from rigid.evaluation.generated import Generated
 from rigid.evaluation.groups import AXES, Balance, Groups, groups_of
 from rigid.evaluation.measure import Meters
-from rigid.evaluation.results import file_stamp, hash_of, write_json
+from rigid.evaluation.results import file_stamp, hash_of, without_nan
 from rigid.evaluation.strength import changes, measure_of
 from rigid.files.clips import Clip, find_clips
 from rigid.files.video_reader import VideoError
@@ -211,7 +211,7 @@ class _Runner:
             self._lpips(next(iter(cells.values()))),
             metrics.mean(float(not cell.signs.faults()) for cell in cells.values()),
         )
-        write_json(path, {"hash": named, "person": asdict(person)})
+        write_json(path, without_nan({"hash": named, "person": asdict(person)}))
         return person
 
     def _identity(self, take: Take, cell: Cell) -> float:
@@ -298,11 +298,10 @@ def _write(job: FairnessJob, tools: FairnessTools, found: Fairness, command: str
         "shortfalls": {name: shortfalls(table) for name, table in tables.items()},
         "people": {name: [asdict(person) for person in people] for name, people in _people(found).items()},
     }
-    write_json(job.out / "fairness.json", report)
+    write_json(job.out / "fairness.json", without_nan(report))
     parts = ["# For whom it works", f"```sh\n{command}\n```"]
     parts += [f"## {name.capitalize()}\n\n{_table(table)}" for name, table in tables.items()]
-    with replacing(job.out / "fairness.md") as part:
-        part.write_text("\n\n".join(parts) + "\n", "utf-8")
+    write_text(job.out / "fairness.md", "\n\n".join(parts) + "\n")
 
 
 def _people(found: Fairness) -> dict[str, list[Person]]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from rigid.atomic_files import replacing
+from rigid.atomic_files import replacing, write_json
 from rigid.evaluation.fvd import Features
 from rigid.evaluation.strips import Rows
 from rigid.files.clips import Clip
@@ -73,7 +73,7 @@ class ResultStore:
             part.write_bytes(buffer.getvalue())
         kept = {"hash": hash_of(options), "options": options, "counts": result.counts}
         measured = {"means": result.means, "strengths": result.strengths, "frames": result.frames}
-        write_json(path, kept | measured)
+        write_json(path, without_nan(kept | measured))
 
     def _path(self, clip: str, method: str) -> Path:
         return self._folder / f"{clip}--{method}.json"
@@ -91,14 +91,8 @@ def file_stamp(clip: Clip) -> str:
     return f"{status.st_size} bytes, {status.st_mtime_ns}"
 
 
-def write_json(path: Path, value: object) -> None:
-    """Write `value` as JSON, whole or not at all; what is not a number becomes null."""
-    with replacing(path) as part:
-        part.write_text(json.dumps(without_nan(value), indent=1, allow_nan=False) + "\n", "utf-8")
-
-
 def without_nan(value: Any) -> Any:
-    """`value` with None in place of every NaN and infinity."""
+    """`value`, ready for JSON, with None in place of every NaN and infinity."""
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     if isinstance(value, Mapping):

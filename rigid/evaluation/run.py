@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rigid.atomic_files import replacing
+from rigid.atomic_files import write_json, write_text
 from rigid.evaluation.measure import Measured, Meters, Source, measure_clip
 from rigid.evaluation.methods import MethodOptions, Networks, method_names, prepare
 from rigid.evaluation.plots import write_plots
 from rigid.evaluation.report import Run, report_json, report_markdown
-from rigid.evaluation.results import Result, ResultStore, file_stamp, write_json
+from rigid.evaluation.results import Result, ResultStore, file_stamp, without_nan
 from rigid.evaluation.strips import strip
 from rigid.files.clips import Clip, find_clips, track_clip
 from rigid.files.images import write_image
@@ -186,6 +186,5 @@ def _write(out: Path, run: Run) -> None:
         results = {method: run.results[clip, method] for method in run.methods}
         write_plots(out / "plots" / f"{clip}.png", clip, results)
         write_image(out / "strips" / f"{clip}.png", strip({method: result.rows for method, result in results.items()}))
-    write_json(out / "report.json", report_json(run))
-    with replacing(out / "report.md") as part:
-        part.write_text(report_markdown(run), "utf-8")
+    write_json(out / "report.json", without_nan(report_json(run)))
+    write_text(out / "report.md", report_markdown(run))

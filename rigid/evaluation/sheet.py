@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from rigid.atomic_files import replacing
+from rigid.atomic_files import write_json, write_text
 from rigid.composite.compositor import CompositeKind
 from rigid.edits.library import AttributeLibrary
 from rigid.evaluation.cells import Take, make_cell, take_from
 from rigid.evaluation.contact_sheet import draw_cell, draw_pages
 from rigid.evaluation.fault_signs import FAULTS, THRESHOLDS, Signs
 from rigid.evaluation.metrics import mean
-from rigid.evaluation.results import file_stamp, hash_of, write_json
+from rigid.evaluation.results import file_stamp, hash_of, without_nan
 from rigid.files.clips import Clip, find_clips
 from rigid.files.images import read_image, write_image
 from rigid.files.video_reader import VideoError
@@ -170,7 +170,7 @@ class _Maker:
             if row is None:
                 take = take or self._take(clip)
                 row = self._make(take, name, strength, path)
-                write_json(path.with_suffix(".json"), {"hash": named, **row.describe()})
+                write_json(path.with_suffix(".json"), without_nan({"hash": named, **row.describe()}))
             yield row, path
 
     def _take(self, clip: Clip) -> Take:
@@ -218,9 +218,8 @@ def _write(
         for number, page in enumerate(draw_pages(edit, cells), 1):
             write_image(pages / f"{edit}-{number}.png", page)
     judged = None if job.judged is None else agreement(sheet, read_judged(job.judged))
-    write_json(job.out / "sheet.json", _report(job, tools, sheet, judged, command))
-    with replacing(job.out / "sheet.md") as part:
-        part.write_text(_markdown(job, sheet, judged, command), "utf-8")
+    write_json(job.out / "sheet.json", without_nan(_report(job, tools, sheet, judged, command)))
+    write_text(job.out / "sheet.md", _markdown(job, sheet, judged, command))
 
 
 def _report(

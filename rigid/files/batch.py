@@ -10,12 +10,13 @@ from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from rigid.atomic_files import replacing
+from rigid.atomic_files import write_json
 from rigid.composite.compositor import CompositeKind
-from rigid.files.edit import EditJob, ScheduledEdit
+from rigid.files.edit_job import EditJob
 from rigid.files.film_formats import FORMATS, VIDEO_SUFFIXES
 from rigid.files.image_formats import IMAGE_FORMATS, IMAGE_SUFFIXES
 from rigid.files.provenance import Signing
+from rigid.files.timeline import ScheduledEdit
 from rigid.workers import Outcome, work_through
 
 LIST_SUFFIX = ".txt"
@@ -219,12 +220,6 @@ def _entry(outcome: Outcome[EditJob, Report]) -> dict[str, object]:
     return entry | {"status": "done", "report": dict(outcome.result or {})}
 
 
-def write_summary(path: Path, report: BatchReport) -> None:
-    """Write `report` as JSON, whole or not at all."""
-    with replacing(path) as part:
-        part.write_text(json.dumps(report.as_json(), indent=2) + "\n", encoding="utf-8")
-
-
 class _Record:
     """The file that remembers what is done; each input by its size and time."""
 
@@ -243,8 +238,7 @@ class _Record:
     def add(self, job: EditJob) -> None:
         self._done[str(job.source)] = _state(job.source)
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(self._path) as part:
-            part.write_text(json.dumps({"settings": self._settings, "done": self._done}, indent=1) + "\n", "utf-8")
+        write_json(self._path, {"settings": self._settings, "done": self._done})
 
 
 def _state(source: Path) -> list[int] | None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import av
 
-from rigid.atomic_files import replacing
+from rigid.atomic_files import write_json
 
 _HEAD = struct.Struct("<qqqBI")
 """pts, dts and duration, whether it is a key frame, and how many bytes follow."""
@@ -82,8 +82,7 @@ class Journal:
         self._stream(frames).write_bytes(stream_state)
         before, self.begun = self.begun, Checkpoint(frames, size, report)
         state = {"key": self._key, "frames": frames, "size": size, "report": report}
-        with replacing(self._folder / "state.json") as part:
-            part.write_text(json.dumps(state), "utf-8")
+        write_json(self._folder / "state.json", state)
         if before is not None:
             self._stream(before.frames).unlink(missing_ok=True)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import count, islice
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rigid.assets.store import AssetStore
-from rigid.atomic_files import replacing
+from rigid.atomic_files import replacing, write_json
 from rigid.training import image_encoder, recurrent
 from rigid.training.loop import LoopOptions, Progress, Say, read_progress
 from rigid.training.pool import BLOCK
@@ -157,5 +156,4 @@ def write_hours(folder: Path) -> None:
         total["steps"] += progress.step
         total["hours"] += progress.seconds / 3600
         total["core_hours"] += progress.cpu_seconds / 3600
-    with replacing(folder / "hours.json") as part:
-        part.write_text(json.dumps(hours, indent=2) + "\n")
+    write_json(folder / "hours.json", hours)

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from rigid.arrays import Array, Pixels
 from rigid.assets.store import AssetStore
-from rigid.atomic_files import replacing
+from rigid.atomic_files import write_json
 from rigid.edits.library import AttributeLibrary, load_library
 from rigid.models.build import build_generator, build_lpips
 from rigid.models.profiles import WEIGHTS
@@ -208,8 +208,7 @@ def judge(
         if not path.is_file():
             say(f"measuring {', '.join(str(file) for file in pair.values())}")
             kept.mkdir(parents=True, exist_ok=True)
-            with replacing(path) as part:
-                part.write_text(json.dumps(make(pair), indent=2) + "\n")
+            write_json(path, make(pair))
         measured.append(json.loads(path.read_text()))
     return Verdict(*measured)
 

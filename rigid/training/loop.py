@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 import torch
 
-from rigid.atomic_files import replacing
+from rigid.atomic_files import write_json
 from rigid.training.curves import open_board, write_curves
 from rigid.training.distributed import any_of, average_values, rank, wait_for_all
 
@@ -202,8 +202,7 @@ def _save(stage: Stage, path: Path, progress: Progress) -> None:
 
 
 def _note(folder: Path, progress: Progress) -> None:
-    with replacing(folder / "progress.json") as part:
-        part.write_text(json.dumps(asdict(progress)))
+    write_json(folder / "progress.json", asdict(progress))
 
 
 def _load(stage: Stage, path: Path) -> Progress:
