@@ -14,7 +14,7 @@ from rigid.evaluation.report import Run, report_json, report_markdown
 from rigid.evaluation.results import Result, ResultStore, file_stamp, without_nan
 from rigid.evaluation.strips import strip
 from rigid.files.clips import Clip, find_clips, track_clip
-from rigid.files.images import write_image
+from rigid.files.image_writing import write_image
 from rigid.files.video_reader import VideoError, VideoReader
 from rigid.stream.face_stream import Tracker
 

@@ -18,7 +18,8 @@ from rigid.evaluation.fault_signs import FAULTS, THRESHOLDS, Signs
 from rigid.evaluation.metrics import mean
 from rigid.evaluation.results import file_stamp, hash_of, without_nan
 from rigid.files.clips import Clip, find_clips
-from rigid.files.images import read_image, write_image
+from rigid.files.image_reading import read_image
+from rigid.files.image_writing import write_image
 from rigid.files.video_reader import VideoError
 from rigid.models.contract import Runtime
 from rigid.stream.face_stream import Tracker

@@ -14,8 +14,10 @@ from rigid.files.badge import Badge
 from rigid.files.edit_job import EditJob
 from rigid.files.edit_report import EditReport, Progress
 from rigid.files.image_colours import carry_change
+from rigid.files.image_file import ImageFile, Still
 from rigid.files.image_metadata import Metadata
-from rigid.files.images import ImageFile, Still, read_images, write_images
+from rigid.files.image_reading import read_images
+from rigid.files.image_writing import write_images
 from rigid.files.timeline import Timeline
 from rigid.stream.face_stream import FaceStream
 from rigid.stream.pipeline import Step, overlapped

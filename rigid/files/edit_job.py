@@ -9,7 +9,7 @@ from pathlib import Path
 from rigid.atomic_files import check_folder
 from rigid.files.film_formats import FORMATS, VIDEO_SUFFIXES
 from rigid.files.image_formats import IMAGE_FORMATS, IMAGE_SUFFIXES, check_size, is_image
-from rigid.files.images import look_at_image
+from rigid.files.image_reading import look_at_image
 from rigid.files.provenance import Signing
 from rigid.files.timeline import ScheduledEdit
 

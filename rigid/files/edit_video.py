@@ -20,7 +20,8 @@ from rigid.files.edit_report import EditReport, Progress
 from rigid.files.encoding_thread import EncodingThread
 from rigid.files.image_formats import is_image
 from rigid.files.image_metadata import Metadata
-from rigid.files.images import read_images, write_images
+from rigid.files.image_reading import read_images
+from rigid.files.image_writing import write_images
 from rigid.files.journal import Checkpoint, Journal
 from rigid.files.read_ahead import read_ahead
 from rigid.files.timeline import Timeline

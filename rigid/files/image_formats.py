@@ -5,6 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import pillow_heif
+from PIL import Image
+
+pillow_heif.register_heif_opener()
+# `rigid.files.image_reading` says what a file may have, in a sentence of our own.
+Image.MAX_IMAGE_PIXELS = None
+
 
 @dataclass(frozen=True)
 class ImageFormat:

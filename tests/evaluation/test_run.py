@@ -27,7 +27,7 @@ from rigid.evaluation.report import Run, means, report_json, report_markdown
 from rigid.evaluation.results import Result, ResultStore, hash_of, without_nan
 from rigid.evaluation.run import EvaluationJob, Tools, count_expected_frames, evaluate
 from rigid.evaluation.strips import Rows
-from rigid.files.images import read_image
+from rigid.files.image_reading import read_image
 from tests.evaluation.world import make_clip, tools
 from tests.fakes import FakeRuntime
 from tests.worlds import FaultyRuntime, FixedTracker

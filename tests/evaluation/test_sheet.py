@@ -26,7 +26,7 @@ from rigid.evaluation.sheet import (
     read_judged,
 )
 from rigid.evaluation.sheet import Sheet as Drawn
-from rigid.files.images import read_image
+from rigid.files.image_reading import read_image
 from tests.clips import write_clip
 from tests.evaluation.world import make_clip
 from tests.fakes import TINY, FakeRuntime

@@ -20,7 +20,8 @@ from rigid.edits.attribute import Attribute
 from rigid.edits.library import AttributeLibrary
 from rigid.files.edit import edit_file
 from rigid.files.edit_job import EditJob
-from rigid.files.images import read_image, write_image
+from rigid.files.image_reading import read_image
+from rigid.files.image_writing import write_image
 from rigid.files.timeline import ScheduledEdit, Timeline, parse_edit, parse_scheduled
 from rigid.models.contract import CLASSES
 from rigid.stream.face_stream import FaceStream

@@ -16,7 +16,8 @@ from PIL import Image
 from cli.main import run
 from rigid.files.edit import edit_file
 from rigid.files.edit_job import EditJob
-from rigid.files.images import read_images, write_image
+from rigid.files.image_reading import read_images
+from rigid.files.image_writing import write_image
 from rigid.files.provenance import (
     Credentials,
     Signing,

@@ -15,7 +15,7 @@ from engines import EngineError
 from engines.batching import BatchedRuntime
 from rigid.edits.attribute import Attribute
 from rigid.edits.library import AttributeLibrary
-from rigid.files.images import read_image
+from rigid.files.image_reading import read_image
 from rigid.models.mobile_stylegan import MappingNetwork
 from rigid.stream.face_stream import FaceStream
 from server.backend import Backend
