@@ -11,8 +11,8 @@ from pathlib import Path
 
 from rigid.arrays import Pixels
 from rigid.face.alignment import TrackedFace
+from rigid.files.film_formats import FORMATS
 from rigid.files.video_reader import Picture, VideoReader
-from rigid.files.video_writer import FORMATS
 from rigid.stream.face_stream import Tracker
 
 INDEX = "index.json"

@@ -11,50 +11,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import av
 import av.filter
 import numpy as np
-from av.sidedata.sidedata import SideData
-from av.video.reformatter import ColorRange, Colorspace, Interpolation
 
 from rigid.arrays import Pixels
+from rigid.files.deinterlacing import Deinterlacer
 from rigid.files.film_colours import FilmColours, ScreenView
+from rigid.files.frame_colours import SWS_FLAGS, convert, to_rgb
+from rigid.files.frame_turns import UPRIGHT, Turn, turn_of, turn_upright
 
-SWS_FLAGS = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
-"""Without accurate rounding the conversion to RGB darkens the picture by about 1/255."""
-UNTAGGED = (0, 2)
-"""AVCOL_SPC_RGB and AVCOL_SPC_UNSPECIFIED: the file does not say which matrix its luma and chroma follow."""
-MATRICES = {
-    1: Colorspace.ITU709,
-    4: Colorspace.FCC,
-    5: Colorspace.ITU601,
-    6: Colorspace.ITU601,
-    7: Colorspace.SMPTE240M,
-    9: Colorspace.BT2020,
-    10: Colorspace.BT2020,
-}
-"""By AVColorSpace, the number in the file's tags."""
-BT2020 = 9
-"""AVCOL_PRI_BT2020 and AVCOL_SPC_BT2020_NCL."""
 DEFAULT_RATE = Fraction(25)
 MAXIMUM_RATE = 1000
 
 
 class VideoError(ValueError):
     """A file that cannot be read as a video; its text is one sentence for the user."""
-
-
-class Turn(NamedTuple):
-    """How a stored frame becomes upright: transposed first where `sideways`, then mirrored."""
-
-    sideways: bool = False
-    flip_x: bool = False
-    flip_y: bool = False
-
-
-UPRIGHT = Turn()
 
 
 @dataclass(frozen=True)
@@ -106,7 +80,7 @@ class VideoReader:
         self.shift = _late_start(self._container)
         """Seconds that are taken off all times."""
         self._decoder = _decoder(self.stream)
-        self._deinterlacer = _Deinterlacer()
+        self._deinterlacer = Deinterlacer()
         self._view: tuple[FilmColours, ScreenView] | None = None
 
     def __enter__(self) -> VideoReader:
@@ -211,7 +185,7 @@ class VideoReader:
         if self._view is None or self._view[0] != colours:
             self._view = colours, ScreenView(colours)
         planar = "gbrp" if frame.format.components[0].bits == 8 else "gbrp12le"
-        shown = self._view[1].show(_convert(frame, planar, jpeg))
+        shown = self._view[1].show(convert(frame, planar, jpeg))
         return np.asarray(shown.reformat(format="rgb24", interpolation=SWS_FLAGS).to_ndarray(), np.uint8)
 
     @property
@@ -264,60 +238,6 @@ def _decoder(stream: av.VideoStream) -> av.VideoStream | av.VideoCodecContext:
     return made
 
 
-class _Deinterlacer:
-    """Passes progressive frames on as they are, and makes interlaced ones progressive at their own times."""
-
-    def __init__(self) -> None:
-        self._graph: av.filter.Graph | None = None
-        self._shape: tuple[int, int, str] | None = None
-
-    def push(self, frame: av.VideoFrame) -> list[av.VideoFrame]:
-        """A frame in, and those that are ready out."""
-        if self._graph is None and not frame.interlaced_frame:
-            return [frame]
-        shape = (frame.width, frame.height, frame.format.name)
-        before = self.flush() if shape != self._shape else []
-        if self._graph is None:
-            self._graph, self._shape = self._open(frame), shape
-        self._graph.push(frame)
-        return before + self._ready()
-
-    def flush(self) -> list[av.VideoFrame]:
-        """The frames that were held back."""
-        if self._graph is None:
-            return []
-        self._graph.push(None)
-        held = self._ready()
-        self._graph = None
-        return held
-
-    def _ready(self) -> list[av.VideoFrame]:
-        assert self._graph is not None
-        ready: list[av.VideoFrame] = []
-        while True:
-            try:
-                frame = self._graph.pull()
-            except (av.error.BlockingIOError, av.error.EOFError):
-                return ready
-            assert isinstance(frame, av.VideoFrame)
-            if frame.pts is not None and frame.time_base:
-                # the filter counts in finer ticks
-                frame.pts = round(frame.pts * frame.time_base / self._base)
-                frame.duration = round((frame.duration or 0) * frame.time_base / self._base)
-                frame.time_base = self._base
-            ready.append(frame)
-
-    def _open(self, frame: av.VideoFrame) -> av.filter.Graph:
-        graph = av.filter.Graph()
-        self._base = frame.time_base or Fraction(1, 90_000)
-        source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=self._base)
-        bwdif, sink = graph.add("bwdif", "mode=send_frame:deint=interlaced"), graph.add("buffersink")
-        source.link_to(bwdif)
-        bwdif.link_to(sink)
-        graph.configure()
-        return graph
-
-
 def _rate(stream: av.VideoStream) -> Fraction:
     """Frames a second, as good as the file tells."""
     rate = stream.average_rate or stream.guessed_rate or stream.base_rate or DEFAULT_RATE
@@ -328,56 +248,3 @@ def _late_start(container: av.container.InputContainer) -> Fraction:
     """Seconds to take off all times: broadcast streams count from anywhere, other files from (nearly) nought."""
     start = Fraction(container.start_time or 0, av.time_base)
     return start if start > 1 else Fraction(0)
-
-
-def matrix_of(frame: av.VideoFrame, jpeg: bool = False) -> Colorspace:
-    """The matrix the frame's colours follow: its tag, else BT.601 for JPEG and SD and BT.709 for HD."""
-    if frame.colorspace not in UNTAGGED:
-        return MATRICES.get(frame.colorspace, Colorspace.ITU709)
-    if frame.color_primaries == BT2020:
-        return Colorspace.BT2020
-    high = is_high_definition(frame.width, frame.height) and not jpeg
-    return Colorspace.ITU709 if high else Colorspace.ITU601
-
-
-def is_high_definition(width: int, height: int) -> bool:
-    """Whether a picture of this size counts as HD, so that BT.709 is meant where nothing is said."""
-    return max(width, height) >= 1280 or min(width, height) >= 720
-
-
-def is_full_range(frame: av.VideoFrame, jpeg: bool = False) -> bool:
-    """Whether black is 0 and white the largest code; `jpeg` says that the codec is Motion JPEG."""
-    return jpeg or frame.format.name.startswith("yuvj") or frame.color_range == ColorRange.JPEG
-
-
-def to_rgb(frame: av.VideoFrame, jpeg: bool = False) -> Pixels:
-    """The frame's signal as RGB (H, W, 3) uint8, not rotated; `jpeg` says that the codec is Motion JPEG."""
-    return np.asarray(_convert(frame, "rgb24", jpeg).to_ndarray(), np.uint8)
-
-
-def _convert(frame: av.VideoFrame, form: str, jpeg: bool) -> av.VideoFrame:
-    return frame.reformat(
-        format=form,
-        src_colorspace=matrix_of(frame, jpeg),
-        src_color_range=ColorRange.JPEG if is_full_range(frame, jpeg) else ColorRange.MPEG,
-        dst_color_range=ColorRange.JPEG,
-        interpolation=SWS_FLAGS,
-    )
-
-
-def turn_of(frame: av.VideoFrame) -> Turn:
-    """What makes the frame upright, as its display matrix asks, in quarter turns."""
-    matrix = frame.side_data.get("DISPLAYMATRIX")
-    if not isinstance(matrix, SideData):
-        return UPRIGHT
-    # the matrix sends (x, y) to (a·x + c·y, b·x + d·y)
-    a, b, _, c, d = (int(value) for value in np.frombuffer(bytes(matrix), np.int32)[:5])
-    if abs(b) > abs(a):
-        return Turn(True, c < 0, b < 0)
-    return Turn(False, a < 0, d < 0)
-
-
-def turn_upright(image: Pixels, turn: Turn) -> Pixels:
-    """Turn `image` (H, W, 3) upright."""
-    image = image.swapaxes(0, 1) if turn.sideways else image
-    return np.ascontiguousarray(image[:: -1 if turn.flip_y else 1, :: -1 if turn.flip_x else 1])

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from rigid.files.images import is_image
 
 from rigid.files.edit import edit_file
 from rigid.files.edit_job import EditJob
+from rigid.files.image_formats import is_image
 from rigid.files.image_reading import read_images
 from rigid.stream.face_stream import FaceStream
 from tests.clips import frames_of, write_clip
