@@ -26,11 +26,12 @@ from rigid.models.face_parser import CLASSES
 from rigid.training.faces import read_stills, read_video
 from rigid.training.fast_inference import compile_network
 from rigid.training.framing import jitter, render_crop
+from rigid.training.occluders.layer import Layer
+from rigid.training.occluders.occlude import OCCLUDERS, OTHER, paste
 from rigid.training.parser_faces import FaceMaker, LabelledFaces, load_or_make_blocks
 from rigid.training.parser_hand import read_hand_labels
 from rigid.training.parser_labels import SIZE
 from rigid.training.parser_measures import iou, majority
-from rigid.training.parser_occluders import OCCLUDERS, OTHER, Layer, paste
 
 Pixels = NDArray[np.uint8]
 Parse = Callable[[Pixels], Pixels]

@@ -13,7 +13,7 @@ from rigid.edits.library import AttributeLibrary
 from rigid.models.contract import Runtime
 from rigid.models.mobile_stylegan import MappingNetwork
 from rigid.training.codes import sample_codes
-from rigid.training.fast_inference import to_bytes
+from rigid.training.pictures import to_bytes
 from rigid.training.walks import walk_codes
 
 

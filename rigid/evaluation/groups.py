@@ -8,8 +8,13 @@ import numpy as np
 
 from rigid.arrays import Array, Pixels
 from rigid.discovery.labels import StagedLabeller
-from rigid.evaluation.skin_tone import TONE_GROUPS, monk_tone, tone_group
+from rigid.discovery.regions import CHEEKS, PLAIN_SKIN, lab_of, mean_colour
+from rigid.training.occluders.hands import MONK_TONES
 
+TONE_GROUPS = ("1-4", "5", "6", "7-10")
+"""Of Monk tones: cheeks and foreheads in photographs mostly come nearest to the middle ones, so those stand alone."""
+_LAST = (4, 5, 6, 10)
+_MONK_LAB = lab_of(MONK_TONES[None].astype(np.uint8))[0]
 AGES = ("under 30", "30 to 49", "50 and over")
 _AGE_LIMITS = (30, 50)
 GENDERS = ("feminine", "masculine")
@@ -41,6 +46,27 @@ def name_groups(tone: int, measured: Mapping[str, float]) -> Groups:
         "gender presentation": GENDERS[measured["male"] > 0],
         "glasses": GLASSES[measured["glasses"] > 0.5],
     }
+
+
+def monk_tone(image: Pixels, landmarks: Array) -> int:
+    """The Monk tone, 1 to 10, nearest in CIE Lab to the mean colour of both cheeks and the forehead.
+
+    `image` RGB (H, W, 3), `landmarks` (478, 2) in its pixels; 0 where none of that lies in the picture.
+    """
+    parts = (landmarks[list(part)] for part in (*CHEEKS, PLAIN_SKIN[0]))
+    colour = mean_colour(lab_of(image), *parts)
+    return nearest_tone(colour) if np.isfinite(colour).all() else 0
+
+
+def nearest_tone(colour: Array) -> int:
+    """The Monk tone, 1 to 10, nearest to a Lab `colour` (3,)."""
+    return int(np.linalg.norm(_MONK_LAB - colour, axis=1).argmin()) + 1
+
+
+def tone_group(tone: int) -> str:
+    """Which of `TONE_GROUPS` a Monk tone, 1 to 10, belongs to."""
+    assert 1 <= tone <= 10, tone
+    return next(group for group, last in zip(TONE_GROUPS, _LAST, strict=True) if tone <= last)
 
 
 class Balance:

@@ -8,14 +8,29 @@ import sys
 from typing import TypeVar
 
 import torch
-from torch import nn
-
-from rigid.training.layout import channels_last
+from torch import Tensor, nn
 
 Network = TypeVar("Network", bound=nn.Module)
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 """Parameters of glibc's `mallopt`."""
+
+
+def channels_last(network: Network) -> Network:
+    """`network` with its 4-D parameters and buffers laid out channels last, in place.
+
+    Convolutions on a CPU are several times as fast in that layout as in the default one.
+    """
+    with torch.no_grad():
+        for tensor in (*network.parameters(), *network.buffers()):
+            if tensor.dim() == 4:
+                tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
+    return network
+
+
+def pixels_last(images: Tensor) -> Tensor:
+    """`images` (B, C, H, W), laid out channels last in memory."""
+    return images.contiguous(memory_format=torch.channels_last)
 
 
 def place(network: Network) -> Network:

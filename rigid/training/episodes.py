@@ -16,8 +16,8 @@ from torch import Tensor
 from rigid.arrays import Array, Pixels
 from rigid.training.augment import degrade_alike, recolour
 from rigid.training.device import DEVICE
-from rigid.training.fast_inference import from_bytes
 from rigid.training.flow import FlowEstimator
+from rigid.training.pictures import from_bytes
 from rigid.training.warping import flip_placements
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rigid.arrays import Array, Pixels
+from rigid.arrays import Array
 from rigid.training.device import DEVICE, half_precision, place
 
 
@@ -48,14 +48,3 @@ def _on_cpu(network: nn.Module, example: Tensor) -> Callable[[Tensor], Array]:
         return np.asarray(next(iter(outputs.values())), np.float32)
 
     return call
-
-
-def to_bytes(images: Array) -> Pixels:
-    """Images in [-1, 1] as uint8, rounded and clamped, same shape."""
-    rounded = np.rint((images + 1) * 127.5)
-    return np.asarray(np.clip(rounded, 0, 255), np.uint8)
-
-
-def from_bytes(images: Pixels) -> Tensor:
-    """uint8 images as float32 tensors in [-1, 1] on the training device, same shape, channels last in memory."""
-    return (torch.from_numpy(images).to(DEVICE).float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)

@@ -26,7 +26,7 @@ from rigid.training.loop import Losses
 from rigid.training.pictures import write_grid
 from rigid.training.shipping import write_weights
 from rigid.training.teacher import TeacherPairs, load_or_make_pairs
-from rigid.training.windows import same_window
+from rigid.training.warping import same_window
 
 
 @dataclass(frozen=True)

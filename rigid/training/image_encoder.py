@@ -32,16 +32,14 @@ from rigid.models.image_encoder import ImageEncoder
 from rigid.models.profiles import sizes_of
 from rigid.training.augment import degrade, recolour, relight
 from rigid.training.code_metric import CodeMetric
-from rigid.training.device import DEVICE, half_precision, place
+from rigid.training.device import DEVICE, half_precision, pixels_last, place
 from rigid.training.draws import FaceDraws
 from rigid.training.faces import Faces, load_or_read_faces
-from rigid.training.fast_inference import from_bytes
-from rigid.training.layout import pixels_last
 from rigid.training.loop import Losses
-from rigid.training.pictures import write_grid
+from rigid.training.pictures import from_bytes, write_grid
 from rigid.training.pool import BLOCK, FacePool
 from rigid.training.shipping import Initial, load_initial, write_weights
-from rigid.training.windows import same_window
+from rigid.training.warping import same_window
 
 FILE = "image_encoder.safetensors"
 RELIT_SHARE = 0.15

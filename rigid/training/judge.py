@@ -22,8 +22,8 @@ from rigid.models.build import build_generator, build_lpips
 from rigid.models.profiles import WEIGHTS
 from rigid.training import image_encoder, recurrent
 from rigid.training.device import DEVICE, place
-from rigid.training.fast_inference import to_bytes
 from rigid.training.flow import DisFlow
+from rigid.training.pictures import to_bytes
 from rigid.training.recurrent_validation import read_clips
 from rigid.training.rollout import Codes, Networks, encode_episode, plain_change, roll
 from rigid.training.warping import warp

@@ -19,13 +19,12 @@ from rigid.assets.store import AssetStore
 from rigid.models.build import new_face_parser
 from rigid.models.face_parser import CLASSES, SHRINK
 from rigid.training.device import DEVICE, half_precision, place
-from rigid.training.fast_inference import from_bytes
 from rigid.training.loop import Losses, check_finite
 from rigid.training.parser_faces import BLOCK, FaceMaker, LabelledFaces, load_or_make_blocks
 from rigid.training.parser_labels import UNKNOWN
 from rigid.training.parser_measures import iou, majority, paint
 from rigid.training.parser_views import view
-from rigid.training.pictures import write_grid
+from rigid.training.pictures import from_bytes, write_grid
 from rigid.training.shipping import write_weights
 
 FILE = "face_parser.safetensors"

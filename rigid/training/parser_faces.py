@@ -20,8 +20,9 @@ from rigid.models.build import build_mapping, build_mobile_generator, mean_code
 from rigid.models.mobile_stylegan import MappingNetwork
 from rigid.models.profiles import sizes_of
 from rigid.training.codes import sample_codes
-from rigid.training.fast_inference import compile_network, to_bytes
+from rigid.training.fast_inference import compile_network
 from rigid.training.parser_labels import SIZE, PictureAndComponents, label, read_clusters, unpack
+from rigid.training.pictures import to_bytes
 
 BATCH = 4
 BLOCK = 64

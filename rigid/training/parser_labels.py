@@ -21,12 +21,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rigid.arrays import Array, Pixels, Region
+from rigid.arrays import Array, Labels, Pixels, Region
 from rigid.face.landmarks import CHIN, FACE_OVAL, LEFT_EYE, OUTER_LIPS, RIGHT_EYE
 from rigid.models.face_parser import CLASSES
 from rigid.models.mobile_stylegan import MobileStyleGAN
-
-Labels = Pixels
 
 SIZE = 128
 """Of labels and the pictures they belong to."""

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from rigid.arrays import Pixels
+from rigid.arrays import Labels
 from rigid.models.face_parser import CLASSES
-
-Labels = Pixels
 
 # fmt: off
 PAINTS = np.array([

@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rigid.arrays import Pixels
+from rigid.arrays import Labels, Pixels
 from rigid.models.face_parser import CLASSES
 from rigid.training.augment import degrade, recolour
-from rigid.training.parser_occluders import any_colour, occlude
+from rigid.training.occluders.layer import any_colour
+from rigid.training.occluders.occlude import occlude
 
-Labels = Pixels
 Random = np.random.Generator
 
 BACKGROUND = CLASSES.index("background")

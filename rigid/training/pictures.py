@@ -1,4 +1,4 @@
-"""Picture grids written beside the checkpoints, to be looked at."""
+"""Pictures as networks have them and as bytes, and grids of them to be looked at."""
 
 from __future__ import annotations
 
@@ -7,9 +7,22 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 from torch import Tensor
 
-from rigid.training.fast_inference import to_bytes
+from rigid.arrays import Array, Pixels
+from rigid.training.device import DEVICE
+
+
+def to_bytes(images: Array) -> Pixels:
+    """Images in [-1, 1] as uint8, rounded and clamped, same shape."""
+    rounded = np.rint((images + 1) * 127.5)
+    return np.asarray(np.clip(rounded, 0, 255), np.uint8)
+
+
+def from_bytes(images: Pixels) -> Tensor:
+    """uint8 images as float32 tensors in [-1, 1] on the training device, same shape, channels last in memory."""
+    return (torch.from_numpy(images).to(DEVICE).float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
 
 
 def write_grid(path: Path, rows: Sequence[Tensor]) -> None:

@@ -16,7 +16,8 @@ from rigid.arrays import Array, Pixels
 from rigid.atomic_files import replacing
 from rigid.models.mobile_stylegan import MobileStyleGAN
 from rigid.training.draws import tone_group
-from rigid.training.fast_inference import compile_network, to_bytes
+from rigid.training.fast_inference import compile_network
+from rigid.training.pictures import to_bytes
 
 BATCH = 8
 """Pictures rendered at once."""

@@ -13,14 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rigid.training.between import compose_between
-from rigid.training.device import half_precision
+from rigid.training.device import half_precision, pixels_last
 from rigid.training.episodes import Batch
 from rigid.training.flow import FlowEstimator
-from rigid.training.layout import pixels_last
 from rigid.training.rollout import Step
-from rigid.training.warping import unalign, warp
-from rigid.training.windows import same_window
+from rigid.training.warping import compose_between, same_window, unalign, warp
 
 
 @dataclass(frozen=True)

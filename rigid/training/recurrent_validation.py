@@ -12,9 +12,8 @@ from rigid.arrays import Pixels
 from rigid.edits.library import AttributeLibrary
 from rigid.training.device import DEVICE
 from rigid.training.faces import read_index, read_video
-from rigid.training.fast_inference import from_bytes
 from rigid.training.loop import Losses
-from rigid.training.pictures import write_grid
+from rigid.training.pictures import from_bytes, write_grid
 from rigid.training.rollout import Networks, encode_episode, roll
 
 

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rigid.inversion.noise_smoothing import MOVING, MOVING_SHARE, STILL
-from rigid.training.device import DEVICE, half_precision
-from rigid.training.layout import pixels_last
+from rigid.training.device import DEVICE, half_precision, pixels_last
 
 FEW = 2
 """Pictures the generator makes at once on a CPU; eight take 1.7 times as long each (forward and backward)."""

@@ -19,7 +19,8 @@ from rigid.models.mobile_stylegan import MobileStyleGAN
 from rigid.models.profiles import sizes_of
 from rigid.training.codes import mean_of, sample_codes
 from rigid.training.device import DEVICE
-from rigid.training.fast_inference import compile_network, from_bytes, to_bytes
+from rigid.training.fast_inference import compile_network
+from rigid.training.pictures import from_bytes, to_bytes
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ from torch.nn import functional as F
 from rigid.assets.store import AssetStore
 from rigid.models.profiles import WEIGHTS, sizes_of
 from rigid.models.visibility import VisibleNet
-from rigid.training.between import compose_between
 from rigid.training.device import DEVICE, place
 from rigid.training.distributed import average_gradients, average_values, rank, world
 from rigid.training.episodes import Batch, Episode, EpisodeSet, to_batch
@@ -27,7 +26,7 @@ from rigid.training.loop import Losses, check_finite
 from rigid.training.material import load_or_make_clips
 from rigid.training.pictures import write_grid
 from rigid.training.shipping import write_weights
-from rigid.training.warping import warp
+from rigid.training.warping import compose_between, warp
 
 FILE = "visible_net.safetensors"
 

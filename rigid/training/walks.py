@@ -16,9 +16,9 @@ from rigid.models.mobile_stylegan import MappingNetwork
 from rigid.training.codes import sample_codes
 from rigid.training.draws import draw_push
 from rigid.training.episodes import Episode
-from rigid.training.fast_inference import to_bytes
 from rigid.training.flow import FlowEstimator
 from rigid.training.framing import Cut, framing, make_framed_episode
+from rigid.training.pictures import to_bytes
 
 Render = Callable[[Tensor], Array]
 """Codes (B, n_codes, 512) → pictures (B, 3, S, S) in [-1, 1]."""

@@ -1,4 +1,4 @@
-"""Differentiable geometry: warping by a flow, and un-aligning crops into the window they were cut from.
+"""Differentiable geometry: warping by a flow, composing a frame of its neighbours, un-aligning crops into their window.
 
 Pictures are (B, C, H, W). Flows are (B, 2, H, W), x and y in pixels: W(P, f) shows at x what P shows at x + f(x).
 A placement is (B, 2, 3) and takes a window's coordinates, -1 to 1 on both axes, to its crop's, likewise from -1 to
@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rigid.arrays import Array
 from rigid.geometry import Transform
+from rigid.training.device import half_precision, pixels_last
 
 
 def warp(pictures: Tensor, flow: Tensor) -> Tensor:
@@ -27,6 +28,19 @@ def warp(pictures: Tensor, flow: Tensor) -> Tensor:
     places = torch.stack((flow[:, 0] + x, flow[:, 1] + y[:, None]), -1)
     grid = places * flow.new_tensor([2 / width, 2 / height]) - 1
     return F.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
+
+
+def compose_between(visible: nn.Module, before: Tensor, after: Tensor, back: Tensor, on: Tensor) -> Tensor:
+    """Ê_t (B, 3, R, R) of Eq. 8.
+
+    `before`, `after`: the frames t-1 and t+1 (B, 3, R, R); `back`, `on`: the flows from frame t to them (B, 2, R, R).
+    What is visible is a fact about the motion: no gradient passes through the map to the frames.
+    """
+    earlier, later = warp(before, back), warp(after, on)
+    with half_precision():
+        share = visible(pixels_last(torch.cat((earlier, later), 1).detach()))
+    between: Tensor = share.float() * (earlier - later) + later
+    return between
 
 
 def unalign(crops: Tensor, placements: Tensor, size: int, *, border: bool = True) -> Tensor:
@@ -60,3 +74,10 @@ def flip_placements(placements: Array) -> Array:
     """`placements` (..., 2, 3) for window and crop seen in a mirror."""
     signs = np.array([[1, -1, -1], [-1, 1, 1]], np.float32)
     return placements * signs
+
+
+def same_window(image: Tensor, target: Tensor, random: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Cut the same random quarter of both (B, C, S, S): perceptual nets cost more than what is trained."""
+    side = image.shape[-1] // 2
+    y, x = random.integers(0, side + 1, 2)
+    return image[..., y : y + side, x : x + side], target[..., y : y + side, x : x + side]

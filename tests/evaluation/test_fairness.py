@@ -28,10 +28,10 @@ from rigid.evaluation.fairness import (
     shortfalls,
 )
 from rigid.evaluation.generated import Generated
-from rigid.evaluation.groups import AXES, Balance, name_groups
+from rigid.evaluation.groups import AXES, TONE_GROUPS, Balance, monk_tone, name_groups, tone_group
 from rigid.evaluation.measure import Meters
-from rigid.evaluation.skin_tone import MONK_TONES, TONE_GROUPS, monk_tone, tone_group
 from rigid.models.mobile_stylegan import MappingNetwork
+from rigid.training.occluders.hands import MONK_TONES
 from tests.evaluation.test_sheet import library
 from tests.evaluation.world import PixelDistance, embed, make_clip
 from tests.fakes import TINY, FakeRuntime
@@ -97,7 +97,7 @@ def clips(tmp_path: Path) -> Path:
 def test_every_published_tone_is_nearest_to_itself() -> None:
     points = face_points(64)
     for number, tone in enumerate(MONK_TONES, 1):
-        face = np.full((64, 64, 3), tuple(bytes.fromhex(tone[1:])), np.uint8)
+        face = np.full((64, 64, 3), tone.astype(np.uint8), np.uint8)
         assert monk_tone(face, points) == number
     assert [tone_group(tone) for tone in (1, 4, 5, 6, 7, 10)] == ["1-4", "1-4", "5", "6", "7-10", "7-10"]
 
@@ -107,7 +107,7 @@ def test_a_tone_is_measured_at_cheeks_and_forehead_alone() -> None:
     face = np.zeros((64, 64, 3), np.uint8)
     for part in (*CHEEKS, PLAIN_SKIN[0]):
         (left, top), (right, bottom) = np.floor(points[list(part)].min(0)), np.ceil(points[list(part)].max(0))
-        face[int(top) : int(bottom) + 1, int(left) : int(right) + 1] = tuple(bytes.fromhex(MONK_TONES[2][1:]))
+        face[int(top) : int(bottom) + 1, int(left) : int(right) + 1] = MONK_TONES[2]
     assert monk_tone(face, points) == 3
 
 

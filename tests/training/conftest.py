@@ -13,7 +13,7 @@ import torch
 from rigid.assets.store import AssetStore
 from rigid.models.build import build_generator, build_mapping, mean_code
 from rigid.training.codes import sample_codes
-from rigid.training.fast_inference import to_bytes
+from rigid.training.pictures import to_bytes
 from tests.clips import write_clip
 
 

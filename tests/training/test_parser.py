@@ -16,6 +16,8 @@ from rigid.assets.store import AssetStore
 from rigid.models.build import build_mobile_generator
 from rigid.models.face_parser import CLASSES
 from rigid.training.loop import LoopOptions, run
+from rigid.training.occluders.layer import nothing
+from rigid.training.occluders.occlude import OCCLUDERS, OTHER, occlude, paste
 from rigid.training.parser import FILE, ParserOptions, ParserStage, Parts
 from rigid.training.parser_faces import LabelledFaces, load_or_make_blocks
 from rigid.training.parser_hand import hand_labelled, read_hand_labels
@@ -30,7 +32,6 @@ from rigid.training.parser_labels import (
     unpack,
 )
 from rigid.training.parser_measures import iou
-from rigid.training.parser_occluders import OCCLUDERS, OTHER, nothing, occlude, paste
 from rigid.training.parser_views import view
 
 Pixels = NDArray[np.uint8]

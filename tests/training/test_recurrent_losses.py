@@ -10,12 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from rigid.training.between import compose_between
 from rigid.training.episodes import Batch, to_batch
 from rigid.training.flow import DisFlow
 from rigid.training.recurrent_losses import LossWeights, RecurrentLosses, temporal_consistency
 from rigid.training.rollout import Compensation, Step
-from rigid.training.warping import unalign, warp
+from rigid.training.warping import compose_between, unalign, warp
 from tests.training.episodes import CUT, N_CODES, tiny_episode
 from tests.training.parts import Distance, Even
 

@@ -1,0 +1,1 @@
+"""What comes before a face, drawn: each kind of thing, and how often."""
