@@ -29,6 +29,7 @@ IMAGE_ENCODER: Values = {
     "picture_learning_rate": 3e-4,
     "delta_start": 0,
     "delta_every": 1,
+    "fused": True,
     "real_batch": 6,
     "generated_batch": 2,
 }

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import sys
+from collections.abc import Callable
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 Network = TypeVar("Network", bound=nn.Module)
+Computation = TypeVar("Computation", bound=Callable[..., object])
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 """Parameters of glibc's `mallopt`."""
@@ -49,6 +52,17 @@ def half_precision() -> torch.autocast:
 def computes_in_bfloat16() -> bool:
     """Whether the device has instructions for bfloat16."""
     return DEVICE.type == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
+def fuse(computation: Computation) -> Computation:
+    """`computation` compiled, its sums and activations in one pass over memory; as it is where no C++ compiler is.
+
+    Of a step of the image encoder on a CPU, convolutions are little more than a quarter, and this took it from 3.5 s to
+    2.3. Compiling takes a minute or two, and is kept from run to run.
+    """
+    if DEVICE.type == "cpu" and not any(map(shutil.which, ("g++", "clang++"))):
+        return computation
+    return torch.compile(computation)  # type: ignore[return-value]
 
 
 def take_what_is_left(threads: int, niceness: int) -> None:

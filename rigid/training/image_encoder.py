@@ -32,7 +32,7 @@ from rigid.models.image_encoder import ImageEncoder
 from rigid.models.profiles import sizes_of
 from rigid.training.augment import degrade, recolour, relight
 from rigid.training.code_metric import CodeMetric
-from rigid.training.device import DEVICE, half_precision, pixels_last, place
+from rigid.training.device import DEVICE, fuse, half_precision, pixels_last, place
 from rigid.training.draws import FaceDraws
 from rigid.training.faces import Faces, load_or_read_faces
 from rigid.training.loop import Losses
@@ -80,6 +80,8 @@ class ImageEncoderOptions:
     delta_weight: float = 0.004
     clip_frames: int = 40
     """Frames of each real training clip."""
+    fused: bool = False
+    """Compile what a step computes; see `fuse`."""
 
     @property
     def steps(self) -> int:
@@ -126,6 +128,9 @@ class ImageEncoderStage:
             self.network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995), use_buffers=True
         )
         self.optimizer = torch.optim.AdamW(self.network.parameters(), betas=(0.9, 0.98), weight_decay=0.01)
+        self._draw, self._offsets, self._compare = self.generator, self.network.offsets, self.lpips
+        if options.fused:
+            self._draw, self._offsets, self._compare = fuse(self._draw), fuse(self._offsets), fuse(self._compare)
 
     def step(self, index: int) -> Losses:
         options = self.options
@@ -180,10 +185,10 @@ class ImageEncoderStage:
         half_real, count = F.avg_pool2d(real, 2), len(faces.codes)
         predicted, deltas = self._encode(torch.cat((faces.degraded, half_real)), index)
         with half_precision():
-            pictures = self.generator(predicted)
+            pictures = self._draw(predicted)
             half, targets = F.avg_pool2d(pictures, 2), torch.cat((faces.clean, half_real))
             windows = same_window(pictures[count:], real, random) if index % 2 else (half, targets)
-            perceptual = self.lpips(*(pixels_last(view) for view in windows)).mean()
+            perceptual = self._compare(*(pixels_last(view) for view in windows)).mean()
         pixel = F.mse_loss(half.float(), targets)
         distance = self.metric(predicted[:count][faces.as_drawn], faces.codes[faces.as_drawn])
         pull = self.metric(predicted[count:], self.network.mean.expand_as(predicted[count:]))
@@ -196,7 +201,7 @@ class ImageEncoderStage:
     def _encode(self, half: Tensor, index: int) -> tuple[Tensor, Tensor]:
         """Codes (B, n_codes, 512) and the deltas that were let in, for halved inputs."""
         with half_precision():
-            code, deltas = self.network.offsets(pixels_last(half)).float()
+            code, deltas = self._offsets(pixels_last(half)).float()
         allowed = 1 + max(0, index - self.options.delta_start) // self.options.delta_every
         let_in = torch.arange(deltas.shape[1], device=DEVICE) < (allowed if index >= self.options.delta_start else 0)
         deltas = deltas * let_in[:, None]
