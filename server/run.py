@@ -68,6 +68,7 @@ class DrainingServer(uvicorn.Server):
         self._certificate = certificate
         self._renewing: asyncio.Task[None] | None = None
         self._manager = manager
+        self._admission = manager.admission
         self._seconds = seconds
         self._loop: asyncio.AbstractEventLoop | None = None
         self._draining: asyncio.Task[None] | None = None
@@ -79,8 +80,8 @@ class DrainingServer(uvicorn.Server):
         await super().startup(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if sig == signal.SIGTERM and self._loop is not None and not self._manager.draining and self._seconds > 0:
-            self._manager.draining = True
+        if sig == signal.SIGTERM and self._loop is not None and self._seconds > 0 and not self._admission.draining:
+            self._admission.draining = True
             self._loop.call_soon_threadsafe(self._begin_draining)
         else:
             super().handle_exit(sig, frame)
@@ -89,7 +90,7 @@ class DrainingServer(uvicorn.Server):
         self._draining = asyncio.create_task(self._drain())
 
     async def _drain(self) -> None:
-        count = len(list(self._manager))
+        count = len(list(self._manager.sessions))
         sessions = "1 session has" if count == 1 else f"{count} sessions have"
         logger.warning("Draining: no new sessions are taken, and %s %g s to end", sessions, self._seconds)
         await self._manager.drain(self._seconds)

@@ -27,9 +27,9 @@ class CheckpointSender:
         if to != self._to:
             self._to, self._final = to, set()
         copies: dict[str, SessionCheckpoint] = {}
-        for session in self._manager:
+        for session in self._manager.sessions:
             copies[session.resume_token] = session.checkpoint()
-        left = {token: kept for token, kept in self._manager.list_left_behind().items() if token not in copies}
+        left = {token: kept for token, kept in self._manager.resumable.all().items() if token not in copies}
         gone = self._sent - copies.keys() - left.keys()
         self._sent = copies.keys() | left.keys()
         copies |= {token: kept for token, kept in left.items() if token not in self._final}

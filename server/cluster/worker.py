@@ -25,7 +25,7 @@ from server.cluster.messages import Build, HttpReply, HttpRequest, Opening, Repo
 from server.cluster.metrics import label
 from server.cluster.names import FLEET, own_version
 from server.config import ServerConfig
-from server.session.manager import Load
+from server.session.admission import Load
 from server.session.resumable_sessions import SessionCheckpoint
 from server.uploads.uploads import Uploads
 
@@ -100,8 +100,9 @@ class MediaWorker:
         )
 
     async def _load(self) -> tuple[Load, bool, frozenset[str], frozenset[int]]:
-        manager, uploads = self._host.manager, self._host.uploads
-        return manager.load, manager.draining, uploads.names if uploads else frozenset(), frozenset(self._seen)
+        admission, uploads = self._host.manager.admission, self._host.uploads
+        names = uploads.names if uploads else frozenset[str]()
+        return admission.load, admission.draining, names, frozenset(self._seen)
 
     async def move_out(self) -> int:
         """Take no more sessions, and end those that run so that their clients come back elsewhere; how many."""
@@ -145,10 +146,10 @@ class MediaWorker:
 
         async def work() -> HttpReply:
             manager = self._host.manager
-            manager.on_reserved = self._note_placement
+            manager.admission.on_reserved = self._note_placement
             placement.set(opening.number)
             if kept is not None:
-                manager.remember(opening.token, kept)
+                manager.resumable.put(opening.token, kept)
             return await answer(self._host.app, request)
 
         return await self._host.run(work())
@@ -169,7 +170,7 @@ class MediaWorker:
 
         async def work() -> SessionCheckpoint | None:
             caller.set(owner)
-            return await self._host.manager.give_up(token)
+            return await self._host.manager.take_over(token)
 
         return await self._host.run(work())
 
@@ -177,7 +178,7 @@ class MediaWorker:
         """Keep nothing under a token any more: its session goes on elsewhere."""
 
         async def work() -> None:
-            self._host.manager.forget(token)
+            self._host.manager.resumable.forget(token)
 
         self._store.put({}, [token])
         await self._host.run(work())

@@ -79,7 +79,7 @@ def _add_sessions(router: APIRouter, manager: SessionManager, readiness: Readine
     @router.get("/api/v1/sessions")
     async def list_sessions() -> list[SessionState]:
         """The sessions open now."""
-        return [SessionState.model_validate(session.describe()) for session in manager.visible()]
+        return [SessionState.model_validate(session.describe()) for session in manager.sessions.visible()]
 
     @router.post("/offer", responses=errors(OPEN))
     async def offer(request: OfferRequest) -> Answer:
@@ -93,12 +93,12 @@ def _add_session(router: APIRouter, shared: SharedServices, manager: SessionMana
     @router.get("/api/v1/sessions/{identity}", responses=errors(FIND))
     async def show_session(identity: str) -> SessionState:
         """One session in brief."""
-        return SessionState.model_validate(manager.find(identity).describe())
+        return SessionState.model_validate(manager.sessions.find(identity).describe())
 
     @router.patch("/api/v1/sessions/{identity}/edits", responses=errors(FIND, UNUSABLE_EDITS))
     async def change_edits(identity: str, request: EditsRequest) -> EditsAnswer:
         """Change some strengths of a running session; the others stay."""
-        session = manager.find(identity)
+        session = manager.sessions.find(identity)
         done = session.apply(request)
         frame = await session.applied.expect(done.rev) if request.wait else None
         return EditsAnswer(edits=session.edits.targets, applied_frame=frame, **asdict(done))
@@ -110,7 +110,7 @@ def _add_session(router: APIRouter, shared: SharedServices, manager: SessionMana
     )
     async def add_candidates(identity: str, request: CandidatesRequest) -> None:
         """Take ICE candidates that the client found after its offer."""
-        session = manager.find(identity)
+        session = manager.sessions.find(identity)
         try:
             session.resource.add_candidates(
                 [
@@ -125,22 +125,22 @@ def _add_session(router: APIRouter, shared: SharedServices, manager: SessionMana
     @router.post("/api/v1/sessions/{identity}/reanchor", status_code=204, responses=errors(FIND))
     async def reanchor(identity: str) -> None:
         """Take light, colour and texture, which all frames share, afresh from the next ones."""
-        manager.find(identity).reanchor()
+        manager.sessions.find(identity).reanchor()
 
     @router.delete("/api/v1/sessions/{identity}", status_code=204, responses=errors(FIND))
     async def delete_session(identity: str) -> None:
         """End a session."""
-        await manager.find(identity).end("deleted")
+        await manager.sessions.find(identity).end("deleted")
 
     @router.post("/api/v1/sessions/{identity}/close", status_code=204, responses=errors(FIND))
     async def close_session(identity: str) -> None:
         """End a session, for navigator.sendBeacon, which can only POST."""
-        await manager.find(identity).end("left")
+        await manager.sessions.find(identity).end("left")
 
     @router.get("/api/v1/sessions/{identity}/stats", responses=errors(FIND))
     async def show_stats(identity: str) -> SessionNumbers:
         """A session in numbers, over the last seconds."""
-        return SessionNumbers.model_validate(manager.find(identity).describe_stats())
+        return SessionNumbers.model_validate(manager.sessions.find(identity).describe_stats())
 
     @router.get(
         "/api/v1/sessions/{identity}/snapshot.jpg",
@@ -149,7 +149,7 @@ def _add_session(router: APIRouter, shared: SharedServices, manager: SessionMana
     )
     async def snapshot(identity: str) -> Response:
         """The newest picture sent, as JPEG; signed as edited with AI where the server has credentials and it is."""
-        session = manager.find(identity)
+        session = manager.sessions.find(identity)
         frame = session.outputs.last_frame
         if frame is None:
             raise ApiError(404, "no_picture_yet", "No picture has been sent yet.", "Try again in a moment.")
@@ -177,7 +177,7 @@ def _add_probes(router: APIRouter, shared: SharedServices, manager: SessionManag
     async def readyz() -> Status:
         """200 while sessions can be opened, 503 before and while the server drains."""
         readiness.check()
-        manager.check_draining()
+        manager.admission.check_draining()
         return Status(status="ready")
 
     @router.get("/metrics", response_class=Response, responses=TEXT)

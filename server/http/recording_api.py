@@ -36,7 +36,7 @@ def add_recordings(router: APIRouter, shared: SharedServices, manager: SessionMa
     async def start_recording(identity: str, response: Response) -> RecordingState:
         """Begin to record what a session sends; ends by itself at the server's limits, or with the session."""
         recordings = _require_recordings(shared)
-        session = manager.find(identity)
+        session = manager.sessions.find(identity)
         if session.state == State.CLOSED:
             raise ApiError(410, "session_closed", "The session is ending.", "Open a new one.")
         recording = recordings.start(session.id, session.owner, sound=session.has_sound)

@@ -102,7 +102,7 @@ def _add_sending(router: APIRouter, manager: SessionManager, readiness: Readines
     )
     async def trickle_sending(request: Request, secret: str) -> Response:
         """Take candidates that the client found after its offer."""
-        return await _trickle(request, manager.find_secret(secret).resource)
+        return await _trickle(request, manager.sessions.find_secret(secret).resource)
 
     @router.delete("/whip/{secret}", response_class=Response, responses=errors(GONE))
     async def stop_sending(secret: str) -> Response:
@@ -135,12 +135,12 @@ def _add_watching(router: APIRouter, manager: SessionManager, readiness: Readine
     )
     async def trickle_watching(request: Request, identity: str, secret: str) -> Response:
         """Take candidates that the viewer found after its offer."""
-        return await _trickle(request, manager.find_watcher(identity, secret).resource)
+        return await _trickle(request, manager.sessions.find_watcher(identity, secret).resource)
 
     @router.delete("/whep/{identity}/{secret}", response_class=Response, responses=errors(FIND))
     async def stop_watching(identity: str, secret: str) -> Response:
         """Watch no longer."""
-        await manager.find_watcher(identity, secret).close()
+        await manager.sessions.find_watcher(identity, secret).close()
         return Response()
 
 

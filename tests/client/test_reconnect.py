@@ -69,10 +69,10 @@ def test_a_session_that_was_moved_is_gone_on_with_once_there_is_room() -> None:
     manager: SessionManager = app.state.manager
     with serving(app) as url, rigid_live.Client(url, badge=False, smile=1.0) as live:
         light = live.process(draw_barcode(1, 0)).mean()
-        (session,), before = list(manager), live.session_id
+        (session,), before = list(manager.sessions), live.session_id
         assert asyncio.run_coroutine_threadsafe(manager.move_out(), session._path._loop).result(PATIENCE_SECONDS) == 1
         # As if another worker took it.
-        manager.draining = False
+        manager.admission.draining = False
         assert abs(live.process(draw_barcode(2, 0)).mean() - light) < 15, "with its edits"
         assert live.resumed == 1 and live.session_id not in (None, before)
         assert (CountingStream.saved, CountingStream.restored) == (1, 1), "with what its stream remembered"

@@ -69,7 +69,7 @@ async def test_every_session_is_sent_each_time_and_what_ended_once() -> None:
         assert set(copies.next("b")[0]) == {token}, "its client may come back"
         assert copies.next("b") == ({}, set())
         assert set(copies.next("c")[0]) == {token}, "who is new gets all of it"
-        world.app.state.manager.forget(token)
+        world.app.state.manager.resumable.forget(token)
         assert copies.next("c") == ({}, {token})
 
 
@@ -93,9 +93,9 @@ async def test_a_workers_sessions_bear_its_name_and_move_out_together() -> None:
             assert one.session["resume_token"].startswith("w1.")
             manager = world.app.state.manager
             assert await manager.move_out() == 2
-            assert manager.load.sessions == 0 and manager.draining
+            assert manager.admission.load.sessions == 0 and manager.admission.draining
             await one.until(lambda: [said["reason"] for said in one.said("session_ended")] == ["moved"])
-            kept = manager.list_left_behind()[one.session["resume_token"]]
+            kept = manager.resumable.all()[one.session["resume_token"]]
             assert kept.edits == {"smile": 0.5} and kept.state
 
 

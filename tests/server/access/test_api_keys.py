@@ -140,7 +140,7 @@ async def test_many_at_once_get_no_more_sessions_of_one_key_than_it_has() -> Non
             viewers = [Viewer(ann) for _ in range(5)]
             answers = await asyncio.gather(*(viewer.ask() for viewer in viewers))
             assert sorted(one.status_code for one in answers) == [201] * 2 + [429] * 3
-            assert world.app.state.manager.load.owners == {name_of("ann"): 2}
+            assert world.app.state.manager.admission.load.owners == {name_of("ann"): 2}
             # One that comes back has its own place, though all are taken, and once only.
             token = next(one.json()["resume_token"] for one in answers if one.status_code == 201)
             again = [Viewer(ann) for _ in range(3)]
@@ -158,7 +158,7 @@ async def test_what_a_session_left_is_for_its_own_key() -> None:
             await viewer.see(1)
             token = viewer.session["resume_token"]
             await viewer.close()
-            await until(lambda: world.app.state.manager.load.sessions == 0)
+            await until(lambda: world.app.state.manager.admission.load.sessions == 0)
             for http, resumed in ((bob, False), (ann, True)):
                 comer = Viewer(http)
                 answer = await comer.ask(resume_token=token)

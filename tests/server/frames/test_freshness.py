@@ -68,7 +68,7 @@ async def test_a_session_counts_what_it_leaves_out_by_reason() -> None:
     async with running(make_stream=lambda: PaintingStream(delay=0.05)) as world:
         await world.ready()
         async with world.viewer() as viewer:
-            (session,) = world.app.state.manager
+            (session,) = world.app.state.manager.sessions
             assert isinstance(session, Session)
             edited = set(world.streams[0].times)
             session.on_picture(of(9_000_000))

@@ -139,10 +139,10 @@ async def test_a_client_may_close_its_connection_before_it_ends_its_session() ->
             await sender.start()
             await until(lambda: sender.peer.connectionState == "connected")
         manager = world.app.state.manager
-        await until(lambda: not list(manager))
-        assert len(manager.list_left_behind()) == 1, "it might have been the network"
+        await until(lambda: not list(manager.sessions))
+        assert len(manager.resumable.all()) == 1, "it might have been the network"
         assert (await world.http.delete(sender.resource)).status_code == 200
-        assert not manager.list_left_behind()
+        assert not manager.resumable.all()
         assert_error(await world.http.delete(sender.resource), 404, "unknown_session")
 
 
@@ -239,7 +239,7 @@ async def test_a_viewer_that_leaves_without_a_word_is_let_go() -> None:
                 watcher.receive("video")
                 await watcher.start()
                 await until(lambda: len(watcher.indices) > 1)
-            await until(lambda: not world.app.state.manager.watchers)
+            await until(lambda: not world.app.state.manager.sessions.count_watchers())
 
 
 async def test_ice_servers_come_as_links_and_a_key_is_asked_for() -> None:
@@ -315,5 +315,5 @@ async def test_who_joins_while_the_session_ends_is_let_go(monkeypatch: pytest.Mo
             assert_error(late, 410, "session_closed")
             go_on.set()
             assert (await ending).status_code == 204
-            assert world.app.state.manager.watchers == 0
+            assert world.app.state.manager.sessions.count_watchers() == 0
             await watcher.close()

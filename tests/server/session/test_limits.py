@@ -37,7 +37,7 @@ async def run_into(limit: str, world: World, viewer: Viewer, clock: MovableClock
         def ended() -> bool:
             # Packets on their way count as video once more.
             clock.forward(5.0)
-            return bool(manager.load.sessions == 0)
+            return bool(manager.admission.load.sessions == 0)
 
         await until(ended)
     elif limit == "silent":

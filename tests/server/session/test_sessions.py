@@ -369,7 +369,7 @@ async def test_sessions_that_open_at_once_take_one_place_each() -> None:
         viewers = [Viewer(world.http) for _ in range(5)]
         statuses = [(await one).status_code for one in asyncio.as_completed([one.connect() for one in viewers])]
         assert sorted(statuses) == [201] * 4 + [503]
-        assert world.app.state.manager.load.sessions == 4
+        assert world.app.state.manager.admission.load.sessions == 4
         await asyncio.gather(*(one.close() for one in viewers))
 
 
@@ -417,6 +417,6 @@ async def test_edits_that_are_no_longer_on_offer_are_not_gone_on_with() -> None:
             token = lost.session["resume_token"]
         await none_left(world)
         # as from another server, or from before an attribute was taken away
-        world.app.state.manager.remember(token, SessionCheckpoint({"smile": 0.5, "wings": 1.0, "age": 99.0}, None))
+        world.app.state.manager.resumable.put(token, SessionCheckpoint({"smile": 0.5, "wings": 1.0, "age": 99.0}, None))
         async with world.viewer(resume_token=token):
             assert (await sessions(world))[0]["edits"] == {"smile": 0.5}
