@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from rigid.assets.store import AssetStore
+if TYPE_CHECKING:
+    from rigid.assets.store import AssetStore
+
+# Threads that share out networks as tiny as those of tests wait for one another, the longer the busier a machine is.
+# PyTorch reads this when it is imported; programs that tests start inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
 def store() -> AssetStore:
     """The model store with the user's own cache; what a test needs is fetched once."""
+    from rigid.assets.store import AssetStore
+
     return AssetStore()
 
 
