@@ -1,7 +1,8 @@
 // The SDK: a camera track goes in, a track with the face edited comes out.
 import { Api } from "./sdk/api.js";
+import { detailOf, emit } from "./sdk/events.js";
 import { Failure } from "./sdk/failures.js";
-import { detailOf, FINAL, RigidLive } from "./sdk/rigid-client.js";
+import { FINAL, RigidLive } from "./sdk/rigid-client.js";
 import { makeMixer } from "./sdk/mixer.js";
 
 /** @import { Ack, Attribute, Described, Edits, Phase, PhaseDetail, Preset, Stats } from "./sdk/types.js" */
@@ -123,7 +124,7 @@ class TrackFilter {
 
   /** @param {string} name @param {unknown} detail */
   #tell(name, detail) {
-    this.track?.dispatchEvent(new CustomEvent(name, { detail }));
+    if (this.track) emit(this.track, name, detail);
   }
 
   /** @param {MediaStreamTrack} camera */

@@ -1,4 +1,5 @@
 // Pictures and films kept by the person at the page; they go to the downloads, never to the server.
+import { emit } from "../sdk/events.js";
 
 /** What browsers can write, best known first. */
 const KINDS = ["video/mp4;codecs=avc1.640028", "video/mp4", "video/webm;codecs=vp9", "video/webm"];
@@ -47,27 +48,22 @@ export class Recorder extends EventTarget {
     /** @type {Blob[]} */
     const parts = [];
     const began = performance.now();
-    const timer = setInterval(() => this.#emit("time", performance.now() - began), EVERY_MS);
+    const timer = setInterval(() => emit(this, "time", performance.now() - began), EVERY_MS);
     recorder.ondataavailable = ({ data }) => data.size > 0 && parts.push(data);
     recorder.onstop = () => {
       clearInterval(timer);
       this.#recorder = null;
       const type = kind.split(";")[0];
       if (parts.length > 0) download(new Blob(parts, { type }), fileName(type.split("/")[1]));
-      this.#emit("end", null);
+      emit(this, "end", null);
     };
     this.#recorder = recorder;
     recorder.start(EVERY_MS);
-    this.#emit("time", 0);
+    emit(this, "time", 0);
   }
 
   stop() {
     if (this.#recorder?.state === "recording") this.#recorder.stop();
-  }
-
-  /** @param {string} name @param {unknown} detail */
-  #emit(name, detail) {
-    this.dispatchEvent(new CustomEvent(name, { detail }));
   }
 }
 

@@ -1,5 +1,6 @@
 // Everything about what is changed: the sliders, the looks, the search, and what brings them back to rest.
-import { element, Sliders } from "./sliders.js";
+import { element } from "./dom.js";
+import { Sliders } from "./sliders.js";
 import { describe } from "../sdk/failures.js";
 import { Thumbnails } from "./thumbnails.js";
 

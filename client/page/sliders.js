@@ -1,9 +1,9 @@
 // One slider an attribute, grouped as the server groups them.
+import { element } from "./dom.js";
+import { groupOf, isClose, RAMP_STEP_MS, Slider, stepOf } from "./slider.js";
 
 /** @import { Ack, Attribute, Edits } from "../sdk/types.js" */
 
-const RAMP_DRAG_MS = 120;
-const RAMP_STEP_MS = 350;
 const SEND_EVERY_MS = 80;
 const DRAWN_AT_ONCE = 3;
 
@@ -151,122 +151,6 @@ export class Sliders {
   }
 }
 
-class Slider {
-  #input;
-  #output;
-  #reset;
-  #problem;
-  #inFlight = 0;
-  #good;
-
-  /** @param {Attribute} attribute @param {(value: number, rampMs: number) => void} onMove */
-  constructor(attribute, onMove) {
-    this.attribute = attribute;
-    this.#good = attribute.default;
-    const { name, label, min, max } = attribute;
-    const id = `attribute-${name}`;
-    const range = { min: String(min), max: String(max), step: String(stepOf(attribute)) };
-    // The range before the value: a value outside of it would be cut.
-    this.#input = Object.assign(element("input", { id, type: "range", ...range }), { value: String(attribute.default) });
-    // The slider itself says its value; an <output> would be read out a second time.
-    this.#output = element("span", { className: "dial-value", ariaHidden: "true" });
-    this.#reset = element("button", { type: "button", className: "dial-reset", ariaLabel: `Reset ${label}`, title: "Reset" });
-    this.#problem = element("p", { className: "dial-problem", role: "alert", hidden: true });
-    const title = element("label", { htmlFor: id, textContent: label, title: attribute.effect ?? "" });
-    if (attribute.strip) {
-      const picture = element("img", { alt: "", hidden: true });
-      picture.dataset.strip = attribute.strip;
-      title.prepend(picture);
-    }
-    this.row = element("div", { className: "dial" }, title, this.#output, this.#reset, this.#input, this.#problem);
-    this.row.dataset.name = name;
-    this.row.dataset.words = `${name} ${label} ${groupOf(attribute)}`.toLowerCase();
-    this.#input.addEventListener("input", () => onMove(this.#snap(), RAMP_DRAG_MS));
-    this.#reset.addEventListener("click", () => (onMove(attribute.default, RAMP_STEP_MS), this.#input.focus()));
-    this.#draw();
-  }
-
-  get value() {
-    return Number(this.#input.value);
-  }
-
-  set value(value) {
-    this.#input.value = String(value);
-    this.#problem.hidden = true;
-    this.#draw();
-  }
-
-  get isDefault() {
-    return isClose(this.value, this.attribute.default);
-  }
-
-  get busy() {
-    return this.#inFlight > 0;
-  }
-
-  /** @param {number} value */
-  settle(value) {
-    this.#good = value;
-    if (!isClose(this.value, value)) this.value = value;
-  }
-
-  showSent() {
-    this.#inFlight += 1;
-    this.row.dataset.sending = "";
-  }
-
-  /** @param {number} value @param {Ack | null} ack */
-  confirm(value, ack) {
-    this.#onAnswer();
-    this.#good = value;
-    if (ack) this.row.dataset.revision = String(ack.rev ?? "");
-  }
-
-  /** @param {string} reason */
-  refuse(reason) {
-    this.#onAnswer();
-    if (this.busy) return;
-    this.value = this.#good;
-    this.#problem.textContent = reason;
-    this.#problem.hidden = false;
-  }
-
-  #onAnswer() {
-    this.#inFlight -= 1;
-    if (!this.busy) delete this.row.dataset.sending;
-  }
-
-  // The middle should be easy to hit again by hand; with the keyboard every step counts.
-  #snap() {
-    const { min, max, default: rest } = this.attribute;
-    const close = Math.abs(this.value - rest) < (max - min) * 0.02;
-    return close && this.#input.matches(":active") ? rest : this.value;
-  }
-
-  #draw() {
-    const { min, max, default: rest } = this.attribute;
-    const share = (/** @type {number} */ value) => (value - min) / (max - min);
-    const style = this.row.style;
-    style.setProperty("--rest", String(share(rest)));
-    style.setProperty("--from", String(Math.min(share(rest), share(this.value))));
-    style.setProperty("--to", String(Math.max(share(rest), share(this.value))));
-    this.row.dataset.side = this.isDefault ? "rest" : this.value > rest ? "more" : "less";
-    this.#output.textContent = formatValue(this.value, this.attribute);
-    this.#input.setAttribute("aria-valuetext", formatValue(this.value, this.attribute));
-    this.#reset.disabled = this.isDefault;
-  }
-}
-
-/**
- * `value` as people read it: a sign, two decimals (none for degrees and the like), a real minus.
- * @param {number} value @param {Pick<Attribute, "unit" | "min" | "max">} attribute
- */
-export function formatValue(value, { unit = "", min = -1, max = 1 }) {
-  const digits = max - min > 20 ? 0 : 2;
-  const sign = value > 0 ? "+" : value < 0 ? "−" : "";
-  return sign + Math.abs(value).toFixed(digits) + (["", "strength"].includes(unit) ? "" : ` ${unit}`);
-}
-
 /**
  * Up to three attributes at a third to four fifths of their range, to either side.
  * @param {Attribute[]} attributes @returns {Edits}
@@ -284,21 +168,6 @@ export function drawRandomEdits(attributes, random = Math.random) {
   return edits;
 }
 
-/** Closer than a slider's step, which may not hit a preset's strength. @param {number} one @param {number} other */
-function isClose(one, other) {
-  return Math.abs(one - other) < 0.004;
-}
-
-/** @param {Pick<Attribute, "min" | "max">} attribute */
-function stepOf({ min, max }) {
-  return max - min > 20 ? 1 : 0.01;
-}
-
-/** @param {Attribute} attribute */
-function groupOf(attribute) {
-  return attribute.group || "Other";
-}
-
 /** In the order in which the groups come. @param {Attribute[]} attributes @returns {Map<string, Attribute[]>} */
 export function groupAttributes(attributes) {
   const groups = new Map();
@@ -307,19 +176,4 @@ export function groupAttributes(attributes) {
     groups.set(groupOf(attribute), [...members, attribute]);
   }
   return groups;
-}
-
-/**
- * @template {keyof HTMLElementTagNameMap} Tag
- * @param {Tag} tag
- * @param {Partial<HTMLElementTagNameMap[Tag]>} properties
- * @param {(Node | string)[]} children
- * @returns {HTMLElementTagNameMap[Tag]}
- */
-export function element(tag, properties = {}, ...children) {
-  const { role, ...rest } = /** @type {Record<string, any>} */ (properties);
-  const node = Object.assign(document.createElement(tag), rest);
-  if (role) node.setAttribute("role", role);
-  node.append(...children);
-  return node;
 }

@@ -1,4 +1,5 @@
 // The two pictures: the edited one alone, split, or side by side; mirrored or not, live or drawn.
+import { play } from "./dom.js";
 import { SplitView, smallContext } from "./split-view.js";
 import { recall, remember } from "./preferences.js";
 import { Portrait } from "./portrait.js";
@@ -161,14 +162,4 @@ export class Stage {
   #find(selector) {
     return /** @type {HTMLElement} */ (this.#root.querySelector(selector));
   }
-}
-
-/**
- * Autoplay is refused on some phones until the video is asked in person.
- * @param {HTMLVideoElement} video
- */
-export function play(video) {
-  video.play().catch((error) => {
-    if (error.name !== "AbortError") throw error; // a newer source took its place
-  });
 }

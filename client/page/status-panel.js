@@ -1,6 +1,6 @@
 // How it goes, for whoever wants to know: what was found, and the numbers behind it.
 import { bits } from "../sdk/diagnosis.js";
-import { element } from "./sliders.js";
+import { element } from "./dom.js";
 
 /** @import { Finding } from "../sdk/diagnosis.js" */
 /** @import { Reading } from "../sdk/meter.js" */

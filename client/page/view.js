@@ -5,9 +5,9 @@
 //     …&words=1                       say what is the matter (else only to a screen reader's user: nobody sees OBS's)
 //     …#key=KEY                       for a server that asks for one; what follows # is never sent
 import { Api } from "../sdk/api.js";
+import { detailOf } from "../sdk/events.js";
 import { describe, Failure } from "../sdk/failures.js";
-import { detailOf } from "../sdk/rigid-client.js";
-import { play } from "./stage.js";
+import { play } from "./dom.js";
 import { WhepViewer } from "../sdk/whep.js";
 
 const asked = new URLSearchParams(location.search);

@@ -1,5 +1,6 @@
 // The connection: a camera stream goes in, the edited stream comes out, and it is kept alive in between.
 import { Api } from "./api.js";
+import { detailOf, emit } from "./events.js";
 import { describe, Failure, isStarting } from "./failures.js";
 import { SessionLink } from "./session-link.js";
 
@@ -174,7 +175,7 @@ export class RigidLive extends EventTarget {
   async #open(signal) {
     const link = new SessionLink(this.#api, await this.#api.iceServers(signal));
     this.#link = link;
-    link.addEventListener("track", (event) => this.#emit("track", detailOf(event)));
+    link.addEventListener("track", (event) => emit(this, "track", detailOf(event)));
     link.addEventListener("message", (event) => this.#heard(detailOf(event)));
     link.addEventListener("lost", (event) => this.#lost(link, detailOf(event)));
     const body = {
@@ -190,7 +191,7 @@ export class RigidLive extends EventTarget {
   #heard(message) {
     // What was set elsewhere must outlive a reconnection too; what is on its way there is newer than the message.
     if (message.edits && this.#unacknowledged === 0) this.#edits = { ...message.edits };
-    this.#emit("message", message);
+    emit(this, "message", message);
   }
 
   /** @param {SessionLink} link @param {Failure} failure */
@@ -256,18 +257,8 @@ export class RigidLive extends EventTarget {
   /** @param {Phase} phase @param {Omit<PhaseDetail, "phase">} [detail] */
   #enter(phase, detail = {}) {
     this.phase = phase;
-    this.#emit("phase", { phase, ...detail });
+    emit(this, "phase", { phase, ...detail });
   }
-
-  /** @param {string} name @param {unknown} detail */
-  #emit(name, detail) {
-    this.dispatchEvent(new CustomEvent(name, { detail }));
-  }
-}
-
-/** What a CustomEvent carries. @param {Event} event */
-export function detailOf(event) {
-  return /** @type {CustomEvent} */ (event).detail;
 }
 
 /** @param {number} milliseconds @param {AbortSignal} signal @returns {Promise<void>} */

@@ -1,5 +1,6 @@
 // One peer connection to the server: offer, answer, the `control` channel, and noticing when it dies.
 import { routeProblem } from "./diagnosis.js";
+import { emit } from "./events.js";
 import { Failure } from "./failures.js";
 
 /** @import { Api } from "./api.js" */
@@ -44,7 +45,7 @@ export class SessionLink extends EventTarget {
     this.#ended.catch(() => undefined); // most links end with nobody waiting
     this.#peer = new RTCPeerConnection({ iceServers });
     this.#channel = this.#peer.createDataChannel("control");
-    this.#peer.ontrack = (event) => this.#emit("track", event.streams[0] ?? new MediaStream([event.track]));
+    this.#peer.ontrack = (event) => emit(this, "track", event.streams[0] ?? new MediaStream([event.track]));
     this.#peer.onconnectionstatechange = () => this.#connectionChanged();
     this.#channel.onmessage = (event) => this.#onMessage(event.data);
     this.#channel.onopen = () => this.#heard();
@@ -152,7 +153,7 @@ export class SessionLink extends EventTarget {
     if (message.type === "ack") this.#settle(message.id, message);
     else if (message.type === "error" && this.#pending.has(message.id)) this.#settle(message.id, { ...message, ok: false });
     else if (message.type === "session_ended") this.#lose(explainEnd(message));
-    else this.#emit("message", message);
+    else emit(this, "message", message);
   }
 
   #heard() {
@@ -179,12 +180,7 @@ export class SessionLink extends EventTarget {
   #lose(failure) {
     if (this.#closed) return;
     this.close(failure);
-    this.#emit("lost", failure);
-  }
-
-  /** @param {string} name @param {unknown} detail */
-  #emit(name, detail) {
-    this.dispatchEvent(new CustomEvent(name, { detail }));
+    emit(this, "lost", failure);
   }
 }
 

@@ -1,5 +1,6 @@
 // Watching a session's output: WebRTC-HTTP egress (draft-ietf-wish-whep), reconnecting for as long as it is watched.
 import { ApiError } from "./api.js";
+import { emit } from "./events.js";
 import { describe, Failure } from "./failures.js";
 import { preferH264, waitForCandidates } from "./session-link.js";
 import { backoff } from "./rigid-client.js";
@@ -47,12 +48,12 @@ export class WhepViewer extends EventTarget {
     this.#running = false;
     globalThis.removeEventListener?.("pagehide", this.#left);
     this.#drop();
-    this.#emit("phase", { phase: "idle" });
+    emit(this, "phase", { phase: "idle" });
   }
 
   async #connect() {
     this.#drop();
-    this.#emit("phase", { phase: "connecting" });
+    emit(this, "phase", { phase: "connecting" });
     const iceServers = await this.#iceServers();
     if (!this.#running) return;
     const peer = (this.#peer = new RTCPeerConnection({ iceServers }));
@@ -60,7 +61,7 @@ export class WhepViewer extends EventTarget {
       preferH264(peer.addTransceiver("video", { direction: "recvonly" }));
       peer.addTransceiver("audio", { direction: "recvonly" });
       peer.ontrack = ({ track, streams }) =>
-        track.kind === "video" && this.#emit("track", streams[0] ?? new MediaStream([track]));
+        track.kind === "video" && emit(this, "track", streams[0] ?? new MediaStream([track]));
       peer.onconnectionstatechange = () => this.#stateChanged(peer);
       this.#expect(peer, CONNECT_MS);
       await this.#negotiate(peer);
@@ -97,7 +98,7 @@ export class WhepViewer extends EventTarget {
     clearTimeout(this.#timer);
     if (peer.connectionState === "connected") {
       this.#attempt = 0;
-      this.#emit("phase", { phase: "live" });
+      emit(this, "phase", { phase: "live" });
     } else if (["failed", "closed"].includes(peer.connectionState)) this.#lost(peer, new Failure("connection-lost"));
     else this.#expect(peer, peer.connectionState === "disconnected" ? BROKEN_MS : CONNECT_MS);
   }
@@ -114,7 +115,7 @@ export class WhepViewer extends EventTarget {
     this.#drop();
     const retryInMs = backoff(this.#attempt++);
     const isGone = error instanceof ApiError && error.status === 404;
-    this.#emit("phase", { phase: "waiting", failure: describe(isGone ? new Failure("no-session") : error), retryInMs });
+    emit(this, "phase", { phase: "waiting", failure: describe(isGone ? new Failure("no-session") : error), retryInMs });
     this.#timer = setTimeout(() => this.#connect(), retryInMs);
   }
 
@@ -127,10 +128,5 @@ export class WhepViewer extends EventTarget {
     if (!this.#resource) return;
     fetch(this.#resource, { method: "DELETE", headers: this.#api.headers(), keepalive: true }).catch(() => undefined);
     this.#resource = null;
-  }
-
-  /** @param {string} name @param {unknown} detail */
-  #emit(name, detail) {
-    this.dispatchEvent(new CustomEvent(name, { detail }));
   }
 }

@@ -1,7 +1,8 @@
 // What sliders say, and what chance chooses.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { drawRandomEdits, formatValue, groupAttributes } from "../../../client/page/sliders.js";
+import { formatValue } from "../../../client/page/slider.js";
+import { drawRandomEdits, groupAttributes } from "../../../client/page/sliders.js";
 import { duration, fileName } from "../../../client/page/downloads.js";
 
 /** @param {string} name @param {number} min @param {number} max */
