@@ -14,8 +14,9 @@ from aiortc.rtp import HeaderExtensionsMap, RtcpByePacket, RtpPacket
 from av import VideoFrame
 
 from aiortc_fixes.sizes import picture_size
+from server.webrtc.peer import Peer
 from tests.patience import PATIENCE_SECONDS
-from tests.server.world import CLOCK, Viewer, World, running, until
+from tests.server.world import CLOCK, RealViewer, World, running, until
 
 OTHER = 4_242
 
@@ -63,7 +64,7 @@ def test_what_states_no_size_has_none() -> None:
 class Layer:
     """A second stream of a viewer's video, on an SSRC of its own that no SDP names."""
 
-    def __init__(self, viewer: Viewer, width: int, height: int, ssrc: int = OTHER) -> None:
+    def __init__(self, viewer: RealViewer, width: int, height: int, ssrc: int = OTHER) -> None:
         self._sender = viewer.peer.getSenders()[0]
         self._size = (width, height)
         self._ssrc = ssrc
@@ -91,16 +92,16 @@ class Layer:
             await self._sender.transport._send_rtp(packet.serialize(HeaderExtensionsMap()))
 
 
-async def numbers(world: World, viewer: Viewer) -> dict[str, object]:
+async def numbers(world: World, viewer: RealViewer) -> dict[str, object]:
     answer: dict[str, object] = (await world.http.get(f"{viewer.url}/stats")).json()
     return answer
 
 
 @pytest.mark.parametrize("codec", ["VP8", "H264"])
 async def test_of_several_layers_the_largest_is_edited_and_the_others_are_counted(codec: str) -> None:
-    async with running() as world:
+    async with running(make_peer=Peer) as world:
         await world.ready()
-        viewer = Viewer(world.http)
+        viewer = RealViewer(world.http)
         line = viewer.peer.getTransceivers()[0]
         line.setCodecPreferences([one for one in get_capabilities("video").codecs if one.name == codec])
         assert (await viewer.connect()).status_code == 201
@@ -129,14 +130,14 @@ async def until_dropped(world: World) -> None:
 
 
 async def test_a_larger_layer_that_comes_later_takes_over() -> None:
-    async with running() as world:
+    async with running(make_peer=Peer) as world:
         await world.ready()
-        async with world.viewer() as viewer:
+        async with world.real_viewer() as viewer:
             other = Layer(viewer, 960, 720)
             await sent_until(world, viewer, other, 960)
 
 
-async def sent_until(world: World, viewer: Viewer, layer: Layer, width: int) -> None:
+async def sent_until(world: World, viewer: RealViewer, layer: Layer, width: int) -> None:
     """Send a layer until its pictures, of that width, are what is edited."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         number = 0
@@ -146,15 +147,15 @@ async def sent_until(world: World, viewer: Viewer, layer: Layer, width: int) -> 
             await asyncio.sleep(0.05)
 
 
-async def say_goodbye(viewer: Viewer) -> None:
+async def say_goodbye(viewer: RealViewer) -> None:
     for sender in viewer.peer.getSenders():
         await sender.transport._send_rtp(bytes(RtcpByePacket(sources=[sender._ssrc])))
 
 
 async def test_a_goodbye_ends_nothing_where_the_video_goes_on() -> None:
-    async with running() as world:
+    async with running(make_peer=Peer) as world:
         await world.ready()
-        async with world.viewer(microphone=True) as viewer:
+        async with world.real_viewer(microphone=True) as viewer:
             await until(lambda: len(viewer.sounds) > 3)
             camera, microphone = (sender.track for sender in viewer.peer.getSenders())
             for sender in viewer.peer.getSenders():
@@ -170,9 +171,9 @@ async def test_a_goodbye_ends_nothing_where_the_video_goes_on() -> None:
 
 
 async def test_another_ssrc_goes_on_after_a_goodbye() -> None:
-    async with running() as world:
+    async with running(make_peer=Peer) as world:
         await world.ready()
-        async with world.viewer() as viewer:
+        async with world.real_viewer() as viewer:
             viewer.peer.getSenders()[0].replaceTrack(None)
             await say_goodbye(viewer)
             other = Layer(viewer, 96, 64)

@@ -28,7 +28,7 @@ from server.cluster.messages import Share
 from server.cluster.names import own_version
 from tests.cluster.world import FPS, LENIENT, PATIENCE_SECONDS, PATIENT, ROOT, ClusterWorld, ReturningViewer, cluster_of
 from tests.patience import LONG
-from tests.server.world import Lag, Viewer, until
+from tests.server.world import Lag, RealViewer, until
 
 VIEWERS = 24
 BACK_SECONDS = 5.0
@@ -151,7 +151,7 @@ async def test_a_session_is_closed_watched_and_counted_through_the_ingress(world
         await until(lambda: bool(one.viewer.said("session_ended")))
         assert (await http.get(one.viewer.url)).status_code == 410
         assert (await http.get(other.viewer.url)).status_code == 200
-        watcher = Viewer(http, fps=FPS)
+        watcher = RealViewer(http, fps=FPS)
         await watcher.peer.setLocalDescription(await watcher.peer.createOffer())
         sdp = {"Content-Type": "application/sdp"}
         answer = await http.post(

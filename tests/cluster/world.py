@@ -31,7 +31,7 @@ from server.cluster.service import APPLICATION, ClusterError, ListenAddress
 from server.config import ServerConfig
 from tests.cluster.media import build
 from tests.ports import free_port
-from tests.server.world import Viewer
+from tests.server.world import RealViewer
 
 ROOT = Path(__file__).parents[2]
 NODE: dict[str, Any] = {"num_cpus": 3, "object_store_memory": 80 << 20, "include_dashboard": False}
@@ -198,8 +198,8 @@ class ReturningViewer:
     def __init__(self, http: httpx.AsyncClient, fps: float) -> None:
         self._http = http
         self._fps = fps
-        self.viewer = Viewer(http, fps=fps)
-        self.was: list[Viewer] = []
+        self.viewer = RealViewer(http, fps=fps)
+        self.was: list[RealViewer] = []
         self.connected_within = 0.0
         """Seconds from the try that was answered to the first picture."""
         self.answers: list[str] = []
@@ -222,7 +222,7 @@ class ReturningViewer:
         token = self.viewer.session["resume_token"]
         self.was.append(self.viewer)
         while True:
-            self.viewer, began = Viewer(http or self._http, fps=self._fps), time.monotonic()
+            self.viewer, began = RealViewer(http or self._http, fps=self._fps), time.monotonic()
             try:
                 response = await self.viewer.connect(resume_token=token)
             except httpx.TimeoutException:

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import numpy as np
@@ -28,7 +28,9 @@ from rigid.edits.library import AttributeLibrary
 from rigid.stream.face_stream import StepResult
 from server.app import create_app
 from server.config import ServerConfig
+from server.webrtc.peer import MakePeer
 from tests.patience import PATIENCE_SECONDS
+from tests.server.wire import WireChannel, WireConnection, WirePeer
 from tests.staged import Staged
 
 Picture = NDArray[np.uint8]
@@ -152,18 +154,32 @@ class Camera(MediaStreamTrack):
     def __init__(self, fps: float = 15.0) -> None:
         super().__init__()
         self._fps = fps
+        self._going = asyncio.Event()
+        self._going.set()
         self._began = time.monotonic()
         self._count = 0
 
     async def recv(self) -> VideoFrame:
+        await asyncio.sleep(max(0.0, self._began + self._count / self._fps - time.monotonic()))
+        await self._going.wait()
         if self.readyState != "live":
             raise MediaStreamError
-        await asyncio.sleep(max(0.0, self._began + self._count / self._fps - time.monotonic()))
         now = time.monotonic()
         frame = VideoFrame.from_ndarray(draw_barcode(self._count, int(now * 1000)), format="rgb24")
         frame.pts, frame.time_base = int((now - self._began) * 90000), CLOCK
         self._count += 1
         return frame
+
+    def mute(self, *, muted: bool = True) -> None:
+        """Send nothing meanwhile."""
+        if muted:
+            self._going.clear()
+        else:
+            self._going.set()
+
+    def stop(self) -> None:
+        super().stop()
+        self._going.set()
 
 
 class Microphone(MediaStreamTrack):
@@ -207,18 +223,18 @@ class Seen:
 
 
 class Viewer:
-    """The other end: an aiortc peer with a camera, a control channel, and all that came back."""
+    """The other end, with a camera, a control channel, and all that came back; its connection needs no network."""
 
     def __init__(
         self,
         http: httpx.AsyncClient,
         *,
-        fps: float = 15.0,
+        fps: float = 60.0,
         microphone: bool = False,
-        ice: RTCConfiguration | None = None,
+        peer: RTCPeerConnection | None = None,
     ) -> None:
         self.http = http
-        self.peer = RTCPeerConnection(ice or RTCConfiguration(iceServers=[]))
+        self.peer: RTCPeerConnection | WireConnection = peer or WireConnection()
         self.seen: list[Seen] = []
         self.spoiled = 0
         """Pictures whose barcode could not be read."""
@@ -226,9 +242,10 @@ class Viewer:
         self.messages: list[dict[str, Any]] = []
         self.texts: list[str] = []
         self.session: dict[str, Any] = {}
-        self.channel: RTCDataChannel = self.peer.createDataChannel("control")
+        self.channel: RTCDataChannel | WireChannel = self.peer.createDataChannel("control")
         self.channel.on("message", self._heard)
-        self.peer.addTrack(Camera(fps))
+        self.camera = Camera(fps)
+        self.peer.addTrack(self.camera)
         if microphone:
             self.peer.addTrack(Microphone())
         self.peer.on("track", self._show)
@@ -253,6 +270,11 @@ class Viewer:
     async def accept(self) -> None:
         """Apply the answer: from here on the connection comes about."""
         await self.peer.setRemoteDescription(RTCSessionDescription(self.session["sdp"], self.session["type"]))
+
+    @property
+    def server(self) -> WirePeer | None:
+        """The server's end, once there is one that needs no network."""
+        return self.peer.server if isinstance(self.peer, WireConnection) else None
 
     @property
     def url(self) -> str:
@@ -293,7 +315,8 @@ class Viewer:
 
     def _show(self, track: MediaStreamTrack) -> None:
         # As a browser does: a picture is shown with its last packet, not with the next picture's first.
-        bound_receiver(self.peer, track)
+        if isinstance(self.peer, RTCPeerConnection):
+            bound_receiver(self.peer, track)
         self._tasks.append(asyncio.create_task(self._watch(track) if track.kind == "video" else self._listen(track)))
 
     async def _watch(self, track: MediaStreamTrack) -> None:
@@ -312,6 +335,23 @@ class Viewer:
         while (frame := await _next(track)) is not None:
             assert isinstance(frame, AudioFrame)
             self.sounds.append((time.monotonic(), bool(np.abs(frame.to_ndarray().astype(int)).mean() > 1000)))
+
+
+class RealViewer(Viewer):
+    """The same as an aiortc peer, for a server of `running(make_peer=Peer)`."""
+
+    peer: RTCPeerConnection
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        *,
+        fps: float = 15.0,
+        microphone: bool = False,
+        ice: RTCConfiguration | None = None,
+    ) -> None:
+        peer = RTCPeerConnection(ice or RTCConfiguration(iceServers=[]))
+        super().__init__(http, fps=fps, microphone=microphone, peer=peer)
 
 
 async def _next(track: MediaStreamTrack) -> object:
@@ -384,16 +424,31 @@ class World:
                 await asyncio.sleep(0.01)
 
     @asynccontextmanager
-    async def viewer(self, *, fps: float = 15.0, microphone: bool = False, **body: object) -> AsyncIterator[Viewer]:
+    async def viewer(self, *, fps: float = 60.0, microphone: bool = False, **body: object) -> AsyncIterator[Viewer]:
         """A viewer that is connected and sees pictures."""
-        viewer = Viewer(self.http, fps=fps, microphone=microphone)
-        try:
-            response = await viewer.connect(**body)
-            assert response.status_code == 201, response.text
-            await viewer.see(1)
+        async with seeing(Viewer(self.http, fps=fps, microphone=microphone), body) as viewer:
             yield viewer
-        finally:
-            await viewer.close()
+
+    @asynccontextmanager
+    async def real_viewer(self, *, microphone: bool = False, **body: object) -> AsyncIterator[RealViewer]:
+        """The same over the network, where the server is `running(make_peer=Peer)`."""
+        async with seeing(RealViewer(self.http, microphone=microphone), body) as viewer:
+            yield viewer
+
+
+OneViewer = TypeVar("OneViewer", bound=Viewer)
+
+
+@asynccontextmanager
+async def seeing(viewer: OneViewer, body: Mapping[str, object]) -> AsyncIterator[OneViewer]:
+    """Have a viewer connected until it is left."""
+    try:
+        response = await viewer.connect(**body)
+        assert response.status_code == 201, response.text
+        await viewer.see(1)
+        yield viewer
+    finally:
+        await viewer.close()
 
 
 @asynccontextmanager
@@ -402,9 +457,13 @@ async def running(
     make_stream: Callable[[], PaintingStream] = PaintingStream,
     warm_up: Callable[[], None] = lambda: None,
     library: AttributeLibrary = LIBRARY,
+    make_peer: MakePeer = WirePeer,
     **offered: Any,
 ) -> AsyncIterator[World]:
-    """A server in this process, without a socket for HTTP; `offered` goes to `create_app`."""
+    """A server in this process, without a socket for HTTP; `offered` goes to `create_app`.
+
+    Between its sessions and their viewers is no network, unless `make_peer` is `Peer`.
+    """
     streams: list[PaintingStream] = []
 
     def make() -> PaintingStream:
@@ -413,7 +472,7 @@ async def running(
 
     # The words would lie on what is painted.
     config = replace(config or ServerConfig(), badge=False)
-    app = create_app(config, make, library, warm_up=warm_up, **offered)
+    app = create_app(config, make, library, warm_up=warm_up, make_peer=make_peer, **offered)
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://server") as http:

@@ -15,6 +15,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection
 from server.app import create_app
 from server.config import ServerConfig
 from server.ice_servers import IceServer
+from server.webrtc.peer import Peer
 from tests.patience import PATIENCE_SECONDS
 from tests.server.world import LIBRARY, Camera, PaintingStream, running, until
 
@@ -124,7 +125,7 @@ async def test_another_kind_of_body() -> None:
 
 
 async def test_offers_that_hold_no_usable_video() -> None:
-    async with running() as world:
+    async with running(make_peer=Peer) as world:
         await world.ready()
         for sdp, code in (
             (await offer_of("audio"), "no_video"),

@@ -94,7 +94,7 @@ async def client(world: World, endpoint: str) -> AsyncIterator[Client]:
 
 
 async def test_a_standard_client_sends_and_others_watch_the_edited_video() -> None:
-    async with running() as world:
+    async with running(make_peer=Peer) as world:
         await world.ready()
         async with client(world, "/whip?smile=0.5") as sender:
             sender.send(Camera(), Microphone())
@@ -132,7 +132,7 @@ async def test_a_standard_client_sends_and_others_watch_the_edited_video() -> No
 
 
 async def test_a_client_may_close_its_connection_before_it_ends_its_session() -> None:
-    async with running() as world:
+    async with running(make_peer=Peer) as world:
         await world.ready()
         async with client(world, "/whip") as sender:
             sender.send(Camera())
@@ -147,7 +147,7 @@ async def test_a_client_may_close_its_connection_before_it_ends_its_session() ->
 
 
 async def test_candidates_may_come_later() -> None:
-    async with running() as world:
+    async with running(make_peer=Peer) as world:
         await world.ready()
         async with client(world, "/whip") as sender:
             sender.send(Camera())
@@ -162,7 +162,7 @@ async def test_candidates_may_come_later() -> None:
 
 
 async def test_what_a_patch_may_not_be() -> None:
-    async with running() as world:
+    async with running(make_peer=Peer) as world:
         await world.ready()
         async with client(world, "/whip") as sender:
             sender.send(Camera())
@@ -192,7 +192,7 @@ async def test_what_a_patch_may_not_be() -> None:
     ],
 )
 async def test_what_an_offer_may_not_be(body: str, headers: dict[str, str], status: int, code: str) -> None:
-    async with running() as world:
+    async with running(make_peer=Peer) as world:
         await world.ready()
         assert_error(await world.http.post("/whip", content=body, headers=headers), status, code)
         bad = await world.http.post("/whip?smile=9", content="v=0", headers=SDP)
@@ -201,7 +201,7 @@ async def test_what_an_offer_may_not_be(body: str, headers: dict[str, str], stat
 
 
 async def test_other_methods_are_told_which_there_are() -> None:
-    async with running() as world:
+    async with running(make_peer=Peer) as world:
         for method in ("GET", "HEAD", "PUT"):
             for path in ("/whip", "/whip/x", "/whep/x", "/whep/x/y"):
                 answer = await world.http.request(method, path)
@@ -215,10 +215,10 @@ async def test_other_methods_are_told_which_there_are() -> None:
 
 
 async def test_viewers_are_limited_and_told_of_what_is_not_there() -> None:
-    async with running(ServerConfig(max_watchers=1)) as world:
+    async with running(ServerConfig(max_watchers=1), make_peer=Peer) as world:
         await world.ready()
         assert_error(await world.http.post("/whep/gone", content="v=0", headers=SDP), 404, "unknown_session")
-        async with world.viewer() as viewer:
+        async with world.real_viewer() as viewer:
             endpoint = f"/whep/{viewer.session['id']}"
             assert_error(await world.http.post(endpoint, content="v=0\r\n", headers=SDP), 400, "no_video")
             async with client(world, endpoint) as one, client(world, endpoint) as other:
@@ -232,9 +232,9 @@ async def test_viewers_are_limited_and_told_of_what_is_not_there() -> None:
 
 
 async def test_a_viewer_that_leaves_without_a_word_is_let_go() -> None:
-    async with running() as world:
+    async with running(make_peer=Peer) as world:
         await world.ready()
-        async with world.viewer() as viewer:
+        async with world.real_viewer() as viewer:
             async with client(world, f"/whep/{viewer.session['id']}") as watcher:
                 watcher.receive("video")
                 await watcher.start()
@@ -249,7 +249,7 @@ async def test_ice_servers_come_as_links_and_a_key_is_asked_for() -> None:
         gather_seconds=0.1,
         api_keys=("sesame",),
     )
-    async with running(config) as world:
+    async with running(config, make_peer=Peer) as world:
         await world.ready()
         assert_error(await world.http.post("/whip", content="v=0", headers=SDP), 401, "unauthorized")
         world.http.headers["Authorization"] = "Bearer sesame"
@@ -283,9 +283,9 @@ def test_fragments_as_the_rfc_shows_them() -> None:
 
 
 async def test_candidates_of_the_api_may_come_later_too() -> None:
-    async with running() as world:
+    async with running(make_peer=Peer) as world:
         await world.ready()
-        async with world.viewer() as viewer:
+        async with world.real_viewer() as viewer:
             good = {"candidate": "candidate:1 1 udp 1 192.0.2.1 9 typ host", "sdpMid": "0", "sdpMLineIndex": 0}
             body = {"candidates": [good, {"candidate": ""}]}
             assert (await world.http.post(f"{viewer.url}/candidates", json=body)).status_code == 204
@@ -304,9 +304,9 @@ async def test_who_joins_while_the_session_ends_is_let_go(monkeypatch: pytest.Mo
         await close(self)
 
     monkeypatch.setattr(Peer, "close", slow)
-    async with running() as world:
+    async with running(make_peer=Peer) as world:
         await world.ready()
-        async with world.viewer() as viewer:
+        async with world.real_viewer() as viewer:
             ending = asyncio.create_task(world.http.delete(viewer.url))
             await asyncio.wait_for(closing.wait(), PATIENCE_SECONDS)
             watcher = Client(world.http, f"/whep/{viewer.session['id']}")

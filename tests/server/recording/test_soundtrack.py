@@ -196,7 +196,7 @@ async def test_a_sessions_sound_is_recorded_in_step_with_its_pictures(tmp_path: 
         await world.ready()
         # What it is late while they connect, a jitter buffer keeps.
         lag = Lag()
-        async with world.viewer(microphone=True, edits={"smile": 0.5}) as viewer:
+        async with world.viewer(fps=30, microphone=True, edits={"smile": 0.5}) as viewer:
             begun = (await world.http.post(f"{viewer.url}/recording")).json()
             assert begun["sound"] is True
             await until_frames(world, viewer, 60)

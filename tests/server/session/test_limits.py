@@ -8,13 +8,12 @@ import time
 import pytest
 
 from server.config import ServerConfig
-from server.session.session import Session
-from server.webrtc import peer as peer_module
+from server.webrtc.peer import MakePeer
 from tests.server.http.test_api import assert_error
-from tests.server.session.test_sessions import mute, none_left
+from tests.server.session.test_sessions import none_left
+from tests.server.wire import WireConnection, WirePeer
 from tests.server.world import MovableClock, Viewer, World, running, until
 
-DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 LIMITS = ("never_connected", "idle", "silent", "time_limit")
 
 
@@ -23,7 +22,7 @@ async def ended_by(world: World, reason: str) -> None:
     assert f'rigid_live_sessions_closed_total{{reason="{reason}"}} 1.0' in (await world.http.get("/metrics")).text
 
 
-async def run_into(limit: str, world: World, viewer: Viewer, clock: MovableClock, patch: pytest.MonkeyPatch) -> None:
+async def run_into(limit: str, world: World, viewer: Viewer, clock: MovableClock) -> None:
     """Let a session that was answered come to where `limit` holds; the others do not."""
     if limit == "never_connected":
         clock.forward(25.0)
@@ -31,7 +30,7 @@ async def run_into(limit: str, world: World, viewer: Viewer, clock: MovableClock
     await viewer.accept()
     await viewer.see(1)
     if limit == "idle":
-        mute(viewer)
+        viewer.camera.mute()
         manager = world.app.state.manager
 
         def ended() -> bool:
@@ -41,52 +40,39 @@ async def run_into(limit: str, world: World, viewer: Viewer, clock: MovableClock
 
         await until(ended)
     elif limit == "silent":
-        long_ago = time.monotonic() - 60.0
-        patch.setattr(peer_module, "find_last_heard", lambda connection: long_ago)
+        assert isinstance(viewer.peer, WireConnection)
+        viewer.peer.silent_since = time.monotonic() - 60.0
     else:
         clock.forward(3700.0)
 
 
-@pytest.mark.parametrize("limit", LIMITS)
-@pytest.mark.parametrize("kind", ["video", "audio"])
-@pytest.mark.parametrize("direction", DIRECTIONS)
-async def test_every_limit_holds_whatever_lines_an_offer_has(
-    direction: str, kind: str, limit: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    clock = MovableClock()
-    seconds = 3600.0 if limit == "time_limit" else None
-    idle = 5000.0 if limit == "time_limit" else 60.0
-    async with running(ServerConfig(max_session_seconds=seconds, idle_seconds=idle), clock=clock) as world:
-        await world.ready()
-        viewer = Viewer(world.http)
-        viewer.peer.addTransceiver(kind, direction=direction)
-        answer = await viewer.ask()
-        assert answer.status_code == 201, answer.text
-        with caplog.at_level(logging.ERROR, "server"):
-            await run_into(limit, world, viewer, clock, monkeypatch)
-            await ended_by(world, limit)
-        await viewer.close()
-    assert "could not be looked after" not in caplog.text
+class Unmeasurable(WirePeer):
+    """A peer of which no numbers can be had."""
 
-
-@pytest.mark.parametrize("limit", ["never_connected", "idle", "time_limit"])
-async def test_every_limit_holds_where_a_session_cannot_be_measured(
-    limit: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    async def broken(self: Session) -> None:
+    async def count_video_bytes(self) -> int:
         raise RuntimeError("no numbers")
 
-    monkeypatch.setattr(Session, "tick", broken)
+
+@pytest.mark.parametrize(
+    ("limit", "make_peer"),
+    [*((limit, WirePeer) for limit in LIMITS), *((limit, Unmeasurable) for limit in LIMITS)],
+)
+async def test_every_limit_holds_even_where_a_session_cannot_be_measured(
+    limit: str, make_peer: MakePeer, caplog: pytest.LogCaptureFixture
+) -> None:
     clock = MovableClock()
     seconds = 3600.0 if limit == "time_limit" else None
     idle = 5000.0 if limit == "time_limit" else 60.0
-    async with running(ServerConfig(max_session_seconds=seconds, idle_seconds=idle), clock=clock) as world:
+    config = ServerConfig(max_session_seconds=seconds, idle_seconds=idle)
+    async with running(config, clock=clock, make_peer=make_peer) as world:
         await world.ready()
         viewer = Viewer(world.http)
         assert (await viewer.ask()).status_code == 201
-        await run_into(limit, world, viewer, clock, monkeypatch)
-        await ended_by(world, limit)
+        with caplog.at_level(logging.ERROR, "server"):
+            await run_into(limit, world, viewer, clock)
+            await ended_by(world, limit)
         await viewer.close()
+    assert ("could not be looked after" in caplog.text) == (make_peer is Unmeasurable)
 
 
 async def test_a_server_that_strangers_fill_has_room_again_by_itself() -> None:

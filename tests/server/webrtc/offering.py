@@ -24,7 +24,6 @@ CODECS = {
     ),
 }
 TRANSPORT = (
-    "a=ice-ufrag:abcd",
     "a=ice-pwd:efghijklmnopqrstuvwxyz",
     "a=fingerprint:sha-256 " + ":".join(["AB"] * 32),
     "a=setup:actpass",
@@ -46,6 +45,7 @@ class Line:
     """Whether it has a mid."""
     codecs: tuple[tuple[int, str, str], ...] | None = None
     more: tuple[str, ...] = ()
+    ufrag: str = "abcd"
 
     def lines(self, mid: str) -> list[str]:
         if self.kind not in CODECS:
@@ -62,7 +62,8 @@ class Line:
         said += [f"a={self.direction}"] if self.direction and self.kind in CODECS else []
         said += [f"a=mid:{mid}"] if self.named else []
         said += ["a=bundle-only"] if self.bundle_only else []
-        return [*said, *(TRANSPORT if self.transport else ()), *self.more]
+        transport = [f"a=ice-ufrag:{self.ufrag}", *TRANSPORT] if self.transport else []
+        return [*said, *transport, *self.more]
 
 
 def bundled_only(line: Line) -> Line:

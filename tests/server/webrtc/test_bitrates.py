@@ -13,7 +13,8 @@ from av import VideoFrame
 
 from aiortc_fixes.privates import RECEIVER, replace
 from server.config import ServerConfig
-from tests.server.world import CLOCK, Camera, Viewer, running
+from server.webrtc.peer import Peer
+from tests.server.world import CLOCK, Camera, RealViewer, running
 
 Estimate = tuple[int, list[int]]
 
@@ -47,7 +48,7 @@ class WidePath:
         return (20_000_000, [ssrc]) if self._packets % 10 == 0 else None
 
 
-async def received(viewer: Viewer) -> int:
+async def received(viewer: RealViewer) -> int:
     """Bytes that came to a viewer so far, of all that its transport carries."""
     (receiver,) = (one for one in viewer.peer.getReceivers() if one.track.kind == "video")
     report = await receiver.getStats()
@@ -58,9 +59,9 @@ async def measured(
     config: ServerConfig, codec: str, *, settle: float, seconds: float, wide: bool = False
 ) -> tuple[float, float]:
     """Bits a second that arrive, once pictures have come for `settle` seconds; and which share of the pictures did."""
-    async with running(config) as world:
+    async with running(config, make_peer=Peer) as world:
         await world.ready()
-        viewer = Viewer(world.http)
+        viewer = RealViewer(world.http)
         (sender,) = (one for one in viewer.peer.getSenders() if one.kind == "video")
         sender.replaceTrack(BlotchyCamera())
         wanted = [one for one in RTCRtpSender.getCapabilities("video").codecs if one.mimeType == codec]

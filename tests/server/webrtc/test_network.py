@@ -18,14 +18,15 @@ from av import VideoFrame
 from aiortc_fixes.nacks import ask_again
 from server.config import ServerConfig
 from server.session.session_stats import percentile
+from server.webrtc.peer import Peer
 from tests.patience import LONG
 from tests.server.memory import allocated_mb, resident_mb
 from tests.server.session.test_sessions import no_more_than, none_left
 from tests.server.webrtc.relay import relayed
-from tests.server.world import CLOCK, Camera, Lag, PaintingStream, Viewer, World, running, until
+from tests.server.world import CLOCK, Camera, Lag, PaintingStream, RealViewer, World, running, until
 
 
-async def connect_through(viewer: Viewer, answer: str) -> None:
+async def connect_through(viewer: RealViewer, answer: str) -> None:
     await viewer.peer.setRemoteDescription(RTCSessionDescription(answer, "answer"))
 
 
@@ -35,9 +36,9 @@ def without_candidates(sdp: str) -> str:
 
 
 async def test_five_percent_loss_and_eighty_milliseconds_leave_a_video_that_lives() -> None:
-    async with running() as world:
+    async with running(make_peer=Peer) as world:
         await world.ready()
-        viewer = Viewer(world.http)
+        viewer = RealViewer(world.http)
         # a browser asks again for what is lost twice
         viewer.peer.on("track", lambda track: ask_again(viewer.peer.getReceivers()[0]))
         await viewer.peer.setLocalDescription(await viewer.peer.createOffer())
@@ -89,9 +90,9 @@ SIZES = [(320, 240), (240, 320), (640, 480)]
 @pytest.mark.parametrize("codec", ["video/VP8", "video/H264"])
 async def test_a_camera_that_turns_and_grows_keeps_its_session(codec: str) -> None:
     sizes: list[tuple[int, int]] = []
-    async with running() as world:
+    async with running(make_peer=Peer) as world:
         await world.ready()
-        viewer = Viewer(world.http)
+        viewer = RealViewer(world.http)
         (sender,) = (one for one in viewer.peer.getSenders() if one.kind == "video")
         sender.replaceTrack(TurningCamera(sizes))
         transceiver = next(one for one in viewer.peer.getTransceivers() if one.kind == "video")
@@ -133,7 +134,7 @@ def in_use() -> tuple[int, int, int]:
 
 async def visits(world: World, count: int) -> None:
     for _ in range(count):
-        async with world.viewer():
+        async with world.real_viewer():
             pass
     await none_left(world)
 
@@ -141,7 +142,7 @@ async def visits(world: World, count: int) -> None:
 @LONG
 @pytest.mark.slow
 async def test_after_two_hundred_visits_as_much_is_in_use_as_before() -> None:
-    async with running() as world:
+    async with running(make_peer=Peer) as world:
         await world.ready()
         await visits(world, 200)
         before, resident, allocated = in_use(), resident_mb(), allocated_mb()
@@ -177,9 +178,9 @@ class Crowd:
 async def crowd(seconds: float, count: int) -> Crowd:
     """So many viewers at once, five pictures a second each."""
     config = ServerConfig(max_sessions=count, min_fps=0.0)
-    async with running(config, make_stream=lambda: PaintingStream(delay=0.002)) as world:
+    async with running(config, make_peer=Peer, make_stream=lambda: PaintingStream(delay=0.002)) as world:
         await world.ready()
-        viewers = [Viewer(world.http, fps=5) for _ in range(count)]
+        viewers = [RealViewer(world.http, fps=5) for _ in range(count)]
         answers = await asyncio.gather(*(viewer.connect() for viewer in viewers))
         assert [answer.status_code for answer in answers] == [201] * count
         await until(lambda: all(len(viewer.seen) >= 5 for viewer in viewers), 60)
@@ -212,7 +213,7 @@ async def test_twenty_at_once_for_a_minute() -> None:
     assert (percentile(seen.ages, 0.95) or 9) < 1.0 + seen.late
 
 
-def forget(viewer: Viewer, stream: PaintingStream) -> None:
+def forget(viewer: RealViewer, stream: PaintingStream) -> None:
     """Let go of what the test itself notes of every picture: it would be most of what grows."""
     for noted in (viewer.seen, viewer.messages, viewer.texts, stream.times, stream.strengths, stream.called_at):
         noted.clear()
@@ -222,9 +223,9 @@ def forget(viewer: Viewer, stream: PaintingStream) -> None:
 @pytest.mark.slow
 async def test_half_an_hour_leaves_memory_where_it_was() -> None:
     memory: list[float] = []
-    async with running() as world:
+    async with running(make_peer=Peer) as world:
         await world.ready()
-        async with world.viewer(fps=15) as viewer:
+        async with world.real_viewer(fps=15) as viewer:
             for _ in range(180):
                 await asyncio.sleep(10)
                 forget(viewer, world.streams[0])

@@ -16,6 +16,7 @@ from server.config import ServerConfig
 from server.errors import ApiError
 from server.session import manager as manager_module
 from server.webrtc.offer_bounds import MOST_BYTES, MOST_CANDIDATES, MOST_MEDIA, check_candidates, check_size
+from server.webrtc.peer import Peer
 from tests.server.http.test_api import assert_error
 from tests.server.world import Viewer, World, running
 
@@ -123,7 +124,7 @@ async def test_an_offer_of_a_quarter_megabyte_is_refused_unread(path: str, monke
 @pytest.mark.parametrize("line", LINES.values(), ids=LINES)
 async def test_the_largest_offers_let_others_go_on(line: str) -> None:
     offer = await swollen(line, MOST_BYTES - 2_000)
-    async with running() as world:
+    async with running(make_peer=Peer) as world:
         await world.ready()
         async with pauses() as found:
             assert await send(world, "/api/v1/sessions", offer) in (201, 400)

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
+from server.webrtc.peer import Peer
 from server.webrtc.session_description import SHARED, Description
 from tests.server.http.test_whip import SDP, Client
 from tests.server.world import Camera, Microphone, World, running, until
@@ -68,7 +69,7 @@ async def sessions(world: World) -> list[dict[str, object]]:
 
 @pytest.mark.parametrize("endpoint", ["/whip", "/offer", "/api/v1/sessions"])
 async def test_media_of_a_max_bundle_offer_flows(endpoint: str) -> None:
-    async with running() as world:
+    async with running(make_peer=Peer) as world:
         await world.ready()
         async with changed(world, endpoint, only_the_first_has_an_address) as sender:
             sender.peer.addTrack(Microphone())
@@ -84,7 +85,7 @@ async def test_media_of_a_max_bundle_offer_flows(endpoint: str) -> None:
 
 @pytest.mark.parametrize("order", ["ra,sv,rv", "sv,sa,ra,rv", "rv,sv,sa", "rv,ra,sa,sv"])
 async def test_edited_video_comes_back_whatever_the_order_of_lines(order: str) -> None:
-    async with running() as world:
+    async with running(make_peer=Peer) as world:
         await world.ready()
         async with changed(world, "/whip?smile=0.5", lambda offer: offer) as client:
             for line in order.split(","):
@@ -108,7 +109,7 @@ async def test_media_of_an_offer_with_nothing_but_h264_high_flow(mode: str) -> N
             r"packetization-mode=1;profile-level-id=\w+", f"packetization-mode={mode};profile-level-id=640c1f", offer
         )
 
-    async with running() as world:
+    async with running(make_peer=Peer) as world:
         await world.ready()
         async with changed(world, "/whip?smile=0.5", high) as client:
             client.peer.addTrack(Camera())

@@ -11,7 +11,7 @@ from aiortc.rtcicetransport import RTCIceCandidate
 
 from server.errors import ApiError
 from server.webrtc.offers import Offer, take_offer, take_watch_offer
-from tests.server.webrtc.offering import CODECS, TRANSPORT, Line, answering, bundled_only, offer_of
+from tests.server.webrtc.offering import CODECS, Line, answering, bundled_only, offer_of
 
 ALLOWED = {
     "sendrecv": {"sendrecv", "sendonly", "recvonly", "inactive"},
@@ -93,12 +93,21 @@ async def test_a_bundle_is_answered_with_what_is_left_of_it() -> None:
         assert list(answer.bundles()) == []
 
 
+@pytest.mark.parametrize("kind", ["video", "audio"])
+@pytest.mark.parametrize("direction", ["sendrecv", "sendonly", "recvonly", "inactive"])
+async def test_a_peer_can_be_measured_whatever_lines_its_offer_has(kind: str, direction: str) -> None:
+    async with answering(offer_of([VIDEO, Line(kind, direction)])) as (peer, _):
+        assert (await peer.count_video_bytes(), await peer.count_video_packets()) == (0, 0)
+        assert (peer.count_discarded(), peer.count_oversized(), peer.count_left_out()) == (0, 0, 0)
+        assert peer.find_last_heard() is None
+
+
 def test_what_the_first_line_of_a_bundle_says_holds_for_all() -> None:
     offer = Offer(offer_of([SOUND, bundled_only(VIDEO)]))
     assert [one.ice.usernameFragment for one in offer.lines if one.ice is not None] == ["abcd", "abcd"]
     assert [len(one.dtls.fingerprints) for one in offer.lines if one.dtls is not None] == [1, 1]
     with pytest.raises(ApiError, match="lacks ICE credentials"):
-        take_offer(offer_of([SOUND, bundled_only(VIDEO)]).replace(TRANSPORT[0] + "\r\n", ""), "offer")
+        take_offer(offer_of([SOUND, bundled_only(VIDEO)]).replace("a=ice-ufrag:abcd\r\n", ""), "offer")
 
 
 def test_a_line_of_port_0_is_closed_unless_it_is_of_a_bundle() -> None:

@@ -14,6 +14,7 @@ from av import AudioFrame, VideoFrame
 from aiortc_fixes import AUDIO_PREFETCH_SECONDS
 from server.session.session_stats import VideoDelay
 from server.webrtc.outgoing_tracks import MAX_SOUNDS, DelayedAudioTrack, OutputTrack
+from server.webrtc.peer import Peer
 from tests.patience import PATIENCE_SECONDS
 from tests.server.world import Lag, PaintingStream, running
 
@@ -116,9 +117,9 @@ def test_the_delay_follows_the_ages_without_a_jump() -> None:
 
 
 async def test_the_microphone_comes_back_in_step_with_the_pictures() -> None:
-    async with running(make_stream=lambda: PaintingStream(delay=0.3)) as world:
+    async with running(make_stream=lambda: PaintingStream(delay=0.3), make_peer=Peer) as world:
         await world.ready()
-        async with world.viewer(fps=10, microphone=True) as viewer:
+        async with world.real_viewer(microphone=True) as viewer:
             lag = Lag()
             await viewer.until(lambda: len(turns(viewer.sounds)) >= 7)
             late = lag.stop()

@@ -8,18 +8,19 @@ from pathlib import Path
 import pytest
 from aiortc import RTCConfiguration, RTCIceServer, RTCIceTransportPolicy
 
+from server.webrtc.peer import Peer
 from tests.coturn import FIRST_PORT, LAST_PORT, MISSING, coturn, is_missing
-from tests.server.world import Viewer, World, running
+from tests.server.world import RealViewer, World, running
 
 pytestmark = pytest.mark.skipif(is_missing(), reason=MISSING)
 
 
-async def relay_only(world: World, credential: str | None = None) -> Viewer:
+async def relay_only(world: World, credential: str | None = None) -> RealViewer:
     """A viewer that knows no way but the TURN server's, with its own credential or another one."""
     (given,) = (await world.http.get("/api/v1/ice-servers")).json()["ice_servers"]
     server = RTCIceServer(given["urls"], given["username"], credential or given["credential"])
     ice = RTCConfiguration(iceServers=[server], iceTransportPolicy=RTCIceTransportPolicy.RELAY)
-    return Viewer(world.http, ice=ice)
+    return RealViewer(world.http, ice=ice)
 
 
 def candidates(sdp: str) -> list[tuple[str, int]]:
@@ -29,7 +30,7 @@ def candidates(sdp: str) -> list[tuple[str, int]]:
 
 async def test_video_comes_back_through_the_turn_server_alone(tmp_path: Path) -> None:
     with coturn(tmp_path) as (config, log):
-        async with running(config) as world:
+        async with running(config, make_peer=Peer) as world:
             await world.ready()
             viewer = await relay_only(world)
             try:
@@ -47,7 +48,7 @@ async def test_video_comes_back_through_the_turn_server_alone(tmp_path: Path) ->
 
 async def test_a_forged_credential_gives_no_way(tmp_path: Path) -> None:
     with coturn(tmp_path) as (config, log):
-        async with running(config) as world:
+        async with running(config, make_peer=Peer) as world:
             await world.ready()
             viewer = await relay_only(world, credential="forged")
             await viewer.peer.setLocalDescription(await viewer.peer.createOffer())
