@@ -6,7 +6,8 @@ float32 (C, n, n), the probabilities of `rigid.models.contract.CLASSES`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -28,6 +29,8 @@ INSIDE_SIGMA = 1.0
 COVERED = (0.2, 0.6)
 """Probability of `other` from which a place begins to be kept, and is kept, as it is."""
 COVERED_SIGMA = 0.7
+HEAD, HEAD_SIGMA = 1.15, 0.008
+"""A nearer head's extent in extents of its landmarks, which leave out hair and ears; its edge, sides of a crop."""
 EDGE_SIGMA, EDGE_VARIANCE = 2.0, 1e-3
 """Extent of what shares one line from brightness to hair, pixels at `SMALL`, and the brightness' variance, [-1, 1]
 values, below which the hair does not follow it."""
@@ -45,6 +48,17 @@ class FaceMasks:
     """The hair of I, and as far as E's covers the forehead, E's."""
     free: Array
     """1 but where something lies before the face and the hair."""
+
+    def behind(self, heads: Sequence[Points]) -> FaceMasks:
+        """The masks of a face that others may lie before, whose landmarks (478, 2) are `heads`, crop pixels."""
+        if not heads:
+            return self
+        covered = np.zeros_like(self.free)
+        for landmarks in heads:
+            hull = cv2.convexHull(landmarks.astype(np.float32))
+            middle = hull.mean(0, keepdims=True)
+            cv2.fillConvexPoly(covered, np.rint(middle + HEAD * (hull - middle)).astype(np.int32), 1.0)
+        return replace(self, free=self.free * (1 - blur(covered, HEAD_SIGMA * len(covered))))
 
 
 def masks_by_landmarks(landmarks: Points, size: int) -> FaceMasks:

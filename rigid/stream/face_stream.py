@@ -94,6 +94,13 @@ class StreamCounts:
     edited: int = 0
     errors: int = 0
 
+    def add(self, result: StepResult) -> None:
+        """Count one more frame."""
+        self.frames += 1
+        self.faces += result.face
+        self.edited += result.edited
+        self.errors += result.error is not None
+
 
 class FaceStream:
     """Edits the face of one video, frame by frame; what lasts from frame to frame is its `StreamState`.
@@ -133,9 +140,14 @@ class FaceStream:
 
     def locate(self, frame: Pixels, timestamp: float) -> FrameRecord:
         """The first stage of `step`: find the face. ValueError for a frame of another shape or type."""
+        self.check(frame)
+        return guard(FrameRecord(frame=frame, timestamp=timestamp), self._locate)
+
+    @staticmethod
+    def check(frame: Pixels) -> None:
+        """ValueError for a frame that is not uint8 RGB (H, W, 3)."""
         if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or 0 in frame.shape:
             raise ValueError(f"A frame is uint8 RGB (H, W, 3), but this one is {frame.dtype} {frame.shape}.")
-        return guard(FrameRecord(frame=frame, timestamp=timestamp), self._locate)
 
     def generate(self, located: FrameRecord, edits: Mapping[str, float]) -> FrameRecord:
         """The second stage of `step`: invert and synthesize, where an edit shows."""
@@ -160,7 +172,7 @@ class FaceStream:
             self._state.forget(Lost.SHOWN)
             self._report(done.fault)
         result = _result_of(done)
-        self._count(result)
+        self.counts.add(result)
         return result
 
     def reanchor(self) -> None:
@@ -324,12 +336,6 @@ class FaceStream:
         if not self.counts.errors:
             logger.error("A frame could not be edited and passes through; later ones are only counted.", exc_info=fault)
 
-    def _count(self, result: StepResult) -> None:
-        self.counts.frames += 1
-        self.counts.faces += result.face
-        self.counts.edited += result.edited
-        self.counts.errors += result.error is not None
-
 
 def _result_of(done: FrameRecord) -> StepResult:
     error = None if done.fault is None else f"{type(done.fault).__name__}: {done.fault}"
@@ -340,8 +346,10 @@ def _result_of(done: FrameRecord) -> StepResult:
 def _masks(made: FrameRecord, sighting: Sighting, real: Array) -> FaceMasks:
     """Where the edit may act in I, `real`."""
     if made.parts is None:
-        return masks_by_landmarks(sighting.landmarks, len(real))
-    return masks_by_parser(made.parts, real, made.effect.hair * made.effect.forehead)
+        masks = masks_by_landmarks(sighting.landmarks, len(real))
+    else:
+        masks = masks_by_parser(made.parts, real, made.effect.hair * made.effect.forehead)
+    return masks.behind([one.landmarks_in(sighting.transform) for one in made.nearer])
 
 
 def _to_crop(image: Array) -> Array:

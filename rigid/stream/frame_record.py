@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypeVar
@@ -12,7 +12,7 @@ import numpy as np
 from rigid.arrays import Array, Pixels
 from rigid.composite.compositor import Faces
 from rigid.edits.edit_effect import FACE_ONLY, EditEffect
-from rigid.geometry import Points, Transform
+from rigid.geometry import Points, Transform, apply, inverse
 from rigid.stopwatch import Stopwatch
 
 
@@ -39,11 +39,14 @@ class Sighting:
     @property
     def box(self) -> tuple[float, float, float, float]:
         """Left, top, right and bottom of the landmarks, frame pixels; they may lie beyond the frame."""
-        linear, shift = self.transform[:, :2], self.transform[:, 2]
-        points = np.linalg.solve(linear, (self.landmarks - shift).T)
-        left, top = points.min(1)
-        right, bottom = points.max(1)
+        points = apply(inverse(self.transform), self.landmarks)
+        left, top = points.min(0)
+        right, bottom = points.max(0)
         return float(left), float(top), float(right), float(bottom)
+
+    def landmarks_in(self, transform: Transform) -> Points:
+        """The landmarks in another crop of the same frame, `transform`: frame → that crop."""
+        return apply(transform, apply(inverse(self.transform), self.landmarks)).astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -88,6 +91,13 @@ class FrameRecord(Guardable):
     """The aligned faces behind it."""
     covered: float = 0.0
     """What share of an edited face something else lies before, 0 to 1, as far as a face parser can tell."""
+    nearer: tuple[Sighting, ...] = ()
+    """Other faces of the frame that may lie before this one."""
+
+    @property
+    def members(self) -> Mapping[int, FrameRecord]:
+        """What is known of each face, by its number; a stream of one face calls it 1."""
+        return {1: self} if self.face else {}
 
 
 Guarded = TypeVar("Guarded", bound=Guardable)

@@ -23,12 +23,16 @@ PACKED = "_jpeg"
 def pack(state: bytes) -> bytes:
     """A smaller form of what `FaceStream.save` gave; other bytes as they are."""
     arrays = _arrays(state)
-    if arrays is None or "rigid_live_state" not in arrays:
+    if arrays is None or not any(name.endswith("rigid_live_state") for name in arrays):
         return state
-    kept = {name: value for name, value in arrays.items() if name not in LEFT_OUT}
-    for name in PICTURES:
-        if name in kept:
-            kept[f"{name}{PACKED}"] = _to_jpeg(kept.pop(name))
+    kept: dict[str, np.ndarray] = {}
+    for name, value in arrays.items():
+        # of several faces, each array has its face's number before its name
+        own = name.rpartition("/")[2]
+        if own in PICTURES:
+            kept[f"{name}{PACKED}"] = _to_jpeg(value)
+        elif own not in LEFT_OUT:
+            kept[name] = value
     return save(kept)
 
 
