@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from aiortc import RTCPeerConnection
 from aiortc.codecs import h264, vpx
+from aiortc.codecs.base import Decoder
 from aiortc.jitterbuffer import JitterFrame
 from aiortc.mediastreams import VIDEO_TIME_BASE
 from av import CodecContext, VideoFrame
@@ -25,7 +26,7 @@ from aiortc_fixes.privates import SENDER, replace
 
 RECENT = 10
 """Pictures over which their rate is taken."""
-OFF = 0.2
+MOST_OFF = 0.2
 """Of its bitrate; a codec that is further off is made anew."""
 SLOWEST = 5.0
 """Pictures a second; at fewer, each gets no more bits."""
@@ -49,12 +50,6 @@ def set_bitrates(start: int, minimum: int, maximum: int) -> None:
 def set_largest_side(pixels: int) -> None:
     """Set how long a side of a picture may be for it to be decoded, in the whole process."""
     replace(sizes, "LARGEST_SIDE", pixels)
-
-
-def _hold_to_size(codec: VideoCodecContext) -> None:
-    """FFmpeg's own bound, should a picture be larger than its header says."""
-    codec.thread_count = 1
-    codec.options = {"max_pixels": str(sizes.LARGEST_SIDE**2)}
 
 
 class QuickH264Encoder(h264.H264Encoder):
@@ -95,7 +90,7 @@ class QuickH264Encoder(h264.H264Encoder):
         if (codec.width, codec.height) != (frame.width, frame.height):
             return False
         # Each begin costs a keyframe, so that a rate which wavers is followed at leisure.
-        return self._since_new < RECENT or abs(bitrate - (codec.bit_rate or 1)) / (codec.bit_rate or 1) <= OFF
+        return self._since_new < RECENT or abs(bitrate - (codec.bit_rate or 1)) / (codec.bit_rate or 1) <= MOST_OFF
 
     def _new_codec(self, frame: VideoFrame, bitrate: int) -> VideoCodecContext:
         codec = CodecContext.create("libx264", "w")
@@ -110,28 +105,28 @@ class QuickH264Encoder(h264.H264Encoder):
         return codec
 
 
-class BoundedH264Decoder(h264.H264Decoder):
+class _BoundedDecoder(Decoder):
     """PyAV gives every decoder as many threads as there are processors; here all of them share a few."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        _hold_to_size(self.codec)
-
-    def decode(self, encoded_frame: JitterFrame) -> list[Frame]:
-        with _decoding:
-            return super().decode(encoded_frame)
-
-
-class BoundedVp8Decoder(vpx.Vp8Decoder):
-    """A VP8 decoder that shares its few threads likewise."""
+    codec: VideoCodecContext
 
     def __init__(self) -> None:
         super().__init__()
-        _hold_to_size(self.codec)
+        # FFmpeg's own bound, should a picture be larger than its header says.
+        self.codec.thread_count = 1
+        self.codec.options = {"max_pixels": str(sizes.LARGEST_SIDE**2)}
 
     def decode(self, encoded_frame: JitterFrame) -> list[Frame]:
         with _decoding:
-            return super().decode(encoded_frame)
+            return super().decode(encoded_frame)  # type: ignore[safe-super]
+
+
+class BoundedH264Decoder(_BoundedDecoder, h264.H264Decoder):
+    """An H.264 decoder with one thread, which holds to the largest size."""
+
+
+class BoundedVp8Decoder(_BoundedDecoder, vpx.Vp8Decoder):
+    """A VP8 decoder likewise."""
 
 
 class EncodingPool:

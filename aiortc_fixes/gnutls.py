@@ -26,7 +26,7 @@ from OpenSSL import SSL
 
 SERVER, CLIENT, DATAGRAM, NONBLOCK = 1, 2, 4, 8
 PEM, CERTIFICATE, REQUIRE, CLOSE_WRITING = 1, 1, 2, 1
-AGAIN = -28
+TRY_AGAIN = -28
 MTU = 1200
 LONGEST_WAIT_MS = 1000
 LARGEST = 1500
@@ -102,7 +102,7 @@ class GnuTlsConnection:
 
     def _call(self, name: str, *arguments: object) -> int:
         result: int = getattr(self._library, f"gnutls_{name}")(*arguments)
-        if result == AGAIN:
+        if result == TRY_AGAIN:
             raise SSL.WantReadError
         if result < 0:
             raise SSL.Error([("GnuTLS", name, str(result))])

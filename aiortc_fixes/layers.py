@@ -15,7 +15,7 @@ from aiortc_fixes.privates import RECEIVER, replace
 from aiortc_fixes.sizes import picture_size
 from aiortc_fixes.timestamps import CLOCK_RATE
 
-SILENT_SECONDS = 0.5
+LAYER_SILENT_SECONDS = 0.5
 """A layer of which nothing comes for as long gives way to a smaller one."""
 ASK_SECONDS = 0.5
 """How often the smaller one is asked for a keyframe to begin with."""
@@ -49,7 +49,7 @@ class OneLayer:
         if not isinstance(packet, RtcpByePacket):
             await self._take_report(packet)
         elif self._ssrc in packet.sources:
-            self._heard = self._clock() - SILENT_SECONDS
+            self._heard = self._clock() - LAYER_SILENT_SECONDS
 
     async def pass_packet(self, packet: RtpPacket, arrival_time_ms: int) -> None:
         """Replace the receiver's own: packets of other layers are left out."""
@@ -70,7 +70,7 @@ class OneLayer:
     async def _switches(self, codec: RTCRtpCodecParameters, packet: RtpPacket) -> bool:
         """Whether another layer's packet begins a larger picture, or any one where the present layer is silent."""
         now, came = self._clock(), pixels(codec, packet)
-        is_silent = now - self._heard >= SILENT_SECONDS
+        is_silent = now - self._heard >= LAYER_SILENT_SECONDS
         if came > self._pixels or (came and is_silent):
             mapper = getattr(self._receiver, f"{RECEIVER}timestamp_mapper")
             mapper.begin_anew(round(CLOCK_RATE * (now - self._heard)))

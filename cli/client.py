@@ -50,8 +50,8 @@ def file(
     c2pa_key: C2paKey = None,
 ) -> None:
     """Send a video file through a server, every frame of it; the sound is kept."""
-    from client.python.connection import LiveError
     from client.python.files import edit_file
+    from client.python.http import LiveError
     from rigid.files.provenance import mark_file
     from rigid.files.timeline import parse_edit
     from rigid.progress import show_progress

@@ -14,8 +14,10 @@ async with rigid_live.AsyncClient("http://localhost:8080", smile=0.8) as live:
 
 from __future__ import annotations
 
-from client.python.connection import AsyncClient, LiveError, Picture
+from client.python.connection import AsyncClient
 from client.python.files import FileReport, edit_file
+from client.python.http import LiveError
+from client.python.shapes import Picture
 from client.python.sync import Client
 
 __all__ = ["AsyncClient", "Client", "FileReport", "LiveError", "Picture", "edit_file"]

@@ -22,7 +22,7 @@ from server.frames.stream_protocol import MakeStream
 from server.frames.worker import InferenceWorker, in_hand_for, threads_for
 from server.http.api import build_router, version_of
 from server.http.openapi import add_description
-from server.http.page import CLIENT, add_page
+from server.http.page import CLIENT_FOLDER, add_page
 from server.metrics import CountBatches, Metrics, no_batches
 from server.readiness import Readiness
 from server.recording.disk_space import DiskSpace
@@ -93,7 +93,7 @@ def create_app(
     add_description(app, version_of("rigid-live"))
     add_error_handlers(app)
     app.include_router(build_router(shared, manager, readiness))
-    add_page(app, CLIENT if page is None else page)
+    add_page(app, CLIENT_FOLDER if page is None else page)
     add_checks(app, config)
     return app
 

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engines import load_runtime
 from engines.batching import BatchedRuntime
-from rigid.arrays import Array
+from rigid.arrays import Array, Pixels
 from rigid.assets.store import AssetStore
 from rigid.discovery.strip import render_face
 from rigid.edits.attribute import Attribute
@@ -41,7 +40,7 @@ class Backend:
         """How many rounds of the engine held how many sessions' calls; none where it takes them one by one."""
         return self.runtime.batches if isinstance(self.runtime, BatchedRuntime) else {}
 
-    def paint(self, attribute: Attribute, strength: float) -> NDArray[np.uint8]:
+    def paint(self, attribute: Attribute, strength: float) -> Pixels:
         """The mean face with `attribute` at `strength`, RGB (S, S, 3); ValueError without a face."""
         if self._face is None:
             raise ValueError("There is no face to show an attribute on.")

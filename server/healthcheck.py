@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 
-SECONDS = 4
+ANSWER_SECONDS = 4
 """Less than the time a HEALTHCHECK is given."""
 YES = {"1", "true", "t", "yes", "y", "on"}
 """What counts as set, as for the program's own options."""
@@ -34,9 +34,9 @@ def problem(settings: Mapping[str, str]) -> str | None:
 def _status(port: int, secure: bool) -> int:
     # This machine's own certificate is self-signed, and there is nobody in between.
     connection = (
-        HTTPSConnection("127.0.0.1", port, timeout=SECONDS, context=ssl._create_unverified_context())
+        HTTPSConnection("127.0.0.1", port, timeout=ANSWER_SECONDS, context=ssl._create_unverified_context())
         if secure
-        else HTTPConnection("127.0.0.1", port, timeout=SECONDS)
+        else HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
     )
     try:
         connection.request("GET", "/healthz")

@@ -10,8 +10,8 @@ from prometheus_client.registry import Collector
 
 from server.readiness import Readiness
 
-SECONDS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0)
-BATCHES = (1, 2, 3, 4, 6, 8, 12, 16)
+SECOND_BUCKETS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0)
+BATCH_BUCKETS = (1, 2, 3, 4, 6, 8, 12, 16)
 PREFIX = "rigid_live"
 
 CountBatches = Callable[[], Mapping[int, int]]
@@ -32,7 +32,7 @@ class BatchSizes(Collector):
     def collect(self) -> Iterator[HistogramMetricFamily]:
         """The histogram as it is now."""
         counts = dict(self._count())
-        below = [(str(float(size)), _up_to(counts, size)) for size in BATCHES]
+        below = [(str(float(size)), _up_to(counts, size)) for size in BATCH_BUCKETS]
         family = HistogramMetricFamily(f"{PREFIX}_batch_sessions", "Sessions whose networks ran as one batch.")
         family.add_metric(
             [], [*below, ("+Inf", sum(counts.values()))], sum(size * rounds for size, rounds in counts.items())
@@ -78,7 +78,7 @@ class Metrics:
         return Counter(name, text, labels, PREFIX, registry=self._registry)
 
     def _histogram(self, name: str, text: str, *labels: str) -> Histogram:
-        return Histogram(name, text, labels, PREFIX, registry=self._registry, buckets=SECONDS)
+        return Histogram(name, text, labels, PREFIX, registry=self._registry, buckets=SECOND_BUCKETS)
 
     def observe_stages(self, stage_ms: Mapping[str, float]) -> None:
         """Count one picture's stage times, milliseconds."""

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import random
+from collections.abc import Callable
 from fractions import Fraction
 from types import TracebackType
 from typing import Any, Self
@@ -14,9 +15,8 @@ import numpy as np
 from av import VideoFrame
 
 from client.python.http import Api, LiveError
-from client.python.link import Link, Picture
-
-__all__ = ["PROCESS_SECONDS", "AsyncClient", "LiveError", "Picture"]
+from client.python.link import Link
+from client.python.shapes import Picture
 
 logger = logging.getLogger(__name__)
 
@@ -25,8 +25,8 @@ CLOCK = Fraction(1, 90_000)
 FRAME_TICKS = 3_000
 NEAR_TICKS = 600
 """A picture that comes back so close to the time of one sent is that one."""
-AGAIN_TICKS = 90
-AGAIN_SECONDS = 3.0
+RESEND_TICKS = 90
+RESEND_SECONDS = 3.0
 """A picture that did not come back is sent again: packets get lost, and a busy server leaves pictures out."""
 PROCESS_SECONDS = 30.0
 RECONNECT_SECONDS = 60.0
@@ -65,13 +65,12 @@ class AsyncClient:
         self._link: Link | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._received: tuple[int, Picture] | None = None
-        self._came = asyncio.Condition()
+        self._changed = asyncio.Event()
         self._ended: str | None = None
         self._ticks = -FRAME_TICKS
         self._sent: VideoFrame | None = None
         self._offset: int | None = None
         """What the server's times lack to ours; known with the first picture back."""
-        self._telling: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         try:
@@ -104,7 +103,6 @@ class AsyncClient:
         if self._link is not None:
             await self._link.close(end=True)
             self._link = None
-        await asyncio.gather(*self._telling)
         await self._api.close()
 
     async def set(self, *, ramp_ms: float | None = None, **edits: float) -> dict[str, Any]:
@@ -117,7 +115,8 @@ class AsyncClient:
     def send(self, frame: Picture, seconds: float | None = None) -> int:
         """Offer a picture, shown at `seconds`; the newest wins. Returns its time in ticks of 1/90000 s."""
         self._check(frame)
-        self._ticks = max(self._ticks + AGAIN_TICKS, self._next_ticks(seconds))
+        wanted = self._ticks + FRAME_TICKS if seconds is None else round(seconds / CLOCK)
+        self._ticks = max(self._ticks + RESEND_TICKS, wanted)
         sent = VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
         sent.pts, sent.time_base = self._ticks, CLOCK
         self._sent = sent
@@ -143,7 +142,7 @@ class AsyncClient:
             async with asyncio.timeout(timeout):
                 while True:
                     with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(AGAIN_SECONDS):
+                        async with asyncio.timeout(RESEND_SECONDS):
                             return await self._back(first)
                     self.send(frame, self._ticks * float(CLOCK))
         except TimeoutError:
@@ -159,17 +158,14 @@ class AsyncClient:
 
     async def _next(self, timeout: float | None) -> tuple[int, Picture]:
         try:
-            async with asyncio.timeout(timeout), self._came:
-                await self._came.wait_for(lambda: self._received is not None or self._ended is not None)
+            async with asyncio.timeout(timeout):
+                await self._wait_until(lambda: self._received is not None or self._ended is not None)
         except TimeoutError:
             raise LiveError(f"No picture came within {timeout:g} s.") from None
         if self._received is None:
             raise LiveError(self._ended or "The session ended.")
         received, self._received = self._received, None
         return received
-
-    def _next_ticks(self, seconds: float | None) -> int:
-        return self._ticks + FRAME_TICKS if seconds is None else round(seconds / CLOCK)
 
     def _check(self, frame: Picture) -> None:
         if self._ended is not None:
@@ -183,7 +179,7 @@ class AsyncClient:
         """A picture came; those of an earlier link are of no use."""
         if link is self._link:
             self._received = (ticks, picture)
-            self._tell()
+            self._changed.set()
 
     def on_numbers(self, stats: dict[str, Any]) -> None:
         """The server told its numbers."""
@@ -229,11 +225,10 @@ class AsyncClient:
         self._link = link
         if self._sent is not None:
             link.track.push(self._sent)
-        self._tell()
+        self._changed.set()
 
     async def _wait_for_link(self) -> Link:
-        async with self._came:
-            await self._came.wait_for(lambda: self._link is not None or self._ended is not None)
+        await self._wait_until(lambda: self._link is not None or self._ended is not None)
         if self._link is None or self._ended is not None:
             raise LiveError(self._ended or "The session was not opened.")
         return self._link
@@ -241,13 +236,9 @@ class AsyncClient:
     def _end(self, reason: str) -> None:
         if self._ended is None:
             self._ended = reason
-            self._tell()
+            self._changed.set()
 
-    def _tell(self) -> None:
-        async def tell() -> None:
-            async with self._came:
-                self._came.notify_all()
-
-        task = asyncio.ensure_future(tell())
-        self._telling.add(task)
-        task.add_done_callback(self._telling.discard)
+    async def _wait_until(self, holds: Callable[[], bool]) -> None:
+        while not holds():
+            self._changed.clear()
+            await self._changed.wait()

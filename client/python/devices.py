@@ -11,8 +11,8 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from client.python.connection import LiveError, Picture
-from client.python.shapes import letterbox
+from client.python.http import LiveError
+from client.python.shapes import Picture, letterbox
 from client.python.sync import Client
 
 logger = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 TITLE = "RIGID Live (q ends)"
 STALE_SECONDS = 1.5
 """After so long without an edited picture the camera's own is shown."""
-FIRST_WAIT, LONGEST_WAIT = 1.0, 15.0
+FIRST_RETRY, LONGEST_RETRY = 1.0, 15.0
 
 
 class Screen(Protocol):
@@ -103,7 +103,7 @@ class SessionKeeper:
         self._edited: Picture | None = None
         self._edited_at = float("-inf")
         self._try_at = clock()
-        self._wait = FIRST_WAIT
+        self._wait = FIRST_RETRY
 
     def through(self, picture: Picture) -> Picture:
         """Send a picture; the newest edited one, or `picture` itself where there is none of the present."""
@@ -125,7 +125,7 @@ class SessionKeeper:
             if self._clock() < self._try_at:
                 return
             self._client = self._make_client().__enter__()
-            self._wait = FIRST_WAIT
+            self._wait = FIRST_RETRY
         self._client.send(picture)
         edited = self._client.newest()
         if edited is not None:
@@ -136,7 +136,7 @@ class SessionKeeper:
             self._client.close()
         self._client, self._edited = None, None
         self._try_at = self._clock() + self._wait
-        self._wait = min(LONGEST_WAIT, 2 * self._wait)
+        self._wait = min(LONGEST_RETRY, 2 * self._wait)
 
 
 def show_live(pictures: Iterator[Picture], keeper: SessionKeeper, screen: Screen) -> int:

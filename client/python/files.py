@@ -16,8 +16,7 @@ from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.video.stream import VideoStream
 
-from client.python.connection import Picture
-from client.python.shapes import letterbox, upright
+from client.python.shapes import Picture, letterbox, upright
 from client.python.sync import Client
 
 logger = logging.getLogger(__name__)

@@ -13,12 +13,10 @@ import numpy as np
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
 from av import VideoFrame
-from numpy.typing import NDArray
 
 from aiortc_fixes import bound_receiver, install, set_bitrates
 from client.python.http import Api, LiveError
-
-Picture = NDArray[np.uint8]
+from client.python.shapes import Picture
 
 CONNECT_SECONDS = 20.0
 ACK_SECONDS = 5.0

@@ -8,7 +8,8 @@ from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from client.python.connection import PROCESS_SECONDS, AsyncClient, Picture
+from client.python.connection import PROCESS_SECONDS, AsyncClient
+from client.python.shapes import Picture
 
 Result = TypeVar("Result")
 

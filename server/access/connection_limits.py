@@ -17,11 +17,11 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 logger = logging.getLogger(__name__)
 
 HEADER_SECONDS = 10.0
-BODY_SECONDS = 75.0
+WHOLE_BODY_SECONDS = 75.0
 """A little longer than what is read from a body piece by piece may take, so that it is answered."""
 MOST_DESCRIPTORS = 65_536
 MOST_CONNECTIONS = 1024
-SHARE = 4
+DESCRIPTORS_EACH = 4
 """Of the descriptors, connections get one in so many: sessions have sockets and files of their own."""
 
 
@@ -31,7 +31,7 @@ def raise_descriptor_limit() -> int:
     most = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
     if soft < most:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-    return min(MOST_CONNECTIONS, max(soft, most) // SHARE)
+    return min(MOST_CONNECTIONS, max(soft, most) // DESCRIPTORS_EACH)
 
 
 def guard_protocol(most: int) -> type[GuardedProtocol]:
@@ -91,7 +91,7 @@ class GuardedProtocol(H11Protocol):
         self._phase = phase
         if self._deadline is not None:
             self._deadline.cancel()
-        seconds = {"headers": HEADER_SECONDS, "body": BODY_SECONDS}.get(phase)
+        seconds = {"headers": HEADER_SECONDS, "body": WHOLE_BODY_SECONDS}.get(phase)
         self._deadline = None if seconds is None else self.loop.call_later(seconds, self.transport.abort)
 
     def _make_room(self) -> None:

@@ -6,11 +6,11 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-REMEMBERED = 1024
+MOST_BUCKETS = 1024
 
 
 class RateLimit:
-    """A bucket for each name, full at first; the one that was used longest ago is forgotten beyond `REMEMBERED`."""
+    """A bucket for each name, full at first; the one that was used longest ago is forgotten beyond `MOST_BUCKETS`."""
 
     def __init__(self, burst: float, per_second: float, clock: Callable[[], float] = time.monotonic) -> None:
         """`burst`: what a bucket holds. `per_second`: how fast it fills."""
@@ -28,7 +28,7 @@ class RateLimit:
         level, wait = self._level(name), self.wait(name)
         self._buckets[name] = (level if wait else level - 1, self._clock())
         self._buckets.move_to_end(name)
-        if len(self._buckets) > REMEMBERED:
+        if len(self._buckets) > MOST_BUCKETS:
             self._buckets.popitem(last=False)
         return wait
 

@@ -10,12 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from statistics import median
 
-import numpy as np
 import psutil
-from numpy.typing import NDArray
 
 from engines import EngineError
 from engines.machine import cores, processor, versions
+from rigid.arrays import Pixels
 from rigid.edits.library import AttributeLibrary
 from rigid.stream.face_stream import FaceStream, StepResult
 from rigid.stream.frame_record import FrameRecord
@@ -23,7 +22,6 @@ from server.backend import Backend
 from server.frames.worker import InferenceWorker, Lane, in_hand_for, threads_for
 from server.session.session_stats import percentile
 
-Pixels = NDArray[np.uint8]
 MakeStream = Callable[[], FaceStream]
 PACKAGES = ("rigid-live", "torch", "openvino", "onnxruntime", "numpy")
 WARM_UP_FRAMES = 3

@@ -7,15 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from rigid.arrays import Array
+from rigid.arrays import Array, Pixels
 from rigid.files.video_reader import Picture, VideoError, VideoReader
 from rigid.geometry import resample, similarity
 from rigid.models.contract import Runtime
 from rigid.models.mobile_stylegan import MappingNetwork
-
-Pixels = NDArray[np.uint8]
 
 SIZE = (640, 480)
 """Width and height of every frame."""

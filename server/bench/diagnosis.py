@@ -20,7 +20,7 @@ from server.backend import Backend
 from server.bench.benchmark import STAGES, machine, measure, strong_edit
 from server.bench.clip import render_clip
 
-SECONDS = 3.0
+MEASURE_SECONDS = 3.0
 """How long one session is measured."""
 CLIP_FRAMES = 12
 
@@ -84,7 +84,7 @@ def measure_path(profile: str, engine: str, store: AssetStore) -> dict[str, Any]
         clip = render_clip(runtime, build_mapping(store, profile), mean_code(profile), CLIP_FRAMES)
         backend = Backend(runtime, library, store.file("face-landmarks", "face_landmarker.task"))
         backend.warm_up()
-        measured = measure(backend.make_stream, clip, strong_edit(library), 1, SECONDS)
+        measured = measure(backend.make_stream, clip, strong_edit(library), 1, MEASURE_SECONDS)
         stages = measured.stage_ms()
         limit = max(STAGES, key=lambda stage: stages[stage])
         return {"engine": runtime.name, "fps": round(measured.fps, 1), "stage_ms": stages, "limit": limit}

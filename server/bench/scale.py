@@ -9,16 +9,17 @@ from statistics import median
 import cv2
 import numpy as np
 
+from rigid.arrays import Pixels
 from rigid.models.contract import RecurrentState, Runtime
-from server.bench.benchmark import MakeStream, Pixels
+from server.bench.benchmark import MakeStream
 
-BATCHES = (1, 2, 4, 8, 16)
+BATCH_SIZES = (1, 2, 4, 8, 16)
 HEIGHTS = (240, 480, 720, 1080)
-ROUNDS = 5
+REPEATS = 5
 FRAME_SECONDS = 1 / 30
 
 
-def scale_batches(runtime: Runtime, batches: Sequence[int] = BATCHES) -> list[dict[str, float]]:
+def scale_batches(runtime: Runtime, batches: Sequence[int] = BATCH_SIZES) -> list[dict[str, float]]:
     """Medians of both networks by batch, in all and a face."""
     sizes, random = runtime.sizes, np.random.default_rng(0)
     rows = []
@@ -60,7 +61,7 @@ def scale_resolutions(
 
 def _median_ms(work: Callable[[], object]) -> float:
     times = []
-    for _ in range(ROUNDS):
+    for _ in range(REPEATS):
         began = time.perf_counter()
         work()
         times.append(1000 * (time.perf_counter() - began))

@@ -12,7 +12,7 @@ from server.cluster.roster import MissingAttribute, Roster
 
 logger = logging.getLogger(__name__)
 
-AGAIN_SECONDS = 30.0
+GIVE_AGAIN_SECONDS = 30.0
 """What could not be given is tried again after these."""
 
 
@@ -28,7 +28,7 @@ class AttributeSync:
     def look(self) -> None:
         """Begin to give what is lacking, unless that is being done."""
         if self._giving is None or self._giving.done():
-            oldest = time.monotonic() - AGAIN_SECONDS
+            oldest = time.monotonic() - GIVE_AGAIN_SECONDS
             self._failed = {one: at for one, at in self._failed.items() if at > oldest}
             lacking = [one for one in self._roster.lacking() if one not in self._failed]
             self._giving = asyncio.create_task(self._give_all(lacking)) if lacking else None

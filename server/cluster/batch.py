@@ -12,7 +12,7 @@ from ray.exceptions import RayError
 from rigid.workers import Outcome, sentence
 from server.cluster.messages import Share
 
-AGAIN = 2
+MOST_RETRIES = 2
 """How often a task is begun anew whose process or node died."""
 MOST_IN_FLIGHT = 512
 
@@ -34,7 +34,7 @@ def work_through(
     """
     undecided: Any = ray.remote(_do)
     remote = undecided.options(
-        num_cpus=share.cpus, num_gpus=share.gpus, max_retries=AGAIN, scheduling_strategy="SPREAD"
+        num_cpus=share.cpus, num_gpus=share.gpus, max_retries=MOST_RETRIES, scheduling_strategy="SPREAD"
     )
     waiting, run = list(reversed(tasks)), secrets.token_hex(8)
     running: dict[Any, Task] = {}

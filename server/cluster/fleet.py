@@ -19,10 +19,11 @@ from server.cluster.actors import Actors, Gone, Unreachable
 from server.cluster.attribute_sync import AttributeSync
 from server.cluster.checkpoint_store import CheckpointStore
 from server.cluster.messages import Build, Placement, Share
-from server.cluster.names import NAMESPACE, WORKER, own_version
+from server.cluster.names import NAMESPACE, WORKER
 from server.cluster.roster import Roster, WorkerBounds, WorkerPlace
 from server.cluster.worker import MediaWorker
 from server.config import ServerConfig
+from server.http.api import version_of
 from server.session.resumable_sessions import SessionCheckpoint
 
 logger = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ class Fleet:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._roster = Roster(own_version(), plan.config.max_sessions_per_key)
+        self._roster = Roster(version_of("rigid-live"), plan.config.max_sessions_per_key)
         self._actors = Actors()
         self._sync = AttributeSync(self._actors, self._roster)
         self._asking: dict[str, asyncio.Task[None]] = {}

@@ -18,7 +18,7 @@ from server.uploads.uploads import Uploads
 logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
-STOP_SECONDS = 20.0
+APP_STOP_SECONDS = 20.0
 
 
 class NotLoaded(Exception):
@@ -82,7 +82,7 @@ class AppHost:
         """End the sessions and the app."""
         with suppress(RuntimeError):  # its loop is closed where it has ended by itself
             self._loop.call_soon_threadsafe(self._ending.set)
-        await asyncio.to_thread(self._thread.join, STOP_SECONDS)
+        await asyncio.to_thread(self._thread.join, APP_STOP_SECONDS)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as installed
 
 NAMESPACE = "rigid-live"
 """Ray's, of all actors here."""
@@ -18,14 +16,6 @@ def worker_of(identity: str) -> str:
     """The worker that a session's id, token or secret was made by; empty where it names none."""
     name, dot, _ = identity.partition(".")
     return name if dot and WORKER.fullmatch(name) else ""
-
-
-def own_version() -> str:
-    """Return the version of the program installed here."""
-    try:
-        return installed("rigid-live")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def go_together(one: str, other: str) -> bool:

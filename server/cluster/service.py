@@ -30,9 +30,9 @@ APPLICATION = "rigid-live"
 INGRESS = "ingress"
 START_SECONDS = 120.0
 REACH_SECONDS = 3.0
-CALL_SECONDS = 10.0
+ASK_SECONDS = 10.0
 DRAIN_SECONDS = 120.0
-POLL_SECONDS = 0.2
+START_POLL_SECONDS = 0.2
 AUTO = "auto"
 """The cluster that this machine is a node of."""
 
@@ -140,7 +140,7 @@ def _wait_for_ingress(count: int) -> None:
         states: Any = ingress.replica_states if ingress is not None else {}
         if states.get("RUNNING", 0) >= count:
             return
-        time.sleep(POLL_SECONDS)
+        time.sleep(START_POLL_SECONDS)
     raise ClusterError(f"The ingress did not start within {START_SECONDS:g} s; Ray's dashboard may say why.")
 
 
@@ -185,7 +185,7 @@ def stop(at_once: threading.Event | None = None) -> None:
     ClusterError where no service runs.
     """
     draining = _fleet().wind_down.remote()
-    while not ray.wait([draining], timeout=POLL_SECONDS)[0]:
+    while not ray.wait([draining], timeout=START_POLL_SECONDS)[0]:
         if at_once is not None and at_once.is_set():
             break
     # no more requests, then the workers
@@ -195,7 +195,7 @@ def stop(at_once: threading.Event | None = None) -> None:
     serve.shutdown()
 
 
-def _ask_fleet(method: str, *arguments: object, seconds: float = CALL_SECONDS) -> Any:
+def _ask_fleet(method: str, *arguments: object, seconds: float = ASK_SECONDS) -> Any:
     return ray.get(getattr(_fleet(), method).remote(*arguments), timeout=seconds)
 
 

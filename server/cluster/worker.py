@@ -23,8 +23,9 @@ from server.cluster.checkpoint_store import CheckpointStore
 from server.cluster.host import AppHost
 from server.cluster.messages import Build, HttpReply, HttpRequest, Opening, Report, Share
 from server.cluster.metrics import label
-from server.cluster.names import FLEET, own_version
+from server.cluster.names import FLEET
 from server.config import ServerConfig
+from server.http.api import version_of
 from server.session.admission import Load
 from server.session.resumable_sessions import SessionCheckpoint
 from server.uploads.uploads import Uploads
@@ -76,7 +77,7 @@ class MediaWorker:
         ready, problem = self._host.readiness
         base = Report(
             self._name,
-            own_version(),
+            version_of("rigid-live"),
             self._node,
             self._address,
             os.getpid(),

@@ -22,9 +22,9 @@ LEAST_HEIGHT = 72
 """Pixels from brows to chin: a smaller face is enlarged more than twice for the networks, and stays soft."""
 DARK_MEAN = 52.0
 """Of limited-range luma, where black is 16 and white 235."""
-STEP = 4
-WINDOW = 20
-SHARE = 0.6
+LUMA_STEP = 4
+ADVICE_WINDOW = 20
+ADVICE_SHARE = 0.6
 
 
 def advice_for(frame: VideoFrame, face: Sighting | None) -> frozenset[str]:
@@ -47,7 +47,7 @@ def _mean_luma(frame: VideoFrame, box: tuple[float, float, float, float]) -> flo
     plane = frame.planes[0]
     rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
     left, top, right, bottom = (max(0, round(edge)) for edge in box)
-    inside = rows[top : min(bottom, frame.height) : STEP, left : min(right, frame.width) : STEP]
+    inside = rows[top : min(bottom, frame.height) : LUMA_STEP, left : min(right, frame.width) : LUMA_STEP]
     return float(inside.mean()) if inside.size else 255.0
 
 
@@ -55,7 +55,7 @@ class Advice:
     """What holds of most of the last pictures, so that a hand that passes by is not remarked upon."""
 
     def __init__(self) -> None:
-        self._last: deque[frozenset[str]] = deque(maxlen=WINDOW)
+        self._last: deque[frozenset[str]] = deque(maxlen=ADVICE_WINDOW)
 
     def add(self, told: Iterable[str]) -> None:
         """Note what is told of one more picture."""
@@ -65,4 +65,4 @@ class Advice:
     def now(self) -> list[str]:
         """The advice that holds now, in the order of `ADVICE`."""
         counts = Counter(code for told in self._last for code in told)
-        return [code for code in ADVICE if counts[code] >= SHARE * WINDOW]
+        return [code for code in ADVICE if counts[code] >= ADVICE_SHARE * ADVICE_WINDOW]

@@ -6,7 +6,7 @@ import numpy as np
 from av import VideoFrame
 from numpy.typing import NDArray
 
-STEP = 16
+GREY_STEP = 16
 BLACK_MEAN, BLACK_SPREAD = 24.0, 3.0
 """Of limited-range luma, where black is 16."""
 FROZEN_SECONDS = 5.0
@@ -38,7 +38,7 @@ class CameraCheck:
 def _grey(frame: VideoFrame) -> NDArray[np.int16]:
     plane = frame.planes[0]
     rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
-    grey: NDArray[np.int16] = rows[: frame.height : STEP, : frame.width : STEP].astype(np.int16)
+    grey: NDArray[np.int16] = rows[: frame.height : GREY_STEP, : frame.width : GREY_STEP].astype(np.int16)
     return grey
 
 

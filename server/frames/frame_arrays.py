@@ -10,9 +10,8 @@ import cv2
 import numpy as np
 from av import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
-from numpy.typing import NDArray
 
-Picture = NDArray[np.uint8]
+from rigid.arrays import Pixels
 
 # PyAV's default rounding darkens by about 1/255.
 ACCURATE = int(Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT)
@@ -38,7 +37,7 @@ def normalise(frame: VideoFrame) -> VideoFrame:
     return stamp(plain, frame)
 
 
-def to_rgb(frame: VideoFrame) -> Picture:
+def to_rgb(frame: VideoFrame) -> Pixels:
     """A normalised frame as RGB: uint8 (H, W, 3).
 
     Colour is taken for four pixels as it is sent for them: so it survives the way back, which averages them.
@@ -46,7 +45,7 @@ def to_rgb(frame: VideoFrame) -> Picture:
     return cv2.cvtColor(frame.to_ndarray(), cv2.COLOR_YUV2RGB_I420)  # type: ignore[return-value]
 
 
-def from_rgb(rgb: Picture, like: VideoFrame) -> VideoFrame:
+def from_rgb(rgb: Pixels, like: VideoFrame) -> VideoFrame:
     """RGB uint8 (H, W, 3) as a yuv420p frame with the time of `like`."""
     frame = VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
     plain = frame.reformat(

@@ -21,7 +21,7 @@ LATE_LOOKS = 2
 EARLY_LOOKS = 5
 """So many well under it, and more is done again."""
 EASY_SHARE = 0.7
-TOLERANCE = 0.9
+UNEVENNESS = 0.9
 """Of the time between two pictures, which never come evenly."""
 
 
@@ -43,7 +43,7 @@ class Pacer:
     def takes(self, now: float) -> bool:
         """Whether a picture that comes at `now` is taken on."""
         fps = self.pace.max_fps
-        if fps is not None and self._taken_at is not None and now - self._taken_at < TOLERANCE / fps:
+        if fps is not None and self._taken_at is not None and now - self._taken_at < UNEVENNESS / fps:
             return False
         self._taken_at = now
         return True

@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
+from rigid.arrays import Pixels
 from rigid.stream.face_stream import StepResult
 from rigid.stream.frame_record import FrameRecord
-
-Picture = NDArray[np.uint8]
 
 
 class Stream(Protocol):
@@ -24,7 +20,7 @@ class Stream(Protocol):
     cadence: int
     """The networks run for each so many frames, 1 for all; may be set from any thread."""
 
-    def locate(self, frame: Picture, timestamp: float) -> FrameRecord:
+    def locate(self, frame: Pixels, timestamp: float) -> FrameRecord:
         """Look for the face in a frame, RGB uint8 (H, W, 3), shown at `timestamp` seconds; what `generate` takes."""
 
     def generate(self, located: FrameRecord, edits: Mapping[str, float]) -> FrameRecord:

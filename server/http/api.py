@@ -15,7 +15,7 @@ from fastapi import APIRouter, Response
 from rigid.files.provenance import Credentials, sign
 from server.errors import ApiError
 from server.frames.frame_arrays import to_rgb
-from server.http.attribute_api import add_attributes, add_presets
+from server.http.attribute_api import JPEG, add_attributes, add_presets
 from server.http.error_catalogue import FIND, OPEN, READY, Codes, errors
 from server.http.recording_api import add_recordings
 from server.http.response_models import IceServers, SessionNumbers, Status, VersionState
@@ -38,10 +38,6 @@ from server.webrtc.trickle import parse_candidate
 
 SNAPSHOT_QUALITY = 90
 UNUSABLE_EDITS: Codes = {422: ("bad_edit", "unknown_preset")}
-BINARY = {"type": "string", "format": "binary"}
-PICTURE: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The picture.", "content": {"image/jpeg": {"schema": BINARY}}}
-}
 TEXT: dict[int | str, dict[str, Any]] = {
     200: {"description": "Prometheus' text format.", "content": {"text/plain": {"schema": {"type": "string"}}}}
 }
@@ -145,7 +141,7 @@ def _add_session(router: APIRouter, shared: SharedServices, manager: SessionMana
     @router.get(
         "/api/v1/sessions/{identity}/snapshot.jpg",
         response_class=Response,
-        responses={**PICTURE, **errors(FIND, {404: ("no_picture_yet",)})},
+        responses={**JPEG, **errors(FIND, {404: ("no_picture_yet",)})},
     )
     async def snapshot(identity: str) -> Response:
         """The newest picture sent, as JPEG; signed as edited with AI where the server has credentials and it is."""

@@ -15,9 +15,9 @@ from server.session.request_models import PresetRequest, PresetState, UploadQuer
 from server.session.shared_services import SharedServices
 from server.uploads.uploads import Uploads
 
-OFF: Codes = {403: ("uploads_off",)}
+UPLOADS_OFF: Codes = {403: ("uploads_off",)}
 UPLOAD: Codes = {
-    **OFF,
+    **UPLOADS_OFF,
     408: ("too_slow",),
     409: ("name_taken", "library_full"),
     413: ("file_too_large",),
@@ -27,7 +27,7 @@ UPLOAD: Codes = {
 }
 BINARY = {"type": "string", "format": "binary"}
 FILE = {"requestBody": {"required": True, "content": {"application/octet-stream": {"schema": BINARY}}}}
-STRIP: dict[int | str, dict[str, Any]] = {
+JPEG: dict[int | str, dict[str, Any]] = {
     200: {"description": "The picture.", "content": {"image/jpeg": {"schema": BINARY}}}
 }
 LISTED = "GET /api/v1/attributes lists them all."
@@ -44,7 +44,7 @@ def add_attributes(router: APIRouter, shared: SharedServices) -> None:
     @router.get(
         "/api/v1/attributes/{name}/strip.jpg",
         response_class=Response,
-        responses={**STRIP, **errors({404: ("unknown_attribute", "no_pictures"), 503: ("busy",)})},
+        responses={**JPEG, **errors({404: ("unknown_attribute", "no_pictures"), 503: ("busy",)})},
     )
     async def show_strip(name: str) -> Response:
         """A generated face with the attribute at five strengths, from the least to the greatest, as JPEG."""
@@ -94,7 +94,7 @@ def add_presets(router: APIRouter, shared: SharedServices) -> None:
         """The looks on offer; `PATCH …/edits {"preset": NAME}` cross-fades to one."""
         return [PresetState.model_validate(preset.describe()) for preset in shared.presets]
 
-    @router.put("/api/v1/presets/{name}", responses=errors(OFF, {422: ("bad_preset",)}))
+    @router.put("/api/v1/presets/{name}", responses=errors(UPLOADS_OFF, {422: ("bad_preset",)}))
     async def save_preset(name: str, request: PresetRequest) -> PresetState:
         """Keep a preset on this server, or change one that was kept."""
         _require_uploads(shared)
@@ -104,7 +104,7 @@ def add_presets(router: APIRouter, shared: SharedServices) -> None:
             raise ApiError(422, "bad_preset", str(error), "GET /api/v1/presets shows what they look like.") from error
         return PresetState.model_validate(saved.describe())
 
-    @router.delete("/api/v1/presets/{name}", status_code=204, responses=errors(OFF, {404: ("unknown_preset",)}))
+    @router.delete("/api/v1/presets/{name}", status_code=204, responses=errors(UPLOADS_OFF, {404: ("unknown_preset",)}))
     async def remove_preset(name: str) -> None:
         """Forget a preset that was kept."""
         _require_uploads(shared)

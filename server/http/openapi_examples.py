@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 SESSION = "Wb7w0nLS0bS0x3iE"
-OFFER = "v=0\r\no=- 3939 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\n…"
+EXAMPLE_OFFER = "v=0\r\no=- 3939 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\n…"
 ANSWER = "v=0\r\no=- 7701 2 IN IP4 192.0.2.10\r\ns=-\r\nt=0 0\r\nm=video 40012 UDP/TLS/RTP/SAVPF 96\r\n…"
-FRAGMENT = (
+EXAMPLE_FRAGMENT = (
     "a=ice-ufrag:EsAw\r\na=ice-pwd:bP+XJMM09aR8AiX1jdukzR6Y\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:0\r\n"
     "a=candidate:1 1 udp 2130706431 192.0.2.1 61764 typ host\r\n"
 )
@@ -105,15 +105,15 @@ METRICS = (
 )
 
 REQUESTS: dict[str, Any] = {
-    "open_session": {"sdp": OFFER, "type": "offer", "edits": {"smile": 0.8}, "options": {"ramp_ms": 400}},
-    "offer": {"sdp": OFFER, "type": "offer"},
+    "open_session": {"sdp": EXAMPLE_OFFER, "type": "offer", "edits": {"smile": 0.8}, "options": {"ramp_ms": 400}},
+    "offer": {"sdp": EXAMPLE_OFFER, "type": "offer"},
     "change_edits": {"edits": {"smile": 0.8}, "ramp_ms": 400},
     "add_candidates": {"candidates": [{"candidate": CANDIDATE, "sdpMid": "0", "sdpMLineIndex": 0}]},
     "save_preset": {"edits": {"smile": 0.4, "age": -0.3}, "label": "Mine", "fade_ms": 800},
-    "send": OFFER,
-    "watch": OFFER,
-    "trickle_sending": FRAGMENT,
-    "trickle_watching": FRAGMENT,
+    "send": EXAMPLE_OFFER,
+    "watch": EXAMPLE_OFFER,
+    "trickle_sending": EXAMPLE_FRAGMENT,
+    "trickle_watching": EXAMPLE_FRAGMENT,
 }
 """By the operation's name."""
 ANSWERS: dict[str, Any] = {

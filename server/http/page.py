@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import FileResponse
 
-CLIENT = Path(__file__).parents[2] / "client"
+CLIENT_FOLDER = Path(__file__).parents[2] / "client"
 """Installed beside this package."""
 TYPES = {
     ".html": "text/html",

@@ -18,7 +18,7 @@ from server.session.request_models import RecordingState
 from server.session.shared_services import SharedServices
 from server.session.states import State
 
-OFF: Codes = {403: ("recordings_off",)}
+RECORDINGS_OFF: Codes = {403: ("recordings_off",)}
 BEGIN: Codes = {409: ("recording",), 507: ("disk_full", "quota_full")}
 FILM: dict[int | str, dict[str, Any]] = {
     200: {
@@ -32,7 +32,7 @@ PATH = "/api/v1/sessions/{identity}/recording"
 def add_recordings(router: APIRouter, shared: SharedServices, manager: SessionManager) -> None:
     """The routes of the recordings."""
 
-    @router.post(PATH, status_code=201, responses=errors(FIND, OFF, BEGIN))
+    @router.post(PATH, status_code=201, responses=errors(FIND, RECORDINGS_OFF, BEGIN))
     async def start_recording(identity: str, response: Response) -> RecordingState:
         """Begin to record what a session sends; ends by itself at the server's limits, or with the session."""
         recordings = _require_recordings(shared)
@@ -44,7 +44,7 @@ def add_recordings(router: APIRouter, shared: SharedServices, manager: SessionMa
         response.headers["Location"] = f"/api/v1/sessions/{session.id}/recording"
         return RecordingState.model_validate(recording.describe())
 
-    @router.delete(PATH, responses=errors(OFF, {404: ("no_recording",)}))
+    @router.delete(PATH, responses=errors(RECORDINGS_OFF, {404: ("no_recording",)}))
     async def stop_recording(identity: str) -> RecordingState:
         """End a recording; answers once its file is complete."""
         recording = _require_recordings(shared).find(identity, caller.get())
@@ -55,7 +55,7 @@ def add_recordings(router: APIRouter, shared: SharedServices, manager: SessionMa
     @router.get(
         PATH,
         response_class=FileResponse,
-        responses={**FILM, **errors(OFF, {404: ("no_recording",), 409: ("recording",)})},
+        responses={**FILM, **errors(RECORDINGS_OFF, {404: ("no_recording",), 409: ("recording",)})},
     )
     async def fetch_recording(identity: str) -> FileResponse:
         """The newest complete recording of a session, as mp4; after the session's end too."""

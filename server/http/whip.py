@@ -12,8 +12,7 @@ from aiortc import RTCSessionDescription
 from fastapi import APIRouter, Request, Response
 
 from server.errors import ApiError, stated_type, wrong_type
-from server.http import error_catalogue as catalogue
-from server.http.error_catalogue import FIND, OPEN, Codes, errors
+from server.http.error_catalogue import FIND, OPEN, TRICKLE, Codes, errors
 from server.ice_servers import IceServer, Relay
 from server.readiness import Readiness
 from server.session.manager import SessionManager
@@ -69,8 +68,8 @@ IF_MATCH = {
     "schema": {"type": "string"},
     "description": "The ETag that the session was opened with.",
 }
-OFFER = _body(SDP)
-TRICKLE = {**_body(FRAGMENT), "parameters": [IF_MATCH]}
+OFFER_EXTRA = _body(SDP)
+TRICKLE_EXTRA = {**_body(FRAGMENT), "parameters": [IF_MATCH]}
 ANSWERED: dict[int | str, dict[str, Any]] = {
     201: {"description": "The answer.", "content": {SDP: {"schema": {"type": "string"}}}}
 }
@@ -82,7 +81,7 @@ def _add_sending(router: APIRouter, manager: SessionManager, readiness: Readines
         status_code=201,
         response_class=Response,
         responses={**ANSWERED, **errors(OPEN, OFFERED)},
-        openapi_extra={**OFFER, "parameters": [EDITS]},
+        openapi_extra={**OFFER_EXTRA, "parameters": [EDITS]},
     )
     async def send(request: Request) -> Response:
         """Open a session for a standard client, such as OBS; edits may be given as `?smile=0.8`."""
@@ -97,8 +96,8 @@ def _add_sending(router: APIRouter, manager: SessionManager, readiness: Readines
         "/whip/{secret}",
         status_code=204,
         response_class=Response,
-        responses=errors(GONE, catalogue.TRICKLE),
-        openapi_extra=TRICKLE,
+        responses=errors(GONE, TRICKLE),
+        openapi_extra=TRICKLE_EXTRA,
     )
     async def trickle_sending(request: Request, secret: str) -> Response:
         """Take candidates that the client found after its offer."""
@@ -117,7 +116,7 @@ def _add_watching(router: APIRouter, manager: SessionManager, readiness: Readine
         status_code=201,
         response_class=Response,
         responses={**ANSWERED, **errors(FIND, WATCH)},
-        openapi_extra=OFFER,
+        openapi_extra=OFFER_EXTRA,
     )
     async def watch(request: Request, identity: str) -> Response:
         """Watch what a session sends; any number of viewers up to the server's limit."""
@@ -130,8 +129,8 @@ def _add_watching(router: APIRouter, manager: SessionManager, readiness: Readine
         "/whep/{identity}/{secret}",
         status_code=204,
         response_class=Response,
-        responses=errors(FIND, catalogue.TRICKLE),
-        openapi_extra=TRICKLE,
+        responses=errors(FIND, TRICKLE),
+        openapi_extra=TRICKLE_EXTRA,
     )
     async def trickle_watching(request: Request, identity: str, secret: str) -> Response:
         """Take candidates that the viewer found after its offer."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from server.errors import ApiError
 
 MB = 2**20
-HINT = "Take old recordings away."
+ROOM_HINT = "Take old recordings away."
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,14 @@ class DiskSpace:
         free = shutil.disk_usage(folder).free
         if free < self.least_free:
             message = f"The disk of the recordings has only {free // MB} MB left."
-            raise ApiError(507, "disk_full", message, HINT)
+            raise ApiError(507, "disk_full", message, ROOM_HINT)
         if self.quota is None:
             return
         done = sum(path.stat().st_size for path in folder.glob("[!.]*") if path.is_file())
         taken = done + going_on * size
         if taken + size > self.quota:
             message = f"The recordings may take {self.quota // MB} MB, and {taken // MB} are taken."
-            raise ApiError(507, "quota_full", message, HINT)
+            raise ApiError(507, "quota_full", message, ROOM_HINT)
 
 
 UNBOUNDED = DiskSpace(0, None)

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from av import AudioFrame, VideoFrame
 from av.video.reformatter import ColorRange
-from numpy.typing import NDArray
 
+from rigid.arrays import Pixels
 from server.frames.frame_arrays import from_rgb, to_rgb
 from server.recording.soundtrack import Soundtrack
 
@@ -177,7 +177,7 @@ class Mp4Writer:
         return from_rgb(_letterbox(to_rgb(frame), *self._size), frame)
 
 
-def _letterbox(picture: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+def _letterbox(picture: Pixels, width: int, height: int) -> Pixels:
     scale = min(width / picture.shape[1], height / picture.shape[0])
     size = max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale))
     small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)

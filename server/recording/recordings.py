@@ -32,7 +32,7 @@ MOST_WAITING = 30
 MOST_SOUNDS = 150
 """Sounds that wait: three seconds of them, which are small."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-REMEMBERED = 256
+FILMS_REMEMBERED = 256
 NO_RECORDING = "There is no recording of this session."
 
 
@@ -233,7 +233,7 @@ class Recordings:
         )
         self._recordings[identity] = made
         self._recordings.move_to_end(identity)
-        while len(self._recordings) > REMEMBERED:
+        while len(self._recordings) > FILMS_REMEMBERED:
             self._recordings.popitem(last=False)
         return made
 

@@ -17,7 +17,7 @@ RATE = 48_000
 BITS = 96_000
 LAYOUT = "stereo"
 CHANNELS = 2
-TOLERANCE = RATE // 50
+MOST_APART = RATE // 50
 """Samples that a sound may be apart from its place before silence is put in, or some of it left out."""
 
 
@@ -61,7 +61,7 @@ class Soundtrack:
         """The packets of a sound that begins at `seconds` of the film; what lies before its begin is left out."""
         samples = np.concatenate(list(self._resample(frame)) or [_silence(0)])
         apart = round(seconds * RATE) - self._written
-        if abs(apart) > TOLERANCE or not self._written:
+        if abs(apart) > MOST_APART or not self._written:
             samples = np.concatenate([_silence(max(0, apart)), samples[max(0, -apart) :]])
         return self._encode(samples)
 

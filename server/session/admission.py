@@ -15,7 +15,7 @@ from server.session.session import Session
 from server.session.shared_services import SharedServices
 from server.session.states import State
 
-WINDOW = 6
+LOOKS = 6
 """Looks, one a second."""
 LEAST_LOOKS = 3
 FULL_SHARE = 0.9
@@ -30,7 +30,7 @@ class Capacity:
     """Knows how many pictures a second this machine edits, of all sessions together."""
 
     def __init__(self) -> None:
-        self._looks: deque[tuple[float, int, int]] = deque(maxlen=WINDOW)
+        self._looks: deque[tuple[float, int, int]] = deque(maxlen=LOOKS)
 
     def observe(self, now: float, received: int, processed: int) -> None:
         """Note the counts up to `now`, seconds; they never fall."""

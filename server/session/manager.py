@@ -15,7 +15,7 @@ from server.errors import ApiError
 from server.frames.stream_protocol import MakeStream, Stream
 from server.session.admission import Admission
 from server.session.liveness import TICK_SECONDS
-from server.session.open_sessions import REMEMBERED, OpenSessions
+from server.session.open_sessions import ENDED_REMEMBERED, OpenSessions
 from server.session.request_models import SessionRequest
 from server.session.resumable_sessions import FINAL, ResumableSessions, SessionCheckpoint
 from server.session.session import Session
@@ -26,7 +26,7 @@ from server.webrtc.whep_peer import WhepPeer
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS = 5.0
+TICK_LIMIT_SECONDS = 5.0
 """For the numbers of one session, which are there at once."""
 DRAIN_POLL_SECONDS = 0.1
 
@@ -81,7 +81,7 @@ class SessionManager:
             self.admission.measure()
             for session in self.sessions:
                 try:
-                    async with asyncio.timeout(LOOK_SECONDS):
+                    async with asyncio.timeout(TICK_LIMIT_SECONDS):
                         await session.tick()
                 except Exception:  # one session's trouble must not end the round that watches all
                     logger.exception("Session %s could not be looked after", session.id)
@@ -180,7 +180,7 @@ class SessionManager:
         if reason not in FINAL:
             self.resumable.put(session.resume_token, session.checkpoint())
             self._left[session.resource.secret] = (session.owner, session.resume_token)
-            if len(self._left) > REMEMBERED:
+            if len(self._left) > ENDED_REMEMBERED:
                 self._left.popitem(last=False)
         self._shared.metrics.closed.labels(reason).inc()
         logger.info("Session %s closed: %s", session.id, reason)

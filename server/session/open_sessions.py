@@ -13,7 +13,7 @@ from server.session.session import Session
 from server.session.states import State, ending
 from server.webrtc.whep_peer import WhepPeer
 
-REMEMBERED = 256
+ENDED_REMEMBERED = 256
 """Of ended sessions, so that a late request is told why."""
 
 
@@ -39,7 +39,7 @@ class OpenSessions:
         """Have a session found no longer, and remember why."""
         self._open.pop(session.id, None)
         self._ended[session.id] = reason
-        if len(self._ended) > REMEMBERED:
+        if len(self._ended) > ENDED_REMEMBERED:
             self._ended.popitem(last=False)
 
     def visible(self) -> list[Session]:

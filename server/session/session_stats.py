@@ -8,7 +8,7 @@ from statistics import median
 
 from server.frames.advice import Advice
 
-WINDOW_SECONDS = 3.0
+RATE_SECONDS = 3.0
 KEPT = 256
 FOLLOW = 0.25
 OUTCOMES = 20
@@ -28,8 +28,8 @@ class Rate:
     def per_second(self, now: float) -> float:
         if self._begin is None:
             return 0.0
-        recent = sum(1 for time in self._times if now - time <= WINDOW_SECONDS)
-        return recent / max(1.0, min(WINDOW_SECONDS, now - self._begin))
+        recent = sum(1 for time in self._times if now - time <= RATE_SECONDS)
+        return recent / max(1.0, min(RATE_SECONDS, now - self._begin))
 
 
 def percentile(values: Iterable[float], share: float) -> float | None:
@@ -92,11 +92,11 @@ class SessionStats:
 
     def age(self, now: float) -> float | None:
         """What 95 of 100 of the last seconds' pictures were younger than, seconds."""
-        return percentile((age for time, age in self._ages if now - time <= WINDOW_SECONDS), 0.95)
+        return percentile((age for time, age in self._ages if now - time <= RATE_SECONDS), 0.95)
 
     def describe(self, now: float) -> dict[str, object]:
         """Describe them, ready for JSON; ages and stage times in milliseconds, None where nothing was measured."""
-        ages = [age * 1000 for time, age in self._ages if now - time <= WINDOW_SECONDS]
+        ages = [age * 1000 for time, age in self._ages if now - time <= RATE_SECONDS]
         counts = self.counts
         return {
             "frame": counts["processed"],

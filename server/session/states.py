@@ -36,7 +36,7 @@ PAUSE_SECONDS = 3.0
 LEAST_FPS = 8.0
 """Fewer pictures than these a second look like stills."""
 FAILING_SHARE = 0.5
-ROUNDS = 2
+AGREEING_LOOKS = 2
 """How many looks in a row must agree, so that a session on the edge does not change its state each second."""
 
 MESSAGES = {
@@ -146,5 +146,5 @@ class Life:
         seen = health.judge()
         self._agreed = self._agreed + 1 if seen == self._seen else 1
         self._seen = seen
-        if seen[0] == State.PAUSED or self._agreed >= ROUNDS:
+        if seen[0] == State.PAUSED or self._agreed >= AGREEING_LOOKS:
             self.enter(*seen)

@@ -7,9 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
+from rigid.arrays import Pixels
 from rigid.atomic_files import replacing
 from rigid.discovery.strip import strip_strengths, to_jpeg
 from rigid.edits.attribute import Attribute
@@ -17,8 +15,7 @@ from rigid.edits.library import AttributeLibrary
 from server.errors import ApiError
 from server.frames.worker import InferenceWorker
 
-Picture = NDArray[np.uint8]
-Paint = Callable[[Attribute, float], Picture]
+Paint = Callable[[Attribute, float], Pixels]
 """An attribute at a strength on a generated face: RGB (S, S, 3)."""
 RENDER_SECONDS = 60.0
 
@@ -37,7 +34,7 @@ class _Order:
     attribute: Attribute
     strength: float
     loop: asyncio.AbstractEventLoop
-    done: asyncio.Future[Picture]
+    done: asyncio.Future[Pixels]
 
 
 class AttributePreviews:
@@ -74,7 +71,7 @@ class AttributePreviews:
         await asyncio.to_thread(_keep, path, attribute.name, data)
         return data
 
-    async def _render(self, attribute: Attribute, strength: float) -> Picture:
+    async def _render(self, attribute: Attribute, strength: float) -> Pixels:
         loop = asyncio.get_running_loop()
         order = _Order(attribute, strength, loop, loop.create_future())
         self._lane.offer(order)
@@ -89,7 +86,7 @@ class AttributePreviews:
         order.loop.call_soon_threadsafe(_settle, order.done, picture, None)
 
 
-def _settle(future: asyncio.Future[Picture], picture: Picture | None, error: Exception | None) -> None:
+def _settle(future: asyncio.Future[Pixels], picture: Pixels | None, error: Exception | None) -> None:
     if future.done():
         return
     if picture is None:

@@ -26,7 +26,7 @@ RECEIVE_SECONDS = 60.0
 MOST_AT_ONCE = 4
 """Files that may be on their way, one of them being read."""
 Given = TypeVar("Given")
-HINT = "rigid-live attributes import --help tells what files are taken."
+FILES_HINT = "rigid-live attributes import --help tells what files are taken."
 
 
 @asynccontextmanager
@@ -145,7 +145,7 @@ class Uploads:
         }
         told = await _in_own_process(json.dumps(job).encode())
         if "error" in told:
-            raise ApiError(422, "bad_attribute", told["error"], HINT)
+            raise ApiError(422, "bad_attribute", told["error"], FILES_HINT)
         return told["name"]
 
     def _offer(self, name: str) -> Attribute:

@@ -19,7 +19,7 @@ MAX_SOUNDS = 500
 """Ten seconds of 20 ms frames; more is never held back."""
 FIRST_PICTURE_SECONDS = 2.0
 """Sound waits this long for a first picture to measure."""
-POLL_SECONDS = 0.02
+DUE_POLL_SECONDS = 0.02
 
 
 class OutputTrack(MediaStreamTrack):
@@ -90,7 +90,7 @@ class DelayedAudioTrack(MediaStreamTrack):
             remaining = self._due(self._frames[0][1]) - self._clock()
             if remaining <= 0:
                 return self._frames.popleft()[0]
-            await asyncio.sleep(min(remaining, POLL_SECONDS))
+            await asyncio.sleep(min(remaining, DUE_POLL_SECONDS))
         raise MediaStreamError
 
     def _due(self, arrived: float) -> float:

@@ -11,7 +11,7 @@ import pytest
 from aiortc_fixes.nacks import RepeatingNackGenerator
 from aiortc_fixes.privates import RECEIVER
 from client import rigid_live
-from client.python.connection import LiveError
+from client.python.http import LiveError
 from server.app import create_app
 from server.config import ServerConfig
 from server.session.manager import SessionManager

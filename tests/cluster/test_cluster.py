@@ -25,7 +25,7 @@ from server.cluster import service
 from server.cluster.batch import work_through
 from server.cluster.ingress import REPLICA_HEADER
 from server.cluster.messages import Share
-from server.cluster.names import own_version
+from server.http.api import version_of
 from tests.cluster.world import FPS, LENIENT, PATIENCE_SECONDS, PATIENT, ROOT, ClusterWorld, ReturningViewer, cluster_of
 from tests.patience import LONG
 from tests.server.world import Lag, RealViewer, until
@@ -236,9 +236,9 @@ async def test_a_worker_of_another_version_gets_no_session_and_the_others_go_on(
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{ROOT}")
     await asyncio.to_thread(world.add_node)
     await asyncio.to_thread(world.wait_for, {"ready": len(ready), "refused": 1})
-    (refused,) = [one for one in world.workers() if one["state"] == "refused"]
+    (refused,), own = [one for one in world.workers() if one["state"] == "refused"], version_of("rigid-live")
     assert refused["problem"] == (
-        f"Worker {refused['name']} on {refused['address']} runs rigid-live 99.0.0, this cluster {own_version()}: "
+        f"Worker {refused['name']} on {refused['address']} runs rigid-live 99.0.0, this cluster {own}: "
         "it gets no sessions until that node has the same."
     )
     async with audience(world, 4) as (_, viewers):

@@ -15,8 +15,8 @@ import pytest
 
 from cli.main import run
 from client import rigid_live
-from client.python.connection import LiveError
-from client.python.devices import FIRST_WAIT, STALE_SECONDS, SessionKeeper, VirtualCamera, parse_size, show_live
+from client.python.devices import FIRST_RETRY, STALE_SECONDS, SessionKeeper, VirtualCamera, parse_size, show_live
+from client.python.http import LiveError
 from client.python.sync import Client
 from rigid.files.provenance import Provenance, own_credentials, read
 from tests.client.fakes import Picture, light_app
@@ -173,7 +173,7 @@ def test_the_camera_itself_is_shown_while_the_server_is_away() -> None:
     assert light() == 50 and server.closed == 1
     assert light() == 50 and server.opened == 1
     server.away = False
-    now += FIRST_WAIT + 0.01
+    now += FIRST_RETRY + 0.01
     assert light() == 150 and server.opened == 2
 
 

@@ -108,7 +108,7 @@ def test_headers_are_not_waited_for_longer_than_stated(sent: bytes, monkeypatch:
 
 @pytest.mark.parametrize("path", [b"/api/v1/sessions", b"/nowhere"])
 def test_a_body_is_not_waited_for_longer_than_stated(path: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection_limits, "BODY_SECONDS", 0.2)
+    monkeypatch.setattr(connection_limits, "WHOLE_BODY_SECONDS", 0.2)
     with listening() as port:
         assert b"HTTP" not in ended(
             b"POST " + path + b" HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{", port

@@ -9,7 +9,7 @@ import pytest
 from av import VideoFrame
 
 from rigid.stream.frame_record import FrameRecord, Sighting
-from server.frames.advice import WINDOW, Advice, advice_for
+from server.frames.advice import ADVICE_WINDOW, Advice, advice_for
 from tests.server.world import PaintedResult, PaintingStream, Picture, running
 
 
@@ -46,10 +46,10 @@ def test_what_is_told_of_a_picture(level: int, face: Sighting | None, told: set[
 
 def test_only_what_lasts_is_told() -> None:
     advice = Advice()
-    for number in range(WINDOW):
+    for number in range(ADVICE_WINDOW):
         advice.add({"face_covered"} if number % 3 == 0 else {"too_dark", "face_cut_off"})
     assert advice.now == ["face_cut_off", "too_dark"]
-    for _ in range(WINDOW):
+    for _ in range(ADVICE_WINDOW):
         advice.add(())
     assert advice.now == []
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from client import rigid_live
-from client.python.connection import LiveError
+from client.python.http import LiveError
 from tests.patience import PATIENCE_SECONDS, eventually
 from tests.program import program
 
