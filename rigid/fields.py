@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rigid.arrays import Array
+from rigid.arrays import Array, Pixels
 
 Value = TypeVar("Value", float, Array, NDArray[np.float64])
 
@@ -26,6 +26,16 @@ def rise(value: float, start: float, end: float) -> float:
 def ramp(values: Array, start: float, end: float) -> Array:
     """0 up to `start`, 1 from `end` on, smooth between."""
     return smooth(np.asarray(np.clip((values - start) / (end - start), 0.0, 1.0), np.float32))
+
+
+def from_pixels(pixels: Pixels) -> Array:
+    """`pixels` as values in [-1, 1], the same shape."""
+    return pixels.astype(np.float32) / np.float32(127.5) - np.float32(1)
+
+
+def to_pixels(values: Array) -> Pixels:
+    """`values` in [-1, 1] as pixels, rounded and clamped, the same shape."""
+    return np.asarray(np.clip(np.rint((values + 1) * 127.5), 0, 255), np.uint8)
 
 
 def resize(picture: Array, size: int) -> Array:

@@ -85,11 +85,6 @@ def compare(before: Faces, after: Faces) -> Outcome:
     )
 
 
-def try_both(studio: Studio, faces: Faces, edit: Array, opposite: float = 1.0) -> tuple[Outcome, Outcome]:
-    """What `edit` does at strength 1 and, `opposite` times as long, at -1."""
-    return try_edit(studio, faces, edit), try_edit(studio, faces, np.float32(-opposite) * edit)
-
-
 def surroundings(size: int) -> Region:
     """What lies outside the face in an aligned picture, (size, size): all but an ellipse."""
     y, x = (np.mgrid[:size, :size] + 0.5) / size

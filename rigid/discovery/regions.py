@@ -11,7 +11,6 @@ from rigid.arrays import Array, Pixels
 from rigid.discovery.observe import square
 from rigid.face.landmarks import OUTER_LIPS
 
-INNER_CORNERS = (133, 362)
 OUTER_CORNERS = (33, 263)
 # fmt: off
 INNER_LIPS_RIM = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191)
@@ -96,14 +95,3 @@ def face_light(image: Pixels, landmarks: Array) -> float:
     centre = corners.mean(0) + np.array([0.0, 0.3 * width])
     patch = square(image, (centre[0], centre[1]), width, 32)
     return float(cv2.cvtColor(patch, cv2.COLOR_RGB2GRAY).mean() / 255)
-
-
-def bridge_edges(image: Pixels, landmarks: Array) -> float:
-    """Mean |d/dy| of luma across the bridge of the nose, in percent of the range.
-
-    On generated faces it is about 1 without glasses and 3 to 8 with.
-    """
-    inner = landmarks[list(INNER_CORNERS)].mean(0)
-    width = float(np.linalg.norm(landmarks[INNER_CORNERS[1]] - landmarks[INNER_CORNERS[0]]))
-    patch = cv2.cvtColor(square(image, (inner[0], inner[1]), 0.6 * width, 16), cv2.COLOR_RGB2GRAY)
-    return float(np.abs(np.diff(patch.astype(np.float32), axis=0)).mean() / 2.55)

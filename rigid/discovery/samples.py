@@ -17,6 +17,7 @@ from rigid.arrays import Array, Pixels
 from rigid.atomic_files import replacing
 from rigid.discovery.labels import StagedLabeller
 from rigid.discovery.observe import Seen
+from rigid.fields import to_pixels
 from rigid.models.mobile_stylegan import MappingNetwork
 from rigid.training.codes import sample_codes
 
@@ -47,7 +48,7 @@ class Studio:
     def photograph(self, codes: Array) -> Pixels:
         """Codes (B, n_codes, 512) → RGB bytes (B, S, S, 3)."""
         batches = [self.synthesize(codes[i : i + BATCH]) for i in range(0, len(codes), BATCH)]
-        return to_bytes(np.concatenate(batches))
+        return np.ascontiguousarray(to_pixels(np.concatenate(batches)).transpose(0, 2, 3, 1))
 
     def measure(self, codes: Array) -> Array:
         """Codes (B, n_codes, 512) → measures (B, M)."""
@@ -56,12 +57,6 @@ class Studio:
     def column(self, measure: str) -> int:
         """Which column of the measures is `measure`."""
         return self.labeller.measures.index(measure)
-
-
-def to_bytes(images: Array) -> Pixels:
-    """RGB (B, 3, S, S) in [-1, 1] → bytes (B, S, S, 3)."""
-    scaled = np.clip(np.rint((images + 1) * 127.5), 0, 255).astype(np.uint8)
-    return np.ascontiguousarray(scaled.transpose(0, 2, 3, 1))
 
 
 def code_source(

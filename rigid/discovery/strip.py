@@ -7,6 +7,7 @@ import numpy as np
 
 from rigid.arrays import Array, Pixels
 from rigid.edits.attribute import Attribute
+from rigid.fields import to_pixels
 from rigid.inversion.latents import add_edit
 from rigid.models.contract import Runtime
 
@@ -26,7 +27,7 @@ def render_face(runtime: Runtime, face: Array, attribute: Attribute, strength: f
     codes = np.broadcast_to(face, (1, sizes.n_codes, sizes.code_size)).astype(np.float32)
     edited = add_edit(codes, attribute.offset(strength, codes), sizes.n_shared_codes)
     image = runtime.synthesize(edited, np.zeros((1, *sizes.noise_shape), np.float32))[0]
-    picture = np.clip(np.rint((image.transpose(1, 2, 0) + 1) * 127.5), 0, 255).astype(np.uint8)
+    picture = to_pixels(image.transpose(1, 2, 0))
     small: Pixels = np.asarray(cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
     return small
 

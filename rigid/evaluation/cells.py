@@ -20,6 +20,7 @@ from rigid.evaluation.measure import AT_ONCE, EvaluationError
 from rigid.evaluation.metrics import mean
 from rigid.evaluation.warp_error import Motion, MotionEstimator
 from rigid.face.alignment import TrackedFace, crop
+from rigid.fields import from_pixels
 from rigid.files.clips import Clip, Replay, Track, read_frames
 from rigid.models.contract import Runtime
 from rigid.stream.face_stream import FaceStream, StreamOptions, Tracker
@@ -149,7 +150,7 @@ def make_cell(
     for i in comparable:
         seen = results[i].faces
         if seen is not None:
-            faces = Faces(seen.real, seen.inverted, seen.edited, _values(crops[i]))
+            faces = Faces(seen.real, seen.inverted, seen.edited, from_pixels(crops[i]))
             looks.append(_look(faces, {name: take.regions[i][name] for name in wanted}))
     signs = fault_signs.join([*looks, Signs(math.nan, math.nan, {}, _flickers(take, crops))])
     ratio = mean(_errors(take.motions, delivered)) / (mean(take.own_errors) or math.nan)
@@ -193,7 +194,3 @@ def _by_region(take: Take, crops: list[Pixels]) -> list[dict[str, float]]:
 
 def _errors(motions: list[Motion], frames: list[Pixels]) -> list[float]:
     return [motion.error(a, b) for motion, (a, b) in zip(motions, pairwise(frames), strict=True)]
-
-
-def _values(face: Pixels) -> Array:
-    return face.astype(np.float32) / np.float32(127.5) - np.float32(1)

@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from rigid.arrays import Array
 from rigid.atomic_files import write_json, write_text
 from rigid.composite.compositor import CompositeKind
@@ -22,6 +20,7 @@ from rigid.evaluation.groups import AXES, Balance, Groups, groups_of
 from rigid.evaluation.measure import Meters
 from rigid.evaluation.results import file_stamp, hash_of, without_nan
 from rigid.evaluation.strength import changes, measure_of
+from rigid.fields import from_pixels
 from rigid.files.clips import Clip, find_clips
 from rigid.files.video_reader import VideoError
 from rigid.stream.face_stream import Tracker
@@ -39,8 +38,6 @@ INTERVAL = 0.04
 """Seconds between a generated clip's frames."""
 MEASURES = {"identity": 1, "strength": 1, "lpips": -1, "without_signs": 1}
 """What is compared, and whether more of it (1) or less (-1) is better; docs/evaluation.md says what each is."""
-SHORTFALL = 0.10
-"""A group may be this much worse than the mean."""
 LEAST_PEOPLE = 3
 """A group of fewer says nothing."""
 
@@ -228,8 +225,7 @@ class _Runner:
     def _lpips(self, cell: Cell) -> float:
         if cell.inverted is None:
             return math.nan
-        real = cell.before.astype(np.float32) / np.float32(127.5) - np.float32(1)
-        return metrics.lpips_distance(self._tools.meters.lpips, real, cell.inverted)
+        return metrics.lpips_distance(self._tools.meters.lpips, from_pixels(cell.before), cell.inverted)
 
 
 def _has_room(name: str, strength: float, labels: Array, measures: Sequence[str]) -> bool:

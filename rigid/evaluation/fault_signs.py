@@ -78,13 +78,13 @@ class Signs:
         """The greatest of the flickers."""
         return max(self.flickers.values(), default=math.nan)
 
-    def faults(self, limits: Thresholds = THRESHOLDS) -> list[str]:
+    def faults(self) -> list[str]:
         """Which of `FAULTS` the signs tell of."""
         found = (
-            self.seam > limits.seam,
-            self.double_edges > limits.double_edges,
-            self.half_edit < limits.half_edit,
-            self.flicker > limits.flicker,
+            self.seam > THRESHOLDS.seam,
+            self.double_edges > THRESHOLDS.double_edges,
+            self.half_edit < THRESHOLDS.half_edit,
+            self.flicker > THRESHOLDS.flicker,
         )
         return [fault for fault, is_there in zip(FAULTS, found, strict=True) if is_there]
 

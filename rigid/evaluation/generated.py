@@ -10,10 +10,10 @@ import torch
 
 from rigid.arrays import Array, Pixels
 from rigid.edits.library import AttributeLibrary
+from rigid.fields import to_pixels
 from rigid.models.contract import Runtime
 from rigid.models.mobile_stylegan import MappingNetwork
 from rigid.training.codes import sample_codes
-from rigid.training.pictures import to_bytes
 from rigid.training.walks import walk_codes
 
 
@@ -37,7 +37,7 @@ class Generated:
     def picture(self, codes: Array) -> Pixels:
         """The face of `codes` (n_codes, 512), RGB (S, S, 3), aligned as FFHQ's are."""
         noise = np.zeros((1, *self.runtime.sizes.noise_shape), np.float32)
-        drawn = to_bytes(self.runtime.synthesize(codes[None], noise)[0])
+        drawn = to_pixels(self.runtime.synthesize(codes[None], noise)[0])
         return np.ascontiguousarray(drawn.transpose(1, 2, 0))
 
     def walk(self, codes: Array, frames: int, seed: int) -> Iterator[Pixels]:

@@ -7,15 +7,17 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from rigid.arrays import Array, Pixels
 from rigid.evaluation.optimise import reconstruction_loss
 from rigid.evaluation.runtimes import ImageEncoder, WithoutSharing
+from rigid.fields import from_pixels
 from rigid.models.build import Generator
 from rigid.models.contract import RecurrentState, Runtime
 from rigid.models.mobile_stylegan import MobileStyleGAN
 from rigid.training.device import DEVICE, half_precision
+from rigid.training.rates import typical_size
 
 FIRST_LEVEL = 2
 """Levels, counted from 8², from here on (32² and finer) are tuned; the coarse ones hold what edits steer."""
@@ -36,7 +38,7 @@ class Pivots:
 
     def inputs(self, index: int) -> Array:
         """The face (1, 3, S, S) in [-1, 1]."""
-        return self.images[index : index + 1].astype(np.float32) / np.float32(127.5) - np.float32(1)
+        return from_pixels(self.images[index : index + 1])
 
 
 def smooth(codes: Array, sigma: float) -> Array:
@@ -48,13 +50,13 @@ def smooth(codes: Array, sigma: float) -> Array:
     return averaged
 
 
-def tune_generator(generator: Generator, lpips: nn.Module, pivots: Pivots, steps: int, seed: int = 0) -> Generator:
+def tune_generator(generator: Generator, lpips: nn.Module, pivots: Pivots, steps: int) -> Generator:
     """A copy of `generator` whose fine levels were fitted to show the clip's faces at their pivots (Eq. 12)."""
     network = copy.deepcopy(generator)
     tuned = [p.requires_grad_() for part in fine_parts(network) for p in part.parameters()]
-    optimizer = torch.optim.Adam([{"params": [p], "lr": LEARNING_RATE * _typical_size(p)} for p in tuned])
+    optimizer = torch.optim.Adam([{"params": [p], "lr": LEARNING_RATE * typical_size(p)} for p in tuned])
     codes = torch.from_numpy(pivots.codes).to(DEVICE)
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(0)
     for _ in range(steps):
         chosen = random.choice(len(codes), min(BATCH, len(codes)), replace=False)
         targets = torch.from_numpy(np.concatenate([pivots.inputs(i) for i in chosen])).to(DEVICE)
@@ -72,11 +74,6 @@ def fine_parts(generator: Generator) -> list[nn.Module]:
         return [*generator.levels[min(FIRST_LEVEL, len(generator.levels) - 1) :], generator.head]
     first = min(FIRST_LEVEL, len(generator.to_rgbs) - 2)
     return [*generator.convs[2 * first + 1 :], *generator.to_rgbs[first + 1 :]]
-
-
-def _typical_size(parameter: Tensor) -> float:
-    """Root mean square, as sizes differ a hundredfold; what starts at zero grows to about a tenth."""
-    return parameter.detach().square().mean().sqrt().item() or 0.1
 
 
 class Tuned(WithoutSharing):

@@ -12,6 +12,7 @@ import numpy as np
 from rigid.arrays import Array, Pixels
 from rigid.composite.compositor import Faces
 from rigid.edits.edit_effect import FACE_ONLY, EditEffect
+from rigid.fields import from_pixels
 from rigid.geometry import Points, Transform, apply, inverse
 from rigid.stopwatch import Stopwatch
 
@@ -33,8 +34,7 @@ class Sighting:
     @cached_property
     def inputs(self) -> Array:
         """The crop as all stages take pictures: float32 (1, 3, S, S) in [-1, 1]."""
-        values = self.crop.astype(np.float32) / np.float32(127.5) - np.float32(1)
-        return np.ascontiguousarray(values.transpose(2, 0, 1)[None])
+        return np.ascontiguousarray(from_pixels(self.crop).transpose(2, 0, 1)[None])
 
     @property
     def box(self) -> tuple[float, float, float, float]:

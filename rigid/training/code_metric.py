@@ -8,6 +8,9 @@ from torch import Tensor, nn
 from rigid.models.mobile_stylegan import MappingNetwork, MobileStyleGAN
 from rigid.models.modulation import Modulation
 
+SAMPLES = 8192
+"""Codes that the spread of the styles is measured on."""
+
 
 class CodeMetric(nn.Module):
     """Mean squared difference of styles, in units of their variance over the generator's own samples.
@@ -18,11 +21,11 @@ class CodeMetric(nn.Module):
 
     gram: Tensor
 
-    def __init__(self, network: MobileStyleGAN, mapping: MappingNetwork, n_codes: int, samples: int = 8192):
+    def __init__(self, network: MobileStyleGAN, mapping: MappingNetwork, n_codes: int):
         super().__init__()
         random = torch.Generator().manual_seed(0)
         with torch.no_grad():
-            z = torch.randn(samples, mapping.code_size, generator=random)
+            z = torch.randn(SAMPLES, mapping.code_size, generator=random)
             w = mapping(z.to(network.input.device))
             grams = [self._gram(readers, w) for readers in _readers(network, n_codes)]
         self.register_buffer("gram", torch.stack(grams))

@@ -6,7 +6,6 @@ area-downsampled 1024² image: pixel, wavelet and perceptual terms.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +21,15 @@ from rigid.models.build import TUNED_PARTS, build_lpips, build_teacher, build_un
 from rigid.models.mobile_stylegan import DeepWaveletHead, haar
 from rigid.training.device import half_precision, place
 from rigid.training.head import inherit, solve_head
-from rigid.training.loop import Losses
+from rigid.training.loop import Losses, Stage
 from rigid.training.pictures import write_grid
+from rigid.training.rates import cosine, typical_size
 from rigid.training.shipping import write_weights
 from rigid.training.teacher import TeacherPairs, load_or_make_pairs
 from rigid.training.warping import same_window
+
+HEAD_SAMPLES = 96
+"""Teacher images that the head is solved on."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class GeneratorOptions:
     steps: int = 1400
 
 
-class GeneratorStage:
+class GeneratorStage(Stage):
     """Tunes the last level and the head of the cut generator; see `Stage`."""
 
     def __init__(self, options: GeneratorOptions, store: AssetStore, folder: Path):
@@ -65,14 +68,14 @@ class GeneratorStage:
         solve_head(self.network.head, self._head_batches())
         tuned = [p.requires_grad_() for name, p in self.network.named_parameters() if name.startswith(TUNED_PARTS)]
         self.optimizer = torch.optim.Adam(
-            [{"params": [p], "lr": options.learning_rate * _typical_size(p)} for p in tuned], betas=(0.9, 0.99)
+            [{"params": [p], "lr": options.learning_rate * typical_size(p)} for p in tuned], betas=(0.9, 0.99)
         )
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self._rate)
 
     def _rate(self, index: int) -> float:
         """A short warm-up, then a cosine to nothing."""
         done = index / self.options.steps
-        return min(1.0, (index + 1) / 20) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+        return min(1.0, (index + 1) / 20) * cosine(min(1.0, done))
 
     def step(self, index: int) -> Losses:
         random = np.random.default_rng((self.options.seed, index))
@@ -111,14 +114,9 @@ class GeneratorStage:
         tuned = {k: v for k, v in self.network.state_dict().items() if k.startswith(TUNED_PARTS)}
         write_weights(folder / "generator.safetensors", tuned)
 
-    def state_dict(self) -> dict[str, Any]:
-        parts: dict[str, Any] = {"network": self.network, "optimizer": self.optimizer, "schedule": self.schedule}
-        return {name: part.state_dict() for name, part in parts.items()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
+    @property
+    def parts(self) -> dict[str, Any]:
+        return {"network": self.network, "optimizer": self.optimizer, "schedule": self.schedule}
 
     def _student(self, codes: Tensor) -> Tensor:
         """The image, with gradients only in the part that is tuned."""
@@ -131,16 +129,8 @@ class GeneratorStage:
     def _pairs(self, store: AssetStore, path: Path, count: int, seed: int) -> TeacherPairs:
         return load_or_make_pairs(path, self.options.profile, store, count=count, seed=seed)
 
-    def _head_batches(self, samples: int = 96) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        for start in range(0, min(samples, self.options.train_samples), 4):
+    def _head_batches(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        for start in range(0, min(HEAD_SAMPLES, self.options.train_samples), 4):
             codes, target = self.train_pairs.batch(slice(start, start + 4))
             *_, x = self.network.features(codes)
             yield x, codes[:, -1], target
-
-
-def _typical_size(parameter: Tensor) -> float:
-    """Root mean square: gains are folded into some weights, so sizes differ a hundredfold and rates must too.
-
-    What starts at zero, the head's modulation, has to grow to about a tenth.
-    """
-    return parameter.detach().square().mean().sqrt().item() or 0.1

@@ -35,9 +35,10 @@ from rigid.training.code_metric import CodeMetric
 from rigid.training.device import DEVICE, fuse, half_precision, pixels_last, place
 from rigid.training.draws import FaceDraws
 from rigid.training.faces import Faces, load_or_read_faces
-from rigid.training.loop import Losses
+from rigid.training.loop import Losses, Stage
 from rigid.training.pictures import from_bytes, write_grid
 from rigid.training.pool import BLOCK, FacePool
+from rigid.training.rates import cosine, set_rate
 from rigid.training.shipping import Initial, load_initial, write_weights
 from rigid.training.warping import same_window
 
@@ -103,7 +104,7 @@ class Drawn:
     """(B,) bool: whether the light is still that of the codes."""
 
 
-class ImageEncoderStage:
+class ImageEncoderStage(Stage):
     """Trains the image encoder; see `Stage`."""
 
     def __init__(self, options: ImageEncoderOptions, store: AssetStore, folder: Path):
@@ -163,14 +164,9 @@ class ImageEncoderStage:
     def export(self, folder: Path) -> None:
         write_weights(folder / FILE, self._average().state_dict())
 
-    def state_dict(self) -> dict[str, Any]:
-        parts: dict[str, Any] = {"network": self.network, "average": self.average, "optimizer": self.optimizer}
-        return {name: part.state_dict() for name, part in parts.items()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
+    @property
+    def parts(self) -> dict[str, Any]:
+        return {"network": self.network, "average": self.average, "optimizer": self.optimizer}
 
     def _code_step(self, index: int, random: np.random.Generator) -> dict[str, Tensor]:
         faces = self._generate(random, self.options.code_batch)
@@ -231,8 +227,7 @@ class ImageEncoderStage:
         peak = options.picture_learning_rate if second else options.learning_rate
         done = (index - options.code_steps) / options.picture_steps if second else index / options.code_steps
         warm_up = min(1.0, (done + 1e-3) / 0.04)
-        for group in self.optimizer.param_groups:
-            group["lr"] = peak * warm_up * (0.55 + 0.45 * float(np.cos(np.pi * done)))
+        set_rate(self.optimizer, peak * warm_up * cosine(done, 0.1))
 
     def _average(self) -> ImageEncoder:
         network = self.average.module

@@ -18,12 +18,12 @@ from rigid.arrays import Array, Pixels
 from rigid.assets.store import AssetStore
 from rigid.atomic_files import write_json
 from rigid.edits.library import AttributeLibrary, load_library
+from rigid.fields import to_pixels
 from rigid.models.build import build_generator, build_lpips
 from rigid.models.profiles import WEIGHTS
 from rigid.training import image_encoder, recurrent
 from rigid.training.device import DEVICE, place
 from rigid.training.flow import DisFlow
-from rigid.training.pictures import to_bytes
 from rigid.training.recurrent_validation import read_clips
 from rigid.training.rollout import Codes, Networks, encode_episode, plain_change, roll
 from rigid.training.warping import warp
@@ -180,7 +180,7 @@ def _share(change: Tensor, wanted: Tensor) -> float:
 
 
 def _as_bytes(pictures: Tensor) -> Pixels:
-    return to_bytes(pictures.cpu().numpy()).transpose(0, 2, 3, 1)
+    return to_pixels(pictures.cpu().numpy()).transpose(0, 2, 3, 1)
 
 
 def judge(

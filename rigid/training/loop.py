@@ -10,12 +10,13 @@ import math
 import os
 import signal
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
@@ -94,23 +95,34 @@ def read_progress(folder: Path) -> Progress | None:
     return Progress(**json.loads(path.read_text())) if path.exists() else None
 
 
-class Stage(Protocol):
-    """One thing to train. All that decides the next step lies in `state_dict`."""
+class Stage(ABC):
+    """One thing to train. All that decides the next step lies in its `parts`."""
 
+    @property
+    @abstractmethod
+    def parts(self) -> dict[str, Any]:
+        """Networks, optimisers and schedules by name, each with a `state_dict`."""
+
+    @abstractmethod
     def step(self, index: int) -> Losses:
         """Take one optimiser step; the losses that were seen."""
 
+    @abstractmethod
     def validate(self, folder: Path) -> Losses:
         """Measures on held-out data; may write picture grids into `folder`."""
 
+    @abstractmethod
     def export(self, folder: Path) -> None:
         """Write the weights as they ship into `folder`."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Networks, optimisers and random states."""
+        """The states of all parts."""
+        return {name: part.state_dict() for name, part in self.parts.items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from what `state_dict` gave."""
+        for name, part in self.parts.items():
+            part.load_state_dict(state[name])
 
 
 def save_options(folder: Path, stage: str, options: object) -> None:

@@ -19,12 +19,13 @@ from rigid.assets.store import AssetStore
 from rigid.models.build import new_face_parser
 from rigid.models.face_parser import CLASSES, SHRINK
 from rigid.training.device import DEVICE, half_precision, place
-from rigid.training.loop import Losses, check_finite
+from rigid.training.loop import Losses, Stage, check_finite
 from rigid.training.parser_faces import BLOCK, FaceMaker, LabelledFaces, load_or_make_blocks
 from rigid.training.parser_labels import UNKNOWN
 from rigid.training.parser_measures import iou, majority, paint
 from rigid.training.parser_views import view
 from rigid.training.pictures import from_bytes, write_grid
+from rigid.training.rates import cosine, set_rate
 from rigid.training.shipping import write_weights
 
 FILE = "face_parser.safetensors"
@@ -76,18 +77,18 @@ def build_parts(options: ParserOptions, store: AssetStore, folder: Path) -> Part
     )
 
 
-class ParserStage:
+class ParserStage(Stage):
     """Trains the parser; see `Stage`."""
 
     def __init__(self, options: ParserOptions, make_parts: Callable[[], Parts]):
         self.options = options
-        self.parts = make_parts()
+        self.faces = make_parts()
         torch.manual_seed(options.seed)
         self.network = place(new_face_parser())
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), options.learning_rate, weight_decay=options.weight_decay
         )
-        self.weights = _class_weights(self.parts.train.labels).to(DEVICE)
+        self.weights = _class_weights(self.faces.train.labels).to(DEVICE)
         # the next batch is drawn while this one is learned
         self._pool = ThreadPoolExecutor(1)
         self._next: tuple[int, Future[tuple[Pixels, Pixels]]] | None = None
@@ -100,8 +101,8 @@ class ParserStage:
             logits = self.network.logits(from_bytes(pictures.transpose(0, 3, 1, 2)))
         loss = self._loss(logits.float(), torch.from_numpy(labels).to(DEVICE))
         check_finite({"loss": loss.item()}, f"of step {index}")
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.options.learning_rate * self._rate(index)
+        done = index / self.options.steps
+        set_rate(self.optimizer, self.options.learning_rate * min(1.0, (index + 1) / WARM_UP) * cosine(done, 0.01))
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
@@ -111,7 +112,7 @@ class ParserStage:
     @torch.no_grad()
     def validate(self, folder: Path) -> Losses:
         """IoU of each class on held-out faces, as they are (`iou_*`) and as cameras show them (`seen_*`); a grid."""
-        faces, random = self.parts.held_out, np.random.default_rng(self.options.seed)
+        faces, random = self.faces.held_out, np.random.default_rng(self.options.seed)
         order = np.roll(np.arange(len(faces)), 1)
         views = [
             view(picture, labels, faces.images[other], random)
@@ -128,12 +129,9 @@ class ParserStage:
     def export(self, folder: Path) -> None:
         write_weights(folder / FILE, self.network.state_dict())
 
-    def state_dict(self) -> dict[str, Any]:
-        return {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
+    @property
+    def parts(self) -> dict[str, Any]:
+        return {"network": self.network, "optimizer": self.optimizer}
 
     def _batch(self, index: int) -> tuple[Pixels, Pixels]:
         waiting, self._next = self._next, (index + 1, self._pool.submit(self._draw, index + 1))
@@ -142,7 +140,7 @@ class ParserStage:
     def _draw(self, index: int) -> tuple[Pixels, Pixels]:
         """Pictures (B, S, S, 3) and labels (B, S, S) of step `index`."""
         random = np.random.default_rng((self.options.seed, index))
-        faces = self.parts.train
+        faces = self.faces.train
         chosen = random.integers(len(faces), size=(self.options.batch, 2))
         views = [view(faces.images[i], faces.labels[i], faces.images[other], random) for i, other in chosen]
         pictures, labels = zip(*views, strict=True)
@@ -152,10 +150,6 @@ class ParserStage:
         """Cross entropy to the shares of the classes in each place, rare classes weighing more."""
         shares = _shares(labels, logits.shape[-1]) * self.weights[:, None, None]
         return -(shares * logits.log_softmax(1)).sum() / shares.sum()
-
-    def _rate(self, index: int) -> float:
-        done = index / self.options.steps
-        return min(1.0, (index + 1) / WARM_UP) * (0.01 + 0.99 * 0.5 * (1 + float(np.cos(np.pi * done))))
 
     @torch.no_grad()
     def _parse(self, images: Pixels) -> Pixels:

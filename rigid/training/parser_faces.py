@@ -16,13 +16,13 @@ from rigid.assets.store import AssetStore
 from rigid.atomic_files import replacing
 from rigid.edits.library import AttributeLibrary, load_library
 from rigid.face.landmark_net import LandmarkNet, Seen, region
+from rigid.fields import to_pixels
 from rigid.models.build import build_mapping, build_mobile_generator, mean_code
 from rigid.models.mobile_stylegan import MappingNetwork
 from rigid.models.profiles import sizes_of
 from rigid.training.codes import sample_codes
 from rigid.training.fast_inference import compile_network
 from rigid.training.parser_labels import SIZE, PictureAndComponents, label, read_clusters, unpack
-from rigid.training.pictures import to_bytes
 
 BATCH = 4
 BLOCK = 64
@@ -112,7 +112,7 @@ class FaceMaker:
         codes = draw_codes(self.mapping, self.mean, self.library, self.n_codes, number)
         for batch in codes.split(BATCH):
             pictures, components = unpack(self.look(batch.contiguous()), self.size)
-            for picture, of_picture in zip(to_bytes(pictures).transpose(0, 2, 3, 1), components, strict=True):
+            for picture, of_picture in zip(to_pixels(pictures).transpose(0, 2, 3, 1), components, strict=True):
                 yield np.ascontiguousarray(picture), np.ascontiguousarray(of_picture)
 
     def _see(self, picture: Pixels) -> Seen | None:

@@ -44,7 +44,7 @@ CLUSTERS = Path(__file__).with_name("parser_clusters.npz")
 NAMES = CLUSTERS.with_suffix(".json")
 UNKNOWN = 255
 """The label of a place of which nothing is known."""
-BACKGROUND, SKIN, BROWS, EYES, NOSE, LIPS, MOUTH, HAIR, EARS, NECK, CLOTH, HAT, GLASSES, OTHER = range(len(CLASSES))
+BACKGROUND, SKIN, BROWS, EYES, NOSE, LIPS, MOUTH, HAIR, _, NECK, CLOTH, HAT, GLASSES, OTHER = range(len(CLASSES))
 GARMENT = len(CLASSES)
 """Cloth or a hat, which their place tells apart."""
 INNER = (SKIN, BROWS, EYES, NOSE, LIPS, MOUTH)

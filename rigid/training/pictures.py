@@ -10,14 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rigid.arrays import Array, Pixels
+from rigid.arrays import Pixels
+from rigid.fields import to_pixels
 from rigid.training.device import DEVICE
-
-
-def to_bytes(images: Array) -> Pixels:
-    """Images in [-1, 1] as uint8, rounded and clamped, same shape."""
-    rounded = np.rint((images + 1) * 127.5)
-    return np.asarray(np.clip(rounded, 0, 255), np.uint8)
 
 
 def from_bytes(images: Pixels) -> Tensor:
@@ -27,7 +22,7 @@ def from_bytes(images: Pixels) -> Tensor:
 
 def write_grid(path: Path, rows: Sequence[Tensor]) -> None:
     """Write one row for each batch of `rows`, (B, 3, H, W) RGB in [-1, 1]; a column a sample."""
-    strips = [np.concatenate(list(to_bytes(row.detach().float().cpu().numpy())), 2) for row in rows]
+    strips = [np.concatenate(list(to_pixels(row.detach().float().cpu().numpy())), 2) for row in rows]
     grid = np.concatenate(strips, 1).transpose(1, 2, 0)
     if not cv2.imwrite(str(path), grid[..., ::-1]):
         raise OSError(f"could not write {path}")

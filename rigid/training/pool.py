@@ -14,10 +14,10 @@ from torch.nn import functional as F
 
 from rigid.arrays import Array, Pixels
 from rigid.atomic_files import replacing
+from rigid.fields import to_pixels
 from rigid.models.mobile_stylegan import MobileStyleGAN
 from rigid.training.draws import tone_group
 from rigid.training.fast_inference import compile_network
-from rigid.training.pictures import to_bytes
 
 BATCH = 8
 """Pictures rendered at once."""
@@ -83,7 +83,7 @@ class FacePool:
 
     def _make(self, number: int, path: Path) -> None:
         codes = self._draw(BLOCK, self._seed + number).half()
-        images = np.concatenate([to_bytes(self._render(batch)) for batch in codes.float().split(BATCH)])
+        images = np.concatenate([to_pixels(self._render(batch)) for batch in codes.float().split(BATCH)])
         with replacing(path) as part:
             np.savez(part, codes=codes.numpy(), images=images)
 

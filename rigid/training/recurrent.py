@@ -32,8 +32,9 @@ from rigid.training.episodes import Batch
 from rigid.training.flow import load_flow
 from rigid.training.framing import Cut
 from rigid.training.image_encoder import FILE as IMAGE_ENCODER_FILE
-from rigid.training.loop import Losses, check_finite
+from rigid.training.loop import Losses, Stage, check_finite
 from rigid.training.material import Material, Source, load_or_make_clips, load_or_make_stills, load_or_make_walks
+from rigid.training.rates import cosine, set_rate
 from rigid.training.recurrent_losses import LossWeights, RecurrentLosses
 from rigid.training.recurrent_validation import Validation
 from rigid.training.rollout import (
@@ -198,7 +199,7 @@ def _image_encoder(options: RecurrentOptions) -> nn.Module:
     return network.eval().requires_grad_(False)
 
 
-class RecurrentStage:
+class RecurrentStage(Stage):
     """Trains the recurrent encoder; see `Stage`."""
 
     def __init__(self, options: RecurrentOptions, make_parts: Callable[[], Parts]):
@@ -234,14 +235,9 @@ class RecurrentStage:
     def export(self, folder: Path) -> None:
         write_weights(folder / FILE, self._average().state_dict())
 
-    def state_dict(self) -> dict[str, Any]:
-        parts: dict[str, Any] = {"encoder": self.encoder, "average": self.average, "optimizer": self.optimizer}
-        return {name: part.state_dict() for name, part in parts.items()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.encoder.load_state_dict(state["encoder"])
-        self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
+    @property
+    def parts(self) -> dict[str, Any]:
+        return {"encoder": self.encoder, "average": self.average, "optimizer": self.optimizer}
 
     def _single(self, batch: Batch, quiet: Tensor, random: np.random.Generator) -> dict[str, Tensor]:
         """The second of two frames; the first only makes what is handed on."""
@@ -287,10 +283,8 @@ class RecurrentStage:
         first = index < options.single_steps
         peak = options.single_learning_rate if first else options.learning_rate
         done = index / options.single_steps if first else (index - options.single_steps) / options.episode_steps
-        middle, swing = (1 + options.final_rate) / 2, (1 - options.final_rate) / 2
         warm_up = min(1.0, (done + 1e-3) / 0.02)
-        for group in self.optimizer.param_groups:
-            group["lr"] = peak * warm_up * (middle + swing * float(np.cos(np.pi * done)))
+        set_rate(self.optimizer, peak * warm_up * cosine(done, options.final_rate))
 
     def _average(self) -> nn.Module:
         network = self.average.module

@@ -14,13 +14,17 @@ from torch.nn import functional as F
 from rigid.arrays import Pixels
 from rigid.assets.store import AssetStore
 from rigid.atomic_files import replacing
+from rigid.fields import to_pixels
 from rigid.models.build import build_mapping, build_teacher
 from rigid.models.mobile_stylegan import MobileStyleGAN
 from rigid.models.profiles import sizes_of
 from rigid.training.codes import mean_of, sample_codes
 from rigid.training.device import DEVICE
 from rigid.training.fast_inference import compile_network
-from rigid.training.pictures import from_bytes, to_bytes
+from rigid.training.pictures import from_bytes
+
+BATCH = 4
+"""Pictures rendered at once."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +69,13 @@ def load_or_make_pairs(path: Path, profile: str, store: AssetStore, *, count: in
     return pairs
 
 
-def _make_pairs(profile: str, store: AssetStore, count: int, seed: int, batch: int = 4) -> TeacherPairs:
+def _make_pairs(profile: str, store: AssetStore, count: int, seed: int) -> TeacherPairs:
     sizes = sizes_of(profile)
     mapping = build_mapping(store)
     mean = mean_of(mapping, 100_000, torch.Generator().manual_seed(0))
     codes = sample_codes(mapping, mean, count, sizes.n_codes, torch.Generator().manual_seed(seed))
     network = TeacherAtStudentSize(build_teacher(store), sizes.image_size)
-    whole = torch.cat((codes, codes[-1:].expand(-count % batch, -1, -1)))
-    teacher = compile_network(network, whole[:batch])
-    images = np.concatenate([to_bytes(teacher(piece)) for piece in whole.split(batch)])
+    whole = torch.cat((codes, codes[-1:].expand(-count % BATCH, -1, -1)))
+    teacher = compile_network(network, whole[:BATCH])
+    images = np.concatenate([to_pixels(teacher(piece)) for piece in whole.split(BATCH)])
     return TeacherPairs(codes, images[:count])

@@ -22,7 +22,7 @@ from rigid.training.distributed import average_gradients, average_values, rank, 
 from rigid.training.episodes import Batch, Episode, EpisodeSet, to_batch
 from rigid.training.flow import load_flow
 from rigid.training.framing import Cut
-from rigid.training.loop import Losses, check_finite
+from rigid.training.loop import Losses, Stage, check_finite
 from rigid.training.material import load_or_make_clips
 from rigid.training.pictures import write_grid
 from rigid.training.shipping import write_weights
@@ -79,7 +79,7 @@ def build_episodes(
     }
 
 
-class VisibleNetStage:
+class VisibleNetStage(Stage):
     """Trains the visible net; see `Stage`."""
 
     def __init__(self, options: VisibleNetOptions, make_episodes: Callable[[], dict[str, EpisodeSet]]):
@@ -123,12 +123,9 @@ class VisibleNetStage:
     def export(self, folder: Path) -> None:
         write_weights(folder / FILE, self.network.state_dict())
 
-    def state_dict(self) -> dict[str, Any]:
-        return {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
+    @property
+    def parts(self) -> dict[str, Any]:
+        return {"network": self.network, "optimizer": self.optimizer}
 
     def _draw(self, random: np.random.Generator) -> Batch:
         """This process's part of the batch."""

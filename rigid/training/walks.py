@@ -12,13 +12,13 @@ from torch import Tensor
 from rigid.arrays import Array, Pixels
 from rigid.edits.attribute import Attribute
 from rigid.edits.library import AttributeLibrary
+from rigid.fields import to_pixels
 from rigid.models.mobile_stylegan import MappingNetwork
 from rigid.training.codes import sample_codes
 from rigid.training.draws import draw_push
 from rigid.training.episodes import Episode
 from rigid.training.flow import FlowEstimator
 from rigid.training.framing import Cut, framing, make_framed_episode
-from rigid.training.pictures import to_bytes
 
 Render = Callable[[Tensor], Array]
 """Codes (B, n_codes, 512) → pictures (B, 3, S, S) in [-1, 1]."""
@@ -100,5 +100,5 @@ def _render(walks: Walks, codes: Array) -> Pixels:
     tensor = torch.from_numpy(codes)
     missing = -len(tensor) % walks.batch
     whole = torch.cat((tensor, tensor[-1:].expand(missing, -1, -1)))
-    pictures = np.concatenate([to_bytes(walks.render(piece)) for piece in whole.split(walks.batch)])
+    pictures = np.concatenate([to_pixels(walks.render(piece)) for piece in whole.split(walks.batch)])
     return pictures[: len(tensor)].transpose(0, 2, 3, 1)

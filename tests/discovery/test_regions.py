@@ -86,13 +86,6 @@ def test_dark_lids_are_shadow() -> None:
     assert regions.eye_shadow(regions.lab_of(image), points) > 20
 
 
-def test_a_bar_across_the_nose_has_edges() -> None:
-    image = np.full((256, 256, 3), 180, np.uint8)
-    assert regions.bridge_edges(image, landmarks()) < 1
-    image[108:112] = 20
-    assert regions.bridge_edges(image, landmarks()) > 3
-
-
 def test_light_is_that_of_the_face() -> None:
     image = np.zeros((256, 256, 3), np.uint8)
     image[80:210, 70:190] = 127

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from rigid.assets.store import AssetStore
+from rigid.fields import to_pixels
 from rigid.models.build import build_generator, build_mapping, mean_code
 from rigid.training.codes import sample_codes
-from rigid.training.pictures import to_bytes
 from tests.clips import write_clip
 
 
@@ -42,7 +42,7 @@ def footage(tmp_path_factory: pytest.TempPathFactory, store: AssetStore) -> Path
     random = torch.Generator().manual_seed(3)
     codes = sample_codes(build_mapping(store), mean, 2, 16, random, truncation=(0.6, 0.6), mixing=0.0)
     with torch.no_grad():
-        faces = to_bytes(build_generator("mobile-256", store)(codes).numpy()).transpose(0, 2, 3, 1)
+        faces = to_pixels(build_generator("mobile-256", store)(codes).numpy()).transpose(0, 2, 3, 1)
     clips = [{"name": "one", "split": "train", "fps": 25.0}, {"name": "two", "split": "val", "fps": 25.0}]
     for clip, face in zip(clips, faces, strict=True):
         frames = [np.roll(cv2.copyMakeBorder(face, 64, 64, 64, 64, cv2.BORDER_REFLECT), 2 * t, 1) for t in range(5)]

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 import torch
 
-from rigid.training.loop import LoopOptions, Losses, NotFinite, read_progress, run
+from rigid.training.loop import LoopOptions, Losses, NotFinite, Stage, read_progress, run
 
 
 class Killed(BaseException):
     """Stands for a process that ends without a word."""
 
 
-class LineStage:
+class LineStage(Stage):
     """Learns y = 3x - 1; may be told to break, or to ask for a stop, at a step."""
 
     def __init__(self, *, breaks_at: int | None = None, stops_at: int | None = None) -> None:
@@ -44,12 +44,9 @@ class LineStage:
     def export(self, folder: Path) -> None:
         (folder / "line.txt").write_text(str(self.layer.weight.item()))
 
-    def state_dict(self) -> dict[str, Any]:
-        return {"layer": self.layer.state_dict(), "optimizer": self.optimizer.state_dict()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.layer.load_state_dict(state["layer"])
-        self.optimizer.load_state_dict(state["optimizer"])
+    @property
+    def parts(self) -> dict[str, Any]:
+        return {"layer": self.layer, "optimizer": self.optimizer}
 
 
 def options(steps: int) -> LoopOptions:
