@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from rigid.assets.store import AssetStore
-    from rigid.files.provenance import Credentials
+    from rigid.files.credentials import Credentials
     from server.backend import Backend
     from server.tls import CertificateFiles
 

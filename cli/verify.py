@@ -11,7 +11,7 @@ import typer
 from cli.errors import BAD_INPUT, FAILED, fail
 
 if TYPE_CHECKING:
-    from rigid.files.provenance import Provenance
+    from rigid.files.provenance_reading import Provenance
 
 
 def register(app: typer.Typer) -> None:
@@ -24,7 +24,7 @@ def verify(
     as_json: Annotated[bool, typer.Option("--json", help="Print everything, for programs.")] = False,
 ) -> None:
     """Tell whether a file says that AI edited it, and whether it was changed since; 1 where it says nothing or was."""
-    from rigid.files.provenance import read
+    from rigid.files.provenance_reading import read
 
     try:
         told = read(file)

@@ -14,7 +14,7 @@ import aiortc_fixes
 from rigid.edits.importing import Target
 from rigid.edits.library import AttributeLibrary
 from rigid.edits.presets import PresetStore
-from rigid.files.provenance import Credentials
+from rigid.files.credentials import Credentials
 from server.access.middleware_stack import add_checks
 from server.config import ServerConfig
 from server.errors import add_error_handlers

@@ -16,7 +16,8 @@ from rigid.discovery.recipes import RECIPES, Recipe
 from rigid.discovery.samples import DrawCodes, Samples, Studio, take_samples
 from rigid.discovery.search import Candidate, Report, Search
 from rigid.discovery.statement import Embed, Statement, Witnesses, state, write_statement
-from rigid.edits.attribute_file import AttributeHeader, write_attribute
+from rigid.edits.attribute_file import write_attribute
+from rigid.edits.attribute_header import AttributeHeader
 
 SHARES = (1.0, 0.7, 0.5)
 """Of the wanted change, tried in this order."""

@@ -18,7 +18,8 @@ from rigid.discovery.samples import DrawCodes, Studio
 from rigid.discovery.statement import Statement, Witnesses, in_order, state, write_statement
 from rigid.discovery.video_gain import RECIPE_OF, load_calibrated
 from rigid.edits.attribute import Attribute
-from rigid.edits.attribute_file import AttributeHeader, read_attribute, rewrite_header
+from rigid.edits.attribute_file import read_attribute, rewrite_header
+from rigid.edits.attribute_header import AttributeHeader
 from rigid.models.contract import Sizes
 from rigid.models.profiles import WEIGHTS, sizes_of
 

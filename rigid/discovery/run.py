@@ -32,7 +32,7 @@ from rigid.discovery.samples import (
 from rigid.discovery.sheet import contact_sheet, overview, read_sheet, write_sheet
 from rigid.discovery.statement import Embed, in_order
 from rigid.discovery.unsupervised import explore, single_codes
-from rigid.edits.attribute_file import GROUPS
+from rigid.edits.attribute_header import GROUPS
 from rigid.edits.code_layouts import FAMILIES
 from rigid.edits.library import read_library
 from rigid.face.alignment import FaceLandmarker

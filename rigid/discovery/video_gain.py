@@ -22,7 +22,8 @@ from rigid.discovery.labels import load_labeller
 from rigid.discovery.recipes import RECIPES, Recipe
 from rigid.discovery.statement import read_statements, write_statement
 from rigid.edits.attribute import Attribute
-from rigid.edits.attribute_file import AttributeHeader, rewrite_header
+from rigid.edits.attribute_file import rewrite_header
+from rigid.edits.attribute_header import AttributeHeader
 from rigid.edits.library import AttributeLibrary, load_attribute
 from rigid.face.alignment import FaceLandmarker, FaceTracker
 from rigid.files.clips import Clip

@@ -60,7 +60,7 @@ class Attribute:
     motion_gain: float = 0.0
     """How much of that a stream adds to what is generated."""
     region: str = "face"
-    """What it is meant for, one of `rigid.edits.attribute_file.REGIONS`."""
+    """What it is meant for, one of `rigid.edits.attribute_header.REGIONS`."""
     order: int = 0
     """Where a list shows it: lower first."""
     code_map: CodeMap | None = None

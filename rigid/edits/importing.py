@@ -19,15 +19,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from rigid.edits.attribute import Attribute
-from rigid.edits.attribute_file import (
-    MAP_KEY,
-    METADATA_KEY,
-    MOTION,
-    AttributeHeader,
-    check_name,
-    read_attribute,
-    write_attribute,
-)
+from rigid.edits.attribute_file import MAP_KEY, METADATA_KEY, MOTION, read_attribute, write_attribute
+from rigid.edits.attribute_header import AttributeHeader, check_name
 from rigid.edits.code_layouts import FAMILIES
 from rigid.edits.library import custom_folder, load_attribute
 from rigid.edits.published_formats import Published, read_published

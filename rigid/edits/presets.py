@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rigid.atomic_files import write_json
-from rigid.edits.attribute_file import LONGEST_TEXT, check_name
+from rigid.edits.attribute_header import LONGEST_TEXT, check_name
 from rigid.edits.library import AttributeLibrary
 from rigid.edits.ramp import EASINGS, Easing
 

@@ -25,6 +25,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from rigid.arrays import Array
+from rigid.edits.attribute_header import one_line
 from rigid.edits.code_layouts import PUBLISHED_CODES
 from rigid.edits.code_map import MOST_LAYERS, MapPart
 
@@ -107,14 +108,14 @@ def _read_numpy(path: Path) -> Any:
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         if "pickle" in str(error).lower():
             raise ValueError("it holds Python objects, which could run code; save its numbers alone") from error
-        raise ValueError(f"it cannot be read as a numpy file ({_one_line(error)}); download it again") from error
+        raise ValueError(f"it cannot be read as a numpy file ({one_line(error)}); download it again") from error
 
 
 def _read_safetensors(path: Path) -> dict[str, Array]:
     try:
         return load_file(path)
     except (SafetensorError, OSError, TypeError) as error:
-        raise ValueError(f"it cannot be read as a safetensors file ({_one_line(error)})") from error
+        raise ValueError(f"it cannot be read as a safetensors file ({one_line(error)})") from error
 
 
 def _read_torch(path: Path) -> Any:
@@ -265,7 +266,3 @@ def _numbers(values: object, what: str) -> Array:
         raise ValueError(f"{what} holds NaN or infinite values")
     numbers: Array = values.astype(np.float32)
     return numbers
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()).removesuffix(".")

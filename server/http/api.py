@@ -12,7 +12,8 @@ import cv2
 from av import VideoFrame
 from fastapi import APIRouter, Response
 
-from rigid.files.provenance import Credentials, sign
+from rigid.files.credentials import Credentials
+from rigid.files.provenance import sign
 from server.errors import ApiError
 from server.frames.frame_arrays import to_rgb
 from server.http.attribute_api import JPEG, add_attributes, add_presets

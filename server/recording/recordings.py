@@ -18,7 +18,7 @@ from pathlib import Path
 import av
 from av import AudioFrame, VideoFrame
 
-from rigid.files.provenance import Credentials
+from rigid.files.credentials import Credentials
 from server.errors import ApiError
 from server.recording.disk_space import UNBOUNDED, DiskSpace
 from server.recording.mp4_fragments import cut_to_whole

@@ -14,7 +14,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rigid.atomic_files import replacing
-from rigid.files.provenance import Credentials, sign_file
+from rigid.files.credentials import Credentials
+from rigid.files.provenance import sign_file
 from server.recording.mp4_fragments import cut_to_whole
 
 logger = logging.getLogger(__name__)

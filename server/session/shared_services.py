@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from aiortc_fixes import new_pool
 from rigid.edits.library import AttributeLibrary
 from rigid.edits.presets import Preset, PresetStore
-from rigid.files.provenance import Credentials
+from rigid.files.credentials import Credentials
 from server.config import ServerConfig
 from server.errors import ApiError
 from server.frames.worker import InferenceWorker

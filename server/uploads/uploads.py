@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from rigid.atomic_files import replacing
 from rigid.edits.attribute import Attribute
-from rigid.edits.attribute_file import check_name
+from rigid.edits.attribute_header import check_name
 from rigid.edits.importing import ImportRequest, Target, check_free
 from rigid.edits.library import MOST_ATTRIBUTES, AttributeLibrary
 from server.errors import ApiError

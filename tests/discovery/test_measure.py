@@ -15,7 +15,8 @@ from rigid.discovery.measure import Measuring, generate_witnesses, measure_files
 from rigid.discovery.samples import Studio
 from rigid.discovery.statement import Statement, Witnesses, read_statements
 from rigid.discovery.video_gain import load_calibrated
-from rigid.edits.attribute_file import AttributeHeader, read_attribute, write_attribute
+from rigid.edits.attribute_file import read_attribute, write_attribute
+from rigid.edits.attribute_header import AttributeHeader
 from rigid.models.contract import Sizes
 from tests.discovery.world import CODE_SIZE, N_CODES, World, draw, true_slopes
 

@@ -11,7 +11,8 @@ from rigid.discovery.motion import FEWEST_FACES, GROWTH, Landmarks, move_folder
 from rigid.discovery.observe import BROWS, Seen
 from rigid.discovery.samples import Studio
 from rigid.edits.attribute import Attribute
-from rigid.edits.attribute_file import AttributeHeader, read_attribute, write_attribute
+from rigid.edits.attribute_file import read_attribute, write_attribute
+from rigid.edits.attribute_header import AttributeHeader
 from rigid.face.landmarks import LEFT_EYE, RIGHT_EYE
 from tests.discovery.world import Array, Bytes, World
 from tests.fakes import TINY

@@ -7,7 +7,7 @@ from rigid.discovery.labels import UNITS
 from rigid.discovery.looks import LOOKS
 from rigid.discovery.recipes import RECIPES, Recipe
 from rigid.discovery.run import recipes_named, strengths_of
-from rigid.edits.attribute_file import GROUPS
+from rigid.edits.attribute_header import GROUPS
 from rigid.models.build import GENERATOR_CHANNELS
 from rigid.models.profiles import sizes_of
 

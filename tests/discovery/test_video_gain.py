@@ -14,7 +14,8 @@ from rigid.discovery.footage import RUN_UP, Footage, Take, last_frame, take_clip
 from rigid.discovery.statement import Statement, read_statements, write_statement
 from rigid.discovery.video_gain import MOST_GAIN, RECIPE_OF, Gains, fit_folder, fit_gains, measure_reached, state_folder
 from rigid.edits.attribute import Attribute
-from rigid.edits.attribute_file import AttributeHeader, read_attribute, write_attribute
+from rigid.edits.attribute_file import read_attribute, write_attribute
+from rigid.edits.attribute_header import AttributeHeader
 from rigid.edits.library import AttributeLibrary
 from rigid.files.clips import Clip
 from rigid.stream.face_stream import Tracker

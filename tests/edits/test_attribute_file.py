@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from rigid.edits.attribute_file import AttributeHeader, read_attribute, rewrite_header, write_attribute
+from rigid.edits.attribute_file import read_attribute, rewrite_header, write_attribute
+from rigid.edits.attribute_header import AttributeHeader
 
 HEADER = AttributeHeader(
     name="smile",

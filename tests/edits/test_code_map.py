@@ -12,7 +12,8 @@ from safetensors.numpy import load_file, save_file
 from torch import Tensor, nn
 
 from rigid.arrays import Array
-from rigid.edits.attribute_file import AttributeHeader, read_attribute, write_attribute
+from rigid.edits.attribute_file import read_attribute, write_attribute
+from rigid.edits.attribute_header import AttributeHeader
 from rigid.edits.code_layouts import FROM_PUBLISHED, PUBLISHED_CODES, TO_PUBLISHED
 from rigid.edits.code_map import CodeMap, MapPart
 from rigid.edits.library import AttributeLibrary, load_attribute

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 import torch
 
-from rigid.edits.attribute_file import AttributeHeader, write_attribute
+from rigid.edits.attribute_file import write_attribute
+from rigid.edits.attribute_header import AttributeHeader
 from rigid.edits.code_layouts import FROM_PUBLISHED, TO_PUBLISHED
 from rigid.edits.importing import ImportRequest, Target, import_attribute, parse_layers
 from rigid.edits.library import load_attribute

@@ -9,7 +9,8 @@ import pytest
 
 from rigid.arrays import Array
 from rigid.edits.attribute import Attribute
-from rigid.edits.attribute_file import AttributeHeader, write_attribute
+from rigid.edits.attribute_file import write_attribute
+from rigid.edits.attribute_header import AttributeHeader
 from rigid.edits.library import AttributeLibrary, load_library, read_library
 
 

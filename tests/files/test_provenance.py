@@ -14,21 +14,13 @@ import pytest
 from PIL import Image
 
 from cli.main import run
+from rigid.files.credentials import Credentials, load_credentials, own_credentials
 from rigid.files.edit import edit_file
 from rigid.files.edit_job import EditJob
 from rigid.files.image_reading import read_images
 from rigid.files.image_writing import write_image
-from rigid.files.provenance import (
-    Credentials,
-    Signing,
-    carrier,
-    choose_credentials,
-    load_credentials,
-    own_credentials,
-    read,
-    sign,
-    sign_file,
-)
+from rigid.files.provenance import Signing, carrier, choose_credentials, sign, sign_file
+from rigid.files.provenance_reading import read
 from tests.clips import frames_of, write_clip
 from tests.worlds import FixedTracker, make_stream, textured_frame
 

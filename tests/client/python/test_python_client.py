@@ -18,7 +18,8 @@ from client import rigid_live
 from client.python.devices import FIRST_RETRY, STALE_SECONDS, SessionKeeper, VirtualCamera, parse_size, show_live
 from client.python.http import LiveError
 from client.python.sync import Client
-from rigid.files.provenance import Provenance, own_credentials, read
+from rigid.files.credentials import own_credentials
+from rigid.files.provenance_reading import Provenance, read
 from tests.client.fakes import Picture, light_app
 from tests.client.serving import serving
 from tests.ports import free_port

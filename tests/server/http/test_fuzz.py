@@ -24,7 +24,7 @@ from schemathesis.checks import CHECKS, load_all_checks
 from client import rigid_live
 from rigid.edits.importing import Target
 from rigid.edits.presets import PresetStore
-from rigid.files.provenance import own_credentials
+from rigid.files.credentials import own_credentials
 from scripts.reference import openapi
 from server.app import create_app
 from server.config import ServerConfig

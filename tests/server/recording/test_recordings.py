@@ -22,7 +22,8 @@ from av import VideoFrame
 from numpy.typing import NDArray
 
 from cli.main import run
-from rigid.files.provenance import own_credentials, read
+from rigid.files.credentials import own_credentials
+from rigid.files.provenance_reading import read
 from server.config import ServerConfig
 from server.errors import ApiError
 from server.recording.disk_space import MB, UNBOUNDED, DiskSpace

@@ -13,7 +13,8 @@ from av import AudioFrame
 from numpy.typing import NDArray
 
 from aiortc_fixes import AUDIO_PREFETCH_SECONDS
-from rigid.files.provenance import own_credentials, read
+from rigid.files.credentials import own_credentials
+from rigid.files.provenance_reading import read
 from server.config import ServerConfig
 from server.recording.mp4_writer import EARLY_SOUNDS, FilmLimits, Mp4Writer
 from server.recording.recordings import MOST_SOUNDS, Recording
