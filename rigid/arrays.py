@@ -11,3 +11,9 @@ Region = NDArray[np.bool_]
 """Where in a picture something is, (H, W)."""
 Labels = NDArray[np.uint8]
 """The class of each place of pictures, (..., H, W)."""
+
+
+def check_frame(frame: Pixels) -> None:
+    """ValueError unless `frame` is uint8 RGB (H, W, 3) with pixels in it."""
+    if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or 0 in frame.shape:
+        raise ValueError(f"A frame is uint8 RGB (H, W, 3), but this one is {frame.dtype} {frame.shape}.")

@@ -6,9 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-
-from rigid.arrays import Pixels
+from rigid.arrays import Pixels, check_frame
 from rigid.face.bystanders import Bystanders
 from rigid.face.faces import Face, FaceMemory, choose_face
 from rigid.face.followed_faces import FollowedFaces
@@ -80,8 +78,7 @@ class FaceLandmarker:
         While a face is followed, it is the only one, and `others` says how many more there are. ValueError when
         `frame` is not such an array.
         """
-        if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or 0 in frame.shape:
-            raise ValueError(f"A frame must be uint8 RGB (height, width, 3), got {frame.dtype} {frame.shape}.")
+        check_frame(frame)
         height, width = frame.shape[:2]
         if (width, height) != self._frame_size:
             self.reset()

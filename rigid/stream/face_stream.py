@@ -11,36 +11,20 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
-import cv2
-import numpy as np
-
-from rigid.arrays import Array, Pixels
-from rigid.composite.compositor import CompositeKind, Faces, compose
-from rigid.composite.edit_masks import FaceMasks, how_covered, masks_by_landmarks, masks_by_parser
-from rigid.composite.paste import paste
-from rigid.composite.temporal_filter import SHARE, TemporalFilter
+from rigid.arrays import Pixels, check_frame
+from rigid.composite.compositor import CompositeKind, Faces
+from rigid.composite.temporal_filter import SHARE
 from rigid.edits.edit_effect import EditLibrary
 from rigid.face.alignment import TrackedFace, crop
-from rigid.inversion.inverter import Inverter
 from rigid.models.contract import Runtime
-from rigid.stream.fading import (
-    Fade,
-    are_alike,
-    follow,
-    looks_alike,
-    opacity_at,
-    thumbnail,
-    usable_interval,
-)
+from rigid.stream.blending import BlendingStage
+from rigid.stream.fading import Fade, usable_interval
 from rigid.stream.frame_record import FrameRecord, Sighting, guard
+from rigid.stream.generating import GeneratingStage
 from rigid.stream.stream_state import Lost, StreamState, state_from_bytes, state_to_bytes
 
 logger = logging.getLogger(__name__)
 DEFAULT_FADE = Fade(seconds=0.25, frames=2)
-FIRST_PASSES = 2
-"""How often a stream's first frame goes through a recurrent encoder, since it is shown edited at once."""
-LONGEST_GAP = 3.0
-"""Seconds without a face generated after which nothing of it is gone on with, its late codes neither."""
 
 
 class Tracker(Protocol):
@@ -123,9 +107,8 @@ class FaceStream:
         1 for all. May be set from any thread; a change within the face then lags by up to that many frames.
         """
         self._tracker = tracker
-        self._library = library
-        self._inverter = Inverter(runtime)
-        self._filter = TemporalFilter(self.options.steady)
+        self._generating = GeneratingStage(runtime, library, self.options.fade)
+        self._blending = BlendingStage(self.options.composite, self.options.steady)
         self._state = StreamState.initial(runtime.sizes)
 
     def step(self, frame: Pixels, edits: Mapping[str, float], timestamp: float) -> StepResult:
@@ -140,14 +123,8 @@ class FaceStream:
 
     def locate(self, frame: Pixels, timestamp: float) -> FrameRecord:
         """The first stage of `step`: find the face. ValueError for a frame of another shape or type."""
-        self.check(frame)
+        check_frame(frame)
         return guard(FrameRecord(frame=frame, timestamp=timestamp), self._locate)
-
-    @staticmethod
-    def check(frame: Pixels) -> None:
-        """ValueError for a frame that is not uint8 RGB (H, W, 3)."""
-        if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or 0 in frame.shape:
-            raise ValueError(f"A frame is uint8 RGB (H, W, 3), but this one is {frame.dtype} {frame.shape}.")
 
     def generate(self, located: FrameRecord, edits: Mapping[str, float]) -> FrameRecord:
         """The second stage of `step`: invert and synthesize, where an edit shows."""
@@ -156,8 +133,8 @@ class FaceStream:
         elapsed = 0.0 if state.timestamp is None else located.timestamp - state.timestamp
         state.timestamp = located.timestamp
         state.memory = replace(state.memory, unseen=state.memory.unseen + usable_interval(elapsed))
-        begun = replace(located, faults=state.known_faults)
-        made = guard(begun, partial(self._generate, edits=edits, elapsed=elapsed))
+        run = partial(self._generating.run, state=state, edits=edits, elapsed=elapsed, cadence=self.cadence)
+        made = guard(replace(located, faults=state.known_faults), run)
         if made.fault is not None:
             state.forget(Lost.PICTURES | Lost.EDIT)
         return made
@@ -166,7 +143,7 @@ class FaceStream:
         """The last stage of `step`: the edited face into its frame."""
         if made.anew:
             self._state.forget(Lost.SHOWN)
-        done = guard(made, self._blend)
+        done = guard(made, partial(self._blending.run, state=self._state))
         if done.fault is not None:
             self._state.faults += made.fault is None
             self._state.forget(Lost.SHOWN)
@@ -204,126 +181,10 @@ class FaceStream:
             tracked = self._tracker.track(record.frame, record.timestamp)
             if tracked is None:
                 return record
-            return replace(record, face=True, sighting=self._sight(record.frame, tracked))
-
-    def _sight(self, frame: Pixels, tracked: TrackedFace) -> Sighting:
-        face = crop(frame, tracked.transform, self.runtime.sizes.image_size)
-        return Sighting(tracked.transform, tracked.landmarks_in_crop, face, frame.shape, tracked.faces)
-
-    def _generate(self, record: FrameRecord, *, edits: Mapping[str, float], elapsed: float) -> FrameRecord:
-        state, sighting = self._state, record.sighting or self._follow_last(record)
-        first, wanted = state.level is None, record.face and any(edits.values())
-        level = self.options.fade.advance(state.level, wanted, elapsed) if sighting else 0.0
-        state.level, state.sighting = level, sighting if record.face or level > 0 else None
-        cut = record.face and sighting is not None and self._forget_after_cut(sighting.crop)
-        effect = self._library.effect(edits, level=level, gain=self.runtime.sizes.edit_gain)
-        begun = replace(record, sighting=sighting, level=level, effect=effect, anew=cut)
-        if sighting is None or level == 0:
-            return self._rest(begun)
-        made = self._invert(begun, sighting, first) if effect.offsets else self._rest(begun)
-        return self._parse(made, sighting)
-
-    def _rest(self, record: FrameRecord) -> FrameRecord:
-        """Generate nothing: the real face stands for both where an edit moves landmarks only.
-
-        With nothing to show the networks rest. Inverting alone would not keep their memory sound: it is trained
-        on what the generator made of the frames before, and knows frames without only as an episode's first.
-        So an edit may start at any frame, as if the stream began there, and fades in meanwhile.
-        """
-        self._state.forget(Lost.PICTURES)
-        pictures = record.sighting.inputs.repeat(2, 0) if record.sighting is not None and record.level > 0 else None
-        return replace(record, pictures=pictures, anew=True)
-
-    def _invert(self, record: FrameRecord, sighting: Sighting, first: bool) -> FrameRecord:
-        pictures = self._pictures(record, sighting, first)
-        memory, age = self._state.memory, self._state.pictures_age
-        effect = replace(record.effect, forehead=memory.redrawn.forehead)
-        return replace(record, pictures=pictures, effect=effect, again=age > 0)
-
-    def _parse(self, record: FrameRecord, sighting: Sighting) -> FrameRecord:
-        """What the face parser makes of the real and of the edited face, where there is one."""
-        if not self.runtime.sizes.n_classes or record.pictures is None:
-            return record
-        with record.watch("parse"):
-            parts = self.runtime.parse(np.concatenate([sighting.inputs, record.pictures[1:2]]))
-        return replace(record, parts=parts)
-
-    def _follow_last(self, record: FrameRecord) -> Sighting | None:
-        """Where a face that is no longer found has gone, while its edit fades; None after a cut.
-
-        The edit is made anew on this frame's own pixels: a held picture would stand still over a moving scene.
-        """
-        last, frame = self._state.sighting, record.frame
-        with record.watch("align"):
-            if last is None or not self._state.level or last.frame_shape != frame.shape:
-                return None
-            size = self.runtime.sizes.image_size
-            now = crop(frame, last.transform, size)
-            if not looks_alike(last.crop, now):
-                return None
-            transform = follow(last.transform, last.crop, now, last.landmarks)
-            return replace(last, transform=transform, crop=crop(frame, transform, size))
-
-    def _forget_after_cut(self, face: Pixels) -> bool:
-        """Whether `face` cannot be the last frame's: another face's texture (Eq. 3) is not its own."""
-        last, now = self._state.thumbnail, thumbnail(face)
-        cut = last is not None and not are_alike(last, now)
-        if cut:
-            self._state.forget(Lost.PICTURES | Lost.CODES)
-        self._state.thumbnail = now
-        return cut
-
-    def _pictures(self, record: FrameRecord, sighting: Sighting, first: bool) -> Array:
-        """The inverted and the edited face to show, and what the networks remember of them."""
-        state = self._state
-        if state.pictures is not None and record.face and state.pictures_age + 1 < self.cadence:
-            # what they made for an earlier frame; their memory stays where it is
-            state.pictures_age += 1
-            return state.pictures
-        if state.memory.unseen > LONGEST_GAP:
-            state.forget(Lost.CODES)
-        elif state.reanchor:
-            state.memory = replace(state.memory, anchor=state.memory.anchor.asked_to_move())
-        passes = FIRST_PASSES if first else 1
-        pictures, memory = self._inverter.edit(
-            sighting.inputs, sighting.landmarks, state.memory, record.effect, record.watch, passes
-        )
-        # what a lost face leaves in the crop is nothing for the networks to remember
-        state.pictures, state.pictures_age = (pictures if record.face else None), 0
-        state.memory = memory if record.face else replace(state.memory, redrawn=memory.redrawn)
-        state.reanchor = state.reanchor and not record.face
-        return pictures
-
-    def _blend(self, made: FrameRecord) -> FrameRecord:
-        """Eq. 7: the edited face un-aligned into the frame.
-
-        What was generated before a fault was known passes: shown once more, the edit would flash.
-        """
-        state, sighting = self._state, made.sighting
-        if sighting is None or made.pictures is None or made.faults < state.faults:
-            return made
-        with made.watch("blend"):
-            real = _to_crop(sighting.inputs[0])
-            masks = _masks(made, sighting, real)
-            faces = self._steady(real, made.pictures, made, masks)
-            composite = compose(self.options.composite, faces, masks, made.effect, sighting.landmarks)
-            shown = paste(made.frame, composite, sighting.transform, opacity_at(made.level))
-        if not made.face:
-            # what a lost face leaves in the crop is nothing to go on with
-            state.forget(Lost.SHOWN)
-        covered = 0.0 if made.parts is None else how_covered(made.parts[0])
-        return replace(made, shown=shown, faces=faces, covered=covered)
-
-    def _steady(self, real: Array, pictures: Array, made: FrameRecord, masks: FaceMasks) -> Faces:
-        """The faces to show: moved along with the real one where they are an earlier frame's."""
-        state, effect = self._state, made.effect
-        if made.again and state.shown is not None:
-            return self._filter.move_along(real, state.shown)
-        # a fringe, or strands of dyed hair, want more holding
-        drawn = np.float32(effect.hair) * masks.hair if effect.hair else None
-        faces = Faces(real, *(_to_crop(image) for image in pictures))
-        state.shown = self._filter.steady(faces, effect.edits, state.shown, drawn)
-        return state.shown.faces
+            frame, transform = record.frame, tracked.transform
+            face = crop(frame, transform, self.runtime.sizes.image_size)
+            sighting = Sighting(transform, tracked.landmarks_in_crop, face, frame.shape, tracked.faces)
+            return replace(record, face=True, sighting=sighting)
 
     def _begin_anew_after_faults(self) -> None:
         """After frames that could not be blended; the edit fades in anew, where a jump back would flash."""
@@ -341,18 +202,3 @@ def _result_of(done: FrameRecord) -> StepResult:
     error = None if done.fault is None else f"{type(done.fault).__name__}: {done.fault}"
     shown = done.frame if done.shown is None else done.shown
     return StepResult(shown, done.face, done.shown is not None, done.watch.stage_ms, done.faces, done.covered, error)
-
-
-def _masks(made: FrameRecord, sighting: Sighting, real: Array) -> FaceMasks:
-    """Where the edit may act in I, `real`."""
-    if made.parts is None:
-        masks = masks_by_landmarks(sighting.landmarks, len(real))
-    else:
-        masks = masks_by_parser(made.parts, real, made.effect.hair * made.effect.forehead)
-    return masks.behind([one.landmarks_in(sighting.transform) for one in made.nearer])
-
-
-def _to_crop(image: Array) -> Array:
-    """(3, S, S) → (S, S, 3)."""
-    face: Array = cv2.merge(tuple(image))
-    return face

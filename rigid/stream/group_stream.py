@@ -10,7 +10,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from rigid.arrays import Array, Pixels
+from rigid.arrays import Array, Pixels, check_frame
 from rigid.edits.edit_effect import EditLibrary
 from rigid.edits.face_edits import edits_of_face
 from rigid.face.alignment import TrackedFace
@@ -90,7 +90,7 @@ class GroupStream:
 
     def locate(self, frame: Pixels, timestamp: float) -> GroupRecord:
         """The first stage of `step`: find the faces. ValueError for a frame of another shape or type."""
-        FaceStream.check(frame)
+        check_frame(frame)
         return guard(GroupRecord(frame=frame, timestamp=timestamp), self._locate)
 
     def generate(self, located: FrameRecord, edits: Mapping[str, float]) -> GroupRecord:

@@ -12,7 +12,8 @@ from rigid.composite.compositor import Faces
 from rigid.composite.paste import Composite
 from rigid.inversion import latents
 from rigid.models.contract import RecurrentState
-from rigid.stream.face_stream import LONGEST_GAP, FaceStream
+from rigid.stream.face_stream import FaceStream
+from rigid.stream.generating import LONGEST_GAP
 from tests.fakes import TINY, FakeRuntime
 from tests.patience import ALL
 from tests.worlds import FixedTracker, Pixels, make_stream, textured_frame

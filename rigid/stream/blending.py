@@ -1,0 +1,71 @@
+"""The last stage of a frame: the edited face goes onto the real one, and into its frame."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from rigid.arrays import Array
+from rigid.composite.compositor import CompositeKind, Faces, compose
+from rigid.composite.edit_masks import FaceMasks, how_covered, masks_by_landmarks, masks_by_parser
+from rigid.composite.paste import paste
+from rigid.composite.temporal_filter import TemporalFilter
+from rigid.stream.fading import opacity_at
+from rigid.stream.frame_record import FrameRecord, Sighting
+from rigid.stream.stream_state import Lost, StreamState
+
+
+class BlendingStage:
+    """Puts edited faces into their frames; what lasts from frame to frame is in the state that it is given."""
+
+    def __init__(self, composite: CompositeKind, steady: float) -> None:
+        """`steady`: how much of the pictures before is in the generated ones."""
+        self._composite = composite
+        self._filter = TemporalFilter(steady)
+
+    def run(self, made: FrameRecord, state: StreamState) -> FrameRecord:
+        """Eq. 7: the edited face un-aligned into the frame.
+
+        What was generated before a fault was known passes: shown once more, the edit would flash.
+        """
+        sighting = made.sighting
+        if sighting is None or made.pictures is None or made.faults < state.faults:
+            return made
+        with made.watch("blend"):
+            real = _to_crop(sighting.inputs[0])
+            masks = _masks(made, sighting, real)
+            faces = self._steady(real, made.pictures, made, masks, state)
+            composite = compose(self._composite, faces, masks, made.effect, sighting.landmarks)
+            shown = paste(made.frame, composite, sighting.transform, opacity_at(made.level))
+        if not made.face:
+            # what a lost face leaves in the crop is nothing to go on with
+            state.forget(Lost.SHOWN)
+        covered = 0.0 if made.parts is None else how_covered(made.parts[0])
+        return replace(made, shown=shown, faces=faces, covered=covered)
+
+    def _steady(self, real: Array, pictures: Array, made: FrameRecord, masks: FaceMasks, state: StreamState) -> Faces:
+        """The faces to show: moved along with the real one where they are an earlier frame's."""
+        if made.again and state.shown is not None:
+            return self._filter.move_along(real, state.shown)
+        # a fringe, or strands of dyed hair, want more holding
+        drawn = np.float32(made.effect.hair) * masks.hair if made.effect.hair else None
+        faces = Faces(real, *(_to_crop(image) for image in pictures))
+        state.shown = self._filter.steady(faces, made.effect.edits, state.shown, drawn)
+        return state.shown.faces
+
+
+def _masks(made: FrameRecord, sighting: Sighting, real: Array) -> FaceMasks:
+    """Where the edit may act in I, `real`."""
+    if made.parts is None:
+        masks = masks_by_landmarks(sighting.landmarks, len(real))
+    else:
+        masks = masks_by_parser(made.parts, real, made.effect.hair * made.effect.forehead)
+    return masks.behind([one.landmarks_in(sighting.transform) for one in made.nearer])
+
+
+def _to_crop(image: Array) -> Array:
+    """(3, S, S) → (S, S, 3)."""
+    face: Array = cv2.merge(tuple(image))
+    return face
