@@ -28,7 +28,7 @@ MAY_IMPORT = {
 """Our packages, and which of them each may import."""
 
 ROOMS = {
-    "rigid": """arrays geometry fields progress stopwatch atomic_files workers assets models checkpoints
+    "rigid": """arrays geometry fields progress reporting stopwatch atomic_files workers assets models checkpoints
         face edits inversion composite stream files training discovery evaluation""",
     "server": """errors tls logs healthcheck ice_servers config access webrtc frames recording readiness metrics uploads
         session http cluster backend bench app run""",

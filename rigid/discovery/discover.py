@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,10 +14,11 @@ from rigid.discovery.directions import fit_gradients, level_codes
 from rigid.discovery.join import find_needed, join
 from rigid.discovery.recipes import RECIPES, Recipe
 from rigid.discovery.samples import DrawCodes, Samples, Studio, take_samples
-from rigid.discovery.search import Candidate, Report, Search
+from rigid.discovery.search import Candidate, Search
 from rigid.discovery.statement import Embed, Statement, Witnesses, state, write_statement
 from rigid.edits.attribute_file import write_attribute
 from rigid.edits.attribute_header import AttributeHeader
+from rigid.reporting import CountDone, Say
 
 SHARES = (1.0, 0.7, 0.5)
 """Of the wanted change, tried in this order."""
@@ -73,8 +74,8 @@ def prepare(
     real: Array | None = None,
     embed: Embed | None = None,
     stating: int = STATING_FACES,
-    progress: Callable[[int], None] = lambda done: None,
-    report: Report = lambda line: None,
+    progress: CountDone = lambda done: None,
+    report: Say = lambda line: None,
 ) -> Bench:
     """Label `count` faces, fit, and take the faces that strengths are set and stated on.
 
@@ -94,7 +95,7 @@ def prepare(
     return Bench(search, setting, witnesses, len(samples.codes), family)
 
 
-def discover(bench: Bench, recipes: Sequence[Recipe], out: Path, report: Report = lambda line: None) -> list[Found]:
+def discover(bench: Bench, recipes: Sequence[Recipe], out: Path, report: Say = lambda line: None) -> list[Found]:
     """Discover `recipes`, and write a file and a statement of each into `out`.
 
     A change that no direction brings about is tried smaller, as `SHARES` says; an attribute that is out of reach
@@ -112,7 +113,7 @@ def discover(bench: Bench, recipes: Sequence[Recipe], out: Path, report: Report 
     return found
 
 
-def _discover_as_far_as_it_goes(bench: Bench, recipe: Recipe, report: Report) -> Found | None:
+def _discover_as_far_as_it_goes(bench: Bench, recipe: Recipe, report: Say) -> Found | None:
     for share in SHARES:
         try:
             return discover_one(bench, replace(recipe, change=float(f"{share * recipe.change:.3g}")), report)
@@ -128,7 +129,7 @@ def _take_labelled(
     seed: int,
     cache: Path,
     fingerprint: str,
-    progress: Callable[[int], None],
+    progress: CountDone,
 ) -> Samples:
     for step in take_samples(studio, draw, count, seed, cache, fingerprint):
         if isinstance(step, Samples):
@@ -137,7 +138,7 @@ def _take_labelled(
     raise ValueError(f"{count} samples cannot be fitted to; take at least 1.")
 
 
-def discover_one(bench: Bench, recipe: Recipe, report: Report = lambda line: None) -> Found:
+def discover_one(bench: Bench, recipe: Recipe, report: Say = lambda line: None) -> Found:
     """The edit of `recipe`, its strength set and stated; ValueError when there is none."""
     best, edit = _search(bench, recipe, report)
     opposite = _opposite(bench, recipe, edit) if recipe.two_way else 1.0
@@ -145,7 +146,7 @@ def discover_one(bench: Bench, recipe: Recipe, report: Report = lambda line: Non
     return _describe(bench, recipe, best, edit, opposite, statement)
 
 
-def _search(bench: Bench, recipe: Recipe, report: Report) -> tuple[Candidate, Array]:
+def _search(bench: Bench, recipe: Recipe, report: Say) -> tuple[Candidate, Array]:
     """The best candidate, and the edit made of it, as long as it must be; ValueError when there is none."""
     column = bench.search.studio.column(recipe.measure)
     room = with_room(bench.setting, column, ceiling=recipe.ceiling)
@@ -167,7 +168,7 @@ def _as_long_as_needed(bench: Bench, room: Faces, recipe: Recipe, edit: Array) -
     return np.float32(fitted) * edit
 
 
-def _edit_of(bench: Bench, name: str, report: Report) -> Array:
+def _edit_of(bench: Bench, name: str, report: Say) -> Array:
     if name not in bench.edits:
         recipe = next(recipe for recipe in RECIPES if recipe.name == name)
         bench.edits[name] = _search(bench, recipe, report)[1]

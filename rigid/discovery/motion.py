@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +17,8 @@ from rigid.edits.attribute_file import rewrite_header
 from rigid.edits.library import load_attribute
 from rigid.face.landmarks import LEFT_EYE, RIGHT_EYE
 from rigid.models.contract import Sizes
+from rigid.reporting import Say
 
-Report = Callable[[str], None]
 MOVES = {recipe.name: recipe.moves for recipe in RECIPES if recipe.moves}
 """What each attribute that moves a face moves."""
 WIDTH = 0.025
@@ -99,7 +99,7 @@ def move_folder(
     studio: Studio,
     draw: DrawCodes,
     sizes: Sizes,
-    report: Report = lambda line: None,
+    report: Say = lambda line: None,
 ) -> None:
     """Put the motion of the attributes in `folder` into their files.
 

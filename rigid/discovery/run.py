@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,11 +39,10 @@ from rigid.face.alignment import FaceLandmarker
 from rigid.face.identity import FaceEmbedder, has_dlib
 from rigid.models.build import build_mapping, build_mobile_generator
 from rigid.models.profiles import WEIGHTS, sizes_of
+from rigid.reporting import CountDone, Say
 from rigid.training.codes import mean_of
 from rigid.training.fast_inference import compile_network
 
-Progress = Callable[[int], None]
-Report = Callable[[str], None]
 MEAN_SAMPLES = 65_536
 FIT_TRUNCATION = (0.5, 1.0)
 FIT_MIXING = 0.75
@@ -80,7 +79,7 @@ class Request:
 
 
 def discover_profile(
-    request: Request, store: AssetStore, *, progress: Progress = lambda done: None, report: Report = lambda line: None
+    request: Request, store: AssetStore, *, progress: CountDone = lambda done: None, report: Say = lambda line: None
 ) -> list[Found]:
     """Discover attributes into the folder `request.out`, with contact sheets and a report.
 
@@ -172,7 +171,7 @@ def explore_profile(request: Request, store: AssetStore, method: str, components
     yield out / "overview.jpg"
 
 
-def learn_looks_of(request: Request, store: AssetStore, report: Report = lambda line: None) -> LookClassifier:
+def learn_looks_of(request: Request, store: AssetStore, report: Say = lambda line: None) -> LookClassifier:
     """Learn the looks anew from the labels made by hand, and keep them for all later runs."""
     labels = read_hand_labels()
     seeds = sorted({label.seed for label in labels})

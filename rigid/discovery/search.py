@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +11,8 @@ from rigid.discovery.calibrate import Aim, Faces, find_scale, side_effects
 from rigid.discovery.directions import Gradients, solve_direction, spread_over_codes
 from rigid.discovery.recipes import Recipe
 from rigid.discovery.samples import Studio
+from rigid.reporting import Say
 
-Report = Callable[[str], None]
 NATURALNESS = 0.5
 CHOOSING_FACES = 8
 """Faces the candidates are compared on."""
@@ -46,7 +45,7 @@ class Search:
     gradients: Gradients
     deviations: Array
 
-    def best(self, recipe: Recipe, room: Faces, report: Report) -> Candidate:
+    def best(self, recipe: Recipe, room: Faces, report: Say) -> Candidate:
         """The best edit for `recipe` on faces with `room` for it; ValueError when there is none."""
         few = room.where(np.arange(min(len(room.codes), CHOOSING_FACES)))
         aims = dict(recipe.aims or ((recipe.measure, 1.0),)) | dict.fromkeys(recipe.controls, 0.0)
@@ -77,7 +76,7 @@ class Search:
         drift = {name: float(astray[self.studio.column(name)]) for name in recipe.controls}
         return Candidate(np.float32(scale) * unit, levels, aims, scale, drift, cost)
 
-    def _correct(self, recipe: Recipe, faces: Faces, best: Candidate, report: Report) -> Candidate:
+    def _correct(self, recipe: Recipe, faces: Faces, best: Candidate, report: Say) -> Candidate:
         """Aim against the drift that was seen, as far as it helps: the linear fit does not foresee all of it."""
         for _ in range(CORRECTIONS):
             aims = {name: aim - best.drift.get(name, 0.0) / best.scale for name, aim in best.aims.items()}

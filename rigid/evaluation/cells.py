@@ -31,6 +31,10 @@ LEAST_PIXELS = 200
 """Of a region, for its flicker to be told."""
 
 
+class Unusable(Exception):
+    """A clip shows no face that could be measured; the text says what is missing."""
+
+
 @dataclass(frozen=True)
 class Take:
     """Neighbouring frames of a clip, a face in each, and what every edit of them is compared with."""

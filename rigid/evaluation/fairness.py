@@ -5,27 +5,28 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rigid.arrays import Array
-from rigid.atomic_files import write_json, write_text
+from rigid.atomic_files import write_json
 from rigid.composite.compositor import CompositeKind
 from rigid.discovery.labels import StagedLabeller
 from rigid.discovery.recipes import RECIPES
 from rigid.evaluation import metrics
-from rigid.evaluation.cells import Cell, Take, make_cell, take_from, take_of
+from rigid.evaluation.cells import Cell, Take, Unusable, make_cell, take_from, take_of
+from rigid.evaluation.fairness_report import Fairness, Person, write_fairness
 from rigid.evaluation.generated import Generated
-from rigid.evaluation.groups import AXES, Balance, Groups, groups_of
+from rigid.evaluation.groups import Balance, groups_of
 from rigid.evaluation.measure import Meters
-from rigid.evaluation.results import file_stamp, hash_of, without_nan
+from rigid.evaluation.results import check_out, file_stamp, hash_of, to_number, without_nan
 from rigid.evaluation.strength import changes, measure_of
 from rigid.fields import from_pixels
 from rigid.files.clips import Clip, find_clips
 from rigid.files.video_reader import VideoError
+from rigid.reporting import CountDone, Say
 from rigid.stream.face_stream import Tracker
 
-Progress = Callable[[int], None]
 VERSION = 1
 """Raised whenever a measure changes its meaning; people of another version are measured anew."""
 FACES, FRAMES = 48, 4
@@ -36,10 +37,6 @@ MOST_DRAWN = 12
 TRUNCATION = (0.8, 1.0)
 INTERVAL = 0.04
 """Seconds between a generated clip's frames."""
-MEASURES = {"identity": 1, "strength": 1, "lpips": -1, "without_signs": 1}
-"""What is compared, and whether more of it (1) or less (-1) is better; docs/evaluation.md says what each is."""
-LEAST_PEOPLE = 3
-"""A group of fewer says nothing."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +59,7 @@ class FairnessJob:
         """The clips; ValueError, one sentence, when the job cannot be as it is."""
         if not self.edits or not all(self.edits.values()):
             raise ValueError("Every edit needs a strength other than 0; give --set smile=1, or leave --set out.")
-        if self.out.exists() and not self.out.is_dir():
-            raise ValueError(f"{self.out} is a file; --out takes a folder.")
+        check_out(self.out)
         if self.videos is None:
             if not self.faces:
                 raise ValueError("There is nobody to measure; give --videos, or --faces above 0.")
@@ -81,38 +77,11 @@ class FairnessTools:
     make_tracker: Callable[[], Tracker]
     facts: Mapping[str, object]
     """What, besides the job, results depend on: profile, engine, weights, attributes."""
-    say: Callable[[str], None] = print
-
-
-@dataclass(frozen=True)
-class Person:
-    """One face, the group it is counted to on every axis, and what was measured of it; NaN for what could not be."""
-
-    name: str
-    groups: Groups
-    identity: float
-    """Similarity of the edited face with the real one, mean over the edits."""
-    strengths: dict[str, float]
-    """By how much each edit changed its measure; NaN for who has no room for it, as who smiles already."""
-    lpips: float
-    """Of the inverted face from the real one."""
-    without_signs: float
-    """Share of the edits that show no sign of a fault."""
-
-
-@dataclass
-class Fairness:
-    """What was measured."""
-
-    generated: list[Person] = field(default_factory=list)
-    clips: list[Person] = field(default_factory=list)
-    drawn: int = 0
-    """How many generated faces were looked at to have the groups balanced."""
-    skipped: dict[str, str] = field(default_factory=dict)
+    say: Say = print
 
 
 def measure_fairness(
-    job: FairnessJob, tools: FairnessTools, command: str, progress: Progress = lambda done: None
+    job: FairnessJob, tools: FairnessTools, command: str, progress: CountDone = lambda done: None
 ) -> Fairness:
     """Do the job and write `fairness.json` and `fairness.md` to `job.out`; `progress` takes the people done.
 
@@ -129,18 +98,15 @@ def measure_fairness(
     for done, clip in enumerate(clips, 1):
         try:
             found.clips.append(runner.measure_filmed(clip))
-        except (VideoError, _Unusable) as error:
+        except (VideoError, Unusable) as error:
             found.skipped[clip.name] = str(error)
             tools.say(f"{clip.name} is left out: {str(error).rstrip('.')}.")
         progress(job.faces + done)
     if not found.generated and not found.clips:
         raise ValueError("Nobody could be measured; give clips that show a face, or --faces above 0.")
-    _write(job, tools, found, command)
+    asked = {"edits": dict(job.edits), "frames": job.frames, "composite": job.composite}
+    write_fairness(job.out, found, {**tools.facts, **asked}, command)
     return found
-
-
-class _Unusable(Exception):
-    """A clip shows nobody who could be measured."""
 
 
 class _Runner:
@@ -173,14 +139,14 @@ class _Runner:
         return self._person(take_of(path.stem, shots, self._tools.make_tracker, self._size), path, named)
 
     def measure_filmed(self, clip: Clip) -> Person:
-        """Measure the face of a clip; VideoError when it cannot be read, _Unusable without a face to measure."""
+        """Measure the face of a clip; VideoError when it cannot be read, Unusable without a face to measure."""
         path, named = self._place(clip.name, {"clip": file_stamp(clip)})
         kept = _load(path, named)
         if kept is not None:
             return kept
         person = self._person(take_from(clip, self._tools.make_tracker, self._job.frames, self._size), path, named)
         if person is None:
-            raise _Unusable("no face that could be measured was found in all of its middle frames")
+            raise Unusable("no face that could be measured was found in all of its middle frames")
         return person
 
     def _place(self, name: str, own: Mapping[str, object]) -> tuple[Path, str]:
@@ -238,101 +204,14 @@ def _has_room(name: str, strength: float, labels: Array, measures: Sequence[str]
     return value <= recipe.ceiling if strength > 0 else value >= recipe.floor
 
 
-def compare(people: Sequence[Person]) -> dict[str, dict[str, dict[str, float]]]:
-    """Compare groups: how many `people`, and the means of `MEASURES`; `strength` is over everybody's mean change."""
-    typical = {name: metrics.mean(person.strengths[name] for person in people) for name in people[0].strengths}
-    values = {person.name: _values(person, typical) for person in people}
-    everybody = {"everybody": {"all": _group(list(values.values()))}}
-    return everybody | {
-        axis: {
-            group: _group([values[person.name] for person in people if person.groups[axis] == group])
-            for group in groups
-        }
-        for axis, groups in AXES.items()
-    }
-
-
-def _values(person: Person, typical: Mapping[str, float]) -> dict[str, float]:
-    parts = [person.strengths[name] / change for name, change in typical.items() if change > 0]
-    return {
-        "identity": person.identity,
-        "strength": metrics.mean(parts),
-        "lpips": person.lpips,
-        "without_signs": person.without_signs,
-    }
-
-
-def _group(values: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    means = {measure: metrics.mean(one[measure] for one in values) for measure in MEASURES}
-    return {"people": float(len(values)), **means}
-
-
-def shortfalls(table: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, float]]:
-    """Tell by axis and measure by what share of everybody's mean the worst group of `LEAST_PEOPLE` or more is worse."""
-    mean = table["everybody"]["all"]
-    found: dict[str, dict[str, float]] = {}
-    for axis in AXES:
-        groups = [group for group in table[axis].values() if group["people"] >= LEAST_PEOPLE]
-        found[axis] = {
-            measure: max((sign * (1 - group[measure] / (mean[measure] or math.nan)) for group in groups), default=0.0)
-            for measure, sign in MEASURES.items()
-        }
-    return found
-
-
-def _write(job: FairnessJob, tools: FairnessTools, found: Fairness, command: str) -> None:
-    tables = {name: compare(people) for name, people in _people(found).items()}
-    report = {
-        "command": command,
-        **tools.facts,
-        "edits": dict(job.edits),
-        "frames": job.frames,
-        "composite": job.composite,
-        "drawn": found.drawn,
-        "skipped": found.skipped,
-        "groups": tables,
-        "shortfalls": {name: shortfalls(table) for name, table in tables.items()},
-        "people": {name: [asdict(person) for person in people] for name, people in _people(found).items()},
-    }
-    write_json(job.out / "fairness.json", without_nan(report))
-    parts = ["# For whom it works", f"```sh\n{command}\n```"]
-    parts += [f"## {name.capitalize()}\n\n{_table(table)}" for name, table in tables.items()]
-    write_text(job.out / "fairness.md", "\n\n".join(parts) + "\n")
-
-
-def _people(found: Fairness) -> dict[str, list[Person]]:
-    return {name: people for name, people in (("generated", found.generated), ("clips", found.clips)) if people}
-
-
-def _table(table: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
-    lines = ["| | group | people | identity ↑ | strength ↑ | LPIPS ↓ | without signs ↑ |", "|" + "---|" * 7]
-    worst = shortfalls(table)
-    for axis, groups in table.items():
-        for group, values in groups.items():
-            numbers = " | ".join(_cell(values[measure]) for measure in MEASURES)
-            lines.append(f"| {axis} | {group} | {values['people']:.0f} | {numbers} |")
-        if axis in worst:
-            numbers = " | ".join("–" if math.isnan(v) else f"{-v:+.0%}" for v in worst[axis].values())
-            lines.append(f"| {axis} | *worst group, beside the mean* | | {numbers} |")
-    return "\n".join(lines)
-
-
-def _cell(value: float) -> str:
-    return f"{value:.3f}" if math.isfinite(value) else "–"
-
-
 def _load(path: Path, named: str) -> Person | None:
     try:
         kept = json.loads(path.read_text("utf-8"))
         if kept["hash"] != named:
             return None
         person = kept["person"]
-        numbers = {key: _number(person[key]) for key in ("identity", "lpips", "without_signs")}
-        strengths = {name: _number(value) for name, value in person["strengths"].items()}
+        numbers = {key: to_number(person[key]) for key in ("identity", "lpips", "without_signs")}
+        strengths = {name: to_number(value) for name, value in person["strengths"].items()}
         return Person(person["name"], dict(person["groups"]), strengths=strengths, **numbers)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # missing, or not what this program wrote
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else float(value)

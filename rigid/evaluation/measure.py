@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -26,6 +26,7 @@ from rigid.face.alignment import TrackedFace, crop
 from rigid.face.identity import Embedder, Embedding
 from rigid.face.masks import feather, oval_mask
 from rigid.files.clips import Clip, Replay, Track, read_frames
+from rigid.reporting import CountDone
 from rigid.stream.face_stream import FaceStream, StreamOptions
 from rigid.stream.fading import Fade
 
@@ -98,7 +99,7 @@ def measure_clip(
     edits: Mapping[str, float],
     meters: Meters,
     every: int = 1,
-    progress: Callable[[int], None] = lambda done: None,
+    progress: CountDone = lambda done: None,
 ) -> Measured:
     """Put the clip through the method. `every`: LPIPS, identity and edit strength are taken of every so many frames.
 

@@ -57,8 +57,8 @@ class ResultStore:
                 features = {name: arrays[f"i3d_{name}"] for name in PICTURES if f"i3d_{name}" in arrays}
         except (OSError, ValueError, KeyError, TypeError, EOFError):
             return None  # missing, or not what this program wrote
-        frames = {name: {int(i): _number(v) for i, v in values.items()} for name, values in kept["frames"].items()}
-        means, strengths = ({k: _number(v) for k, v in kept[part].items()} for part in ("means", "strengths"))
+        frames = {name: {int(i): to_number(v) for i, v in values.items()} for name, values in kept["frames"].items()}
+        means, strengths = ({k: to_number(v) for k, v in kept[part].items()} for part in ("means", "strengths"))
         return Result(means, strengths, frames, kept["counts"], rows, features)
 
     def save(self, clip: str, method: str, options: Options, result: Result) -> None:
@@ -100,5 +100,12 @@ def without_nan(value: Any) -> Any:
     return [without_nan(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value
+def to_number(value: float | None) -> float:
+    """`value` as it was before `without_nan`."""
+    return math.nan if value is None else float(value)
+
+
+def check_out(folder: Path) -> None:
+    """ValueError, one sentence, when results cannot be written to `folder`."""
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file; --out takes a folder.")

@@ -11,14 +11,13 @@ from rigid.evaluation.measure import Measured, Meters, Source, measure_clip
 from rigid.evaluation.methods import MethodOptions, Networks, method_names, prepare
 from rigid.evaluation.plots import write_plots
 from rigid.evaluation.report import Run, report_json, report_markdown
-from rigid.evaluation.results import Result, ResultStore, file_stamp, without_nan
+from rigid.evaluation.results import Result, ResultStore, check_out, file_stamp, without_nan
 from rigid.evaluation.strips import strip
 from rigid.files.clips import Clip, find_clips, track_clip
 from rigid.files.image_writing import write_image
 from rigid.files.video_reader import VideoError, VideoReader
+from rigid.reporting import CountDone, Say
 from rigid.stream.face_stream import Tracker
-
-Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -50,8 +49,7 @@ class EvaluationJob:
         self.rows()
         if not any(self.edits.values()):
             raise ValueError("No edit was asked for, and without one there is nothing to measure; use --set smile=1.")
-        if self.out.exists() and not self.out.is_dir():
-            raise ValueError(f"{self.out} is a file; --out takes a folder.")
+        check_out(self.out)
         return find_clips(self.videos, self.split, self.names)
 
 
@@ -65,7 +63,7 @@ class Tools:
     """A tracker for each clip; closed after it."""
     facts: Mapping[str, object]
     """What, besides the job, results depend on: profile, engine, weights."""
-    say: Callable[[str], None] = print
+    say: Say = print
 
 
 def count_expected_frames(job: EvaluationJob, clips: Sequence[Clip]) -> int:
@@ -81,7 +79,7 @@ def _length(path: Path, limit: int) -> int:
         return 0  # told when its turn comes
 
 
-def evaluate(job: EvaluationJob, tools: Tools, command: str, progress: Progress = lambda done: None) -> Run:
+def evaluate(job: EvaluationJob, tools: Tools, command: str, progress: CountDone = lambda done: None) -> Run:
     """Do the job and write `report.json`, `report.md`, `plots` and `strips` to `job.out`.
 
     Pairs of clip and method that were measured under the same options before are taken from there. `command`: the
@@ -114,7 +112,7 @@ def _facts(job: EvaluationJob) -> dict[str, object]:
 class _Runner:
     """Measures clip by clip into a `Run`."""
 
-    def __init__(self, job: EvaluationJob, tools: Tools, run: Run, progress: Progress) -> None:
+    def __init__(self, job: EvaluationJob, tools: Tools, run: Run, progress: CountDone) -> None:
         self._job, self._tools, self._run, self._progress = job, tools, run, progress
         self._store = ResultStore(job.out / "measured")
         self._rows = run.methods

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from rigid.atomic_files import write_json, write_text
 from rigid.composite.compositor import CompositeKind
 from rigid.edits.library import AttributeLibrary
-from rigid.evaluation.cells import Take, make_cell, take_from
+from rigid.evaluation.cells import Take, Unusable, make_cell, take_from
 from rigid.evaluation.contact_sheet import draw_cell, draw_pages
-from rigid.evaluation.fault_signs import FAULTS, THRESHOLDS, Signs
-from rigid.evaluation.metrics import mean
-from rigid.evaluation.results import file_stamp, hash_of, without_nan
+from rigid.evaluation.fault_signs import Signs
+from rigid.evaluation.results import check_out, file_stamp, hash_of, to_number, without_nan
+from rigid.evaluation.sheet_report import Row, Sheet, agreement, describe_sheet, draw_table, edit_name, read_judged
 from rigid.files.clips import Clip, find_clips
 from rigid.files.image_reading import read_image
 from rigid.files.image_writing import write_image
 from rigid.files.video_reader import VideoError
 from rigid.models.contract import Runtime
+from rigid.reporting import CountDone, Say
 from rigid.stream.face_stream import Tracker
 
-Progress = Callable[[int], None]
 FRAMES, EVERY = 8, 3
 SHEET_VERSION = 2
 """Raised whenever a sign or a cell's picture changes its meaning; cells of another version are made anew."""
@@ -50,8 +48,7 @@ class SheetJob:
 
     def check(self) -> list[Clip]:
         """The clips; ValueError, one sentence, when the job cannot be as it is."""
-        if self.out.exists() and not self.out.is_dir():
-            raise ValueError(f"{self.out} is a file; --out takes a folder.")
+        check_out(self.out)
         if len(set(self.edits)) < len(self.edits) or not all(strength for _, strength in self.edits):
             raise ValueError("A sheet has a column for each edit: give every --set once, with a strength other than 0.")
         if self.judged is not None:
@@ -69,49 +66,7 @@ class SheetTools:
     """A tracker for each clip; closed after it."""
     facts: Mapping[str, object]
     """What, besides the job, cells depend on: profile, engine, weights."""
-    say: Callable[[str], None] = print
-
-
-@dataclass(frozen=True)
-class Row:
-    """What is known of one cell."""
-
-    clip: str
-    edit: str
-    signs: Signs
-    warp_ratio: float
-
-    @property
-    def faults(self) -> list[str]:
-        """What the signs tell of."""
-        return self.signs.faults()
-
-    @property
-    def caption(self) -> str:
-        """What stands above the cell's picture."""
-        return f"{self.clip}: {', '.join(self.faults) or 'no sign of a fault'}"
-
-    def describe(self) -> dict[str, object]:
-        """Describe the row, ready for JSON."""
-        signs = self.signs
-        least, most = signs.half_edit, signs.flicker
-        values = {"seam": signs.seam, "double_edges": signs.double_edges, "half_edit": least, "flicker": most}
-        regions = {"shares": signs.shares, "flickers": signs.flickers}
-        head = {"clip": self.clip, "edit": self.edit, "faults": self.faults, "warp_ratio": self.warp_ratio}
-        return head | {"signs": values} | regions
-
-
-@dataclass
-class Sheet:
-    """What was made."""
-
-    rows: list[Row] = field(default_factory=list)
-    skipped: dict[str, str] = field(default_factory=dict)
-    """Clips that are not on it, and why."""
-
-    def of_edit(self, edit: str) -> list[Row]:
-        """The cells of one column."""
-        return [row for row in self.rows if row.edit == edit]
+    say: Say = print
 
 
 def all_edits(library: AttributeLibrary) -> list[tuple[str, float]]:
@@ -120,12 +75,7 @@ def all_edits(library: AttributeLibrary) -> list[tuple[str, float]]:
     return [(attribute.name, limit) for attribute, limit in strengths if limit]
 
 
-def edit_name(name: str, strength: float) -> str:
-    """An edit as files and tables call it, such as `smile+1`."""
-    return f"{name}{strength:+g}"
-
-
-def make_sheet(job: SheetJob, tools: SheetTools, command: str, progress: Progress = lambda done: None) -> Sheet:
+def make_sheet(job: SheetJob, tools: SheetTools, command: str, progress: CountDone = lambda done: None) -> Sheet:
     """Do the job and write `sheet.json`, `sheet.md` and the `pages` to `job.out`.
 
     Cells that were made under the same options before are taken from there. `progress` takes the cells done.
@@ -141,7 +91,7 @@ def make_sheet(job: SheetJob, tools: SheetTools, command: str, progress: Progres
                 sheet.rows.append(row)
                 pictures[row.clip, row.edit] = picture
                 progress(number * len(job.edits) + count)
-        except (VideoError, _Unusable) as error:
+        except (VideoError, Unusable) as error:
             sheet.skipped[clip.name] = str(error)
             tools.say(f"{clip.name} is left out: {str(error).rstrip('.')}.")
     if not sheet.rows:
@@ -151,10 +101,6 @@ def make_sheet(job: SheetJob, tools: SheetTools, command: str, progress: Progres
     return sheet
 
 
-class _Unusable(Exception):
-    """A clip has nothing for a sheet."""
-
-
 class _Maker:
     """Makes the cells of a clip, or takes them from where they were kept."""
 
@@ -162,7 +108,7 @@ class _Maker:
         self._job, self._tools = job, tools
 
     def cells(self, clip: Clip) -> Iterable[tuple[Row, Path]]:
-        """Each edit's row and its picture's file; VideoError or _Unusable where there is nothing to make them of."""
+        """Each edit's row and its picture's file; VideoError or Unusable where there is nothing to make them of."""
         take: Take | None = None
         for name, strength in self._job.edits:
             path = self._job.out / "cells" / f"{clip.name}--{edit_name(name, strength)}.png"
@@ -178,7 +124,7 @@ class _Maker:
         size = self._tools.runtime.sizes.image_size
         take = take_from(clip, self._tools.make_tracker, self._job.frames, size)
         if take is None:
-            raise _Unusable(f"its middle {self._job.frames} frames do not all show a face")
+            raise Unusable(f"its middle {self._job.frames} frames do not all show a face")
         return take
 
     def _make(self, take: Take, name: str, strength: float, path: Path) -> Row:
@@ -202,9 +148,9 @@ def _load(path: Path, named: str, clip: str, edit: str) -> Row | None:
         kept = json.loads(path.with_suffix(".json").read_text("utf-8"))
         if kept["hash"] != named or not path.is_file():
             return None
-        seam, double = (_number(kept["signs"][name]) for name in ("seam", "double_edges"))
-        parts = ({k: _number(v) for k, v in kept[part].items()} for part in ("shares", "flickers"))
-        return Row(clip, edit, Signs(seam, double, *parts), _number(kept["warp_ratio"]))
+        seam, double = (to_number(kept["signs"][name]) for name in ("seam", "double_edges"))
+        parts = ({k: to_number(v) for k, v in kept[part].items()} for part in ("shares", "flickers"))
+        return Row(clip, edit, Signs(seam, double, *parts), to_number(kept["warp_ratio"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # missing, or not what this program wrote
 
@@ -214,84 +160,12 @@ def _write(
 ) -> None:
     pages = job.out / "pages"
     pages.mkdir(exist_ok=True)
-    for edit in (edit_name(*one) for one in job.edits):
+    edits = [edit_name(*one) for one in job.edits]
+    for edit in edits:
         cells = [(row.caption, read_image(pictures[row.clip, edit])[0]) for row in sheet.of_edit(edit)]
         for number, page in enumerate(draw_pages(edit, cells), 1):
             write_image(pages / f"{edit}-{number}.png", page)
     judged = None if job.judged is None else agreement(sheet, read_judged(job.judged))
-    write_json(job.out / "sheet.json", without_nan(_report(job, tools, sheet, judged, command)))
-    write_text(job.out / "sheet.md", _markdown(job, sheet, judged, command))
-
-
-def _report(
-    job: SheetJob, tools: SheetTools, sheet: Sheet, judged: Mapping[str, float] | None, command: str
-) -> dict[str, object]:
-    facts = {"frames": job.frames, "every": job.every, "composite": job.composite, "thresholds": asdict(THRESHOLDS)}
-    return {
-        "command": command,
-        **tools.facts,
-        **facts,
-        "skipped": sheet.skipped,
-        "edits": {edit: _summary(sheet.of_edit(edit)) for edit in (edit_name(*one) for one in job.edits)},
-        "cells": [row.describe() for row in sheet.rows],
-        "agreement": judged,
-    }
-
-
-def _summary(rows: Sequence[Row]) -> dict[str, object]:
-    return {
-        "cells": len(rows),
-        "with_signs": sum(bool(row.faults) for row in rows),
-        "warp_ratio": mean(row.warp_ratio for row in rows),
-        **{fault.replace(" ", "_"): sum(fault in row.faults for row in rows) for fault in FAULTS},
-    }
-
-
-def _markdown(job: SheetJob, sheet: Sheet, judged: Mapping[str, float] | None, command: str) -> str:
-    header = ("edit", "cells", "with signs", *FAULTS, "edited WE/source")
-    lines = [header, ["---"] * len(header)]
-    for edit in (edit_name(*one) for one in job.edits):
-        found = _summary(sheet.of_edit(edit))
-        counts = [str(found[name.replace(" ", "_")]) for name in ("cells", "with signs", *FAULTS)]
-        ratio = found["warp_ratio"]
-        lines.append([edit, *counts, f"{ratio:.2f}" if isinstance(ratio, float) and math.isfinite(ratio) else "–"])
-    parts = ["# Contact sheet", f"```sh\n{command}\n```", "\n".join("| " + " | ".join(line) + " |" for line in lines)]
-    parts += [f"- {clip} is left out: {reason}" for clip, reason in sheet.skipped.items()]
-    if judged is not None:
-        parts.append("Signs and eye: " + ", ".join(f"{name.replace('_', ' ')} {v:g}" for name, v in judged.items()))
-    return "\n\n".join(parts) + "\n"
-
-
-def read_judged(path: Path) -> dict[tuple[str, str], bool]:
-    """Whether each cell, by clip and edit, is faulty to the eye: a CSV file `clip,edit,faulty`, the last yes or no.
-
-    ValueError, one sentence, when it is not one.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        found = {(row["clip"], row["edit"]): {"yes": True, "no": False}[row["faulty"]] for row in rows}
-    except (OSError, KeyError, TypeError, UnicodeDecodeError) as error:
-        raise ValueError(
-            f"{path} is no list of judged cells; a CSV file clip,edit,faulty (yes, no) is taken."
-        ) from error
-    if not found:
-        raise ValueError(f"{path} judges no cell; give a line clip,edit,faulty (yes, no) for each.")
-    return found
-
-
-def agreement(sheet: Sheet, judged: Mapping[tuple[str, str], bool]) -> dict[str, float]:
-    """How often signs and eye say the same of the cells that are `judged` and on the sheet."""
-    pairs = [(bool(row.faults), judged[row.clip, row.edit]) for row in sheet.rows if (row.clip, row.edit) in judged]
-    return {
-        "judged": len(pairs),
-        "agree": sum(sign == eye for sign, eye in pairs),
-        "both": sum(sign and eye for sign, eye in pairs),
-        "eye_only": sum(eye and not sign for sign, eye in pairs),
-        "signs_only": sum(sign and not eye for sign, eye in pairs),
-        "share": mean(float(sign == eye) for sign, eye in pairs),
-    }
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else float(value)
+    facts = {**tools.facts, "frames": job.frames, "every": job.every, "composite": job.composite}
+    write_json(job.out / "sheet.json", without_nan(describe_sheet(sheet, edits, facts, judged, command)))
+    write_text(job.out / "sheet.md", draw_table(sheet, edits, judged, command))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from torch import nn
 
 from rigid.arrays import Array
 from rigid.assets.store import AssetStore
-from rigid.discovery.labels import load_labeller
+from rigid.discovery.labels import FaceLabeller, load_labeller
 from rigid.edits.library import load_library
 from rigid.evaluation.fairness import FairnessTools
 from rigid.evaluation.fvd import I3D
@@ -28,92 +28,70 @@ from rigid.face.identity import FaceEmbedder
 from rigid.models.build import build_image_encoder, build_lpips, build_mapping, build_mobile_generator, mean_code
 from rigid.models.contract import Runtime
 from rigid.models.profiles import WEIGHTS
+from rigid.reporting import Say
 from rigid.training.device import place
 from rigid.training.fast_inference import compile_network
 
 
 @contextmanager
 def open_tools(
-    profile: str,
-    runtime: Runtime,
-    store: AssetStore,
-    *,
-    facts: Mapping[str, object],
-    i3d: Path | None = None,
-    say: Callable[[str], None] = print,
+    profile: str, runtime: Runtime, store: AssetStore, *, facts: Mapping[str, object], i3d: Path | None, say: Say
 ) -> Iterator[Tools]:
     """What `evaluate` needs for `profile`, run by `runtime`; fetches what is missing of the assets.
 
     `facts`: what else results depend on, such as the weights and the machine; `i3d`: a TorchScript file; `say` takes
     what the user should know.
     """
-    store.ensure_all(["face-landmarks", "face-labels", "identity", "perceptual"])
-    size = runtime.sizes.image_size
-    model = store.file("face-landmarks", "face_landmarker.task")
     networks = Networks(
         runtime,
         load_library(profile),
-        lambda: _encoder(profile, size),
+        lambda: _encoder(profile, runtime.sizes.image_size),
         lambda: place(build_mobile_generator(profile, store)),
         lambda: place(build_lpips(store, exact=False)),
     )
-    landmarker = FaceLandmarker(model, blendshapes=True, pose=True)
-    try:
-        labeller = load_labeller(store, landmarker)
-        meters = Meters(build_lpips(store), FaceEmbedder(store), labeller, I3D(i3d) if i3d else None)
-        own = {
-            "profile": profile,
-            "engine": runtime.name,
-            "attributes": attributes_fingerprint(profile),
-            "i3d": hashlib.sha256(i3d.read_bytes()).hexdigest()[:12] if i3d else None,
-        }
-        yield Tools(networks, meters, partial(_open_tracker, model, size), own | dict(facts), say)
-    finally:
-        landmarker.close()
+    i3d_hash = {"i3d": hashlib.sha256(i3d.read_bytes()).hexdigest()[:12] if i3d else None}
+    with _open_meters(store, None if i3d is None else I3D(i3d)) as (meters, _):
+        known = _name_facts(profile, runtime) | i3d_hash | dict(facts)
+        yield Tools(networks, meters, partial(_open_tracker, store, runtime), known, say)
 
 
 def open_sheet_tools(
-    profile: str,
-    runtime: Runtime,
-    store: AssetStore,
-    *,
-    facts: Mapping[str, object],
-    say: Callable[[str], None] = print,
+    profile: str, runtime: Runtime, store: AssetStore, *, facts: Mapping[str, object], say: Say
 ) -> SheetTools:
     """What `make_sheet` needs for `profile`, run by `runtime`; `facts` and `say` as `open_tools` takes them."""
-    model = store.file("face-landmarks", "face_landmarker.task")
-    size = runtime.sizes.image_size
-    own = {"profile": profile, "engine": runtime.name}
-    return SheetTools(runtime, load_library(profile), partial(_open_tracker, model, size), own | dict(facts), say)
+    known = {"profile": profile, "engine": runtime.name} | dict(facts)
+    return SheetTools(runtime, load_library(profile), partial(_open_tracker, store, runtime), known, say)
 
 
 @contextmanager
 def open_fairness_tools(
-    profile: str,
-    runtime: Runtime,
-    store: AssetStore,
-    *,
-    facts: Mapping[str, object],
-    say: Callable[[str], None] = print,
+    profile: str, runtime: Runtime, store: AssetStore, *, facts: Mapping[str, object], say: Say
 ) -> Iterator[FairnessTools]:
     """What `measure_fairness` needs for `profile`, run by `runtime`; `facts` and `say` as `open_tools` takes them."""
-    store.ensure_all(["face-landmarks", "face-labels", "identity", "perceptual", "generator"])
-    size = runtime.sizes.image_size
-    model = store.file("face-landmarks", "face_landmarker.task")
     generated = Generated(runtime, load_library(profile), build_mapping(store, profile), mean_code(profile))
-    own = {"profile": profile, "engine": runtime.name, "attributes": attributes_fingerprint(profile)}
-    landmarker = FaceLandmarker(model, blendshapes=True, pose=True)
+    with _open_meters(store) as (meters, labeller):
+        known = _name_facts(profile, runtime) | dict(facts)
+        yield FairnessTools(generated, meters, labeller, partial(_open_tracker, store, runtime), known, say)
+
+
+def _name_facts(profile: str, runtime: Runtime) -> dict[str, object]:
+    return {"profile": profile, "engine": runtime.name, "attributes": attributes_fingerprint(profile)}
+
+
+@contextmanager
+def _open_meters(store: AssetStore, i3d: I3D | None = None) -> Iterator[tuple[Meters, FaceLabeller]]:
+    store.ensure_all(["face-landmarks", "face-labels", "identity", "perceptual"])
+    landmarker = FaceLandmarker(store.file("face-landmarks", "face_landmarker.task"), blendshapes=True, pose=True)
     try:
         labeller = load_labeller(store, landmarker)
-        meters = Meters(build_lpips(store), FaceEmbedder(store), labeller)
-        tracker = partial(_open_tracker, model, size)
-        yield FairnessTools(generated, meters, labeller, tracker, own | dict(facts), say)
+        yield Meters(build_lpips(store), FaceEmbedder(store), labeller, i3d), labeller
     finally:
         landmarker.close()
 
 
-def _open_tracker(model: Path, size: int) -> FaceTracker:
-    return FaceTracker(FaceLandmarker(model), size)
+def _open_tracker(store: AssetStore, runtime: Runtime) -> FaceTracker:
+    model = store.file("face-landmarks", "face_landmarker.task")
+    return FaceTracker(FaceLandmarker(model), runtime.sizes.image_size)
 
 
 def _encoder(profile: str, size: int) -> ImageEncoder:

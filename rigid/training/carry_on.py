@@ -10,8 +10,9 @@ from typing import Any
 
 from rigid.assets.store import AssetStore
 from rigid.atomic_files import replacing, write_json
+from rigid.reporting import Say
 from rigid.training import image_encoder, recurrent
-from rigid.training.loop import LoopOptions, Progress, Say, read_progress
+from rigid.training.loop import LoopOptions, Progress, read_progress
 from rigid.training.pool import BLOCK
 from rigid.training.stages import LIGHT_RECURRENT, PRESETS, Plan, plan, train
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+
+from rigid.reporting import Say
 
 Series = dict[str, list[tuple[int, float]]]
 
@@ -33,7 +34,7 @@ class NoBoard:
         """Nothing is held back."""
 
 
-def open_board(folder: Path, say: Callable[[str], None]) -> Board:
+def open_board(folder: Path, say: Say) -> Board:
     """A TensorBoard log in `folder`; where its writer is not installed, that is said and nothing is logged there."""
     try:
         from tensorboardX import SummaryWriter

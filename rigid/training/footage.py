@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Protocol
@@ -13,13 +13,12 @@ from rigid.arrays import Pixels
 from rigid.face.alignment import TrackedFace, crop
 from rigid.face.masks import feather, oval_mask
 from rigid.geometry import apply, corners, inverse, resample
+from rigid.reporting import Say
 from rigid.training.episodes import Episode
 from rigid.training.faces import read_index, read_video
 from rigid.training.flow import FlowEstimator
 from rigid.training.framing import Cut, assemble, render_mask
 from rigid.training.warping import placement
-
-Say = Callable[[str], None]
 
 
 class Tracker(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -21,6 +21,7 @@ from rigid.edits.library import AttributeLibrary, load_library
 from rigid.fields import to_pixels
 from rigid.models.build import build_generator, build_lpips
 from rigid.models.profiles import WEIGHTS
+from rigid.reporting import Say
 from rigid.training import image_encoder, recurrent
 from rigid.training.device import DEVICE, place
 from rigid.training.flow import DisFlow
@@ -37,7 +38,6 @@ EDITS = ("smile", "age", "glasses")
 UNSEEN = 1.0
 """Error of the blendshapes where no face is found any more."""
 Measures = dict[str, float]
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)

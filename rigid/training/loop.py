@@ -21,11 +21,11 @@ from typing import Any
 import torch
 
 from rigid.atomic_files import write_json
+from rigid.reporting import Say
 from rigid.training.curves import open_board, write_curves
 from rigid.training.distributed import any_of, average_values, rank, wait_for_all
 
 Losses = dict[str, float]
-Say = Callable[[str], None]
 Report = Callable[[int, Losses], None]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from rigid.assets.store import AssetStore
 from rigid.edits.library import AttributeLibrary
 from rigid.models.build import build_mapping
 from rigid.models.profiles import sizes_of
+from rigid.reporting import Say
 from rigid.training.codes import mean_of
 from rigid.training.distributed import first_process_first, rank, world
 from rigid.training.episodes import Batch, Episode, EpisodeSet, load_or_make_episodes, to_batch
@@ -24,7 +25,6 @@ from rigid.training.footage import clip_episodes
 from rigid.training.framing import Cut, make_aligned_episodes, still_episodes
 from rigid.training.walks import Walks, draw_edit, early_only, walk_episodes
 
-Say = Callable[[str], None]
 RENDER_BATCH = 6
 
 

@@ -26,6 +26,7 @@ from rigid.models.build import (
     new_recurrent_encoder,
 )
 from rigid.models.profiles import sizes_of
+from rigid.reporting import Say
 from rigid.training.device import DEVICE, place
 from rigid.training.distributed import average_gradients, average_values, rank, world
 from rigid.training.episodes import Batch
@@ -146,7 +147,7 @@ class Parts:
     validate: Callable[[Networks, Path], Losses]
 
 
-def build_parts(options: RecurrentOptions, store: AssetStore, folder: Path, say: Callable[[str], None]) -> Parts:
+def build_parts(options: RecurrentOptions, store: AssetStore, folder: Path, say: Say) -> Parts:
     """The profile's networks and the episodes of the run folder, which are made now unless they are kept there."""
     profile, sizes = options.profile, sizes_of(options.profile)
     visible = load_visible(options.visible, profile)

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from rigid.assets.store import AssetStore
+from rigid.reporting import Say
 from rigid.training.distributed import join_processes, rank, world
 from rigid.training.generator import GeneratorOptions, GeneratorStage
 from rigid.training.image_encoder import ImageEncoderOptions, ImageEncoderStage
-from rigid.training.loop import LoopOptions, Losses, Say, Stage, run, save_options
+from rigid.training.loop import LoopOptions, Losses, Stage, run, save_options
 from rigid.training.parser import ParserOptions, ParserStage
 from rigid.training.parser import build_parts as build_parser_parts
 from rigid.training.recurrent import ABLATIONS, RecurrentOptions, RecurrentStage, build_parts

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from rigid.assets.store import AssetStore
 from rigid.models.profiles import WEIGHTS, sizes_of
 from rigid.models.visibility import VisibleNet
+from rigid.reporting import Say
 from rigid.training.device import DEVICE, place
 from rigid.training.distributed import average_gradients, average_values, rank, world
 from rigid.training.episodes import Batch, Episode, EpisodeSet, to_batch
@@ -68,9 +69,7 @@ def load_visible(path: Path | None, profile: str) -> VisibleNet:
     return place(network.eval().requires_grad_(False))
 
 
-def build_episodes(
-    options: VisibleNetOptions, store: AssetStore, folder: Path, say: Callable[[str], None]
-) -> dict[str, EpisodeSet]:
+def build_episodes(options: VisibleNetOptions, store: AssetStore, folder: Path, say: Say) -> dict[str, EpisodeSet]:
     """The episodes of both splits, made now unless the run folder keeps them."""
     sizes, estimate = sizes_of(options.profile), load_flow(options.flow)
     cut = Cut(options.frames, options.clip_episodes, sizes.image_size, options.window, sizes.code_size)

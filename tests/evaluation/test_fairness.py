@@ -18,15 +18,8 @@ from cli.main import run
 from rigid.arrays import Array
 from rigid.discovery.observe import Seen
 from rigid.discovery.regions import CHEEKS, PLAIN_SKIN
-from rigid.evaluation.fairness import (
-    LEAST_PEOPLE,
-    FairnessJob,
-    FairnessTools,
-    Person,
-    compare,
-    measure_fairness,
-    shortfalls,
-)
+from rigid.evaluation.fairness import FairnessJob, FairnessTools, measure_fairness
+from rigid.evaluation.fairness_report import LEAST_PEOPLE, Person, compare, shortfalls
 from rigid.evaluation.generated import Generated
 from rigid.evaluation.groups import AXES, TONE_GROUPS, Balance, monk_tone, name_groups, tone_group
 from rigid.evaluation.measure import Meters

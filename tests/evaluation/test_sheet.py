@@ -16,16 +16,9 @@ from rigid.assets.store import AssetStore
 from rigid.edits.library import AttributeLibrary, load_library
 from rigid.evaluation.contact_sheet import COLUMNS, HEIGHT, PER_PAGE, WIDTH, draw_pages
 from rigid.evaluation.fault_signs import FAULTS, Signs
-from rigid.evaluation.sheet import (
-    Row,
-    SheetJob,
-    SheetTools,
-    agreement,
-    all_edits,
-    make_sheet,
-    read_judged,
-)
-from rigid.evaluation.sheet import Sheet as Drawn
+from rigid.evaluation.sheet import SheetJob, SheetTools, all_edits, make_sheet
+from rigid.evaluation.sheet_report import Row, agreement, read_judged
+from rigid.evaluation.sheet_report import Sheet as Drawn
 from rigid.files.image_reading import read_image
 from tests.clips import write_clip
 from tests.evaluation.world import make_clip

@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import load_file
 
 from rigid.assets.store import AssetStore
+from rigid.reporting import Say
 from rigid.training.carry_on import FILES, carry_on, turns_in
-from rigid.training.loop import Say
 from tests.patience import LONG
 
 
