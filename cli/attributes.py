@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from cli.choices import Engine
-from cli.errors import BAD_INPUT, FAILED, fail
+from cli.errors import BAD_INPUT, FAILED, bad_input, fail, say
 
 attributes = typer.Typer(help="The edits: list, import, remove, discover; presets.", no_args_is_help=True)
 
@@ -34,10 +34,8 @@ def list_attributes(
     """List every attribute: its range and what it does at full strength."""
     from rigid.edits.library import load_library
 
-    try:
+    with bad_input():
         library = load_library(profile)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
     if as_json:
         typer.echo(json.dumps(library.describe(), indent=2))
         return
@@ -98,10 +96,8 @@ def remove(
     """Remove an attribute that was imported; those that ship stay."""
     from rigid.edits.importing import remove_attribute, target_of
 
-    try:
+    with bad_input():
         remove_attribute(name, target_of(profile))
-    except ValueError as error:
-        fail(str(error), BAD_INPUT)
 
 
 @attributes.command()
@@ -113,10 +109,8 @@ def presets(
     from rigid.edits.library import load_library
     from rigid.edits.presets import PresetStore, own_folder
 
-    try:
+    with bad_input():
         store = PresetStore(load_library(profile), own_folder())
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
     if as_json:
         typer.echo(json.dumps([preset.describe() for preset in store], indent=2))
         return
@@ -124,8 +118,8 @@ def presets(
         edits = ", ".join(f"{name}={strength:g}" for name, strength in preset.edits.items())
         typer.echo(f"{preset.name:<16}{preset.label:<20}{edits}")
     for problem in store.problems:
-        typer.echo(f"Left out: {problem}", err=True)
-    typer.echo(f'Your own: {own_folder()}/NAME.json, {{"edits": {{"smile": 0.8}}, "fade_ms": 800}}.', err=True)
+        say(f"Left out: {problem}")
+    say(f'Your own: {own_folder()}/NAME.json, {{"edits": {{"smile": 0.8}}, "fade_ms": 800}}.')
 
 
 @attributes.command()
@@ -162,17 +156,15 @@ def discover(
     out = out or Path("runs/attributes") / profile
     request = Request(profile, out, samples, seed, only or (), clips, split, faces)
     store = AssetStore()
-    try:
+    with bad_input():
         if method != "supervised":
             for path in explore_profile(request, store, method, components):
                 typer.echo(path)
             return
         if learn_looks:
-            learn_looks_of(request, store, _say)
+            learn_looks_of(request, store, say)
         with show_progress("Labelling generated faces", samples, "faces") as update:
-            discover_profile(request, store, progress=update, report=_say)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
+            discover_profile(request, store, progress=update, report=say)
     typer.echo(f"Files, contact sheets, report.json, calibration.md and entanglement.png are in {out}.")
 
 
@@ -204,10 +196,8 @@ def measure(
 
     out = out or Path("runs/measured") / profile
     wanted = Measuring(profile, out, folder, only or (), clips, split, faces, seed, write)
-    try:
-        measure_profile(wanted, AssetStore(), _say)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
+    with bad_input():
+        measure_profile(wanted, AssetStore(), say)
     typer.echo(f"Statements, report.json, calibration.md and entanglement.png are in {out}.")
 
 
@@ -228,11 +218,8 @@ def measure_motion(
     from rigid.discovery.run import open_studio
     from rigid.models.profiles import sizes_of
 
-    try:
-        with open_studio(profile, AssetStore()) as (studio, _, held_out):
-            move_folder(folder, only or (), studio, held_out, sizes_of(profile), _say)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
+    with bad_input(), open_studio(profile, AssetStore()) as (studio, _, held_out):
+        move_folder(folder, only or (), studio, held_out, sizes_of(profile), say)
 
 
 @attributes.command("fit-video")
@@ -269,12 +256,8 @@ def fit_video(
             closing(load_runtime(profile, engine, store=store)) as runtime,
             open_footage(clips, takes, runtime, store) as footage,
         ):
-            (state_folder if measure_only else fit_folder)(folder, only or (), footage, _say)
+            (state_folder if measure_only else fit_folder)(folder, only or (), footage, say)
     except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
+        fail(str(error), BAD_INPUT)
     except ArithmeticError as error:
         fail(str(error), FAILED)
-
-
-def _say(line: str) -> None:
-    typer.echo(line, err=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.choices import Engine, Profile
-from cli.errors import BAD_INPUT, FAILED, fail
+from cli.errors import FAILED, bad_input, fail, say
 
 if TYPE_CHECKING:
     from rigid.assets.store import AssetStore
@@ -58,7 +58,7 @@ def bench(
     from server.bench.benchmark import run_benchmark
     from server.bench.plot import plot
 
-    try:
+    with bad_input():
         counts = _counts(sessions)
         check_engine(engine)
         for path in (report, picture):
@@ -69,8 +69,6 @@ def bench(
         done = run_benchmark(job, _backend(profile, store, runtime), lambda: _eager(profile, store), _print_measure)
         runtime.close()
         done |= _bounds(profile, engine, store)
-    except ValueError as error:
-        fail(str(error), BAD_INPUT)
     typer.echo(f"{done['speedup_vs_eager']} times as fast as eager PyTorch.")
     if report is not None:
         _write(report, done)
@@ -90,14 +88,12 @@ def bench_export(
     from rigid.models.profiles import sizes_of
 
     store = AssetStore()
-    try:
+    with bad_input():
         sizes_of(profile)
-    except ValueError as error:
-        fail(str(error), BAD_INPUT)
     if untrained:
         differences = check_untrained(profile, store)
     else:
-        ensure_exported(profile, store, lambda line: typer.echo(line, err=True))
+        ensure_exported(profile, store, say)
         differences = check_parity(profile, store)
     typer.echo(table(differences))
     if not all(difference.passed for difference in differences):
@@ -121,12 +117,10 @@ def bench_networks(
     from server.bench.benchmark import machine
     from server.bench.bounds import bounds_of
 
-    try:
+    with bad_input():
         sizes_of(profile)
         if report is not None:
             check_folder(report)
-    except ValueError as error:
-        fail(str(error), BAD_INPUT)
     with exports_of(profile, AssetStore(), untrained=untrained) as (networks, folder):
         timings = time_networks(networks, folder, rounds=rounds, calls=calls)
         bounds = bounds_of(folder, measure_peak())
@@ -146,7 +140,7 @@ def bench_scale(
     from server.bench.benchmark import machine, strong_edit
     from server.bench.scale import scale_batches, scale_resolutions
 
-    try:
+    with bad_input():
         check_engine(engine)
         if report is not None:
             check_folder(report)
@@ -155,8 +149,6 @@ def bench_scale(
         frames = _job(profile, clip, [1], 1.0, store, runtime).frames
         by_batch = scale_batches(runtime)
         by_size = scale_resolutions(backend.make_stream, frames, strong_edit(backend.library))
-    except ValueError as error:
-        fail(str(error), BAD_INPUT)
     for row in (*by_batch, *by_size):
         typer.echo(", ".join(f"{name} {value:g}" for name, value in row.items()))
     if report is not None:
@@ -184,7 +176,7 @@ def _load(profile: str, engine: str) -> tuple[AssetStore, Runtime]:
 
     store = AssetStore()
     if engine != "torch":
-        ensure_exported(profile, store, lambda line: typer.echo(line, err=True))
+        ensure_exported(profile, store, say)
     return store, load_runtime(profile, engine, store=store, shared=True)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.choices import C2paCertificate, C2paKey, NoSign, choose_signing
-from cli.errors import BAD_INPUT, fail
+from cli.errors import BAD_INPUT, bad_input, fail, say
 
 if TYPE_CHECKING:
     from client.python.devices import Screen
@@ -68,7 +68,7 @@ def file(
     except (LiveError, OSError) as error:
         fail(str(error))
     if note:
-        typer.echo(f"Note: {note}", err=True)
+        say(f"Note: {note}")
     typer.echo(f"{target}: {done.frames} frames, edited at {server}.")
 
 
@@ -115,10 +115,8 @@ def _maker(server: str, edits: list[str], key: str | None, insecure: bool, no_ba
     from client.python.sync import Client
     from rigid.files.timeline import parse_edit
 
-    try:
+    with bad_input():
         wanted = dict(map(parse_edit, edits))
-    except ValueError as error:
-        fail(str(error), BAD_INPUT)
     return lambda: Client(server, key=key, verify=not insecure, badge=not no_badge, reconnect=True, **wanted)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from cli.errors import BAD_INPUT, fail
+from cli.errors import BAD_INPUT, bad_input, fail, say
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +47,7 @@ def status(address: Address = AUTO) -> None:
         where = f"{one['address'] or '-':15} {one['version'] or '-':8}"
         typer.echo(f"{one['name']:10} {one['state']:9} {where} {one['sessions']:3} sessions, {one['free']:3} free")
         if one["problem"]:
-            typer.echo(f"Warning: {one['problem']}", err=True)
+            say(f"Warning: {one['problem']}")
 
 
 @commands.command()
@@ -90,11 +90,9 @@ def serve_on(
     from server.cluster.roster import WorkerBounds
     from server.run import urls
 
-    try:
+    with bad_input():
         bounds = None if workers is None else WorkerBounds.parse(workers)
         Share(cpus, gpus or 0.0)
-    except ValueError as error:
-        fail(str(error), BAD_INPUT)
     service = join_cluster(address)
     share = Share(cpus, service.gpus_each() if gpus is None else gpus)
     ended, at_once = threading.Event(), threading.Event()
@@ -111,7 +109,7 @@ def serve_on(
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
-    typer.echo("The workers load their networks ...", err=True)
+    say("The workers load their networks ...")
     if not service.attend(ended, typer.echo, " or ".join(urls(host, port, secure=files is not None))):
         typer.echo("The service was ended from elsewhere.")
         return

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cli.choices import Profile
-from cli.errors import BAD_INPUT, fail
+from cli.errors import bad_input, say
 
 
 def register(app: typer.Typer) -> None:
@@ -43,10 +43,8 @@ def build(
     from export import prepare
     from rigid.assets.store import AssetStore
 
-    try:
-        ready = prepare(profile, engine, AssetStore(), lambda line: typer.echo(line, err=True))
-    except ValueError as error:
-        fail(str(error), BAD_INPUT)
+    with bad_input():
+        ready = prepare(profile, engine, AssetStore(), say)
     typer.echo(f"Ready: {profile} on {ready}.")
 
 

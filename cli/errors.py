@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NoReturn
 
 import typer
@@ -22,6 +24,20 @@ class Failure(Exception):
 def fail(message: str, code: int = FAILED) -> NoReturn:
     """End the program with one sentence: status FAILED (1) when the work failed, BAD_INPUT (2) for bad input."""
     raise Failure(message, code)
+
+
+@contextmanager
+def bad_input() -> Iterator[None]:
+    """End the program with status BAD_INPUT where the block finds, by a ValueError, that what was given cannot be."""
+    try:
+        yield
+    except ValueError as error:
+        fail(str(error), BAD_INPUT)
+
+
+def say(line: str) -> None:
+    """Tell the user a line beside the result: on stderr."""
+    typer.echo(line, err=True)
 
 
 def explain(error: Exception) -> tuple[str, int] | None:

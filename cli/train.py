@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli.errors import fail
+from cli.errors import BAD_INPUT, fail
 
 STAGES = ("generator", "image-encoder", "visible-net", "recurrent", "parser")
 CARRY_ON = "carry-on"
@@ -80,7 +80,7 @@ def train(
             return
         measures = run(todo, AssetStore(), folder, resume=resume, say=lambda line: typer.echo(line))
     except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
+        fail(str(error), BAD_INPUT)
     except NotFinite as error:
         fail(f"Training broke off: {error}.")
     typer.echo("  ".join(f"{name} {value:.4f}" for name, value in measures.items()))

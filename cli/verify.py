@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.errors import BAD_INPUT, FAILED, fail
+from cli.errors import FAILED, bad_input, fail
 
 if TYPE_CHECKING:
     from rigid.files.provenance_reading import Provenance
@@ -26,10 +26,8 @@ def verify(
     """Tell whether a file says that AI edited it, and whether it was changed since; 1 where it says nothing or was."""
     from rigid.files.provenance_reading import read
 
-    try:
+    with bad_input():
         told = read(file)
-    except ValueError as error:
-        fail(str(error), BAD_INPUT)
     if told is None:
         fail(f"{file} says nothing about where it comes from.", FAILED)
     _print(file, told, as_json)

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import pytest
 
-import cli.evaluate
+import cli.evaluate_options
 import rigid.evaluation.tools
 from cli.main import run
 from rigid.edits.library import AttributeLibrary, load_library
@@ -374,5 +374,5 @@ def test_a_missing_library_is_told_before_anything_is_loaded(
 
 
 def test_the_command_is_registered_with_the_defaults_of_the_job() -> None:
-    assert cli.evaluate.DEFAULT_EDIT == "smile=1"
+    assert cli.evaluate_options.DEFAULT_EDIT == "smile=1"
     assert EvaluationJob(Path(), Path(), LIGHT).methods == ("rigid", "per-frame")
