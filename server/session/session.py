@@ -118,8 +118,7 @@ class Session:
     @property
     def counts(self) -> tuple[int, int]:
         """Pictures received in time and processed so far."""
-        counters = self._path.counters
-        return counters.in_time, counters.stats.counts["processed"]
+        return self._path.stats.in_time, self._path.stats.processed
 
     def describe(self) -> dict[str, object]:
         """The session in brief."""
@@ -146,7 +145,7 @@ class Session:
 
     def checkpoint(self) -> SessionCheckpoint:
         """What the session leaves for its client to go on from; the stream's state is brought up to date meanwhile."""
-        self._state.checkpoint(self._path.counters.stats.counts["processed"])
+        self._state.checkpoint(self._path.stats.processed)
         return SessionCheckpoint(self.edits.targets, self._state.saved, self.owner)
 
     # ---- looked after once a second
@@ -160,7 +159,7 @@ class Session:
         self._liveness.note_packets(await self._peer.count_video_packets())
         self.outputs.tick()
         if self._closing is None and self._liveness.connected:
-            self._life.look(self._liveness.health(self._path.counters.stats))
+            self._life.look(self._liveness.health(self._path.stats))
             self._liveness.check_soon()
 
     def keep_limits(self) -> None:
@@ -214,22 +213,21 @@ class Session:
     def _deliver(self, done: SessionFrame) -> None:
         if self._closing is not None:
             return
-        counters = self._path.counters
-        counters.note_processed(done)
+        stats = self._path.stats
+        stats.note_processed(done)
         if done.shown is None:
-            counters.note_dropped("unusable")
+            stats.note_dropped("unusable")
             return
         self.outputs.show(done.shown, done.arrived, self.edits.targets)
         if not self._peer.returns_video:
             self._path.note_sent(self._clock() - done.arrived)
         elif self._peer.send(done.shown, done.arrived):
-            counters.note_dropped("unsent")
+            stats.note_dropped("unsent")
         if self.state in (State.CONNECTING, State.PAUSED):
             self._life.enter(State.LIVE)
-        frame = counters.stats.counts["processed"]
-        if self.applied.note(done.rev, frame) and self._control is not None:
+        if self.applied.note(done.rev, stats.processed) and self._control is not None:
             # Of edits that came another way too, so that the client knows what holds.
-            self._control.send("applied", rev=done.rev, applied_frame=frame)
+            self._control.send("applied", rev=done.rev, applied_frame=stats.processed)
 
     # ---- the end
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from statistics import median
 
 from server.frames.advice import Advice
+from server.frames.frame_editor import SessionFrame
+from server.metrics import Metrics
 
 RATE_SECONDS = 3.0
 KEPT = 256
@@ -39,9 +41,12 @@ def percentile(values: Iterable[float], share: float) -> float | None:
 
 
 class SessionStats:
-    """Numbers of one session. Times are seconds of one monotonic clock."""
+    """Counts what becomes of one session's pictures, for itself and among all of its server's.
 
-    def __init__(self) -> None:
+    Times are seconds of one monotonic clock.
+    """
+
+    def __init__(self, metrics: Metrics) -> None:
         self.counts: Counter[str] = Counter()
         """received, processed, sent, failed, without_face, dropped_REASON"""
         self.face = False
@@ -51,6 +56,8 @@ class SessionStats:
         self.size = (0, 0)
         self.bits_per_second = 0.0
         """Of the video sent, between the last two looks."""
+        self._metrics = metrics
+        self._left_out: Counter[str] = Counter()
         self._bytes = (0, 0.0)
         self._in, self._out = Rate(), Rate()
         self._ages: deque[tuple[float, float]] = deque(maxlen=KEPT)
@@ -58,28 +65,68 @@ class SessionStats:
         self._outcomes: deque[bool] = deque(maxlen=OUTCOMES)
 
     def note_received(self, now: float) -> None:
+        """Count a picture that came."""
         self.counts["received"] += 1
         self._in.count(now)
 
-    def note_processed(self, *, face: bool, stage_ms: Mapping[str, float], failed: bool = False) -> None:
+    def note_taken(self, width: int, height: int) -> None:
+        """Count a picture of that size that goes to the worker."""
+        self.size = (width, height)
+        self._metrics.frames_in.inc()
+
+    def note_processed(self, done: SessionFrame) -> None:
+        """Count a picture that came back from the worker."""
+        failed = done.error is not None
         self.counts["processed"] += 1
         self.counts["failed"] += failed
+        self.counts["without_face"] += not done.face
         self._outcomes.append(failed)
-        self.counts["without_face"] += not face
-        self.face = face
-        for stage, milliseconds in stage_ms.items():
+        self.face, self.picture = done.face, done.camera
+        self.advice.add(done.advice)
+        for stage, milliseconds in done.stage_ms.items():
             self._stages.setdefault(stage, deque(maxlen=60)).append(milliseconds)
+        self._metrics.observe_stages(done.stage_ms)
+        for code in done.advice:
+            self._metrics.advised.labels(code).inc()
+        if failed:
+            self._metrics.failed.inc()
+        elif not done.face:
+            self._metrics.without_face.inc()
 
     def note_sent(self, now: float, age: float) -> None:
+        """Count a picture that goes to the encoder `age` seconds after it came."""
         self.counts["sent"] += 1
         self._out.count(now)
         self._ages.append((now, age))
+        self._metrics.frames_out.inc()
+        self._metrics.age.observe(age)
+
+    def note_dropped(self, reason: str, count: int = 1) -> None:
+        """Count pictures that are not sent, by reason."""
+        self.counts[f"dropped_{reason}"] += count
+        self._metrics.dropped.labels(reason).inc(count)
+
+    def note_left_out(self, reason: str, total: int) -> None:
+        """Note how many in all, since the session began, were left out before they were decoded."""
+        before, self._left_out[reason] = self._left_out[reason], total
+        if total > before:
+            self.note_dropped(reason, total - before)
 
     def note_sent_bytes(self, now: float, total: int) -> None:
         """Note how many bytes of video were sent up to `now`."""
         before, earlier = self._bytes
         self.bits_per_second = 8 * (total - before) / max(now - earlier, 1e-3)
         self._bytes = (total, now)
+
+    @property
+    def in_time(self) -> int:
+        """Pictures that were received in time."""
+        return self.counts["received"] - self.counts["dropped_late"] - self.counts["dropped_reordered"]
+
+    @property
+    def processed(self) -> int:
+        """Pictures that came back from the worker."""
+        return self.counts["processed"]
 
     @property
     def failing(self) -> float:

@@ -14,8 +14,7 @@ from server.frames.frame_editor import FrameEditor, SessionFrame
 from server.frames.freshness import Freshness
 from server.frames.pacing import Pacer
 from server.frames.stream_protocol import Stream
-from server.session.session_counters import SessionCounters
-from server.session.session_stats import VideoDelay
+from server.session.session_stats import SessionStats, VideoDelay
 from server.session.shared_services import SharedServices
 from server.webrtc.peer import SessionPeer
 
@@ -34,7 +33,7 @@ class VideoPath:
         badge: Badge,
         deliver: Callable[[SessionFrame], None],
     ) -> None:
-        self.counters = SessionCounters(shared.metrics)
+        self.stats = SessionStats(shared.metrics)
         self.delay = VideoDelay()
         """How long a picture takes through the server."""
         budget = shared.config.latency_budget_ms
@@ -49,30 +48,30 @@ class VideoPath:
 
     def take(self, frame: VideoFrame, now: float) -> None:
         """Offer a picture that came at `now` to the worker, in place of one it did not come to."""
-        self.counters.stats.note_received(now)
+        self.stats.note_received(now)
         problem = "" if frame.time is None else self._freshness.judge(frame.time, now)
         if not problem and not self._pacer.takes(now):
             problem = "paced"
         if problem:
-            self.counters.note_dropped(problem)
+            self.stats.note_dropped(problem)
             return
-        self.counters.note_taken(frame.width, frame.height)
+        self.stats.note_taken(frame.width, frame.height)
         if self.lane.offer(SessionFrame(source=frame, arrived=now)):
-            self.counters.note_dropped("stale")
+            self.stats.note_dropped("stale")
 
     def note_sent(self, age: float) -> None:
         """Note the age of a picture that goes to the encoder."""
-        self.counters.note_sent(self._clock(), age)
+        self.stats.note_sent(self._clock(), age)
         self.delay.observe(age)
 
     async def look(self, peer: SessionPeer) -> None:
         """Count once a second what `peer` sent and what it left out, and do less for pictures that get too old."""
-        counters = self.counters
-        counters.stats.note_sent_bytes(self._clock(), await peer.count_video_bytes())
-        counters.note_left_out("undecoded", peer.count_discarded())
-        counters.note_left_out("layer", peer.count_left_out())
-        counters.note_left_out("unusable", peer.count_oversized())
-        self._pacer.look(counters.stats.age(self._clock()))
+        stats = self.stats
+        stats.note_sent_bytes(self._clock(), await peer.count_video_bytes())
+        stats.note_left_out("undecoded", peer.count_discarded())
+        stats.note_left_out("layer", peer.count_left_out())
+        stats.note_left_out("unusable", peer.count_oversized())
+        self._pacer.look(stats.age(self._clock()))
         self._stream.cadence = self._pacer.pace.cadence
 
     def describe(self) -> dict[str, object]:
@@ -80,7 +79,7 @@ class VideoPath:
         now = self._clock()
         delay = self.delay.at(now)
         return {
-            **self.counters.stats.describe(now),
+            **self.stats.describe(now),
             "audio_delay_ms": None if delay is None else round(delay * 1000, 1),
             "pace": self._pacer.describe(),
         }

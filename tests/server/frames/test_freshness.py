@@ -76,7 +76,7 @@ async def test_a_session_counts_what_it_leaves_out_by_reason() -> None:
             session.on_picture(of(9_000_000))
             await viewer.until(lambda: 100.0 in world.streams[0].times)
             # The camera's own pictures, of the first seconds, are now all older than that one.
-            await viewer.until(lambda: session._path.counters.stats.counts["dropped_reordered"] >= 3)
+            await viewer.until(lambda: session._path.stats.counts["dropped_reordered"] >= 3)
             told = (await world.http.get("/metrics")).text
             stats = (await world.http.get(f"{viewer.url}/stats")).json()
     assert max(world.streams[0].times) == 100.0 and 99.0 not in set(world.streams[0].times) - edited

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import Any
 
+import pytest
+from av import VideoFrame
+
+from server.frames.frame_editor import SessionFrame
+from server.metrics import Metrics
+from server.readiness import Readiness
 from server.session.session_stats import Rate, SessionStats, percentile
 
 
@@ -24,17 +30,21 @@ def test_percentiles() -> None:
     assert percentile(range(100), 0.95) == 95
 
 
+def processed(**known: Any) -> SessionFrame:
+    return SessionFrame(source=VideoFrame(16, 16), arrived=0.0, **known)
+
+
 def test_a_session_without_a_picture_has_no_ages() -> None:
-    told = SessionStats().describe(5.0)
+    told = SessionStats(Metrics(Readiness())).describe(5.0)
     assert told["age_ms"] == {"p50": None, "p95": None}
     assert told["stage_ms"] == {}
     assert told["fps_in"] == told["fps_out"] == 0
 
 
 def test_stage_times_are_medians_and_drops_are_summed() -> None:
-    stats = SessionStats()
+    stats = SessionStats(Metrics(Readiness()))
     for milliseconds in (1.0, 100.0, 3.0):
-        stats.note_processed(face=milliseconds < 50, stage_ms={"invert": milliseconds})
+        stats.note_processed(processed(face=milliseconds < 50, stage_ms={"invert": milliseconds}))
     stats.counts.update(dropped_stale=2, dropped_unsent=1, dropped_unusable=1)
     told = stats.describe(0.0)
     assert told["stage_ms"] == {"invert": 3.0}
@@ -42,8 +52,8 @@ def test_stage_times_are_medians_and_drops_are_summed() -> None:
 
 
 def test_the_share_of_failures_is_that_of_the_last_pictures() -> None:
-    stats = SessionStats()
+    stats = SessionStats(Metrics(Readiness()))
     assert stats.failing == 0
     for number in range(40):
-        stats.note_processed(face=False, stage_ms={}, failed=number >= 25)
+        stats.note_processed(processed(error="no room" if number >= 25 else None))
     assert stats.failing == 0.75
