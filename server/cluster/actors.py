@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 import ray
@@ -44,6 +45,12 @@ class Actors:
     async def fleet(self, method: str, *arguments: object, seconds: float = CALL_SECONDS) -> Any:
         """Call a method of the actor that knows the workers; see `call`."""
         return await self.call(FLEET, method, *arguments, seconds=seconds)
+
+    async def ask_all(self, names: Iterable[str], method: str, *arguments: object, seconds: float) -> list[Any]:
+        """Call a method of several at once; what those gave that answered."""
+        calls = (self.call(name, method, *arguments, seconds=seconds) for name in names)
+        found = await asyncio.gather(*calls, return_exceptions=True)
+        return [one for one in found if not isinstance(one, BaseException)]
 
     def forget(self, name: str) -> None:
         """Look the actor up anew the next time."""

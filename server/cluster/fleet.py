@@ -17,7 +17,7 @@ import ray
 
 from server.cluster.actors import Actors, Gone, Unreachable
 from server.cluster.attribute_sync import AttributeSync
-from server.cluster.checkpoint_store import CheckpointStore
+from server.cluster.checkpoints import CheckpointStore
 from server.cluster.messages import Build, Placement, Share
 from server.cluster.names import NAMESPACE, WORKER
 from server.cluster.roster import Roster, WorkerBounds, WorkerPlace

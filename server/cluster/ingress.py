@@ -6,9 +6,7 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi import FastAPI
@@ -20,13 +18,13 @@ from starlette.types import ASGIApp
 from server.access.api_keys import caller
 from server.access.middleware_stack import add_checks
 from server.cluster.actors import CALL_SECONDS, Actors, Gone, Unreachable
+from server.cluster.lost_sessions import FIND_SECONDS, LostSession, LostSessions
 from server.cluster.messages import HttpReply, HttpRequest, Opening, Placement
 from server.cluster.metrics import count_workers_by_state, merge
 from server.cluster.names import FLEET, worker_of
 from server.config import ServerConfig
 from server.errors import ApiError, add_error_handlers
 from server.metrics import Metrics
-from server.session.resumable_sessions import SessionCheckpoint
 from server.uploads.uploads import MOST_AT_ONCE, READ_SECONDS, place_for, too_large, within_time
 from server.webrtc.offer_bounds import check_size
 
@@ -40,22 +38,9 @@ TRIES = 3
 """Workers that a new session is tried on."""
 GATHER_SECONDS = 2.0
 UPLOAD_SECONDS = READ_SECONDS + CALL_SECONDS
-FIND_SECONDS = 1.0
-"""A worker that does not give up a session within these is taken for dead."""
 RETRY = {"Retry-After": "5"}
 REPLICA_HEADER = "X-Ingress"
 """Which replica answered, to tell them apart."""
-
-
-@dataclass(frozen=True)
-class LostSession:
-    """What a session left that ended unasked."""
-
-    kept: SessionCheckpoint | None = None
-    holders: Sequence[str] = ()
-    """Who has it, or a copy."""
-    silent: str = ""
-    """Its worker, where that should have it and does not answer."""
 
 
 class Ingress:
@@ -109,6 +94,7 @@ class Router:
 
     def __init__(self, actors: Actors, max_upload_bytes: int) -> None:
         self._actors = actors
+        self._lost = LostSessions(actors)
         self._max_upload_bytes = max_upload_bytes
         self._uploads = asyncio.Semaphore(MOST_AT_ONCE)
 
@@ -174,7 +160,7 @@ class Router:
         # its worker would refuse it, too, but a place for it would have been looked for
         check_size(asked.body.decode("utf-8", "replace") if asked.path == WHIP else _read_text(asked, "sdp"))
         token = _read_text(asked, "resume_token")
-        left = await self._recover(token)
+        left = await self._lost.recover(token, await self._fleet("workers")) if worker_of(token) else LostSession()
         # who does not give a session up takes none either, though it may be the freest until the fleet has noticed
         tried = [left.silent] if left.silent else []
         while True:
@@ -186,7 +172,7 @@ class Router:
                 break
             tried.append(placement.worker)
         if reply.status == 201:
-            await self._tell(left.holders, "forget", token)
+            await self._actors.ask_all(left.holders, "forget", token, seconds=FIND_SECONDS)
         return reply
 
     async def _open_at(self, placement: Placement, asked: HttpRequest, opening: Opening) -> HttpReply | None:
@@ -197,47 +183,8 @@ class Router:
         except (Gone, Unreachable) as error:
             logger.info("A session is tried elsewhere: %s", error)
         if reply is None or reply.status != 201:
-            await self._tell([FLEET], "note_refusal", placement)
+            await self._actors.ask_all([FLEET], "note_refusal", placement, seconds=FIND_SECONDS)
         return None if reply is None or reply.status == 503 else reply
-
-    async def _recover(self, token: str) -> LostSession:
-        """What the session of a resume token left: with its worker, else with whoever has its copy."""
-        name = worker_of(token)
-        if not name:
-            return LostSession()
-        names = [*await self._fleet("workers"), FLEET]
-        if name not in names:
-            return await self._newest(names, token)
-        names.remove(name)
-        try:
-            kept = await self._actors.call(name, "give_up", token, caller.get(), seconds=FIND_SECONDS)
-        except (Gone, Unreachable):
-            return replace(await self._newest(names, token), silent=name)
-        return await self._newest(names, token) if kept is None else LostSession(kept, [name])
-
-    async def _newest(self, names: Sequence[str], token: str) -> LostSession:
-        """The newest copy of a session."""
-        found = await asyncio.gather(*(self._find(one, token) for one in names))
-        copies = [
-            (at, kept, one)
-            for one, (at, kept) in zip(names, found, strict=True)
-            if kept is not None and kept.owner == caller.get()
-        ]
-        if not copies:
-            return LostSession()
-        _, newest, _ = max(copies, key=lambda one: one[0])
-        return LostSession(newest, [one for _, _, one in copies])
-
-    async def _find(self, name: str, token: str) -> tuple[float, SessionCheckpoint | None]:
-        try:
-            found = await self._actors.call(name, "find_kept", token, seconds=FIND_SECONDS)
-        except (Gone, Unreachable):
-            return 0.0, None
-        return found or (0.0, None)
-
-    async def _tell(self, names: Sequence[str], method: str, *arguments: object) -> None:
-        calls = (self._actors.call(name, method, *arguments, seconds=FIND_SECONDS) for name in names)
-        await asyncio.gather(*calls, return_exceptions=True)
 
     async def _list(self, asked: HttpRequest) -> Response:
         replies = [_reply(one) for one in await self._of_all("request", asked)]
@@ -258,10 +205,7 @@ class Router:
         raise _make_refusal(Placement(code="not_ready", message="No worker of this cluster is ready yet."))
 
     async def _of_all(self, method: str, *arguments: object) -> list[Any]:
-        names = await self._fleet("workers")
-        calls = (self._actors.call(name, method, *arguments, seconds=GATHER_SECONDS) for name in names)
-        found = await asyncio.gather(*calls, return_exceptions=True)
-        return [one for one in found if not isinstance(one, BaseException)]
+        return await self._actors.ask_all(await self._fleet("workers"), method, *arguments, seconds=GATHER_SECONDS)
 
     async def _describe(self) -> list[dict[str, object]]:
         found: list[dict[str, object]] = await self._fleet("describe")

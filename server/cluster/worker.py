@@ -18,8 +18,7 @@ from prometheus_client import Metric
 from server.access.api_keys import caller
 from server.cluster.actors import Actors, Gone, Unreachable
 from server.cluster.asgi import answer
-from server.cluster.checkpoint_sender import CheckpointSender, pack_checkpoints, unpack_checkpoint
-from server.cluster.checkpoint_store import CheckpointStore
+from server.cluster.checkpoints import CheckpointSender, CheckpointStore, pack_checkpoints, unpack_checkpoint
 from server.cluster.host import AppHost
 from server.cluster.messages import Build, HttpReply, HttpRequest, Opening, Report, Share
 from server.cluster.metrics import label

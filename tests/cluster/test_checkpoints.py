@@ -11,8 +11,7 @@ from rigid.inversion.inverter import Memory
 from rigid.models.contract import RecurrentState
 from rigid.stream.state_packing import pack, unpack
 from rigid.stream.stream_state import StreamState, state_from_bytes, state_to_bytes
-from server.cluster.checkpoint_sender import CheckpointSender
-from server.cluster.checkpoint_store import CheckpointStore
+from server.cluster.checkpoints import CheckpointSender, CheckpointStore
 from server.config import ServerConfig
 from server.session.resumable_sessions import SessionCheckpoint
 from tests.fakes import TINY
