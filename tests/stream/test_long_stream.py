@@ -67,7 +67,7 @@ def _paste_all(kind: str, faces: Faces, *_: object) -> Composite:
 
 def feedback_stream(monkeypatch: pytest.MonkeyPatch) -> tuple[FaceStream, FeedbackRuntime]:
     # the networks' memory is what may drift
-    monkeypatch.setattr("rigid.stream.face_stream.compose", _paste_all)
+    monkeypatch.setattr("rigid.stream.blending.compose", _paste_all)
     runtime = FeedbackRuntime()
     return make_stream(runtime, FixedTracker(centre=(32, 32), side=48.0, size=32)), runtime
 

@@ -145,7 +145,7 @@ def test_a_frame_that_cannot_be_blended_passes_and_the_edit_fades_in_anew(
             raise RuntimeError("the filter broke")
         return paste(*arguments)
 
-    monkeypatch.setattr("rigid.stream.face_stream.paste", broken_once)
+    monkeypatch.setattr("rigid.stream.blending.paste", broken_once)
     same, stream = [Step(textured_frame(), {"light": 1.0}, i / 25) for i in range(COUNT)], make_stream()
     results = list(overlapped(stream, same)) if overlap else [stream.step(*step) for step in same]
     assert [result.error for result in results if result.error] == ["RuntimeError: the filter broke"]
