@@ -13,8 +13,9 @@ from filelock import FileLock
 from torch import nn
 
 from engines.exports import INT8_FILES, INT8_RECORD
-from export import export_networks
-from export.networks import Networks
+from export import export_networks, write_record
+from export.networks import Networks, exportables
+from export.onnx_file import write_onnx
 from rigid.models.contract import CLASSES, Sizes
 from rigid.models.face_parser import FaceParser
 from rigid.models.image_encoder import ImageEncoder
@@ -84,14 +85,25 @@ def export_once(base: Path, *, recurrent: bool = False) -> Path:
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     folder = shared / ("recurrent-networks" if recurrent else "random-networks")
     with FileLock(f"{folder}.lock"):
-        if not (folder / INT8_RECORD).exists():
+        if recurrent and not folder.exists():
+            export_inversion(random_networks(recurrent=True), export_once(base), folder)
+        elif not (folder / INT8_RECORD).exists():
             # What half precision makes of random weights says nothing.
-            export_networks(random_networks(recurrent=recurrent), folder, "random", ["f32"])
-            add_int8(folder, "random")
+            export_networks(random_networks(), folder, "random", ["f32"])
+            _add_int8(folder, "random")
     return folder
 
 
-def add_int8(folder: Path, weights: str) -> None:
+def export_inversion(networks: Networks, others: Path, folder: Path) -> None:
+    """Export to `folder` networks that differ from those of the exports in `others` in their inversion alone."""
+    scratch = shutil.copytree(others, folder.with_suffix(".part"))
+    (invert,) = (one for one in exportables(networks) if one.name == "invert")
+    write_onnx(invert, scratch / "invert.onnx")
+    write_record(scratch, "random")
+    scratch.rename(folder)
+
+
+def _add_int8(folder: Path, weights: str) -> None:
     """Int8 of tiny networks, none of whose layers is wide enough for it: the file computes what the exports do."""
     for name in INT8_FILES:
         shutil.copy(folder / name.replace(".int8", ""), folder / name)

@@ -12,14 +12,13 @@ import pytest
 import torch
 
 from engines import EngineError
-from export import export_networks
 from export.lean_generator import LeanGenerator
 from export.networks import Networks
 from rigid.arrays import Array
 from rigid.models.contract import RecurrentState, Runtime
 from rigid.models.mobile_stylegan import MobileStyleGAN
 from tests.engines.available import eager, engine_parameters, open_engine
-from tests.networks import SIZES, add_int8, export_once, random_networks, untrained_recurrent_encoder
+from tests.networks import SIZES, export_inversion, export_once, random_networks, untrained_recurrent_encoder
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["per-frame", "recurrent"])
@@ -156,8 +155,7 @@ def untrained() -> Networks:
 @pytest.fixture(scope="module")
 def untrained_folder(untrained: Networks, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("untrained") / "export"
-    export_networks(untrained, folder, "untrained", ["f32"])
-    add_int8(folder, "untrained")
+    export_inversion(untrained, export_once(tmp_path_factory.getbasetemp()), folder)
     return folder
 
 

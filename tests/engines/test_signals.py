@@ -6,18 +6,26 @@ import faulthandler
 import multiprocessing
 import signal
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.engines.available import engine_parameters, open_engine
+from engines import find_installed_engines
+from tests.engines.available import open_engine
 from tests.networks import export_once, random_networks
+
+
+def close_all_elsewhere_and_signal(engines: Sequence[str], folder: Path) -> None:
+    # It gives the thread an alternate stack of its own, which an engine must hand back.
+    faulthandler.enable()
+    for engine in engines:
+        print(engine)
+        close_elsewhere_and_signal(engine, folder)
 
 
 def close_elsewhere_and_signal(engine: str, folder: Path) -> None:
     """Two engines opened on this thread and closed on another, oldest first, then a signal to this one."""
-    # It gives the thread an alternate stack of its own, which an engine must hand back.
-    faulthandler.enable()
     runtimes = [open_engine(engine, random_networks(), folder) for _ in range(2)]
 
     def close_all() -> None:
@@ -33,12 +41,13 @@ def close_elsewhere_and_signal(engine: str, folder: Path) -> None:
     assert seen == [signal.SIGTERM]
 
 
-@pytest.mark.parametrize("engine", engine_parameters())
 def test_a_signal_is_handled_after_engines_were_closed_on_another_thread(
-    engine: str, tmp_path_factory: pytest.TempPathFactory
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     folder = export_once(tmp_path_factory.getbasetemp())
-    child = multiprocessing.get_context("spawn").Process(target=close_elsewhere_and_signal, args=(engine, folder))
+    arguments = (find_installed_engines(), folder)
+    # In one process, as what takes longest is to import what they need.
+    child = multiprocessing.get_context("spawn").Process(target=close_all_elsewhere_and_signal, args=arguments)
     child.start()
     child.join()
     assert child.exitcode == 0
