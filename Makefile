@@ -8,6 +8,7 @@
 # make sbom    write dist/sbom.cdx.json (CycloneDX) and dist/licences.md of what is installed with the program
 # make release-check   everything that must hold before a release
 # make training-bundle   pack what training needs into build/rigid-live-training.tar.xz, for a machine with a GPU
+# make graphs  write the networks' graphs anew (rigid/graphs), after a network was changed
 # make lock    pin the newest versions of everything, with their hashes, in requirements.lock and requirements-dev.lock
 # make clean   remove the virtual environment, node_modules and what tools left
 
@@ -38,7 +39,7 @@ OTHER_TESTS = $(LONGEST_TESTS) $(filter-out %/__pycache__ tests/cluster $(SERVER
 PROJECT := --no-deps --no-build-isolation
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-quick check check-deploy try-image docs docs-serve sbom release-check training-bundle format lock clean
+.PHONY: help serve test test-quick check check-deploy try-image docs docs-serve sbom release-check training-bundle graphs format lock clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -100,6 +101,9 @@ release-check: test check-deploy sbom
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+graphs: $(VENV)/.installed-dev
+	$(BIN)/python -m scripts.make_graphs
 
 training-bundle: $(VENV)/.installed-dev
 	$(BIN)/python -m scripts.pack_training

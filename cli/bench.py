@@ -171,23 +171,21 @@ def _counts(text: str) -> list[int]:
 
 def _load(profile: str, engine: str) -> tuple[AssetStore, Runtime]:
     from engines import load_runtime
-    from export import ensure_exported
     from rigid.assets.store import AssetStore
 
     store = AssetStore()
-    if engine != "torch":
-        ensure_exported(profile, store, say)
     return store, load_runtime(profile, engine, store=store, shared=True)
 
 
 def _job(
     profile: str, clip: Path | None, counts: list[int], seconds: float, store: AssetStore, runtime: Runtime
 ) -> BenchmarkJob:
-    from rigid.models.build import build_mapping, mean_code
+    from rigid.models.mapping import read_map
+    from rigid.models.profiles import mean_code
     from server.bench.benchmark import BenchmarkJob
     from server.bench.clip import read_clip, render_clip
 
-    frames = render_clip(runtime, build_mapping(store), mean_code(profile)) if clip is None else read_clip(clip)
+    frames = render_clip(runtime, read_map(profile, store), mean_code(profile)) if clip is None else read_clip(clip)
     return BenchmarkJob(profile, frames, counts, seconds)
 
 

@@ -123,16 +123,17 @@ def build(config: ServerConfig, share: Share, signing: tuple[Path | None, Path |
 
     `signing`: the certificate and the key that edited pictures are signed with, files of the node.
     """
-    from cli.serve import app_of, load_backend
+    from cli.serve import app_of
     from rigid.assets.store import AssetStore
     from rigid.files.provenance import choose_credentials
+    from server.backend import open_backend
     from server.recording.recordings import usable_folder
 
     store = AssetStore()
     if config.recordings is not None:
         usable_folder(config.recordings)
     credentials = choose_credentials(*signing, store.cache_dir / "signing")
-    backend = load_backend(config, store, threads=max(1, int(share.cpus)))
+    backend = open_backend(config.profile, config.engine, store, max(1, int(share.cpus)))
     return app_of(backend, config, store, credentials)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cli.choices import Profile
-from cli.errors import bad_input, say
+from cli.errors import bad_input
 
 
 def register(app: typer.Typer) -> None:
@@ -39,13 +39,13 @@ def build(
         str, typer.Option(help="auto: measure those installed and remember the fastest; or one by name.")
     ] = "auto",
 ) -> None:
-    """Export the networks and make an engine ready, so that the next start is quick."""
-    from export import prepare
-    from rigid.assets.store import AssetStore
+    """Make an engine ready, so that the next start is quick."""
+    from cli.streams import open_engine
 
     with bad_input():
-        ready = prepare(profile, engine, AssetStore(), say)
-    typer.echo(f"Ready: {profile} on {ready}.")
+        runtime = open_engine(profile, engine)
+    runtime.close()
+    typer.echo(f"Ready: {profile} on {runtime.name}.")
 
 
 def clear() -> None:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import typer
 
 from cli.errors import fail, say
-from cli.streams import export_first
 from rigid.assets.store import AssetStore
 
 if TYPE_CHECKING:
@@ -97,7 +96,6 @@ class Measuring:
         from engines.exports import weights_hash
         from engines.machine import cores, processor
 
-        export_first(self.profile, self.engine, self.store)
         runtime = load_runtime(self.profile, self.engine, store=self.store)
         weights = weights_hash(self.profile, self.store)[:12]
         try:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from cli.choices import Profile
-from cli.errors import BAD_INPUT, fail
+from cli.errors import bad_input, say
+
+if TYPE_CHECKING:
+    from rigid.assets.store import AssetStore
 
 
 def register(app: typer.Typer) -> None:
@@ -28,22 +32,31 @@ def export(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Export anew, also when nothing has changed.")] = False,
 ) -> None:
-    """Write the networks to ONNX files, run them and compare them with PyTorch; does nothing when that is done."""
-    from engines import check_engine
-    from export import ensure_exported, ensure_int8, prepare
+    """Write the networks to the files that engines run; does nothing when that is done.
+
+    The profile mobile-256 comes with its graphs, which get their weights. Others, and int8, are exported with PyTorch,
+    run and compared with it.
+    """
+    from engines import check_engine, load_runtime
     from rigid.assets.store import AssetStore
 
     store = AssetStore()
-    try:
+    with bad_input():
         check_engine(engine or "auto")
-        ensure = ensure_int8 if precision == "int8" else ensure_exported
-        folder = ensure(profile, store, _say, force=force)
-        typer.echo(f"Ready: {folder}.")
+        typer.echo(f"Ready: {_ensure(profile, precision, store, force=force)}.")
         if engine is not None:
-            typer.echo(f"Ready: {profile} on {prepare(profile, engine, store, _say)}.")
-    except ValueError as error:
-        fail(str(error), BAD_INPUT)
+            runtime = load_runtime(profile, engine, store=store)
+            runtime.close()
+            typer.echo(f"Ready: {profile} on {runtime.name}.")
 
 
-def _say(line: str) -> None:
-    typer.echo(line, err=True)
+def _ensure(profile: str, precision: str, store: AssetStore, *, force: bool) -> Path:
+    from engines.filling import require_exports
+    from rigid.models.graph_weights import graphs_folder
+
+    if precision == "auto" and graphs_folder(profile) is not None:
+        return require_exports(profile, store, force=force)
+    from export import ensure_exported, ensure_int8
+
+    ensure = ensure_int8 if precision == "int8" else ensure_exported
+    return ensure(profile, store, say, force=force)

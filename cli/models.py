@@ -112,7 +112,7 @@ def import_(
 
 def _unfit_profiles() -> list[str]:
     """Say how the profiles' own weights are; the names of those that lack some."""
-    from rigid.models.build import check_weights
+    from rigid.models.graph_weights import check_weights
     from rigid.models.profiles import FACE_PARSER, PROFILES, WITHOUT_PARSER, weights_files
 
     # one that nothing was imported for is not meant to be used

@@ -100,9 +100,10 @@ def _serve_here(
     renew: Callable[[], object],
 ) -> None:
     """Load the networks and serve until SIGINT or SIGTERM."""
+    from server.backend import open_backend
     from server.run import run
 
-    backend = load_backend(config, store)
+    backend = open_backend(config.profile, config.engine, store)
 
     def warm_up() -> None:
         backend.warm_up()
@@ -168,15 +169,3 @@ def _warn_without_gpu() -> None:
     problem = gpu_problem()
     if problem is not None:
         typer.echo(f"Warning: {problem} The processor does the work until then.", err=True)
-
-
-def load_backend(config: ServerConfig, store: AssetStore, threads: int | None = None) -> Backend:
-    """Fetch, export and load what is missing; the listening socket keeps early visitors waiting meanwhile."""
-    from engines.exports import is_exported
-    from server.backend import open_backend
-
-    if config.engine != "torch" and not is_exported(config.profile, store):
-        from export import ensure_exported
-
-        ensure_exported(config.profile, store, lambda line: typer.echo(line, err=True))
-    return open_backend(config.profile, config.engine, store, threads)

@@ -4,34 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cli.errors import say
-
 if TYPE_CHECKING:
     from cli.choices import Composite
-    from rigid.assets.store import AssetStore
     from rigid.models.contract import Runtime
     from rigid.stream.face_stream import FaceStream
 
 
-def export_first(profile: str, engine: str, store: AssetStore) -> None:
-    """Export the networks that `engine` runs, unless they are exported."""
-    from engines.exports import is_exported
-
-    if engine != "torch" and not is_exported(profile, store):
-        # it brings PyTorch and the exporter, for two seconds
-        from export import ensure_exported
-
-        ensure_exported(profile, store, say)
-
-
 def open_engine(profile: str, engine: str, threads: int | None = None) -> Runtime:
-    """The engine with its networks, which are exported first where they are not yet."""
+    """The engine with its networks."""
     from engines import load_runtime
-    from rigid.assets.store import AssetStore
 
-    store = AssetStore()
-    export_first(profile, engine, store)
-    return load_runtime(profile, engine, store=store, threads=threads)
+    return load_runtime(profile, engine, threads=threads)
 
 
 def open_stream(runtime: Runtime, profile: str, composite: Composite) -> FaceStream:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from engines.background_upgrade import UpgradingRuntime
 from engines.batching import BatchedRuntime, BatchingOptions
-from engines.exports import export_folder, has_int8, require_exports, weights_hash
+from engines.exports import export_folder, has_int8, weights_hash
 from engines.fastest_engine import cache_file, find_fastest
+from engines.filling import require_exports
 from engines.graph_runtime import EngineError, EngineOptions, Precision, first_line
 from engines.machine import cores
 from engines.registry import ENGINES, find_installed_engines, has_gpu

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import onnx
+from rigid.models.openvino_core import get_shared_core
 
 Shape = tuple[int, ...]
 
@@ -37,21 +37,19 @@ class Machine:
 
 def read_layers(path: Path, batch: int) -> list[Layer]:
     """The layers of the ONNX file `path` that do nearly all its arithmetic, for a batch of `batch`."""
-    model = onnx.load(path)
-    for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
-        for size in value.type.tensor_type.shape.dim:
-            # The batch is all that is left open in a graph.
-            if size.dim_param:
-                size.dim_value = batch
-    graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
-    shapes = {value.name: _shape(value) for value in (*graph.input, *graph.output, *graph.value_info)}
-    shapes |= {weight.name: tuple(weight.dims) for weight in graph.initializer}
+    model = get_shared_core().read_model(path)
+    # The batch is all that is left open in a graph.
+    model.reshape({port: [batch, *list(port.partial_shape)[1:]] for port in model.inputs})
     layers = []
-    for node in graph.node:
-        if node.op_type in FLOPS and all(name in shapes for name in (*node.input[:2], node.output[0])):
-            given, weight, out = shapes[node.input[0]], shapes[node.input[1]], shapes[node.output[0]]
+    for operation in model.get_ordered_ops():
+        count = FLOPS.get(operation.get_type_name())
+        if count is not None:
+            given, weight = (tuple(operation.input_value(i).shape) for i in range(2))
+            out = tuple(operation.output(0).shape)
             elements = sum(math.prod(shape) for shape in (given, weight, out))
-            layers.append(Layer(node.name, FLOPS[node.op_type](given, weight, out), elements))
+            layers.append(
+                Layer(operation.friendly_name.removesuffix("/WithoutBiases"), count(given, weight, out), elements)
+            )
     return layers
 
 
@@ -60,10 +58,6 @@ def find_least_seconds(layers: Sequence[Layer], machine: Machine) -> float:
     return sum(
         max(layer.flops / machine.flops, layer.elements * machine.element_bytes / machine.bandwidth) for layer in layers
     )
-
-
-def _shape(value: onnx.ValueInfoProto) -> Shape:
-    return tuple(size.dim_value for size in value.type.tensor_type.shape.dim)
 
 
 def _count_convolution(given: Shape, weight: Shape, out: Shape) -> float:
@@ -80,8 +74,8 @@ def _count_product(given: Shape, weight: Shape, out: Shape) -> float:
 
 
 FLOPS = {
-    "Conv": _count_convolution,
-    "ConvTranspose": _count_transposed,
-    "Gemm": _count_product,
+    "Convolution": _count_convolution,
+    "GroupConvolution": lambda given, weight, out: _count_convolution(given, weight[1:], out),
+    "ConvolutionBackpropData": _count_transposed,
     "MatMul": _count_product,
 }

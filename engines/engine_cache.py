@@ -17,7 +17,7 @@ class EngineKey:
     """What an engine was built for; any other is built anew, never loaded."""
 
     network: str
-    """SHA-256 of the ONNX file."""
+    """SHA-256 of the network."""
     version: str
     """Of what built it."""
     device: str
@@ -88,12 +88,6 @@ class EngineCache:
 
     def _timing(self, version: str, gpu: str) -> Path:
         return self.folder / f"timing-{hashlib.sha256(f'{version} {gpu}'.encode()).hexdigest()[:12]}.cache"
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _replace(path: Path, data: bytes) -> None:

@@ -7,11 +7,12 @@ import hashlib
 import json
 from pathlib import Path
 
-from engines.graph_runtime import FACE_GRAPH, PARSE_GRAPH, EngineError
+from engines.graph_runtime import FACE_GRAPH, PARSE_GRAPH
 from engines.registry import ENGINES, find_installed_engines
 from rigid.assets.store import AssetStore
 from rigid.models import profiles
 from rigid.models.contract import Sizes
+from rigid.models.graph_weights import graphs_folder
 from rigid.models.profiles import PAPER, sizes_of, weights_files
 
 GRAPHS = ("invert", "synthesize")
@@ -21,6 +22,9 @@ BATCHES = {"invert": 1, "synthesize": 2, FACE_GRAPH: 2, PARSE_GRAPH: 2}
 """Of one frame: the inverted and the edited face are one batch, the real and the edited one are parsed as one."""
 WHOLE, HALF = "{}.onnx", "{}.bf16.onnx"
 """The files of a graph, in float32 and in bfloat16."""
+DATA = {WHOLE: "weights.bin", HALF: "weights.bf16.bin"}
+"""The files of the weights of all graphs that do not hold their own."""
+RECORD = "export.json"
 INT8_FILES, INT8_RECORD = ("synthesize.int8.onnx", "synthesize_face.int8.onnx"), "int8.json"
 FORMAT = 5
 """Goes up when the graphs change while the weights do not, so that old exports are made again."""
@@ -33,8 +37,11 @@ def export_folder(profile: str, store: AssetStore) -> Path:
 
 
 def weights_hash(profile: str, store: AssetStore) -> str:
-    """SHA-256 over all weights of the profile, fetched and own, and the format of the export."""
+    """SHA-256 over all weights of the profile, fetched and own, its graphs, and the format of the export."""
     files = weights_files(profile)
+    graphs = graphs_folder(profile)
+    if graphs is not None:
+        files += sorted(graphs.iterdir())
     if profiles.FACE_PARSER.is_file():
         files.append(profiles.FACE_PARSER)
     if profile != PAPER:
@@ -57,7 +64,7 @@ def _digest(path: Path, size: int, changed: int) -> bytes:
 def is_current(folder: Path, weights: str) -> bool:
     """True when `folder` holds whole exports of the weights with the hash `weights`."""
     try:
-        record = json.loads((folder / "export.json").read_text("utf-8"))
+        record = json.loads((folder / RECORD).read_text("utf-8"))
     except (OSError, ValueError):
         return False
     sizes = record.get("sizes", {}) if isinstance(record, dict) and record.get("weights") == weights else {}
@@ -69,7 +76,7 @@ def is_current(folder: Path, weights: str) -> bool:
 def has_int8(folder: Path) -> bool:
     """True when `folder` holds int8's file, made from the exports beside it."""
     try:
-        record, exports = (json.loads((folder / name).read_text("utf-8")) for name in (INT8_RECORD, "export.json"))
+        record, exports = (json.loads((folder / name).read_text("utf-8")) for name in (INT8_RECORD, RECORD))
         known = isinstance(record, dict) and isinstance(exports, dict) and isinstance(record.get("sizes"), dict)
         return (
             known
@@ -106,13 +113,32 @@ def _parser_file(folder: Path, kind: str) -> dict[str, Path]:
     return {PARSE_GRAPH: path} if path.is_file() else {}
 
 
+def network_hash(path: Path) -> str:
+    """SHA-256 of the network in the ONNX file `path`: of the file, and of what weights beside it are recorded under."""
+    digest = hashlib.sha256(path.read_bytes())
+    if any((path.parent / name).is_file() for name in DATA.values()):
+        digest.update(json.loads((path.parent / RECORD).read_text("utf-8"))["weights"].encode())
+    return digest.hexdigest()
+
+
+def write_record(folder: Path, weights: str) -> None:
+    """Write `export.json`: what the files in `folder` were made from, and how large they are."""
+    sizes = {path.name: path.stat().st_size for path in folder.iterdir()}
+    (folder / RECORD).write_text(json.dumps({"weights": weights, "sizes": sizes}, indent=1), "utf-8")
+
+
+def replace_files(scratch: Path, folder: Path) -> None:
+    """Replace the files in `folder` by those in `scratch`; at no moment does `export.json` speak of other files."""
+    folder.mkdir(exist_ok=True)
+    (folder / RECORD).unlink(missing_ok=True)
+    made = sorted(path for path in scratch.iterdir() if path.name != RECORD)
+    for path in made:
+        path.replace(folder / path.name)
+    for path in {path for path in folder.iterdir() if path.is_file()} - {folder / path.name for path in made}:
+        path.unlink()
+    (scratch / RECORD).replace(folder / RECORD)
+
+
 def is_exported(profile: str, store: AssetStore) -> bool:
     """Whether the profile's exports are there, and of its weights."""
     return is_current(export_folder(profile, store), weights_hash(profile, store))
-
-
-def require_exports(profile: str, store: AssetStore) -> Path:
-    """The folder of the profile's exports; EngineError when they are missing or of other weights."""
-    if not is_exported(profile, store):
-        raise EngineError(f"The exported networks of {profile} are missing or out of date; run `rigid-live export`.")
-    return export_folder(profile, store)

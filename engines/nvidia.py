@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 import warnings
 from pathlib import Path
@@ -13,10 +14,12 @@ DRIVER_VERSION = Path("proc/driver/nvidia/version")
 
 
 def may_have_gpu(root: Path = Path("/"), system: str = sys.platform) -> bool:
-    """False where the system shows no device of NVIDIA's, so that nobody need load PyTorch to ask it.
+    """False where the system shows no device of NVIDIA's, or has no PyTorch, so that nobody need load it to ask.
 
     `root`: where the system's files lie; `system`: as `sys.platform`. Only Linux shows them as files.
     """
+    if importlib.util.find_spec("torch") is None:
+        return False
     return system != "linux" or any((root / device).exists() for device in (CONTROL_DEVICE, *OTHER_DEVICES))
 
 
@@ -25,17 +28,19 @@ def gpu_problem(root: Path = Path("/")) -> str | None:
 
     `root`: where the system's files lie. Loads PyTorch, which takes seconds.
     """
+    if not (root / CONTROL_DEVICE).exists():
+        return (
+            "No NVIDIA GPU is visible; give the container one (docker run --gpus all, with the NVIDIA Container "
+            "Toolkit), or use the image for CPUs."
+        )
+    if importlib.util.find_spec("torch") is None:
+        return "PyTorch, which an NVIDIA GPU needs, is not installed; run `pip install 'rigid-live[train]'`."
     import torch
 
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         if torch.cuda.is_available():
             return None
-    if not (root / CONTROL_DEVICE).exists():
-        return (
-            "No NVIDIA GPU is visible; give the container one (docker run --gpus all, with the NVIDIA Container "
-            "Toolkit), or use the image for CPUs."
-        )
     if torch.version.cuda is None:
         return f"PyTorch {torch.__version__} is built for CPUs alone; install the build for CUDA."
     reason = str(told[0].message).partition("(")[0].strip() if told else "PyTorch cannot use it"

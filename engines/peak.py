@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+import openvino
+from openvino import opset13
+
+from engines.machine import cores
+from rigid.models.openvino_core import get_shared_core
 
 SIDE = 1536
 """Of the square matrices multiplied; large enough for the best kernels, small enough for the cache."""
+PRODUCTS = 8
+"""One after another, so that bringing the first factor into another precision counts for little."""
 COPY_BYTES = 128 * 2**20
 """Far more than a processor's cache holds."""
 ROUNDS = 5
@@ -32,18 +40,25 @@ class Peak:
 
 def measure_peak(side: int = SIDE, copy_bytes: int = COPY_BYTES) -> Peak:
     """The best of a few rounds each."""
-    import torch
+    flops = {precision: _measure_products(side, precision) for precision in ("f32", "bf16")}
+    parts = [
+        (np.ones(copy_bytes // cores(), np.uint8), np.empty(copy_bytes // cores(), np.uint8)) for _ in range(cores())
+    ]
+    with ThreadPoolExecutor(len(parts)) as pool:
+        seconds = _least(lambda: list(pool.map(lambda part: np.copyto(part[1], part[0]), parts)))
+    return Peak(flops, 2 * sum(source.size for source, _ in parts) / seconds)
 
-    flops = {}
-    with torch.inference_mode():
-        for precision, kind in (("f32", torch.float32), ("bf16", torch.bfloat16)):
-            a, b = torch.rand(side, side).to(kind), torch.rand(side, side).to(kind)
-            out = torch.empty_like(a)
-            flops[precision] = 2 * side**3 / _least(lambda a=a, b=b, out=out: torch.mm(a, b, out=out))  # type: ignore[misc]
-    source, target = np.ones(copy_bytes, np.uint8), np.empty(copy_bytes, np.uint8)
-    halves = torch.from_numpy(source), torch.from_numpy(target)
-    # PyTorch copies with all its threads, NumPy with one.
-    return Peak(flops, 2 * copy_bytes / _least(lambda: halves[1].copy_(halves[0])))
+
+def _measure_products(side: int, precision: str) -> float:
+    matrix = np.random.default_rng(0).standard_normal((side, side), np.float32) / np.float32(np.sqrt(side))
+    given = opset13.parameter([side, side], np.float32)
+    product = given
+    for _ in range(PRODUCTS):
+        product = opset13.matmul(product, opset13.constant(matrix), False, False)
+    model = openvino.Model([product], [given])
+    settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
+    request = get_shared_core().compile_model(model, "CPU", settings).create_infer_request()
+    return 2 * side**3 * PRODUCTS / _least(lambda: request.infer([matrix], share_inputs=True, share_outputs=True))
 
 
 def _least(work: Callable[[], object]) -> float:

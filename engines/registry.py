@@ -51,7 +51,7 @@ _ALL = (
         gpu=True,
     ),
     Engine("torch-tensorrt", "torch_tensorrt", "'rigid-live[torch-tensorrt]'", "torch_tensorrt_engine", "", gpu=True),
-    Engine("torch", "torch", "torch", "torch_engine", ""),
+    Engine("torch", "torch", "'rigid-live[train]'", "torch_engine", ""),
 )
 ENGINES = {engine.name: engine for engine in _ALL}
 """By the name that `--engine` takes, besides `auto`."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from filelock import FileLock
 
-from engines import ENGINES, EngineError, Precision, check_engine, load_runtime
+from engines import EngineError, Precision
 from engines.exports import (
     HALF,
     INT8_FILES,
@@ -18,17 +17,21 @@ from engines.exports import (
     has_int8,
     is_current,
     list_needed_kinds,
+    replace_files,
     weights_hash,
+    write_record,
 )
+from engines.filling import require_exports
 from export.calibration import FaceSource
 from export.compare import PRECISIONS, Difference, compare, table
 from export.int8 import compare_int8, scan_table, write_int8
 from export.networks import Networks, build_networks, exportables, in_bfloat16
-from export.onnx_file import OPSET, write_onnx
+from export.onnx_file import write_onnx
 from export.operators import find_unsupported
 from rigid.assets.store import AssetStore
+from rigid.models.graph_weights import graphs_folder
 
-__all__ = ["ExportError", "ensure_exported", "ensure_int8", "export_networks", "prepare"]
+__all__ = ["ExportError", "ensure_exported", "ensure_int8", "export_networks"]
 
 Report = Callable[[str], None]
 """Takes one line of what is being done."""
@@ -44,10 +47,12 @@ class ExportError(EngineError):
 def ensure_exported(profile: str, store: AssetStore, progress: Report | None = None, *, force: bool = False) -> Path:
     """The folder of the profile's `invert.onnx` and `synthesize.onnx`, made where they are missing or out of date.
 
-    One process at a time exports; the others wait and use what it made. `force` exports anew. Raises
-    ExportError, with the table of differences, when a file does not agree with eager PyTorch; what was there
-    before then stays.
+    Of a profile that comes with its graphs, those are filled. Else one process at a time exports; the others wait and
+    use what it made. `force` makes them anew. Raises ExportError, with the table of differences, when an exported file
+    does not agree with eager PyTorch; what was there before then stays.
     """
+    if graphs_folder(profile) is not None:
+        return require_exports(profile, store, force=force)
     report = progress or (lambda line: None)
     folder = export_folder(profile, store)
     weights = weights_hash(profile, store)
@@ -59,7 +64,7 @@ def ensure_exported(profile: str, store: AssetStore, progress: Report | None = N
             shutil.rmtree(scratch, ignore_errors=True)
             try:
                 report(table(export_networks(build_networks(profile, store), scratch, weights)))
-                _move(scratch, folder)
+                replace_files(scratch, folder)
             finally:
                 shutil.rmtree(scratch, ignore_errors=True)
     return folder
@@ -89,22 +94,6 @@ def ensure_int8(profile: str, store: AssetStore, progress: Report | None = None,
     return folder
 
 
-def prepare(profile: str, engine: str, store: AssetStore, progress: Report | None = None) -> str:
-    """Export the networks, build `engine` and run it once, so that the next start is quick; the engine's name.
-
-    `auto` measures those installed and remembers the fastest. ValueError for an unknown profile or engine, EngineError
-    where it cannot be made ready.
-    """
-    check_engine(engine)
-    if engine in ENGINES and ENGINES[engine].int8:
-        ensure_int8(profile, store, progress)
-    elif engine != "torch":
-        ensure_exported(profile, store, progress)
-    runtime = load_runtime(profile, engine, store=store)
-    runtime.close()
-    return runtime.name
-
-
 def export_networks(
     networks: Networks, folder: Path, weights: str, precisions: Sequence[Precision] = PRECISIONS
 ) -> Sequence[Difference]:
@@ -126,22 +115,3 @@ def export_networks(
         raise ExportError(f"The exported networks do not agree with PyTorch and are not used:\n{table(differences)}")
     write_record(folder, weights)
     return differences
-
-
-def write_record(folder: Path, weights: str) -> None:
-    """Write `export.json`: what the files in `folder` were made from, and how large they are."""
-    sizes = {path.name: path.stat().st_size for path in folder.glob("*.onnx")}
-    record = {"weights": weights, "opset": OPSET, "sizes": sizes}
-    (folder / "export.json").write_text(json.dumps(record, indent=1), "utf-8")
-
-
-def _move(scratch: Path, folder: Path) -> None:
-    """Replace the files in `folder` by those in `scratch`; at no moment does `export.json` speak of other files."""
-    folder.mkdir(exist_ok=True)
-    (folder / "export.json").unlink(missing_ok=True)
-    made = sorted(path for path in scratch.iterdir() if path.name != "export.json")
-    for path in made:
-        path.replace(folder / path.name)
-    for path in {path for path in folder.iterdir() if path.is_file()} - {folder / path.name for path in made}:
-        path.unlink()
-    (scratch / "export.json").replace(folder / "export.json")

@@ -20,18 +20,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from rigid.models.build import to_arrays, to_tensors
 from rigid.models.mobile_stylegan import LEAK, DeepWaveletHead, Level, MobileStyleGAN, StyledConv, WaveletHead
-from rigid.models.modulation import Modulation
-
-
-def band_order(channels: int) -> Tensor:
-    """Where each of `channels` features lies in `split_bands`' order, when they are put as low, LH, HL, HH."""
-    low = torch.arange(channels // 4)
-    return torch.cat([low, *(channels // 4 + 3 * low + band for band in range(3))])
+from rigid.models.weights import order_bands, order_generator
 
 
 def inverse_haar(bands: Tensor) -> Tensor:
-    """Inverse 2-D Haar transform, times 2, of (B, 4C, H, W) in `band_order` → (B, C, 2H, 2W)."""
+    """Inverse 2-D Haar transform, times 2, of (B, 4C, H, W) in `order_bands` → (B, C, 2H, 2W)."""
     low, lh, hl, hh = bands.chunk(4, 1)
     upper, lower, left, right = low + lh, low - lh, hl + hh, hl - hh
     quads = torch.cat((upper + left, upper - left, lower + right, lower - right), 1)
@@ -58,19 +53,19 @@ class Place(NamedTuple):
 
 
 class LeanLevel(nn.Module):
-    """`Level` on features in `band_order`; `ordered`: its own output is in that order too."""
+    """`Level` on features in `order_bands`; `ordered`: its own output is in that order too."""
 
     order: Tensor
 
     def __init__(self, level: Level, *, ordered: bool):
         super().__init__()
-        self.up = _order_modulation(level.up)
+        self.up = level.up
         self.conv1 = level.conv1
         self.conv2 = level.conv2
         self.ordered = ordered
         if ordered:
-            self.register_buffer("order", band_order(level.conv2.pointwise.out_channels))
-            _reorder_output(level.conv2)
+            order = torch.from_numpy(order_bands(level.conv2.pointwise.out_channels))
+            self.register_buffer("order", order, persistent=False)
 
     def forward(self, x: Tensor, w1: Tensor, w2: Tensor, n: Tensor | None = None, place: Place | None = None) -> Tensor:
         scales = self.up.scales(w1) * (0.5 * self.conv1.modulation.scales(w1)).repeat(1, 4, 1, 1)
@@ -85,18 +80,15 @@ class LeanHead(nn.Module):
 
     def __init__(self, head: WaveletHead):
         super().__init__()
-        self.direct = head
+        self.modulation, self.pointwise = head.modulation, head.pointwise
         self.middle: WaveletHead | None = None
         self.last: WaveletHead | None = None
         self.hidden: nn.ModuleList | None = None
         if isinstance(head, DeepWaveletHead):
             self.middle, self.last, self.hidden = head.middle, head.last, head.hidden
-        for readout in (self.direct, self.middle, self.last):
-            if readout is not None:
-                _reorder(readout.pointwise, scale=0.5)
 
     def forward(self, x: Tensor, w: Tensor, place: Place | None = None) -> Tensor:
-        bands = WaveletHead.bands(self.direct, x, w)
+        bands = self.pointwise(self.modulation.modulate(x, w))
         if self.hidden is not None and self.middle is not None and self.last is not None:
             for i, convolution in enumerate(self.hidden):
                 assert isinstance(convolution, StyledConv)
@@ -121,8 +113,8 @@ class LeanGenerator(nn.Module):
         levels = [level for level in source.levels if isinstance(level, Level)]
         self.n_codes, self.noise_resolution = source.n_codes, source.noise_resolution
         self.input, self.conv1, self.head = source.input, source.conv1, LeanHead(source.head)
-        _reorder_output(self.conv1)
         self.levels = nn.ModuleList(LeanLevel(level, ordered=level is not levels[-1]) for level in levels)
+        self.load_state_dict(to_tensors(order_generator(to_arrays(generator))))
 
     def forward(self, codes: Tensor, noise: Tensor, corners: Tensor | None = None) -> Tensor:
         x = self.conv1(self.input.expand(codes.shape[0], -1, -1, -1), codes[:, 0])
@@ -150,22 +142,3 @@ def _convolve(convolution: StyledConv, x: Tensor, n: Tensor | None, place: Place
     noise = convolution.noise
     x = convolution.pointwise(x) + (noise if place is None else place.cut(noise.expand(x.shape[0], -1, -1, -1)))
     return F.leaky_relu(x if n is None else x + n, LEAK)
-
-
-def _order_modulation(modulation: Modulation) -> Modulation:
-    """`modulation` with its channels in `band_order`."""
-    order = band_order(modulation.out_features)
-    modulation.weight.data, modulation.bias.data = modulation.weight.data[order], modulation.bias.data[order]
-    return modulation
-
-
-def _reorder_output(convolution: StyledConv) -> None:
-    """Put the channels that `convolution` puts out in `band_order`."""
-    _reorder(convolution.pointwise)
-
-
-def _reorder(pointwise: nn.Conv2d, scale: float = 1.0) -> None:
-    assert pointwise.bias is not None
-    order = band_order(pointwise.out_channels)
-    pointwise.weight.data = scale * pointwise.weight.data[order]
-    pointwise.bias.data = scale * pointwise.bias.data[order]

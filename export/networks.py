@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from engines.graph_runtime import FACE_GRAPH, PARSE_GRAPH
 from export.lean_generator import LeanGenerator
@@ -21,12 +20,15 @@ from rigid.models.build import (
     build_recurrent_encoder,
     find_face_parser,
     mean_code,
+    to_arrays,
+    to_tensors,
 )
 from rigid.models.contract import Sizes
 from rigid.models.inversion import RecurrentInversion
 from rigid.models.mobile_stylegan import MobileStyleGAN
 from rigid.models.profiles import has_recurrent_encoder, sizes_of
 from rigid.models.stylegan2 import StyleGAN2
+from rigid.models.weights import fold_batch_norms
 
 TRUNCATION = 0.7
 """How far from the mean face random faces lie, as a part of where the generator draws them: as cameras see them."""
@@ -68,7 +70,7 @@ class Inverter(nn.Module):
     def __init__(self, image_encoder: nn.Module):
         super().__init__()
         # Held one level down: the exporter cannot have a module called `code`, which the encoder has, at the top.
-        self.image_encoder = fold_batch_norms(image_encoder)
+        self.image_encoder = without_batch_norms(image_encoder)
 
     def forward(self, inputs: Tensor) -> Tensor:
         return self.image_encoder(inputs)  # type: ignore[no-any-return]
@@ -134,7 +136,7 @@ def _synthesize(networks: Networks, feeds: dict[str, Tensor], random: torch.Gene
 def _parse(networks: Networks, images: Tensor) -> Iterator[Exportable]:
     """`parse`, where there is a face parser."""
     if networks.face_parser is not None:
-        parser = fold_batch_norms(networks.face_parser)
+        parser = without_batch_norms(networks.face_parser)
         yield Exportable(PARSE_GRAPH, parser, {"pictures": images}, ("probabilities",))
 
 
@@ -162,16 +164,18 @@ def _invert(networks: Networks, images: Tensor, random: torch.Generator) -> Expo
     shape = (len(images), *networks.sizes.hidden_shape)
     state = [torch.rand(shape, generator=random) * 2 - 1 for _ in range(2)]
     feeds = dict(zip(inversion.INPUTS, (images, *pictures, *state), strict=True))
-    both = RecurrentInversion(*map(fold_batch_norms, (networks.image_encoder, networks.recurrent_encoder)))
+    both = RecurrentInversion(*map(without_batch_norms, (networks.image_encoder, networks.recurrent_encoder)))
     return Exportable("invert", both, feeds, inversion.OUTPUTS)
 
 
-def fold_batch_norms(network: nn.Module) -> nn.Module:
+def without_batch_norms(network: nn.Module) -> nn.Module:
     """A copy of `network` (in eval mode) in which no convolution of a `Sequential` is followed by a BatchNorm."""
-    network = copy.deepcopy(network)
-    for sequence in [module for module in network.modules() if isinstance(module, nn.Sequential)]:
+    folded = copy.deepcopy(network)
+    for sequence in [module for module in folded.modules() if isinstance(module, nn.Sequential)]:
         for i in range(len(sequence) - 1):
-            convolution, norm = sequence[i], sequence[i + 1]
-            if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-                sequence[i], sequence[i + 1] = fuse_conv_bn_eval(convolution, norm), nn.Identity()
-    return network
+            convolution = sequence[i]
+            if isinstance(convolution, nn.Conv2d) and isinstance(sequence[i + 1], nn.BatchNorm2d):
+                convolution.bias = nn.Parameter(torch.empty(convolution.out_channels), requires_grad=False)
+                sequence[i + 1] = nn.Identity()
+    folded.load_state_dict(to_tensors(fold_batch_norms(to_arrays(network))))
+    return folded

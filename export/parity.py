@@ -11,7 +11,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from engines.exports import has_int8, require_exports
+from engines.exports import has_int8
+from engines.filling import require_exports
 from export import ensure_exported, export_networks
 from export.calibration import FaceSource
 from export.compare import Difference, compare

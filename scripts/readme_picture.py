@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from engines import load_runtime
-from export import ensure_exported
 from rigid.arrays import Array
 from rigid.assets.store import AssetStore
 from rigid.atomic_files import replacing
@@ -50,7 +49,6 @@ def main() -> None:
     parser.add_argument("output", type=Path, help="The WebP file to write.")
     output: Path = parser.parse_args().output
     store = AssetStore()
-    ensure_exported(PROFILE, store, print)
     runtime = load_runtime(PROFILE, "auto", store=store)
     try:
         faces = Generated(runtime, load_library(PROFILE), build_mapping(store), mean_code(PROFILE))

@@ -12,8 +12,8 @@ import torch
 from filelock import FileLock
 from torch import nn
 
-from engines.exports import INT8_FILES, INT8_RECORD
-from export import export_networks, write_record
+from engines.exports import INT8_FILES, INT8_RECORD, write_record
+from export import export_networks
 from export.networks import Networks, exportables
 from export.onnx_file import write_onnx
 from rigid.models.contract import CLASSES, Sizes

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import openvino
 
-from engines.engine_cache import EngineCache, EngineKey, file_hash
-from engines.exports import graph_files
+from engines.engine_cache import EngineCache, EngineKey
+from engines.exports import graph_files, network_hash
 from engines.graph_runtime import EngineOptions, GraphRuntime
 from engines.machine import features, processor
 from rigid.arrays import Array
@@ -79,7 +79,7 @@ def make_engine_key(path: Path, options: EngineOptions) -> EngineKey:
     device = ", ".join((processor(), *features()))
     settings = ", ".join(f"{name} {value}" for name, value in sorted(_settings(options).items()))
     slot = f"{path.parent.name}/{path.name}"
-    return EngineKey(file_hash(path), openvino.get_version(), device, settings, slot)
+    return EngineKey(network_hash(path), openvino.get_version(), device, settings, slot)
 
 
 def _keep(model: openvino.CompiledModel, plans: EngineCache, key: EngineKey) -> None:

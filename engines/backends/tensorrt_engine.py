@@ -16,8 +16,8 @@ from torch import Tensor
 
 from engines.cuda_runtime import DeviceGraph, DeviceRuntime
 from engines.device_copies import DeviceCopies
-from engines.engine_cache import EngineCache, EngineKey, file_hash
-from engines.exports import HALF, WHOLE, gpu_graph_files
+from engines.engine_cache import EngineCache, EngineKey
+from engines.exports import HALF, WHOLE, gpu_graph_files, network_hash
 from engines.graph_runtime import EngineError, EngineOptions, GraphRuntime
 from rigid.models.contract import Sizes
 
@@ -50,7 +50,7 @@ def make_engine_key(path: Path) -> EngineKey:
     """What an engine for the network `path` on this machine is kept under."""
     precision = "bf16" if path.name.endswith(".bf16.onnx") else "f32"
     settings = f"{precision}, batches to {MOST_BATCH}"
-    return EngineKey(file_hash(path), str(trt.__version__), torch.cuda.get_device_name(), settings)
+    return EngineKey(network_hash(path), str(trt.__version__), torch.cuda.get_device_name(), settings)
 
 
 def _open(path: Path, plans: EngineCache, device_copies: DeviceCopies) -> DeviceGraph:

@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from rigid.assets.store import AssetError, AssetStore
 from rigid.models import profiles
 from rigid.models.e4e import E4eEncoder
 from rigid.models.face_parser import FaceParser
-from rigid.models.fetched import read_mapping, read_synthesis
+from rigid.models.fetched import State, read_synthesis
 from rigid.models.image_encoder import ImageEncoder
 from rigid.models.light_recurrent import LightRecurrentEncoder
 from rigid.models.mobile_stylegan import MappingNetwork, MobileStyleGAN
 from rigid.models.perceptual import FusedAlexNet, Lpips, ShiftTolerantAlexNet, convert_published
 from rigid.models.profiles import (
-    AGAIN,
     CODE_SIZE,
     PAPER,
     PROFILES,
     WITHOUT_PARSER,
+    existing_parser,
     existing_weights,
     has_recurrent_encoder,
     sizes_of,
@@ -35,6 +34,7 @@ from rigid.models.profiles import (
 from rigid.models.recurrent import RecurrentEncoder
 from rigid.models.stylegan2 import StyleGAN2
 from rigid.models.visibility import InterpolationNet
+from rigid.models.weights import read_generator, read_mapping_weights, read_weights
 
 logger = logging.getLogger(__name__)
 TEACHER_CHANNELS = (512, 512, 512, 512, 512, 256, 128, 64)
@@ -46,8 +46,6 @@ GENERATOR_CHANNELS = {"mobile-256": TEACHER_CHANNELS[:6]}
 HEAD_WIDTHS = {"mobile-256": (128, 64, 64, 64)}
 """As wide as the two levels that were cut off need: 128, the low and some high bands of it, 64, 64."""
 PARSER_WIDTH = 16
-TUNED_PARTS = ("levels.4.", "head.")
-"""The parts of the `mobile-256` generator this project trained; the others come from the fetched files."""
 
 Network = TypeVar("Network", bound=nn.Module)
 Generator = MobileStyleGAN | StyleGAN2
@@ -57,12 +55,8 @@ AnyRecurrentEncoder = LightRecurrentEncoder | RecurrentEncoder
 
 def build_mapping(store: AssetStore, profile: str = "mobile-256") -> MappingNetwork:
     """StyleGAN2's mapping network with the profile's weights, z (B, 512) → w (B, 512)."""
-    sizes_of(profile)
-    if profile == PAPER:
-        return _load(new_mapping, existing_weights(profile, "mapping"))
-    network = new_mapping()
-    network.load_state_dict(read_mapping(store.file("generator", "MappingNetwork.xml")))
-    return _ready(network)
+    weights, path = read_mapping_weights(profile, store)
+    return _fit(new_mapping, weights, path)
 
 
 def new_mapping() -> MappingNetwork:
@@ -73,17 +67,14 @@ def new_mapping() -> MappingNetwork:
 def build_teacher(store: AssetStore) -> MobileStyleGAN:
     """The whole fetched generator: codes (B, 22, 512) → RGB (B, 3, 1024, 1024)."""
     network = _mobile_stylegan(TEACHER_CHANNELS)
-    network.load_state_dict(read_synthesis(store.file("generator", "SynthesisNetwork.xml")))
+    network.load_state_dict(to_tensors(read_synthesis(store.file("generator", "SynthesisNetwork.xml"))))
     return _ready(network)
 
 
 def build_untuned_generator(profile: str, store: AssetStore) -> MobileStyleGAN:
     """The teacher cut at the profile's size; its head is not trained yet."""
-    if profile not in GENERATOR_CHANNELS:
-        sizes_of(profile)
-        raise ValueError(f"{profile} has no MobileStyleGAN, which this needs; choose mobile-256.")
-    network = _mobile_stylegan(GENERATOR_CHANNELS[profile], HEAD_WIDTHS[profile])
-    fetched = read_synthesis(store.file("generator", "SynthesisNetwork.xml"))
+    network = _new_mobile_generator(profile)
+    fetched = to_tensors(read_synthesis(store.file("generator", "SynthesisNetwork.xml")))
     kept = {name: value for name, value in fetched.items() if name in network.state_dict() and "head." not in name}
     network.load_state_dict(kept, strict=False)
     return _ready(network)
@@ -94,7 +85,7 @@ def build_generator(profile: str, store: AssetStore) -> Generator:
     if profile != PAPER:
         return build_mobile_generator(profile, store)
     path = existing_weights(profile, "generator")
-    weights = _read(path)
+    weights = read_weights(path)
     noise = weights.get("convs.0.noise")
     many = noise is not None and noise.shape[1] > 1
     return _fit(lambda: new_stylegan2(per_channel_noise=many), weights, path)
@@ -102,18 +93,15 @@ def build_generator(profile: str, store: AssetStore) -> Generator:
 
 def build_mobile_generator(profile: str, store: AssetStore) -> MobileStyleGAN:
     """The generator of a profile that has a MobileStyleGAN; ValueError for another profile."""
-    network = build_untuned_generator(profile, store)
-    _tune(network, profile)
-    return network
+    new = partial(_new_mobile_generator, profile)
+    return _fit(new, read_generator(profile, store), existing_weights(profile, "generator"))
 
 
-def _tune(network: MobileStyleGAN, profile: str) -> None:
-    """Give `network` the parts of a generator that this project trained."""
-    path = existing_weights(profile, "generator")
-    tuned = _read(path)
-    if any(name.startswith(TUNED_PARTS) and name not in tuned for name in network.state_dict()):
-        raise unfit_weights(path)
-    _fill(network, tuned, path, strict=False, assign=True)
+def _new_mobile_generator(profile: str) -> MobileStyleGAN:
+    if profile not in GENERATOR_CHANNELS:
+        sizes_of(profile)
+        raise ValueError(f"{profile} has no MobileStyleGAN, which this needs; choose mobile-256.")
+    return _mobile_stylegan(GENERATOR_CHANNELS[profile], HEAD_WIDTHS[profile])
 
 
 def new_stylegan2(*, per_channel_noise: bool = False) -> StyleGAN2:
@@ -200,10 +188,7 @@ def new_face_parser() -> FaceParser:
 
 def build_face_parser() -> FaceParser:
     """The trained face parser, the same for every profile; AssetError where it is missing or does not fit."""
-    path = profiles.FACE_PARSER
-    if not path.is_file():
-        raise AssetError(f"The face parser has no weights at {path}; {AGAIN}.")
-    return _load(new_face_parser, path)
+    return _load(new_face_parser, existing_parser())
 
 
 def find_face_parser() -> FaceParser | None:
@@ -215,20 +200,16 @@ def find_face_parser() -> FaceParser | None:
         return None
 
 
-def check_weights(profile: str) -> list[str]:
-    """A sentence for each network of the profile whose own weights are missing or do not fit; fetches nothing.
-
-    Not of those a stream can do without, where they are missing: `rigid.models.profiles.optional_networks` tells them.
-    """
-    builders: list[Callable[[], object]] = [lambda: build_image_encoder(profile)]
-    if profile == PAPER:
-        builders += [lambda: build_generator(profile, AssetStore()), lambda: build_mapping(AssetStore(), profile)]
-    else:
-        builders.append(lambda: _check_tuned(profile))
+def check_imported(profile: str) -> list[str]:
+    """A sentence for each network of the profile whose imported weights are missing or do not fit."""
+    store = AssetStore()
+    builders: list[Callable[[], object]] = [
+        lambda: build_image_encoder(profile),
+        lambda: build_generator(profile, store),
+        lambda: build_mapping(store, profile),
+    ]
     if has_recurrent_encoder(profile):
         builders.append(lambda: build_recurrent_encoder(profile))
-    if profiles.FACE_PARSER.is_file():
-        builders.append(build_face_parser)
     problems = []
     for build in builders:
         try:
@@ -238,47 +219,35 @@ def check_weights(profile: str) -> list[str]:
     return problems
 
 
-def _check_tuned(profile: str) -> None:
-    """Raise AssetError unless the generator's trained parts fit."""
-    with torch.device("meta"):
-        network = _mobile_stylegan(GENERATOR_CHANNELS[profile], HEAD_WIDTHS[profile])
-    _tune(network, profile)
-
-
 def mean_code(profile: str) -> Tensor:
     """The generator's mean code (512,), float32."""
     return torch.from_numpy(profiles.mean_code(profile))
 
 
-def _read(path: Path) -> dict[str, Tensor]:
-    """The weights at `path` as float32; AssetError where the file is damaged."""
-    try:
-        return {key: value.float() for key, value in load_file(path).items()}
-    except (OSError, SafetensorError) as error:
-        raise unfit_weights(path) from error
+def to_tensors(state: State) -> dict[str, Tensor]:
+    """Weights as PyTorch takes them; they share their memory."""
+    return {name: torch.from_numpy(value) for name, value in state.items()}
+
+
+def to_arrays(network: nn.Module) -> State:
+    """The weights of a network as arrays, which share its memory."""
+    return {name: value.numpy() for name, value in network.state_dict().items()}
 
 
 def _load(new: Callable[[], Network], path: Path) -> Network:
     """The network that `new` makes, with the weights at `path`, in eval mode; AssetError where they do not fit."""
-    return _fit(new, _read(path), path)
+    return _fit(new, read_weights(path), path)
 
 
-def _fit(new: Callable[[], Network], weights: dict[str, Tensor], path: Path) -> Network:
-    """`_loaded` of weights that were read from `path`; the network is never filled with random values first."""
+def _fit(new: Callable[[], Network], weights: State, path: Path) -> Network:
+    """`_load` of weights that were read from `path`; the network is never filled with random values first."""
     with torch.device("meta"):
         network = new()
-    _fill(network, weights, path, assign=True)
-    return _ready(network)
-
-
-def _fill(
-    network: nn.Module, weights: dict[str, Tensor], path: Path, *, strict: bool = True, assign: bool = False
-) -> None:
-    """Give `network` the `weights` that were read from `path`; AssetError where they are those of another one."""
     try:
-        network.load_state_dict(weights, strict=strict, assign=assign)
+        network.load_state_dict(to_tensors(weights), assign=True)
     except RuntimeError as error:
         raise unfit_weights(path) from error
+    return _ready(network)
 
 
 def _mobile_stylegan(channels: tuple[int, ...], head_widths: tuple[int, ...] = ()) -> MobileStyleGAN:

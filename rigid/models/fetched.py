@@ -1,4 +1,4 @@
-"""State dicts for `MobileStyleGAN` and `MappingNetwork` from the published OpenVINO files."""
+"""The weights of `MobileStyleGAN` and `MappingNetwork` from the published OpenVINO files, named as they name them."""
 
 from __future__ import annotations
 
@@ -7,33 +7,34 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from rigid.arrays import Array
 from rigid.models.openvino_ir import Constant, read_float_constants
 
-StateDict = dict[str, Tensor]
+State = dict[str, Array]
+"""A network's weights by name."""
 
 
-def read_mapping(xml_path: Path) -> StateDict:
-    """The mapping network's state dict; the learning-rate scales are already folded into the file."""
+def read_mapping(xml_path: Path) -> State:
+    """The mapping network's weights; the learning-rate scales are already folded into the file."""
     matrices = [c.value for c in read_float_constants(xml_path) if c.value.shape == (512, 512)]
     biases = [c.value for c in read_float_constants(xml_path) if c.value.shape == (512,)]
     if len(matrices) != len(biases) or not matrices:
         raise ValueError(f"{xml_path.name}: {len(matrices)} weight matrices and {len(biases)} biases found")
-    state: StateDict = {}
+    state: State = {}
     for i, (weight, bias) in enumerate(zip(matrices, biases, strict=True)):
-        state[f"layers.{i}.weight"] = torch.from_numpy(weight)
-        state[f"layers.{i}.bias"] = torch.from_numpy(bias)
+        state[f"layers.{i}.weight"] = weight
+        state[f"layers.{i}.bias"] = bias
     return state
 
 
-def read_synthesis(xml_path: Path) -> StateDict:
-    """The whole 1024² synthesis network's state dict, gains folded into the modulations."""
+def read_synthesis(xml_path: Path) -> State:
+    """The whole 1024² synthesis network's weights, gains folded into the modulations."""
     constants = read_float_constants(xml_path)
-    named = {c.name: torch.from_numpy(c.value) for c in constants}
+    named = {c.name: c.value for c in constants}
     convolutions = ["conv1", *(f"levels.{i}.conv{j}" for i in range(7) for j in (1, 2))]
-    state: StateDict = {"input": named["m.input.input"]}
+    state: State = {"input": named["m.input.input"]}
     dense = _in_order(constants, lambda c: bool(re.fullmatch(r"Mul_\d+_copy", c.name)))
     noises = _in_order(constants, _is_noise)
     for name, weight, noise in zip(convolutions, dense, noises, strict=True):
@@ -57,13 +58,13 @@ def _is_noise(constant: Constant) -> bool:
     return len(shape) == 4 and shape[:2] == (1, 1) and shape[2] == shape[3] >= 4
 
 
-def _in_order(constants: list[Constant], wanted: Callable[[Constant], bool]) -> list[Tensor]:
-    return [torch.from_numpy(c.value) for c in constants if wanted(c)]
+def _in_order(constants: list[Constant], wanted: Callable[[Constant], bool]) -> list[Array]:
+    return [c.value for c in constants if wanted(c)]
 
 
-def _add_modulation(state: StateDict, name: str, named: dict[str, Tensor], source: str, kernel: int | None) -> None:
+def _add_modulation(state: State, name: str, named: State, source: str, kernel: int | None) -> None:
     """Fold s = 1/√(c_in·k²) into A and b; upsampling (kernel None) has no gain."""
     weight, bias = named[f"{source}.weight"], named[f"{source}.bias"].flatten()
-    gain = 1.0 if kernel is None else 1.0 / math.sqrt(weight.shape[0] * kernel * kernel)
+    gain = np.float32(1.0 if kernel is None else 1.0 / math.sqrt(weight.shape[0] * kernel * kernel))
     state[f"{name}.weight"] = weight * gain
     state[f"{name}.bias"] = bias * gain

@@ -90,6 +90,13 @@ def existing_weights(profile: str, name: str) -> Path:
     raise AssetError(f"{what} at {WEIGHTS / profile / path.name}; {AGAIN}.")
 
 
+def existing_parser() -> Path:
+    """The weights of the face parser; AssetError when they are missing."""
+    if not FACE_PARSER.is_file():
+        raise AssetError(f"The face parser has no weights at {FACE_PARSER}; {AGAIN}.")
+    return FACE_PARSER
+
+
 def unfit_weights(path: Path) -> AssetError:
     """What is raised where the weights at `path` cannot be read, or are those of another network."""
     again = AGAIN if path.is_relative_to(WEIGHTS) else "import the checkpoint again (`rigid-live models import`)"

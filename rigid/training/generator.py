@@ -17,8 +17,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rigid.assets.store import AssetStore
-from rigid.models.build import TUNED_PARTS, build_lpips, build_teacher, build_untuned_generator
+from rigid.models.build import build_lpips, build_teacher, build_untuned_generator
 from rigid.models.mobile_stylegan import DeepWaveletHead, haar
+from rigid.models.weights import TUNED_PARTS
 from rigid.training.device import half_precision, place
 from rigid.training.head import inherit, solve_head
 from rigid.training.loop import Losses, Stage

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from rigid.arrays import Array, Pixels
 from rigid.files.video_reader import Picture, VideoError, VideoReader
 from rigid.geometry import resample, similarity
 from rigid.models.contract import Runtime
-from rigid.models.mobile_stylegan import MappingNetwork
 
 SIZE = (640, 480)
 """Width and height of every frame."""
@@ -34,10 +33,11 @@ def read_clip(path: Path, count: int = FRAMES) -> list[Pixels]:
     return frames
 
 
-def render_clip(runtime: Runtime, mapping: MappingNetwork, mean: torch.Tensor, count: int = FRAMES) -> list[Pixels]:
+def render_clip(runtime: Runtime, mapping: Callable[[Array], Array], mean: Array, count: int = FRAMES) -> list[Pixels]:
     """A face that turns into others, uint8 RGB (480, 640, 3): a smooth closed walk between codes in W.
 
-    `mean`: the mean code (512,) the codes are drawn towards. The last frame leads back to the first.
+    `mapping`: z (B, 512) → W; `mean`: the mean code (512,) the codes are drawn towards. The last frame leads back to
+    the first.
     """
     codes = walk(mapping, mean, count)
     frames = []
@@ -48,17 +48,15 @@ def render_clip(runtime: Runtime, mapping: MappingNetwork, mean: torch.Tensor, c
     return frames
 
 
-def walk(mapping: MappingNetwork, mean: torch.Tensor, count: int) -> Array:
+def walk(mapping: Callable[[Array], Array], mean: Array, count: int) -> Array:
     """`count` codes (count, 512) on a closed path through a few random ones."""
-    random = torch.Generator().manual_seed(SEED)
-    with torch.inference_mode():
-        stops = mapping(torch.randn((STOPS, mean.numel()), generator=random))
-        stops = mean + TRUNCATION * (stops - mean)
-    positions = torch.arange(count) * STOPS / count
-    before = positions.floor().long()
+    stops = mapping(np.random.default_rng(SEED).standard_normal((STOPS, mean.size), np.float32))
+    stops = mean + np.float32(TRUNCATION) * (stops - mean)
+    positions = np.arange(count) * STOPS / count
+    before = np.floor(positions).astype(int)
     # A cosine between two stops: the walk pauses at each of them, as faces do.
-    share = (0.5 - 0.5 * torch.cos(torch.pi * (positions - before)))[:, None]
-    path: Array = torch.lerp(stops[before], stops[(before + 1) % STOPS], share).numpy()
+    share = (0.5 - 0.5 * np.cos(np.pi * (positions - before)))[:, None]
+    path: Array = (stops[before] + share * (stops[(before + 1) % STOPS] - stops[before])).astype(np.float32)
     return path
 
 

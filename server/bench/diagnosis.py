@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from engines import EngineError, find_installed_engines, load_runtime
-from engines.exports import require_exports, weights_hash
+from engines.exports import weights_hash
 from engines.fastest_engine import list_measurements
+from engines.filling import require_exports
 from engines.machine import features, gpus
 from engines.registry import ENGINES
 from rigid.assets.store import AssetError, AssetStore
 from rigid.edits.library import load_library
-from rigid.models.build import build_mapping, check_weights, find_face_parser, mean_code
-from rigid.models.profiles import optional_networks, sizes_of
+from rigid.models.graph_weights import check_weights
+from rigid.models.mapping import read_map
+from rigid.models.profiles import mean_code, optional_networks
 from server.backend import Backend
 from server.bench.benchmark import STAGES, machine, measure, strong_edit
 from server.bench.clip import render_clip
@@ -42,7 +43,6 @@ def diagnose(profile: str, engine: str, store: AssetStore) -> dict[str, Any]:
         "providers": providers(),
         "profile": profile,
         "weights": attempt(lambda: weights_hash(profile, store)),
-        "networks": networks_of(profile),
         "exports": attempt(lambda: str(require_exports(profile, store))),
         "fastest": list_measurements(store),
     }
@@ -50,12 +50,6 @@ def diagnose(profile: str, engine: str, store: AssetStore) -> dict[str, Any]:
     report["path"] = attempt(lambda: measure_path(profile, engine, store))
     report["problems"] = problems
     return report
-
-
-def networks_of(profile: str) -> dict[str, str]:
-    """What is told of the networks that a stream can do without."""
-    classes = 0 if find_face_parser() is None else sizes_of(profile).n_classes
-    return optional_networks(profile, replace(sizes_of(profile), n_classes=classes))
 
 
 def providers() -> dict[str, list[str]]:
@@ -81,13 +75,19 @@ def measure_path(profile: str, engine: str, store: AssetStore) -> dict[str, Any]
     runtime = load_runtime(profile, engine, store=store, shared=True)
     try:
         library = load_library(profile)
-        clip = render_clip(runtime, build_mapping(store, profile), mean_code(profile), CLIP_FRAMES)
+        clip = render_clip(runtime, read_map(profile, store), mean_code(profile), CLIP_FRAMES)
         backend = Backend(runtime, library, store.file("face-landmarks", "face_landmarker.task"))
         backend.warm_up()
         measured = measure(backend.make_stream, clip, strong_edit(library), 1, MEASURE_SECONDS)
         stages = measured.stage_ms()
         limit = max(STAGES, key=lambda stage: stages[stage])
-        return {"engine": runtime.name, "fps": round(measured.fps, 1), "stage_ms": stages, "limit": limit}
+        return {
+            "engine": runtime.name,
+            "networks": optional_networks(profile, runtime.sizes),
+            "fps": round(measured.fps, 1),
+            "stage_ms": stages,
+            "limit": limit,
+        }
     finally:
         runtime.close()
 
@@ -103,7 +103,6 @@ def lines(report: dict[str, Any]) -> list[str]:
         f"Engines    {', '.join(name for name, there in report['engines'].items() if there)}",
         *(f"Providers  {name}: {'; '.join(offered)}" for name, offered in report["providers"].items()),
         f"Weights    {report['profile']} {str(report['weights'])[:16]}",
-        *(f"Network    {name.replace('_', ' ')} {told}" for name, told in report["networks"].items()),
         f"Exports    {report['exports'] or 'none'}",
         *(
             f"Measured   {', '.join(f'{name} {ms:.0f} ms' for name, ms in times.items())}"
@@ -112,6 +111,7 @@ def lines(report: dict[str, Any]) -> list[str]:
     ]
     if report["path"]:
         path = report["path"]
+        told += [f"Network    {name.replace('_', ' ')} {state}" for name, state in path["networks"].items()]
         stages = ", ".join(f"{stage} {taken:.0f} ms" for stage, taken in path["stage_ms"].items())
         told.append(f"One viewer {path['fps']} frames a second on {path['engine']}: {stages}")
         told.append(f"Limit      {path['limit']}")

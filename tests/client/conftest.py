@@ -51,11 +51,12 @@ def pictures(store: AssetStore, data_dir: Path | None) -> list[Picture]:
 
 def _rendered(store: AssetStore) -> list[Picture]:
     from engines import load_runtime
-    from rigid.models.build import build_mapping, mean_code
+    from rigid.models.mapping import read_map
+    from rigid.models.profiles import mean_code
 
     print("RIGID_LIVE_DATA is not set: the camera shows a generated face.")
     runtime = load_runtime("mobile-256", "torch", store=store)
-    frames = render_clip(runtime, build_mapping(store), mean_code("mobile-256"), FRAMES)
+    frames = render_clip(runtime, read_map("mobile-256", store), mean_code("mobile-256"), FRAMES)
     runtime.close()
     return frames
 

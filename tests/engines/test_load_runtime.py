@@ -49,9 +49,9 @@ def test_an_unknown_profile_is_refused(files: FileStore) -> None:
 
 
 @pytest.mark.parametrize("engine", ["auto", "openvino", "onnxruntime"])
-def test_missing_exports_say_what_to_run(files: FileStore, engine: str) -> None:
-    with pytest.raises(EngineError, match="rigid-live export"):
-        load_runtime("mobile-256", engine, store=files)
+def test_missing_exports_of_a_profile_without_graphs_say_what_to_run(files: FileStore, engine: str) -> None:
+    with pytest.raises(EngineError, match="run `rigid-live export --profile rigid-256`"):
+        load_runtime("rigid-256", engine, store=files)
 
 
 @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])

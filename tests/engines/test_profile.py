@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from engines import Precision, load_runtime
-from export import ensure_exported
 from rigid.arrays import Array
 from rigid.assets.store import AssetStore
 from rigid.models.build import build_mapping, mean_code
@@ -63,7 +62,6 @@ def test_engines_agree_on_real_faces(
     decibels: float,
     tolerance: float,
 ) -> None:
-    ensure_exported(PROFILE, store)
     runtime = load_runtime(PROFILE, engine, store=store, precision=precision)
     images = runtime.synthesize(codes, np.zeros((2, *runtime.sizes.noise_shape), np.float32))
     assert signal_to_noise(images, faces) > decibels

@@ -12,7 +12,8 @@ import pytest
 from engines import EngineError, EngineOptions, find_installed_engines, open_graphs, registry
 from engines.backends import onnxruntime_engine
 from engines.backends.onnxruntime_engine import CPU, CUDA, TENSORRT, choose_providers
-from engines.engine_cache import EngineCache, EngineKey, file_hash
+from engines.engine_cache import EngineCache, EngineKey
+from engines.exports import network_hash, write_record
 from tests.networks import SIZES, export_once
 
 KEY = EngineKey("a" * 64, "11.0.0", "Some GPU", "bf16, batches to 32")
@@ -81,11 +82,15 @@ def test_timings_are_kept_by_version_and_gpu(tmp_path: Path) -> None:
     assert plans.timing_cache("11", "gpu") == b"times" and plans.timing_cache("12", "gpu") == b""
 
 
-def test_a_hash_follows_the_content(tmp_path: Path) -> None:
-    (tmp_path / "a").write_bytes(b"1")
-    first = file_hash(tmp_path / "a")
-    (tmp_path / "a").write_bytes(b"2")
-    assert len(first) == 64 and file_hash(tmp_path / "a") != first
+def test_a_hash_follows_the_graph_and_what_its_weights_are_recorded_under(tmp_path: Path) -> None:
+    graph, hashes = tmp_path / "a.onnx", set()
+    for content, weights in ((b"1", None), (b"2", None), (b"2", "old"), (b"2", "new")):
+        graph.write_bytes(content)
+        if weights is not None:
+            (tmp_path / "weights.bin").touch()
+            write_record(tmp_path, weights)
+        hashes.add(network_hash(graph))
+    assert len(hashes) == 4 and {len(name) for name in hashes} == {64}
 
 
 def test_onnxruntime_takes_the_best_providers_it_has(tmp_path: Path) -> None:

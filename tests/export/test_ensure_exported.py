@@ -11,7 +11,7 @@ import pytest
 
 import export
 from engines import EngineError, Precision
-from engines.exports import GRAPHS, graph_files, is_current, weights_hash
+from engines.exports import GRAPHS, graph_files, is_current, weights_hash, write_record
 from engines.graph_runtime import PARSE_GRAPH
 from export import ExportError, ensure_exported, export_networks
 from export.compare import Compared, Difference, compare, table
@@ -20,7 +20,8 @@ from rigid.models import profiles
 from tests.engines.test_load_runtime import FileStore
 from tests.networks import export_once, random_networks
 
-PROFILE = "mobile-256"
+PROFILE = "rigid-256"
+"""It comes without graphs, and is exported."""
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +35,8 @@ def recurrent_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> FileStore:
-    (tmp_path / "SynthesisNetwork.bin").write_bytes(b"weights")
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FileStore:
+    monkeypatch.setenv("RIGID_LIVE_CACHE", str(tmp_path))
     return FileStore(tmp_path)
 
 
@@ -51,7 +52,7 @@ def quick_exports(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             (folder / f"{name}.onnx").write_bytes(b"")
         if profiles.FACE_PARSER.is_file():
             (folder / "parse.onnx").write_bytes(b"")
-        export.write_record(folder, weights)
+        write_record(folder, weights)
         return []
 
     monkeypatch.setattr(export, "build_networks", lambda profile, store: random_networks())
@@ -151,10 +152,12 @@ def test_the_table_names_the_worst_first_and_takes_nan_for_it() -> None:
 def test_new_weights_are_exported_anew(files: FileStore, quick_exports: list[str]) -> None:
     lines: list[str] = []
     ensure_exported(PROFILE, files, lines.append)
-    assert lines[0] == "Exporting the networks of mobile-256" and "largest" in lines[1]
+    assert lines[0] == f"Exporting the networks of {PROFILE}" and "largest" in lines[1]
     ensure_exported(PROFILE, files, lines.append)
     assert len(quick_exports) == 1 and len(lines) == 2, "a second call has nothing to do"
-    (files.cache_dir / "SynthesisNetwork.bin").write_bytes(b"new weights")
+    imported = profiles.find_imported_folder(PROFILE)
+    imported.mkdir(parents=True)
+    (imported / "generator.safetensors").write_bytes(b"new weights")
     folder = ensure_exported(PROFILE, files)
     assert len(set(quick_exports)) == 2
     assert is_current(folder, quick_exports[1])
@@ -191,7 +194,7 @@ def test_a_failed_export_leaves_the_old_one(
     with pytest.raises(EngineError, match="wrong"):
         ensure_exported(PROFILE, files, force=True)
     assert (folder / "export.json").read_text() == before and (folder / "invert.onnx").read_bytes() == b""
-    assert sorted(path.name for path in folder.parent.iterdir()) == ["mobile-256", "mobile-256.lock"]
+    assert sorted(path.name for path in folder.parent.iterdir()) == [PROFILE, f"{PROFILE}.lock"]
 
 
 def test_two_at_once_export_once(files: FileStore, quick_exports: list[str]) -> None:

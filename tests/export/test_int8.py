@@ -15,9 +15,9 @@ from torch import Tensor, nn
 import export
 from engines import EngineError, EngineOptions, open_graphs
 from engines.exports import INT8_FILES, INT8_RECORD, has_int8
-from export import ExportError, ensure_int8, prepare
+from export import ExportError, ensure_int8
 from export.calibration import FaceSource
-from export.compare import Difference, eager
+from export.compare import Difference
 from export.int8 import Quantised, Sensitivity, quantise, scan_table, write_int8
 from export.networks import Exportable, Networks
 from export.onnx_file import write_onnx
@@ -154,15 +154,3 @@ def test_int8_that_is_too_far_is_not_kept(
         with pytest.raises(ExportError, match="too far from float32"):
             ensure_int8("mobile-256", FileStore(tmp_path))
     assert (folder / INT8_FILES[0]).exists() is (folder / INT8_RECORD).exists() is used
-
-
-def test_an_engine_is_made_ready_with_what_it_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    done: list[str] = []
-    monkeypatch.setattr(export, "ensure_exported", lambda *_, **__: done.append("exports"))
-    monkeypatch.setattr(export, "ensure_int8", lambda *_, **__: done.append("int8"))
-    monkeypatch.setattr(export, "load_runtime", lambda *_, **__: eager(random_networks()))
-    for engine in ("openvino", "openvino-int8", "torch"):
-        assert prepare("mobile-256", engine, FileStore(tmp_path)) == "torch"
-    assert done == ["exports", "int8"]
-    with pytest.raises(ValueError, match="no engine 'gpu'"):
-        prepare("mobile-256", "gpu", FileStore(tmp_path))

@@ -5,17 +5,18 @@ from __future__ import annotations
 import pytest
 import torch
 
-from export.lean_generator import LeanGenerator, band_order, inverse_haar
-from export.networks import fold_batch_norms
+from export.lean_generator import LeanGenerator, inverse_haar
+from export.networks import without_batch_norms
 from rigid.models import mobile_stylegan
 from rigid.models.mobile_stylegan import MobileStyleGAN, split_bands
+from rigid.models.weights import order_bands
 from tests.networks import random_networks, randomise
 
 
 def test_inverse_haar_of_ordered_bands() -> None:
     features = torch.randn(2, 24, 3, 5)
     expected = mobile_stylegan.inverse_haar(*split_bands(features))
-    torch.testing.assert_close(0.5 * inverse_haar(features[:, band_order(24)]), expected)
+    torch.testing.assert_close(0.5 * inverse_haar(features[:, order_bands(24)]), expected)
 
 
 @pytest.mark.parametrize(("noise_resolution", "head_widths"), [(8, ()), (16, (12, 4, 8, 8)), (32, ())])
@@ -64,7 +65,7 @@ def test_folded_batch_norms_leave_the_codes_as_they_were() -> None:
     encoder = random_networks().image_encoder
     images = torch.rand(2, 3, 64, 64) * 2 - 1
     expected = encoder(images)
-    folded = fold_batch_norms(encoder)
+    folded = without_batch_norms(encoder)
     torch.testing.assert_close(folded(images), expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in folded.modules())
     assert any(isinstance(module, torch.nn.BatchNorm2d) for module in encoder.modules())

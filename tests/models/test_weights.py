@@ -16,6 +16,7 @@ from rigid.assets.store import AssetError
 from rigid.models import build, profiles
 from rigid.models.contract import CLASSES
 from rigid.models.face_parser import FaceParser
+from rigid.models.graph_weights import check_weights
 from rigid.models.profiles import optional_networks, sizes_of
 
 PROFILE = "mobile-256"
@@ -57,7 +58,7 @@ SPOILS: list[Callable[[Path], None]] = [truncate, empty, change_shapes, rename]
 
 
 def test_whole_weights_fit(weights: Path) -> None:
-    assert build.check_weights(PROFILE) == []
+    assert check_weights(PROFILE) == []
     assert isinstance(build.find_face_parser(), FaceParser)
 
 
@@ -65,7 +66,7 @@ def test_whole_weights_fit(weights: Path) -> None:
 @pytest.mark.parametrize("name", ["image_encoder", "recurrent_encoder", "generator"])
 def test_weights_that_do_not_fit_are_one_sentence(weights: Path, name: str, spoil: Callable[[Path], None]) -> None:
     spoil(weights / PROFILE / f"{name}.safetensors")
-    (problem,) = build.check_weights(PROFILE)
+    (problem,) = check_weights(PROFILE)
     with pytest.raises(AssetError, match=DAMAGED):
         raise AssetError(problem)
     assert name in problem
@@ -74,7 +75,7 @@ def test_weights_that_do_not_fit_are_one_sentence(weights: Path, name: str, spoi
 @pytest.mark.parametrize("name", ["image_encoder", "generator"])
 def test_missing_weights_are_one_sentence(weights: Path, name: str) -> None:
     (weights / PROFILE / f"{name}.safetensors").unlink()
-    (problem,) = build.check_weights(PROFILE)
+    (problem,) = check_weights(PROFILE)
     assert problem.startswith(f"The {name.replace('_', ' ')} of {PROFILE} has no weights at {weights}")
     assert problem.endswith("; install rigid-live again.")
 
@@ -106,7 +107,7 @@ def test_what_a_stream_can_do_without_is_told(weights: Path) -> None:
     (weights / PROFILE / "recurrent_encoder.safetensors").unlink()
     told = optional_networks(PROFILE, sizes_of(PROFILE))
     assert told == {"recurrent_encoder": "missing: each frame is inverted by itself", "face_parser": "ready"}
-    assert build.check_weights(PROFILE) == []
+    assert check_weights(PROFILE) == []
 
 
 def test_models_verify_looks_at_the_weights_too(weights: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,12 +11,12 @@ import pytest
 from cli.main import run
 from engines import EngineError
 from rigid.assets.store import AssetStore
-from rigid.models import profiles
 from server.bench import diagnosis
 from server.bench.diagnosis import diagnose, lines
 
 PATH = {
     "engine": "fake",
+    "networks": {"recurrent_encoder": "ready", "face_parser": "ready"},
     "fps": 9.5,
     "stage_ms": {"align": 10.0, "invert": 20.0, "synthesize": 60.0, "blend": 8.0},
     "limit": "synthesize",
@@ -30,7 +30,6 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AssetStore:
     monkeypatch.setattr(diagnosis, "weights_hash", lambda *_: "abc" * 20)
     monkeypatch.setattr(diagnosis, "require_exports", lambda *_: tmp_path / "exports")
     monkeypatch.setattr(diagnosis, "check_weights", lambda profile: [])
-    monkeypatch.setattr(diagnosis, "find_face_parser", object)
     return AssetStore()
 
 
@@ -70,8 +69,8 @@ def test_what_is_missing_is_a_problem_and_the_status_1(
 def test_what_is_done_without_is_told_and_what_is_damaged_is_a_problem(
     store: AssetStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(diagnosis, "find_face_parser", lambda: None)
-    monkeypatch.setattr(profiles, "FACE_PARSER", store.cache_dir / "none.safetensors")
+    networks = {"face_parser": "missing: faces are masked by their landmarks"}
+    monkeypatch.setattr(diagnosis, "measure_path", lambda *_: PATH | {"networks": networks})
     assert run(["doctor"]) == 0
     assert "Network    face parser missing: faces are masked by their landmarks\n" in capsys.readouterr().out
     monkeypatch.setattr(diagnosis, "check_weights", lambda profile: ["The weights are damaged."])
