@@ -12,6 +12,7 @@ from cli.choices import Composite, choose_signing
 from cli.errors import BAD_INPUT, fail, say
 
 if TYPE_CHECKING:
+    from rigid.face.group_tracker import FaceChoice
     from rigid.files.timeline import ScheduledEdit
 
 Source = Annotated[
@@ -89,6 +90,7 @@ class Wanted:
     profile: str
     engine: str
     composite: Composite
+    faces: FaceChoice
 
     def how(self) -> dict[str, Any]:
         """What is the same for every file, as `EditJob` and `Settings` name it; ValueError where it cannot be."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from rigid.atomic_files import write_json
 from rigid.composite.compositor import CompositeKind
+from rigid.face.group_tracker import FaceChoice
 from rigid.files.edit_job import EditJob
 from rigid.files.film_formats import FORMATS, VIDEO_SUFFIXES
 from rigid.files.image_formats import IMAGE_FORMATS, IMAGE_SUFFIXES
@@ -40,6 +41,7 @@ class Settings:
     compare: bool
     profile: str
     composite: CompositeKind
+    faces: FaceChoice = field(default_factory=FaceChoice)
     strip_metadata: bool = False
     badge: bool = False
     signing: Signing | None = None

@@ -198,7 +198,7 @@ def command(
 
     library = AttributeLibrary([], n_codes=6, code_size=48)
     monkeypatch.setattr("rigid.edits.library.load_library", lambda profile: library)
-    monkeypatch.setattr(cli.edit_many, "open_engine", lambda *_: Closing())
+    monkeypatch.setattr(cli.edit_many, "open_engine", lambda *_, **__: Closing())
     monkeypatch.setattr("rigid.files.batch.work_through", here)
     monkeypatch.setenv("RIGID_LIVE_CACHE", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.chdir(tmp_path)
