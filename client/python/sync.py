@@ -52,7 +52,7 @@ class Client:
 
     @property
     def session_id(self) -> str | None:
-        """For REST, and for viewers."""
+        """The session's id, for REST and for viewers; None while there is none."""
         return self._live.session_id
 
     @property
@@ -66,7 +66,7 @@ class Client:
         return self._live.stats
 
     def process(self, frame: Picture, seconds: float | None = None, timeout: float = PROCESS_SECONDS) -> Picture:
-        """This very picture, edited."""
+        """Send this very picture, and return it edited."""
         return self._run(self._live.process(frame, seconds, timeout))
 
     def send(self, frame: Picture, seconds: float | None = None) -> None:

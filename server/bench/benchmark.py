@@ -106,7 +106,7 @@ def measure(
 
 @dataclass(frozen=True)
 class BenchmarkJob:
-    """What is asked for."""
+    """What a benchmark is asked to measure."""
 
     profile: str
     frames: Sequence[Pixels]
@@ -266,7 +266,7 @@ class _Viewer:
 
 
 def there_and_back(step: int, count: int) -> int:
-    """0, 1, …, count − 1, count − 2, …, 1, 0, 1, …"""
+    """Count 0, 1, …, count − 1, count − 2, …, 1, 0, 1, …"""
     around = step % max(1, 2 * count - 2)
     return min(around, 2 * count - 2 - around)
 

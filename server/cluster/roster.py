@@ -31,7 +31,7 @@ class WorkerBounds:
 
     @classmethod
     def parse(cls, text: str) -> WorkerBounds:
-        """`N` or `A-B`; ValueError otherwise."""
+        """Read `N` or `A-B`; ValueError otherwise."""
         least, _, most = text.partition("-")
         if not least.isdigit() or not (most or least).isdigit():
             raise ValueError(f"{text!r} is no number of workers; give N or A-B, for example 2-8.")
@@ -160,7 +160,7 @@ class Roster:
             place.placed.pop(placement.number, None)
 
     def _sessions_of(self, owner: str) -> int:
-        """Those on their way too: many may ask at once."""
+        """Count the sessions of a key, those on their way too: many may ask at once."""
         places = self.places.values()
         carried = sum(place.report.owners.get(owner, 0) for place in places if place.report)
         return carried + sum(sent.owner == owner for place in places for sent in place.placed.values())

@@ -198,7 +198,7 @@ class Recording:
 
 
 class Recordings:
-    """Where films go and how long they may be; remembers the last one of each session, after its end too."""
+    """Knows where films go and how long they may be, and remembers the last one of each session, after its end too."""
 
     def __init__(
         self,
@@ -261,7 +261,7 @@ class Recordings:
 
 
 def usable_folder(folder: Path) -> Path:
-    """`folder`, made where it is not there; ValueError where nothing can be written to it."""
+    """Make `folder` where it is not there, and return it; ValueError where nothing can be written to it."""
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
