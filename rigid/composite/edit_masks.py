@@ -26,9 +26,9 @@ INSIDE = (0.4, 0.9)
 """Blurred share of these from which a place begins to belong to the mask, and belongs to it."""
 INSIDE_SIGMA = 1.0
 """How soft the mask's edge is, pixels at `SMALL`; it lies inside, so that hair and background keep out."""
-COVERED = (0.2, 0.6)
+COVERING = (0.2, 0.6)
 """Probability of `other` from which a place begins to be kept, and is kept, as it is."""
-COVERED_SIGMA = 0.7
+COVERING_SIGMA = 0.7
 HEAD, HEAD_SIGMA = 1.15, 0.008
 """A nearer head's extent in extents of its landmarks, which leave out hair and ears; its edge, sides of a crop."""
 EDGE_SIGMA, EDGE_VARIANCE = 2.0, 1e-3
@@ -78,8 +78,8 @@ def masks_by_parser(parts: Array, picture: Array, covering: float = 0.0) -> Face
     hair = grow_along_brightness(_share(real, "hair"), picture)
     if covering:
         fringe = np.minimum(_share(edited, "hair"), _share(real, "hair", *INNER_FACE))
-        hair = np.maximum(hair, np.float32(covering) * resize(blur(fringe, COVERED_SIGMA), size))
-    covered = ramp(blur(_share(real, "other"), COVERED_SIGMA), *COVERED)
+        hair = np.maximum(hair, np.float32(covering) * resize(blur(fringe, COVERING_SIGMA), size))
+    covered = ramp(blur(_share(real, "other"), COVERING_SIGMA), *COVERING)
     window = border_window(size)
     return FaceMasks(resize(inside, size) * window, hair * window, 1 - resize(covered, size))
 

@@ -29,8 +29,8 @@ STATING_FACES = 200
 """Faces that neither the fit nor the strength has seen, on which the change is stated, unless told otherwise."""
 SETTING_SEED, STATING_SEED = 1_000_000, 2_000_000
 """Added to the seed."""
-CLOSE = 0.08
-ROUNDS = 3
+SETTING_CLOSE = 0.08
+SETTING_ROUNDS = 3
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ def with_room(faces: Faces, column: int, *, ceiling: float = np.inf, floor: floa
 
 
 def _fit_scale(bench: Bench, room: Faces, edit: Array, aim: Aim) -> float | None:
-    found = find_scale(bench.search.studio, room, edit, aim, 1.0, close=CLOSE, rounds=ROUNDS)
+    found = find_scale(bench.search.studio, room, edit, aim, 1.0, close=SETTING_CLOSE, rounds=SETTING_ROUNDS)
     return None if found is None else found[0]
 
 

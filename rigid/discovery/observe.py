@@ -27,7 +27,7 @@ BLENDSHAPES = (
 )
 # fmt: on
 """The blendshapes that are kept of MediaPipe's 52."""
-BROWS = (70, 63, 105, 66, 107, 336, 296, 334, 293, 300)
+BROW_POINTS = (70, 63, 105, 66, 107, 336, 296, 334, 293, 300)
 CHIN = 152
 
 
@@ -126,7 +126,7 @@ def head_angles(pose: Array) -> tuple[float, float, float]:
 def face_crop(image: Pixels, landmarks: Array, size: int) -> Pixels:
     """The square round brows, chin and cheeks plus a tenth, as the age net was trained on: (size, size, 3)."""
     left, right = landmarks[:, 0].min(), landmarks[:, 0].max()
-    top, bottom = landmarks[list(BROWS), 1].min(), landmarks[CHIN, 1]
+    top, bottom = landmarks[list(BROW_POINTS), 1].min(), landmarks[CHIN, 1]
     centre = ((left + right) / 2, (top + bottom) / 2)
     return square(image, centre, 1.2 * max(right - left, bottom - top), size)
 

@@ -18,7 +18,7 @@ from rigid.discovery.samples import Studio
 
 Embed = Callable[[Pixels, Array], NDArray[np.float64]]
 """Pictures (H, W, 3) with landmarks (478, 2) → a unit vector that tells who it is."""
-Offset = Callable[[float, Array], Array]
+OffsetAt = Callable[[float, Array], Array]
 """Strength and codes (N, n_codes, 512) → what is added to the codes."""
 EMBEDDED = 16
 """Faces that are compared with themselves, as it is slow."""
@@ -65,7 +65,7 @@ class Statement:
         }
 
 
-def state(witnesses: Witnesses, recipe: Recipe, offset: Offset) -> Statement:
+def state(witnesses: Witnesses, recipe: Recipe, offset: OffsetAt) -> Statement:
     """Measure an edit on the generated faces, both ways if it has two, and on real ones if there are any."""
     studio, stating, real = witnesses.studio, witnesses.generated, witnesses.real
     column = studio.column(recipe.measure)

@@ -25,7 +25,7 @@ from rigid.files.clips import Clip, Replay, Track, read_frames
 from rigid.models.contract import Runtime
 from rigid.stream.face_stream import FaceStream, StreamOptions, Tracker
 
-LONGEST = 300
+LONGEST_CLIP = 300
 """Frames of a clip from whose middle those of a take are taken."""
 LEAST_PIXELS = 200
 """Of a region, for its flicker to be told."""
@@ -100,11 +100,11 @@ class Cell:
 
 
 def take_from(clip: Clip, make_tracker: Callable[[], Tracker], count: int, size: int) -> Take | None:
-    """`count` frames round the middle of the clip's first `LONGEST`; None where a face is lost in them.
+    """`count` frames round the middle of the clip's first `LONGEST_CLIP`; None where a face is lost in them.
 
     VideoError when the clip cannot be read.
     """
-    shots = list(read_frames(clip.path, LONGEST))
+    shots = list(read_frames(clip.path, LONGEST_CLIP))
     start = max(0, (len(shots) - count) // 2)
     return take_of(clip.name, shots[start : start + count], make_tracker, size)
 

@@ -18,7 +18,7 @@ from rigid.arrays import Array, Region
 from rigid.evaluation.face_regions import outer_band
 from rigid.evaluation.metrics import mean
 
-CHANGED = 0.04
+LEAST_CHANGE = 0.04
 """By how much y differs from I, smoothed, where a change is shown, in [-1, 1] values."""
 BAND = 10 / 256
 """How far on both sides of the border of what is changed a seam is looked for, crop sides."""
@@ -144,7 +144,7 @@ def flickers(error: float, source: float) -> float:
 def find_changed(faces: Faces) -> Region:
     """Find where y shows a change, (S, S)."""
     difference = np.abs(faces.delivered - faces.real).max(2)
-    where: Region = cv2.GaussianBlur(difference, (0, 0), 2.0 / 256 * len(difference)) > CHANGED
+    where: Region = cv2.GaussianBlur(difference, (0, 0), 2.0 / 256 * len(difference)) > LEAST_CHANGE
     return where
 
 

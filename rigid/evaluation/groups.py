@@ -18,8 +18,8 @@ _MONK_LAB = lab_of(MONK_TONES[None].astype(np.uint8))[0]
 AGES = ("under 30", "30 to 49", "50 and over")
 _AGE_LIMITS = (30, 50)
 GENDERS = ("feminine", "masculine")
-GLASSES = ("no glasses", "glasses")
-AXES = {"skin tone": TONE_GROUPS, "apparent age": AGES, "gender presentation": GENDERS, "glasses": GLASSES}
+GLASSES_GROUPS = ("no glasses", "glasses")
+AXES = {"skin tone": TONE_GROUPS, "apparent age": AGES, "gender presentation": GENDERS, "glasses": GLASSES_GROUPS}
 """What is grouped by, and the groups."""
 
 Groups = dict[str, str]
@@ -44,7 +44,7 @@ def name_groups(tone: int, measured: Mapping[str, float]) -> Groups:
         "skin tone": tone_group(tone),
         "apparent age": AGES[sum(measured["age"] >= limit for limit in _AGE_LIMITS)],
         "gender presentation": GENDERS[measured["male"] > 0],
-        "glasses": GLASSES[measured["glasses"] > 0.5],
+        "glasses": GLASSES_GROUPS[measured["glasses"] > 0.5],
     }
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from rigid.arrays import Pixels
 from rigid.composite.compositor import CompositeKind
-from rigid.composite.temporal_filter import SHARE
+from rigid.composite.temporal_filter import STEADY_SHARE
 from rigid.edits.edit_effect import EditLibrary
 from rigid.evaluation.optimise import Optimised
 from rigid.evaluation.runtimes import (
@@ -56,7 +56,7 @@ class MethodOptions:
             return {"optimise_steps": self.optimise_steps}
         if method == "tune":
             return {"tune_steps": self.tune_steps}
-        return {"composite": self.composite, "steady": SHARE} if method.startswith("rigid") else {}
+        return {"composite": self.composite, "steady": STEADY_SHARE} if method.startswith("rigid") else {}
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def prepare(method: str, networks: Networks, options: MethodOptions, clip: Clip,
     if method.startswith("rigid"):
         left_out = method.removeprefix(VARIANT)
         variant = ABLATIONS[left_out](runtime) if left_out in ABLATIONS else Wrapped(runtime)
-        return Prepared(variant, offsets, options.composite, 0.0 if left_out == UNSTEADY else SHARE)
+        return Prepared(variant, offsets, options.composite, 0.0 if left_out == UNSTEADY else STEADY_SHARE)
     if method == "per-frame":
         return Prepared(Encoded(runtime, networks.encode), offsets, "paper")
     if method == "optimise":

@@ -18,7 +18,7 @@ from rigid.evaluation.fvd import Features
 from rigid.evaluation.strips import Rows
 from rigid.files.clips import Clip
 
-VERSION = 1
+RESULTS_VERSION = 1
 """Raised whenever a measure changes its meaning; results of another version are measured anew."""
 PICTURES = ("source", "inverted", "edited")
 
@@ -81,7 +81,7 @@ class ResultStore:
 
 def hash_of(options: Options) -> str:
     """Names the options: two that differ anywhere differ in it."""
-    text = json.dumps({"version": VERSION, **options}, sort_keys=True)
+    text = json.dumps({"version": RESULTS_VERSION, **options}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -12,15 +12,15 @@ from rigid.arrays import Pixels
 from rigid.evaluation.window import FaceWindow
 from rigid.files.clips import Track
 
-COLUMNS = 8
-SIZE = 192
+STRIP_FRAMES = 8
+STRIP_SIDE = 192
 CAPTION = 26
 """Height of the line of text above a row, pixels."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """The chosen frames side by side, each row (SIZE, SIZE · columns, 3)."""
+    """The chosen frames side by side, each row (STRIP_SIDE, STRIP_SIDE · columns, 3)."""
 
     source: Pixels
     inverted: Pixels
@@ -37,13 +37,13 @@ class StripMaker:
 
     def __post_init__(self) -> None:
         with_face = [i for i, face in enumerate(self.track.faces) if face is not None]
-        places = np.linspace(0, len(with_face) - 1, min(COLUMNS, len(with_face))).round().astype(int)
+        places = np.linspace(0, len(with_face) - 1, min(STRIP_FRAMES, len(with_face))).round().astype(int)
         self._chosen = {with_face[place] for place in places}
 
     def take(self, index: int, source: Pixels, inverted: Pixels, edited: Pixels) -> None:
         """Frame `index`, three times."""
         if index in self._chosen:
-            shown = (self.window.show(frame, SIZE) for frame in (source, inverted, edited))
+            shown = (self.window.show(frame, STRIP_SIDE) for frame in (source, inverted, edited))
             self._pictures.append((next(shown), next(shown), next(shown)))
 
     def rows(self) -> Rows:

@@ -11,7 +11,7 @@ from rigid.stream.face_stream import StepResult
 
 Progress = Callable[[int, int | None], None]
 """Takes the frames done and the frames there probably are, None where that is not known."""
-STAGES = ("decode", "align", "invert", "synthesize", "parse", "blend", "encode")
+TIMED_STAGES = ("decode", "align", "invert", "synthesize", "parse", "blend", "encode")
 COUNTS = ("frames", "face_frames", "edited_frames", "failed_frames")
 
 
@@ -33,7 +33,7 @@ class EditReport:
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     """What of the input could not be kept as it was, one sentence each."""
-    stages: dict[str, list[float]] = field(default_factory=lambda: {stage: [] for stage in STAGES})
+    stages: dict[str, list[float]] = field(default_factory=lambda: {stage: [] for stage in TIMED_STAGES})
     """Milliseconds of every frame that went through a stage."""
 
     def as_json(self) -> dict[str, object]:

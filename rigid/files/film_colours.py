@@ -36,7 +36,7 @@ TO_BT709: dict[int, NDArray[np.float64]] = {
 }
 """By AVColorPrimaries: BT.2020 and Display P3, linear (BT.2087, SMPTE EG 432-1)."""
 LUMA_BT2020 = np.array([0.2627, 0.6780, 0.0593], np.float32)
-GRID = 33
+TABLE_STEPS = 33
 """Steps a side of the table by which whole frames are converted."""
 _ROOM = (1 - KNEE, (PEAK - KNEE) / (1 - KNEE))
 
@@ -133,12 +133,12 @@ def _graph(frame: av.VideoFrame, table: Path) -> av.filter.Graph:
 @lru_cache(maxsize=8)
 def _table_of(colours: FilmColours) -> Path:
     """`to_screen` as a table in a file (.cube), as the filter wants it; it goes with the process."""
-    steps = np.linspace(0, 1, GRID, dtype=np.float32)
+    steps = np.linspace(0, 1, TABLE_STEPS, dtype=np.float32)
     blue, green, red = np.meshgrid(steps, steps, steps, indexing="ij")
     values = colours.to_screen(np.stack([red, green, blue], -1)).reshape(-1, 3)
     lines = "\n".join(f"{r:.6f} {g:.6f} {b:.6f}" for r, g, b in values)
     path = Path(_folder().name) / f"{colours.transfer}-{colours.primaries}-{os.getpid()}.cube"
-    path.write_text(f"LUT_3D_SIZE {GRID}\n{lines}\n", "ascii")
+    path.write_text(f"LUT_3D_SIZE {TABLE_STEPS}\n{lines}\n", "ascii")
     return path
 
 

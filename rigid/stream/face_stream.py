@@ -13,7 +13,7 @@ from typing import Protocol
 
 from rigid.arrays import Pixels, check_frame
 from rigid.composite.compositor import CompositeKind, Faces
-from rigid.composite.temporal_filter import SHARE
+from rigid.composite.temporal_filter import STEADY_SHARE
 from rigid.edits.edit_effect import EditLibrary
 from rigid.face.alignment import TrackedFace, crop
 from rigid.face.group_tracker import FaceChoice
@@ -46,7 +46,7 @@ class StreamOptions:
     """How the edited face gets onto the real one; see `rigid.composite.compositor`."""
     fade: Fade = DEFAULT_FADE
     """How an edit comes and goes with the face."""
-    steady: float = SHARE
+    steady: float = STEADY_SHARE
     """How much of the pictures before is in the generated ones (`rigid.composite.temporal_filter`); 0 for none."""
 
 

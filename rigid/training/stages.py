@@ -19,7 +19,7 @@ from rigid.training.parser import build_parts as build_parser_parts
 from rigid.training.recurrent import ABLATIONS, RecurrentOptions, RecurrentStage, build_parts
 from rigid.training.visible_net import VisibleNetOptions, VisibleNetStage, build_episodes
 
-Options = GeneratorOptions | ImageEncoderOptions | VisibleNetOptions | RecurrentOptions | ParserOptions
+StageOptions = GeneratorOptions | ImageEncoderOptions | VisibleNetOptions | RecurrentOptions | ParserOptions
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Plan:
     """A stage with its preset filled in, ready to run."""
 
     stage: str
-    options: Options
+    options: StageOptions
     loop: LoopOptions
 
     def describe(self) -> str:
@@ -117,7 +117,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "smoke": {"faces": 8, "held_out": 4, "steps": 4, "batch": 2},
     },
 }
-OPTIONS: dict[str, type[Options]] = {
+OPTIONS: dict[str, type[StageOptions]] = {
     "generator": GeneratorOptions,
     "image-encoder": ImageEncoderOptions,
     "visible-net": VisibleNetOptions,
@@ -166,7 +166,7 @@ def plan(
     return Plan(stage, options, LoopOptions(options.steps, **loop))
 
 
-def _take(stage: str, kind: type[Options], given: dict[str, tuple[str, Any]]) -> dict[str, Any]:
+def _take(stage: str, kind: type[StageOptions], given: dict[str, tuple[str, Any]]) -> dict[str, Any]:
     """The options that were given, by name; ValueError for one that the stage does not take."""
     chosen = {flag: pair for flag, pair in given.items() if pair[1]}
     for flag, (name, _) in chosen.items():
@@ -175,7 +175,7 @@ def _take(stage: str, kind: type[Options], given: dict[str, tuple[str, Any]]) ->
     return {name: value for name, value in chosen.values()}
 
 
-def _names(kind: type[Options]) -> set[str]:
+def _names(kind: type[StageOptions]) -> set[str]:
     return {field.name for field in fields(kind)}
 
 
@@ -208,7 +208,7 @@ def _quietly(_: str) -> None:
     """Says nothing: the first process speaks for all."""
 
 
-def _build(options: Options, store: AssetStore, folder: Path, say: Say) -> Stage:
+def _build(options: StageOptions, store: AssetStore, folder: Path, say: Say) -> Stage:
     if isinstance(options, GeneratorOptions):
         return GeneratorStage(options, store, folder)
     if isinstance(options, ImageEncoderOptions):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rigid.discovery.observe import BLENDSHAPES, BROWS, CHIN
+from rigid.discovery.observe import BLENDSHAPES, BROW_POINTS, CHIN
 
 Array = NDArray[np.float32]
 
@@ -28,7 +28,7 @@ def landmarks() -> Array:
     """A face 100 pixels wide round (128, 128) with brows at 90, chin at 190, eyes at 110."""
     points = np.full((478, 2), 128, np.float32)
     points[0], points[1] = (78, 128), (178, 128)
-    points[list(BROWS)] = 128, 90
+    points[list(BROW_POINTS)] = 128, 90
     points[CHIN] = 128, 190
     points[[33, 133, 362, 263]] = [(88, 110), (113, 110), (143, 110), (168, 110)]
     points[13], points[14] = (128, 150), (128, 170)
