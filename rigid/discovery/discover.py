@@ -15,9 +15,10 @@ from rigid.discovery.join import find_needed, join
 from rigid.discovery.recipes import RECIPES, Recipe
 from rigid.discovery.samples import DrawCodes, Samples, Studio, take_samples
 from rigid.discovery.search import Candidate, Search
-from rigid.discovery.statement import Embed, Statement, Witnesses, state, write_statement
+from rigid.discovery.statement import Statement, Witnesses, state, write_statement
 from rigid.edits.attribute_file import write_attribute
 from rigid.edits.attribute_header import AttributeHeader
+from rigid.face.identity import Embedder
 from rigid.reporting import CountDone, Say
 
 SHARES = (1.0, 0.7, 0.5)
@@ -72,7 +73,7 @@ def prepare(
     fingerprint: str,
     family: str = "",
     real: Array | None = None,
-    embed: Embed | None = None,
+    embed: Embedder | None = None,
     stating: int = STATING_FACES,
     progress: CountDone = lambda done: None,
     report: Say = lambda line: None,

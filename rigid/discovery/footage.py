@@ -15,13 +15,12 @@ from rigid.face.alignment import TrackedFace, crop
 from rigid.files.clips import Clip, Replay, Track, read_frames
 from rigid.models.contract import Runtime
 from rigid.stream.face_stream import FaceStream, StreamOptions, Tracker
-from rigid.stream.fading import Fade
+from rigid.stream.fading import AT_ONCE
 
 RUN_UP = 4
 """Frames of a take: the last is looked at, when the stream has settled on the edit."""
 LONGEST_CLIP = 300
 """Frames of a clip that takes are chosen from."""
-AT_ONCE = StreamOptions(fade=Fade(seconds=0.0, frames=1))
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ def _make_take(shots: Sequence[tuple[Pixels, float]], make_tracker: Callable[[],
 
 def last_frame(take: Take, runtime: Runtime, library: EditLibrary, edits: Mapping[str, float]) -> Pixels:
     """The last frame of `take` as a stream shows it with `edits`; ArithmeticError when the stream could not edit it."""
-    stream = FaceStream(runtime, Replay(Track(list(take.faces))), library, AT_ONCE)
+    stream = FaceStream(runtime, Replay(Track(list(take.faces))), library, StreamOptions(fade=AT_ONCE))
     results = [stream.step(frame, edits, at) for frame, at in zip(take.frames, take.seconds, strict=True)]
     stream.close()
     if results[-1].error is not None:

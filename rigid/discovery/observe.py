@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from rigid.arrays import Array, Pixels
-from rigid.face.landmarks import N_LANDMARKS
+from rigid.face.landmarks import CHIN, N_LANDMARKS
 from rigid.geometry import resample, similarity
 from rigid.models.age_gender import INPUT_SIZE, AgeGenderNet
 from rigid.models.expression import EXPRESSIONS, ExpressionNet
@@ -28,7 +28,6 @@ BLENDSHAPES = (
 # fmt: on
 """The blendshapes that are kept of MediaPipe's 52."""
 BROW_POINTS = (70, 63, 105, 66, 107, 336, 296, 334, 293, 300)
-CHIN = 152
 
 
 class LabelledFace(Protocol):

@@ -30,13 +30,13 @@ from rigid.discovery.samples import (
     short_hash,
 )
 from rigid.discovery.sheet import contact_sheet, overview, read_sheet, write_sheet
-from rigid.discovery.statement import Embed, in_order
+from rigid.discovery.statement import in_order
 from rigid.discovery.unsupervised import explore, single_codes
 from rigid.edits.attribute_header import GROUPS
 from rigid.edits.code_layouts import FAMILIES
 from rigid.edits.library import read_library
 from rigid.face.alignment import FaceLandmarker
-from rigid.face.identity import FaceEmbedder, has_dlib
+from rigid.face.identity import Embedder, FaceEmbedder, has_dlib
 from rigid.models.build import build_mapping, build_mobile_generator
 from rigid.models.profiles import WEIGHTS, sizes_of
 from rigid.reporting import CountDone, Say
@@ -98,7 +98,7 @@ def discover_profile(
             fingerprint=_fingerprint(request.profile),
             family=FAMILIES[request.profile],
             real=real,
-            embed=embedder(store),
+            embed=open_embedder(store),
             stating=request.faces,
             progress=progress,
             report=report,
@@ -113,7 +113,7 @@ def _fingerprint(profile: str) -> str:
     return f"{weights_fingerprint(profile)}-{short_hash((FIT_TRUNCATION, FIT_MIXING))}"
 
 
-def embedder(store: AssetStore) -> Embed | None:
+def open_embedder(store: AssetStore) -> Embedder | None:
     """Tells who a face is; None where dlib is not installed."""
     return FaceEmbedder(store) if has_dlib() else None
 

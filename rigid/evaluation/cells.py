@@ -16,7 +16,7 @@ from rigid.edits.edit_effect import EditEffect, EditLibrary
 from rigid.evaluation import fault_signs
 from rigid.evaluation.face_regions import FACE_REGIONS, face_regions
 from rigid.evaluation.fault_signs import Faces, Signs
-from rigid.evaluation.measure import AT_ONCE, EvaluationError
+from rigid.evaluation.measure import EvaluationError
 from rigid.evaluation.metrics import mean
 from rigid.evaluation.warp_error import Motion, MotionEstimator
 from rigid.face.alignment import TrackedFace, crop
@@ -24,6 +24,7 @@ from rigid.fields import from_pixels
 from rigid.files.clips import Clip, Replay, Track, read_frames
 from rigid.models.contract import Runtime
 from rigid.stream.face_stream import FaceStream, StreamOptions, Tracker
+from rigid.stream.fading import AT_ONCE
 
 LONGEST_CLIP = 300
 """Frames of a clip from whose middle those of a take are taken."""

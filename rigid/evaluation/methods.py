@@ -29,13 +29,12 @@ from rigid.face.alignment import crop
 from rigid.files.clips import Clip, Track, read_frames
 from rigid.models.build import Generator
 from rigid.models.contract import Runtime
+from rigid.training.recurrent_losses import TRAINED_ABLATIONS
 
 METHODS = ("rigid", "per-frame", "optimise", "tune")
 UNSTEADY = "steadying"
 """Without what `rigid.composite.temporal_filter` adds to the paper."""
 ABLATIONS = {"tcc": WithoutRecurrence, "nm": WithoutNoiseMap, "lfd": WithoutSharing, UNSTEADY: Wrapped}
-TRAINED_ABLATIONS = ("ibfcc", "tc")
-"""Losses of the training; leaving one out gives other weights, and nothing to switch at run time."""
 VARIANT = "rigid-without-"
 
 

@@ -12,6 +12,8 @@ from rigid.arrays import Pixels
 from rigid.evaluation.window import FaceWindow
 from rigid.files.clips import Track
 
+VIDEOS = ("source", "inverted", "edited")
+"""The three videos of a clip under a method: as it came, inverted, and edited."""
 STRIP_FRAMES = 8
 STRIP_SIDE = 192
 CAPTION = 26

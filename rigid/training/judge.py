@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -113,13 +112,6 @@ class Verdict:
         return gain if np.isfinite(gain) else -np.inf
 
 
-class Expressions(Protocol):
-    """Sees the blendshapes of aligned faces."""
-
-    def __call__(self, faces: Pixels) -> Array:
-        """RGB (B, S, S, 3) → (B, len(JUDGED_SHAPES)), NaN where there is no face."""
-
-
 @dataclass(frozen=True)
 class Judge:
     """Measures pairs of encoders on the same clips."""
@@ -128,7 +120,8 @@ class Judge:
     """(B, T, 3, S, S) in [-1, 1]."""
     library: AttributeLibrary
     lpips: nn.Module
-    expressions: Expressions
+    expressions: Callable[[Pixels], Array]
+    """RGB (B, S, S, 3) → blendshapes (B, len(JUDGED_SHAPES)), NaN where there is no face."""
 
     @torch.no_grad()
     def __call__(self, networks: Networks) -> Measures:
@@ -237,7 +230,7 @@ class _Measuring:
 
 
 class Blendshapes:
-    """`Expressions` by MediaPipe's landmarker."""
+    """Sees the blendshapes of aligned faces by MediaPipe's landmarker."""
 
     def __init__(self, store: AssetStore):
         # Training on a bare machine does without the face detector.

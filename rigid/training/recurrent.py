@@ -53,7 +53,6 @@ from rigid.training.rollout import (
 from rigid.training.shipping import Initial, load_initial, write_weights
 from rigid.training.visible_net import load_visible
 
-ABLATIONS = ("ibfcc", "tc")
 FILE = "recurrent_encoder.safetensors"
 
 

@@ -19,6 +19,9 @@ from rigid.training.flow import FlowEstimator
 from rigid.training.rollout import Step
 from rigid.training.warping import compose_between, same_window, unalign, warp
 
+TRAINED_ABLATIONS = ("ibfcc", "tc")
+"""Losses that may be left out; that gives other weights, and nothing to switch at run time."""
+
 
 @dataclass(frozen=True)
 class LossWeights:

@@ -16,7 +16,8 @@ from rigid.training.image_encoder import ImageEncoderOptions, ImageEncoderStage
 from rigid.training.loop import LoopOptions, Losses, Stage, run, save_options
 from rigid.training.parser import ParserOptions, ParserStage
 from rigid.training.parser import build_parts as build_parser_parts
-from rigid.training.recurrent import ABLATIONS, RecurrentOptions, RecurrentStage, build_parts
+from rigid.training.recurrent import RecurrentOptions, RecurrentStage, build_parts
+from rigid.training.recurrent_losses import TRAINED_ABLATIONS
 from rigid.training.visible_net import VisibleNetOptions, VisibleNetStage, build_episodes
 
 StageOptions = GeneratorOptions | ImageEncoderOptions | VisibleNetOptions | RecurrentOptions | ParserOptions
@@ -155,8 +156,8 @@ def plan(
     kind = OPTIONS[stage]
     values = PRESETS[stage][preset] | _take(stage, kind, given)
     for name in without:
-        if name not in ABLATIONS:
-            raise ValueError(f"--without has no {name!r}; choose of: {', '.join(ABLATIONS)}.")
+        if name not in TRAINED_ABLATIONS:
+            raise ValueError(f"--without has no {name!r}; choose of: {', '.join(TRAINED_ABLATIONS)}.")
     if "data" in _names(kind):
         if data is None:
             raise ValueError(f"{stage} learns from real faces too; --data must name a folder of them.")

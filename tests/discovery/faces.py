@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rigid.discovery.observe import BLENDSHAPES, BROW_POINTS, CHIN
+from rigid.discovery.observe import BLENDSHAPES, BROW_POINTS
+from rigid.face.landmarks import CHIN
 
 Array = NDArray[np.float32]
 
