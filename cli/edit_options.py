@@ -77,9 +77,9 @@ class Wanted:
     """What was asked for, whether of one file or of many."""
 
     edits: list[str]
-    """As NAME=STRENGTH, those of a preset first."""
+    """The edits from the first frame on, each as NAME=STRENGTH, those of a preset first."""
     schedule: list[str]
-    """As SECONDS:NAME=STRENGTH."""
+    """The edits that start later, each as SECONDS:NAME=STRENGTH."""
     compare: bool
     strip_metadata: bool
     badge: bool

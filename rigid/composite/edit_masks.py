@@ -35,7 +35,7 @@ EDGE_SIGMA, EDGE_VARIANCE = 2.0, 1e-3
 """Extent of what shares one line from brightness to hair, pixels at `SMALL`, and the brightness' variance, [-1, 1]
 values, below which the hair does not follow it."""
 LEAST_HAIR = np.float32(0.05)
-"""Less of it is none: what is far from the hair is not to be touched at all."""
+"""A hair's share below this counts as none: what is far from the hair is not to be touched at all."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,5 +134,5 @@ def _share(parts: Array, *names: str) -> Array:
 
 
 def _brightness(picture: Array) -> Array:
-    """Of a crop (S, S, 3), (S, S) in [-1, 1]."""
+    """The brightness of a crop (S, S, 3), (S, S) in [-1, 1]."""
     return cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)  # type: ignore[return-value]

@@ -26,8 +26,8 @@ from rigid.fields import blur, mismatch, ramp, resize
 FLOW_SIZE = 128
 """Side of the pictures between which the flow is estimated."""
 STEADY_SHARE = 0.6
-"""Of the picture before, where the real pixels only moved. On nine training clips the warp error of inverted faces,
-over the source's, fell from 4.7 to 1.2 inside the crop and MSE by 6%; with 0.7 it fell below the source's own: blur."""
+"""The share of the picture before, where the real pixels only moved. On nine training clips the warp error of inverted
+faces, over the source's, fell from 4.7 to 1.2 inside the crop and MSE by 6%; with 0.7 it fell below the source's own: blur."""
 DRAWN_SHARE = 0.85
 """The same of E where it is drawn without the real face's noise map, as bangs are, and of the strands of dyed hair."""
 MOVED, CHANGED = 0.1, 0.3
@@ -54,7 +54,7 @@ class Steadied:
 
     faces: Faces
     edits: Mapping[str, float]
-    """By what O and E differ."""
+    """The edits by which O and E differ."""
     sight: _Sight
 
 

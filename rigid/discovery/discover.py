@@ -22,14 +22,14 @@ from rigid.face.identity import Embedder
 from rigid.reporting import CountDone, Say
 
 SHARES = (1.0, 0.7, 0.5)
-"""Of the wanted change, tried in this order."""
+"""Shares of the wanted change that are tried, in this order."""
 SETTING_FACES = 64
 """Faces the strength is set on, at most `MOST_ROOM` of those that have room."""
 MOST_ROOM = 12
 STATING_FACES = 200
 """Faces that neither the fit nor the strength has seen, on which the change is stated, unless told otherwise."""
 SETTING_SEED, STATING_SEED = 1_000_000, 2_000_000
-"""Added to the seed."""
+"""What is added to the seed, so that these faces are others than those of the fit."""
 SETTING_CLOSE = 0.08
 SETTING_ROUNDS = 3
 

@@ -143,7 +143,7 @@ def strengths_of(least: float) -> tuple[float, ...]:
 
 
 def _write_report(request: Request, bench: Bench) -> None:
-    """Of all attributes in the folder, those of earlier runs too."""
+    """Write the report of all attributes in the folder, those of earlier runs too."""
     statements = in_order(request.out / "statements", RECIPES)
     if not statements:
         return

@@ -65,6 +65,6 @@ def eye_size(landmarks: Array) -> float:
 
 
 def _area(outline: Array) -> float:
-    """Of a polygon (N, 2), by the shoelace formula."""
+    """The area of a polygon (N, 2), by the shoelace formula."""
     x, y = outline[:, 0], outline[:, 1]
     return abs(float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))) / 2

@@ -24,7 +24,7 @@ from rigid.models.modulation import Modulation
 SPANS = ((0, 0), (1, 2), (3, 4))
 """Levels explored together: pose, shape and expression, colours."""
 DEVIATIONS = (-3.0, -1.5, 0.0, 1.5, 3.0)
-"""In standard deviations of the codes along a direction."""
+"""Strengths of a sheet's columns, in standard deviations of the codes along a direction."""
 
 
 def modulations(generator: MobileStyleGAN, level: int) -> list[Modulation]:

@@ -39,7 +39,8 @@ BY_MOTION = ("shape", "pose")
 ENOUGH = 0.8
 GAINS_TRIED = 3
 LEAST_SLOPE = 0.1
-"""Of the target for a gain of 1: a change that grows by less says nothing of how much longer it would have to be."""
+"""Share of the target that a gain of 1 must bring: a change that grows by less says nothing of how much longer an edit
+would have to be."""
 CLOSE_TO_TARGET = 0.15
 """A change this close to the target, relatively, needs no other gain."""
 LEAST_SHARE = 0.5
@@ -111,7 +112,7 @@ def fit_gains(footage: Footage, attribute: Attribute, recipe: Recipe, report: Sa
     target = attribute.target
 
     def share(gains: Gains) -> float:
-        """Of the target; NaN where faces are lost."""
+        """The share of the target that is reached; NaN where faces are lost."""
         seen = measure_reached(footage, gains.of(attribute), recipe, 1.0)
         if seen is None:
             raise ValueError(f"No face in the clips has room for {attribute.name}.")

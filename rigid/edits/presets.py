@@ -26,7 +26,7 @@ class Preset:
     """A look: {attribute: strength}, and how long the stream takes to cross-fade to it."""
 
     name: str
-    """As the API takes it: lower case, digits and underscores."""
+    """The name as the API takes it: lower case, digits and underscores."""
     label: str
     edits: dict[str, float]
     fade_ms: float = 800.0

@@ -29,7 +29,7 @@ from rigid.stream.fading import AT_ONCE
 LONGEST_CLIP = 300
 """Frames of a clip from whose middle those of a take are taken."""
 LEAST_PIXELS = 200
-"""Of a region, for its flicker to be told."""
+"""Pixels that a region must have for its flicker to be told."""
 
 
 class Unusable(Exception):
@@ -95,7 +95,7 @@ class Cell:
     inverted: Array | None
     """O of that face, (S, S, 3) in [-1, 1]; None where nothing was generated."""
     landmarks: Array
-    """Of that face, (478, 2) in its pixels."""
+    """The landmarks of that face, (478, 2) in its pixels."""
     delivered: list[Pixels]
     """All frames as they were delivered."""
 
@@ -176,7 +176,7 @@ def _look(faces: Faces, regions: Mapping[str, Region]) -> Signs:
 
 
 def _flickers(take: Take, crops: list[Pixels]) -> dict[str, float]:
-    """By region, the mean over neighbours of the warp error over the source's."""
+    """The mean of each region over neighbours of the warp error over the source's."""
     found: dict[str, list[float]] = {}
     for errors, own in zip(_by_region(take, crops), take.own_by_region, strict=True):
         for name, error in errors.items():
@@ -185,7 +185,7 @@ def _flickers(take: Take, crops: list[Pixels]) -> dict[str, float]:
 
 
 def _by_region(take: Take, crops: list[Pixels]) -> list[dict[str, float]]:
-    """Of every aligned face after the first, the warp error in each region that enough is seen of."""
+    """The warp error of every aligned face after the first, in each region that enough is seen of."""
     least = LEAST_PIXELS * (take.size / 256) ** 2
     found = []
     for motion, regions, (a, b) in zip(take.crop_motions, take.regions[1:], pairwise(crops), strict=True):

@@ -13,7 +13,7 @@ from rigid.evaluation.face_regions import Zoom, zooms
 from rigid.geometry import resample
 
 FACE_SIDE = 200
-"""Of a face, pixels."""
+"""The side of a face, pixels."""
 ZOOM = (132, 99)
 """Width and height of a zoom."""
 CAPTION, GAP = 20, 8

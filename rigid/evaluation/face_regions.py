@@ -16,7 +16,7 @@ Zoom = tuple[tuple[float, float], float, float]
 FACE_REGIONS = ("mouth", "eyes", "forehead", "cheeks", "jaw")
 ALL_REGIONS = (*FACE_REGIONS, "hair")
 LIPS_GROWN = 0.3
-"""By how much of its width the mouth is more than its lips."""
+"""The share of its width by which the mouth is larger than its lips."""
 HAIR_GROWN = 1.55
 """How much larger than the face oval what may be hair is."""
 

@@ -28,7 +28,7 @@ from rigid.reporting import CountDone, Say
 from rigid.stream.face_stream import Tracker
 
 FAIRNESS_VERSION = 1
-"""Raised whenever a measure changes its meaning; people of another version are measured anew."""
+"""The number is raised whenever a measure changes its meaning; people of another version are measured anew."""
 DRAWN_FACES, PERSON_FRAMES = 48, 4
 FAIRNESS_EDITS = {"smile": 1.0, "age": 1.0, "beard": 1.0}
 PEOPLE_SEED = 20
@@ -50,7 +50,7 @@ class FairnessJob:
     faces: int = DRAWN_FACES
     """Generated faces, balanced by skin tone and gender presentation."""
     frames: int = PERSON_FRAMES
-    """Of each face's clip."""
+    """Frames of each face's clip."""
     split: str | None = None
     names: Sequence[str] = ()
     composite: CompositeKind = "change"

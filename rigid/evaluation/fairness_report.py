@@ -27,9 +27,9 @@ class Person:
     identity: float
     """Similarity of the edited face with the real one, mean over the edits."""
     strengths: dict[str, float]
-    """By how much each edit changed its measure; NaN for who has no room for it, as who smiles already."""
+    """The amount by which each edit changed its measure; NaN for who has no room for it, as who smiles already."""
     lpips: float
-    """Of the inverted face from the real one."""
+    """Distance of the inverted face from the real one."""
     without_signs: float
     """Share of the edits that show no sign of a fault."""
 

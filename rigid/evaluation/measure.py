@@ -82,7 +82,7 @@ class Measured:
     means: dict[str, float]
     """NaN for what could not be measured."""
     strengths: dict[str, float]
-    """By how much each attribute changed, in its measure's unit."""
+    """The amount by which each attribute changed, in its measure's unit."""
     frames: dict[str, dict[int, float]]
     """Each measure that has a value a frame, by frame number."""
     rows: Rows

@@ -43,7 +43,7 @@ class MethodOptions:
     """How the methods run."""
 
     composite: CompositeKind = "change"
-    """Of `rigid` and its variants; the baselines paste, as the published ones do."""
+    """The composite of `rigid` and its variants; the baselines paste, as the published ones do."""
     optimise_steps: int = 50
     """Gradient steps a frame."""
     tune_steps: int = 200

@@ -19,7 +19,7 @@ from rigid.evaluation.strips import VIDEOS, Rows
 from rigid.files.clips import Clip
 
 RESULTS_VERSION = 1
-"""Raised whenever a measure changes its meaning; results of another version are measured anew."""
+"""The number is raised whenever a measure changes its meaning; results of another version are measured anew."""
 
 Options = Mapping[str, object]
 """Everything that a result depends on, ready for JSON."""

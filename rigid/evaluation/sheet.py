@@ -25,7 +25,7 @@ from rigid.stream.face_stream import Tracker
 
 SHEET_FRAMES, SHEET_EVERY = 8, 3
 SHEET_VERSION = 2
-"""Raised whenever a sign or a cell's picture changes its meaning; cells of another version are made anew."""
+"""It is raised whenever a sign or a cell's picture changes its meaning; cells of another version are made anew."""
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ SMOOTHING = 1.0
 """Standard deviation, in frames, of the pivots' smoothing over time."""
 TUNE_BATCH = 4
 TUNE_RATE = 0.004
-"""Of each parameter, as a share of its typical size."""
+"""The learning rate of each parameter, as a share of its typical size."""
 
 
 class Pivots:

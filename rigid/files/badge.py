@@ -15,7 +15,7 @@ FONT = cv2.FONT_HERSHEY_SIMPLEX
 LEAST_LINES = 14
 """Lower words cannot be read."""
 PLATE_SHARE = 1 / 20
-"""Of the picture's shorter side."""
+"""The plate's height, as a share of the picture's shorter side."""
 DARKENED = 0.6
 """How much of the picture below the words' plate is darkened away."""
 

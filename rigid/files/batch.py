@@ -22,7 +22,7 @@ from rigid.workers import Outcome, work_through
 
 LIST_SUFFIX = ".txt"
 RECORD = "batch.json"
-"""Beside the results: what was done, with which settings, to which state of each input."""
+"""The file beside the results that says what was done, with which settings, to which state of each input."""
 KNOWN = frozenset((*IMAGE_SUFFIXES, *VIDEO_SUFFIXES))
 
 Report = Mapping[str, object]
@@ -57,7 +57,7 @@ class BatchReport:
     """What became of every file."""
 
     files: dict[str, dict[str, object]] = field(default_factory=dict)
-    """By source: `target`, `status` (done, skipped or failed), `error`, and the file's own `report`."""
+    """What is known of each source: `target`, `status` (done, skipped or failed), `error`, and its own `report`."""
     seconds: float = 0.0
     left_out: Mapping[Path, str] = field(default_factory=dict)
     """Files of the folder that were not looked at, and why."""

@@ -17,7 +17,7 @@ from rigid.files.image_metadata import read_metadata
 from rigid.files.image_modes import to_rgb_and_alpha
 
 MOST_PIXELS = 500_000_000
-"""Of all pictures of a file together: 1.5 GB of colours."""
+"""Pixels that all pictures of a file may have together: 1.5 GB of colours."""
 ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")
 """Kinds whose further pictures are an animation; those of others are pages, or belong to the first one."""
 
@@ -135,7 +135,7 @@ def _stills(image: Image.Image, count: int) -> tuple[list[Still], bytes | None, 
 
 
 def _orientation(image: Image.Image) -> int:
-    """By EXIF, 1 to 8; 1 where it is not said."""
+    """The orientation by EXIF, 1 to 8; 1 where it is not said."""
     try:
         said = image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # what a damaged block raises depends on where it is damaged

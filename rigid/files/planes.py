@@ -21,7 +21,7 @@ Plane = NDArray[Any]
 
 LUMA_WEIGHTS = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 5: (0.299, 0.114), 6: (0.299, 0.114), 7: (0.212, 0.087)}
 LUMA_WEIGHTS |= {9: (0.2627, 0.0593), 10: (0.2627, 0.0593)}
-"""Of red and blue, by AVColorSpace (H.273, table 4)."""
+"""The weights of red and blue, by AVColorSpace (H.273, table 4)."""
 
 
 @dataclass(frozen=True)

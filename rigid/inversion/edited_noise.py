@@ -70,7 +70,7 @@ class Redrawn:
 
 
 Synthesize = Callable[[Array, Array], Array]
-"""As `Runtime.synthesize`; called once for each change of the edits."""
+"""Makes pictures as `Runtime.synthesize` does; called once for each change of the edits."""
 
 
 def redraw(

@@ -20,7 +20,7 @@ from rigid.stream.fading import THUMBNAIL_SHAPE
 from rigid.stream.frame_record import Sighting
 
 STATE_VERSION = 4
-"""Raised whenever the saved form changes; bytes of another version are refused."""
+"""The number is raised whenever the saved form changes; bytes of another version are refused."""
 
 
 class Lost(Flag):

@@ -46,7 +46,7 @@ class Rule:
     measure: str
     says: str
     slack: float
-    """By what share of what ships it may be worse and still count as equally good."""
+    """The share of what ships by which it may be worse and still count as equally good."""
     goal: float
     more: bool = False
     """Whether more is better."""
@@ -70,7 +70,7 @@ RULES = (
     Rule("edit_share", "of an edit, left beside the noise map", 0.03, 0.6, more=True),
 )
 LEAST_BETTER = 0.01
-"""By what share one of the measures that count must be better."""
+"""The share by which one of the measures that count must be better."""
 
 
 @dataclass(frozen=True)

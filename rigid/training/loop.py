@@ -67,9 +67,9 @@ class Progress:
     step: int
     of: int
     seconds: float = 0.0
-    """By the wall's clock, validations included."""
+    """Time by the wall's clock, validations included."""
     cpu_seconds: float = 0.0
-    """Of all cores together: what it came to on a machine that does other work besides."""
+    """Time of all cores together: what it came to on a machine that does other work besides."""
     finished: bool = False
     """Whether all steps are done and the weights are written."""
 

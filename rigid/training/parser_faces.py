@@ -44,7 +44,7 @@ DRAWN_EDITS = {
     "eyes_closed": (0.08, 0.5, 1.2),
     "light": (0.15, -1.0, 1.0),
 }
-"""Of so many faces, edited by a strength within these ends: what is rare among generated faces is drawn more often."""
+"""The share of faces that are edited so, and the ends of the strength: what is rare is drawn more often."""
 SAME = {"turned": "yaw"}
 """The attribute of an edit that is not named after it."""
 

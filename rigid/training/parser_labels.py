@@ -27,15 +27,15 @@ from rigid.models.face_parser import CLASSES
 from rigid.models.mobile_stylegan import MobileStyleGAN
 
 LABEL_SIZE = 128
-"""Of labels and the pictures they belong to."""
+"""The side of labels and of the pictures they belong to."""
 MAP_SIDE = 64
 """Where the features of all levels meet."""
 FEATURE_LEVELS = (1, 2, 3, 4)
 """The levels whose features are looked at: 16², 32², 64² and 128²."""
 DOUBT = 6.0
-"""By how much more squared distance a cluster is e times less likely."""
+"""The squared distance more at which a cluster is e times less likely."""
 NEARBY = 5.0
-"""From so many places round (standard deviation) comes the colour that a part has."""
+"""Places round (standard deviation) from which the colour comes that a part has."""
 NEAR_COLOUR = 12.0
 """Colours (L*a*b*, in bytes) that differ so much are e^½ times less likely of one part."""
 SEE_THROUGH = 14.0**2

@@ -132,7 +132,7 @@ LOOPS: dict[str, dict[str, Any]] = {
     "smoke": {"log_every": 1, "save_every": 2, "validate_every": 100},
 }
 RECURRENT_LOOP: dict[str, Any] = {"log_every": 10, "save_every": 50, "validate_every": 200}
-"""For the smallest preset in use: an hour is a few hundred steps."""
+"""The loop of the smallest preset in use: an hour is a few hundred steps."""
 
 
 def plan(
