@@ -27,7 +27,7 @@ FLOW_SIZE = 128
 """Side of the pictures between which the flow is estimated."""
 STEADY_SHARE = 0.6
 """The share of the picture before, where the real pixels only moved. On nine training clips the warp error of inverted
-faces, over the source's, fell from 4.7 to 1.2 inside the crop and MSE by 6%; with 0.7 it fell below the source's own: blur."""
+faces, over the source's, fell from 4.7 to 1.2 inside the crop and MSE by 6%; with 0.7 it fell below 1: blur."""
 DRAWN_SHARE = 0.85
 """The same of E where it is drawn without the real face's noise map, as bangs are, and of the strands of dyed hair."""
 MOVED, CHANGED = 0.1, 0.3

@@ -11,10 +11,9 @@ import numpy as np
 from rigid.arrays import Array
 from rigid.discovery.calibrate import Aim, Faces, find_scale
 from rigid.discovery.directions import fit_gradients, level_codes
-from rigid.discovery.join import find_needed, join
 from rigid.discovery.recipes import RECIPES, Recipe
 from rigid.discovery.samples import DrawCodes, Samples, Studio, take_samples
-from rigid.discovery.search import Candidate, Search
+from rigid.discovery.search import Candidate, Search, find_needed, join
 from rigid.discovery.statement import Statement, Witnesses, state, write_statement
 from rigid.edits.attribute_file import write_attribute
 from rigid.edits.attribute_header import AttributeHeader

@@ -19,9 +19,8 @@ from rigid.evaluation import metrics
 from rigid.evaluation.fvd import I3D, PICTURE_SIZE, Features
 from rigid.evaluation.methods import Prepared
 from rigid.evaluation.strength import changes
-from rigid.evaluation.strips import VIDEOS, Rows, StripMaker
-from rigid.evaluation.warp_error import MotionEstimator
-from rigid.evaluation.window import FaceWindow, crop_area
+from rigid.evaluation.strips import VIDEOS, FaceWindow, Rows, StripMaker
+from rigid.evaluation.warp_error import MotionEstimator, crop_area
 from rigid.face.alignment import TrackedFace, crop
 from rigid.face.identity import Embedder, Embedding
 from rigid.face.masks import feather, oval_mask

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 
 from rigid.arrays import Pixels
-from rigid.evaluation.window import FaceWindow
 from rigid.files.clips import Track
+from rigid.geometry import apply, corners, inverse, resample
 
 VIDEOS = ("source", "inverted", "edited")
 """The three videos of a clip under a method: as it came, inverted, and edited."""
@@ -27,6 +27,23 @@ class Rows:
     source: Pixels
     inverted: Pixels
     edited: Pixels
+
+
+class FaceWindow:
+    """The smallest upright square that holds every aligned crop of a clip."""
+
+    def __init__(self, track: Track, crop_size: int) -> None:
+        """`track` shows a face at least once; `crop_size`: side of its crops, pixels."""
+        square = corners(crop_size, crop_size)
+        quads = np.concatenate([apply(inverse(face.transform), square) for face in track.faces if face is not None])
+        low, high = quads.min(0), quads.max(0)
+        self._side = float((high - low).max())
+        self._corner = (low + high - self._side) / 2
+
+    def show(self, frame: Pixels, size: int) -> Pixels:
+        """What the window shows of `frame` (H, W, 3), as (size, size, 3)."""
+        scale = size / self._side
+        return resample(frame, np.column_stack((np.eye(2) * scale, -self._corner * scale)), (size, size))
 
 
 @dataclass

@@ -127,7 +127,7 @@ class FrameMaker:
         )
 
     def _fit(self, frame: av.VideoFrame) -> av.VideoFrame:
-        """Bring a frame to the video's size, an odd one filled up, another one between black bars, and its pixel format."""
+        """Bring a frame to the video's pixel format and size: an odd one filled up, another one between black bars."""
         width, height = self._size
         same = (frame.width, frame.height) == self._size
         if not same:

@@ -196,14 +196,15 @@ def _open_report(folder: Path, steps: int, say: Say) -> Iterator[Report]:
         def report(done: int, values: Losses) -> None:
             seconds = time.monotonic() - started
             log.write(json.dumps({"step": done, "seconds": round(seconds, 1), **values}) + "\n")
-            for name, value in values.items():
+            for name, value in values.items() if board is not None else ():
                 board.add_scalar(name, value, done)
             say(f"{done}/{steps} {seconds:.0f}s " + " ".join(f"{name} {value:.4f}" for name, value in values.items()))
 
         try:
             yield report
         finally:
-            board.close()
+            if board is not None:
+                board.close()
 
 
 def _save(stage: Stage, path: Path, progress: Progress) -> None:

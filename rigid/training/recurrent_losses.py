@@ -40,8 +40,8 @@ class LossWeights:
     offset: float = 0.0
     """The weight of the mean square of w', which keeps codes where edits work."""
     change: float = 0.0
-    """The weight of what an edit does, against what it does to the image encoder's codes alone: a noise map that says all
-    there is to say about a face would hold it fast."""
+    """The weight of what an edit does, against what it does to the image encoder's codes alone: a noise map that says
+    all there is to say about a face would hold it fast."""
 
 
 class RecurrentLosses:

@@ -14,8 +14,8 @@ from rigid.evaluation.measure import MEASURES, EvaluationError, Measured, Source
 from rigid.evaluation.methods import MethodOptions, Prepared, prepare
 from rigid.evaluation.runtimes import Encoded
 from rigid.evaluation.strength import changes, measure_of
-from rigid.evaluation.strips import CAPTION, STRIP_SIDE, strip
-from rigid.evaluation.window import FaceWindow, crop_area
+from rigid.evaluation.strips import CAPTION, STRIP_SIDE, FaceWindow, strip
+from rigid.evaluation.warp_error import crop_area
 from rigid.files.clips import Clip, find_clips, read_frames, track_clip
 from tests.clips import write_clip
 from tests.evaluation.world import SIZE as FRAME_SIZE
