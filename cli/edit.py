@@ -56,7 +56,7 @@ def edit(
     Of a folder or a list, every file is edited. The same command goes on where it was stopped.
     """
     from cli.edit_many import edit_many
-    from rigid.files.batch import is_batch
+    from rigid.files.batch_plan import is_batch
 
     choice = choose_faces(faces, max_faces)
     if show_faces:

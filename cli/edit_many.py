@@ -26,7 +26,8 @@ def edit_many(source: Path, target: Path, wanted: Wanted, jobs: int | None, shar
     """Edit every file that `source` means; `share`: a cluster's address, and a file's processors there."""
     from engines.machine import cores
     from rigid.atomic_files import check_folder, write_json
-    from rigid.files.batch import RECORD, Settings, edit_files, find_left_out, plan
+    from rigid.files.batch import RECORD, Settings, edit_files
+    from rigid.files.batch_plan import find_left_out, plan
     from rigid.progress import show_progress
 
     if share is not None:

@@ -13,7 +13,8 @@ import pytest
 import cli.edit_many
 from cli.main import run
 from rigid.edits.library import AttributeLibrary
-from rigid.files.batch import BatchReport, Report, Settings, edit_files, find_left_out, is_batch, plan
+from rigid.files.batch import BatchReport, Report, Settings, edit_files
+from rigid.files.batch_plan import find_left_out, is_batch, plan
 from rigid.files.edit_job import EditJob
 from rigid.files.timeline import ScheduledEdit
 from rigid.workers import Outcome, TaskError, work_through
