@@ -12,7 +12,7 @@ from rigid.arrays import Array, Pixels
 from rigid.discovery.labels import Labeller
 from rigid.edits.edit_effect import EditLibrary
 from rigid.face.alignment import TrackedFace, crop
-from rigid.files.clips import Clip, Replay, Track, read_frames
+from rigid.files.clips import Clip, Replay, Track, follow_throughout, read_frames
 from rigid.models.contract import Runtime
 from rigid.stream.face_stream import FaceStream, StreamOptions, Tracker
 from rigid.stream.fading import AT_ONCE
@@ -43,22 +43,10 @@ def take_clips(clips: Sequence[Clip], make_tracker: Callable[[], Tracker], per_c
         last = max(len(shots) - RUN_UP, 0)
         starts = {round((i + 0.5) / per_clip * last) for i in range(per_clip)}
         for start in sorted(starts):
-            take = _make_take(shots[start : start + RUN_UP], make_tracker)
-            if take is not None:
-                yield take
-
-
-def _make_take(shots: Sequence[tuple[Pixels, float]], make_tracker: Callable[[], Tracker]) -> Take | None:
-    tracker = make_tracker()
-    try:
-        faces = [tracker.track(frame, seconds) for frame, seconds in shots]
-    finally:
-        tracker.close()
-    found = [face for face in faces if face is not None]
-    if not shots or len(found) < len(shots):
-        return None
-    frames, seconds = zip(*shots, strict=True)
-    return Take(frames, seconds, found)
+            taken = shots[start : start + RUN_UP]
+            faces = follow_throughout(taken, make_tracker)
+            if faces:
+                yield Take([frame for frame, _ in taken], [seconds for _, seconds in taken], faces)
 
 
 def last_frame(take: Take, runtime: Runtime, library: EditLibrary, edits: Mapping[str, float]) -> Pixels:

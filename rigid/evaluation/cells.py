@@ -21,7 +21,7 @@ from rigid.evaluation.metrics import mean
 from rigid.evaluation.warp_error import Motion, MotionEstimator
 from rigid.face.alignment import TrackedFace, crop
 from rigid.fields import from_pixels
-from rigid.files.clips import Clip, Replay, Track, read_frames
+from rigid.files.clips import Clip, Replay, Track, follow_throughout, read_frames
 from rigid.models.contract import Runtime
 from rigid.stream.face_stream import FaceStream, StreamOptions, Tracker
 from rigid.stream.fading import AT_ONCE
@@ -114,15 +114,10 @@ def take_of(
     name: str, shots: Sequence[tuple[Pixels, float]], make_tracker: Callable[[], Tracker], size: int
 ) -> Take | None:
     """`shots`, frames and the seconds they are shown at, as a take; None where a face is lost in them."""
-    tracker = make_tracker()
-    try:
-        faces = [tracker.track(frame, seconds) for frame, seconds in shots]
-    finally:
-        tracker.close()
-    found = [face for face in faces if face is not None]
-    if len(found) < max(2, len(shots)):
+    faces = follow_throughout(shots, make_tracker)
+    if faces is None or len(faces) < 2:
         return None
-    return Take(name, [frame for frame, _ in shots], [at for _, at in shots], found, size)
+    return Take(name, [frame for frame, _ in shots], [at for _, at in shots], faces, size)
 
 
 def make_cell(

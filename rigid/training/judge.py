@@ -29,6 +29,9 @@ from rigid.training.rollout import Codes, Networks, encode_episode, plain_change
 from rigid.training.warping import warp
 
 FILES = (image_encoder.FILE, recurrent.FILE)
+PROFILE = "mobile-256"
+FRAMES = 12
+"""Frames of each validation clip."""
 LOOK_EVERY = 4
 """LPIPS and blendshapes are taken of every so many frames."""
 JUDGED_SHAPES = {"jaw": ("jawOpen",), "smile": ("mouthSmileLeft", "mouthSmileRight")}
@@ -184,9 +187,6 @@ def judge(
     store: AssetStore,
     kept: Path,
     say: Say,
-    *,
-    profile: str = "mobile-256",
-    frames: int = 12,
 ) -> Verdict:
     """Hold the weights in the folder `candidate` against those that ship; a file it lacks is the one that ships.
 
@@ -195,11 +195,11 @@ def judge(
     found = [name for name in FILES if (candidate / name).is_file()]
     if not found:
         raise ValueError(f"{candidate} holds no weights to judge; it must hold one of: {', '.join(FILES)}.")
-    shipped = {name: WEIGHTS / profile / name for name in FILES}
+    shipped = {name: WEIGHTS / PROFILE / name for name in FILES}
     measured: list[Measures] = []
-    make = _Measuring(data, store, profile, frames)
+    make = _Measuring(data, store)
     for pair in (shipped, shipped | {name: candidate / name for name in found}):
-        path = kept / f"{_digest(pair, data, frames)}.json"
+        path = kept / f"{_digest(pair, data)}.json"
         if not path.is_file():
             say(f"measuring {', '.join(str(file) for file in pair.values())}")
             kept.mkdir(parents=True, exist_ok=True)
@@ -211,20 +211,20 @@ def judge(
 class _Measuring:
     """Measures pairs; what it takes is built with the first."""
 
-    def __init__(self, data: Path, store: AssetStore, profile: str, frames: int):
-        self._data, self._store, self._profile, self._frames = data, store, profile, frames
+    def __init__(self, data: Path, store: AssetStore):
+        self._data, self._store = data, store
         self._judge: Judge | None = None
 
     def __call__(self, pair: Mapping[str, Path]) -> Measures:
-        profile, store = self._profile, self._store
+        store = self._store
         if self._judge is None:
-            library = load_library(profile, custom=False)
+            library = load_library(PROFILE, custom=False)
             lpips = place(build_lpips(store))
-            self._judge = Judge(read_clips(self._data, self._frames), library, lpips, Blendshapes(store))
+            self._judge = Judge(read_clips(self._data, FRAMES), library, lpips, Blendshapes(store))
         options = recurrent.RecurrentOptions(
-            self._data, profile, initial=pair[recurrent.FILE], image_encoder=pair[image_encoder.FILE]
+            self._data, PROFILE, initial=pair[recurrent.FILE], image_encoder=pair[image_encoder.FILE]
         )
-        networks = recurrent.build_networks(options, place(build_generator(profile, store)))
+        networks = recurrent.build_networks(options, place(build_generator(PROFILE, store)))
         networks.recurrent_encoder.eval().requires_grad_(False)
         return self._judge(networks)
 
@@ -250,9 +250,9 @@ class Blendshapes:
         return np.array([np.mean([shapes[name] for name in names]) for names in JUDGED_SHAPES.values()], np.float32)
 
 
-def _digest(pair: Mapping[str, Path], data: Path, frames: int) -> str:
+def _digest(pair: Mapping[str, Path], data: Path) -> str:
     """Names what is measured by its content; other rules or clips are another measurement."""
-    digest = hashlib.sha256(repr((frames, LOOK_EVERY, JUDGED_EDITS, (data / "index.json").read_text())).encode())
+    digest = hashlib.sha256(repr((FRAMES, LOOK_EVERY, JUDGED_EDITS, (data / "index.json").read_text())).encode())
     for file in (*pair.values(), Path(__file__)):
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
