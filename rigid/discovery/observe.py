@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from rigid.arrays import Array, Pixels
+from rigid.face.faces import Face
 from rigid.face.landmarks import CHIN, N_LANDMARKS
 from rigid.geometry import resample, similarity
 from rigid.models.age_gender import INPUT_SIZE, AgeGenderNet
@@ -30,29 +31,13 @@ BLENDSHAPES = (
 BROW_POINTS = (70, 63, 105, 66, 107, 336, 296, 334, 293, 300)
 
 
-class LabelledFace(Protocol):
-    """What the landmarker says of one face."""
-
-    @property
-    def landmarks(self) -> Array:
-        """(478, 2) in frame pixels."""
-
-    @property
-    def blendshapes(self) -> dict[str, float]:
-        """The 52 blendshapes by name, 0 to 1."""
-
-    @property
-    def pose(self) -> Array | None:
-        """The (4, 4) transform from the canonical face to the camera (x right, y up)."""
-
-
 class Landmarker(Protocol):
     """Finds faces; `rigid.face.alignment.FaceLandmarker` with blendshapes and pose is one."""
 
     def reset(self) -> None:
         """Forget the last picture."""
 
-    def detect(self, frame: Pixels, timestamp_ms: int) -> Sequence[LabelledFace]:
+    def detect(self, frame: Pixels, timestamp_ms: int) -> Sequence[Face]:
         """The faces in `frame` (H, W, 3) RGB."""
 
 
@@ -84,7 +69,7 @@ class Observer:
             self._classify(np.stack(list(crops.values())), list(crops), seen)
         return seen
 
-    def _find_face(self, image: Pixels) -> LabelledFace | None:
+    def _find_face(self, image: Pixels) -> Face | None:
         self._landmarker.reset()
         # far apart in time, so that nothing takes two people for one
         self._timestamp_ms += 10_000

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rigid.discovery.observe import BLENDSHAPES, BROW_POINTS
+from rigid.face.faces import Face
 from rigid.face.landmarks import CHIN
 
 Array = NDArray[np.float32]
@@ -36,15 +36,6 @@ def landmarks() -> Array:
     return points
 
 
-@dataclass(frozen=True)
-class HandMadeFace:
-    """One face."""
-
-    landmarks: Array
-    blendshapes: dict[str, float]
-    pose: Array | None
-
-
 class HandMadeLandmarker:
     """Finds a face in pictures that are not black."""
 
@@ -55,8 +46,8 @@ class HandMadeLandmarker:
         """Noted as -1."""
         self.timestamps.append(-1)
 
-    def detect(self, frame: NDArray[np.uint8], timestamp_ms: int) -> list[HandMadeFace]:
+    def detect(self, frame: NDArray[np.uint8], timestamp_ms: int) -> list[Face]:
         """The one face, smiling on one side, turned by 10 degrees."""
         self.timestamps.append(timestamp_ms)
         shapes = dict.fromkeys(BLENDSHAPES, 0.25) | {"mouthSmileLeft": 0.75}
-        return [HandMadeFace(landmarks(), shapes, turned(1, 10))] if frame.any() else []
+        return [Face(landmarks(), shapes, turned(1, 10))] if frame.any() else []
