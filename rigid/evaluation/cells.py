@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -23,7 +23,7 @@ from rigid.face.alignment import TrackedFace, crop
 from rigid.fields import from_pixels
 from rigid.files.clips import Clip, Replay, Track, follow_throughout, read_frames
 from rigid.models.contract import Runtime
-from rigid.stream.face_stream import FaceStream, StreamOptions, Tracker
+from rigid.stream.face_stream import FaceStream, StepResult, StreamOptions, Tracker
 from rigid.stream.fading import AT_ONCE
 
 LONGEST_CLIP = 300
@@ -132,6 +132,20 @@ def make_cell(
 
     EvaluationError when a frame could not be edited.
     """
+    results = _stream(take, runtime, library, edits, composite)
+    delivered = [result.frame for result in results]
+    crops = take.crops(delivered)
+    looks = _look_closely(take, results, crops, library.effect(edits, gain=runtime.sizes.edit_gain), every)
+    signs = fault_signs.join([*looks, Signs(math.nan, math.nan, {}, _flickers(take, crops))])
+    ratio = mean(_errors(take.motions, delivered)) / (mean(take.own_errors) or math.nan)
+    last = results[-1].faces
+    inverted = None if last is None else last.inverted
+    return Cell(signs, ratio, take.real[-1], crops[-1], inverted, take.faces[-1].landmarks_in_crop, delivered)
+
+
+def _stream(
+    take: Take, runtime: Runtime, library: EditLibrary, edits: Mapping[str, float], composite: CompositeKind
+) -> list[StepResult]:
     stream = FaceStream(runtime, Replay(Track(list(take.faces))), library, StreamOptions(composite, AT_ONCE))
     try:
         results = [stream.step(frame, edits, at) for frame, at in zip(take.frames, take.seconds, strict=True)]
@@ -140,23 +154,21 @@ def make_cell(
     failed = next((result.error for result in results if result.error is not None), None)
     if failed is not None:
         raise EvaluationError(f"{take.name} could not be edited: {failed}.")
-    delivered = [result.frame for result in results]
-    crops = take.crops(delivered)
-    effect = library.effect(edits, gain=runtime.sizes.edit_gain)
+    return results
+
+
+def _look_closely(
+    take: Take, results: Sequence[StepResult], crops: Sequence[Pixels], effect: EditEffect, every: int
+) -> Iterator[Signs]:
+    """The signs of every `every`-th frame, the last one among them."""
+    if effect.motion is not None:
+        return  # the edges of I and E lie elsewhere than those of y, and tell nothing
     wanted = find_edited_regions(effect)
-    looks = []
-    # where an edit moves what I and E show, their edges lie elsewhere than those of y, and tell nothing
-    comparable = range(len(results) - 1, -1, -every) if effect.motion is None else range(0)
-    for i in comparable:
+    for i in range(len(results) - 1, -1, -every):
         seen = results[i].faces
         if seen is not None:
             faces = Faces(seen.real, seen.inverted, seen.edited, from_pixels(crops[i]))
-            looks.append(_look(faces, {name: take.regions[i][name] for name in wanted}))
-    signs = fault_signs.join([*looks, Signs(math.nan, math.nan, {}, _flickers(take, crops))])
-    ratio = mean(_errors(take.motions, delivered)) / (mean(take.own_errors) or math.nan)
-    last = results[-1].faces
-    inverted = None if last is None else last.inverted
-    return Cell(signs, ratio, take.real[-1], crops[-1], inverted, take.faces[-1].landmarks_in_crop, delivered)
+            yield _look(faces, {name: take.regions[i][name] for name in wanted})
 
 
 def find_edited_regions(effect: EditEffect) -> list[str]:
