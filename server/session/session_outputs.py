@@ -10,7 +10,7 @@ from aiortc import RTCSessionDescription
 from av import AudioFrame, VideoFrame
 
 from server.errors import ApiError
-from server.recording.recordings import Recording
+from server.recording.recording import Recording
 from server.recording.soundtrack import Alignment
 from server.session.shared_services import SharedServices
 from server.webrtc.offers import Offer

@@ -17,7 +17,7 @@ from rigid.files.credentials import own_credentials
 from rigid.files.provenance_reading import read
 from server.config import ServerConfig
 from server.recording.mp4_writer import EARLY_SOUNDS, FilmLimits, Mp4Writer
-from server.recording.recordings import MOST_SOUNDS, Recording
+from server.recording.recording import MOST_SOUNDS, Recording
 from server.recording.soundtrack import Alignment
 from tests.patience import PATIENCE_SECONDS
 from tests.server.recording.test_recordings import PLENTY, frame, shown, until_frames
