@@ -3,13 +3,12 @@
 #   docker build --target cpu -t rigid-live:cpu .
 #
 # BASE_IMAGE              what the images are built on: an image of Debian's kind with Python
-# PIP_EXTRA_INDEX_URL     where pip looks besides PyPI: PyTorch's index of CPU builds makes `cpu` 4 GB smaller
-# PROFILE                 the networks that are fetched and exported into the image
-# GPU_EXTRAS              what `gpu` installs besides
+# PROFILE                 the networks that are fetched and made ready in the image
+# GPU_EXTRAS              what `gpu` installs besides; PyTorch, in its build for CUDA, comes with these
 # By its digest (all architectures), so that a build tomorrow begins with what one began with today.
 ARG BASE_IMAGE=python:3.11.16-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b
 
-# --- system: the libraries that MediaPipe and OpenCV load; no compiler ---
+# --- system: the libraries that OpenCV loads; no compiler ---
 FROM ${BASE_IMAGE} AS system
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 ENV VIRTUAL_ENV=/opt/rigid-live \
@@ -18,22 +17,19 @@ ENV PATH="$VIRTUAL_ENV/bin:$PATH"
 COPY scripts/system-packages /usr/local/bin/system-packages
 RUN PYTHON=python3 system-packages && rm -rf /var/lib/apt/lists/*
 
-# --- build-cpu: installs from the lock, then fetches and exports the networks ---
+# --- build-cpu: installs from the lock, then fetches the networks and makes them ready ---
 FROM system AS build-cpu
-ARG PIP_EXTRA_INDEX_URL
 ARG PROFILE=mobile-256
 WORKDIR /usr/src/rigid-live
 ENV PIP_NO_CACHE_DIR=1
 RUN python3 -m venv "$VIRTUAL_ENV"
-# The dependencies alone first: they change seldom and are most of the time. PyTorch by its version, not by a hash, as
-# PIP_EXTRA_INDEX_URL chooses its build.
-COPY requirements.lock requirements-torch.lock ./
-RUN pip install --no-deps --only-binary :all: --require-hashes --requirement requirements.lock && \
-    pip install --requirement requirements-torch.lock
+# The dependencies alone first: they change seldom and are most of the time.
+COPY requirements.lock ./
+RUN pip install --no-deps --only-binary :all: --require-hashes --requirement requirements.lock
 COPY . .
 RUN pip install --no-deps --no-build-isolation .
 # What a library lacks of the system shows here, not at the first start.
-RUN python -c "import av, cv2, mediapipe, onnxruntime, openvino, server.app" && \
+RUN python -c "import av, cv2, onnxruntime, openvino, server.app" && \
     rigid-live models pull && rigid-live export --profile "$PROFILE"
 
 # --- build-gpu: the same with TensorRT; engines are built on the machine that runs them ---
@@ -41,7 +37,7 @@ FROM build-cpu AS build-gpu
 ARG GPU_EXTRAS=tensorrt,torch-tensorrt
 # pyproject.toml pins the extras; what is installed stays as the lock had it.
 # hadolint ignore=DL3013
-RUN pip freeze --exclude rigid-live > installed.txt && \
+RUN { pip freeze --exclude rigid-live; cat requirements-torch.lock; } > installed.txt && \
     pip install --no-build-isolation --constraint installed.txt ".[$GPU_EXTRAS]"
 
 # --- serve: what both targets are, an unprivileged user with one place to write to ---
@@ -49,7 +45,6 @@ FROM system AS serve
 RUN useradd --system --uid 10001 --user-group --no-create-home --home-dir /tmp rigid
 # What libraries keep for themselves goes where even a read-only root can be written.
 ENV HOME=/tmp \
-    MPLCONFIGDIR=/tmp \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     RIGID_LIVE_SERVE_HOST=0.0.0.0 \

@@ -1,5 +1,5 @@
-# make serve   install, fetch the models, export them, start the server; PORT=9000 HOST=... ARGS="--https"
-# make test    install, check the code, run all tests
+# make serve   install what serving needs, fetch the models, start the server; PORT=9000 HOST=... ARGS="--https"
+# make test    install everything, check the code, run all tests
 # make test-quick   the same without JavaScript, the browser and what is slow
 # make check   lint, format and types only, of the Python and of the JavaScript
 # make check-deploy   lint Dockerfile, compose file, scrape config and alerts (promtool comes from Debian's package)
@@ -25,10 +25,8 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 
 PIP := -m pip --disable-pip-version-check
-# $(call install,PYTHON,LOCK): what LOCK lists, each file by its hash; then PyTorch by its version alone, since which build
-# of it (CPU, CUDA) is the machine's choice, with what that build brings. pip refuses an unhashed line beside hashed ones.
-install = $(1) $(PIP) install --quiet --no-deps --only-binary :all: --require-hashes --requirement $(2) && \
-	$(1) $(PIP) install --quiet --requirement requirements-torch.lock
+# $(call install,PYTHON,LOCK): what LOCK lists, each file by its hash.
+install = $(1) $(PIP) install --quiet --no-deps --only-binary :all: --require-hashes --requirement $(2)
 # On two processes, by files, whose tests share what is dear to make; those that take longest begin.
 PYTEST = $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 SERVER_TESTS := tests/client tests/server
@@ -46,11 +44,10 @@ help:
 
 serve: $(VENV)/.installed
 	@PYTHON=$(BIN)/python scripts/system-packages
-	@$(BIN)/rigid-live models pull
 	@$(BIN)/rigid-live serve --host $(HOST) --port $(PORT) $(ARGS)
 
 test: $(VENV)/.installed-dev
-	@PYTHON=$(BIN)/python scripts/system-packages --browser --whip --turn
+	@PYTHON=$(BIN)/python scripts/system-packages --mediapipe --browser --whip --turn
 	@$(MAKE) --no-print-directory check
 ifeq ($(strip $(PYTEST_ARGS)),)
 	@# The server in a process of its own, as it runs: without the libraries that only training and evaluation load.
@@ -115,7 +112,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --python $(BIN)/python --generate-hashe
 UNLOCKED := pip|torch|triton|nvidia-.*|cuda-.*
 lock: $(VENV)/.installed-dev
 	@mkdir -p build
-	$(COMPILE) --upgrade --extra dev --extra release pyproject.toml --output-file build/requirements-dev.lock
+	$(COMPILE) --upgrade --extra dev --extra train --extra release pyproject.toml --output-file build/requirements-dev.lock
 	printf 'hatchling\neditables\n' | $(COMPILE) --constraint build/requirements-dev.lock pyproject.toml - \
 		--output-file build/requirements.lock
 	@for name in requirements requirements-dev; do \
@@ -131,14 +128,17 @@ $(BIN)/python:
 	@echo "Creating the virtual environment $(VENV) ..."
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: pyproject.toml requirements.lock requirements-torch.lock | $(BIN)/python
-	@echo "Installing what the server needs (a few minutes the first time) ..."
+$(VENV)/.installed: pyproject.toml requirements.lock | $(BIN)/python
+	@echo "Installing what the server needs (a minute the first time) ..."
 	@$(call install,$(BIN)/python,requirements.lock)
 	@$(BIN)/python $(PIP) install --quiet $(PROJECT) --editable .
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml requirements-dev.lock requirements-torch.lock | $(BIN)/python
-	@echo "Installing what the server and its tests need (a few minutes the first time) ..."
+	@echo "Installing what the server, training and tests need (a few minutes the first time) ..."
 	@$(call install,$(BIN)/python,requirements-dev.lock)
+	@# By its version alone: which build of PyTorch (CPU, CUDA) is the machine's choice, with what that build brings; and
+	@# pip refuses an unhashed line beside hashed ones.
+	@$(BIN)/python $(PIP) install --quiet --requirement requirements-torch.lock
 	@$(BIN)/python $(PIP) install --quiet $(PROJECT) --editable .
 	@touch $@ $(VENV)/.installed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
     from rigid.assets.store import AssetStore
     from rigid.models.contract import Runtime
     from server.backend import Backend
-    from server.bench.benchmark import BenchmarkJob
-    from server.bench.measure import Measure
+    from server.bench.benchmark import BenchmarkJob, Measure
 
 Clip = Annotated[
     Path | None, typer.Option("--input", metavar="VIDEO", help="A clip with a face; without it, one is rendered.")
@@ -54,10 +54,9 @@ def bench(
     """Measure the whole path of a frame at 640×480, beside eager PyTorch and the machine's bounds in the same run."""
     if context.invoked_subcommand is not None:
         return
-    from engines import check_engine
+    from engines import ENGINES, check_engine
     from rigid.atomic_files import check_folder
     from server.bench.benchmark import run_benchmark
-    from server.bench.plot import plot
 
     with bad_input():
         counts = _counts(sessions)
@@ -67,13 +66,19 @@ def bench(
                 check_folder(path)
         store, runtime = _load(profile, engine)
         job = _job(profile, clip, counts, seconds, store, runtime)
-        done = run_benchmark(job, _backend(profile, store, runtime), lambda: _eager(profile, store), _print_measure)
+        load_eager = partial(_eager, profile, store) if ENGINES["torch"].installed else None
+        done = run_benchmark(job, _backend(profile, store, runtime), load_eager, _print_measure)
         runtime.close()
         done |= _bounds(profile, engine, store)
-    typer.echo(f"{done['speedup_vs_eager']} times as fast as eager PyTorch.")
+    if load_eager is None:
+        say("PyTorch is not installed, so there is no ratio to it; `pip install 'rigid-live[train]'` brings it.")
+    else:
+        typer.echo(f"{done['speedup_vs_eager']} times as fast as eager PyTorch.")
     if report is not None:
         _write(report, done)
     if picture is not None:
+        from server.bench.plot import plot
+
         plot(done, picture)
 
 

@@ -12,7 +12,6 @@ from cli.choices import Composite, choose_signing
 from cli.errors import BAD_INPUT, fail, say
 
 if TYPE_CHECKING:
-    from rigid.face.group_tracker import FaceChoice
     from rigid.files.timeline import ScheduledEdit
 
 Source = Annotated[
@@ -77,9 +76,9 @@ class Wanted:
     """What was asked for, whether of one file or of many."""
 
     edits: list[str]
-    """The edits from the first frame on, each as NAME=STRENGTH, those of a preset first."""
+    """As NAME=STRENGTH, those of a preset first."""
     schedule: list[str]
-    """The edits that start later, each as SECONDS:NAME=STRENGTH."""
+    """As SECONDS:NAME=STRENGTH."""
     compare: bool
     strip_metadata: bool
     badge: bool
@@ -90,7 +89,6 @@ class Wanted:
     profile: str
     engine: str
     composite: Composite
-    faces: FaceChoice
 
     def how(self) -> dict[str, Any]:
         """What is the same for every file, as `EditJob` and `Settings` name it; ValueError where it cannot be."""

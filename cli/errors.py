@@ -13,6 +13,19 @@ FAILED = 1
 BAD_INPUT = 2
 
 
+EXTRAS = {
+    "dlib": "evaluate",
+    "matplotlib": "train",
+    "mediapipe": "train",
+    "onnx": "train",
+    "onnxscript": "train",
+    "pyvirtualcam": "virtualcam",
+    "ray": "cluster",
+    "torch": "train",
+}
+"""What brings the modules that not every command needs."""
+
+
 class Failure(Exception):
     """Ends the program with one sentence for the user and the exit status `code`."""
 
@@ -48,6 +61,9 @@ def explain(error: Exception) -> tuple[str, int] | None:
         return error.format_message(), error.exit_code
     if isinstance(error, typer.Abort):
         return "Stopped before it was done.", FAILED
+    if isinstance(error, ModuleNotFoundError) and error.name in EXTRAS:
+        remedy = f"pip install 'rigid-live[{EXTRAS[error.name]}]'"
+        return f"This needs {error.name}, which is not installed; run `{remedy}`.", FAILED
     return (str(error), FAILED) if isinstance(error, _list_expected_failures()) else None
 
 

@@ -15,7 +15,7 @@ from tests.patience import eventually
 from tests.ports import free_port
 
 START_SECONDS = 400.0
-"""The first start exports the networks."""
+"""On a machine that does much else."""
 
 
 @dataclass(frozen=True)

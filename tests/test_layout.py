@@ -275,13 +275,21 @@ def test_the_lock_pins_every_dependency_within_its_bounds() -> None:
     extras = project["optional-dependencies"]
     wanted = {
         "requirements.lock": [*project["dependencies"], "hatchling", "editables"],
-        "requirements-dev.lock": project["dependencies"] + extras["dev"] + extras["release"],
+        "requirements-dev.lock": project["dependencies"] + extras["dev"] + extras["train"] + extras["release"],
     }
     for name in LOCKS:
         pins = locked(name) | locked("requirements-torch.lock")
         for requirement in map(Requirement, wanted[name]):
             assert requirement.specifier.contains(pins[normalised(requirement.name)][0], prereleases=True), requirement
     assert declared(dev=True) <= set(locked("requirements-dev.lock")) | {"torch"}
+
+
+def test_serving_installs_nothing_that_only_training_needs() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    training = {normalised(Requirement(text).name) for text in project["optional-dependencies"]["train"]}
+    assert {"torch", "mediapipe", "matplotlib", "onnx"} < training
+    assert not training & set(locked("requirements.lock"))
+    assert training <= set(locked("requirements-dev.lock")) | {"torch"}
 
 
 def test_both_locks_agree() -> None:

@@ -23,9 +23,9 @@ from rigid.models.contract import Runtime
 from rigid.reporting import CountDone, Say
 from rigid.stream.face_stream import Tracker
 
-SHEET_FRAMES, SHEET_EVERY = 8, 3
+FRAMES, EVERY = 8, 3
 SHEET_VERSION = 2
-"""It is raised whenever a sign or a cell's picture changes its meaning; cells of another version are made anew."""
+"""Raised whenever a sign or a cell's picture changes its meaning; cells of another version are made anew."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class SheetJob:
     out: Path
     edits: Sequence[tuple[str, float]]
     """The columns: attributes, each at a strength."""
-    frames: int = SHEET_FRAMES
+    frames: int = FRAMES
     """Neighbouring frames of each clip."""
-    every: int = SHEET_EVERY
+    every: int = EVERY
     """Seams, double edges and half edits are looked for in every so many of them, the last one among these."""
     split: str | None = None
     names: Sequence[str] = ()

@@ -6,7 +6,7 @@ import queue
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 T = TypeVar("T")
 
@@ -17,37 +17,30 @@ def read_ahead(items: Iterable[T], count: int) -> Iterator[Iterator[T]]:
 
     Nobody else takes from `items` before the block has ended, which waits for the thread.
     """
-    ahead = _Ahead[T](count)
-    thread = threading.Thread(target=ahead.make, args=(items,), name="read ahead", daemon=True)
-    thread.start()
-    try:
-        yield ahead.take()
-    finally:
-        ahead.stopped.set()
-        thread.join()
+    waiting: queue.Queue[tuple[bool, T | BaseException | None]] = queue.Queue(count)
+    stopped = threading.Event()
 
+    def put(entry: tuple[bool, T | BaseException | None]) -> bool:
+        while not stopped.is_set():
+            try:
+                waiting.put(entry, timeout=0.1)
+            except queue.Full:
+                continue
+            return True
+        return False
 
-class _Ahead(Generic[T]):
-    """What waits between the thread that makes items and the one that takes them."""
-
-    def __init__(self, count: int) -> None:
-        self.stopped = threading.Event()
-        self._waiting: queue.Queue[tuple[bool, T | BaseException | None]] = queue.Queue(count)
-
-    def make(self, items: Iterable[T]) -> None:
-        """Make the items until nobody wants them any more."""
+    def make() -> None:
         try:
             for item in items:
-                if not self._put((True, item)):
+                if not put((True, item)):
                     return
-            self._put((False, None))
+            put((False, None))
         except BaseException as error:  # whatever it is, the one who takes has to know
-            self._put((False, error))
+            put((False, error))
 
-    def take(self) -> Iterator[T]:
-        """Take the items as they are ready."""
+    def take() -> Iterator[T]:
         while True:
-            more, item = self._waiting.get()
+            more, item = waiting.get()
             if more:
                 yield item  # type: ignore[misc]
             elif isinstance(item, BaseException):
@@ -55,12 +48,10 @@ class _Ahead(Generic[T]):
             else:
                 return
 
-    def _put(self, entry: tuple[bool, T | BaseException | None]) -> bool:
-        """Whether `entry` was put before nobody wanted it any more."""
-        while not self.stopped.is_set():
-            try:
-                self._waiting.put(entry, timeout=0.1)
-            except queue.Full:
-                continue
-            return True
-        return False
+    thread = threading.Thread(target=make, name="read ahead", daemon=True)
+    thread.start()
+    try:
+        yield take()
+    finally:
+        stopped.set()
+        thread.join()

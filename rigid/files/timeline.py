@@ -17,7 +17,7 @@ class ScheduledEdit:
     """An attribute that starts to change at a time of the clip."""
 
     seconds: float
-    """The time from the clip's first frame on."""
+    """From the clip's first frame."""
     name: str
     strength: float
 

@@ -15,7 +15,7 @@ from rigid.arrays import Array
 from rigid.models.contract import PICTURES
 
 QUALITY = 95
-NOT_SENT = ("previous_noise",)
+LEFT_OUT = ("previous_noise",)
 PACKED = "_jpeg"
 """What a picture's name ends with."""
 
@@ -31,7 +31,7 @@ def pack(state: bytes) -> bytes:
         own = name.rpartition("/")[2]
         if own in PICTURES:
             kept[f"{name}{PACKED}"] = _to_jpeg(value)
-        elif own not in NOT_SENT:
+        elif own not in LEFT_OUT:
             kept[name] = value
     return save(kept)
 

@@ -47,9 +47,9 @@ class VisibleNetOptions:
     """Triplets a step, in each process."""
     learning_rate: float = 1e-4
     frames: int = 6
-    """Frames of the episodes that triplets are taken from."""
+    """Of the episodes that triplets are taken from."""
     clip_episodes: int = 8
-    """Episodes of each clip."""
+    """Of each clip."""
     window: int = 160
     """Side of the frames, a multiple of 32."""
 

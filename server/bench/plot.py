@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from rigid.atomic_files import replacing
-from server.bench.measure import STAGES
+from server.bench.benchmark import STAGES
 
 COLOURS = ("#4c78a8", "#f58518", "#54a24b", "#e45756", "#b279a2")
 
@@ -19,7 +19,7 @@ def plot(done: dict[str, Any], path: Path) -> None:
     figure = Figure(figsize=(9, 4), layout="constrained")
     canvas = FigureCanvasAgg(figure)
     stages, rates = figure.subplots(1, 2)
-    rows = [(f"{entry['n']}", entry) for entry in done["sessions"]] + [("eager", done["eager"])]
+    rows = [(f"{entry['n']}", entry) for entry in done["sessions"]] + [("eager", row) for row in [done["eager"]] if row]
     names = [name for name, _ in rows]
     bottom = [0.0] * len(rows)
     for stage, colour in zip(STAGES, COLOURS, strict=True):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +33,8 @@ class Gallery:
 class _Order:
     attribute: Attribute
     strength: float
-    done: Future[Pixels]
+    loop: asyncio.AbstractEventLoop
+    done: asyncio.Future[Pixels]
 
 
 class AttributePreviews:
@@ -72,17 +72,27 @@ class AttributePreviews:
         return data
 
     async def _render(self, attribute: Attribute, strength: float) -> Pixels:
-        order = _Order(attribute, strength, Future())
+        loop = asyncio.get_running_loop()
+        order = _Order(attribute, strength, loop, loop.create_future())
         self._lane.offer(order)
-        return await asyncio.wrap_future(order.done)
+        return await order.done
 
     def _process(self, order: _Order) -> None:
-        if not order.done.set_running_or_notify_cancel():
-            return
         try:
-            order.done.set_result(self._paint(order.attribute, order.strength))
+            picture = self._paint(order.attribute, order.strength)
         except Exception as error:  # whatever an engine raises, the request that waits is told
-            order.done.set_exception(error)
+            order.loop.call_soon_threadsafe(_settle, order.done, None, error)
+            return
+        order.loop.call_soon_threadsafe(_settle, order.done, picture, None)
+
+
+def _settle(future: asyncio.Future[Pixels], picture: Pixels | None, error: Exception | None) -> None:
+    if future.done():
+        return
+    if picture is None:
+        future.set_exception(error or RuntimeError("nothing was painted"))
+    else:
+        future.set_result(picture)
 
 
 def _keep(path: Path, name: str, data: bytes) -> None:

@@ -50,7 +50,7 @@ class Section:
 
     @property
     def mid(self) -> str | None:
-        """The name that the description gives it; None without one."""
+        """What names it."""
         return next(iter(self.values("mid")), None)
 
     @property

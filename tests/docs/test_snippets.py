@@ -39,6 +39,8 @@ TELLING = ("attributes list", "models list")
 NOT_RUN = {
     "docker": "needs a container engine; the files it reads are linted",
     "pip": "installs packages",
+    "pipx": "installs packages",
+    "uv": "installs packages",
     "cp": "copies a file that is there",
     "python": "tests/training calls what these scripts are made of",
     "tar": "opens what a script packs; its test opens it too",
