@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, Literal
 from weakref import WeakValueDictionary
 
-from aiortc import MediaStreamTrack, RTCSessionDescription
+from aiortc import MediaStreamTrack, RTCIceCandidate, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame, VideoFrame
 
@@ -138,7 +138,7 @@ class WirePeer(SessionPeer):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.refreshed = 0
-        self.candidates: list[object] = []
+        self.candidates: list[RTCIceCandidate] = []
         self._events = events
         self._clock = clock
         self._client: WireConnection | None = None

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 import uvicorn
+from aiortc import RTCConfiguration, RTCPeerConnection
 
 from server.access import connection_limits, middleware
 from server.access.connection_limits import guard_protocol
@@ -209,7 +210,7 @@ async def _visit(address: str) -> None:
     async with httpx.AsyncClient(base_url=address, timeout=PATIENCE_SECONDS) as http:
         while (await http.get("/readyz")).status_code != 200:
             await asyncio.sleep(0.05)
-        client = Client(http, "/whip")
+        client = Client(http, "/whip", RTCPeerConnection(RTCConfiguration(iceServers=[])))
         client.send(Camera())
         assert (await client.start()).status_code == 201
         async with asyncio.timeout(PATIENCE_SECONDS):

@@ -19,6 +19,7 @@ from server.webrtc.peer import Peer
 from server.webrtc.trickle import parse_candidate, parse_fragment
 from tests.patience import PATIENCE_SECONDS
 from tests.server.http.test_api import assert_error
+from tests.server.wire import WireConnection, WirePeer
 from tests.server.world import Camera, Microphone, World, read_barcode, read_strength, running, until
 
 SDP = {"Content-Type": "application/sdp"}
@@ -28,10 +29,10 @@ FRAGMENT = "application/trickle-ice-sdpfrag"
 class Client:
     """A WHIP or WHEP client, written against the RFC: it knows the endpoint's address and nothing else."""
 
-    def __init__(self, http: httpx.AsyncClient, endpoint: str) -> None:
+    def __init__(self, http: httpx.AsyncClient, endpoint: str, peer: RTCPeerConnection | WireConnection) -> None:
         self.http = http
         self.endpoint = endpoint
-        self.peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.peer = peer
         self.resource = ""
         self.etag = ""
         self.strengths: list[float] = []
@@ -86,7 +87,17 @@ class Client:
 
 @asynccontextmanager
 async def client(world: World, endpoint: str) -> AsyncIterator[Client]:
-    made = Client(world.http, endpoint)
+    made = Client(world.http, endpoint, RTCPeerConnection(RTCConfiguration(iceServers=[])))
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+@asynccontextmanager
+async def wired(world: World) -> AsyncIterator[Client]:
+    """A WHIP client whose connection needs no network."""
+    made = Client(world.http, "/whip", WireConnection())
     try:
         yield made
     finally:
@@ -132,9 +143,9 @@ async def test_a_standard_client_sends_and_others_watch_the_edited_video() -> No
 
 
 async def test_a_client_may_close_its_connection_before_it_ends_its_session() -> None:
-    async with running(make_peer=Peer) as world:
+    async with running() as world:
         await world.ready()
-        async with client(world, "/whip") as sender:
+        async with wired(world) as sender:
             sender.send(Camera())
             await sender.start()
             await until(lambda: sender.peer.connectionState == "connected")
@@ -162,9 +173,9 @@ async def test_candidates_may_come_later() -> None:
 
 
 async def test_what_a_patch_may_not_be() -> None:
-    async with running(make_peer=Peer) as world:
+    async with running() as world:
         await world.ready()
-        async with client(world, "/whip") as sender:
+        async with wired(world) as sender:
             sender.send(Camera())
             await sender.start()
             for text, etag, kind, status, code in (
@@ -192,7 +203,7 @@ async def test_what_a_patch_may_not_be() -> None:
     ],
 )
 async def test_what_an_offer_may_not_be(body: str, headers: dict[str, str], status: int, code: str) -> None:
-    async with running(make_peer=Peer) as world:
+    async with running() as world:
         await world.ready()
         assert_error(await world.http.post("/whip", content=body, headers=headers), status, code)
         bad = await world.http.post("/whip?smile=9", content="v=0", headers=SDP)
@@ -201,7 +212,7 @@ async def test_what_an_offer_may_not_be(body: str, headers: dict[str, str], stat
 
 
 async def test_other_methods_are_told_which_there_are() -> None:
-    async with running(make_peer=Peer) as world:
+    async with running() as world:
         for method in ("GET", "HEAD", "PUT"):
             for path in ("/whip", "/whip/x", "/whep/x", "/whep/x/y"):
                 answer = await world.http.request(method, path)
@@ -215,10 +226,10 @@ async def test_other_methods_are_told_which_there_are() -> None:
 
 
 async def test_viewers_are_limited_and_told_of_what_is_not_there() -> None:
-    async with running(ServerConfig(max_watchers=1), make_peer=Peer) as world:
+    async with running(ServerConfig(max_watchers=1)) as world:
         await world.ready()
         assert_error(await world.http.post("/whep/gone", content="v=0", headers=SDP), 404, "unknown_session")
-        async with world.real_viewer() as viewer:
+        async with world.viewer() as viewer:
             endpoint = f"/whep/{viewer.session['id']}"
             assert_error(await world.http.post(endpoint, content="v=0\r\n", headers=SDP), 400, "no_video")
             async with client(world, endpoint) as one, client(world, endpoint) as other:
@@ -232,9 +243,9 @@ async def test_viewers_are_limited_and_told_of_what_is_not_there() -> None:
 
 
 async def test_a_viewer_that_leaves_without_a_word_is_let_go() -> None:
-    async with running(make_peer=Peer) as world:
+    async with running() as world:
         await world.ready()
-        async with world.real_viewer() as viewer:
+        async with world.viewer() as viewer:
             async with client(world, f"/whep/{viewer.session['id']}") as watcher:
                 watcher.receive("video")
                 await watcher.start()
@@ -249,11 +260,11 @@ async def test_ice_servers_come_as_links_and_a_key_is_asked_for() -> None:
         gather_seconds=0.1,
         api_keys=("sesame",),
     )
-    async with running(config, make_peer=Peer) as world:
+    async with running(config) as world:
         await world.ready()
         assert_error(await world.http.post("/whip", content="v=0", headers=SDP), 401, "unauthorized")
         world.http.headers["Authorization"] = "Bearer sesame"
-        async with client(world, "/whip") as sender:
+        async with wired(world) as sender:
             sender.send(Camera())
             answer = await sender.start()
             links = answer.headers.get_list("Link")
@@ -283,37 +294,34 @@ def test_fragments_as_the_rfc_shows_them() -> None:
 
 
 async def test_candidates_of_the_api_may_come_later_too() -> None:
-    async with running(make_peer=Peer) as world:
+    async with running() as world:
         await world.ready()
-        async with world.real_viewer() as viewer:
+        async with world.viewer() as viewer:
             good = {"candidate": "candidate:1 1 udp 1 192.0.2.1 9 typ host", "sdpMid": "0", "sdpMLineIndex": 0}
             body = {"candidates": [good, {"candidate": ""}]}
             assert (await world.http.post(f"{viewer.url}/candidates", json=body)).status_code == 204
             bad = await world.http.post(f"{viewer.url}/candidates", json={"candidates": [{"candidate": "x"}]})
             assert_error(bad, 422, "bad_candidate")
-            await viewer.see(3)
+            assert viewer.server is not None and [one.ip for one in viewer.server.candidates] == ["192.0.2.1"]
 
 
-async def test_who_joins_while_the_session_ends_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_joins_while_the_session_ends_is_let_go() -> None:
     closing, go_on = asyncio.Event(), asyncio.Event()
-    close = Peer.close
 
-    async def slow(self: Peer) -> None:
-        closing.set()
-        await go_on.wait()
-        await close(self)
+    class Slow(WirePeer):
+        async def close(self) -> None:
+            closing.set()
+            await go_on.wait()
+            await super().close()
 
-    monkeypatch.setattr(Peer, "close", slow)
-    async with running(make_peer=Peer) as world:
+    async with running(make_peer=Slow) as world:
         await world.ready()
-        async with world.real_viewer() as viewer:
+        async with world.viewer() as viewer:
             ending = asyncio.create_task(world.http.delete(viewer.url))
             await asyncio.wait_for(closing.wait(), PATIENCE_SECONDS)
-            watcher = Client(world.http, f"/whep/{viewer.session['id']}")
-            watcher.receive("video")
-            late = await watcher.start()
-            assert_error(late, 410, "session_closed")
+            async with client(world, f"/whep/{viewer.session['id']}") as watcher:
+                watcher.receive("video")
+                assert_error(await watcher.start(), 410, "session_closed")
             go_on.set()
             assert (await ending).status_code == 204
             assert world.app.state.manager.sessions.count_watchers() == 0
-            await watcher.close()

@@ -1,4 +1,4 @@
-"""Two peers in one process: what comes back, in which order, how old, and with which edits."""
+"""What comes back, in which order, how old, and with which edits."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import pytest
 
 from tests.patience import ALL
 from tests.server.memory import allocated_mb
-from tests.server.world import Lag, PaintingStream, Seen, World, running
+from tests.server.world import Lag, PaintingStream, Seen, World, running, until
 
-OVERLOAD_SECONDS, MOST_MB_A_MINUTE = (60, 3) if ALL else (24, 6)
+OVERLOAD_SECONDS, MOST_MB_A_MINUTE = (60, 3) if ALL else (10, 12)
 
 
 def rises(values: list[int] | list[float]) -> bool:
@@ -34,7 +34,7 @@ async def test_pictures_come_back_edited_in_order_and_once() -> None:
 
 
 async def test_pts_follow_the_camera() -> None:
-    async with running(make_stream=lambda: PaintingStream(delay=0.2)) as world:
+    async with running(make_stream=lambda: PaintingStream(delay=0.05)) as world:
         await world.ready()
         async with world.viewer() as viewer:
             seen = await viewer.see(10)
@@ -57,15 +57,14 @@ def assert_bounded(seen: list[Seen], lag: float) -> None:
 
 
 async def test_age_is_bounded_when_the_model_is_ten_times_slower_than_the_camera() -> None:
-    async with running(make_stream=lambda: PaintingStream(delay=1 / 3)) as world:
+    async with running(make_stream=lambda: PaintingStream(delay=0.1)) as world:
         await world.ready()
-        async with world.viewer(fps=30) as viewer:
+        async with world.viewer(fps=100) as viewer:
             lag = Lag()
-            await asyncio.sleep(8)
-            seen = viewer.seen[1:]
+            seen = await viewer.see(20)
             stats = (await world.http.get(f"{viewer.url}/stats")).json()
     assert_bounded(seen, lag.stop())
-    assert stats["fps_out"] < 3.5
+    assert stats["fps_out"] < 11
     assert stats["fps_in"] > 2 * stats["fps_out"]
     # two are in hand, one waits
     assert stats["frames_dropped"] >= stats["frames_in"] - stats["frames_out"] - 3
@@ -112,7 +111,7 @@ async def test_a_second_viewer_gets_its_share_and_its_own_pictures() -> None:
             world.viewer(edits={"smile": -1.0}) as second,
         ):
             before = (len(first.seen), len(second.seen))
-            await asyncio.sleep(2)
+            await until(lambda: len(first.seen) + len(second.seen) >= sum(before) + 40)
             shares = len(first.seen) - before[0], len(second.seen) - before[1]
         assert all(abs(one.strength - 1) < 0.05 for one in first.seen)
         assert all(abs(one.strength + 1) < 0.05 for one in second.seen)

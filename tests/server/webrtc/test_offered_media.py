@@ -22,9 +22,8 @@ class Changed(Client):
     """A client whose offer is another one on the wire."""
 
     def __init__(self, http: httpx.AsyncClient, endpoint: str, change: Change) -> None:
-        super().__init__(http, endpoint)
-        self.peer = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
-        self.peer.on("track", self._show)
+        peer = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+        super().__init__(http, endpoint, peer)
         self.change = change
 
     async def start(self, *, candidates: bool = True) -> httpx.Response:
