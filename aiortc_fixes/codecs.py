@@ -126,7 +126,7 @@ class BoundedH264Decoder(_BoundedDecoder, h264.H264Decoder):
 
 
 class BoundedVp8Decoder(_BoundedDecoder, vpx.Vp8Decoder):
-    """A VP8 decoder likewise."""
+    """A VP8 decoder with one thread, which holds to the largest size."""
 
 
 class EncodingPool:

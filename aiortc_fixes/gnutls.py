@@ -131,7 +131,7 @@ class GnuTlsConnection:
         self._is_open = True
 
     def bio_write(self, data: bytes) -> int:
-        """A datagram came."""
+        """Take a datagram that came."""
         self._incoming.append(data)
         return len(data)
 
@@ -159,7 +159,7 @@ class GnuTlsConnection:
         return self._call("record_send", self._session, data, ctypes.c_size_t(len(data)))
 
     def shutdown(self) -> None:
-        """Say goodbye."""
+        """Tell the other end that nothing more is sent."""
         self._call("bye", self._session, CLOSE_WRITING)
 
     def DTLSv1_get_timeout(self) -> float | None:
@@ -172,7 +172,7 @@ class GnuTlsConnection:
         """GnuTLS sends again by itself when the handshake is next tried."""
 
     def get_peer_certificate(self, *, as_cryptography: bool) -> x509.Certificate:
-        """The other end's."""
+        """Return the certificate of the other end."""
         assert as_cryptography
         count = ctypes.c_uint()
         chain = self._library.gnutls_certificate_get_peers(self._session, ctypes.byref(count))
@@ -187,7 +187,7 @@ class GnuTlsConnection:
         return OPENSSL_SRTP if agreed else b""
 
     def export_keying_material(self, label: bytes, size: int) -> bytes:
-        """RFC 5705, without context."""
+        """Derive keys from the session's secret (RFC 5705, without context)."""
         buffer = ctypes.create_string_buffer(size)
         label_size, length = ctypes.c_size_t(len(label)), ctypes.c_size_t(size)
         self._call("prf_rfc5705", self._session, label_size, label, ctypes.c_size_t(0), None, length, buffer)

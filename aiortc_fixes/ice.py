@@ -21,7 +21,7 @@ from aiortc import RTCPeerConnection
 
 
 def wait_for_checks(sdp: str) -> str:
-    """`sdp` without its end-of-candidates.
+    """Return `sdp` without its end-of-candidates.
 
     aioice gives up at once when it knows no usable candidate of the peer and none is to come, as with a browser
     that hides its addresses behind mDNS names; the peer's own checks would have made the connection.
@@ -31,7 +31,7 @@ def wait_for_checks(sdp: str) -> str:
 
 @dataclass(frozen=True)
 class GatheringLimits:
-    """How candidates are gathered."""
+    """Bounds to how candidates are gathered."""
 
     ports: range | None = None
     """Where to listen; None for any the system chooses."""

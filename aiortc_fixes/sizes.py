@@ -41,7 +41,7 @@ def is_too_large(codec_name: str, data: bytes) -> bool:
 
 
 def _read_h264_sizes(data: bytes) -> Iterator[tuple[Size, Size]]:
-    """Of each of the sequence parameters in it the size that is shown, and that which is decoded."""
+    """Read of each of the sequence parameters in it the size that is shown, and that which is decoded."""
     for found in re.finditer(SEQUENCE, data, re.DOTALL):
         sizes = _read_sequence_sizes(found[1])
         if sizes is not None:
@@ -67,7 +67,7 @@ class _Bits:
         return value
 
     def take_golomb(self) -> int:
-        """Exp-Golomb, unsigned (section 9.1)."""
+        """Read an unsigned number in Exp-Golomb code (section 9.1)."""
         zeros = 0
         while not self.take(1):
             zeros += 1
@@ -81,7 +81,7 @@ class _Bits:
 
 
 def _read_sequence_sizes(data: bytes) -> tuple[Size, Size] | None:
-    """Of sequence parameters without their NAL header (section 7.3.2.1.1)."""
+    """Read the two sizes from sequence parameters without their NAL header (section 7.3.2.1.1)."""
     bits = _Bits(data)
     try:
         profile = bits.take(8)

@@ -15,6 +15,9 @@ from cli.errors import BAD_INPUT, FAILED, bad_input, fail, say
 attributes = typer.Typer(help="The edits: list, import, remove, discover; presets.", no_args_is_help=True)
 
 Profile = Annotated[str, typer.Option(help="Model profile.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Only = Annotated[list[str] | None, typer.Option("--only", metavar="NAME", help="This attribute only; may be repeated.")]
+Folder = Annotated[Path, typer.Argument(help="Attribute files, as discover writes them.", show_default=False)]
 Clips = Annotated[Path | None, typer.Option(help="Folder of aligned clips of real faces to measure on too.")]
 ClipSplit = Annotated[
     str | None, typer.Option(help="Of the clips, only those that the index.json there or beside puts in this split.")
@@ -29,7 +32,7 @@ def register(app: typer.Typer) -> None:
 @attributes.command("list")
 def list_attributes(
     profile: Profile = "mobile-256",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List every attribute: its range and what it does at full strength."""
     from rigid.edits.library import load_library
@@ -103,7 +106,7 @@ def remove(
 @attributes.command()
 def presets(
     profile: Profile = "mobile-256",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List the presets: those that ship, and your own, one JSON file each in the folder this names."""
     from rigid.edits.library import load_library
@@ -131,9 +134,7 @@ def discover(
         typer.Option(help="Folder for all that is written; runs/attributes/PROFILE unless given."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice.")] = 0,
-    only: Annotated[
-        list[str] | None, typer.Option("--only", metavar="NAME", help="Discover this attribute only; may be repeated.")
-    ] = None,
+    only: Only = None,
     clips: Clips = None,
     split: ClipSplit = None,
     faces: Annotated[int, typer.Option(min=8, help="Held-out generated faces to state the changes on.")] = 200,
@@ -175,9 +176,7 @@ def measure(
     ] = None,
     clips: Clips = None,
     split: ClipSplit = None,
-    only: Annotated[
-        list[str] | None, typer.Option("--only", metavar="NAME", help="This attribute only; may be repeated.")
-    ] = None,
+    only: Only = None,
     faces: Annotated[int, typer.Option(min=8, help="Generated faces to measure on.")] = 200,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the discovery from which these faces are held out.")] = 0,
     out: Annotated[
@@ -203,10 +202,8 @@ def measure(
 
 @attributes.command("motion")
 def measure_motion(
-    folder: Annotated[Path, typer.Argument(help="Attribute files, as discover writes them.", show_default=False)],
-    only: Annotated[
-        list[str] | None, typer.Option("--only", metavar="NAME", help="This attribute only; may be repeated.")
-    ] = None,
+    folder: Folder,
+    only: Only = None,
     profile: Profile = "mobile-256",
 ) -> None:
     """Put into the attributes that move a face how they move the landmarks of generated ones.
@@ -224,14 +221,12 @@ def measure_motion(
 
 @attributes.command("fit-video")
 def fit_video(
-    folder: Annotated[Path, typer.Argument(help="Attribute files, as discover writes them.", show_default=False)],
+    folder: Folder,
     videos: Annotated[Path, typer.Option(metavar="DIR", help="The folder of videos to measure on.")],
     split: Annotated[
         str | None, typer.Option(help="Only the clips that the index.json in DIR or beside it puts in this split.")
     ] = None,
-    only: Annotated[
-        list[str] | None, typer.Option("--only", metavar="NAME", help="This attribute only; may be repeated.")
-    ] = None,
+    only: Only = None,
     takes: Annotated[int, typer.Option(min=1, help="Places measured in each clip.")] = 1,
     measure_only: Annotated[
         bool, typer.Option("--measure-only", help="State what the files reach in these clips; set no gain.")

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from rigid.assets.store import AssetStore
     from rigid.models.contract import Runtime
     from server.backend import Backend
-    from server.bench.benchmark import BenchmarkJob, Measure
+    from server.bench.benchmark import BenchmarkJob
+    from server.bench.measure import Measure
 
 Clip = Annotated[
     Path | None, typer.Option("--input", metavar="VIDEO", help="A clip with a face; without it, one is rendered.")

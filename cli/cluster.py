@@ -95,12 +95,21 @@ def serve_on(
         Share(cpus, gpus or 0.0)
     service = join_cluster(address)
     share = Share(cpus, service.gpus_each() if gpus is None else gpus)
+    plan = Plan(config, share, partial(build, signing=signing), bounds)
+    _ask(lambda: service.start(plan, service.ListenAddress(host, port, files)))
+    ended, at_once = _listen_for_signals()
+    say("The workers load their networks ...")
+    if not service.attend(ended, typer.echo, " or ".join(urls(host, port, secure=files is not None))):
+        typer.echo("The service was ended from elsewhere.")
+        return
+    if config.drain_seconds > 0 and not at_once.is_set():
+        typer.echo(f"Draining: no new sessions are taken, and those that run have {config.drain_seconds:g} s to end.")
+    _ask(lambda: service.stop(at_once))
+
+
+def _listen_for_signals() -> tuple[threading.Event, threading.Event]:
+    """Set at SIGINT or SIGTERM, and set where it is to end at once: at SIGINT, or a second signal."""
     ended, at_once = threading.Event(), threading.Event()
-    _ask(
-        lambda: service.start(
-            Plan(config, share, partial(build, signing=signing), bounds), service.ListenAddress(host, port, files)
-        )
-    )
 
     def end(number: int, _frame: FrameType | None) -> None:
         if number == signal.SIGINT or ended.is_set():
@@ -109,13 +118,7 @@ def serve_on(
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
-    say("The workers load their networks ...")
-    if not service.attend(ended, typer.echo, " or ".join(urls(host, port, secure=files is not None))):
-        typer.echo("The service was ended from elsewhere.")
-        return
-    if config.drain_seconds > 0 and not at_once.is_set():
-        typer.echo(f"Draining: no new sessions are taken, and those that run have {config.drain_seconds:g} s to end.")
-    _ask(lambda: service.stop(at_once))
+    return ended, at_once
 
 
 def build(config: ServerConfig, share: Share, signing: tuple[Path | None, Path | None] = (None, None)) -> FastAPI:

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 import typer
 
 from cli import edit_options as options
-from cli.choices import C2paCertificate, C2paKey, Composite, Engine, NoSign, Profile
+from cli.choices import C2paCertificate, C2paKey, Engine, NoSign, Profile
 from cli.errors import BAD_INPUT, FAILED, fail, say
+from cli.faces import Faces, ListFaces, MaxFaces, OneFace, Only, aim, aim_later, choose_faces, list_faces
 from cli.streams import open_engine, open_stream
 
 if TYPE_CHECKING:
     from rigid.files.edit_report import EditReport, Progress
-    from rigid.stream.face_stream import FaceStream
+    from rigid.stream.group_stream import AnyStream
 
 
 def register(app: typer.Typer) -> None:
@@ -31,6 +32,11 @@ def edit(
     set_: options.Edits = None,
     preset: options.Preset = None,
     at: options.Scheduled = None,
+    faces: Faces = "all",
+    max_faces: MaxFaces = 4,
+    only: Only = None,
+    face: OneFace = None,
+    show_faces: ListFaces = False,
     compare: options.Compare = False,
     strip_metadata: options.Strip = False,
     badge: options.WithBadge = False,
@@ -45,16 +51,20 @@ def edit(
     cluster: options.Cluster = None,
     worker_cpus: options.WorkerCpus = 2.0,
 ) -> None:
-    """Edit the face in a video or image; sound and frame times are kept.
+    """Edit the faces in a video or image; sound and frame times are kept.
 
     Of a folder or a list, every file is edited. The same command goes on where it was stopped.
     """
     from cli.edit_many import edit_many
-    from rigid.files.batch import is_batch
+    from rigid.files.batch_plan import is_batch
 
-    edits = options.add_preset(preset, set_ or [], profile)
+    choice = choose_faces(faces, max_faces)
+    if show_faces:
+        list_faces(source, target, choice)
+        return
+    edits = [*aim(options.add_preset(preset, set_ or [], profile), only), *(face or [])]
     kept = (compare, strip_metadata, badge, no_sign, c2pa_certificate, c2pa_key)
-    wanted = options.Wanted(edits, at or [], *kept, report, profile, engine, composite)
+    wanted = options.Wanted(edits, aim_later(at or [], only), *kept, report, profile, engine, composite, choice)
     if is_batch(source):
         edit_many(source, target, wanted, jobs, None if cluster is None else (cluster, worker_cpus))
     elif cluster is not None:
@@ -76,8 +86,9 @@ def _edit_one(source: Path, target: Path, wanted: options.Wanted) -> None:
         if wanted.report is not None:
             check_folder(wanted.report)
         with ExitStack() as resources:
-            make_stream = partial(_make_stream, resources, wanted.profile, wanted.engine, wanted.composite)
-            done = edit_file(job, make_stream, wanted.profile, _progress(resources, source))
+            done = edit_file(
+                job, partial(_make_stream, resources, wanted), wanted.profile, _progress(resources, source)
+            )
         if wanted.report is not None:
             write_json(wanted.report, done.as_json())
     except ValueError as error:
@@ -91,11 +102,11 @@ def _edit_one(source: Path, target: Path, wanted: options.Wanted) -> None:
     _summarise(target, done)
 
 
-def _make_stream(resources: ExitStack, profile: str, engine: str, composite: Composite) -> FaceStream:
+def _make_stream(resources: ExitStack, wanted: options.Wanted) -> AnyStream:
     """A stream on the engine; `resources` closes what it runs on."""
-    runtime = open_engine(profile, engine)
+    runtime = open_engine(wanted.profile, wanted.engine, shared=wanted.faces.most > 1)
     resources.callback(runtime.close)
-    return open_stream(runtime, profile, composite)
+    return open_stream(runtime, wanted.profile, wanted.composite, wanted.faces)
 
 
 def _progress(resources: ExitStack, source: Path) -> Progress:

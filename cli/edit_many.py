@@ -26,7 +26,8 @@ def edit_many(source: Path, target: Path, wanted: Wanted, jobs: int | None, shar
     """Edit every file that `source` means; `share`: a cluster's address, and a file's processors there."""
     from engines.machine import cores
     from rigid.atomic_files import check_folder, write_json
-    from rigid.files.batch import RECORD, Settings, edit_files, find_left_out, plan
+    from rigid.files.batch import RECORD, Settings, edit_files
+    from rigid.files.batch_plan import find_left_out, plan
     from rigid.progress import show_progress
 
     if share is not None:
@@ -35,7 +36,9 @@ def edit_many(source: Path, target: Path, wanted: Wanted, jobs: int | None, shar
     with bad_input():
         files = plan(source, target)
         profile, composite = wanted.profile, wanted.composite
-        settings = Settings(*wanted.strengths(), profile=profile, composite=composite, **wanted.how())
+        settings = Settings(
+            *wanted.strengths(), profile=profile, composite=composite, faces=wanted.faces, **wanted.how()
+        )
         if wanted.report is not None:
             check_folder(wanted.report)
         processes = min(jobs or cores(), len(files))
@@ -44,7 +47,7 @@ def edit_many(source: Path, target: Path, wanted: Wanted, jobs: int | None, shar
             threads = max(1, int(share[1]))
         else:
             # what is the same for every file fails here, once; and `auto` measures here, alone on the machine
-            open_engine(profile, wanted.engine, threads).close()
+            open_engine(profile, wanted.engine, threads, shared=wanted.faces.most > 1).close()
         through = None if share is None else _on_cluster(*share)
     open_worker = partial(_open_worker, settings, wanted.engine, threads)
     with show_progress(f"Editing {len(files)} files", len(files), "files") as progress:
@@ -68,10 +71,10 @@ def _open_worker(settings: Settings, engine: str, threads: int) -> Callable[[Edi
     from rigid.files.edit import edit_file
 
     cv2.setNumThreads(threads)
-    runtime = open_engine(settings.profile, engine, threads)
+    runtime = open_engine(settings.profile, engine, threads, shared=settings.faces.most > 1)
 
     def work(job: EditJob) -> Report:
-        make_stream = partial(open_stream, runtime, settings.profile, settings.composite)
+        make_stream = partial(open_stream, runtime, settings.profile, settings.composite, settings.faces)
         return edit_file(job, make_stream, settings.profile).as_json()
 
     return work

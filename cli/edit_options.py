@@ -12,6 +12,7 @@ from cli.choices import Composite, choose_signing
 from cli.errors import BAD_INPUT, fail, say
 
 if TYPE_CHECKING:
+    from rigid.face.group_tracker import FaceChoice
     from rigid.files.timeline import ScheduledEdit
 
 Source = Annotated[
@@ -76,9 +77,9 @@ class Wanted:
     """What was asked for, whether of one file or of many."""
 
     edits: list[str]
-    """As NAME=STRENGTH, those of a preset first."""
+    """The edits from the first frame on, each as NAME=STRENGTH, those of a preset first."""
     schedule: list[str]
-    """As SECONDS:NAME=STRENGTH."""
+    """The edits that start later, each as SECONDS:NAME=STRENGTH."""
     compare: bool
     strip_metadata: bool
     badge: bool
@@ -89,6 +90,7 @@ class Wanted:
     profile: str
     engine: str
     composite: Composite
+    faces: FaceChoice
 
     def how(self) -> dict[str, Any]:
         """What is the same for every file, as `EditJob` and `Settings` name it; ValueError where it cannot be."""

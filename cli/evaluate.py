@@ -45,25 +45,24 @@ def evaluate(
     --fairness: for whom it works, on generated faces and on the videos (fairness.json, fairness.md).
     """
     from cli.evaluate_runs import Measuring
-    from rigid.evaluation.fairness import EDITS, FACES, FairnessJob
-    from rigid.evaluation.fairness import FRAMES as PEOPLE_FRAMES
+    from rigid.evaluation.fairness import DRAWN_FACES, FAIRNESS_EDITS, PERSON_FRAMES, FairnessJob
     from rigid.evaluation.measure import EvaluationError
     from rigid.evaluation.methods import MethodOptions
     from rigid.evaluation.run import EvaluationJob
-    from rigid.evaluation.sheet import EVERY, FRAMES, SheetJob
+    from rigid.evaluation.sheet import SHEET_EVERY, SHEET_FRAMES, SheetJob
 
     measuring = Measuring(profile, engine, _command(context))
     _check_together(sheet, fairness, judged, faces)
     chosen, texts = (split, clip or []), set_ or []
     try:
         if fairness:
-            edits, count = _edits(profile, texts) or EDITS, FACES if faces is None else faces
-            job = FairnessJob(out, edits, videos, count, frames or PEOPLE_FRAMES, *chosen, composite)
+            edits, count = _edits(profile, texts) or FAIRNESS_EDITS, DRAWN_FACES if faces is None else faces
+            job = FairnessJob(out, edits, videos, count, frames or PERSON_FRAMES, *chosen, composite)
             measuring.measure_fairness(job)
         elif videos is None:
             fail("Which clips? Give --videos, a folder of them.", BAD_INPUT)
         elif sheet:
-            shots = (frames or FRAMES, every or EVERY)
+            shots = (frames or SHEET_FRAMES, every or SHEET_EVERY)
             measuring.make_sheet(SheetJob(videos, out, _columns(profile, texts), *shots, *chosen, composite, judged))
         else:
             edits = _edits(profile, texts or [options.DEFAULT_EDIT])

@@ -6,24 +6,24 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cli.choices import Composite
+    from rigid.face.group_tracker import FaceChoice
     from rigid.models.contract import Runtime
-    from rigid.stream.face_stream import FaceStream
+    from rigid.stream.group_stream import AnyStream
 
 
-def open_engine(profile: str, engine: str, threads: int | None = None) -> Runtime:
-    """The engine with its networks."""
+def open_engine(profile: str, engine: str, threads: int | None = None, *, shared: bool = False) -> Runtime:
+    """The engine with its networks; `shared`: for calls from several threads at a time."""
     from engines import load_runtime
 
-    return load_runtime(profile, engine, threads=threads)
+    return load_runtime(profile, engine, threads=threads, shared=shared)
 
 
-def open_stream(runtime: Runtime, profile: str, composite: Composite) -> FaceStream:
+def open_stream(runtime: Runtime, profile: str, composite: Composite, faces: FaceChoice) -> AnyStream:
     """A stream on `runtime`, with the profile's attributes."""
     from rigid.assets.store import AssetStore
     from rigid.edits.library import load_library
-    from rigid.face.alignment import FaceLandmarker, FaceTracker
-    from rigid.stream.face_stream import FaceStream, StreamOptions
+    from rigid.stream import group_stream
+    from rigid.stream.face_stream import StreamOptions
 
-    landmarker = FaceLandmarker(AssetStore().file("face-landmarks", "face_landmarker.task"))
-    tracker = FaceTracker(landmarker, runtime.sizes.image_size)
-    return FaceStream(runtime, tracker, load_library(profile), StreamOptions(composite))
+    landmarks = AssetStore().file("face-landmarks", "face_landmarker.task")
+    return group_stream.open_stream(runtime, landmarks, load_library(profile), faces, StreamOptions(composite))

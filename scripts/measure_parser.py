@@ -30,7 +30,7 @@ from rigid.training.occluders.layer import Layer
 from rigid.training.occluders.occlude import OCCLUDERS, OTHER, paste
 from rigid.training.parser_faces import FaceMaker, LabelledFaces, load_or_make_blocks
 from rigid.training.parser_hand import read_hand_labels
-from rigid.training.parser_labels import SIZE
+from rigid.training.parser_labels import LABEL_SIZE
 from rigid.training.parser_measures import iou, majority
 
 Pixels = NDArray[np.uint8]
@@ -96,7 +96,7 @@ def by_hand(pictures: dict[str, Pixels], landmarks: LandmarkNet, parse: Parse) -
         if labels is not None:
             found.append(parse(picture))
             truth.append(labels)
-    return {"faces": float(len(truth))} | round_all(iou(np.stack(found), majority(np.stack(truth), SIZE // 64)))
+    return {"faces": float(len(truth))} | round_all(iou(np.stack(found), majority(np.stack(truth), LABEL_SIZE // 64)))
 
 
 def measure_found_occluders(clips: dict[str, list[Pixels]], thing: str, parse: Parse) -> float:

@@ -32,7 +32,7 @@ class ApiError(Exception):
         return {"code": self.code, "message": self.message, "hint": self.hint}
 
     def response(self) -> JSONResponse:
-        """The whole answer."""
+        """Make the whole answer."""
         return JSONResponse({"error": self.describe()}, self.status, headers=self.headers)
 
 

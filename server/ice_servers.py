@@ -25,7 +25,7 @@ class IceServer:
 
     @classmethod
     def parse(cls, text: str) -> IceServer:
-        """`stun:HOST[:PORT]` or `turn:[USER:PASSWORD@]HOST[:PORT][?transport=udp|tcp]`; ValueError otherwise."""
+        """Read `stun:HOST[:PORT]` or `turn:[USER:PASSWORD@]HOST[:PORT][?transport=udp|tcp]`; ValueError otherwise."""
         match = URL.fullmatch(text)
         if match is None or not _is_reachable(f"{match['scheme']}:{match['rest']}"):
             raise ValueError(f"{text!r} is not an ICE server; give stun:HOST:PORT or turn:USER:PASSWORD@HOST:PORT.")

@@ -8,14 +8,14 @@ from server.errors import ApiError
 
 
 class Readiness:
-    """ "warming", then "ready" or "failed"; set on the inference thread, read on the event loop."""
+    """Says "warming", then "ready" or "failed"; it is set on the inference thread and read on the event loop."""
 
     def __init__(self) -> None:
         self.state = "warming"
         self.problem = ""
 
     def watch(self, warm_up: Callable[[], None]) -> Callable[[], None]:
-        """`warm_up`, noting how it ends."""
+        """Return `warm_up` as a call that notes how it ends."""
 
         def run_warm_up() -> None:
             try:

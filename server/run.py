@@ -1,4 +1,4 @@
-"""From an app to a server that listens."""
+"""Makes an app a server that listens."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def urls(host: str, port: int, *, secure: bool) -> list[str]:
 
 
 class DrainingServer(uvicorn.Server):
-    """On SIGTERM takes no new sessions and gives those that run some time; SIGINT, or a second one, ends at once."""
+    """Takes no new sessions after SIGTERM and gives those that run some time; SIGINT, or a second one, ends at once."""
 
     def __init__(
         self, config: uvicorn.Config, manager: SessionManager, seconds: float, certificate: Renewal | None = None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
-import os
 import socket
 import ssl
 from collections.abc import Callable, Iterable
@@ -18,6 +17,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from rigid.atomic_files import replacing
 
 logger = logging.getLogger(__name__)
 
@@ -151,8 +152,11 @@ def _make(files: CertificateFiles, names: list[str]) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     files.certificate.parent.mkdir(parents=True, exist_ok=True)
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    _write_private(files.key, pem)
-    files.certificate.write_bytes(_certificate(key, names).public_bytes(serialization.Encoding.PEM))
+    with replacing(files.key) as part:
+        part.touch(0o600)
+        part.write_bytes(pem)
+    with replacing(files.certificate) as part:
+        part.write_bytes(_certificate(key, names).public_bytes(serialization.Encoding.PEM))
 
 
 def _certificate(key: ec.EllipticCurvePrivateKey, names: list[str]) -> x509.Certificate:
@@ -179,9 +183,3 @@ def _general_name(name: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
         return x509.DNSName(name)
-
-
-def _write_private(path: Path, data: bytes) -> None:
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(data)

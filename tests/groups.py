@@ -9,7 +9,7 @@ import numpy as np
 
 from rigid.arrays import Pixels
 from rigid.face.alignment import Face
-from rigid.face.group_tracker import GroupTracker
+from rigid.face.group_tracker import FaceChoice, GroupTracker
 from tests.fakes import TINY
 from tests.worlds import landmarks_in_crop
 
@@ -91,6 +91,7 @@ class People:
         pass
 
 
-def make_tracker(people: People, most: int = 2) -> GroupTracker:
+def make_tracker(people: People, most: int = 2, *, left_to_right: bool = False) -> GroupTracker:
     """A tracker of these people."""
-    return GroupTracker(people, people, lambda: people, TINY.image_size, most)
+    choice = FaceChoice(most, left_to_right)
+    return GroupTracker(people, people, lambda: people, TINY.image_size, choice)

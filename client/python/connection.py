@@ -87,7 +87,7 @@ class AsyncClient:
 
     @property
     def session_id(self) -> str | None:
-        """For REST, and for viewers; None while there is none."""
+        """The session's id, for REST and for viewers; None while there is none."""
         return None if self._link is None or self._ended is not None else str(self._link.session["id"])
 
     async def connect(self) -> None:

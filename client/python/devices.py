@@ -24,13 +24,13 @@ FIRST_RETRY, LONGEST_RETRY = 1.0, 15.0
 
 
 class Screen(Protocol):
-    """Where pictures go."""
+    """Something that shows pictures."""
 
     def show(self, picture: Picture) -> bool:
         """Show RGB uint8 (H, W, 3); False once nobody wants more."""
 
     def close(self) -> None:
-        """Free it."""
+        """Free what it holds."""
 
 
 class Window:
@@ -154,7 +154,7 @@ def show_live(pictures: Iterator[Picture], keeper: SessionKeeper, screen: Screen
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """`WxH`, such as 640x480; ValueError otherwise."""
+    """Read a size `WxH`, such as 640x480; ValueError otherwise."""
     width, _, height = text.partition("x")
     if not (width.isdigit() and height.isdigit() and 16 <= int(width) <= 7680 and 16 <= int(height) <= 7680):
         raise ValueError(f"{text!r} is no size of a picture; give WxH, for example 640x480.")

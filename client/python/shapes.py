@@ -18,7 +18,7 @@ NAMED = {1: Colorspace.ITU709, 5: Colorspace.ITU601, 6: Colorspace.ITU601}
 
 
 def upright(frame: VideoFrame) -> Picture:
-    """A decoded frame as a player shows it: RGB uint8 (H, W, 3), turned by its display matrix, by its own tags."""
+    """Show a decoded frame as a player shows it: RGB uint8 (H, W, 3), turned by its display matrix, by its own tags."""
     usual = Colorspace.ITU709 if min(frame.width, frame.height) >= HIGH_DEFINITION else Colorspace.ITU601
     plain = frame.reformat(
         format="rgb24",
@@ -32,7 +32,7 @@ def upright(frame: VideoFrame) -> Picture:
 
 
 def letterbox(picture: Picture, width: int, height: int) -> Picture:
-    """`picture` whole and in its own shape, with black bars, as RGB uint8 (height, width, 3)."""
+    """Fit `picture`, whole and in its own shape, with black bars, as RGB uint8 (height, width, 3)."""
     if picture.shape[1::-1] == (width, height):
         return picture
     scale = min(width / picture.shape[1], height / picture.shape[0])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -30,12 +31,9 @@ class Client:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="rigid-live client", daemon=True)
         self._thread.start()
-        options = {"key": key, "verify": verify, "badge": badge, "reconnect": reconnect}
-        self._live = self._run(self._make(server, {**options, **edits}))
-
-    @staticmethod
-    async def _make(server: str, options: dict[str, Any]) -> AsyncClient:
-        return AsyncClient(server, **options)
+        # On the loop, whose own it makes.
+        make = partial(AsyncClient, server, key=key, verify=verify, badge=badge, reconnect=reconnect, **edits)
+        self._live = self._call(make)
 
     def __enter__(self) -> Self:
         try:
@@ -52,7 +50,7 @@ class Client:
 
     @property
     def session_id(self) -> str | None:
-        """For REST, and for viewers."""
+        """The session's id, for REST and for viewers; None while there is none."""
         return self._live.session_id
 
     @property
@@ -66,16 +64,12 @@ class Client:
         return self._live.stats
 
     def process(self, frame: Picture, seconds: float | None = None, timeout: float = PROCESS_SECONDS) -> Picture:
-        """This very picture, edited."""
+        """Send this very picture, and return it edited."""
         return self._run(self._live.process(frame, seconds, timeout))
 
     def send(self, frame: Picture, seconds: float | None = None) -> None:
         """Offer a picture; the newest wins, and nothing waits."""
-
-        async def send() -> None:
-            self._live.send(frame, seconds)
-
-        self._run(send())
+        self._call(lambda: self._live.send(frame, seconds))
 
     def receive(self, timeout: float = PROCESS_SECONDS) -> Picture:
         """The newest picture from the server, once there is one that was not given out."""
@@ -83,11 +77,7 @@ class Client:
 
     def newest(self) -> Picture | None:
         """The newest picture from the server that was not given out, without waiting."""
-
-        async def newest() -> Picture | None:
-            return self._live.newest()
-
-        return self._run(newest())
+        return self._call(self._live.newest)
 
     def set(self, *, ramp_ms: float | None = None, **edits: float) -> dict[str, Any]:
         """Change some strengths; the server's acknowledgement."""
@@ -104,3 +94,9 @@ class Client:
 
     def _run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+    def _call(self, function: Callable[[], Result]) -> Result:
+        async def call() -> Result:
+            return function()
+
+        return self._run(call())

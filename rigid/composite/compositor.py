@@ -53,7 +53,7 @@ class Faces:
     edited: Array
     """E."""
     bare: Array | None = None
-    """As `edited`, but for what is meant for the hair; None where that is the same, or all that is edited."""
+    """The face edited but for what is meant for the hair; None where that is the same, or all that is edited."""
 
 
 def compose(kind: CompositeKind, faces: Faces, masks: FaceMasks, effect: EditEffect, landmarks: Points) -> Composite:

@@ -26,16 +26,16 @@ INSIDE = (0.4, 0.9)
 """Blurred share of these from which a place begins to belong to the mask, and belongs to it."""
 INSIDE_SIGMA = 1.0
 """How soft the mask's edge is, pixels at `SMALL`; it lies inside, so that hair and background keep out."""
-COVERED = (0.2, 0.6)
+COVERING = (0.2, 0.6)
 """Probability of `other` from which a place begins to be kept, and is kept, as it is."""
-COVERED_SIGMA = 0.7
+COVERING_SIGMA = 0.7
 HEAD, HEAD_SIGMA = 1.15, 0.008
 """A nearer head's extent in extents of its landmarks, which leave out hair and ears; its edge, sides of a crop."""
 EDGE_SIGMA, EDGE_VARIANCE = 2.0, 1e-3
 """Extent of what shares one line from brightness to hair, pixels at `SMALL`, and the brightness' variance, [-1, 1]
 values, below which the hair does not follow it."""
 LEAST_HAIR = np.float32(0.05)
-"""Less of it is none: what is far from the hair is not to be touched at all."""
+"""A hair's share below this counts as none: what is far from the hair is not to be touched at all."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,8 +78,8 @@ def masks_by_parser(parts: Array, picture: Array, covering: float = 0.0) -> Face
     hair = grow_along_brightness(_share(real, "hair"), picture)
     if covering:
         fringe = np.minimum(_share(edited, "hair"), _share(real, "hair", *INNER_FACE))
-        hair = np.maximum(hair, np.float32(covering) * resize(blur(fringe, COVERED_SIGMA), size))
-    covered = ramp(blur(_share(real, "other"), COVERED_SIGMA), *COVERED)
+        hair = np.maximum(hair, np.float32(covering) * resize(blur(fringe, COVERING_SIGMA), size))
+    covered = ramp(blur(_share(real, "other"), COVERING_SIGMA), *COVERING)
     window = border_window(size)
     return FaceMasks(resize(inside, size) * window, hair * window, 1 - resize(covered, size))
 
@@ -134,5 +134,5 @@ def _share(parts: Array, *names: str) -> Array:
 
 
 def _brightness(picture: Array) -> Array:
-    """Of a crop (S, S, 3), (S, S) in [-1, 1]."""
+    """The brightness of a crop (S, S, 3), (S, S) in [-1, 1]."""
     return cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)  # type: ignore[return-value]

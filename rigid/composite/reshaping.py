@@ -19,11 +19,11 @@ from rigid.arrays import Array
 from rigid.fields import smooth
 from rigid.geometry import Points
 
-GRID = 64
+PLACES = 64
 """Places a side at which the field is worked out; between them it is interpolated."""
 SIGMAS = (0.08, 0.035, 0.016)
 """Standard deviations of a landmark's influence, crop sides, coarse to fine."""
-STILL = (0.02, 0.02, 0.15)
+STANDING_WEIGHTS = (0.02, 0.02, 0.15)
 """Weight of standing still beside the landmarks', at each scale: where none is near, nothing moves. At the finest it
 outweighs the lone ones of the face's outline, which would be dented between them."""
 STEEPEST = 0.7
@@ -38,12 +38,12 @@ def motion_field(landmarks: Points, motion: Points, size: int) -> Array:
     `landmarks`, `motion`: (N, 2) in pixels of a crop of `size`. The field fades away from the landmarks and towards the
     crop's border, and is smaller as a whole where it would fold.
     """
-    scale = np.float32(GRID / size)
+    scale = np.float32(PLACES / size)
     at = (np.asarray(landmarks, np.float32) + np.asarray(motion, np.float32)) * scale
     wanted = -scale * np.asarray(motion, np.float32)
-    field = np.zeros((GRID, GRID, 2), np.float32)
-    for sigma, still in zip(SIGMAS, STILL, strict=True):
-        field += _smooth(at, wanted - _sample(field, at), sigma * GRID, still)
+    field = np.zeros((PLACES, PLACES, 2), np.float32)
+    for sigma, still in zip(SIGMAS, STANDING_WEIGHTS, strict=True):
+        field += _smooth(at, wanted - _sample(field, at), sigma * PLACES, still)
     field *= _inside()[..., None]
     steepest = max(float(-np.diff(field[..., axis], axis=1 - axis).min()) for axis in (0, 1))
     field *= np.float32(min(1.0, STEEPEST / max(steepest, 1e-6))) / scale
@@ -51,17 +51,17 @@ def motion_field(landmarks: Points, motion: Points, size: int) -> Array:
 
 
 def _smooth(at: Points, values: Points, sigma: float, still: float) -> Array:
-    """The mean of `values` (N, 2) at `at` (N, 2), weighted by distance (Nadaraya-Watson), (GRID, GRID, 2)."""
+    """The mean of `values` (N, 2) at `at` (N, 2), weighted by distance (Nadaraya-Watson), (PLACES, PLACES, 2)."""
     corner = np.floor(at - np.float32(0.5)).astype(np.intp)
     part = at - np.float32(0.5) - corner
     weighted = np.column_stack((np.ones(len(at), np.float32), values))
     # one place more than there are, for what lies outside
-    sums = np.zeros((GRID + 1, GRID + 1, 3), np.float32)
+    sums = np.zeros((PLACES + 1, PLACES + 1, 3), np.float32)
     for step in np.array([(0, 0), (1, 0), (0, 1), (1, 1)]):
-        columns, rows = (np.where((place >= 0) & (place < GRID), place, GRID) for place in (corner + step).T)
+        columns, rows = (np.where((place >= 0) & (place < PLACES), place, PLACES) for place in (corner + step).T)
         share = np.abs(1 - step - part).prod(1, keepdims=True, dtype=np.float32)
         np.add.at(sums, (rows, columns), share * weighted)
-    spread_out = cv2.GaussianBlur(sums[:GRID, :GRID], (0, 0), sigma, borderType=cv2.BORDER_CONSTANT)
+    spread_out = cv2.GaussianBlur(sums[:PLACES, :PLACES], (0, 0), sigma, borderType=cv2.BORDER_CONSTANT)
     total = np.asarray(spread_out, np.float32)
     mean: Array = total[..., 1:] / (total[..., :1] + np.float32(still))
     return mean
@@ -77,7 +77,7 @@ def _sample(field: Array, at: Points) -> Points:
 
 @cache
 def _inside() -> Array:
-    """One inside a crop, falling to zero along its border, (GRID, GRID)."""
-    from_edge = np.minimum(np.arange(GRID), np.arange(GRID)[::-1]) / (BORDER * GRID)
+    """One inside a crop, falling to zero along its border, (PLACES, PLACES)."""
+    from_edge = np.minimum(np.arange(PLACES), np.arange(PLACES)[::-1]) / (BORDER * PLACES)
     inside = smooth(np.clip(from_edge, 0.0, 1.0)).astype(np.float32)
     return np.asarray(np.minimum(inside, inside[:, None]), np.float32)

@@ -3,7 +3,7 @@
 A recursive filter in motion-compensated coordinates. With f the flow from the frame before to this one, measured
 between the *real* aligned faces I, every generated picture P becomes
 
-    P'_t = P_t + a · (W(P'_{t-1}, f) - P_t),    a = SHARE where I_t = W(I_{t-1}, f), falling to 0 where it is not.
+    P'_t = P_t + a · (W(P'_{t-1}, f) - P_t),  a = STEADY_SHARE where I_t = W(I_{t-1}, f), falling to 0 where it is not.
 
 Where the real pixels only moved, nothing but movement is left of what the generator makes anew each frame; where
 they changed (a mouth that opens, a blink, a cut), the newest picture counts. That the real video says what may change
@@ -25,9 +25,9 @@ from rigid.fields import blur, mismatch, ramp, resize
 
 FLOW_SIZE = 128
 """Side of the pictures between which the flow is estimated."""
-SHARE = 0.6
-"""Of the picture before, where the real pixels only moved. On nine training clips the warp error of inverted faces,
-over the source's, fell from 4.7 to 1.2 inside the crop and MSE by 6%; with 0.7 it fell below the source's own: blur."""
+STEADY_SHARE = 0.6
+"""The share of the picture before, where the real pixels only moved. On nine training clips the warp error of inverted
+faces, over the source's, fell from 4.7 to 1.2 inside the crop and MSE by 6%; with 0.7 it fell below 1: blur."""
 DRAWN_SHARE = 0.85
 """The same of E where it is drawn without the real face's noise map, as bangs are, and of the strands of dyed hair."""
 MOVED, CHANGED = 0.1, 0.3
@@ -54,14 +54,14 @@ class Steadied:
 
     faces: Faces
     edits: Mapping[str, float]
-    """By what O and E differ."""
+    """The edits by which O and E differ."""
     sight: _Sight
 
 
 class TemporalFilter:
     """Holds generated faces steady; of the frames before it knows what it is given."""
 
-    def __init__(self, share: float = SHARE) -> None:
+    def __init__(self, share: float = STEADY_SHARE) -> None:
         """`share`: of the picture before, 0 to 1; 0 leaves every picture as it is."""
         self._share = share
         self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)

@@ -12,10 +12,10 @@ from rigid.arrays import Array, Pixels, Region
 from rigid.discovery.observe import Seen
 from rigid.discovery.samples import Studio
 
-ROUNDS = 4
+MOST_SCALES = 4
 LONGEST_STEP = 2.0
 """A round changes the length by at most this factor."""
-CLOSE = 0.03
+CLOSE_TO_AIM = 0.03
 """A change this close to the wanted one, relatively, needs no further round."""
 CLOSE_ENOUGH = 0.2
 """A change this close is accepted when there are no more rounds."""
@@ -101,7 +101,14 @@ class Aim:
 
 
 def find_scale(
-    studio: Studio, faces: Faces, edit: Array, aim: Aim, guess: float, *, close: float = CLOSE, rounds: int = ROUNDS
+    studio: Studio,
+    faces: Faces,
+    edit: Array,
+    aim: Aim,
+    guess: float,
+    *,
+    close: float = CLOSE_TO_AIM,
+    rounds: int = MOST_SCALES,
 ) -> tuple[float, Outcome] | None:
     """The multiple of `edit` that brings about the change, and what it did; None when no multiple does.
 

@@ -14,7 +14,7 @@ from rigid.arrays import Array
 
 SHRINKAGES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 """Ridge penalties tried, in multiples of the mean variance of a feature."""
-HELD_OUT = 0.2
+HELD_OUT_SHARE = 0.2
 PRESENCES = frozenset({"glasses", "beard", "mustache", "bangs", "bald"})
 """Measures that say whether something is there: their order among faces without it means nothing."""
 SHARED = 0.5
@@ -91,7 +91,10 @@ def _ridge(features: Tensor, y: Tensor, penalties: Iterable[float]) -> Iterator[
 def _choose_penalties(features: Tensor, y: Tensor, random: torch.Generator) -> tuple[list[float], NDArray[np.float64]]:
     """For each measure the penalty that explains most of the held-out samples, and how much it explains."""
     order = torch.randperm(len(features), generator=random)
-    held, kept = order[: max(1, round(HELD_OUT * len(order)))], order[max(1, round(HELD_OUT * len(order))) :]
+    held, kept = (
+        order[: max(1, round(HELD_OUT_SHARE * len(order)))],
+        order[max(1, round(HELD_OUT_SHARE * len(order))) :],
+    )
     variance = y[held].var(0, correction=0).clamp_min(1e-12)
     scores = []
     for weights in _ridge(features[kept], y[kept], SHRINKAGES):

@@ -11,26 +11,26 @@ import numpy as np
 from rigid.arrays import Array
 from rigid.discovery.calibrate import Aim, Faces, find_scale
 from rigid.discovery.directions import fit_gradients, level_codes
-from rigid.discovery.join import find_needed, join
 from rigid.discovery.recipes import RECIPES, Recipe
 from rigid.discovery.samples import DrawCodes, Samples, Studio, take_samples
-from rigid.discovery.search import Candidate, Search
-from rigid.discovery.statement import Embed, Statement, Witnesses, state, write_statement
+from rigid.discovery.search import Candidate, Search, find_needed, join
+from rigid.discovery.statement import Statement, Witnesses, state, write_statement
 from rigid.edits.attribute_file import write_attribute
 from rigid.edits.attribute_header import AttributeHeader
+from rigid.face.identity import Embedder
 from rigid.reporting import CountDone, Say
 
 SHARES = (1.0, 0.7, 0.5)
-"""Of the wanted change, tried in this order."""
+"""Shares of the wanted change that are tried, in this order."""
 SETTING_FACES = 64
 """Faces the strength is set on, at most `MOST_ROOM` of those that have room."""
 MOST_ROOM = 12
 STATING_FACES = 200
 """Faces that neither the fit nor the strength has seen, on which the change is stated, unless told otherwise."""
 SETTING_SEED, STATING_SEED = 1_000_000, 2_000_000
-"""Added to the seed."""
-CLOSE = 0.08
-ROUNDS = 3
+"""What is added to the seed, so that these faces are others than those of the fit."""
+SETTING_CLOSE = 0.08
+SETTING_ROUNDS = 3
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def prepare(
     fingerprint: str,
     family: str = "",
     real: Array | None = None,
-    embed: Embed | None = None,
+    embed: Embedder | None = None,
     stating: int = STATING_FACES,
     progress: CountDone = lambda done: None,
     report: Say = lambda line: None,
@@ -183,7 +183,7 @@ def with_room(faces: Faces, column: int, *, ceiling: float = np.inf, floor: floa
 
 
 def _fit_scale(bench: Bench, room: Faces, edit: Array, aim: Aim) -> float | None:
-    found = find_scale(bench.search.studio, room, edit, aim, 1.0, close=CLOSE, rounds=ROUNDS)
+    found = find_scale(bench.search.studio, room, edit, aim, 1.0, close=SETTING_CLOSE, rounds=SETTING_ROUNDS)
     return None if found is None else found[0]
 
 

@@ -12,16 +12,15 @@ from rigid.arrays import Array, Pixels
 from rigid.discovery.labels import Labeller
 from rigid.edits.edit_effect import EditLibrary
 from rigid.face.alignment import TrackedFace, crop
-from rigid.files.clips import Clip, Replay, Track, read_frames
+from rigid.files.clips import Clip, Replay, Track, follow_throughout, read_frames
 from rigid.models.contract import Runtime
 from rigid.stream.face_stream import FaceStream, StreamOptions, Tracker
-from rigid.stream.fading import Fade
+from rigid.stream.fading import AT_ONCE
 
 RUN_UP = 4
 """Frames of a take: the last is looked at, when the stream has settled on the edit."""
 LONGEST_CLIP = 300
 """Frames of a clip that takes are chosen from."""
-AT_ONCE = StreamOptions(fade=Fade(seconds=0.0, frames=1))
 
 
 @dataclass(frozen=True)
@@ -44,27 +43,15 @@ def take_clips(clips: Sequence[Clip], make_tracker: Callable[[], Tracker], per_c
         last = max(len(shots) - RUN_UP, 0)
         starts = {round((i + 0.5) / per_clip * last) for i in range(per_clip)}
         for start in sorted(starts):
-            take = _make_take(shots[start : start + RUN_UP], make_tracker)
-            if take is not None:
-                yield take
-
-
-def _make_take(shots: Sequence[tuple[Pixels, float]], make_tracker: Callable[[], Tracker]) -> Take | None:
-    tracker = make_tracker()
-    try:
-        faces = [tracker.track(frame, seconds) for frame, seconds in shots]
-    finally:
-        tracker.close()
-    found = [face for face in faces if face is not None]
-    if not shots or len(found) < len(shots):
-        return None
-    frames, seconds = zip(*shots, strict=True)
-    return Take(frames, seconds, found)
+            taken = shots[start : start + RUN_UP]
+            faces = follow_throughout(taken, make_tracker)
+            if faces:
+                yield Take([frame for frame, _ in taken], [seconds for _, seconds in taken], faces)
 
 
 def last_frame(take: Take, runtime: Runtime, library: EditLibrary, edits: Mapping[str, float]) -> Pixels:
     """The last frame of `take` as a stream shows it with `edits`; ArithmeticError when the stream could not edit it."""
-    stream = FaceStream(runtime, Replay(Track(list(take.faces))), library, AT_ONCE)
+    stream = FaceStream(runtime, Replay(Track(list(take.faces))), library, StreamOptions(fade=AT_ONCE))
     results = [stream.step(frame, edits, at) for frame, at in zip(take.frames, take.seconds, strict=True)]
     stream.close()
     if results[-1].error is not None:

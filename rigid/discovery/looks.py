@@ -29,7 +29,7 @@ LOOKS = ("glasses", "beard", "mustache", "bangs", "bald", "blond", "grey", "dark
 CELLS = 14
 CELL = 8
 """Pixels of a cell's side."""
-SIDE = 3.4
+DESCRIBED_SIDE = 3.4
 """Side of the described square, in distances from the eyes to the mouth: all of the head."""
 PROPORTIONS = (shapes.face_width, shapes.jaw_width, shapes.nose_size, shapes.lip_size, shapes.eye_size)
 FOLDS = 5
@@ -42,7 +42,7 @@ def describe(image: Pixels, landmarks: Array) -> Array:
     left, right, mouth = (landmarks[part].mean(0) for part in (LEFT_EYE, RIGHT_EYE, MOUTH_CORNERS))
     eyes, size = (left + right) / 2, CELLS * CELL
     angle = float(np.arctan2(right[1] - left[1], right[0] - left[0]))
-    side = SIDE * max(float(np.linalg.norm(mouth - eyes)), 1.0)
+    side = DESCRIBED_SIDE * max(float(np.linalg.norm(mouth - eyes)), 1.0)
     upright = resample(image, similarity(0.7 * eyes + 0.3 * mouth, side, angle, (size, size)), (size, size))
     lab = lab_of(upright)
     across, down = cv2.Sobel(lab[..., 0], cv2.CV_32F, 1, 0), cv2.Sobel(lab[..., 0], cv2.CV_32F, 0, 1)

@@ -13,7 +13,7 @@ from rigid.discovery.discover import STATING_FACES, STATING_SEED
 from rigid.discovery.real import codes_of_clips
 from rigid.discovery.recipes import RECIPES
 from rigid.discovery.report import write_report
-from rigid.discovery.run import embedder, open_studio
+from rigid.discovery.run import open_embedder, open_studio
 from rigid.discovery.samples import DrawCodes, Studio
 from rigid.discovery.statement import Statement, Witnesses, in_order, state, write_statement
 from rigid.discovery.video_gain import RECIPE_OF, load_calibrated
@@ -61,7 +61,7 @@ def measure_profile(wanted: Measuring, store: AssetStore, report: Say = lambda l
     real = None if wanted.clips is None else codes_of_clips(wanted.profile, wanted.clips, wanted.split)
     with open_studio(wanted.profile, store) as (studio, _, held_out):
         seen = None if real is None else Faces.make_found(studio, real)
-        witnesses = replace(generate_witnesses(studio, held_out, wanted), real=seen, embed=embedder(store))
+        witnesses = replace(generate_witnesses(studio, held_out, wanted), real=seen, embed=open_embedder(store))
         return measure_files(files, witnesses, sizes, wanted, report)
 
 

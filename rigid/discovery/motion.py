@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rigid.arrays import Array
-from rigid.discovery.observe import BROWS
+from rigid.discovery.observe import BROW_POINTS
 from rigid.discovery.recipes import RECIPES
 from rigid.discovery.samples import DrawCodes, Studio
 from rigid.edits.attribute import Attribute
@@ -21,11 +21,11 @@ from rigid.reporting import Say
 
 MOVES = {recipe.name: recipe.moves for recipe in RECIPES if recipe.moves}
 """What each attribute that moves a face moves."""
-WIDTH = 0.025
+FADE_WIDTH = 0.025
 """Crop sides over which motion fades away from a feature."""
 GROWTH = 0.25
 """Share by which eyes grow at a `motion_gain` of 1, before the field smooths it to about half."""
-FACES, SEED = 48, 7_000_000
+MOTION_FACES, MOTION_SEED = 48, 7_000_000
 """Generated faces that motion is the mean of. On 40, the mean is 60 to 90% of the motion of each of them, squared."""
 FEWEST_FACES = 8
 
@@ -56,13 +56,13 @@ class Landmarks:
         if moves == "eyes":
             return self.growing_eyes()
         motion = self.motion(attribute, n_early)
-        return motion * self.near(BROWS) if moves == "brows" else motion
+        return motion * self.near(BROW_POINTS) if moves == "brows" else motion
 
     def near(self, feature: Sequence[int] | NDArray[np.int_]) -> Array:
         """How near each landmark is to those of `feature`, (478, 1), 1 to 0."""
         mean = self._places.mean(0)
         apart = np.linalg.norm(mean[:, None] - mean[list(feature)], axis=-1).min(1, keepdims=True)
-        weight: Array = np.exp(-np.square(apart / WIDTH) / 2).astype(np.float32)
+        weight: Array = np.exp(-np.square(apart / FADE_WIDTH) / 2).astype(np.float32)
         return weight
 
     def growing_eyes(self) -> Array:
@@ -110,7 +110,7 @@ def move_folder(
     for name in names:
         if name not in paths:
             raise ValueError(f"{folder} has no attribute {name!r} that moves a face; it has: {', '.join(paths)}.")
-    faces = Landmarks(studio, draw(SEED, FACES))
+    faces = Landmarks(studio, draw(MOTION_SEED, MOTION_FACES))
     for name in names or paths:
         attribute = load_attribute(paths[name], n_codes=sizes.n_codes, code_size=sizes.code_size)
         motion = faces.motion_of(attribute, sizes.n_codes - sizes.n_shared_codes)

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from rigid.arrays import Array, Pixels
-from rigid.face.landmarks import N_LANDMARKS
+from rigid.face.faces import Face
+from rigid.face.landmarks import CHIN, N_LANDMARKS
 from rigid.geometry import resample, similarity
 from rigid.models.age_gender import INPUT_SIZE, AgeGenderNet
 from rigid.models.expression import EXPRESSIONS, ExpressionNet
@@ -27,24 +28,7 @@ BLENDSHAPES = (
 )
 # fmt: on
 """The blendshapes that are kept of MediaPipe's 52."""
-BROWS = (70, 63, 105, 66, 107, 336, 296, 334, 293, 300)
-CHIN = 152
-
-
-class LabelledFace(Protocol):
-    """What the landmarker says of one face."""
-
-    @property
-    def landmarks(self) -> Array:
-        """(478, 2) in frame pixels."""
-
-    @property
-    def blendshapes(self) -> dict[str, float]:
-        """The 52 blendshapes by name, 0 to 1."""
-
-    @property
-    def pose(self) -> Array | None:
-        """The (4, 4) transform from the canonical face to the camera (x right, y up)."""
+BROW_POINTS = (70, 63, 105, 66, 107, 336, 296, 334, 293, 300)
 
 
 class Landmarker(Protocol):
@@ -53,7 +37,7 @@ class Landmarker(Protocol):
     def reset(self) -> None:
         """Forget the last picture."""
 
-    def detect(self, frame: Pixels, timestamp_ms: int) -> Sequence[LabelledFace]:
+    def detect(self, frame: Pixels, timestamp_ms: int) -> Sequence[Face]:
         """The faces in `frame` (H, W, 3) RGB."""
 
 
@@ -85,7 +69,7 @@ class Observer:
             self._classify(np.stack(list(crops.values())), list(crops), seen)
         return seen
 
-    def _find_face(self, image: Pixels) -> LabelledFace | None:
+    def _find_face(self, image: Pixels) -> Face | None:
         self._landmarker.reset()
         # far apart in time, so that nothing takes two people for one
         self._timestamp_ms += 10_000
@@ -126,7 +110,7 @@ def head_angles(pose: Array) -> tuple[float, float, float]:
 def face_crop(image: Pixels, landmarks: Array, size: int) -> Pixels:
     """The square round brows, chin and cheeks plus a tenth, as the age net was trained on: (size, size, 3)."""
     left, right = landmarks[:, 0].min(), landmarks[:, 0].max()
-    top, bottom = landmarks[list(BROWS), 1].min(), landmarks[CHIN, 1]
+    top, bottom = landmarks[list(BROW_POINTS), 1].min(), landmarks[CHIN, 1]
     centre = ((left + right) / 2, (top + bottom) / 2)
     return square(image, centre, 1.2 * max(right - left, bottom - top), size)
 

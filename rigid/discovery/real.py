@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from torch import nn
 
 from rigid.arrays import Array, Pixels
+from rigid.fields import from_pixels
 from rigid.files.clips import find_clips
 from rigid.files.video_reader import Picture, VideoReader
 from rigid.models.build import build_image_encoder
@@ -33,8 +35,7 @@ def codes_of_clips(profile: str, folder: Path, split: str | None = None) -> Arra
     """
     size = sizes_of(profile).image_size
     paths = [clip.path for clip in find_clips(folder, split)]
-    # held one level down: the exporter cannot have a module called `code`, which the encoder has, at the top
-    encode = compile_network(nn.Sequential(build_image_encoder(profile)), torch.zeros(1, 3, size, size))
+    encode = compile_encoder(profile)
     codes = []
     for path in paths:
         for frame in frames_of(path):
@@ -42,7 +43,18 @@ def codes_of_clips(profile: str, folder: Path, split: str | None = None) -> Arra
                 raise ValueError(
                     f"{path.name} is {frame.shape[1]}×{frame.shape[0]}, not {size}×{size}; align it first."
                 )
-            picture = torch.from_numpy(frame).permute(2, 0, 1)[None].float() / 127.5 - 1
-            # copied, as the engine writes its next result to the same place
-            codes.append(encode(picture.contiguous())[0].copy())
+            codes.append(encode(np.ascontiguousarray(from_pixels(frame).transpose(2, 0, 1)[None]))[0])
     return np.stack(codes)
+
+
+def compile_encoder(profile: str) -> Callable[[Array], Array]:
+    """The profile's image encoder: aligned RGB (1, 3, S, S) in [-1, 1] → codes (1, n_codes, code_size)."""
+    size = sizes_of(profile).image_size
+    # held one level down: the exporter cannot have a module called `code`, which the encoder has, at the top
+    run = compile_network(nn.Sequential(build_image_encoder(profile)), torch.zeros(1, 3, size, size))
+
+    def encode(inputs: Array) -> Array:
+        # copied, as the engine writes its next result to the same place
+        return run(torch.from_numpy(inputs)).copy()
+
+    return encode

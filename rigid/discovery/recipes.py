@@ -33,7 +33,7 @@ class Recipe:
     measure: str
     """The measure its strength is set by, and the direction is fitted to, unless it has `aims`."""
     change: float
-    """By how much strength 1 raises the measure, on faces that have room for it."""
+    """The amount by which strength 1 raises the measure, on faces that have room for it."""
     spans: Spans
     """First and last level (0 is 4×4) the edit may use; the best of these is taken."""
     two_way: bool = False

@@ -9,9 +9,8 @@ import numpy as np
 
 from rigid.arrays import Array, Pixels
 from rigid.discovery.observe import square
-from rigid.face.landmarks import OUTER_LIPS
+from rigid.face.landmarks import CHEEKBONES, CHIN, FOREHEAD_TOP, OUTER_EYE_CORNERS, OUTER_LIPS
 
-OUTER_CORNERS = (33, 263)
 # fmt: off
 INNER_LIPS_RIM = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191)
 CHEEKS = ((50, 101, 36, 205), (280, 330, 266, 425))
@@ -21,7 +20,6 @@ PLAIN_SKIN = ((109, 10, 338, 336, 9, 107), (201, 200, 421, 396, 175, 171))
 LIDS = ((246, 161, 160, 159, 158, 157, 173), (466, 388, 387, 386, 385, 384, 398))
 LOWER_BROWS = ((46, 53, 52, 52, 65, 65, 55), (276, 283, 282, 282, 295, 295, 285))
 # fmt: on
-CHIN, FOREHEAD_TOP, CHEEKBONES = 152, 10, (234, 454)
 HAIR_ABOVE, HAIR_ASIDE = (0.1, 0.24), 0.28
 """The patch of hair: how far above the forehead it lies, in heights of the face, and how far it goes to either side, in
 widths."""
@@ -90,7 +88,7 @@ def hair_colour(lab: Array, landmarks: Array) -> Array:
 
 def face_light(image: Pixels, landmarks: Array) -> float:
     """Mean luma, 0 to 1, of the square between the outer eye corners and below."""
-    corners = landmarks[list(OUTER_CORNERS)]
+    corners = landmarks[list(OUTER_EYE_CORNERS)]
     width = float(np.linalg.norm(corners[1] - corners[0]))
     centre = corners.mean(0) + np.array([0.0, 0.3 * width])
     patch = square(image, (centre[0], centre[1]), width, 32)

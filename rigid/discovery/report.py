@@ -13,7 +13,7 @@ from rigid.atomic_files import replacing, write_json, write_text
 from rigid.discovery.statement import Statement
 
 Matrix = NDArray[np.float64]
-LEFT_OUT = ("lips_gap", "sad", "angry", "surprised", "blond", "dark", "makeup")
+LEFT_OUT_MEASURES = ("lips_gap", "sad", "angry", "surprised", "blond", "dark", "makeup")
 """Measures that others of the table say better."""
 MOST_SHOWN = 2.0
 """Changes of this many standard deviations and more have the heat map's darkest colours."""
@@ -21,7 +21,7 @@ MOST_SHOWN = 2.0
 
 def entanglement(statements: Sequence[Statement]) -> tuple[list[str], Matrix]:
     """The measures' names (M,), and each attribute's change of each measure (A, M) in standard deviations."""
-    names = [name for name in statements[0].entangled if name not in LEFT_OUT]
+    names = [name for name in statements[0].entangled if name not in LEFT_OUT_MEASURES]
     return names, np.array([[one.entangled[name] for name in names] for one in statements])
 
 

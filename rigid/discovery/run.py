@@ -21,22 +21,22 @@ from rigid.discovery.recipes import RECIPES, Recipe
 from rigid.discovery.report import write_report
 from rigid.discovery.samples import (
     BATCH,
-    CHUNK,
+    CHUNK_FACES,
     DrawCodes,
+    RenderCodes,
     Studio,
-    Synthesize,
     code_source,
     load_or_make_faces,
     short_hash,
 )
 from rigid.discovery.sheet import contact_sheet, overview, read_sheet, write_sheet
-from rigid.discovery.statement import Embed, in_order
+from rigid.discovery.statement import in_order
 from rigid.discovery.unsupervised import explore, single_codes
 from rigid.edits.attribute_header import GROUPS
 from rigid.edits.code_layouts import FAMILIES
 from rigid.edits.library import read_library
 from rigid.face.alignment import FaceLandmarker
-from rigid.face.identity import FaceEmbedder, has_dlib
+from rigid.face.identity import Embedder, FaceEmbedder, has_dlib
 from rigid.models.build import build_mapping, build_mobile_generator
 from rigid.models.profiles import WEIGHTS, sizes_of
 from rigid.reporting import CountDone, Say
@@ -51,7 +51,7 @@ HELD_OUT_TRUNCATION = (0.5, 0.8)
 """Faces as even as those an image encoder finds."""
 SHEET_FACES = 6
 SHEET_SEED = 3_000_000
-METHODS = ("supervised", "sefa", "ganspace")
+DISCOVERY_METHODS = ("supervised", "sefa", "ganspace")
 EXPLORED_CODES = 16_384
 
 
@@ -98,7 +98,7 @@ def discover_profile(
             fingerprint=_fingerprint(request.profile),
             family=FAMILIES[request.profile],
             real=real,
-            embed=embedder(store),
+            embed=open_embedder(store),
             stating=request.faces,
             progress=progress,
             report=report,
@@ -113,7 +113,7 @@ def _fingerprint(profile: str) -> str:
     return f"{weights_fingerprint(profile)}-{short_hash((FIT_TRUNCATION, FIT_MIXING))}"
 
 
-def embedder(store: AssetStore) -> Embed | None:
+def open_embedder(store: AssetStore) -> Embedder | None:
     """Tells who a face is; None where dlib is not installed."""
     return FaceEmbedder(store) if has_dlib() else None
 
@@ -143,7 +143,7 @@ def strengths_of(least: float) -> tuple[float, ...]:
 
 
 def _write_report(request: Request, bench: Bench) -> None:
-    """Of all attributes in the folder, those of earlier runs too."""
+    """Write the report of all attributes in the folder, those of earlier runs too."""
     statements = in_order(request.out / "statements", RECIPES)
     if not statements:
         return
@@ -157,8 +157,8 @@ def explore_profile(request: Request, store: AssetStore, method: str, components
 
     Yields the sheets as they come. ValueError for a method that there is not.
     """
-    if method not in METHODS[1:]:
-        raise ValueError(f"There is no method {method!r}; choose one of: {', '.join(METHODS)}.")
+    if method not in DISCOVERY_METHODS[1:]:
+        raise ValueError(f"There is no method {method!r}; choose one of: {', '.join(DISCOVERY_METHODS)}.")
     generator, mapping = build_mobile_generator(request.profile, store), build_mapping(store)
     codes = single_codes(mapping, EXPLORED_CODES, request.seed)
     with open_studio(request.profile, store, no_looks()) as (studio, _, draw_held_out):
@@ -179,7 +179,7 @@ def learn_looks_of(request: Request, store: AssetStore, report: Say = lambda lin
     with open_studio(request.profile, store, no_looks()) as (studio, draw, _):
         chunks = load_or_make_faces(studio, draw, seeds, request.cache, _fingerprint(request.profile))
         for seed, (images, seen) in zip(seeds, chunks, strict=True):
-            for i in range(CHUNK):
+            for i in range(CHUNK_FACES):
                 if np.isfinite(seen["landmarks"][i]).all():
                     described[seed, i] = describe(images[i], seen["landmarks"][i])
     usable = [label for label in labels if (label.seed, label.index) in described]
@@ -224,7 +224,7 @@ def weights_fingerprint(profile: str) -> str:
     return hashlib.sha256(data).hexdigest()[:12]
 
 
-def _synthesize(profile: str, store: AssetStore) -> Synthesize:
+def _synthesize(profile: str, store: AssetStore) -> RenderCodes:
     sizes = sizes_of(profile)
     run = compile_network(build_mobile_generator(profile, store), torch.zeros(BATCH, sizes.n_codes, sizes.code_size))
 

@@ -21,13 +21,13 @@ from rigid.fields import to_pixels
 from rigid.models.mobile_stylegan import MappingNetwork
 from rigid.training.codes import sample_codes
 
-Synthesize = Callable[[Array], Array]
+RenderCodes = Callable[[Array], Array]
 """Codes (B, n_codes, 512) → RGB (B, 3, S, S) in [-1, 1]."""
 DrawCodes = Callable[[int, int], Array]
 """(seed, count) → codes (count, n_codes, 512), the same for the same seed."""
 BATCH = 8
 """A generator is asked for at most this many pictures at once."""
-CHUNK = 64
+CHUNK_FACES = 64
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Samples:
 class Studio:
     """Makes faces from codes and says what is seen in them."""
 
-    synthesize: Synthesize
+    synthesize: RenderCodes
     labeller: StagedLabeller
 
     def photograph(self, codes: Array) -> Pixels:
@@ -80,17 +80,17 @@ def take_samples(
 
     Pictures, what was seen in them and what was measured are kept in the folder `cache`; see `kept_faces`.
     """
-    starts = range(0, count, CHUNK)
+    starts = range(0, count, CHUNK_FACES)
     seeds = [seed + start for start in starts]
     tables = {chunk: cache / f"measures-{fingerprint}-{studio.labeller.version}-{chunk:08d}.npy" for chunk in seeds}
     unmeasured = [chunk for chunk in seeds if not tables[chunk].exists()]
-    yield max(0, count - CHUNK * len(unmeasured))
+    yield max(0, count - CHUNK_FACES * len(unmeasured))
     faces = load_or_make_faces(studio, draw, unmeasured, cache, fingerprint)
     for done, (chunk, (images, seen)) in enumerate(zip(unmeasured, faces, strict=True), 1 - len(unmeasured)):
         with replacing(tables[chunk]) as part:
             np.save(part, studio.labeller.measure(images, seen))
-        yield min(count, CHUNK * (len(seeds) + done))
-    codes = np.concatenate([draw(chunk, CHUNK) for chunk in seeds])[:count]
+        yield min(count, CHUNK_FACES * (len(seeds) + done))
+    codes = np.concatenate([draw(chunk, CHUNK_FACES) for chunk in seeds])[:count]
     labels = np.concatenate([np.load(tables[chunk]) for chunk in seeds])[:count]
     found = np.isfinite(labels).all(1)
     yield Samples(codes[found], labels[found])
@@ -99,7 +99,7 @@ def take_samples(
 def load_or_make_faces(
     studio: Studio, draw: DrawCodes, seeds: Sequence[int], cache: Path, fingerprint: str
 ) -> Iterator[tuple[Pixels, Seen]]:
-    """The `CHUNK` faces of each of the draws `seeds`, and what is seen in them.
+    """The `CHUNK_FACES` faces of each of the draws `seeds`, and what is seen in them.
 
     They are kept in `cache` under `fingerprint`, which names the generator and the draw, and taken from there the
     next time: a run that was stopped goes on where it was, and new measures are taken of the pictures that are there.
@@ -130,7 +130,7 @@ def short_hash(value: object) -> str:
 
 
 def _photograph(studio: Studio, draw: DrawCodes, seed: int) -> Pixels:
-    return studio.photograph(draw(seed, CHUNK))
+    return studio.photograph(draw(seed, CHUNK_FACES))
 
 
 def _load(path: Path) -> tuple[Pixels, Seen]:

@@ -5,27 +5,25 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rigid.arrays import Array
-from rigid.face.landmarks import LEFT_EYE, RIGHT_EYE
+from rigid.face.landmarks import CHEEKBONES, INNER_LIPS, LEFT_EYE, OUTER_EYE_CORNERS, RIGHT_EYE
 
-OUTER_CORNERS = (33, 263)
-INNER_LIPS = (13, 14)
 UPPER_LIP, LOWER_LIP = (0, 13), (14, 17)
-CHEEKS = (234, 454)
 JAW_CORNERS = (172, 397)
 NOSE_WINGS = (129, 358)
 NOSE_LENGTH = (6, 2)
 LIDS_AND_CORNERS = (((159, 145), (33, 133)), ((386, 374), (362, 263)))
 
 
-def distance(landmarks: Array, pair: tuple[int, int]) -> float:
+def distance(landmarks: Array, pair: tuple[int, int] | NDArray[np.int_]) -> float:
     """Between two landmarks."""
     return float(np.linalg.norm(landmarks[pair[1]] - landmarks[pair[0]]))
 
 
 def _eyes_apart(landmarks: Array) -> float:
-    return max(distance(landmarks, OUTER_CORNERS), 1e-6)
+    return max(distance(landmarks, OUTER_EYE_CORNERS), 1e-6)
 
 
 def lips_gap(landmarks: Array) -> float:
@@ -35,13 +33,13 @@ def lips_gap(landmarks: Array) -> float:
 
 def face_width(landmarks: Array) -> float:
     """Mean width of cheeks and jaw over the distance between the outer eye corners."""
-    width = (distance(landmarks, CHEEKS) + distance(landmarks, JAW_CORNERS)) / 2
+    width = (distance(landmarks, CHEEKBONES) + distance(landmarks, JAW_CORNERS)) / 2
     return width / _eyes_apart(landmarks)
 
 
 def jaw_width(landmarks: Array) -> float:
     """Width of the jaw over that of the cheeks."""
-    return distance(landmarks, JAW_CORNERS) / max(distance(landmarks, CHEEKS), 1e-6)
+    return distance(landmarks, JAW_CORNERS) / max(distance(landmarks, CHEEKBONES), 1e-6)
 
 
 def nose_size(landmarks: Array) -> float:
@@ -63,10 +61,10 @@ def eye_opening(landmarks: Array) -> float:
 def eye_size(landmarks: Array) -> float:
     """√(mean area of the eyes) over the width of the face."""
     area = (_area(landmarks[LEFT_EYE]) + _area(landmarks[RIGHT_EYE])) / 2
-    return math.sqrt(area) / max(distance(landmarks, CHEEKS), 1e-6)
+    return math.sqrt(area) / max(distance(landmarks, CHEEKBONES), 1e-6)
 
 
 def _area(outline: Array) -> float:
-    """Of a polygon (N, 2), by the shoelace formula."""
+    """The area of a polygon (N, 2), by the shoelace formula."""
     x, y = outline[:, 0], outline[:, 1]
     return abs(float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))) / 2

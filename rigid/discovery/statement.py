@@ -8,17 +8,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rigid.arrays import Array, Pixels
+from rigid.arrays import Array
 from rigid.atomic_files import write_json
 from rigid.discovery.calibrate import Faces, compare
 from rigid.discovery.recipes import Recipe
 from rigid.discovery.samples import Studio
+from rigid.face.identity import Embedder
 
-Embed = Callable[[Pixels, Array], NDArray[np.float64]]
-"""Pictures (H, W, 3) with landmarks (478, 2) → a unit vector that tells who it is."""
-Offset = Callable[[float, Array], Array]
+OffsetAt = Callable[[float, Array], Array]
 """Strength and codes (N, n_codes, 512) → what is added to the codes."""
 EMBEDDED = 16
 """Faces that are compared with themselves, as it is slow."""
@@ -34,7 +32,7 @@ class Witnesses:
     deviations: Array
     generated: Faces
     real: Faces | None = None
-    embed: Embed | None = None
+    embed: Embedder | None = None
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ class Statement:
         }
 
 
-def state(witnesses: Witnesses, recipe: Recipe, offset: Offset) -> Statement:
+def state(witnesses: Witnesses, recipe: Recipe, offset: OffsetAt) -> Statement:
     """Measure an edit on the generated faces, both ways if it has two, and on real ones if there are any."""
     studio, stating, real = witnesses.studio, witnesses.generated, witnesses.real
     column = studio.column(recipe.measure)
@@ -100,7 +98,7 @@ def _name_values(names: tuple[str, ...], values: Array) -> dict[str, float]:
     return {name: round(float(value), 3) for name, value in zip(names, values, strict=True)}
 
 
-def _same_person(embed: Embed, before: Faces, after: Faces) -> float | None:
+def _same_person(embed: Embedder, before: Faces, after: Faces) -> float | None:
     """Mean cosine between the embeddings of a face and of it edited, on the first faces that are found."""
     found = np.flatnonzero(np.isfinite(after.measures).all(1))[:EMBEDDED]
     cosines = [

@@ -11,17 +11,17 @@ from rigid.fields import to_pixels
 from rigid.inversion.latents import add_edit
 from rigid.models.contract import Runtime
 
-PICTURES = 5
-SIDE = 112
+STRIP_PICTURES = 5
+SMALL_SIDE = 112
 QUALITY = 88
 
 
-def strip_strengths(attribute: Attribute, count: int = PICTURES) -> list[float]:
+def strip_strengths(attribute: Attribute, count: int = STRIP_PICTURES) -> list[float]:
     """The strengths shown, from the least natural one to the greatest."""
     return [float(strength) for strength in np.linspace(attribute.min, attribute.max, count)]
 
 
-def render_face(runtime: Runtime, face: Array, attribute: Attribute, strength: float, side: int = SIDE) -> Pixels:
+def render_face(runtime: Runtime, face: Array, attribute: Attribute, strength: float, side: int = SMALL_SIDE) -> Pixels:
     """RGB (side, side, 3): the face of the code `face` (512,) or (n_codes, 512) with `attribute` at `strength`."""
     sizes = runtime.sizes
     codes = np.broadcast_to(face, (1, sizes.n_codes, sizes.code_size)).astype(np.float32)

@@ -23,8 +23,8 @@ from rigid.models.modulation import Modulation
 
 SPANS = ((0, 0), (1, 2), (3, 4))
 """Levels explored together: pose, shape and expression, colours."""
-STRENGTHS = (-3.0, -1.5, 0.0, 1.5, 3.0)
-"""In standard deviations of the codes along a direction."""
+DEVIATIONS = (-3.0, -1.5, 0.0, 1.5, 3.0)
+"""Strengths of a sheet's columns, in standard deviations of the codes along a direction."""
 
 
 def modulations(generator: MobileStyleGAN, level: int) -> list[Modulation]:
@@ -89,7 +89,7 @@ def explore(
             out.mkdir(parents=True, exist_ok=True)
             with replacing(out / f"{name}.npy") as part:
                 np.save(part, edit)
-            write_sheet(out / f"{name}.jpg", contact_sheet(studio, faces, _make_scaling(edit), STRENGTHS, 128))
+            write_sheet(out / f"{name}.jpg", contact_sheet(studio, faces, _make_scaling(edit), DEVIATIONS, 128))
             yield out / f"{name}.jpg"
 
 

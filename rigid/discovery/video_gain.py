@@ -32,15 +32,16 @@ from rigid.reporting import Say
 
 LEAST_GAIN, MOST_GAIN = 0.5, 2.0
 """Gains tried; beyond, faces are seen to break."""
-LEAST_MOTION, MOST_MOTION = 0.1, 2.5
+LEAST_MOTION_TRIED, MOST_MOTION_TRIED = 0.1, 2.5
 """Gains of motion tried."""
 BY_MOTION = ("shape", "pose")
 """Groups whose edits, with those of the brows, are left to motion, where that reaches `ENOUGH` of the target."""
 ENOUGH = 0.8
-ROUNDS = 3
+GAINS_TRIED = 3
 LEAST_SLOPE = 0.1
-"""Of the target for a gain of 1: a change that grows by less says nothing of how much longer it would have to be."""
-CLOSE = 0.15
+"""Share of the target that a gain of 1 must bring: a change that grows by less says nothing of how much longer an edit
+would have to be."""
+CLOSE_TO_TARGET = 0.15
 """A change this close to the target, relatively, needs no other gain."""
 LEAST_SHARE = 0.5
 """Where no gain reaches this share of the target, a longer edit would break the face sooner than show."""
@@ -111,7 +112,7 @@ def fit_gains(footage: Footage, attribute: Attribute, recipe: Recipe, report: Sa
     target = attribute.target
 
     def share(gains: Gains) -> float:
-        """Of the target; NaN where faces are lost."""
+        """The share of the target that is reached; NaN where faces are lost."""
         seen = measure_reached(footage, gains.of(attribute), recipe, 1.0)
         if seen is None:
             raise ValueError(f"No face in the clips has room for {attribute.name}.")
@@ -121,13 +122,13 @@ def fit_gains(footage: Footage, attribute: Attribute, recipe: Recipe, report: Sa
         return found
 
     if attribute.motion is not None and (attribute.group in BY_MOTION or recipe.moves == "brows"):
-        gain, most = _search(lambda gain: share(Gains(0.0, gain)), (1.0, None), (LEAST_GAIN, MOST_MOTION), 0.0)
+        gain, most = _search(lambda gain: share(Gains(0.0, gain)), (1.0, None), (LEAST_GAIN, MOST_MOTION_TRIED), 0.0)
         if most >= ENOUGH:
             return Gains(0.0, gain)
     alone = share(Gains())
-    if attribute.motion is not None and alone < 1 - CLOSE:
-        start = (float(np.clip(1 - alone, LEAST_MOTION, MOST_MOTION)), None)
-        gain, _ = _search(lambda gain: share(Gains(1.0, gain)), start, (LEAST_MOTION, MOST_MOTION), alone)
+    if attribute.motion is not None and alone < 1 - CLOSE_TO_TARGET:
+        start = (float(np.clip(1 - alone, LEAST_MOTION_TRIED, MOST_MOTION_TRIED)), None)
+        gain, _ = _search(lambda gain: share(Gains(1.0, gain)), start, (LEAST_MOTION_TRIED, MOST_MOTION_TRIED), alone)
         return Gains(1.0, gain)
     gain, most = _search(lambda gain: share(Gains(gain)), (1.0, alone), (LEAST_GAIN, MOST_GAIN), 0.0)
     return Gains(gain if most >= LEAST_SHARE else 1.0)
@@ -143,7 +144,7 @@ def _search(
     """
     (gain, known), (least, most) = start, bounds
     tried: list[tuple[float, float, float]] = []
-    for _ in range(ROUNDS):
+    for _ in range(GAINS_TRIED):
         seen = share(gain) if known is None else known
         known = None
         if not np.isfinite(seen):
@@ -153,7 +154,7 @@ def _search(
         tried.append((abs(seen - 1), gain, seen))
         wanted = gain + (1 - seen) / slope if slope > LEAST_SLOPE else (most if seen < 1 else least)
         following = float(np.clip(wanted, least, most))
-        if abs(seen - 1) < CLOSE or following == gain:
+        if abs(seen - 1) < CLOSE_TO_TARGET or following == gain:
             break
         gain = following
     if not tried:

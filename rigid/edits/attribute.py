@@ -68,7 +68,7 @@ class Attribute:
     measure: str = ""
     """What `target` is measured as."""
     target: float | None = None
-    """By how much strength 1 changes `measure`; None where it was not calibrated."""
+    """The amount by which strength 1 changes `measure`; None where it was not calibrated."""
     identity: float | None = None
     """Similarity of the face before and at strength 1; None where it was not measured."""
     custom: bool = False

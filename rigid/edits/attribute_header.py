@@ -12,12 +12,12 @@ NUMBERS = ("min", "max", "default", "strength_scale", "opposite", "video_gain", 
 OPTIONAL_NUMBERS = ("target", "identity")
 TABLES = ("measured", "calibration")
 GROUPS = ("expression", "age", "hair", "beard", "make-up", "shape", "pose", "accessories", "light", "other")
-"""In the order a page shows them."""
+"""The groups of edits, in the order a page shows them."""
 REGIONS = ("face", "hair", "eyes")
 """What an edit is meant for: the face, the hair beyond it, or eyes that it shuts and that are therefore drawn anew."""
 REGION_OF_GROUP = {"hair": "hair"}
 REGION_OF_MEASURE = {"eyes_closed": "eyes"}
-"""Of edits that do not state it."""
+"""The region of edits that do not state it, by their measure."""
 LONGEST_NAME = 40
 LONGEST_TEXT = 500
 MOST_CODES = 64
@@ -29,9 +29,9 @@ class AttributeHeader:
     """What a file says of its edit."""
 
     name: str
-    """As the API takes it: lower case, digits and underscores."""
+    """The name as the API takes it: lower case, digits and underscores."""
     label: str
-    """As a person reads it."""
+    """The name as a person reads it."""
     group: str
     """One of `GROUPS`."""
     source: str
@@ -63,7 +63,7 @@ class AttributeHeader:
     measure: str = ""
     """What `target` is measured as: a blendshape, years, degrees; empty where it was not calibrated."""
     target: float | None = None
-    """By how much strength 1 changes `measure`."""
+    """The amount by which strength 1 changes `measure`."""
     identity: float | None = None
     """Mean similarity of the face before and at strength 1, 1 for the same."""
     calibration: dict[str, float] = field(default_factory=dict)

@@ -49,7 +49,7 @@ class EditEffect:
     forehead: float = 0.0
     """How far they cover the forehead, as bangs do, 0 to 1; seen on the face at hand by `rigid.inversion`."""
     motion: Points | None = None
-    """By how much they move the landmarks besides what is generated, (478, 2) in crop sides; None for not at all."""
+    """How far they move the landmarks besides what is generated, (478, 2) in crop sides; None for not at all."""
 
 
 FACE_ONLY = EditEffect()

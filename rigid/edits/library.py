@@ -16,6 +16,7 @@ from rigid.edits.attribute import STORED, Attribute, Description
 from rigid.edits.attribute_file import read_attribute
 from rigid.edits.code_layouts import FAMILIES
 from rigid.edits.edit_effect import EditEffect, effect_of
+from rigid.edits.face_edits import part_faces, part_name
 from rigid.edits.limits import restraint
 from rigid.models.profiles import WEIGHTS, find_imported_folder, sizes_of
 
@@ -84,11 +85,17 @@ class AttributeLibrary:
 
         Raises ValueError, one sentence, for an unknown name, a strength that is not a finite number, or one
         outside what the attribute takes at all. What is beyond its natural range only is told by `warnings`.
+        Names may have the number of a face before them, see `rigid.edits.face_edits`.
         """
-        return {name: _check(self[name], value) for name, value in edits.items()}
+        return {name: _check(self[part_name(name)[1]], value) for name, value in edits.items()}
 
     def warnings(self, edits: Mapping[str, float]) -> list[str]:
         """A sentence for each strength beyond where it looks natural, and for a sum that a stream holds back."""
+        shared, single = part_faces(edits)
+        faces = [shared, *(shared | own for own in single.values())]
+        return list(dict.fromkeys(said for own in faces for said in self._warn_of(own)))
+
+    def _warn_of(self, edits: Mapping[str, float]) -> list[str]:
         said = []
         for name, strength in edits.items():
             attribute = self[name]

@@ -18,7 +18,7 @@ from rigid.edits.ramp import EASINGS, Easing
 SHIPPED = Path(__file__).with_name("shipped_presets")
 MOST_OWN = 200
 LONGEST_FADE_MS = 60_000.0
-LARGEST_FILE = 64 * 1024
+LARGEST_PRESET_FILE = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Preset:
     """A look: {attribute: strength}, and how long the stream takes to cross-fade to it."""
 
     name: str
-    """As the API takes it: lower case, digits and underscores."""
+    """The name as the API takes it: lower case, digits and underscores."""
     label: str
     edits: dict[str, float]
     fade_ms: float = 800.0
@@ -71,8 +71,8 @@ def _looks(name: str, content: dict[str, Any]) -> tuple[str, float, Easing]:
 def read_preset(path: Path, library: AttributeLibrary, *, custom: bool) -> Preset:
     """The preset in a file that bears its name; ValueError as `parse_preset`, or when it is no JSON."""
     try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise ValueError(f"it is larger than {LARGEST_FILE} bytes")
+        if path.stat().st_size > LARGEST_PRESET_FILE:
+            raise ValueError(f"it is larger than {LARGEST_PRESET_FILE} bytes")
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"The preset file {path.name} cannot be read: {error}.") from error

@@ -36,7 +36,7 @@ STYLECLIP_STRENGTH = 0.1
 """What StyleCLIP multiplies a mapper's output by, in training and use."""
 EQUALISED_RATE = 0.01
 """The learning rate multiplier of StyleCLIP's layers, by which weights and biases are stored too large."""
-LEVELS = {"course_mapping": (0, 4), "medium_mapping": (4, 8), "fine_mapping": (8, PUBLISHED_CODES)}
+MAPPERS = {"course_mapping": (0, 4), "medium_mapping": (4, 8), "fine_mapping": (8, PUBLISHED_CODES)}
 """StyleCLIP's mappers (`course` is its own spelling) and the codes each is for, end excluded."""
 COMPONENTS = (("comp", "std"), ("lat_comp", "lat_stdev"), ("act_comp", "act_stdev"))
 """What GANSpace's components and their deviations are called: by e4e, in W, in an activation."""
@@ -147,7 +147,7 @@ def recognise(content: Any, component: int | None, code_size: int) -> Published:
     if "dense.0.weight" in content:
         return _latent_transformer(content, code_size)
     mapper = _below(content.get("state_dict", content), "mapper.")
-    if mapper or any(f"{level}.mapping.1.weight" in content for level in ("mapping", *LEVELS)):
+    if mapper or any(f"{level}.mapping.1.weight" in content for level in ("mapping", *MAPPERS)):
         return _styleclip(mapper or content, content.get("opts"), code_size)
     if "eigvec" in content:
         return Published("SeFa eigenvector", _row(_array(content, "eigvec").T, component, code_size))
@@ -220,7 +220,7 @@ def _styleclip(content: Mapping[str, Any], options: object, size: int) -> Publis
     resolution = getattr(options, "stylegan_size", 1024)
     if resolution != 1024:
         raise ValueError(f"its mapper was trained for a generator of {resolution}², not of 1024²")
-    levels = {"mapping": (0, PUBLISHED_CODES)} if "mapping.mapping.1.weight" in content else LEVELS
+    levels = {"mapping": (0, PUBLISHED_CODES)} if "mapping.mapping.1.weight" in content else MAPPERS
     parts = tuple(
         _mapper(_below(content, f"{level}.mapping."), range(*span), size)
         for level, span in levels.items()

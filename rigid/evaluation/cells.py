@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -16,19 +16,20 @@ from rigid.edits.edit_effect import EditEffect, EditLibrary
 from rigid.evaluation import fault_signs
 from rigid.evaluation.face_regions import FACE_REGIONS, face_regions
 from rigid.evaluation.fault_signs import Faces, Signs
-from rigid.evaluation.measure import AT_ONCE, EvaluationError
+from rigid.evaluation.measure import EvaluationError
 from rigid.evaluation.metrics import mean
 from rigid.evaluation.warp_error import Motion, MotionEstimator
 from rigid.face.alignment import TrackedFace, crop
 from rigid.fields import from_pixels
-from rigid.files.clips import Clip, Replay, Track, read_frames
+from rigid.files.clips import Clip, Replay, Track, follow_throughout, read_frames
 from rigid.models.contract import Runtime
-from rigid.stream.face_stream import FaceStream, StreamOptions, Tracker
+from rigid.stream.face_stream import FaceStream, StepResult, StreamOptions, Tracker
+from rigid.stream.fading import AT_ONCE
 
-LONGEST = 300
+LONGEST_CLIP = 300
 """Frames of a clip from whose middle those of a take are taken."""
 LEAST_PIXELS = 200
-"""Of a region, for its flicker to be told."""
+"""Pixels that a region must have for its flicker to be told."""
 
 
 class Unusable(Exception):
@@ -94,17 +95,17 @@ class Cell:
     inverted: Array | None
     """O of that face, (S, S, 3) in [-1, 1]; None where nothing was generated."""
     landmarks: Array
-    """Of that face, (478, 2) in its pixels."""
+    """The landmarks of that face, (478, 2) in its pixels."""
     delivered: list[Pixels]
     """All frames as they were delivered."""
 
 
 def take_from(clip: Clip, make_tracker: Callable[[], Tracker], count: int, size: int) -> Take | None:
-    """`count` frames round the middle of the clip's first `LONGEST`; None where a face is lost in them.
+    """`count` frames round the middle of the clip's first `LONGEST_CLIP`; None where a face is lost in them.
 
     VideoError when the clip cannot be read.
     """
-    shots = list(read_frames(clip.path, LONGEST))
+    shots = list(read_frames(clip.path, LONGEST_CLIP))
     start = max(0, (len(shots) - count) // 2)
     return take_of(clip.name, shots[start : start + count], make_tracker, size)
 
@@ -113,15 +114,10 @@ def take_of(
     name: str, shots: Sequence[tuple[Pixels, float]], make_tracker: Callable[[], Tracker], size: int
 ) -> Take | None:
     """`shots`, frames and the seconds they are shown at, as a take; None where a face is lost in them."""
-    tracker = make_tracker()
-    try:
-        faces = [tracker.track(frame, seconds) for frame, seconds in shots]
-    finally:
-        tracker.close()
-    found = [face for face in faces if face is not None]
-    if len(found) < max(2, len(shots)):
+    faces = follow_throughout(shots, make_tracker)
+    if faces is None or len(faces) < 2:
         return None
-    return Take(name, [frame for frame, _ in shots], [at for _, at in shots], found, size)
+    return Take(name, [frame for frame, _ in shots], [at for _, at in shots], faces, size)
 
 
 def make_cell(
@@ -136,6 +132,20 @@ def make_cell(
 
     EvaluationError when a frame could not be edited.
     """
+    results = _stream(take, runtime, library, edits, composite)
+    delivered = [result.frame for result in results]
+    crops = take.crops(delivered)
+    looks = _look_closely(take, results, crops, library.effect(edits, gain=runtime.sizes.edit_gain), every)
+    signs = fault_signs.join([*looks, Signs(math.nan, math.nan, {}, _flickers(take, crops))])
+    ratio = mean(_errors(take.motions, delivered)) / (mean(take.own_errors) or math.nan)
+    last = results[-1].faces
+    inverted = None if last is None else last.inverted
+    return Cell(signs, ratio, take.real[-1], crops[-1], inverted, take.faces[-1].landmarks_in_crop, delivered)
+
+
+def _stream(
+    take: Take, runtime: Runtime, library: EditLibrary, edits: Mapping[str, float], composite: CompositeKind
+) -> list[StepResult]:
     stream = FaceStream(runtime, Replay(Track(list(take.faces))), library, StreamOptions(composite, AT_ONCE))
     try:
         results = [stream.step(frame, edits, at) for frame, at in zip(take.frames, take.seconds, strict=True)]
@@ -144,23 +154,21 @@ def make_cell(
     failed = next((result.error for result in results if result.error is not None), None)
     if failed is not None:
         raise EvaluationError(f"{take.name} could not be edited: {failed}.")
-    delivered = [result.frame for result in results]
-    crops = take.crops(delivered)
-    effect = library.effect(edits, gain=runtime.sizes.edit_gain)
+    return results
+
+
+def _look_closely(
+    take: Take, results: Sequence[StepResult], crops: Sequence[Pixels], effect: EditEffect, every: int
+) -> Iterator[Signs]:
+    """The signs of every `every`-th frame, the last one among them."""
+    if effect.motion is not None:
+        return  # the edges of I and E lie elsewhere than those of y, and tell nothing
     wanted = find_edited_regions(effect)
-    looks = []
-    # where an edit moves what I and E show, their edges lie elsewhere than those of y, and tell nothing
-    comparable = range(len(results) - 1, -1, -every) if effect.motion is None else range(0)
-    for i in comparable:
+    for i in range(len(results) - 1, -1, -every):
         seen = results[i].faces
         if seen is not None:
             faces = Faces(seen.real, seen.inverted, seen.edited, from_pixels(crops[i]))
-            looks.append(_look(faces, {name: take.regions[i][name] for name in wanted}))
-    signs = fault_signs.join([*looks, Signs(math.nan, math.nan, {}, _flickers(take, crops))])
-    ratio = mean(_errors(take.motions, delivered)) / (mean(take.own_errors) or math.nan)
-    last = results[-1].faces
-    inverted = None if last is None else last.inverted
-    return Cell(signs, ratio, take.real[-1], crops[-1], inverted, take.faces[-1].landmarks_in_crop, delivered)
+            yield _look(faces, {name: take.regions[i][name] for name in wanted})
 
 
 def find_edited_regions(effect: EditEffect) -> list[str]:
@@ -175,7 +183,7 @@ def _look(faces: Faces, regions: Mapping[str, Region]) -> Signs:
 
 
 def _flickers(take: Take, crops: list[Pixels]) -> dict[str, float]:
-    """By region, the mean over neighbours of the warp error over the source's."""
+    """The mean of each region over neighbours of the warp error over the source's."""
     found: dict[str, list[float]] = {}
     for errors, own in zip(_by_region(take, crops), take.own_by_region, strict=True):
         for name, error in errors.items():
@@ -184,7 +192,7 @@ def _flickers(take: Take, crops: list[Pixels]) -> dict[str, float]:
 
 
 def _by_region(take: Take, crops: list[Pixels]) -> list[dict[str, float]]:
-    """Of every aligned face after the first, the warp error in each region that enough is seen of."""
+    """The warp error of every aligned face after the first, in each region that enough is seen of."""
     least = LEAST_PIXELS * (take.size / 256) ** 2
     found = []
     for motion, regions, (a, b) in zip(take.crop_motions, take.regions[1:], pairwise(crops), strict=True):

@@ -9,23 +9,25 @@ import numpy as np
 
 from rigid.arrays import Pixels
 from rigid.evaluation.cells import Cell
-from rigid.evaluation.face_regions import Box, zooms
+from rigid.evaluation.face_regions import Zoom, zooms
 from rigid.geometry import resample
 
-SIDE = 200
-"""Of a face, pixels."""
+FACE_SIDE = 200
+"""The side of a face, pixels."""
 ZOOM = (132, 99)
 """Width and height of a zoom."""
 CAPTION, GAP = 20, 8
 COLUMNS = 3
 PER_PAGE = 9
-WIDTH = 2 * SIDE
-HEIGHT = SIDE + 2 * ZOOM[1]
+WIDTH = 2 * FACE_SIDE
+HEIGHT = FACE_SIDE + 2 * ZOOM[1]
 
 
 def draw_cell(cell: Cell) -> Pixels:
     """Before and after side by side, below them the zooms, before above after, (HEIGHT, WIDTH, 3)."""
-    faces = [cv2.resize(face, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for face in (cell.before, cell.after)]
+    faces = [
+        cv2.resize(face, (FACE_SIDE, FACE_SIDE), interpolation=cv2.INTER_AREA) for face in (cell.before, cell.after)
+    ]
     boxes = zooms(cell.landmarks).values()
     rows = [np.hstack([_zoom(face, box) for box in boxes]) for face in (cell.before, cell.after)]
     return np.asarray(np.vstack([np.hstack(faces), *(_pad(row) for row in rows)]), np.uint8)
@@ -51,7 +53,7 @@ def _row(cells: Sequence[Pixels]) -> Pixels:
     return np.pad(row, ((0, GAP), (0, 0), (0, 0)), constant_values=255)
 
 
-def _zoom(face: Pixels, box: Box) -> Pixels:
+def _zoom(face: Pixels, box: Zoom) -> Pixels:
     (x, y), width, height = box
     scale = ZOOM[0] / width
     move = np.array([[scale, 0, -scale * (x - width / 2)], [0, scale, -scale * (y - height / 2)]])

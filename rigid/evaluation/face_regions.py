@@ -11,18 +11,18 @@ from rigid.face.landmarks import CHIN, FACE_OVAL, FOREHEAD_TOP, LEFT_EYE, MOUTH_
 from rigid.face.masks import eyes_mask, forehead_mask, lips_mask, oval_mask, polygon_mask
 from rigid.geometry import Points
 
-Box = tuple[tuple[float, float], float, float]
+Zoom = tuple[tuple[float, float], float, float]
 """Middle in crop pixels, and width and height."""
 FACE_REGIONS = ("mouth", "eyes", "forehead", "cheeks", "jaw")
-REGIONS = (*FACE_REGIONS, "hair")
+ALL_REGIONS = (*FACE_REGIONS, "hair")
 LIPS_GROWN = 0.3
-"""By how much of its width the mouth is more than its lips."""
-HAIR = 1.55
+"""The share of its width by which the mouth is larger than its lips."""
+HAIR_GROWN = 1.55
 """How much larger than the face oval what may be hair is."""
 
 
 def face_regions(landmarks: Points, size: int) -> dict[str, Region]:
-    """Each of `REGIONS` as (size, size); they do not overlap. `landmarks` (478, 2) in crop pixels."""
+    """Each of `ALL_REGIONS` as (size, size); they do not overlap. `landmarks` (478, 2) in crop pixels."""
     points = np.asarray(landmarks, np.float64)
     face = oval_mask(points, size) > 0.5
     mouth = lips_mask(points, size, LIPS_GROWN) > 0.5
@@ -30,7 +30,7 @@ def face_regions(landmarks: Points, size: int) -> dict[str, Region]:
     forehead = (forehead_mask(points, size) > 0.5) & ~eyes
     rest = face & ~mouth & ~eyes & ~forehead
     below = _below_nose(points, size)
-    around = (polygon_mask(_grow(points[FACE_OVAL], HAIR), size) > 0.5) & ~face & ~forehead & ~below
+    around = (polygon_mask(_grow(points[FACE_OVAL], HAIR_GROWN), size) > 0.5) & ~face & ~forehead & ~below
     return {
         "mouth": mouth,
         "eyes": eyes,
@@ -41,7 +41,7 @@ def face_regions(landmarks: Points, size: int) -> dict[str, Region]:
     }
 
 
-def zooms(landmarks: Points) -> dict[str, Box]:
+def zooms(landmarks: Points) -> dict[str, Zoom]:
     """What is looked at closely: the mouth, the eyes, the hair line, each four wide to three high."""
     points = np.asarray(landmarks, np.float64)
     mouth = points[MOUTH_CORNERS].mean(0)

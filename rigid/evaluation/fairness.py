@@ -27,11 +27,11 @@ from rigid.files.video_reader import VideoError
 from rigid.reporting import CountDone, Say
 from rigid.stream.face_stream import Tracker
 
-VERSION = 1
-"""Raised whenever a measure changes its meaning; people of another version are measured anew."""
-FACES, FRAMES = 48, 4
-EDITS = {"smile": 1.0, "age": 1.0, "beard": 1.0}
-SEED = 20
+FAIRNESS_VERSION = 1
+"""The number is raised whenever a measure changes its meaning; people of another version are measured anew."""
+DRAWN_FACES, PERSON_FRAMES = 48, 4
+FAIRNESS_EDITS = {"smile": 1.0, "age": 1.0, "beard": 1.0}
+PEOPLE_SEED = 20
 MOST_DRAWN = 12
 """At most so many faces are drawn for each that is wanted."""
 TRUNCATION = (0.8, 1.0)
@@ -47,10 +47,10 @@ class FairnessJob:
     edits: Mapping[str, float]
     videos: Path | None = None
     """A folder of clips; generated faces alone without."""
-    faces: int = FACES
+    faces: int = DRAWN_FACES
     """Generated faces, balanced by skin tone and gender presentation."""
-    frames: int = FRAMES
-    """Of each face's clip."""
+    frames: int = PERSON_FRAMES
+    """Frames of each face's clip."""
     split: str | None = None
     names: Sequence[str] = ()
     composite: CompositeKind = "change"
@@ -122,7 +122,7 @@ class _Runner:
         for number in range(MOST_DRAWN * self._job.faces):
             if balance.full:
                 return
-            codes = generated.codes(1, SEED + number, TRUNCATION)[0]
+            codes = generated.codes(1, PEOPLE_SEED + number, TRUNCATION)[0]
             found.drawn += 1
             seen = groups_of(generated.picture(codes), self._tools.labeller)
             if seen is not None and balance.takes(seen[0]):
@@ -130,7 +130,7 @@ class _Runner:
 
     def measure_generated(self, number: int, codes: Array) -> Person | None:
         """Measure the face of `codes`, moving; None where it moves out of sight."""
-        path, named = self._place(f"face-{number}", {"face": [SEED, number]})
+        path, named = self._place(f"face-{number}", {"face": [PEOPLE_SEED, number]})
         kept = _load(path, named)
         if kept is not None:
             return kept
@@ -153,7 +153,9 @@ class _Runner:
         """Where a person is kept, and what names the options."""
         job = self._job
         options = {"edits": dict(job.edits), "frames": job.frames, "composite": job.composite, **own}
-        return job.out / "people" / f"{name}.json", hash_of({**self._tools.facts, **options, "fairness": VERSION})
+        return job.out / "people" / f"{name}.json", hash_of(
+            {**self._tools.facts, **options, "fairness": FAIRNESS_VERSION}
+        )
 
     def _person(self, take: Take | None, path: Path, named: str) -> Person | None:
         """Measured, and kept in `path`."""

@@ -12,7 +12,7 @@ from rigid.evaluation import metrics
 from rigid.evaluation.groups import AXES, Groups
 from rigid.evaluation.results import without_nan
 
-MEASURES = {"identity": 1, "strength": 1, "lpips": -1, "without_signs": 1}
+COMPARED = {"identity": 1, "strength": 1, "lpips": -1, "without_signs": 1}
 """What is compared, and whether more of it (1) or less (-1) is better; docs/evaluation.md says what each is."""
 LEAST_PEOPLE = 3
 """A group of fewer says nothing."""
@@ -27,9 +27,9 @@ class Person:
     identity: float
     """Similarity of the edited face with the real one, mean over the edits."""
     strengths: dict[str, float]
-    """By how much each edit changed its measure; NaN for who has no room for it, as who smiles already."""
+    """The amount by which each edit changed its measure; NaN for who has no room for it, as who smiles already."""
     lpips: float
-    """Of the inverted face from the real one."""
+    """Distance of the inverted face from the real one."""
     without_signs: float
     """Share of the edits that show no sign of a fault."""
 
@@ -46,7 +46,7 @@ class Fairness:
 
 
 def compare(people: Sequence[Person]) -> dict[str, dict[str, dict[str, float]]]:
-    """Compare groups: how many `people`, and the means of `MEASURES`; `strength` is over everybody's mean change."""
+    """Compare groups: how many `people`, and the means of `COMPARED`; `strength` is over everybody's mean change."""
     typical = {name: metrics.mean(person.strengths[name] for person in people) for name in people[0].strengths}
     values = {person.name: _values(person, typical) for person in people}
     everybody = {"everybody": {"all": _group(list(values.values()))}}
@@ -70,7 +70,7 @@ def _values(person: Person, typical: Mapping[str, float]) -> dict[str, float]:
 
 
 def _group(values: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    means = {measure: metrics.mean(one[measure] for one in values) for measure in MEASURES}
+    means = {measure: metrics.mean(one[measure] for one in values) for measure in COMPARED}
     return {"people": float(len(values)), **means}
 
 
@@ -82,7 +82,7 @@ def shortfalls(table: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[s
         groups = [group for group in table[axis].values() if group["people"] >= LEAST_PEOPLE]
         found[axis] = {
             measure: max((sign * (1 - group[measure] / (mean[measure] or math.nan)) for group in groups), default=0.0)
-            for measure, sign in MEASURES.items()
+            for measure, sign in COMPARED.items()
         }
     return found
 
@@ -114,7 +114,7 @@ def _table(table: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
     worst = shortfalls(table)
     for axis, groups in table.items():
         for group, values in groups.items():
-            numbers = " | ".join(_cell(values[measure]) for measure in MEASURES)
+            numbers = " | ".join(_cell(values[measure]) for measure in COMPARED)
             lines.append(f"| {axis} | {group} | {values['people']:.0f} | {numbers} |")
         if axis in worst:
             numbers = " | ".join("–" if math.isnan(v) else f"{-v:+.0%}" for v in worst[axis].values())

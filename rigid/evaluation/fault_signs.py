@@ -18,8 +18,8 @@ from rigid.arrays import Array, Region
 from rigid.evaluation.face_regions import outer_band
 from rigid.evaluation.metrics import mean
 
-CHANGED = 0.04
-"""By how much y differs from I, smoothed, where a change is shown, in [-1, 1] values."""
+LEAST_CHANGE = 0.04
+"""The difference of y from I, smoothed, where a change is shown, in [-1, 1] values."""
 BAND = 10 / 256
 """How far on both sides of the border of what is changed a seam is looked for, crop sides."""
 SEAM_NEAR, DOUBLE_NEAR = 7, 3
@@ -27,9 +27,9 @@ SEAM_NEAR, DOUBLE_NEAR = 7, 3
 STRONGEST = 0.02
 """The share of pixels, the strongest, that an edge's sign is the mean of."""
 DRAWN = 0.15
-"""By how much E differs from O in a region, mean absolute value, for the edit to be asked for there."""
+"""The difference of E from O in a region, mean absolute value, for the edit to be asked for there."""
 PIXEL_NOISE = 9.0
-"""Added to warp errors (squared levels of 255), so that the noise of a still picture counts for nothing."""
+"""What is added to warp errors (squared levels of 255), so that the noise of a still picture counts for nothing."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def flickers(error: float, source: float) -> float:
 def find_changed(faces: Faces) -> Region:
     """Find where y shows a change, (S, S)."""
     difference = np.abs(faces.delivered - faces.real).max(2)
-    where: Region = cv2.GaussianBlur(difference, (0, 0), 2.0 / 256 * len(difference)) > CHANGED
+    where: Region = cv2.GaussianBlur(difference, (0, 0), 2.0 / 256 * len(difference)) > LEAST_CHANGE
     return where
 
 

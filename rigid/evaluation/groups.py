@@ -12,18 +12,18 @@ from rigid.discovery.regions import CHEEKS, PLAIN_SKIN, lab_of, mean_colour
 from rigid.training.occluders.hands import MONK_TONES
 
 TONE_GROUPS = ("1-4", "5", "6", "7-10")
-"""Of Monk tones: cheeks and foreheads in photographs mostly come nearest to the middle ones, so those stand alone."""
+"""The groups of Monk tones: those that most cheeks and foreheads in photographs come nearest to stand alone."""
 _LAST = (4, 5, 6, 10)
 _MONK_LAB = lab_of(MONK_TONES[None].astype(np.uint8))[0]
 AGES = ("under 30", "30 to 49", "50 and over")
 _AGE_LIMITS = (30, 50)
 GENDERS = ("feminine", "masculine")
-GLASSES = ("no glasses", "glasses")
-AXES = {"skin tone": TONE_GROUPS, "apparent age": AGES, "gender presentation": GENDERS, "glasses": GLASSES}
+GLASSES_GROUPS = ("no glasses", "glasses")
+AXES = {"skin tone": TONE_GROUPS, "apparent age": AGES, "gender presentation": GENDERS, "glasses": GLASSES_GROUPS}
 """What is grouped by, and the groups."""
 
 Groups = dict[str, str]
-"""Of one person: the group on every axis."""
+"""The group of one person on every axis."""
 
 
 def groups_of(image: Pixels, labeller: StagedLabeller) -> tuple[Groups, Array] | None:
@@ -44,7 +44,7 @@ def name_groups(tone: int, measured: Mapping[str, float]) -> Groups:
         "skin tone": tone_group(tone),
         "apparent age": AGES[sum(measured["age"] >= limit for limit in _AGE_LIMITS)],
         "gender presentation": GENDERS[measured["male"] > 0],
-        "glasses": GLASSES[measured["glasses"] > 0.5],
+        "glasses": GLASSES_GROUPS[measured["glasses"] > 0.5],
     }
 
 

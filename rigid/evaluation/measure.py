@@ -19,20 +19,16 @@ from rigid.evaluation import metrics
 from rigid.evaluation.fvd import I3D, PICTURE_SIZE, Features
 from rigid.evaluation.methods import Prepared
 from rigid.evaluation.strength import changes
-from rigid.evaluation.strips import Rows, StripMaker
-from rigid.evaluation.warp_error import MotionEstimator
-from rigid.evaluation.window import FaceWindow, crop_area
+from rigid.evaluation.strips import VIDEOS, FaceWindow, Rows, StripMaker
+from rigid.evaluation.warp_error import MotionEstimator, crop_area
 from rigid.face.alignment import TrackedFace, crop
 from rigid.face.identity import Embedder, Embedding
 from rigid.face.masks import feather, oval_mask
 from rigid.files.clips import Clip, Replay, Track, read_frames
 from rigid.reporting import CountDone
 from rigid.stream.face_stream import FaceStream, StreamOptions
-from rigid.stream.fading import Fade
+from rigid.stream.fading import AT_ONCE
 
-AT_ONCE = Fade(seconds=0.0, frames=1)
-"""Whatever method: an edit is whole in the first frame that shows the face."""
-WARP_VIDEOS = ("source", "inverted", "edited")
 MEASURES = (
     "mse",
     "lpips",
@@ -85,7 +81,7 @@ class Measured:
     means: dict[str, float]
     """NaN for what could not be measured."""
     strengths: dict[str, float]
-    """By how much each attribute changed, in its measure's unit."""
+    """The amount by which each attribute changed, in its measure's unit."""
     frames: dict[str, dict[int, float]]
     """Each measure that has a value a frame, by frame number."""
     rows: Rows
@@ -135,13 +131,13 @@ class _Taker:
         self._frames: dict[str, dict[int, float]] = {}
         self._embeddings: dict[int, Embedding] = {}
         self._changes: dict[int, dict[str, float]] = {}
-        self._videos: dict[str, list[Pixels]] = {name: [] for name in WARP_VIDEOS}
+        self._videos: dict[str, list[Pixels]] = {name: [] for name in VIDEOS}
         self._last: tuple[int, dict[str, Pixels]] | None = None
 
     def take(self, index: int, frame: Pixels, edited: Pixels, face: TrackedFace, seen: Faces) -> None:
         """Frame `index`: as it came, as it was delivered, and the aligned faces behind it."""
         inverted = unalign(frame, face, seen.inverted)
-        shown = dict(zip(WARP_VIDEOS, (frame, inverted, edited), strict=True))
+        shown = dict(zip(VIDEOS, (frame, inverted, edited), strict=True))
         self._note("mse", index, metrics.mean_squared_error(seen.real, seen.inverted))
         self._take_warp(index, shown, face)
         # TL-ID compares neighbours: the frame after each chosen one is embedded, too
@@ -182,7 +178,7 @@ class _Taker:
             return
         motion = self._motion(last[1]["source"], shown["source"])
         inside = crop_area(face.transform, self._size, frame_shape)
-        for name in WARP_VIDEOS:
+        for name in VIDEOS:
             kind = "" if name == "inverted" else f"_{name}"
             self._note(f"warp_error{kind}", index, motion.error(last[1][name], shown[name]))
             self._note(f"warp_error_face{kind}", index, motion.error(last[1][name], shown[name], inside))

@@ -11,7 +11,7 @@ from torch import nn
 
 from rigid.arrays import Pixels
 from rigid.composite.compositor import CompositeKind
-from rigid.composite.temporal_filter import SHARE
+from rigid.composite.temporal_filter import STEADY_SHARE
 from rigid.edits.edit_effect import EditLibrary
 from rigid.evaluation.optimise import Optimised
 from rigid.evaluation.runtimes import (
@@ -29,13 +29,12 @@ from rigid.face.alignment import crop
 from rigid.files.clips import Clip, Track, read_frames
 from rigid.models.build import Generator
 from rigid.models.contract import Runtime
+from rigid.training.recurrent_losses import TRAINED_ABLATIONS
 
 METHODS = ("rigid", "per-frame", "optimise", "tune")
 UNSTEADY = "steadying"
 """Without what `rigid.composite.temporal_filter` adds to the paper."""
 ABLATIONS = {"tcc": WithoutRecurrence, "nm": WithoutNoiseMap, "lfd": WithoutSharing, UNSTEADY: Wrapped}
-TRAINED_ABLATIONS = ("ibfcc", "tc")
-"""Losses of the training; leaving one out gives other weights, and nothing to switch at run time."""
 VARIANT = "rigid-without-"
 
 
@@ -44,7 +43,7 @@ class MethodOptions:
     """How the methods run."""
 
     composite: CompositeKind = "change"
-    """Of `rigid` and its variants; the baselines paste, as the published ones do."""
+    """The composite of `rigid` and its variants; the baselines paste, as the published ones do."""
     optimise_steps: int = 50
     """Gradient steps a frame."""
     tune_steps: int = 200
@@ -56,7 +55,7 @@ class MethodOptions:
             return {"optimise_steps": self.optimise_steps}
         if method == "tune":
             return {"tune_steps": self.tune_steps}
-        return {"composite": self.composite, "steady": SHARE} if method.startswith("rigid") else {}
+        return {"composite": self.composite, "steady": STEADY_SHARE} if method.startswith("rigid") else {}
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,7 @@ def prepare(method: str, networks: Networks, options: MethodOptions, clip: Clip,
     if method.startswith("rigid"):
         left_out = method.removeprefix(VARIANT)
         variant = ABLATIONS[left_out](runtime) if left_out in ABLATIONS else Wrapped(runtime)
-        return Prepared(variant, offsets, options.composite, 0.0 if left_out == UNSTEADY else SHARE)
+        return Prepared(variant, offsets, options.composite, 0.0 if left_out == UNSTEADY else STEADY_SHARE)
     if method == "per-frame":
         return Prepared(Encoded(runtime, networks.encode), offsets, "paper")
     if method == "optimise":

@@ -19,7 +19,7 @@ from torch import nn
 from rigid.arrays import Array
 
 Embeddings = Mapping[int, NDArray[np.floating[Any]]]
-"""By frame number; frames that were not measured are missing."""
+"""The embeddings of a video's faces by frame number; frames that were not measured are missing."""
 
 
 def mean_squared_error(face: Array, inverted: Array) -> float:

@@ -14,7 +14,7 @@ from rigid.training.device import DEVICE, half_precision
 
 LPIPS_WEIGHT = 0.8
 """α of Eq. 12."""
-LEARNING_RATE = 0.03
+OPTIMISE_RATE = 0.03
 
 
 class Optimised(Encoded):
@@ -34,7 +34,7 @@ class Optimised(Encoded):
     def _descend(self, inputs: Array, start: Array) -> Array:
         target = torch.from_numpy(inputs).to(DEVICE)
         codes = torch.from_numpy(start).to(DEVICE).clone().requires_grad_()
-        optimizer = torch.optim.Adam([codes], lr=LEARNING_RATE)
+        optimizer = torch.optim.Adam([codes], lr=OPTIMISE_RATE)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, self._steps))
         for _ in range(self._steps):
             with half_precision():

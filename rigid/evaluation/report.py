@@ -29,7 +29,7 @@ class Run:
     """Options and machine, by name."""
     methods: Sequence[str]
     results: dict[tuple[str, str], Result] = field(default_factory=dict)
-    """By clip and method."""
+    """What was measured, by clip and method."""
     skipped: dict[str, str] = field(default_factory=dict)
     """Clips that could not be measured, and why."""
 

@@ -15,12 +15,11 @@ import numpy as np
 
 from rigid.atomic_files import replacing, write_json
 from rigid.evaluation.fvd import Features
-from rigid.evaluation.strips import Rows
+from rigid.evaluation.strips import VIDEOS, Rows
 from rigid.files.clips import Clip
 
-VERSION = 1
-"""Raised whenever a measure changes its meaning; results of another version are measured anew."""
-PICTURES = ("source", "inverted", "edited")
+RESULTS_VERSION = 1
+"""The number is raised whenever a measure changes its meaning; results of another version are measured anew."""
 
 Options = Mapping[str, object]
 """Everything that a result depends on, ready for JSON."""
@@ -53,8 +52,8 @@ class ResultStore:
             if kept["hash"] != hash_of(options):
                 return None
             with np.load(path.with_suffix(".npz")) as arrays:
-                rows = Rows(*(arrays[name] for name in PICTURES))
-                features = {name: arrays[f"i3d_{name}"] for name in PICTURES if f"i3d_{name}" in arrays}
+                rows = Rows(*(arrays[name] for name in VIDEOS))
+                features = {name: arrays[f"i3d_{name}"] for name in VIDEOS if f"i3d_{name}" in arrays}
         except (OSError, ValueError, KeyError, TypeError, EOFError):
             return None  # missing, or not what this program wrote
         frames = {name: {int(i): to_number(v) for i, v in values.items()} for name, values in kept["frames"].items()}
@@ -65,7 +64,7 @@ class ResultStore:
         """Keep the pair; the `.json`, which makes it count, comes last."""
         path = self._path(clip, method)
         path.parent.mkdir(parents=True, exist_ok=True)
-        arrays = {name: getattr(result.rows, name) for name in PICTURES}
+        arrays = {name: getattr(result.rows, name) for name in VIDEOS}
         arrays |= {f"i3d_{name}": value for name, value in result.features.items()}
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **arrays)
@@ -81,7 +80,7 @@ class ResultStore:
 
 def hash_of(options: Options) -> str:
     """Names the options: two that differ anywhere differ in it."""
-    text = json.dumps({"version": VERSION, **options}, sort_keys=True)
+    text = json.dumps({"version": RESULTS_VERSION, **options}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -23,9 +23,9 @@ from rigid.models.contract import Runtime
 from rigid.reporting import CountDone, Say
 from rigid.stream.face_stream import Tracker
 
-FRAMES, EVERY = 8, 3
+SHEET_FRAMES, SHEET_EVERY = 8, 3
 SHEET_VERSION = 2
-"""Raised whenever a sign or a cell's picture changes its meaning; cells of another version are made anew."""
+"""It is raised whenever a sign or a cell's picture changes its meaning; cells of another version are made anew."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class SheetJob:
     out: Path
     edits: Sequence[tuple[str, float]]
     """The columns: attributes, each at a strength."""
-    frames: int = FRAMES
+    frames: int = SHEET_FRAMES
     """Neighbouring frames of each clip."""
-    every: int = EVERY
+    every: int = SHEET_EVERY
     """Seams, double edges and half edits are looked for in every so many of them, the last one among these."""
     split: str | None = None
     names: Sequence[str] = ()

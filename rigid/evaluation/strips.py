@@ -9,22 +9,41 @@ import cv2
 import numpy as np
 
 from rigid.arrays import Pixels
-from rigid.evaluation.window import FaceWindow
 from rigid.files.clips import Track
+from rigid.geometry import apply, corners, inverse, resample
 
-COLUMNS = 8
-SIZE = 192
+VIDEOS = ("source", "inverted", "edited")
+"""The three videos of a clip under a method: as it came, inverted, and edited."""
+STRIP_FRAMES = 8
+STRIP_SIDE = 192
 CAPTION = 26
 """Height of the line of text above a row, pixels."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """The chosen frames side by side, each row (SIZE, SIZE · columns, 3)."""
+    """The chosen frames side by side, each row (STRIP_SIDE, STRIP_SIDE · columns, 3)."""
 
     source: Pixels
     inverted: Pixels
     edited: Pixels
+
+
+class FaceWindow:
+    """The smallest upright square that holds every aligned crop of a clip."""
+
+    def __init__(self, track: Track, crop_size: int) -> None:
+        """`track` shows a face at least once; `crop_size`: side of its crops, pixels."""
+        square = corners(crop_size, crop_size)
+        quads = np.concatenate([apply(inverse(face.transform), square) for face in track.faces if face is not None])
+        low, high = quads.min(0), quads.max(0)
+        self._side = float((high - low).max())
+        self._corner = (low + high - self._side) / 2
+
+    def show(self, frame: Pixels, size: int) -> Pixels:
+        """What the window shows of `frame` (H, W, 3), as (size, size, 3)."""
+        scale = size / self._side
+        return resample(frame, np.column_stack((np.eye(2) * scale, -self._corner * scale)), (size, size))
 
 
 @dataclass
@@ -37,13 +56,13 @@ class StripMaker:
 
     def __post_init__(self) -> None:
         with_face = [i for i, face in enumerate(self.track.faces) if face is not None]
-        places = np.linspace(0, len(with_face) - 1, min(COLUMNS, len(with_face))).round().astype(int)
+        places = np.linspace(0, len(with_face) - 1, min(STRIP_FRAMES, len(with_face))).round().astype(int)
         self._chosen = {with_face[place] for place in places}
 
     def take(self, index: int, source: Pixels, inverted: Pixels, edited: Pixels) -> None:
         """Frame `index`, three times."""
         if index in self._chosen:
-            shown = (self.window.show(frame, SIZE) for frame in (source, inverted, edited))
+            shown = (self.window.show(frame, STRIP_SIDE) for frame in (source, inverted, edited))
             self._pictures.append((next(shown), next(shown), next(shown)))
 
     def rows(self) -> Rows:

@@ -8,12 +8,9 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-import torch
-from torch import nn
-
-from rigid.arrays import Array
 from rigid.assets.store import AssetStore
 from rigid.discovery.labels import FaceLabeller, load_labeller
+from rigid.discovery.real import compile_encoder
 from rigid.edits.library import load_library
 from rigid.evaluation.fairness import FairnessTools
 from rigid.evaluation.fvd import I3D
@@ -21,16 +18,14 @@ from rigid.evaluation.generated import Generated
 from rigid.evaluation.measure import Meters
 from rigid.evaluation.methods import Networks
 from rigid.evaluation.run import Tools
-from rigid.evaluation.runtimes import ImageEncoder
 from rigid.evaluation.sheet import SheetTools
 from rigid.face.alignment import FaceLandmarker, FaceTracker
 from rigid.face.identity import FaceEmbedder
-from rigid.models.build import build_image_encoder, build_lpips, build_mapping, build_mobile_generator, mean_code
+from rigid.models.build import build_lpips, build_mapping, build_mobile_generator, mean_code
 from rigid.models.contract import Runtime
 from rigid.models.profiles import WEIGHTS
 from rigid.reporting import Say
 from rigid.training.device import place
-from rigid.training.fast_inference import compile_network
 
 
 @contextmanager
@@ -45,7 +40,7 @@ def open_tools(
     networks = Networks(
         runtime,
         load_library(profile),
-        lambda: _encoder(profile, runtime.sizes.image_size),
+        lambda: compile_encoder(profile),
         lambda: place(build_mobile_generator(profile, store)),
         lambda: place(build_lpips(store, exact=False)),
     )
@@ -92,17 +87,6 @@ def _open_meters(store: AssetStore, i3d: I3D | None = None) -> Iterator[tuple[Me
 def _open_tracker(store: AssetStore, runtime: Runtime) -> FaceTracker:
     model = store.file("face-landmarks", "face_landmarker.task")
     return FaceTracker(FaceLandmarker(model), runtime.sizes.image_size)
-
-
-def _encoder(profile: str, size: int) -> ImageEncoder:
-    # held one level down: the exporter cannot have a module called `code`, which the encoder has, at the top
-    run = compile_network(nn.Sequential(build_image_encoder(profile)), torch.zeros(1, 3, size, size))
-
-    def encode(inputs: Array) -> Array:
-        # copied, as the engine writes its next result to the same place
-        return run(torch.from_numpy(inputs)).copy()
-
-    return encode
 
 
 def attributes_fingerprint(profile: str) -> str:

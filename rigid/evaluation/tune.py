@@ -23,9 +23,9 @@ FIRST_LEVEL = 2
 """Levels, counted from 8², from here on (32² and finer) are tuned; the coarse ones hold what edits steer."""
 SMOOTHING = 1.0
 """Standard deviation, in frames, of the pivots' smoothing over time."""
-BATCH = 4
-LEARNING_RATE = 0.004
-"""Of each parameter, as a share of its typical size."""
+TUNE_BATCH = 4
+TUNE_RATE = 0.004
+"""The learning rate of each parameter, as a share of its typical size."""
 
 
 class Pivots:
@@ -54,11 +54,11 @@ def tune_generator(generator: Generator, lpips: nn.Module, pivots: Pivots, steps
     """A copy of `generator` whose fine levels were fitted to show the clip's faces at their pivots (Eq. 12)."""
     network = copy.deepcopy(generator)
     tuned = [p.requires_grad_() for part in fine_parts(network) for p in part.parameters()]
-    optimizer = torch.optim.Adam([{"params": [p], "lr": LEARNING_RATE * typical_size(p)} for p in tuned])
+    optimizer = torch.optim.Adam([{"params": [p], "lr": TUNE_RATE * typical_size(p)} for p in tuned])
     codes = torch.from_numpy(pivots.codes).to(DEVICE)
     random = np.random.default_rng(0)
     for _ in range(steps):
-        chosen = random.choice(len(codes), min(BATCH, len(codes)), replace=False)
+        chosen = random.choice(len(codes), min(TUNE_BATCH, len(codes)), replace=False)
         targets = torch.from_numpy(np.concatenate([pivots.inputs(i) for i in chosen])).to(DEVICE)
         with half_precision():
             loss = reconstruction_loss(network(codes[chosen]), targets, lpips)

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from rigid.arrays import Array, Pixels, Region
+from rigid.geometry import Transform, apply, corners, inverse
 
 INCONSISTENT = (0.01, 0.5)
 """A flow and the flow back may differ by this share of their squared lengths, plus this many square pixels."""
@@ -95,3 +96,11 @@ def _places(flow: Array) -> tuple[Array, Array]:
 def _square(vectors: Array) -> Array:
     lengths: Array = np.square(vectors).sum(-1)
     return lengths
+
+
+def crop_area(transform: Transform, crop_size: int, shape: tuple[int, ...]) -> Region:
+    """Find where in a frame of `shape` (H, W, ...) the aligned crop lies; `transform`: frame → crop."""
+    area = np.zeros(shape[:2], np.uint8)
+    quad = apply(inverse(transform), corners(crop_size, crop_size)) - 0.5
+    cv2.fillConvexPoly(area, np.rint(quad.clip(-(2**20), 2**20)).astype(np.int32), 1)
+    return area.astype(bool)

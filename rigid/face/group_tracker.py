@@ -14,11 +14,11 @@ from rigid.arrays import Array, Pixels
 from rigid.face.alignment import FaceFinder, TrackedFace, ffhq_transform
 from rigid.face.detector import FaceDetector
 from rigid.face.faces import SAME_FACE, Face, distinct, overlap
-from rigid.face.followed_faces import FollowedFaces
+from rigid.face.followed_faces import FollowedFaces, distance
 from rigid.face.landmark_net import LandmarkNet
 from rigid.face.landmarker import CHECK_SECONDS, FaceLandmarker
 from rigid.face.smoothing import LandmarkSmoother, SmoothingOptions
-from rigid.face.views import View
+from rigid.face.views import View, search_views
 from rigid.geometry import apply
 
 RETURN_SECONDS = 3.0
@@ -27,6 +27,8 @@ LOOK_SECONDS, MISSING_LOOK_SECONDS = 1.0, 0.2
 """So often the whole frame is searched for further faces, and so often while one is missed."""
 LEAST_SIDE = 0.3
 """Of the largest face's length: smaller ones are people far behind, or pictures on a wall."""
+APART = 0.5
+"""Sides of the larger of two regions, or face lengths; nearer ones show the same face."""
 LARGER = 1.3
 """A newcomer so many times as large as the smallest face that is followed takes its place, where there is no other."""
 RIGID_POINTS = [10, 33, 133, 362, 263, 168, 6, 1, 4, 152, 234, 454, 70, 105, 334, 300, 61, 291]
@@ -58,26 +60,52 @@ class Crowd(Protocol):
         """The faces in `frame`, uint8 RGB (H, W, 3), that are none of `known`."""
 
 
-class DetectedCrowd:
-    """Faces as MediaPipe's detector sees them in the whole frame, with their landmarks."""
+@dataclass(frozen=True)
+class FaceChoice:
+    """Which faces of a video are edited."""
 
-    def __init__(self, model_path: Path) -> None:
-        """`model_path`: face_landmarker.task."""
+    most: int = 1
+    left_to_right: bool = False
+    """Whether faces that are first seen together are numbered from the left; else from the largest."""
+    thorough: bool = False
+    """Whether each search goes through all of the frame, small parts too, for which live video has no time."""
+
+    def __str__(self) -> str:
+        return f"{self.most} from the {'left' if self.left_to_right else 'largest'}"
+
+
+class DetectedCrowd:
+    """Faces as MediaPipe's detector sees them, with their landmarks."""
+
+    def __init__(self, model_path: Path, *, thorough: bool = False) -> None:
+        """`model_path`: face_landmarker.task; `thorough`: see `FaceChoice`."""
         self._detector = FaceDetector(model_path)
         self._net = LandmarkNet(model_path)
+        self._thorough = thorough
+        self._searched = 0
 
     def look(self, frame: Pixels, known: Sequence[Face]) -> list[Face]:
-        """The faces in `frame` that are none of `known`; those are looked at by the detector alone."""
+        """The faces in `frame` that are none of `known`; those are looked at by the detector alone.
+
+        It looks at the whole frame and at one part of it, another each time, or where `thorough`, at all.
+        """
         height, width = frame.shape[:2]
-        regions = self._detector.detect(frame, View.of_frame(width, height))
-        others = [one for one in regions if not any(_is_at(one, face) for face in known)]
+        parts = search_views(width, height)
+        self._searched += 1
+        views = parts if self._thorough else [parts[self._searched % len(parts)]]
+        others: list[View] = []
+        for view in (View.of_frame(width, height), *views):
+            for region in self._detector.detect(frame, view):
+                if any(_is_at(region, face) for face in known) or any(distance(region, one) < APART for one in others):
+                    continue
+                others.append(region)
         seen = [self._net.see(frame, region) for region in others]
         return distinct([Face(one.landmarks) for one in seen if one.score >= 0])
 
 
 def _is_at(region: View, face: Face) -> bool:
     """Whether a face lies where `region` does."""
-    return math.dist(region.centre, face.centre) < 0.5 * max(region.side, face.length)
+    return math.dist(region.centre, face.centre) < APART * max(region.side, face.length)
 
 
 @dataclass(eq=False)
@@ -138,11 +166,11 @@ class GroupTracker:
         crowd: Crowd,
         follow: Callable[[], Follower],
         size: int = 256,
-        most: int = 2,
+        choice: FaceChoice = FaceChoice(2),
         smoothing: SmoothingOptions | None = None,
     ) -> None:
         """`finder` finds the first face, wherever it is; `follow` makes what follows one. `size`: of a crop, pixels."""
-        self.most = most
+        self.choice = choice
         self.beside = 0
         """How many faces were last seen that are not followed, as there are more than `most`."""
         self._finder, self._crowd, self._follow = finder, crowd, follow
@@ -185,7 +213,7 @@ class GroupTracker:
         self._follow_all(frame, timestamp)
         self._members = [one for one in self._members if one.present or timestamp - one.seen <= RETURN_SECONDS]
         if not any(one.present for one in self._members):
-            self._take_in(self._finder.detect(frame, round(timestamp * 1000))[: self.most], timestamp)
+            self._begin(frame, timestamp)
         elif self._is_look_due(timestamp):
             self._looked = timestamp
             self._take_in(self._crowd.look(frame, [one.face for one in self._members if one.present]), timestamp)
@@ -212,6 +240,13 @@ class GroupTracker:
             else:
                 member.present = False
 
+    def _begin(self, frame: Pixels, time: float) -> None:
+        """Find the first face wherever it is, and with it all others."""
+        faces = self._finder.detect(frame, round(time * 1000))[:1]
+        if faces:
+            self._looked = time
+            self._take_in([*faces, *self._crowd.look(frame, faces)], time)
+
     def _is_look_due(self, time: float) -> bool:
         missed = any(not one.present for one in self._members)
         return not 0 <= time - self._looked < (MISSING_LOOK_SECONDS if missed else LOOK_SECONDS)
@@ -222,17 +257,17 @@ class GroupTracker:
         present = [one for one in self._members if one.present]
         largest = max([one.face.length for one in present] + [face.length for face in newcomers], default=0.0)
         newcomers = [face for face in newcomers if face.length >= LEAST_SIDE * largest]
-        room = self.most - len(present)
-        for face in newcomers:
+        self.beside = max(0, len(present) + len(newcomers) - self.choice.most)
+        room = self.choice.most - len(present)
+        added = newcomers[: max(0, room)]
+        for face in newcomers[len(added) :]:
             smallest = min((one for one in self._members if one.present), key=lambda one: one.face.length, default=None)
-            if room > 0:
-                room -= 1
-            elif smallest is not None and face.length > LARGER * smallest.face.length:
-                smallest.present = False
-            else:
+            if smallest is None or face.length <= LARGER * smallest.face.length:
                 break
+            smallest.present = False
+            added.append(face)
+        for face in sorted(added, key=lambda one: one.centre[0]) if self.choice.left_to_right else added:
             self._add(face, time)
-        self.beside = max(0, len(present) + len(newcomers) - self.most)
 
     def _recognise(self, faces: Sequence[Face], time: float) -> list[Face]:
         """`faces` without those of members that were missed, each of whom takes the one that is likest to it."""
@@ -243,7 +278,7 @@ class GroupTracker:
         taken: set[int] = set()
         for apart, i, j in pairs:
             present = sum(one.present for one in self._members)
-            if apart <= MOST_APART and not missed[i].present and j not in taken and present < self.most:
+            if apart <= MOST_APART and not missed[i].present and j not in taken and present < self.choice.most:
                 taken.add(j)
                 missed[i].move(faces[j], time)
                 missed[i].checked = time
@@ -255,7 +290,7 @@ class GroupTracker:
 
     def _make_member(self, number: int, face: Face, time: float) -> Member:
         # looked at by the detector at different times, not all in one frame
-        checked = time - CHECK_SECONDS * (number % self.most) / self.most
+        checked = time - CHECK_SECONDS * (number % self.choice.most) / self.choice.most
         smoother = LandmarkSmoother(self._smoothing)
         return Member(number, face, time, time, self._follow(), smoother, shape_of(face), checked)
 
@@ -274,7 +309,7 @@ def _part_from_each_other(found: Sequence[tuple[Member, Face]], time: float) -> 
     return dict(kept)
 
 
-def open_group_tracker(model_path: Path, size: int, most: int) -> GroupTracker:
-    """A tracker of up to `most` faces. `model_path`: face_landmarker.task; `size`: of the aligned crop, pixels."""
-    finder, crowd = FaceLandmarker(model_path), DetectedCrowd(model_path)
-    return GroupTracker(finder, crowd, lambda: FollowedFaces(model_path), size, most)
+def open_group_tracker(model_path: Path, size: int, choice: FaceChoice) -> GroupTracker:
+    """A tracker of the faces of `choice`. `model_path`: face_landmarker.task; `size`: of the aligned crop, pixels."""
+    finder, crowd = FaceLandmarker(model_path), DetectedCrowd(model_path, thorough=choice.thorough)
+    return GroupTracker(finder, crowd, lambda: FollowedFaces(model_path), size, choice)

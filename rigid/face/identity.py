@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from typing import Protocol
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +15,8 @@ Embedding = NDArray[np.float64]
 NETWORK, POINTS = "dlib_face_recognition_resnet_model_v1.dat", "shape_predictor_5_face_landmarks.dat"
 
 
-class Embedder(Protocol):
-    """Tells faces apart; `FaceEmbedder` is one."""
-
-    def __call__(self, frame: Pixels, landmarks: Array) -> Embedding:
-        """A unit vector for the face at `landmarks` (478, 2) in `frame`, uint8 RGB (H, W, 3)."""
+Embedder = Callable[[Pixels, Array], Embedding]
+"""Tells faces apart: a unit vector for the face at landmarks (478, 2) in a frame, uint8 RGB (H, W, 3)."""
 
 
 def has_dlib() -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rigid.arrays import Pixels
-from rigid.face.landmarks import N_LANDMARKS
+from rigid.face.landmarks import N_LANDMARKS, OUTER_EYE_CORNERS
 from rigid.face.task_nets import open_request
 from rigid.face.views import View
 from rigid.geometry import apply, glance, inverse, rotate, similarity
@@ -20,7 +20,6 @@ MEMBER = "face_landmarks_detector.tflite"
 """The net within face_landmarker.task: (1, 256, 256, 3) → 478 points and the face's presence."""
 SIDE = 256
 """Pixels of the square picture that the net takes."""
-OUTER_EYE_CORNERS = (33, 263)
 REGION_SCALE, REGION_DROP = 1.38, 0.025
 """A region's side in sides of the landmarks' box, and how far down it lies from the box's middle, in its own sides.
 

@@ -22,5 +22,7 @@ OUTER_LIPS = np.array([61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 2
 """Round the lips, from the left corner along the lower lip."""
 INNER_LIPS, INNER_MOUTH_CORNERS = np.array([13, 14]), np.array([78, 308])
 FOREHEAD_TOP, CHIN = 10, 152
+CHEEKBONES = (234, 454)
+OUTER_EYE_CORNERS = (33, 263)
 BROWS_TOP = np.array([105, 334])
 """Midway along each brow's upper edge."""

@@ -14,9 +14,9 @@ WORDS = "Edited with AI"
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 LEAST_LINES = 14
 """Lower words cannot be read."""
-SHARE = 1 / 20
-"""Of the picture's shorter side."""
-BACKGROUND = 0.6
+PLATE_SHARE = 1 / 20
+"""The plate's height, as a share of the picture's shorter side."""
+DARKENED = 0.6
 """How much of the picture below the words' plate is darkened away."""
 
 Rectangle = tuple[int, int, int, int]
@@ -57,7 +57,7 @@ class Badge:
 @lru_cache(maxsize=32)
 def _plate(shorter: int) -> Array | None:
     """Grey value and opacity of the badge for a picture whose shorter side has so many lines: (h, w, 2)."""
-    height = max(LEAST_LINES, round(shorter * SHARE))
+    height = max(LEAST_LINES, round(shorter * PLATE_SHARE))
     if height * 4 > shorter:
         return None
     scale = height / 40
@@ -68,4 +68,4 @@ def _plate(shorter: int) -> Array | None:
         words, WORDS, (height // 2, round(0.47 * height + 0.5 * rise)), FONT, scale, 255, thickness, cv2.LINE_AA
     )
     share = words.astype(np.float32) / 255
-    return np.stack([255 * share, np.maximum(share, BACKGROUND)], axis=-1)
+    return np.stack([255 * share, np.maximum(share, DARKENED)], axis=-1)

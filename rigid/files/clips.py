@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -114,6 +114,19 @@ def track_clip(clip: Clip, tracker: Tracker, limit: int) -> Track:
         track.faces.append(tracker.track(frame, seconds))
         track.milliseconds.append((time.perf_counter() - start) * 1e3)
     return track
+
+
+def follow_throughout(
+    shots: Sequence[tuple[Pixels, float]], make_tracker: Callable[[], Tracker]
+) -> list[TrackedFace] | None:
+    """The face in each of `shots`, frames and the seconds they are shown at; None where it is lost in any."""
+    tracker = make_tracker()
+    try:
+        faces = [tracker.track(frame, seconds) for frame, seconds in shots]
+    finally:
+        tracker.close()
+    found = [face for face in faces if face is not None]
+    return found if len(found) == len(shots) else None
 
 
 class Replay:

@@ -8,17 +8,18 @@ from functools import partial
 from pathlib import Path
 
 from rigid.atomic_files import replacing
+from rigid.edits.face_edits import part_name
 from rigid.files.edit_image import edit_image
 from rigid.files.edit_job import EditJob
 from rigid.files.edit_report import EditReport, Progress
 from rigid.files.edit_video import edit_video
 from rigid.files.provenance import Signing, mark_file
-from rigid.stream.face_stream import FaceStream
+from rigid.stream.group_stream import AnyStream
 
 
 def edit_file(
     job: EditJob,
-    make_stream: Callable[[], FaceStream],
+    make_stream: Callable[[], AnyStream],
     profile: str,
     progress: Progress = lambda done, total: None,
 ) -> EditReport:
@@ -37,6 +38,11 @@ def edit_file(
         report.warnings.append("No edit was asked for, so the output shows the input; use --set NAME=STRENGTH.")
     if not report.face_frames and not report.failed_frames:
         report.warnings.append(f"No face was found in {job.source}; the output shows it unedited.")
+    names = *job.edits, *(entry.name for entry in job.schedule)
+    named = {number for number, _ in map(part_name, names) if number is not None}
+    for number in sorted(named.difference(report.faces)):
+        known = ", ".join(map(str, report.faces)) or "none"
+        report.warnings.append(f"No face of {job.source} had the number {number}; those there were: {known}.")
     return report
 
 

@@ -19,14 +19,14 @@ from rigid.files.image_metadata import Metadata
 from rigid.files.image_reading import read_images
 from rigid.files.image_writing import write_images
 from rigid.files.timeline import Timeline
-from rigid.stream.face_stream import FaceStream
+from rigid.stream.group_stream import AnyStream
 from rigid.stream.pipeline import Step, overlapped
 
 SECONDS_BETWEEN_PAGES = 10.0
 """More than a stream goes on over: each page is a picture of its own."""
 
 
-def edit_image(job: EditJob, make_stream: Callable[[], FaceStream], profile: str, progress: Progress) -> EditReport:
+def edit_image(job: EditJob, make_stream: Callable[[], AnyStream], profile: str, progress: Progress) -> EditReport:
     """Do `job`, whose output is an image; see `rigid.files.edit.edit_file`."""
     start = time.perf_counter()
     file = read_images(job.source)

@@ -27,7 +27,7 @@ from rigid.files.read_ahead import read_ahead
 from rigid.files.timeline import Timeline
 from rigid.files.video_reader import Picture, VideoError, VideoReader
 from rigid.files.video_writer import VideoWriter, open_writer
-from rigid.stream.face_stream import FaceStream
+from rigid.stream.group_stream import AnyStream
 from rigid.stream.pipeline import Step, overlapped
 
 Item: TypeAlias = "Picture | av.Packet[Any]"
@@ -39,7 +39,7 @@ READ_AHEAD = 4
 
 
 def edit_video(
-    job: EditJob, make_stream: Callable[[], FaceStream], profile: str, progress: Progress, final: Path
+    job: EditJob, make_stream: Callable[[], AnyStream], profile: str, progress: Progress, final: Path
 ) -> EditReport:
     """Do `job`, whose output is a film that will be called `final`; see `rigid.files.edit.edit_file`."""
     with _as_film(job.source) as film, VideoReader(film, for_writing=True) as reader:
@@ -82,16 +82,24 @@ def _require_a_frame(source: Path) -> None:
             raise VideoError(f"{source} holds no frame that can be decoded; give a file that plays.")
 
 
-def _film_key(job: EditJob, stream: FaceStream, profile: str) -> dict[str, object]:
+def _film_key(job: EditJob, stream: AnyStream, profile: str) -> dict[str, object]:
     """What makes a film what it is: an earlier run with the same may be gone on with."""
     status = job.source.stat()
     edits = dict(job.edits), [[entry.seconds, entry.name, entry.strength] for entry in job.schedule]
-    how = job.compare, job.strip_metadata, job.badge, profile, stream.runtime.name, stream.options.composite
+    how = (
+        job.compare,
+        job.strip_metadata,
+        job.badge,
+        profile,
+        stream.runtime.name,
+        stream.options.composite,
+        str(stream.choice),
+    )
     return {"source": [status.st_size, status.st_mtime_ns], "edits": edits, "how": how, "encoder": av.__version__}
 
 
 def _edit_frames(
-    job: EditJob, reader: VideoReader, stream: FaceStream, report: EditReport, progress: Progress, journal: Journal
+    job: EditJob, reader: VideoReader, stream: AnyStream, report: EditReport, progress: Progress, journal: Journal
 ) -> None:
     timeline = Timeline(job.edits, job.schedule)
     read: deque[Item] = deque()
@@ -116,7 +124,7 @@ def _edit_frames(
                 encoding.wait()
                 if writer.can_stop:
                     writer.stop()
-                    journal.checkpoint(report.frames, stream.save(), report.counts())
+                    journal.checkpoint(report.frames, stream.save(), report.save())
         encoding.wait()
         for packet in read:
             assert not isinstance(packet, Picture)
@@ -129,7 +137,7 @@ def _edit_frames(
 def _go_on(
     journal: Journal,
     begun: Checkpoint,
-    stream: FaceStream,
+    stream: AnyStream,
     report: EditReport,
     writer: VideoWriter,
     read: deque[Item],

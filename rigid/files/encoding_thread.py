@@ -40,7 +40,7 @@ class EncodingThread:
         self._wait_for_all_but(MOST_WAITING)
 
     def wait(self) -> None:
-        """Until all is written; raises what went wrong."""
+        """Wait until all is written; raises what went wrong."""
         self._wait_for_all_but(0)
 
     def _wait_for_all_but(self, count: int) -> None:

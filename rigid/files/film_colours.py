@@ -34,9 +34,9 @@ TO_BT709: dict[int, NDArray[np.float64]] = {
     9: np.array([[1.660491, -0.587641, -0.072850], [-0.124550, 1.132900, -0.008349], [-0.018151, -0.100579, 1.118730]]),
     12: np.array([[1.224940, -0.224940, 0.0], [-0.042057, 1.042057, 0.0], [-0.019638, -0.078636, 1.098273]]),
 }
-"""By AVColorPrimaries: BT.2020 and Display P3, linear (BT.2087, SMPTE EG 432-1)."""
+"""Matrices to BT.709 by AVColorPrimaries: BT.2020 and Display P3, linear (BT.2087, SMPTE EG 432-1)."""
 LUMA_BT2020 = np.array([0.2627, 0.6780, 0.0593], np.float32)
-GRID = 33
+TABLE_STEPS = 33
 """Steps a side of the table by which whole frames are converted."""
 _ROOM = (1 - KNEE, (PEAK - KNEE) / (1 - KNEE))
 
@@ -133,12 +133,12 @@ def _graph(frame: av.VideoFrame, table: Path) -> av.filter.Graph:
 @lru_cache(maxsize=8)
 def _table_of(colours: FilmColours) -> Path:
     """`to_screen` as a table in a file (.cube), as the filter wants it; it goes with the process."""
-    steps = np.linspace(0, 1, GRID, dtype=np.float32)
+    steps = np.linspace(0, 1, TABLE_STEPS, dtype=np.float32)
     blue, green, red = np.meshgrid(steps, steps, steps, indexing="ij")
     values = colours.to_screen(np.stack([red, green, blue], -1)).reshape(-1, 3)
     lines = "\n".join(f"{r:.6f} {g:.6f} {b:.6f}" for r, g, b in values)
     path = Path(_folder().name) / f"{colours.transfer}-{colours.primaries}-{os.getpid()}.cube"
-    path.write_text(f"LUT_3D_SIZE {GRID}\n{lines}\n", "ascii")
+    path.write_text(f"LUT_3D_SIZE {TABLE_STEPS}\n{lines}\n", "ascii")
     return path
 
 
@@ -198,7 +198,7 @@ def _hlg_signal(scene: Array) -> Array:
 
 
 Carry = Callable[[Pixels, Pixels], Array]
-"""From what was shown and what became of it, both (..., 3) uint8, the change of the film's signal, float32."""
+"""Makes of what was shown and what became of it, both (..., 3) uint8, the change of the film's signal, float32."""
 
 
 def change_of(colours: FilmColours) -> Carry:

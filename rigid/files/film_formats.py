@@ -28,13 +28,13 @@ class Format:
 
     container: str
     usual: Encoder
-    """For 8 bits without transparency."""
+    """What encodes 8 bits without transparency."""
     audio_codec: str
     """What sound becomes where it cannot be copied."""
     deep: Encoder | None = None
-    """For more than 8 bits."""
+    """What encodes more than 8 bits."""
     clear: Encoder | None = None
-    """For transparency."""
+    """What encodes transparency."""
     text_codec: str | None = None
     """What subtitles that are text become where they cannot be copied."""
     container_options: dict[str, str] = field(default_factory=dict)
@@ -75,7 +75,7 @@ FORMATS = {
         constant_rate=True,
     ),
 }
-"""By the output's extension, in lower case."""
+"""The formats by the output's extension, in lower case."""
 VIDEO_SUFFIXES = (
     *FORMATS,
     *(".ts", ".mts", ".m2ts", ".wmv", ".asf", ".flv", ".f4v", ".mpg", ".mpeg", ".vob", ".3gp", ".3g2", ".ogv", ".qt"),

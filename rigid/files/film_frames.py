@@ -127,7 +127,7 @@ class FrameMaker:
         )
 
     def _fit(self, frame: av.VideoFrame) -> av.VideoFrame:
-        """Of the video's size and pixel format: an odd size is filled up, another one is scaled between black bars."""
+        """Bring a frame to the video's pixel format and size: an odd one filled up, another one between black bars."""
         width, height = self._size
         same = (frame.width, frame.height) == self._size
         if not same:

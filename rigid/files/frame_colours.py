@@ -22,7 +22,7 @@ MATRICES = {
     9: Colorspace.BT2020,
     10: Colorspace.BT2020,
 }
-"""By AVColorSpace, the number in the file's tags."""
+"""The matrices by AVColorSpace, the number in the file's tags."""
 BT2020 = 9
 """AVCOL_PRI_BT2020 and AVCOL_SPC_BT2020_NCL."""
 

@@ -33,7 +33,7 @@ class ImageFile:
 
     stills: Sequence[Still]
     kind: str = ""
-    """As Pillow calls it."""
+    """The format as Pillow calls it."""
     moving: bool = False
     """Whether the stills are an animation."""
     loop: int | None = None
@@ -42,7 +42,7 @@ class ImageFile:
     """The ICC profile of the colours; None for sRGB."""
     metadata: Metadata = field(default_factory=Metadata)
     quality: dict[str, Any] = field(default_factory=dict)
-    """With which of its kind's settings it was written, where that is known."""
+    """The settings of its kind with which it was written, where that is known."""
     notes: tuple[str, ...] = ()
     """What could not be kept in reading, one sentence each."""
 

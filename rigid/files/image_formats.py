@@ -18,7 +18,7 @@ class ImageFormat:
     """One kind of file as it is written."""
 
     name: str
-    """As Pillow calls it."""
+    """The format as Pillow calls it."""
     alpha: bool = True
     moving: bool = False
     """Whether it can hold an animation."""

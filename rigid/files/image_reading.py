@@ -17,8 +17,8 @@ from rigid.files.image_metadata import read_metadata
 from rigid.files.image_modes import to_rgb_and_alpha
 
 MOST_PIXELS = 500_000_000
-"""Of all pictures of a file together: 1.5 GB of colours."""
-MOVING = ("GIF", "PNG", "WEBP", "AVIF")
+"""Pixels that all pictures of a file may have together: 1.5 GB of colours."""
+ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")
 """Kinds whose further pictures are an animation; those of others are pages, or belong to the first one."""
 
 
@@ -36,7 +36,7 @@ def read_images(path: Path) -> ImageFile:
         notes, quality = list(list_losses(image, kind, count)), settings_of(image, kind)
         metadata, loop = read_metadata(image), image.info.get("loop")
         stills, profile, said = _stills(image, 1 if kind == "MPO" else count)
-        moving = kind in MOVING and len(stills) > 1
+        moving = kind in ANIMATED and len(stills) > 1
     if metadata.damaged:
         said = (*said, "The EXIF data are damaged and were left out.")
     return ImageFile(stills, kind, moving, loop, profile, metadata, quality, (*notes, *said))
@@ -67,7 +67,7 @@ def look_at_image(path: Path) -> tuple[int, int, bool]:
     ValueError where it cannot be read.
     """
     with _open(path) as image:
-        moving = image.format in MOVING and getattr(image, "n_frames", 1) > 1
+        moving = image.format in ANIMATED and getattr(image, "n_frames", 1) > 1
         size = image.size[::-1] if _orientation(image) in (5, 6, 7, 8) else image.size
         return (*size, moving)
 
@@ -135,7 +135,7 @@ def _stills(image: Image.Image, count: int) -> tuple[list[Still], bytes | None, 
 
 
 def _orientation(image: Image.Image) -> int:
-    """By EXIF, 1 to 8; 1 where it is not said."""
+    """The orientation by EXIF, 1 to 8; 1 where it is not said."""
     try:
         said = image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # what a damaged block raises depends on where it is damaged

@@ -10,8 +10,8 @@ from PIL import Image
 
 from rigid.arrays import Pixels, Region
 
-MOST = 256
-FEWEST = 16
+MOST_COLOURS = 256
+FEWEST_COLOURS = 16
 """Colours that an edited part gets at least, where there is room for so many."""
 
 
@@ -21,14 +21,14 @@ def with_palette(colours: Pixels, alpha: Pixels | None, touched: Region | None) 
     The colours outside `touched` (H, W) are kept to the bit where they leave room; the rest is dithered.
     """
     hidden = None if alpha is None else alpha < 128
-    room = MOST - (hidden is not None)
+    room = MOST_COLOURS - (hidden is not None)
     seen = np.ones(colours.shape[:2], bool) if hidden is None else ~hidden
     packed = _pack(colours)
     every = np.unique(packed[seen])
     fixed = every if touched is None else np.unique(packed[seen & ~touched])
     if len(every) <= room:
         palette, indices = every, np.searchsorted(every, packed).clip(max=max(0, len(every) - 1))
-    elif touched is not None and len(fixed) <= room - FEWEST:
+    elif touched is not None and len(fixed) <= room - FEWEST_COLOURS:
         palette, indices = _join(colours, packed, touched, fixed, room)
     else:
         quantised = Image.fromarray(colours).quantize(room)

@@ -121,7 +121,7 @@ class PictureTrack:
 
 
 def _describe_light(frame: av.VideoFrame) -> Iterator[str]:
-    """Of an HDR10 film, what its maker's screen could show and what its brightest light is, as x265 takes it."""
+    """Say what the screen of an HDR10 film's maker could show and what its brightest light is, as x265 takes it."""
     mastering = frame.side_data.get("MASTERING_DISPLAY_METADATA")
     if isinstance(mastering, SideData):
         # AVMasteringDisplayMetadata: red, green, blue and white as x, y; least and most light; two flags

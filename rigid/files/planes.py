@@ -21,7 +21,7 @@ Plane = NDArray[Any]
 
 LUMA_WEIGHTS = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 5: (0.299, 0.114), 6: (0.299, 0.114), 7: (0.212, 0.087)}
 LUMA_WEIGHTS |= {9: (0.2627, 0.0593), 10: (0.2627, 0.0593)}
-"""Of red and blue, by AVColorSpace (H.273, table 4)."""
+"""The weights of red and blue, by AVColorSpace (H.273, table 4)."""
 
 
 @dataclass(frozen=True)
@@ -138,10 +138,10 @@ def planes_of(frame: av.VideoFrame, matrix: int, full_range: bool) -> Planes:
     return Planes(parts, bits, full_range, matrix, form.name)
 
 
-Box = tuple[slice, slice]
+Slices = tuple[slice, slice]
 
 
-def _find_changed(before: Pixels, after: Pixels, steps: tuple[int, int]) -> Box | None:
+def _find_changed(before: Pixels, after: Pixels, steps: tuple[int, int]) -> Slices | None:
     """What differs, as a box that begins on a row and column of chroma."""
     if before is after:
         return None
@@ -162,7 +162,7 @@ def _average(chroma: Array, steps: tuple[int, int]) -> Array:
     return np.asarray(whole.reshape(whole.shape[0] // rows, rows, -1, columns).mean((1, 3)), np.float32)
 
 
-def _add(part: Plane, box: Box, change: Array, high: int, steps: tuple[int, int] = (1, 1)) -> None:
+def _add(part: Plane, box: Slices, change: Array, high: int, steps: tuple[int, int] = (1, 1)) -> None:
     top, left = box[0].start // steps[0], box[1].start // steps[1]
     place = part[top : top + change.shape[0], left : left + change.shape[1]]
     place[:] = np.clip(np.rint(place + change[: place.shape[0], : place.shape[1]]), 0, high).astype(part.dtype)

@@ -120,7 +120,7 @@ def mark_file(path: Path, signing: Signing, edits: dict[str, float], parent: Pat
 
 
 def _kind_within(path: Path) -> str | None:
-    """As `carrier`, of what a picture is, whatever its name says; the library takes no other word for it."""
+    """The name as `carrier` gives it, of what a picture is, whatever its own name says: the library takes no other."""
     try:
         with Image.open(path) as image:
             kind = image.get_format_mimetype()

@@ -6,7 +6,7 @@ import queue
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -17,30 +17,37 @@ def read_ahead(items: Iterable[T], count: int) -> Iterator[Iterator[T]]:
 
     Nobody else takes from `items` before the block has ended, which waits for the thread.
     """
-    waiting: queue.Queue[tuple[bool, T | BaseException | None]] = queue.Queue(count)
-    stopped = threading.Event()
+    ahead = _Ahead[T](count)
+    thread = threading.Thread(target=ahead.make, args=(items,), name="read ahead", daemon=True)
+    thread.start()
+    try:
+        yield ahead.take()
+    finally:
+        ahead.stopped.set()
+        thread.join()
 
-    def put(entry: tuple[bool, T | BaseException | None]) -> bool:
-        while not stopped.is_set():
-            try:
-                waiting.put(entry, timeout=0.1)
-            except queue.Full:
-                continue
-            return True
-        return False
 
-    def make() -> None:
+class _Ahead(Generic[T]):
+    """What waits between the thread that makes items and the one that takes them."""
+
+    def __init__(self, count: int) -> None:
+        self.stopped = threading.Event()
+        self._waiting: queue.Queue[tuple[bool, T | BaseException | None]] = queue.Queue(count)
+
+    def make(self, items: Iterable[T]) -> None:
+        """Make the items until nobody wants them any more."""
         try:
             for item in items:
-                if not put((True, item)):
+                if not self._put((True, item)):
                     return
-            put((False, None))
+            self._put((False, None))
         except BaseException as error:  # whatever it is, the one who takes has to know
-            put((False, error))
+            self._put((False, error))
 
-    def take() -> Iterator[T]:
+    def take(self) -> Iterator[T]:
+        """Take the items as they are ready."""
         while True:
-            more, item = waiting.get()
+            more, item = self._waiting.get()
             if more:
                 yield item  # type: ignore[misc]
             elif isinstance(item, BaseException):
@@ -48,10 +55,12 @@ def read_ahead(items: Iterable[T], count: int) -> Iterator[Iterator[T]]:
             else:
                 return
 
-    thread = threading.Thread(target=make, name="read ahead", daemon=True)
-    thread.start()
-    try:
-        yield take()
-    finally:
-        stopped.set()
-        thread.join()
+    def _put(self, entry: tuple[bool, T | BaseException | None]) -> bool:
+        """Whether `entry` was put before nobody wanted it any more."""
+        while not self.stopped.is_set():
+            try:
+                self._waiting.put(entry, timeout=0.1)
+            except queue.Full:
+                continue
+            return True
+        return False

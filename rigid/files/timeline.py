@@ -17,7 +17,7 @@ class ScheduledEdit:
     """An attribute that starts to change at a time of the clip."""
 
     seconds: float
-    """From the clip's first frame."""
+    """The time from the clip's first frame on."""
     name: str
     strength: float
 

@@ -14,54 +14,21 @@ from av.subtitles.codeccontext import SubtitleCodecContext
 
 from rigid.files.film_formats import Format
 
-PACKING = frozenset(
-    [
-        "encoder",
-        "major_brand",
-        "minor_version",
-        "compatible_brands",
-        "duration",
-        "rotate",
-        "vendor_id",
-        "bps",
-        "number_of_frames",
-        "number_of_bytes",
-        "alpha_mode",
-        "encoding_tool",
-    ]
-)
+# fmt: off
+PACKING = frozenset([
+    "encoder", "major_brand", "minor_version", "compatible_brands", "duration", "rotate", "vendor_id", "bps",
+    "number_of_frames", "number_of_bytes", "alpha_mode", "encoding_tool",
+])
+# fmt: on
 """Words about how a file was packed, not about what it holds."""
 PLACE = "com.apple.quicktime.location.ISO6709"
-STANDARD = frozenset(
-    [
-        "title",
-        "artist",
-        "album_artist",
-        "album",
-        "date",
-        "comment",
-        "genre",
-        "copyright",
-        "description",
-        "synopsis",
-        "lyrics",
-        "show",
-        "episode_id",
-        "network",
-        "keywords",
-        "composer",
-        "grouping",
-        "location",
-        "creation_time",
-        "track",
-        "disc",
-        "make",
-        "model",
-        "timecode",
-        "language",
-        "handler_name",
-    ]
-)
+# fmt: off
+STANDARD = frozenset([
+    "title", "artist", "album_artist", "album", "date", "comment", "genre", "copyright", "description", "synopsis",
+    "lyrics", "show", "episode_id", "network", "keywords", "composer", "grouping", "location", "creation_time",
+    "track", "disc", "make", "model", "timecode", "language", "handler_name",
+])
+# fmt: on
 """Words for which an MP4 has atoms of its own; others need the atoms of QuickTime's metadata."""
 LAYOUTS = dict(enumerate(("mono", "stereo", "2.1", "4.0", "5.0", "5.1", "6.1", "7.1"), 1))
 """Where channels are heard of which only the number is told, as of PCM in AVI and MXF; as FFmpeg has it."""

@@ -44,7 +44,7 @@ class Picture:
     decode_ms: float
     """What decoding and converting it took."""
     frame: av.VideoFrame | None = None
-    """As it was decoded, not upright, for a writer; None where the reader is not for writing."""
+    """The frame as it was decoded, not upright, for a writer; None where the reader is not for writing."""
     turn: Turn = UPRIGHT
     """What makes `frame` upright."""
 
@@ -178,7 +178,7 @@ class VideoReader:
         return Picture(image, pts, duration, (time.perf_counter() - start) * 1e3, kept, turn)
 
     def _render(self, frame: av.VideoFrame) -> Pixels:
-        """As a screen shows it, not upright."""
+        """The frame as a screen shows it, not upright."""
         jpeg, colours = self.is_jpeg, FilmColours(frame.color_trc, frame.color_primaries)
         if colours.is_plain:
             return to_rgb(frame, jpeg)

@@ -30,7 +30,7 @@ made anew, and to do so fully. On four faces: smile 3.7, mouth_open 3.2, lip_siz
 hair 1.7, age 1.5, glasses 0.9; half as strong, they are alike or lie further apart."""
 NOTICED = (0.02, 0.05)
 """Mean change of the mouth's edges, [-1, 1] values, below which it is nothing, and from which on it counts."""
-COVERED = (2.6, 3.2)
+FOREHEAD_COVERED = (2.6, 3.2)
 """The same for the forehead, of the change as it is, edges or not: bangs 3.2 to 11 on seven faces, all others that
 ship at most 2.5."""
 SEEN = (0.1, 0.2)
@@ -70,7 +70,7 @@ class Redrawn:
 
 
 Synthesize = Callable[[Array, Array], Array]
-"""As `Runtime.synthesize`; called once for each change of the edits."""
+"""Makes pictures as `Runtime.synthesize` does; called once for each change of the edits."""
 
 
 def redraw(
@@ -125,7 +125,7 @@ def _measure(noise: Array, codes: Array, landmarks: Points, synthesize: Synthesi
     # a fringe that is there already is no skin that an edit could cover
     bare = 1 - ramp(np.abs(inverted - _mean(inverted, rest)), *UNLIKE_SKIN)
     covering = np.abs(change) * np.where(forehead > 0, bare, 1)
-    return np.array([at_mouth, _noticed(covering, forehead, rest, SEEN, COVERED)], np.float32)
+    return np.array([at_mouth, _noticed(covering, forehead, rest, SEEN, FOREHEAD_COVERED)], np.float32)
 
 
 def _noticed(

@@ -13,9 +13,10 @@ from typing import Protocol
 
 from rigid.arrays import Pixels, check_frame
 from rigid.composite.compositor import CompositeKind, Faces
-from rigid.composite.temporal_filter import SHARE
+from rigid.composite.temporal_filter import STEADY_SHARE
 from rigid.edits.edit_effect import EditLibrary
 from rigid.face.alignment import TrackedFace, crop
+from rigid.face.group_tracker import FaceChoice
 from rigid.models.contract import Runtime
 from rigid.stream.blending import BlendingStage
 from rigid.stream.fading import Fade, usable_interval
@@ -45,7 +46,7 @@ class StreamOptions:
     """How the edited face gets onto the real one; see `rigid.composite.compositor`."""
     fade: Fade = DEFAULT_FADE
     """How an edit comes and goes with the face."""
-    steady: float = SHARE
+    steady: float = STEADY_SHARE
     """How much of the pictures before is in the generated ones (`rigid.composite.temporal_filter`); 0 for none."""
 
 
@@ -67,6 +68,8 @@ class StepResult:
     """What share of an edited face something else lies before, 0 to 1, as far as a face parser can tell."""
     error: str | None = None
     """Why the frame passes unedited although it should not, None when all went well."""
+    numbers: tuple[int, ...] = ()
+    """Which faces are in the frame; where one is edited only, it is 1."""
 
 
 @dataclass
@@ -110,6 +113,11 @@ class FaceStream:
         self._generating = GeneratingStage(runtime, library, self.options.fade)
         self._blending = BlendingStage(self.options.composite, self.options.steady)
         self._state = StreamState.initial(runtime.sizes)
+
+    @property
+    def choice(self) -> FaceChoice:
+        """Which faces are edited."""
+        return FaceChoice()
 
     def step(self, frame: Pixels, edits: Mapping[str, float], timestamp: float) -> StepResult:
         """Edit one frame, uint8 RGB (H, W, 3), shown at `timestamp` seconds, with `edits` {attribute: strength}.
@@ -201,4 +209,5 @@ class FaceStream:
 def _result_of(done: FrameRecord) -> StepResult:
     error = None if done.fault is None else f"{type(done.fault).__name__}: {done.fault}"
     shown = done.frame if done.shown is None else done.shown
-    return StepResult(shown, done.face, done.shown is not None, done.watch.stage_ms, done.faces, done.covered, error)
+    told = done.watch.stage_ms, done.faces, done.covered, error, tuple(done.members)
+    return StepResult(shown, done.face, done.shown is not None, *told)

@@ -39,6 +39,10 @@ class Fade(NamedTuple):
         return float(np.clip(level + (step if wanted else -step), 0.0, 1.0))
 
 
+AT_ONCE = Fade(seconds=0.0, frames=1)
+"""An edit is whole in the first frame that shows the face."""
+
+
 def usable_interval(elapsed: float) -> float:
     """Seconds between two frames: what their timestamps say, where that can be."""
     return elapsed if 0 < elapsed < np.inf else USUAL_INTERVAL

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from safetensors import SafetensorError
@@ -13,8 +15,8 @@ from safetensors.numpy import load, save
 from rigid.arrays import Array, Pixels, check_frame
 from rigid.edits.edit_effect import EditLibrary
 from rigid.edits.face_edits import edits_of_face
-from rigid.face.alignment import TrackedFace
-from rigid.face.group_tracker import GroupTracker
+from rigid.face.alignment import FaceLandmarker, FaceTracker, TrackedFace
+from rigid.face.group_tracker import FaceChoice, GroupTracker, open_group_tracker
 from rigid.face.landmarks import N_LANDMARKS
 from rigid.models.contract import Runtime
 from rigid.stream.face_stream import FaceStream, StepResult, StreamCounts, StreamOptions
@@ -79,7 +81,12 @@ class GroupStream:
         self.cadence = 1
         """The networks run for each so many frames, one less for the largest face. May be set from any thread."""
         self._streams: dict[int, tuple[FaceStream, HandedFace]] = {}
-        self._threads = ThreadPoolExecutor(tracker.most, "face")
+        self._threads = ThreadPoolExecutor(tracker.choice.most, "face")
+
+    @property
+    def choice(self) -> FaceChoice:
+        """Which faces are edited."""
+        return self._tracker.choice
 
     def step(self, frame: Pixels, edits: Mapping[str, float], timestamp: float) -> StepResult:
         """Edit one frame as `FaceStream.step` does, every face with what of `edits` is its own or for all.
@@ -179,6 +186,22 @@ class GroupStream:
         return replace(record, face=largest.face, sighting=largest.sighting, group=tuple(group))
 
 
+AnyStream: TypeAlias = FaceStream | GroupStream
+
+
+def open_stream(
+    runtime: Runtime, landmarks: Path, library: EditLibrary, choice: FaceChoice, options: StreamOptions | None = None
+) -> AnyStream:
+    """A stream for a video of which `choice` says whom to edit. `landmarks`: face_landmarker.task.
+
+    Where that is more than one face, `runtime` is called from several threads at a time.
+    """
+    size = runtime.sizes.image_size
+    if choice.most > 1:
+        return GroupStream(runtime, open_group_tracker(landmarks, size, choice), library, options)
+    return FaceStream(runtime, FaceTracker(FaceLandmarker(landmarks), size), library, options)
+
+
 def _length(record: FrameRecord) -> float:
     """How large a face is in its frame, pixels; 0 for one that is not there."""
     if record.sighting is None:
@@ -205,6 +228,7 @@ def _join(made: GroupRecord, frame: Pixels, results: Sequence[StepResult]) -> St
         results[0].faces,
         max(one.covered for one in results),
         next((one.error for one in results if one.error is not None), None),
+        numbers=tuple(sorted(number for number, one in made.members.items() if one.face)),
     )
 
 

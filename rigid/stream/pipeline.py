@@ -7,8 +7,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 from rigid.arrays import Pixels
-from rigid.stream.face_stream import FaceStream, StepResult
+from rigid.stream.face_stream import StepResult
 from rigid.stream.frame_record import FrameRecord
+from rigid.stream.group_stream import AnyStream
 
 
 class Step(NamedTuple):
@@ -19,7 +20,7 @@ class Step(NamedTuple):
     timestamp: float
 
 
-def overlapped(stream: FaceStream, steps: Iterable[Step]) -> Generator[StepResult, None, None]:
+def overlapped(stream: AnyStream, steps: Iterable[Step]) -> Generator[StepResult, None, None]:
     """What `stream.step` gives for each of `steps`, in order; nobody else uses the stream meanwhile.
 
     Frames are located and blended on two threads of their own and generated on the caller's; closing the generator

@@ -15,7 +15,7 @@ from rigid.arrays import Array
 from rigid.models.contract import PICTURES
 
 QUALITY = 95
-LEFT_OUT = ("previous_noise",)
+NOT_SENT = ("previous_noise",)
 PACKED = "_jpeg"
 """What a picture's name ends with."""
 
@@ -31,7 +31,7 @@ def pack(state: bytes) -> bytes:
         own = name.rpartition("/")[2]
         if own in PICTURES:
             kept[f"{name}{PACKED}"] = _to_jpeg(value)
-        elif own not in LEFT_OUT:
+        elif own not in NOT_SENT:
             kept[name] = value
     return save(kept)
 

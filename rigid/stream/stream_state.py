@@ -19,8 +19,8 @@ from rigid.models.contract import PICTURES, RecurrentState, Sizes
 from rigid.stream.fading import THUMBNAIL_SHAPE
 from rigid.stream.frame_record import Sighting
 
-VERSION = 4
-"""Raised whenever the saved form changes; bytes of another version are refused."""
+STATE_VERSION = 4
+"""The number is raised whenever the saved form changes; bytes of another version are refused."""
 
 
 class Lost(Flag):
@@ -92,7 +92,7 @@ def state_to_bytes(state: StreamState) -> bytes:
     """What of `state` another stream needs as safetensors: arrays only, so that loading it runs no code."""
     memory = state.memory
     arrays: dict[str, np.ndarray] = {
-        "rigid_live_state": np.array([VERSION], np.int64),
+        "rigid_live_state": np.array([STATE_VERSION], np.int64),
         "level": np.array([np.nan if state.level is None else state.level], np.float64),
         "unseen": np.array([memory.unseen], np.float64),
         "gliding": np.array([memory.anchor.gliding], np.float64),
@@ -123,8 +123,8 @@ def state_from_bytes(data: bytes, sizes: Sizes) -> StreamState:
 def _check_scalars(arrays: Mapping[str, np.ndarray]) -> None:
     _check_scalar(arrays, "rigid_live_state", np.int64)
     version = int(arrays["rigid_live_state"][0])
-    if version != VERSION:
-        raise ValueError(f"The saved stream state has version {version}, expected {VERSION}; start a new stream.")
+    if version != STATE_VERSION:
+        raise ValueError(f"The saved stream state has version {version}, expected {STATE_VERSION}; start a new stream.")
     for name in ("level", "unseen", "gliding"):
         _check_scalar(arrays, name, np.float64)
 

@@ -16,7 +16,7 @@ from rigid.training.loop import LoopOptions, Progress, read_progress
 from rigid.training.pool import BLOCK
 from rigid.training.stages import LIGHT_RECURRENT, PRESETS, Plan, plan, train
 
-FILES = {"image-encoder": image_encoder.FILE, "recurrent": recurrent.FILE}
+WEIGHTS_OF = {"image-encoder": image_encoder.FILE, "recurrent": recurrent.FILE}
 """The stages in the order that pays most, and the weights that each gives.
 
 What the codes say holds every edit; the recurrent encoder then learns what the better codes leave over.
@@ -82,7 +82,7 @@ class Turn:
     @property
     def weights(self) -> Path:
         """What it gives once it is finished."""
-        return self.folder / FILES[self.stage]
+        return self.folder / WEIGHTS_OF[self.stage]
 
     @property
     def progress(self) -> Progress | None:
@@ -98,7 +98,7 @@ class Turn:
 def turns_in(folder: Path) -> Iterator[Turn]:
     """The turns in `folder`, those that were and, without end, those to come."""
     for number in count():
-        stage = list(FILES)[number % len(FILES)]
+        stage = list(WEIGHTS_OF)[number % len(WEIGHTS_OF)]
         yield Turn(number, stage, folder / f"{number:03d}-{stage}")
 
 
@@ -120,7 +120,7 @@ def carry_on(preset: str, data: Path | None, store: AssetStore, folder: Path, *,
         if not turn.finished:
             return
         newest[turn.stage] = turn.weights
-        if len(newest) == len(FILES) and turn.stage == list(FILES)[-1]:
+        if len(newest) == len(WEIGHTS_OF) and turn.stage == list(WEIGHTS_OF)[-1]:
             offer(newest, folder / "candidate")
 
 
@@ -128,7 +128,7 @@ def plan_turn(preset: str, turn: Turn, data: Path | None, newest: dict[str, Path
     """The stage of `turn` begun from the newest weights: those of the turns before it, or those that ship."""
     todo = plan(turn.stage, "smoke" if preset == "smoke" else "mobile-256", data)
     values: Values = TURNS[preset][turn.stage] | {"initial": newest.get(turn.stage, "shipped"), "seed": turn.number}
-    round_number = turn.number // len(FILES)
+    round_number = turn.number // len(WEIGHTS_OF)
     if turn.stage == "image-encoder":
         # the pool goes on from where the last turn's ended
         before = values["picture_steps"] // values["grow_every"] * BLOCK

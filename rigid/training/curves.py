@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -14,35 +14,14 @@ from rigid.reporting import Say
 Series = dict[str, list[tuple[int, float]]]
 
 
-class Board(Protocol):
-    """Something that takes values as they come."""
-
-    def add_scalar(self, name: str, value: float, step: int) -> None:
-        """Add one value to the curve `name`."""
-
-    def close(self) -> None:
-        """Write what is held back."""
-
-
-class NoBoard:
-    """A board for machines without TensorBoard's writer."""
-
-    def add_scalar(self, name: str, value: float, step: int) -> None:
-        """Nothing: `log.jsonl` holds the values too."""
-
-    def close(self) -> None:
-        """Nothing is held back."""
-
-
-def open_board(folder: Path, say: Say) -> Board:
-    """A TensorBoard log in `folder`; where its writer is not installed, that is said and nothing is logged there."""
+def open_board(folder: Path, say: Say) -> Any:
+    """TensorBoard's writer of a log in `folder`; None, and that is said, where it is not installed."""
     try:
         from tensorboardX import SummaryWriter
     except ImportError:
         say("tensorboardX is not installed (pip install 'rigid-live[train]'): no TensorBoard log, only log.jsonl.")
-        return NoBoard()
-    board: Any = SummaryWriter(str(folder / "tensorboard"))
-    return board  # type: ignore[no-any-return]
+        return None
+    return SummaryWriter(str(folder / "tensorboard"))
 
 
 def read_log(path: Path) -> Series:

@@ -29,7 +29,7 @@ HARD_SHARE = 0.3
 """How likely a face gets each of them."""
 TONES = (10.0, 28.0, 41.0)
 """Individual typology angle, in degrees, between dark, tan, intermediate and light skin (Chardon et al., 1991)."""
-SKIN = ((0.30, 0.62), (0.70, 0.62), (0.50, 0.30))
+SKIN_PLACES = ((0.30, 0.62), (0.70, 0.62), (0.50, 0.30))
 """Where cheeks and forehead lie in an aligned face, in sides of the picture."""
 
 
@@ -67,7 +67,7 @@ def tone_group(picture: Pixels) -> int:
     """
     side = len(picture)
     half = side // 20
-    corners = [(int(x * side) - half, int(y * side) - half) for x, y in SKIN]
+    corners = [(int(x * side) - half, int(y * side) - half) for x, y in SKIN_PLACES]
     patches = [picture[y : y + 2 * half, x : x + 2 * half] for x, y in corners]
     lab = cv2.cvtColor(np.concatenate(patches).astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
     lightness, _, yellowness = np.median(lab.reshape(-1, 3), 0)

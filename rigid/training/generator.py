@@ -44,7 +44,7 @@ class GeneratorOptions:
     validation_samples: int = 200
     batch: int = 4
     learning_rate: float = 0.002
-    """Of each parameter, as a share of its typical size."""
+    """The learning rate of each parameter, as a share of its typical size."""
     pixel_weight: float = 5.0
     wavelet_weight: float = 1.0
     perceptual_weight: float = 0.3

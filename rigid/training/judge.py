@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -30,10 +29,13 @@ from rigid.training.rollout import Codes, Networks, encode_episode, plain_change
 from rigid.training.warping import warp
 
 FILES = (image_encoder.FILE, recurrent.FILE)
-EVERY = 4
+PROFILE = "mobile-256"
+FRAMES = 12
+"""Frames of each validation clip."""
+LOOK_EVERY = 4
 """LPIPS and blendshapes are taken of every so many frames."""
-SHAPES = {"jaw": ("jawOpen",), "smile": ("mouthSmileLeft", "mouthSmileRight")}
-EDITS = ("smile", "age", "glasses")
+JUDGED_SHAPES = {"jaw": ("jawOpen",), "smile": ("mouthSmileLeft", "mouthSmileRight")}
+JUDGED_EDITS = ("smile", "age", "glasses")
 """A clip is edited by one of these, in turn."""
 UNSEEN = 1.0
 """Error of the blendshapes where no face is found any more."""
@@ -47,7 +49,7 @@ class Rule:
     measure: str
     says: str
     slack: float
-    """By what share of what ships it may be worse and still count as equally good."""
+    """The share of what ships by which it may be worse and still count as equally good."""
     goal: float
     more: bool = False
     """Whether more is better."""
@@ -70,8 +72,8 @@ RULES = (
     Rule("coherence", "warp error with noise map, over the source's", 0.02, 1.0),
     Rule("edit_share", "of an edit, left beside the noise map", 0.03, 0.6, more=True),
 )
-LEAST_GAIN = 0.01
-"""By what share one of the measures that count must be better."""
+LEAST_BETTER = 0.01
+"""The share by which one of the measures that count must be better."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ class Verdict:
     @property
     def better(self) -> list[str]:
         """The measures that count and became better."""
-        return [rule.measure for rule in RULES if rule.counts and self._gain(rule) >= LEAST_GAIN]
+        return [rule.measure for rule in RULES if rule.counts and self._gain(rule) >= LEAST_BETTER]
 
     @property
     def yes(self) -> bool:
@@ -101,7 +103,9 @@ class Verdict:
         rows = ["| measure | ships | new | goal | |", "|---|---|---|---|---|"]
         for rule in RULES:
             before, after = self.before[rule.measure], self.after[rule.measure]
-            mark = "worse" if rule.measure in self.worse else "better" if self._gain(rule) >= LEAST_GAIN else "as good"
+            mark = (
+                "worse" if rule.measure in self.worse else "better" if self._gain(rule) >= LEAST_BETTER else "as good"
+            )
             goal = f"{'≥' if rule.more else '≤'} {rule.goal:g}"
             rows.append(f"| {rule.says} | {before:.4f} | {after:.4f} | {goal} | {mark} |")
         return "\n".join(rows)
@@ -109,13 +113,6 @@ class Verdict:
     def _gain(self, rule: Rule) -> float:
         gain = rule.gain(self.before[rule.measure], self.after[rule.measure])
         return gain if np.isfinite(gain) else -np.inf
-
-
-class Expressions(Protocol):
-    """Sees the blendshapes of aligned faces."""
-
-    def __call__(self, faces: Pixels) -> Array:
-        """RGB (B, S, S, 3) → (B, len(SHAPES)), NaN where there is no face."""
 
 
 @dataclass(frozen=True)
@@ -126,15 +123,16 @@ class Judge:
     """(B, T, 3, S, S) in [-1, 1]."""
     library: AttributeLibrary
     lpips: nn.Module
-    expressions: Expressions
+    expressions: Callable[[Pixels], Array]
+    """RGB (B, S, S, 3) → blendshapes (B, len(JUDGED_SHAPES)), NaN where there is no face."""
 
     @torch.no_grad()
     def __call__(self, networks: Networks) -> Measures:
         """The measures of `RULES`, each a mean over clips."""
-        edits = [self.library[EDITS[i % len(EDITS)]] for i in range(len(self.clips))]
+        edits = [self.library[JUDGED_EDITS[i % len(JUDGED_EDITS)]] for i in range(len(self.clips))]
         offsets = torch.from_numpy(np.stack([edit.offset(edit.max) for edit in edits])).to(DEVICE)
         codes = encode_episode(networks, self.clips, offsets)
-        alone = networks.generate(codes.frames[:, ::EVERY].flatten(0, 1)).clamp(-1, 1)
+        alone = networks.generate(codes.frames[:, ::LOOK_EVERY].flatten(0, 1)).clamp(-1, 1)
         steps = list(roll(networks, self.clips, codes, torch.ones(len(self.clips), dtype=torch.bool), truncation=1))
         inverted = torch.stack([step.inverted for step in steps], 1).clamp(-1, 1)
         change = steps[-1].edited.clamp(-1, 1) - inverted[:, -1]
@@ -142,7 +140,7 @@ class Judge:
             "codes_mse": (alone - self._some).square().mean().item(),
             "codes_lpips": self._distance(alone),
             "noise_mse": (inverted - self.clips).square().mean().item(),
-            "noise_lpips": self._distance(inverted[:, ::EVERY].flatten(0, 1)),
+            "noise_lpips": self._distance(inverted[:, ::LOOK_EVERY].flatten(0, 1)),
             **self._expressions_off(alone),
             "flicker": (inverted.diff(dim=1) - self.clips.diff(dim=1)).abs().mean().item(),
             "coherence": self._coherence(inverted),
@@ -151,7 +149,7 @@ class Judge:
 
     @property
     def _some(self) -> Tensor:
-        return self.clips[:, ::EVERY].flatten(0, 1)
+        return self.clips[:, ::LOOK_EVERY].flatten(0, 1)
 
     def _distance(self, pictures: Tensor) -> float:
         pairs = zip(pictures.split(4), self._some.split(4), strict=True)
@@ -160,7 +158,7 @@ class Judge:
     def _expressions_off(self, pictures: Tensor) -> Measures:
         seen, shown = (self.expressions(_as_bytes(some)) for some in (self._some, pictures))
         errors = np.where(np.isfinite(shown), np.abs(shown - seen), UNSEEN)[np.isfinite(seen).all(1)]
-        return {f"{name}_error": float(value) for name, value in zip(SHAPES, errors.mean(0), strict=True)}
+        return {f"{name}_error": float(value) for name, value in zip(JUDGED_SHAPES, errors.mean(0), strict=True)}
 
     def _coherence(self, inverted: Tensor) -> float:
         """How much O changes besides how I moves, over how much I itself does so."""
@@ -189,9 +187,6 @@ def judge(
     store: AssetStore,
     kept: Path,
     say: Say,
-    *,
-    profile: str = "mobile-256",
-    frames: int = 12,
 ) -> Verdict:
     """Hold the weights in the folder `candidate` against those that ship; a file it lacks is the one that ships.
 
@@ -200,11 +195,11 @@ def judge(
     found = [name for name in FILES if (candidate / name).is_file()]
     if not found:
         raise ValueError(f"{candidate} holds no weights to judge; it must hold one of: {', '.join(FILES)}.")
-    shipped = {name: WEIGHTS / profile / name for name in FILES}
+    shipped = {name: WEIGHTS / PROFILE / name for name in FILES}
     measured: list[Measures] = []
-    make = _Measuring(data, store, profile, frames)
+    make = _Measuring(data, store)
     for pair in (shipped, shipped | {name: candidate / name for name in found}):
-        path = kept / f"{_digest(pair, data, frames)}.json"
+        path = kept / f"{_digest(pair, data)}.json"
         if not path.is_file():
             say(f"measuring {', '.join(str(file) for file in pair.values())}")
             kept.mkdir(parents=True, exist_ok=True)
@@ -216,26 +211,26 @@ def judge(
 class _Measuring:
     """Measures pairs; what it takes is built with the first."""
 
-    def __init__(self, data: Path, store: AssetStore, profile: str, frames: int):
-        self._data, self._store, self._profile, self._frames = data, store, profile, frames
+    def __init__(self, data: Path, store: AssetStore):
+        self._data, self._store = data, store
         self._judge: Judge | None = None
 
     def __call__(self, pair: Mapping[str, Path]) -> Measures:
-        profile, store = self._profile, self._store
+        store = self._store
         if self._judge is None:
-            library = load_library(profile, custom=False)
+            library = load_library(PROFILE, custom=False)
             lpips = place(build_lpips(store))
-            self._judge = Judge(read_clips(self._data, self._frames), library, lpips, Blendshapes(store))
+            self._judge = Judge(read_clips(self._data, FRAMES), library, lpips, Blendshapes(store))
         options = recurrent.RecurrentOptions(
-            self._data, profile, initial=pair[recurrent.FILE], image_encoder=pair[image_encoder.FILE]
+            self._data, PROFILE, initial=pair[recurrent.FILE], image_encoder=pair[image_encoder.FILE]
         )
-        networks = recurrent.build_networks(options, place(build_generator(profile, store)))
+        networks = recurrent.build_networks(options, place(build_generator(PROFILE, store)))
         networks.recurrent_encoder.eval().requires_grad_(False)
         return self._judge(networks)
 
 
 class Blendshapes:
-    """`Expressions` by MediaPipe's landmarker."""
+    """Sees the blendshapes of aligned faces by MediaPipe's landmarker."""
 
     def __init__(self, store: AssetStore):
         # Training on a bare machine does without the face detector.
@@ -250,14 +245,14 @@ class Blendshapes:
         self._landmarker.reset()
         found = self._landmarker.detect(face, 0)
         if not found:
-            return np.full(len(SHAPES), np.nan, np.float32)
+            return np.full(len(JUDGED_SHAPES), np.nan, np.float32)
         shapes = found[0].blendshapes
-        return np.array([np.mean([shapes[name] for name in names]) for names in SHAPES.values()], np.float32)
+        return np.array([np.mean([shapes[name] for name in names]) for names in JUDGED_SHAPES.values()], np.float32)
 
 
-def _digest(pair: Mapping[str, Path], data: Path, frames: int) -> str:
+def _digest(pair: Mapping[str, Path], data: Path) -> str:
     """Names what is measured by its content; other rules or clips are another measurement."""
-    digest = hashlib.sha256(repr((frames, EVERY, EDITS, (data / "index.json").read_text())).encode())
+    digest = hashlib.sha256(repr((FRAMES, LOOK_EVERY, JUDGED_EDITS, (data / "index.json").read_text())).encode())
     for file in (*pair.values(), Path(__file__)):
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]

@@ -67,9 +67,9 @@ class Progress:
     step: int
     of: int
     seconds: float = 0.0
-    """By the wall's clock, validations included."""
+    """Time by the wall's clock, validations included."""
     cpu_seconds: float = 0.0
-    """Of all cores together: what it came to on a machine that does other work besides."""
+    """Time of all cores together: what it came to on a machine that does other work besides."""
     finished: bool = False
     """Whether all steps are done and the weights are written."""
 
@@ -196,14 +196,15 @@ def _open_report(folder: Path, steps: int, say: Say) -> Iterator[Report]:
         def report(done: int, values: Losses) -> None:
             seconds = time.monotonic() - started
             log.write(json.dumps({"step": done, "seconds": round(seconds, 1), **values}) + "\n")
-            for name, value in values.items():
+            for name, value in values.items() if board is not None else ():
                 board.add_scalar(name, value, done)
             say(f"{done}/{steps} {seconds:.0f}s " + " ".join(f"{name} {value:.4f}" for name, value in values.items()))
 
         try:
             yield report
         finally:
-            board.close()
+            if board is not None:
+                board.close()
 
 
 def _save(stage: Stage, path: Path, progress: Progress) -> None:

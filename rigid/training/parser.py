@@ -29,7 +29,7 @@ from rigid.training.rates import cosine, set_rate
 from rigid.training.shipping import write_weights
 
 FILE = "face_parser.safetensors"
-HELD_OUT = 1_000_000
+FIRST_HELD_OUT = 1_000_000
 """The number of the first block that is not trained on."""
 RARE = 0.2
 """A class is weighted by its share of all places to minus this power."""
@@ -73,7 +73,7 @@ def build_parts(options: ParserOptions, store: AssetStore, folder: Path) -> Part
     blocks, held_out = -(-options.faces // BLOCK), -(-options.held_out // BLOCK)
     return Parts(
         load_or_make_blocks(folder / "faces", range(blocks), make),
-        load_or_make_blocks(folder / "faces", range(HELD_OUT, HELD_OUT + held_out), make),
+        load_or_make_blocks(folder / "faces", range(FIRST_HELD_OUT, FIRST_HELD_OUT + held_out), make),
     )
 
 

@@ -22,11 +22,11 @@ from rigid.models.mobile_stylegan import MappingNetwork
 from rigid.models.profiles import sizes_of
 from rigid.training.codes import sample_codes
 from rigid.training.fast_inference import compile_network
-from rigid.training.parser_labels import SIZE, PictureAndComponents, label, read_clusters, unpack
+from rigid.training.parser_labels import LABEL_SIZE, PictureAndComponents, label, read_clusters, unpack
 
 BATCH = 4
 BLOCK = 64
-EDITS = {
+DRAWN_EDITS = {
     "glasses": (0.25, 1.0, 2.0),
     "yaw": (0.25, 0.5, 1.5),
     "turned": (0.25, -1.5, -0.5),
@@ -44,14 +44,14 @@ EDITS = {
     "eyes_closed": (0.08, 0.5, 1.2),
     "light": (0.15, -1.0, 1.0),
 }
-"""Of so many faces, edited by a strength within these ends: what is rare among generated faces is drawn more often."""
+"""The share of faces that are edited so, and the ends of the strength: what is rare is drawn more often."""
 SAME = {"turned": "yaw"}
 """The attribute of an edit that is not named after it."""
 
 
 @dataclass(frozen=True)
 class LabelledFaces:
-    """`images` (N, S, S, 3) RGB uint8 and `labels` (N, S, S) uint8, S being `SIZE`."""
+    """`images` (N, S, S, 3) RGB uint8 and `labels` (N, S, S) uint8, S being `LABEL_SIZE`."""
 
     images: Pixels
     labels: Pixels
@@ -101,7 +101,9 @@ class FaceMaker:
         for picture, components in self.draw_block(number):
             seen = self._see(picture)
             if seen is not None:
-                small = np.asarray(cv2.resize(picture, (SIZE, SIZE), interpolation=cv2.INTER_AREA), np.uint8)
+                small = np.asarray(
+                    cv2.resize(picture, (LABEL_SIZE, LABEL_SIZE), interpolation=cv2.INTER_AREA), np.uint8
+                )
                 likelihoods = self.clusters.likelihoods(components)
                 images.append(small)
                 labels.append(label(small, likelihoods, self.clusters.kinds, seen.landmarks / np.float32(self.size)))
@@ -123,12 +125,12 @@ class FaceMaker:
 
 @torch.no_grad()
 def draw_codes(mapping: MappingNetwork, mean: Tensor, library: AttributeLibrary, n_codes: int, number: int) -> Tensor:
-    """The codes (BLOCK, n_codes, 512) of block `number`, some of them edited by `EDITS`."""
+    """The codes (BLOCK, n_codes, 512) of block `number`, some of them edited by `DRAWN_EDITS`."""
     codes = sample_codes(
         mapping, mean, BLOCK, n_codes, torch.Generator().manual_seed(number), truncation=(0.6, 1.0), mixing=0.5
     )
     random = np.random.default_rng(number)
-    for name, (share, low, high) in EDITS.items():
+    for name, (share, low, high) in DRAWN_EDITS.items():
         attribute = library[SAME.get(name, name)]
         for place in np.flatnonzero(random.random(BLOCK) < share):
             offset = attribute.offset(float(random.uniform(low, high)), codes[place : place + 1].numpy())

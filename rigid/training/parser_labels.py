@@ -26,16 +26,16 @@ from rigid.face.landmarks import CHIN, FACE_OVAL, LEFT_EYE, OUTER_LIPS, RIGHT_EY
 from rigid.models.face_parser import CLASSES
 from rigid.models.mobile_stylegan import MobileStyleGAN
 
-SIZE = 128
-"""Of labels and the pictures they belong to."""
-GRID = 64
+LABEL_SIZE = 128
+"""The side of labels and of the pictures they belong to."""
+MAP_SIDE = 64
 """Where the features of all levels meet."""
-LEVELS = (1, 2, 3, 4)
+FEATURE_LEVELS = (1, 2, 3, 4)
 """The levels whose features are looked at: 16², 32², 64² and 128²."""
 DOUBT = 6.0
-"""By how much more squared distance a cluster is e times less likely."""
+"""The squared distance more at which a cluster is e times less likely."""
 NEARBY = 5.0
-"""From so many places round (standard deviation) comes the colour that a part has."""
+"""Places round (standard deviation) from which the colour comes that a part has."""
 NEAR_COLOUR = 12.0
 """Colours (L*a*b*, in bytes) that differ so much are e^½ times less likely of one part."""
 SEE_THROUGH = 14.0**2
@@ -62,7 +62,7 @@ INNER_MOUTH = np.array([
 
 @dataclass(frozen=True)
 class Clusters:
-    """The clusters of the features of all `LEVELS`, C channels in all, their K principal components, N centres."""
+    """The clusters of the features of all `FEATURE_LEVELS`, C channels, their K principal components, N centres."""
 
     mean: Array
     """(C,)"""
@@ -107,7 +107,7 @@ class PictureAndComponents(nn.Module):
     def __init__(self, generator: MobileStyleGAN, clusters: Clusters):
         super().__init__()
         self.generator = generator
-        widths = [generator.level(level).conv2.pointwise.out_channels for level in LEVELS]
+        widths = [generator.level(level).conv2.pointwise.out_channels for level in FEATURE_LEVELS]
         basis = torch.from_numpy(clusters.basis)
         self.projections = nn.ModuleList(_projection(part) for part in basis.split(widths))
         self.register_buffer("offset", -(torch.from_numpy(clusters.mean) @ basis)[None, :, None, None])
@@ -116,7 +116,7 @@ class PictureAndComponents(nn.Module):
         levels = list(self.generator.features(codes))
         picture = self.generator.head(levels[-1], codes[:, self.generator.n_codes - 1])
         components = self.offset
-        for level, projection in zip(LEVELS, self.projections, strict=True):
+        for level, projection in zip(FEATURE_LEVELS, self.projections, strict=True):
             components = components + _on_grid(projection(_of_unit_power(levels[level])))
         return torch.cat((picture.flatten(1), components.flatten(1)), 1)
 
@@ -132,7 +132,7 @@ def _projection(basis: Tensor) -> nn.Conv2d:
 def unpack(output: Array, size: int) -> tuple[Array, Array]:
     """What `PictureAndComponents` gives: pictures (B, 3, size, size), components (B, 64, 64, K)."""
     pixels = 3 * size * size
-    components = output[:, pixels:].reshape(len(output), -1, GRID, GRID).transpose(0, 2, 3, 1)
+    components = output[:, pixels:].reshape(len(output), -1, MAP_SIDE, MAP_SIDE).transpose(0, 2, 3, 1)
     return output[:, :pixels].reshape(-1, 3, size, size), components
 
 
@@ -142,19 +142,19 @@ def _of_unit_power(features: Tensor) -> Tensor:
 
 def _on_grid(x: Tensor) -> Tensor:
     side = x.shape[-1]
-    if side > GRID:
-        return F.avg_pool2d(x, side // GRID)
-    return F.interpolate(x, size=(GRID, GRID), mode="bilinear", align_corners=False) if side < GRID else x
+    if side > MAP_SIDE:
+        return F.avg_pool2d(x, side // MAP_SIDE)
+    return F.interpolate(x, size=(MAP_SIDE, MAP_SIDE), mode="bilinear", align_corners=False) if side < MAP_SIDE else x
 
 
 def label(picture: Pixels, likelihoods: Array, kinds: Sequence[str], landmarks: Array) -> Labels:
-    """The class of each place (`SIZE`, `SIZE`) of a `picture` (`SIZE`, `SIZE`, 3) RGB, or `UNKNOWN`.
+    """The class of each place (S, S) of a `picture` (S, S, 3) RGB, or `UNKNOWN`; S is `LABEL_SIZE`.
 
     `likelihoods` (64, 64, len(kinds)) of what clusters are; `landmarks` (478, 2) in sides of the picture.
     """
     chosen = _refine(likelihoods, picture).argmax(2)
     labels = _decide(picture, chosen, kinds)
-    points = landmarks * SIZE
+    points = landmarks * LABEL_SIZE
     _split_garments(labels, points)
     _split_skin(labels, points)
     draw_features(labels, points)
@@ -189,7 +189,7 @@ def _unlikeness(colours: Array, mask: Region) -> tuple[Array, Array]:
 
 def _refine(likelihoods: Array, picture: Pixels) -> Array:
     """`likelihoods` at the picture's size, their edges drawn to the picture's (guided filter, He et al., 2010)."""
-    larger = np.asarray(cv2.resize(likelihoods, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR), np.float32)
+    larger = np.asarray(cv2.resize(likelihoods, (LABEL_SIZE, LABEL_SIZE), interpolation=cv2.INTER_LINEAR), np.float32)
     guide = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) / np.float32(255), np.float32)
     return filter_guided(guide, larger, 4, 4e-3)
 
@@ -222,16 +222,16 @@ def _split_garments(labels: Labels, points: Array) -> None:
         here = pieces == piece
         labels[here] = CLOTH
         if y < eyes:
-            above = here & (np.arange(SIZE)[:, None] < (SIZE if y + height < points[CHIN, 1] else middle))
+            above = here & (np.arange(LABEL_SIZE)[:, None] < (LABEL_SIZE if y + height < points[CHIN, 1] else middle))
             labels[above] = HAT if x < right and x + width > left else UNKNOWN
 
 
 def _split_skin(labels: Labels, points: Array) -> None:
     """Skin below the jaw is neck, and neck inside the face's oval skin."""
-    oval = np.zeros((SIZE, SIZE), np.uint8)
+    oval = np.zeros((LABEL_SIZE, LABEL_SIZE), np.uint8)
     cv2.fillPoly(oval, [np.rint(16 * points[FACE_OVAL]).astype(np.int32)], 1, cv2.LINE_8, 4)
     inside = oval > 0
-    below = np.arange(SIZE)[:, None] > (points[CHIN, 1] + points[FACE_OVAL[[8, 28]], 1].mean()) / 2
+    below = np.arange(LABEL_SIZE)[:, None] > (points[CHIN, 1] + points[FACE_OVAL[[8, 28]], 1].mean()) / 2
     labels[inside & (labels == NECK)] = SKIN
     labels[~inside & below & np.isin(labels, INNER)] = NECK
 
@@ -244,6 +244,6 @@ def draw_features(labels: Labels, points: Array) -> None:
         (LEFT_BROW, BROWS), (RIGHT_BROW, BROWS), (NOSE_OUTLINE, NOSE), (LEFT_EYE, EYES), (RIGHT_EYE, EYES),
         (OUTER_LIPS, LIPS), (INNER_MOUTH, MOUTH),
     ):  # fmt: skip
-        drawn = np.zeros((SIZE, SIZE), np.uint8)
+        drawn = np.zeros((LABEL_SIZE, LABEL_SIZE), np.uint8)
         cv2.fillPoly(drawn, [np.rint(16 * points[outline]).astype(np.int32)], 1, cv2.LINE_8, 4)
         labels[(drawn > 0) & free] = part

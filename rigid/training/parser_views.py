@@ -11,10 +11,8 @@ from numpy.typing import NDArray
 from rigid.arrays import Labels, Pixels
 from rigid.models.face_parser import CLASSES
 from rigid.training.augment import degrade, recolour
-from rigid.training.occluders.layer import any_colour
+from rigid.training.occluders.layer import Random, any_colour
 from rigid.training.occluders.occlude import occlude
-
-Random = np.random.Generator
 
 BACKGROUND = CLASSES.index("background")
 OCCLUDED = 0.5

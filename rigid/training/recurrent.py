@@ -53,7 +53,6 @@ from rigid.training.rollout import (
 from rigid.training.shipping import Initial, load_initial, write_weights
 from rigid.training.visible_net import load_visible
 
-ABLATIONS = ("ibfcc", "tc")
 FILE = "recurrent_encoder.safetensors"
 
 
@@ -100,7 +99,7 @@ class RecurrentOptions:
     tc_weight: float = 2.0
     ibfcc_weight: float = 5.0
     edit_weight: float = 0.0
-    """Of the true edited faces of generated episodes."""
+    """The weight of the true edited faces of generated episodes."""
     offset_weight: float = 0.0
     change_weight: float = 0.0
     quiet: float = 0.0
@@ -109,17 +108,17 @@ class RecurrentOptions:
     stills_share: float = 0.25
     walks_share: float = 0.35
     clip_episodes: int = 8
-    """Of each clip."""
+    """Episodes of each clip."""
     stills: int = 1000
-    """At most."""
+    """Stills that are taken at most."""
     walks: int = 300
-    """Of a set."""
+    """Walks of a set."""
     walk_sets: int = 1
-    """Each drawn anew."""
+    """Sets of walks, each drawn anew."""
     window: int = 160
     """Side of the un-aligned frames the losses are computed on, a multiple of 32."""
     validation_frames: int = 16
-    """Of each validation clip, on end."""
+    """Frames of each validation clip, on end."""
 
     @property
     def steps(self) -> int:

@@ -19,6 +19,9 @@ from rigid.training.flow import FlowEstimator
 from rigid.training.rollout import Step
 from rigid.training.warping import compose_between, same_window, unalign, warp
 
+TRAINED_ABLATIONS = ("ibfcc", "tc")
+"""Losses that may be left out; that gives other weights, and nothing to switch at run time."""
+
 
 @dataclass(frozen=True)
 class LossWeights:
@@ -33,12 +36,12 @@ class LossWeights:
     ibfcc: float = 5.0
     """λ3."""
     edit: float = 0.0
-    """Of the edited faces' own reconstruction loss, where the true ones are known (generated episodes)."""
+    """The weight of the edited faces' own reconstruction loss, where the true ones are known (generated episodes)."""
     offset: float = 0.0
-    """Of the mean square of w', which keeps codes where edits work."""
+    """The weight of the mean square of w', which keeps codes where edits work."""
     change: float = 0.0
-    """Of what an edit does, against what it does to the image encoder's codes alone: a noise map that says all there
-    is to say about a face would hold it fast."""
+    """The weight of what an edit does, against what it does to the image encoder's codes alone: a noise map that says
+    all there is to say about a face would hold it fast."""
 
 
 class RecurrentLosses:

@@ -16,10 +16,11 @@ from rigid.training.image_encoder import ImageEncoderOptions, ImageEncoderStage
 from rigid.training.loop import LoopOptions, Losses, Stage, run, save_options
 from rigid.training.parser import ParserOptions, ParserStage
 from rigid.training.parser import build_parts as build_parser_parts
-from rigid.training.recurrent import ABLATIONS, RecurrentOptions, RecurrentStage, build_parts
+from rigid.training.recurrent import RecurrentOptions, RecurrentStage, build_parts
+from rigid.training.recurrent_losses import TRAINED_ABLATIONS
 from rigid.training.visible_net import VisibleNetOptions, VisibleNetStage, build_episodes
 
-Options = GeneratorOptions | ImageEncoderOptions | VisibleNetOptions | RecurrentOptions | ParserOptions
+StageOptions = GeneratorOptions | ImageEncoderOptions | VisibleNetOptions | RecurrentOptions | ParserOptions
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Plan:
     """A stage with its preset filled in, ready to run."""
 
     stage: str
-    options: Options
+    options: StageOptions
     loop: LoopOptions
 
     def describe(self) -> str:
@@ -117,7 +118,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "smoke": {"faces": 8, "held_out": 4, "steps": 4, "batch": 2},
     },
 }
-OPTIONS: dict[str, type[Options]] = {
+OPTIONS: dict[str, type[StageOptions]] = {
     "generator": GeneratorOptions,
     "image-encoder": ImageEncoderOptions,
     "visible-net": VisibleNetOptions,
@@ -131,7 +132,7 @@ LOOPS: dict[str, dict[str, Any]] = {
     "smoke": {"log_every": 1, "save_every": 2, "validate_every": 100},
 }
 RECURRENT_LOOP: dict[str, Any] = {"log_every": 10, "save_every": 50, "validate_every": 200}
-"""For the smallest preset in use: an hour is a few hundred steps."""
+"""The loop of the smallest preset in use: an hour is a few hundred steps."""
 
 
 def plan(
@@ -155,8 +156,8 @@ def plan(
     kind = OPTIONS[stage]
     values = PRESETS[stage][preset] | _take(stage, kind, given)
     for name in without:
-        if name not in ABLATIONS:
-            raise ValueError(f"--without has no {name!r}; choose of: {', '.join(ABLATIONS)}.")
+        if name not in TRAINED_ABLATIONS:
+            raise ValueError(f"--without has no {name!r}; choose of: {', '.join(TRAINED_ABLATIONS)}.")
     if "data" in _names(kind):
         if data is None:
             raise ValueError(f"{stage} learns from real faces too; --data must name a folder of them.")
@@ -166,7 +167,7 @@ def plan(
     return Plan(stage, options, LoopOptions(options.steps, **loop))
 
 
-def _take(stage: str, kind: type[Options], given: dict[str, tuple[str, Any]]) -> dict[str, Any]:
+def _take(stage: str, kind: type[StageOptions], given: dict[str, tuple[str, Any]]) -> dict[str, Any]:
     """The options that were given, by name; ValueError for one that the stage does not take."""
     chosen = {flag: pair for flag, pair in given.items() if pair[1]}
     for flag, (name, _) in chosen.items():
@@ -175,7 +176,7 @@ def _take(stage: str, kind: type[Options], given: dict[str, tuple[str, Any]]) ->
     return {name: value for name, value in chosen.values()}
 
 
-def _names(kind: type[Options]) -> set[str]:
+def _names(kind: type[StageOptions]) -> set[str]:
     return {field.name for field in fields(kind)}
 
 
@@ -208,7 +209,7 @@ def _quietly(_: str) -> None:
     """Says nothing: the first process speaks for all."""
 
 
-def _build(options: Options, store: AssetStore, folder: Path, say: Say) -> Stage:
+def _build(options: StageOptions, store: AssetStore, folder: Path, say: Say) -> Stage:
     if isinstance(options, GeneratorOptions):
         return GeneratorStage(options, store, folder)
     if isinstance(options, ImageEncoderOptions):

@@ -47,9 +47,9 @@ class VisibleNetOptions:
     """Triplets a step, in each process."""
     learning_rate: float = 1e-4
     frames: int = 6
-    """Of the episodes that triplets are taken from."""
+    """Frames of the episodes that triplets are taken from."""
     clip_episodes: int = 8
-    """Of each clip."""
+    """Episodes of each clip."""
     window: int = 160
     """Side of the frames, a multiple of 32."""
 

@@ -23,7 +23,7 @@ from rigid.training.framing import Cut, framing, make_framed_episode
 Render = Callable[[Tensor], Array]
 """Codes (B, n_codes, 512) → pictures (B, 3, S, S) in [-1, 1]."""
 
-MOVES = {"yaw": (0.6, 0.2, (14, 50)), "mouth_open": (0.3, 0.5, (7, 24)), "smile": (0.3, 0.2, (20, 60))}
+SWINGS = {"yaw": (0.6, 0.2, (14, 50)), "mouth_open": (0.3, 0.5, (7, 24)), "smile": (0.3, 0.2, (20, 60))}
 """For each attribute that moves: spread of its mean, largest swing, and the range of its period in frames."""
 LIGHT_FROM, LIGHT = 7, (0.2, 0.1, (10, 40))
 """Codes from this one on, up to the shared ones, drift towards another face's: colour and light, not shape."""
@@ -66,8 +66,8 @@ def walk_codes(
     share = np.abs(swing(frames, *LIGHT, random))[:, None, None]
     lit = slice(LIGHT_FROM, len(start) - n_shared)
     codes[:, lit] += share * (other - start)[lit]
-    for attribute in (a for a in library if a.name in MOVES):
-        strengths = swing(frames, *MOVES[attribute.name], random).clip(attribute.min, attribute.max)
+    for attribute in (a for a in library if a.name in SWINGS):
+        strengths = swing(frames, *SWINGS[attribute.name], random).clip(attribute.min, attribute.max)
         codes += np.stack([early_only(attribute.offset(float(s)), n_shared) for s in strengths])
     return codes
 

@@ -43,17 +43,17 @@ def compose_between(visible: nn.Module, before: Tensor, after: Tensor, back: Ten
     return between
 
 
-def unalign(crops: Tensor, placements: Tensor, size: int, *, border: bool = True) -> Tensor:
+def unalign(crops: Tensor, placements: Tensor, size: int) -> Tensor:
     """UA of Eq. 6: `crops` (B, C, S, S) as their windows show them, (B, C, size, size).
 
-    Outside the crop its border is repeated, or, without `border`, it is zero, as masks need. Crops that the window
-    shows at half their size or less are averaged first; sampling alone would alias.
+    Outside the crop its border is repeated. Crops that the window shows at half their size or less are averaged
+    first; sampling alone would alias.
     """
     shrink = max(1, round(crops.shape[-1] / size * _stretch(placements)))
     if shrink > 1:
         crops = F.avg_pool2d(crops, shrink)
     grid = F.affine_grid(placements, [len(crops), crops.shape[1], size, size], align_corners=False)
-    return F.grid_sample(crops, grid, padding_mode="border" if border else "zeros", align_corners=False)
+    return F.grid_sample(crops, grid, padding_mode="border", align_corners=False)
 
 
 def _stretch(placements: Tensor) -> float:

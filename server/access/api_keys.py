@@ -6,8 +6,7 @@ import hashlib
 import ipaddress
 import math
 import secrets
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextvars import ContextVar
 
 from starlette.datastructures import Headers
@@ -35,9 +34,9 @@ class ApiKeys:
     An address that has sent too many wrong keys gets 429 for a while, whatever it sends: it may be guessing.
     """
 
-    def __init__(self, app: ASGIApp, keys: Sequence[str], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, app: ASGIApp, keys: Sequence[str]) -> None:
         self._app = app
-        self._wrong = RateLimit(WRONG_KEYS_PER_MINUTE, WRONG_KEYS_PER_MINUTE / 60, clock)
+        self._wrong = RateLimit(WRONG_KEYS_PER_MINUTE, WRONG_KEYS_PER_MINUTE / 60)
         self._expected = {name_of(key): f"Bearer {key}".encode() for key in keys}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -80,10 +79,10 @@ class RequestLimit:
     A minute's requests may come at once.
     """
 
-    def __init__(self, app: ASGIApp, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, app: ASGIApp, per_minute: int) -> None:
         self._app = app
         self._per_minute = per_minute
-        self._rates = RateLimit(per_minute, per_minute / 60, clock)
+        self._rates = RateLimit(per_minute, per_minute / 60)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         wait = self._rates.take(caller.get() or _address(scope)) if is_protected(scope) else 0.0
@@ -100,7 +99,7 @@ def _too_many(message: str, wait: float) -> ApiError:
 
 
 def _address(scope: Scope) -> str:
-    """Of a client; of IPv6 the network, as whoever has one address there has all of them."""
+    """Name a client by its address; of IPv6 by its network, as whoever has one address there has all of them."""
     text = str((scope.get("client") or ("",))[0])
     try:
         address = ipaddress.ip_address(text)

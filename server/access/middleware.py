@@ -54,16 +54,15 @@ STREAMED = ("/api/v1/attributes",)
 class BodyLimit:
     """Answers 413 to a body of more than `limit` bytes, whether or not it states its length.
 
-    The routes of `streamed` limit their bodies themselves, as they take them piece by piece.
+    The routes of `STREAMED` limit their bodies themselves, as they take them piece by piece.
     """
 
-    def __init__(self, app: ASGIApp, limit: int, streamed: tuple[str, ...] = STREAMED) -> None:
+    def __init__(self, app: ASGIApp, limit: int) -> None:
         self._app = app
         self._limit = limit
-        self._streamed = streamed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in self._streamed:
+        if scope["type"] != "http" or scope["path"] in STREAMED:
             await self._app(scope, receive, send)
             return
         stated = Headers(scope=scope).get("content-length", "")

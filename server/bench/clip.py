@@ -49,7 +49,7 @@ def render_clip(runtime: Runtime, mapping: Callable[[Array], Array], mean: Array
 
 
 def walk(mapping: Callable[[Array], Array], mean: Array, count: int) -> Array:
-    """`count` codes (count, 512) on a closed path through a few random ones."""
+    """Walk through `count` codes (count, 512) on a closed path through a few random ones."""
     stops = mapping(np.random.default_rng(SEED).standard_normal((STOPS, mean.size), np.float32))
     stops = mean + np.float32(TRUNCATION) * (stops - mean)
     positions = np.arange(count) * STOPS / count
@@ -69,7 +69,7 @@ def _place_in_frame(image: Array) -> Pixels:
 
 
 def _fill(picture: Pixels) -> Pixels:
-    """`picture` scaled so that it fills the frame, its middle kept."""
+    """Scale `picture` so that it fills the frame, its middle kept."""
     height, width = picture.shape[:2]
     visible = min(width, height * SIZE[0] / SIZE[1])
     return resample(picture, similarity(np.array([width / 2, height / 2]), visible, 0.0, SIZE), SIZE)

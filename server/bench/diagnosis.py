@@ -18,8 +18,9 @@ from rigid.models.graph_weights import check_weights
 from rigid.models.mapping import read_map
 from rigid.models.profiles import mean_code, optional_networks
 from server.backend import Backend
-from server.bench.benchmark import STAGES, machine, measure, strong_edit
+from server.bench.benchmark import machine, strong_edit
 from server.bench.clip import render_clip
+from server.bench.measure import STAGES, measure
 
 MEASURE_SECONDS = 3.0
 """How long one session is measured."""

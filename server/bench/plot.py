@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from rigid.atomic_files import replacing
-from server.bench.benchmark import STAGES
+from server.bench.measure import STAGES
 
 COLOURS = ("#4c78a8", "#f58518", "#54a24b", "#e45756", "#b279a2")
 

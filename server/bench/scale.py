@@ -11,7 +11,7 @@ import numpy as np
 
 from rigid.arrays import Pixels
 from rigid.models.contract import RecurrentState, Runtime
-from server.bench.benchmark import MakeStream
+from server.bench.measure import MakeStream
 
 BATCH_SIZES = (1, 2, 4, 8, 16)
 HEIGHTS = (240, 480, 720, 1080)

@@ -20,8 +20,9 @@ from server.cluster.attribute_sync import AttributeSync
 from server.cluster.checkpoints import CheckpointStore
 from server.cluster.messages import Build, Placement, Share
 from server.cluster.names import NAMESPACE, WORKER
-from server.cluster.roster import Roster, WorkerBounds, WorkerPlace
+from server.cluster.roster import Roster, WorkerBounds
 from server.cluster.worker import MediaWorker
+from server.cluster.worker_place import WorkerPlace
 from server.config import ServerConfig
 from server.http.api import version_of
 from server.session.resumable_sessions import SessionCheckpoint

@@ -77,14 +77,14 @@ def build_ingress(config: ServerConfig, replica: str) -> FastAPI:
 
 
 async def refuse_attribute(_request: Request) -> Response:
-    """403, where nothing from clients is wanted; the body is not read."""
+    """Answer 403 where nothing from clients is wanted; the body is not read."""
     raise ApiError(
         403, "uploads_off", "This cluster takes no attributes from clients.", "Start it with --allow-uploads."
     )
 
 
 async def refuse_preset(_request: Request) -> Response:
-    """403: what a client left would be on the node of one worker alone."""
+    """Answer 403: what a client left would be on the node of one worker alone."""
     message = "A cluster takes no presets from clients, as they would be on one node alone."
     raise ApiError(403, "uploads_off", message, "Put the preset's file on every node, and start the service anew.")
 
@@ -99,11 +99,11 @@ class Router:
         self._uploads = asyncio.Semaphore(MOST_AT_ONCE)
 
     async def healthz(self, _request: Request) -> Response:
-        """200 while this replica runs."""
+        """Answer 200 while this replica runs."""
         return JSONResponse({"status": "ok"})
 
     async def readyz(self, _request: Request) -> Response:
-        """200 while a worker takes sessions."""
+        """Answer 200 while a worker takes sessions."""
         ready = sum(one["state"] == "ready" for one in await self._describe())
         if not ready:
             raise _make_refusal(Placement(code="not_ready", message="No worker of this cluster can take sessions yet."))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence, Set
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field
 
 from server.cluster.messages import Placement, Report
 from server.cluster.names import go_together
+from server.cluster.worker_place import PendingSession, WorkerPlace
 
 SPARE = 0.2
 """Share of all places that should be free."""
@@ -31,59 +31,11 @@ class WorkerBounds:
 
     @classmethod
     def parse(cls, text: str) -> WorkerBounds:
-        """`N` or `A-B`; ValueError otherwise."""
+        """Read `N` or `A-B`; ValueError otherwise."""
         least, _, most = text.partition("-")
         if not least.isdigit() or not (most or least).isdigit():
             raise ValueError(f"{text!r} is no number of workers; give N or A-B, for example 2-8.")
         return cls(int(least), int(most or least))
-
-
-@dataclass(frozen=True)
-class PendingSession:
-    """A session on its way to a worker."""
-
-    at: float
-    owner: str
-    """The name of the API key it is opened with."""
-
-
-@dataclass
-class WorkerPlace:
-    """One worker as last heard of."""
-
-    report: Report | None = None
-    """None until it has said anything."""
-    lost: bool = False
-    """It did not answer when last asked."""
-    draining: bool = False
-    """It is to end."""
-    fault: str = ""
-    """Why it will never say anything."""
-    placed: dict[int, PendingSession] = field(default_factory=dict)
-    """Sessions that were sent to it and that the report does not count yet, by the placement's number."""
-
-    def usable(self, version: str) -> bool:
-        """Whether sessions may go there."""
-        report = self.report
-        if report is None or self.lost or self.draining or report.draining or not report.ready:
-            return False
-        return go_together(report.version, version)
-
-    @property
-    def free(self) -> int:
-        """Sessions it has room for: places, or fewer where it measures that it cannot edit for so many."""
-        report = self.report
-        if report is None:
-            return 0
-        places = float(report.places)
-        if report.limit_fps is not None and report.min_fps > 0:
-            places = min(places, report.limit_fps / report.min_fps)
-        return max(0, math.floor(places) - self.taken)
-
-    @property
-    def taken(self) -> int:
-        """Sessions it carries, and those on their way to it."""
-        return (self.report.sessions if self.report else 0) + len(self.placed)
 
 
 @dataclass(frozen=True)
@@ -160,7 +112,7 @@ class Roster:
             place.placed.pop(placement.number, None)
 
     def _sessions_of(self, owner: str) -> int:
-        """Those on their way too: many may ask at once."""
+        """Count the sessions of a key, those on their way too: many may ask at once."""
         places = self.places.values()
         carried = sum(place.report.owners.get(owner, 0) for place in places if place.report)
         return carried + sum(sent.owner == owner for place in places for sent in place.placed.values())
@@ -171,7 +123,7 @@ class Roster:
         names = sorted(self.places)
         at = names.index(name)
         after = [one for one in names[at + 1 :] + names[:at] if self.places[one].usable(self.version)]
-        elsewhere = [one for one in after if mine is None or _node(self.places[one]) != mine.node]
+        elsewhere = [one for one in after if mine is None or self.places[one].node != mine.node]
         return (elsewhere or after or [""])[0]
 
     def lacking(self) -> Iterator[MissingAttribute]:
@@ -206,7 +158,7 @@ class Roster:
     def to_end(self) -> str:
         """Which worker goes first where there are too many: a useless one, else the one with the fewest sessions."""
         staying = [(name, place) for name, place in self.places.items() if not place.draining]
-        return min(staying, key=lambda one: (self._state(one[1]) == "ready", _sessions(one[1])))[0]
+        return min(staying, key=lambda one: (self._state(one[1]) == "ready", one[1].sessions))[0]
 
     def problems(self) -> dict[str, str]:
         """Tell by worker, in one sentence each, why it takes no sessions and will not by itself."""
@@ -235,7 +187,7 @@ class Roster:
             "problem": self._problem(name, place),
             "address": report.address if report else "",
             "version": report.version if report else "",
-            "sessions": report.sessions if report else 0,
+            "sessions": place.sessions,
             "free": place.free if place.usable(self.version) else 0,
             "fps": round(report.fps, 1) if report else 0.0,
         }
@@ -254,11 +206,3 @@ class Roster:
 def _by_room(one: tuple[str, WorkerPlace]) -> tuple[int, float, str]:
     name, place = one
     return -place.free, place.report.fps if place.report else 0.0, name
-
-
-def _node(place: WorkerPlace) -> str:
-    return place.report.node if place.report else ""
-
-
-def _sessions(place: WorkerPlace) -> int:
-    return place.report.sessions if place.report else 0

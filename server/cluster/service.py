@@ -130,7 +130,7 @@ def start(plan: Plan, address: ListenAddress) -> None:
 
 
 def _wait_for_ingress(count: int) -> None:
-    """Until so many replicas run; ClusterError where they do not start."""
+    """Wait until so many replicas run; ClusterError where they do not start."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         application = serve.status().applications[APPLICATION]

@@ -1,4 +1,4 @@
-"""Between WebRTC's pictures and the algorithm's arrays.
+"""The way between WebRTC's pictures and the algorithm's arrays.
 
 Both ways use BT.601, limited range, whatever the source is tagged as: an encoder here passes no tag on, so a frame
 that goes through unedited and one that was edited must be the same numbers to the viewer.
@@ -21,7 +21,7 @@ MAX_SIDE = 1920
 
 
 def normalise(frame: VideoFrame) -> VideoFrame:
-    """`frame` as yuv420p, limited range, with even sides, as every encoder takes it; usually `frame` itself.
+    """Make `frame` yuv420p, limited range, with even sides, as every encoder takes it; usually it is so already.
 
     A picture with a side of more than 1920 pixels is reduced to that. Raises ValueError for one smaller than 16
     pixels on a side.
@@ -58,6 +58,6 @@ def from_rgb(rgb: Pixels, like: VideoFrame) -> VideoFrame:
 
 
 def stamp(frame: VideoFrame, like: VideoFrame) -> VideoFrame:
-    """`frame`, with the time of `like`."""
+    """Give `frame` the time of `like`, and return it."""
     frame.pts, frame.time_base = like.pts, like.time_base
     return frame

@@ -48,7 +48,9 @@ def build_router(shared: SharedServices, manager: SessionManager, readiness: Rea
     """Build the router with every route of the API."""
     router = APIRouter()
     _add_sessions(router, manager, readiness)
-    _add_session(router, shared, manager)
+    _add_changes(router, manager)
+    _add_ends(router, manager)
+    _add_views(router, shared, manager)
     add_recordings(router, shared, manager)
     add_attributes(router, shared)
     add_presets(router, shared)
@@ -86,7 +88,7 @@ def _add_sessions(router: APIRouter, manager: SessionManager, readiness: Readine
         return Answer(sdp=answer.sdp, type=answer.type, session_id=session.id)
 
 
-def _add_session(router: APIRouter, shared: SharedServices, manager: SessionManager) -> None:
+def _add_changes(router: APIRouter, manager: SessionManager) -> None:
     @router.get("/api/v1/sessions/{identity}", responses=errors(FIND))
     async def show_session(identity: str) -> SessionState:
         """One session in brief."""
@@ -124,6 +126,8 @@ def _add_session(router: APIRouter, shared: SharedServices, manager: SessionMana
         """Take light, colour and texture, which all frames share, afresh from the next ones."""
         manager.sessions.find(identity).reanchor()
 
+
+def _add_ends(router: APIRouter, manager: SessionManager) -> None:
     @router.delete("/api/v1/sessions/{identity}", status_code=204, responses=errors(FIND))
     async def delete_session(identity: str) -> None:
         """End a session."""
@@ -134,6 +138,8 @@ def _add_session(router: APIRouter, shared: SharedServices, manager: SessionMana
         """End a session, for navigator.sendBeacon, which can only POST."""
         await manager.sessions.find(identity).end("left")
 
+
+def _add_views(router: APIRouter, shared: SharedServices, manager: SessionManager) -> None:
     @router.get("/api/v1/sessions/{identity}/stats", responses=errors(FIND))
     async def show_stats(identity: str) -> SessionNumbers:
         """A session in numbers, over the last seconds."""

@@ -34,7 +34,7 @@ LISTED = "GET /api/v1/attributes lists them all."
 
 
 def add_attributes(router: APIRouter, shared: SharedServices) -> None:
-    """The routes of the attributes."""
+    """Add the routes of the attributes."""
 
     @router.get("/api/v1/attributes")
     async def list_attributes() -> list[AttributeState]:
@@ -81,13 +81,13 @@ def add_attributes(router: APIRouter, shared: SharedServices) -> None:
 
 
 def _describe(shared: SharedServices, attribute: Attribute) -> AttributeState:
-    """As a client needs it; without the address of a picture where this server has none."""
+    """Describe it as a client needs it; without the address of a picture where this server has none."""
     pictures = {} if shared.previews is not None else {"strip": None}
     return AttributeState.model_validate({**attribute.describe(), **pictures})
 
 
 def add_presets(router: APIRouter, shared: SharedServices) -> None:
-    """The routes of the presets."""
+    """Add the routes of the presets."""
 
     @router.get("/api/v1/presets")
     async def list_presets() -> list[PresetState]:

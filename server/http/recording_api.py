@@ -1,4 +1,4 @@
-"""Recordings over HTTP."""
+"""How recordings are begun, ended and fetched over HTTP."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PATH = "/api/v1/sessions/{identity}/recording"
 
 
 def add_recordings(router: APIRouter, shared: SharedServices, manager: SessionManager) -> None:
-    """The routes of the recordings."""
+    """Add the routes of the recordings."""
 
     @router.post(PATH, status_code=201, responses=errors(FIND, RECORDINGS_OFF, BEGIN))
     async def start_recording(identity: str, response: Response) -> RecordingState:

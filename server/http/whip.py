@@ -24,7 +24,7 @@ FRAGMENT = "application/trickle-ice-sdpfrag"
 
 
 def add_whip(router: APIRouter, manager: SessionManager, readiness: Readiness, relay: Relay) -> None:
-    """The routes of both."""
+    """Add the routes of both."""
     _add_sending(router, manager, readiness, relay)
     _add_watching(router, manager, readiness, relay)
     for path in ("/whip", "/whep/{identity}"):
@@ -179,7 +179,7 @@ def _answer_created(
 
 
 def _link(server: IceServer) -> str:
-    """RFC 9725 section 4.6."""
+    """Name a server as RFC 9725 section 4.6 has it."""
     parts = [f'<{server.url}>; rel="ice-server"']
     if server.username is not None:
         parts += [f'username="{server.username}"', f'credential="{server.credential}"', 'credential-type="password"']

@@ -84,7 +84,7 @@ class Opening:
 
 
 class Admission:
-    """Gives a session its place while it is being opened, or says why it gets none; used on the event loop only."""
+    """Gives a session its place while it is opened, or says why it gets none; it is used on the event loop only."""
 
     def __init__(self, shared: SharedServices, sessions: OpenSessions) -> None:
         self.draining = False

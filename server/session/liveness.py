@@ -9,6 +9,7 @@ from collections.abc import Callable
 from server.config import ServerConfig
 from server.session.session_stats import SessionStats
 from server.session.states import Health
+from server.webrtc.peer import PeerCounts
 
 TICK_SECONDS = 1.0
 """How often a session is looked after."""
@@ -38,7 +39,7 @@ class Liveness:
         self._clock = clock
         self._find_last_heard = find_last_heard
         self._end = end
-        self._packets = self._oversized = 0
+        self._counts = PeerCounts()
         self._huge = False
         self._opened_at = self._packet_at = self._picture_at = clock()
 
@@ -51,15 +52,12 @@ class Liveness:
         """Note that a picture came."""
         self._picture_at = now
 
-    def note_oversized(self, count: int) -> None:
-        """Note how many pictures came so far that are too large to be decoded."""
-        self._huge = count > self._oversized
-        self._oversized = count
-
-    def note_packets(self, count: int) -> None:
-        """Note how many RTP packets of video came so far."""
-        if count != self._packets:
-            self._packets, self._packet_at = count, self._clock()
+    def note_counts(self, counts: PeerCounts) -> None:
+        """Note whether packets came since the last look, and pictures that are too large to be decoded."""
+        self._huge = counts.oversized > self._counts.oversized
+        if counts.packets_received != self._counts.packets_received:
+            self._packet_at = self._clock()
+        self._counts = counts
 
     def check(self) -> None:
         """End the session where nobody uses it any more, or it has gone on for long enough."""

@@ -152,7 +152,7 @@ class SessionManager:
         return stream
 
     def _still_valid(self, edits: Mapping[str, float]) -> dict[str, float]:
-        """Those of an earlier session that are still on offer: it may have been another server's, or an hour ago."""
+        """Keep those edits of an earlier session that are on offer: it may have been another server's, or long ago."""
         valid: dict[str, float] = {}
         for name, strength in edits.items():
             try:

@@ -154,9 +154,9 @@ class Session:
         """See how it goes, and tell the client."""
         if self._control is not None:
             self._control.send("stats", **self.describe_stats())
-        await self._path.look(self._peer)
-        self._liveness.note_oversized(self._peer.count_oversized())
-        self._liveness.note_packets(await self._peer.count_video_packets())
+        counts = await self._peer.count()
+        self._path.look(counts)
+        self._liveness.note_counts(counts)
         self.outputs.tick()
         if self._closing is None and self._liveness.connected:
             self._life.look(self._liveness.health(self._path.stats))

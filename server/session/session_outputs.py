@@ -10,7 +10,7 @@ from aiortc import RTCSessionDescription
 from av import AudioFrame, VideoFrame
 
 from server.errors import ApiError
-from server.recording.recordings import Recording
+from server.recording.recording import Recording
 from server.recording.soundtrack import Alignment
 from server.session.shared_services import SharedServices
 from server.webrtc.offers import Offer
@@ -21,7 +21,7 @@ FINISH_SECONDS = 10.0
 
 
 class SessionOutputs:
-    """Whoever gets one session's edited video besides its client; used on the event loop only."""
+    """Serves whoever gets one session's edited video besides its client; it is used on the event loop only."""
 
     def __init__(self, shared: SharedServices, video_delay: Callable[[float], float | None]) -> None:
         """`video_delay(now)`: seconds a picture takes through the server, None while unknown."""

@@ -45,7 +45,7 @@ class SharedServices:
     """What is kept of edited video is signed with; None leaves it unsigned."""
 
     def validate(self, edits: dict[str, object]) -> dict[str, float]:
-        """`edits` as floats; ApiError 422 where they are not on offer."""
+        """Return `edits` as floats; ApiError 422 where they are not on offer."""
         try:
             return self.library.validate(edits)
         except ValueError as error:

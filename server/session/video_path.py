@@ -16,7 +16,7 @@ from server.frames.pacing import Pacer
 from server.frames.stream_protocol import Stream
 from server.session.session_stats import SessionStats, VideoDelay
 from server.session.shared_services import SharedServices
-from server.webrtc.peer import SessionPeer
+from server.webrtc.peer import PeerCounts
 
 
 class VideoPath:
@@ -64,13 +64,13 @@ class VideoPath:
         self.stats.note_sent(self._clock(), age)
         self.delay.observe(age)
 
-    async def look(self, peer: SessionPeer) -> None:
-        """Count once a second what `peer` sent and what it left out, and do less for pictures that get too old."""
+    def look(self, counts: PeerCounts) -> None:
+        """Note once a second what the peer counts, and do less for pictures that get too old."""
         stats = self.stats
-        stats.note_sent_bytes(self._clock(), await peer.count_video_bytes())
-        stats.note_left_out("undecoded", peer.count_discarded())
-        stats.note_left_out("layer", peer.count_left_out())
-        stats.note_left_out("unusable", peer.count_oversized())
+        stats.note_sent_bytes(self._clock(), counts.bytes_sent)
+        stats.note_left_out("undecoded", counts.undecoded)
+        stats.note_left_out("layer", counts.of_other_layers)
+        stats.note_left_out("unusable", counts.oversized)
         self._pacer.look(stats.age(self._clock()))
         self._stream.cadence = self._pacer.pace.cadence
 

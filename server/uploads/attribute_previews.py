@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,8 +34,7 @@ class Gallery:
 class _Order:
     attribute: Attribute
     strength: float
-    loop: asyncio.AbstractEventLoop
-    done: asyncio.Future[Pixels]
+    done: Future[Pixels]
 
 
 class AttributePreviews:
@@ -72,27 +72,17 @@ class AttributePreviews:
         return data
 
     async def _render(self, attribute: Attribute, strength: float) -> Pixels:
-        loop = asyncio.get_running_loop()
-        order = _Order(attribute, strength, loop, loop.create_future())
+        order = _Order(attribute, strength, Future())
         self._lane.offer(order)
-        return await order.done
+        return await asyncio.wrap_future(order.done)
 
     def _process(self, order: _Order) -> None:
-        try:
-            picture = self._paint(order.attribute, order.strength)
-        except Exception as error:  # whatever an engine raises, the request that waits is told
-            order.loop.call_soon_threadsafe(_settle, order.done, None, error)
+        if not order.done.set_running_or_notify_cancel():
             return
-        order.loop.call_soon_threadsafe(_settle, order.done, picture, None)
-
-
-def _settle(future: asyncio.Future[Pixels], picture: Pixels | None, error: Exception | None) -> None:
-    if future.done():
-        return
-    if picture is None:
-        future.set_exception(error or RuntimeError("nothing was painted"))
-    else:
-        future.set_result(picture)
+        try:
+            order.done.set_result(self._paint(order.attribute, order.strength))
+        except Exception as error:  # whatever an engine raises, the request that waits is told
+            order.done.set_exception(error)
 
 
 def _keep(path: Path, name: str, data: bytes) -> None:

@@ -155,7 +155,7 @@ class Uploads:
 
 
 def too_large(limit: int) -> ApiError:
-    """413 for a file of more than `limit` bytes."""
+    """Refuse a file of more than `limit` bytes with 413."""
     message = f"The file is larger than {limit >> 20} MiB."
     return ApiError(413, "file_too_large", message, "Import it with rigid-live attributes import.")
 

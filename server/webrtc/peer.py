@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import logging
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-from aiortc import (
-    MediaStreamTrack,
-    RTCIceCandidate,
-    RTCPeerConnection,
-    RTCSessionDescription,
-)
-from aiortc.exceptions import InvalidStateError
+from aiortc import MediaStreamTrack, RTCRtpTransceiver, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
 from aiortc.stats import RTCInboundRtpStreamStats, RTCOutboundRtpStreamStats
 from av import AudioFrame, VideoFrame
 
 from aiortc_fixes import bound_receiver, count_discarded, count_left_out, count_oversized, find_last_heard, refresh
 from server.config import ServerConfig
-from server.webrtc.media_lines import answer, line_to_receive, line_to_send_on, new_connection, send_on, take
+from server.webrtc.answering_connection import AnsweringConnection, Candidates
 from server.webrtc.offers import Offer
 from server.webrtc.outgoing_tracks import DelayedAudioTrack, OutputTrack
-
-logger = logging.getLogger(__name__)
-
-CLOSE_SECONDS = 5.0
-Candidates = Sequence[RTCIceCandidate]
 
 
 class DataChannel(Protocol):
@@ -80,6 +68,22 @@ class PeerEvents(Protocol):
         """Seconds a picture takes through the server, None while unknown."""
 
 
+@dataclass(frozen=True)
+class PeerCounts:
+    """What a peer counts of its video from the begin on."""
+
+    bytes_sent: int = 0
+    """Without what the network adds."""
+    packets_received: int = 0
+    """Of RTP."""
+    undecoded: int = 0
+    """The client's pictures that were left out because decoding or reading them fell behind."""
+    oversized: int = 0
+    """Those that were left out because they are too large to be decoded."""
+    of_other_layers: int = 0
+    """Those of smaller layers, which came beside those taken."""
+
+
 class SessionPeer(Protocol):
     """The other end of a session, as the session knows it."""
 
@@ -103,20 +107,8 @@ class SessionPeer(Protocol):
     def refresh(self) -> None:
         """Make the next picture sent a keyframe."""
 
-    async def count_video_bytes(self) -> int:
-        """Count bytes of video sent so far, without what the network adds."""
-
-    async def count_video_packets(self) -> int:
-        """Count RTP packets of video received so far."""
-
-    def count_discarded(self) -> int:
-        """Count the client's pictures that were left out so far because decoding or reading them fell behind."""
-
-    def count_oversized(self) -> int:
-        """Count the client's pictures that were left out so far because they are too large to be decoded."""
-
-    def count_left_out(self) -> int:
-        """Count pictures of smaller layers that came beside those taken."""
+    async def count(self) -> PeerCounts:
+        """Count what went over the connection, and what was left out, so far."""
 
     def add_candidates(self, candidates: Candidates) -> None:
         """Take addresses that the client found after its offer; names of mDNS are looked up meanwhile."""
@@ -138,29 +130,24 @@ class Peer(SessionPeer):
         encoding: ThreadPoolExecutor,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._config = config
         self._events = events
-        self._encoding = encoding
         self._clock = clock
-        self._offer: Offer | None = None
         self._output: OutputTrack | None = None
         self._sound: DelayedAudioTrack | None = None
-        self._readers: set[asyncio.Task[None]] = set()
-        self._connection = new_connection(config)
-        self._connection.on("datachannel", events.on_channel)
-        self._connection.on("connectionstatechange", self._on_state_change)
+        self._connection = AnsweringConnection(config, encoding)
+        self._peer = self._connection.peer
+        self._peer.on("datachannel", events.on_channel)
+        self._peer.on("connectionstatechange", self._on_state_change)
 
     async def answer(self, offer: Offer) -> RTCSessionDescription:
-        self._offer = offer
-        await take(self._connection, offer)
+        await self._connection.take(offer)
         self._add_video()
         self._add_audio()
-        return await answer(self._connection, offer, self._config, self._encoding)
+        return await self._connection.answer()
 
     @property
     def returns_video(self) -> bool:
-        directions = [one.currentDirection for one in self._connection.getTransceivers() if one.kind == "video"]
-        return any(one in ("sendrecv", "sendonly") for one in directions)
+        return any(one.currentDirection in ("sendrecv", "sendonly") for one in self._lines())
 
     @property
     def has_sound(self) -> bool:
@@ -170,75 +157,53 @@ class Peer(SessionPeer):
         return self._output is not None and self._output.push(frame, arrived)
 
     def find_last_heard(self) -> float | None:
-        return find_last_heard(self._connection)
+        return find_last_heard(self._peer)
 
     def refresh(self) -> None:
-        refresh(self._connection)
+        refresh(self._peer)
 
-    async def count_video_bytes(self) -> int:
-        senders = [one for one in self._connection.getSenders() if one.kind == "video"]
-        reports = [await sender.getStats() for sender in senders]
-        counts = [one for report in reports for one in report.values() if isinstance(one, RTCOutboundRtpStreamStats)]
-        return sum(one.bytesSent for one in counts)
+    async def count(self) -> PeerCounts:
+        reports = [await one.sender.getStats() for one in self._lines()]
+        reports += [await one.receiver.getStats() for one in self._lines()]
+        counts = [one for report in reports for one in report.values()]
+        # The transport's own count has RTCP and the data channel in it, which go on when the video stops.
+        return PeerCounts(
+            sum(one.bytesSent for one in counts if isinstance(one, RTCOutboundRtpStreamStats)),
+            sum(one.packetsReceived for one in counts if isinstance(one, RTCInboundRtpStreamStats)),
+            count_discarded(self._peer),
+            count_oversized(self._peer),
+            count_left_out(self._peer),
+        )
 
     def add_candidates(self, candidates: Candidates) -> None:
-        assert self._offer is not None
-        self._read(add_candidates(self._connection, [self._offer.route(one) for one in candidates]))
-
-    async def count_video_packets(self) -> int:
-        receivers = [one.receiver for one in self._connection.getTransceivers() if one.kind == "video"]
-        reports = [await receiver.getStats() for receiver in receivers]
-        # The transport's own count has RTCP and the data channel in it, which go on when the video stops.
-        counts = [one for report in reports for one in report.values() if isinstance(one, RTCInboundRtpStreamStats)]
-        return sum(one.packetsReceived for one in counts)
-
-    def count_discarded(self) -> int:
-        return count_discarded(self._connection)
-
-    def count_oversized(self) -> int:
-        return count_oversized(self._connection)
-
-    def count_left_out(self) -> int:
-        return count_left_out(self._connection)
+        self._connection.add_candidates(candidates)
 
     async def close(self) -> None:
-        self._connection.remove_all_listeners()
-        try:
-            await asyncio.wait_for(self._connection.close(), CLOSE_SECONDS)
-        except TimeoutError:
-            logger.warning("A connection did not close within %g s", CLOSE_SECONDS)
+        await self._connection.close()
         for track in (self._output, self._sound):
             if track is not None:
                 track.stop()
-        for reader in self._readers:
-            reader.cancel()
-        await asyncio.gather(*self._readers, return_exceptions=True)
+
+    def _lines(self) -> list[RTCRtpTransceiver]:
+        return [one for one in self._peer.getTransceivers() if one.kind == "video"]
 
     def _add_video(self) -> None:
-        source = line_to_receive(self._connection, "video")
+        source = self._connection.receive("video")
         assert source is not None, "an offer without video was refused"
-        bound_receiver(self._connection, source.receiver.track)
-        self._read(self._read_video(source.receiver.track))
-        way_back = line_to_send_on(self._connection, "video", source)
-        if way_back is not None:
-            self._output = OutputTrack(self._events.on_picture_sent, self._clock)
-            send_on(way_back, self._output)
+        bound_receiver(self._peer, source.receiver.track)
+        self._connection.begin(self._read_video(source.receiver.track))
+        output = OutputTrack(self._events.on_picture_sent, self._clock)
+        if self._connection.send(output, source):
+            self._output = output
 
     def _add_audio(self) -> None:
-        source = line_to_receive(self._connection, "audio")
+        source = self._connection.receive("audio")
         if source is None:
             return
-        bound_receiver(self._connection, source.receiver.track)
+        bound_receiver(self._peer, source.receiver.track)
         self._sound = DelayedAudioTrack(self._events.video_delay, self._clock)
-        self._read(self._read_audio(source.receiver.track, self._sound))
-        way_back = line_to_send_on(self._connection, "audio", source)
-        if way_back is not None:
-            send_on(way_back, self._sound)
-
-    def _read(self, reading: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(reading)
-        self._readers.add(task)
-        task.add_done_callback(self._readers.discard)
+        self._connection.begin(self._read_audio(source.receiver.track, self._sound))
+        self._connection.send(self._sound, source)
 
     async def _read_video(self, track: MediaStreamTrack) -> None:
         """Take every picture at once, however slow the model: in aiortc's queue it would only grow old."""
@@ -258,13 +223,4 @@ class Peer(SessionPeer):
                     self._events.on_sound(frame)
 
     def _on_state_change(self) -> None:
-        self._events.on_connection_change(self._connection.connectionState)
-
-
-async def add_candidates(connection: RTCPeerConnection, candidates: Candidates) -> None:
-    """Take addresses that the other end found after its offer."""
-    for one in candidates:
-        try:
-            await connection.addIceCandidate(one)
-        except (ValueError, InvalidStateError) as error:
-            logger.info("A candidate is of no use: %s", error)
+        self._events.on_connection_change(self._peer.connectionState)

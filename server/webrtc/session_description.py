@@ -50,7 +50,7 @@ class Section:
 
     @property
     def mid(self) -> str | None:
-        """What names it."""
+        """The name that the description gives it; None without one."""
         return next(iter(self.values("mid")), None)
 
     @property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,13 +12,10 @@ from av import AudioFrame, VideoFrame
 
 from aiortc_fixes import find_last_heard
 from server.config import ServerConfig
-from server.webrtc.media_lines import answer, line_to_send_on, new_connection, send_on, take
+from server.webrtc.answering_connection import AnsweringConnection
 from server.webrtc.offers import Offer
 from server.webrtc.outgoing_tracks import DelayedAudioTrack, OutputTrack
-from server.webrtc.peer import CLOSE_SECONDS, Candidates, add_candidates
 from server.webrtc.trickle import IceResource
-
-logger = logging.getLogger(__name__)
 
 
 def _nobody(age: float) -> None:
@@ -36,29 +32,23 @@ class WhepPeer:
         video_delay: Callable[[float], float | None],
         on_closed: Callable[[WhepPeer], None],
     ) -> None:
-        self.resource = IceResource(self._add_candidates)
-        self._offer: Offer | None = None
         self._config = config
-        self._encoding = encoding
         self._on_closed = on_closed
         self._opened_at = time.monotonic()
         self._closing: asyncio.Task[None] | None = None
-        self._adding: set[asyncio.Task[None]] = set()
         self._output = OutputTrack(_nobody)
         self._sound = DelayedAudioTrack(video_delay)
-        self._connection = new_connection(config)
-        self._connection.on("connectionstatechange", self._on_state_change)
+        self._connection = AnsweringConnection(config, encoding)
+        self.resource = IceResource(self._connection.add_candidates)
+        self._connection.peer.on("connectionstatechange", self._on_state_change)
 
     async def answer(self, offer: Offer) -> RTCSessionDescription:
         """The answer to an offer of `take_watch_offer`."""
-        self._offer = offer
         self.resource.begin(offer.text)
-        await take(self._connection, offer)
+        await self._connection.take(offer)
         for track in (self._output, self._sound):
-            way_back = line_to_send_on(self._connection, track.kind)
-            if way_back is not None:
-                send_on(way_back, track)
-        return await answer(self._connection, offer, self._config, self._encoding)
+            self._connection.send(track)
+        return await self._connection.answer()
 
     def show(self, frame: VideoFrame, arrived: float) -> None:
         """Send a picture; the newest where the way is slower."""
@@ -68,16 +58,9 @@ class WhepPeer:
         """Send a sound, as late as the pictures come."""
         self._sound.push(frame, arrived)
 
-    def _add_candidates(self, candidates: Candidates) -> None:
-        assert self._offer is not None
-        routed = [self._offer.route(one) for one in candidates]
-        task = asyncio.create_task(add_candidates(self._connection, routed))
-        self._adding.add(task)
-        task.add_done_callback(self._adding.discard)
-
     def tick(self) -> None:
         """End, once a second, with a watcher that is gone, or never came."""
-        now, heard = time.monotonic(), find_last_heard(self._connection)
+        now, heard = time.monotonic(), find_last_heard(self._connection.peer)
         if heard is None:
             gone = now - self._opened_at > self._config.connect_seconds
         else:
@@ -92,17 +75,11 @@ class WhepPeer:
         return self._closing
 
     def _on_state_change(self) -> None:
-        if self._connection.connectionState in ("failed", "closed"):
+        if self._connection.peer.connectionState in ("failed", "closed"):
             self.close()
 
     async def _close(self) -> None:
-        self._connection.remove_all_listeners()
-        for task in self._adding:
-            task.cancel()
         self._output.stop()
         self._sound.stop()
-        try:
-            await asyncio.wait_for(self._connection.close(), CLOSE_SECONDS)
-        except TimeoutError:
-            logger.warning("A watcher's connection did not close within %g s", CLOSE_SECONDS)
+        await self._connection.close()
         self._on_closed(self)

@@ -9,7 +9,8 @@ import pytest
 
 from server.cluster.messages import Placement, Report, Share
 from server.cluster.names import go_together, worker_of
-from server.cluster.roster import CALM_ROUNDS, Roster, WorkerBounds, WorkerPlace
+from server.cluster.roster import CALM_ROUNDS, Roster, WorkerBounds
+from server.cluster.worker_place import WorkerPlace
 
 VERSION = "1.2.3"
 

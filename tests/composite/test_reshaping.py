@@ -13,7 +13,7 @@ from rigid.arrays import Array
 from rigid.composite.compositor import COMPOSITES, CompositeKind, Faces, compose
 from rigid.composite.edit_masks import masks_by_landmarks
 from rigid.composite.paste import Composite, warp
-from rigid.composite.reshaping import GRID, STEEPEST, motion_field
+from rigid.composite.reshaping import PLACES, STEEPEST, motion_field
 from rigid.edits.attribute import Attribute
 from rigid.edits.edit_effect import EditEffect
 from rigid.edits.library import AttributeLibrary
@@ -78,7 +78,7 @@ def test_the_picture_never_folds() -> None:
 def test_a_field_is_as_smooth_for_a_small_crop_as_for_a_large_one() -> None:
     points = dense_face()
     large = motion_field(points, swelling(points), SIZE)
-    small = motion_field(points / 4, swelling(points) / 4, GRID)
+    small = motion_field(points / 4, swelling(points) / 4, PLACES)
     np.testing.assert_allclose(small, large[2::4, 2::4] / 4, atol=0.05)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from rigid.arrays import Array
 from rigid.composite.compositor import Faces
-from rigid.composite.temporal_filter import SHARE, Steadied, TemporalFilter
+from rigid.composite.temporal_filter import STEADY_SHARE, Steadied, TemporalFilter
 from rigid.evaluation.warp_error import MotionEstimator
 from tests.worlds import textured_frame
 
@@ -37,7 +37,7 @@ def moving(number: int, darker: float = 0.0) -> Faces:
 class Video:
     """One stream's faces through a filter, each held by those before."""
 
-    def __init__(self, share: float = SHARE) -> None:
+    def __init__(self, share: float = STEADY_SHARE) -> None:
         self.filter = TemporalFilter(share)
         self.last: Steadied | None = None
 
@@ -108,7 +108,7 @@ def test_where_the_real_face_changed_the_newest_picture_counts() -> None:
     dark = np.full_like(now, -1)
     held = video.steady(Faces(now, dark, dark), SMILE).inverted
     assert np.abs(held[40:88, 40:56] + 1).max() < 0.05, "where it changed"
-    expected = -1 + SHARE * (before[8:24, 100:120] + 1)
+    expected = -1 + STEADY_SHARE * (before[8:24, 100:120] + 1)
     np.testing.assert_allclose(held[8:24, 100:120], expected, atol=0.1)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rigid.discovery.observe import BLENDSHAPES, BROWS, CHIN
+from rigid.discovery.observe import BLENDSHAPES, BROW_POINTS
+from rigid.face.faces import Face
+from rigid.face.landmarks import CHIN
 
 Array = NDArray[np.float32]
 
@@ -28,20 +29,11 @@ def landmarks() -> Array:
     """A face 100 pixels wide round (128, 128) with brows at 90, chin at 190, eyes at 110."""
     points = np.full((478, 2), 128, np.float32)
     points[0], points[1] = (78, 128), (178, 128)
-    points[list(BROWS)] = 128, 90
+    points[list(BROW_POINTS)] = 128, 90
     points[CHIN] = 128, 190
     points[[33, 133, 362, 263]] = [(88, 110), (113, 110), (143, 110), (168, 110)]
     points[13], points[14] = (128, 150), (128, 170)
     return points
-
-
-@dataclass(frozen=True)
-class HandMadeFace:
-    """One face."""
-
-    landmarks: Array
-    blendshapes: dict[str, float]
-    pose: Array | None
 
 
 class HandMadeLandmarker:
@@ -54,8 +46,8 @@ class HandMadeLandmarker:
         """Noted as -1."""
         self.timestamps.append(-1)
 
-    def detect(self, frame: NDArray[np.uint8], timestamp_ms: int) -> list[HandMadeFace]:
+    def detect(self, frame: NDArray[np.uint8], timestamp_ms: int) -> list[Face]:
         """The one face, smiling on one side, turned by 10 degrees."""
         self.timestamps.append(timestamp_ms)
         shapes = dict.fromkeys(BLENDSHAPES, 0.25) | {"mouthSmileLeft": 0.75}
-        return [HandMadeFace(landmarks(), shapes, turned(1, 10))] if frame.any() else []
+        return [Face(landmarks(), shapes, turned(1, 10))] if frame.any() else []

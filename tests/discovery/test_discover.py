@@ -11,7 +11,7 @@ from rigid.discovery.calibrate import Aim, Faces, find_scale, try_edit
 from rigid.discovery.discover import Bench, Found, discover, discover_one, prepare
 from rigid.discovery.recipes import Recipe
 from rigid.discovery.report import calibration_table, entanglement, write_report
-from rigid.discovery.samples import CHUNK, Samples, Studio, take_samples
+from rigid.discovery.samples import CHUNK_FACES, Samples, Studio, take_samples
 from rigid.discovery.sheet import GAP, TITLE, contact_sheet, overview, read_sheet, write_sheet
 from rigid.discovery.statement import read_statements
 from rigid.edits.library import read_library
@@ -108,36 +108,36 @@ def test_faces_are_kept_and_depend_on_the_fingerprint(tmp_path: Path) -> None:
 
     first = label("one")
     assert first.codes.shape == (100, N_CODES, CODE_SIZE) and first.measures.shape == (100, 3)
-    assert world.pictures == world.observed == 2 * CHUNK
+    assert world.pictures == world.observed == 2 * CHUNK_FACES
     np.testing.assert_array_equal(label("one").measures, first.measures)
-    assert world.pictures == world.observed == 2 * CHUNK
+    assert world.pictures == world.observed == 2 * CHUNK_FACES
     label("two")
-    assert world.pictures == world.observed == 4 * CHUNK
+    assert world.pictures == world.observed == 4 * CHUNK_FACES
     np.testing.assert_allclose(first.measures, np.einsum("mcd,bcd->bm", true_slopes(), first.codes), atol=0.25)
 
 
 def test_pictures_that_are_there_are_only_measured_anew(tmp_path: Path) -> None:
     world = World()
     studio = Studio(world.synthesize, world)
-    before = list(take_samples(studio, draw, CHUNK, 0, tmp_path, "world"))[-1]
+    before = list(take_samples(studio, draw, CHUNK_FACES, 0, tmp_path, "world"))[-1]
     world.version = "2"
     world.faceless = True
-    after = list(take_samples(studio, draw, CHUNK, 0, tmp_path, "world"))[-1]
+    after = list(take_samples(studio, draw, CHUNK_FACES, 0, tmp_path, "world"))[-1]
     assert isinstance(before, Samples) and isinstance(after, Samples)
-    assert len(before.codes) == CHUNK and len(after.codes) == 0
-    assert world.pictures == CHUNK
+    assert len(before.codes) == CHUNK_FACES and len(after.codes) == 0
+    assert world.pictures == CHUNK_FACES
 
 
 def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path) -> None:
     world = World()
-    steps = take_samples(Studio(world.synthesize, world), draw, 4 * CHUNK, 0, tmp_path, "world")
-    assert next(steps) == 0 and next(steps) == CHUNK
+    steps = take_samples(Studio(world.synthesize, world), draw, 4 * CHUNK_FACES, 0, tmp_path, "world")
+    assert next(steps) == 0 and next(steps) == CHUNK_FACES
     del steps
     assert len(list(tmp_path.glob("faces-world-*.npz"))) == 1
     seen = world.observed
-    *_, samples = take_samples(Studio(world.synthesize, world), draw, 4 * CHUNK, 0, tmp_path, "world")
-    assert isinstance(samples, Samples) and len(samples.codes) == 4 * CHUNK
-    assert world.observed == seen + 3 * CHUNK
+    *_, samples = take_samples(Studio(world.synthesize, world), draw, 4 * CHUNK_FACES, 0, tmp_path, "world")
+    assert isinstance(samples, Samples) and len(samples.codes) == 4 * CHUNK_FACES
+    assert world.observed == seen + 3 * CHUNK_FACES
 
 
 def test_an_attribute_out_of_reach_is_left_out_and_said(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rigid.discovery.motion import FEWEST_FACES, GROWTH, Landmarks, move_folder
-from rigid.discovery.observe import BROWS, Seen
+from rigid.discovery.observe import BROW_POINTS, Seen
 from rigid.discovery.samples import Studio
 from rigid.edits.attribute import Attribute
 from rigid.edits.attribute_file import read_attribute, write_attribute
@@ -103,7 +103,7 @@ def test_files_get_the_motion_of_what_moves_a_face(tmp_path: Path) -> None:
     jaw, frown = motions["jaw"], motions["frown"]
     assert jaw is not None and frown is not None and motions["beard"] is None and len(said) == 2
     np.testing.assert_allclose(jaw[0, :, 0], 0.1, atol=0.01)
-    assert frown[0, BROWS[0], 0] == pytest.approx(0.1, abs=0.01), "the brows themselves move all of it"
+    assert frown[0, BROW_POINTS[0], 0] == pytest.approx(0.1, abs=0.01), "the brows themselves move all of it"
     assert abs(frown[0, 152, 0]) < 0.01, "the chin lies too far from them"
     with pytest.raises(ValueError, match="no attribute 'beard' that moves a face; it has: frown, jaw"):
         move_folder(tmp_path, ["beard"], studio(), lambda seed, count: codes(count), TINY)

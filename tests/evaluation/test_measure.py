@@ -14,8 +14,8 @@ from rigid.evaluation.measure import MEASURES, EvaluationError, Measured, Source
 from rigid.evaluation.methods import MethodOptions, Prepared, prepare
 from rigid.evaluation.runtimes import Encoded
 from rigid.evaluation.strength import changes, measure_of
-from rigid.evaluation.strips import CAPTION, SIZE, strip
-from rigid.evaluation.window import FaceWindow, crop_area
+from rigid.evaluation.strips import CAPTION, STRIP_SIDE, FaceWindow, strip
+from rigid.evaluation.warp_error import crop_area
 from rigid.files.clips import Clip, find_clips, read_frames, track_clip
 from tests.clips import write_clip
 from tests.evaluation.world import SIZE as FRAME_SIZE
@@ -145,9 +145,9 @@ def test_strength_is_positive_in_the_edits_direction() -> None:
 def test_strips_show_the_same_frames_in_every_row(tmp_path: Path) -> None:
     found = measured(source_of(tmp_path, frames=12))
     picture = strip({"rigid": found.rows, "per-frame": found.rows})
-    assert found.rows.source.shape == (SIZE, 8 * SIZE, 3)
-    assert picture.shape == (5 * (SIZE + CAPTION), 8 * SIZE, 3)
-    assert np.array_equal(picture[CAPTION : CAPTION + SIZE], found.rows.source)
+    assert found.rows.source.shape == (STRIP_SIDE, 8 * STRIP_SIDE, 3)
+    assert picture.shape == (5 * (STRIP_SIDE + CAPTION), 8 * STRIP_SIDE, 3)
+    assert np.array_equal(picture[CAPTION : CAPTION + STRIP_SIDE], found.rows.source)
 
 
 def test_the_window_holds_every_crop() -> None:

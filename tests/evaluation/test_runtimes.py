@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from rigid.arrays import Array
-from rigid.composite.temporal_filter import SHARE
+from rigid.composite.temporal_filter import STEADY_SHARE
 from rigid.edits.edit_effect import EditLibrary
 from rigid.evaluation.methods import METHODS, MethodOptions, method_names
 from rigid.evaluation.optimise import Optimised
@@ -183,6 +183,6 @@ def test_names_of_methods_and_variants() -> None:
 
 def test_only_what_changes_a_method_is_among_its_options() -> None:
     options = MethodOptions("paper", optimise_steps=7, tune_steps=8)
-    assert options.of("rigid-without-nm") == {"composite": "paper", "steady": SHARE}
+    assert options.of("rigid-without-nm") == {"composite": "paper", "steady": STEADY_SHARE}
     assert options.of("per-frame") == {}
     assert options.of("optimise") == {"optimise_steps": 7} and options.of("tune") == {"tune_steps": 8}

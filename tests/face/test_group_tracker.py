@@ -91,6 +91,12 @@ def test_one_who_comes_near_takes_the_place_of_the_smallest() -> None:
     assert sorted(round(x) for x in seen[-1].values()) == [120, 210]
 
 
+def test_whoever_is_first_seen_together_may_be_numbered_from_the_left() -> None:
+    people = People(Person(standing(60)), Person(standing(190), side=70))
+    seen = numbers_at(make_tracker(people, left_to_right=True), 0.5)[-1]
+    assert seen[1] == pytest.approx(60, abs=1) and seen[2] == pytest.approx(190, abs=1)
+
+
 def test_people_far_behind_are_left_alone() -> None:
     people = People(Person(standing(40), side=12), Person(standing(160), side=70))
     assert numbers_at(make_tracker(people), 2.0)[-1].keys() == {1}

@@ -13,7 +13,8 @@ import pytest
 import cli.edit_many
 from cli.main import run
 from rigid.edits.library import AttributeLibrary
-from rigid.files.batch import BatchReport, Report, Settings, edit_files, find_left_out, is_batch, plan
+from rigid.files.batch import BatchReport, Report, Settings, edit_files
+from rigid.files.batch_plan import find_left_out, is_batch, plan
 from rigid.files.edit_job import EditJob
 from rigid.files.timeline import ScheduledEdit
 from rigid.workers import Outcome, TaskError, work_through
@@ -198,7 +199,7 @@ def command(
 
     library = AttributeLibrary([], n_codes=6, code_size=48)
     monkeypatch.setattr("rigid.edits.library.load_library", lambda profile: library)
-    monkeypatch.setattr(cli.edit_many, "open_engine", lambda *_: Closing())
+    monkeypatch.setattr(cli.edit_many, "open_engine", lambda *_, **__: Closing())
     monkeypatch.setattr("rigid.files.batch.work_through", here)
     monkeypatch.setenv("RIGID_LIVE_CACHE", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.chdir(tmp_path)

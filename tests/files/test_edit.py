@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -24,7 +23,6 @@ from rigid.files.image_reading import read_image
 from rigid.files.image_writing import write_image
 from rigid.files.timeline import ScheduledEdit, Timeline, parse_edit, parse_scheduled
 from rigid.models.contract import CLASSES
-from rigid.stream.face_stream import FaceStream
 from tests.clips import Pixels, audio_packets, frames_of, number_in, write_clip
 from tests.fakes import TINY, FakeRuntime
 from tests.worlds import FRAME_SHAPE, FaultyRuntime, FixedTracker, make_stream, textured_frame
@@ -236,11 +234,8 @@ def command(
 ) -> Callable[..., int]:
     """Runs `rigid-live edit` in a folder of its own, on the fake engine."""
 
-    def fake_stream(resources: ExitStack, profile: str, engine: str, composite: str) -> FaceStream:
-        return make_stream()
-
     monkeypatch.setattr("rigid.edits.library.load_library", tiny_library)
-    monkeypatch.setattr(cli.edit, "_make_stream", fake_stream)
+    monkeypatch.setattr(cli.edit, "_make_stream", lambda *_: make_stream())
     monkeypatch.setenv("RIGID_LIVE_CACHE", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.chdir(tmp_path)
     return lambda *arguments: run(["edit", *map(str, arguments)])

@@ -17,9 +17,10 @@ from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame, VideoFrame
 
 from server.config import ServerConfig
+from server.webrtc.answering_connection import Candidates
 from server.webrtc.offers import Offer
 from server.webrtc.outgoing_tracks import DelayedAudioTrack, OutputTrack
-from server.webrtc.peer import Candidates, PeerEvents, SessionPeer
+from server.webrtc.peer import PeerCounts, PeerEvents, SessionPeer
 from server.webrtc.trickle import ufrag_of
 from tests.server.webrtc.offering import Line, offer_of
 
@@ -195,20 +196,8 @@ class WirePeer(SessionPeer):
     def refresh(self) -> None:
         self.refreshed += 1
 
-    async def count_video_bytes(self) -> int:
-        return BYTES_A_PICTURE * self._sent
-
-    async def count_video_packets(self) -> int:
-        return self._received
-
-    def count_discarded(self) -> int:
-        return 0
-
-    def count_oversized(self) -> int:
-        return 0
-
-    def count_left_out(self) -> int:
-        return 0
+    async def count(self) -> PeerCounts:
+        return PeerCounts(BYTES_A_PICTURE * self._sent, self._received)
 
     def add_candidates(self, candidates: Candidates) -> None:
         self.candidates += candidates

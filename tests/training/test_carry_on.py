@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from rigid.assets.store import AssetStore
 from rigid.reporting import Say
-from rigid.training.carry_on import FILES, carry_on, turns_in
+from rigid.training.carry_on import WEIGHTS_OF, carry_on, turns_in
 from tests.patience import LONG
 
 
@@ -43,7 +43,7 @@ def test_both_encoders_take_turns_and_a_killed_one_ends_alike(tmp_path: Path, st
         carry_on("smoke", footage, store, parts, turns=1, say=dies_at("3/3"))
     # the stages' own tests hold the same of the recurrent encoder
     carry_on("smoke", footage, store, parts, turns=1, say=quietly)
-    name = FILES["image-encoder"]
+    name = WEIGHTS_OF["image-encoder"]
     ours, theirs = (load_file(folder / "candidate" / name) for folder in (whole, parts))
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(value, theirs[key]) for key, value in ours.items())

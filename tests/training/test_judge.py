@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rigid.assets.store import AssetStore
 from rigid.edits.attribute import Attribute
 from rigid.edits.library import AttributeLibrary
-from rigid.training.judge import EDITS, RULES, SHAPES, Judge, Verdict, judge
+from rigid.training.judge import JUDGED_EDITS, JUDGED_SHAPES, RULES, Judge, Verdict, judge
 from rigid.training.rollout import Networks
 from tests.networks import SIZES
 from tests.training.episodes import N_CODES
@@ -48,16 +48,16 @@ class Brightness:
 
     def __call__(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
         means = faces.mean((1, 2, 3)) / 255
-        return np.where(means > 0.1, means, np.nan)[:, None].repeat(len(SHAPES), 1).astype(np.float32)
+        return np.where(means > 0.1, means, np.nan)[:, None].repeat(len(JUDGED_SHAPES), 1).astype(np.float32)
 
 
 @pytest.fixture
 def judged() -> Judge:
     random = np.random.default_rng(5)
-    directions = random.normal(0, 0.2, (len(EDITS), N_CODES, SIZES.code_size)).astype(np.float32)
+    directions = random.normal(0, 0.2, (len(JUDGED_EDITS), N_CODES, SIZES.code_size)).astype(np.float32)
     attributes = [
         Attribute(name, name, "face", -1.0, 1.0, 0.0, "strength", "made by hand", direction)
-        for name, direction in zip(EDITS, directions, strict=True)
+        for name, direction in zip(JUDGED_EDITS, directions, strict=True)
     ]
     library = AttributeLibrary(attributes, n_codes=N_CODES, code_size=SIZES.code_size)
     clips = torch.rand(2, 5, 3, SIZES.image_size, SIZES.image_size, generator=torch.Generator().manual_seed(1)) - 0.2

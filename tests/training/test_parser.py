@@ -22,7 +22,7 @@ from rigid.training.parser import FILE, ParserOptions, ParserStage, Parts
 from rigid.training.parser_faces import LabelledFaces, load_or_make_blocks
 from rigid.training.parser_hand import hand_labelled, read_hand_labels
 from rigid.training.parser_labels import (
-    SIZE,
+    LABEL_SIZE,
     UNKNOWN,
     Clusters,
     PictureAndComponents,
@@ -42,7 +42,7 @@ SKIN_COLOUR, HAIR_COLOUR, WALL_COLOUR = (200, 150, 130), (60, 40, 30), (90, 120,
 def drawn_face(seed: int = 0) -> tuple[Pixels, Pixels]:
     """A wall, a round of hair and a face before it: picture and labels."""
     random = np.random.default_rng(seed)
-    picture, labels = np.empty((SIZE, SIZE, 3), np.uint8), np.zeros((SIZE, SIZE), np.uint8)
+    picture, labels = np.empty((LABEL_SIZE, LABEL_SIZE, 3), np.uint8), np.zeros((LABEL_SIZE, LABEL_SIZE), np.uint8)
     picture[:] = WALL_COLOUR
     x, y = (int(v) for v in random.integers(58, 70, 2))
     for colour, part, axes in ((HAIR_COLOUR, "hair", (44, 50)), (SKIN_COLOUR, "skin", (30, 38))):
@@ -128,7 +128,9 @@ def test_hats_are_above_the_eyes_and_cloth_is_not() -> None:
     parts[5:15, 18:46], parts[54:64, 10:54], parts[2:20, 58:64] = 2, 2, 2
     oval = {number: (0.33 if number % 2 else 0.67, 0.5) for number in range(478)}
     eyes = {33: (0.4, 0.4), 263: (0.6, 0.4), 152: (0.5, 0.78)}
-    found = label(np.full((SIZE, SIZE, 3), 128, np.uint8), likelihoods_of(parts, 3), kinds, landmarks_at(oval | eyes))
+    found = label(
+        np.full((LABEL_SIZE, LABEL_SIZE, 3), 128, np.uint8), likelihoods_of(parts, 3), kinds, landmarks_at(oval | eyes)
+    )
     assert found[20, 64] == NUMBER["hat"]
     assert found[120, 64] == NUMBER["cloth"]
     assert found[20, 124] == UNKNOWN
@@ -158,7 +160,7 @@ def test_what_is_pasted_on_is_labelled(kind: str) -> None:
 
 def test_nothing_covers_nothing() -> None:
     picture, labels = drawn_face()
-    shown, found = paste(picture, labels, nothing(SIZE), np.random.default_rng(0))
+    shown, found = paste(picture, labels, nothing(LABEL_SIZE), np.random.default_rng(0))
     np.testing.assert_array_equal(shown, picture)
     np.testing.assert_array_equal(found, labels)
 

@@ -11,7 +11,7 @@ from rigid.edits.attribute import Attribute
 from rigid.edits.library import AttributeLibrary
 from rigid.models.mobile_stylegan import MappingNetwork
 from rigid.training.flow import DisFlow
-from rigid.training.walks import LIGHT_FROM, MOVES, Walks, draw_edit, early_only, swing, walk_codes, walk_episodes
+from rigid.training.walks import LIGHT_FROM, SWINGS, Walks, draw_edit, early_only, swing, walk_codes, walk_episodes
 from tests.training.episodes import CUT
 
 N_CODES, SHARED = 12, 3
@@ -85,4 +85,4 @@ def test_the_edited_faces_are_those_of_the_edited_codes() -> None:
         assert torch.allclose(edited - plain, torch.from_numpy(episode.edit).expand_as(plain), atol=1e-5)
         assert np.abs(episode.crops / 127.5 - 1 - paint(plain)).max() < 0.01
         assert np.abs(episode.edited / 127.5 - 1 - paint(edited)).max() < 0.01
-    assert set(MOVES) == {"yaw", "mouth_open", "smile"}
+    assert set(SWINGS) == {"yaw", "mouth_open", "smile"}

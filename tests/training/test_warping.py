@@ -43,10 +43,12 @@ def test_unaligning_shows_the_frame_again() -> None:
     assert np.abs(seen - window).max() < 0.03 * np.abs(frame).max()
 
 
-def test_outside_the_crop_a_mask_is_zero() -> None:
+def test_outside_the_crop_its_border_is_repeated() -> None:
     twice = torch.tensor([[[2.0, 0, 0], [0, 2, 0]]])
-    mask = unalign(torch.ones(1, 1, 32, 32), twice, 32, border=False)
-    assert mask[0, 0, 16, 16] == 1 and mask[0, 0, 1, 1] == 0
+    framed = torch.zeros(1, 1, 32, 32)
+    framed[..., :4, :] = framed[..., -4:, :] = framed[..., :4] = framed[..., -4:] = 1
+    seen = unalign(framed, twice, 32)
+    assert seen[0, 0, 16, 16] == 0 and seen[0, 0, 1, 1] == 1
 
 
 def test_gradients_reach_the_crop() -> None:

@@ -17,9 +17,9 @@ from rigid.edits.library import AttributeLibrary
 from rigid.files.image_reading import read_image
 from rigid.stream.face_stream import FaceStream
 from server.backend import Backend
-from server.bench import benchmark
-from server.bench.benchmark import BenchmarkJob, Measure, measure, run_benchmark, strong_edit, there_and_back
+from server.bench.benchmark import BenchmarkJob, run_benchmark, strong_edit
 from server.bench.clip import SIZE, read_clip, render_clip, walk
+from server.bench.measure import STAGES, WARM_UP_FRAMES, Measure, measure, there_and_back
 from server.bench.plot import plot
 from server.bench.scale import scale_batches, scale_resolutions
 from tests.clips import write_clip
@@ -58,12 +58,12 @@ def test_every_session_gets_its_turns() -> None:
     measured = measure(lambda: make_stream(runtime), FRAMES, LIGHT, n=3, seconds=0.5)
     runtime.close()
     frames = len(measured.frame_ms)
-    warm_up = 3 * (benchmark.WARM_UP_FRAMES + 1)  # a stream's first frame goes twice through a recurrent encoder
+    warm_up = 3 * (WARM_UP_FRAMES + 1)  # a stream's first frame goes twice through a recurrent encoder
     calls = sum(calls * rounds for calls, rounds in runtime.batches.items())
     assert frames >= 6 and calls == 2 * (frames + warm_up)
     assert measured.face_frames == measured.edited_frames == frames and not measured.errors
     run = {stage: len(times) for stage, times in measured.stages.items()}
-    assert run == dict.fromkeys(benchmark.STAGES, frames) | {"parse": 0}, "this runtime has no face parser"
+    assert run == dict.fromkeys(STAGES, frames) | {"parse": 0}, "this runtime has no face parser"
     # Each network call sleeps 5 ms, and a session's frames are generated one after another.
     assert measured.stage_ms()["invert"] >= 5 and measured.stage_ms()["synthesize"] >= 5
     assert measured.frame_percentiles()["p95"] >= measured.frame_percentiles()["p50"] >= 10

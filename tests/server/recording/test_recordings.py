@@ -28,7 +28,8 @@ from server.config import ServerConfig
 from server.errors import ApiError
 from server.recording.disk_space import MB, UNBOUNDED, DiskSpace
 from server.recording.mp4_writer import FilmLimits, Mp4Writer
-from server.recording.recordings import MOST_WAITING, Recording, Recordings, usable_folder
+from server.recording.recording import MOST_WAITING, Recording
+from server.recording.recordings import Recordings, usable_folder
 from server.recording.unfinished_films import UnfinishedFilm
 from server.session import session_outputs
 from tests.patience import PATIENCE_SECONDS, eventually
@@ -264,7 +265,7 @@ async def test_another_key_cannot_fetch_a_recording(tmp_path: Path) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from server.recording.recordings import Recording
+from server.recording.recording import Recording
 from tests.server.recording.test_recordings import PLENTY, frame
 recording = Recording(Path(sys.argv[1]), "", PLENTY, None, lambda: None)
 for i in range(90):

@@ -17,8 +17,9 @@ from rigid.files.credentials import own_credentials
 from rigid.files.provenance_reading import read
 from server.config import ServerConfig
 from server.recording.mp4_writer import EARLY_SOUNDS, FilmLimits, Mp4Writer
-from server.recording.recordings import MOST_SOUNDS, Recording
+from server.recording.recording import MOST_SOUNDS, Recording
 from server.recording.soundtrack import Alignment
+from server.webrtc.peer import Peer
 from tests.patience import PATIENCE_SECONDS
 from tests.server.recording.test_recordings import PLENTY, frame, shown, until_frames
 from tests.server.world import Lag, read_barcode, running
@@ -193,11 +194,11 @@ def test_sounds_are_placed_by_the_quickest_of_both() -> None:
 
 async def test_a_sessions_sound_is_recorded_in_step_with_its_pictures(tmp_path: Path) -> None:
     config = ServerConfig(recordings=tmp_path / "films")
-    async with running(config, credentials=own_credentials(tmp_path / "signing")) as world:
+    async with running(config, make_peer=Peer, credentials=own_credentials(tmp_path / "signing")) as world:
         await world.ready()
         # What it is late while they connect, a jitter buffer keeps.
         lag = Lag()
-        async with world.viewer(fps=30, microphone=True, edits={"smile": 0.5}) as viewer:
+        async with world.real_viewer(microphone=True, edits={"smile": 0.5}) as viewer:
             begun = (await world.http.post(f"{viewer.url}/recording")).json()
             assert begun["sound"] is True
             await until_frames(world, viewer, 60)

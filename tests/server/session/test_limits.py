@@ -8,7 +8,7 @@ import time
 import pytest
 
 from server.config import ServerConfig
-from server.webrtc.peer import MakePeer
+from server.webrtc.peer import MakePeer, PeerCounts
 from tests.server.http.test_api import assert_error
 from tests.server.session.test_sessions import none_left
 from tests.server.wire import WireConnection, WirePeer
@@ -49,7 +49,7 @@ async def run_into(limit: str, world: World, viewer: Viewer, clock: MovableClock
 class Unmeasurable(WirePeer):
     """A peer of which no numbers can be had."""
 
-    async def count_video_bytes(self) -> int:
+    async def count(self) -> PeerCounts:
         raise RuntimeError("no numbers")
 
 

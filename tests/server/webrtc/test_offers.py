@@ -11,6 +11,7 @@ from aiortc.rtcicetransport import RTCIceCandidate
 
 from server.errors import ApiError
 from server.webrtc.offers import Offer, take_offer, take_watch_offer
+from server.webrtc.peer import PeerCounts
 from tests.server.webrtc.offering import CODECS, Line, answering, bundled_only, offer_of
 
 ALLOWED = {
@@ -97,8 +98,7 @@ async def test_a_bundle_is_answered_with_what_is_left_of_it() -> None:
 @pytest.mark.parametrize("direction", ["sendrecv", "sendonly", "recvonly", "inactive"])
 async def test_a_peer_can_be_measured_whatever_lines_its_offer_has(kind: str, direction: str) -> None:
     async with answering(offer_of([VIDEO, Line(kind, direction)])) as (peer, _):
-        assert (await peer.count_video_bytes(), await peer.count_video_packets()) == (0, 0)
-        assert (peer.count_discarded(), peer.count_oversized(), peer.count_left_out()) == (0, 0, 0)
+        assert await peer.count() == PeerCounts()
         assert peer.find_last_heard() is None
 
 

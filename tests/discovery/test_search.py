@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from rigid.discovery.discover import discover_one, prepare
-from rigid.discovery.join import find_needed, join
 from rigid.discovery.recipes import RECIPES, Recipe
 from rigid.discovery.samples import Studio
+from rigid.discovery.search import find_needed, join
 from tests.discovery.world import World, draw, true_slopes
 
 ALONE = Recipe("smile", "Smile", "expression", "smile", 0.75, ((1, 1),), held=("age", "yaw"))

@@ -1,0 +1,84 @@
+"""Options that say whose face is edited, and `rigid-live edit --list-faces`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from cli.errors import BAD_INPUT, FAILED, fail
+
+if TYPE_CHECKING:
+    from rigid.face.group_tracker import FaceChoice
+
+Faces = Annotated[
+    Literal["all", "largest", "left-to-right"],
+    typer.Option(
+        help="Whose face: all, numbered from the largest; the largest alone; or all, numbered from the left. "
+        "Numbers go up as further faces come."
+    ),
+]
+MaxFaces = Annotated[int, typer.Option(min=1, max=16, metavar="N", help="At most so many faces at a time.")]
+Only = Annotated[
+    int | None, typer.Option(min=1, metavar="NUMBER", help="Edit this face alone; --list-faces shows who has which.")
+]
+OneFace = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--face", metavar="NUMBER:NAME=STRENGTH", help="An edit for one face, such as 2:age=1; may be repeated."
+    ),
+]
+ListFaces = Annotated[
+    bool,
+    typer.Option("--list-faces", help="Edit nothing: write a picture to OUTPUT that shows who has which number."),
+]
+
+
+def choose_faces(faces: str, most: int) -> FaceChoice:
+    """What the options say."""
+    from rigid.face.group_tracker import FaceChoice
+
+    return FaceChoice(1 if faces == "largest" else most, faces == "left-to-right", thorough=True)
+
+
+def aim(edits: list[str], only: int | None) -> list[str]:
+    """NAME=STRENGTH as it is meant for one face alone, where `only` says so."""
+    from rigid.edits.face_edits import name_for_face
+
+    return edits if only is None else [name_for_face(only, one) for one in edits]
+
+
+def aim_later(schedule: list[str], only: int | None) -> list[str]:
+    """SECONDS:NAME=STRENGTH in the same way."""
+    if only is None:
+        return schedule
+    parts = [entry.partition(":") for entry in schedule]
+    return [f"{seconds}{colon}{aim([edit], only)[0]}" for seconds, colon, edit in parts]
+
+
+def list_faces(source: Path, target: Path, choice: FaceChoice) -> None:
+    """Write the picture, and a line for each face; ends the program where that cannot be."""
+    try:
+        _list_faces(source, target, choice)
+    except ValueError as error:
+        fail(str(error), BAD_INPUT)
+    except OSError as error:
+        fail(f"{target} could not be written: {error.strerror or error}.", FAILED)
+
+
+def _list_faces(source: Path, target: Path, choice: FaceChoice) -> None:
+    from rigid.assets.store import AssetStore
+    from rigid.files.face_list import find_faces, write_face_list
+
+    model = AssetStore().file("face-landmarks", "face_landmarker.task")
+    seen = find_faces(source, model, choice)
+    for face in seen:
+        left, top, right, bottom = (round(edge) for edge in face.box)
+        typer.echo(
+            f"{face.number}: from {face.first:.2f} s to {face.last:.2f} s, in {face.frames} frames; at {face.at:.2f} s "
+            f"from ({left}, {top}) to ({right}, {bottom})"
+        )
+    if not seen:
+        raise ValueError(f"No face was found in {source}.")
+    write_face_list(target, seen)
