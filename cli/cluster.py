@@ -85,9 +85,9 @@ def serve_on(
 ) -> None:
     """Put the service on a cluster and attend to it until SIGINT or SIGTERM."""
     service = load_service()
-    from server.cluster.fleet import Plan
     from server.cluster.messages import Share
     from server.cluster.roster import WorkerBounds
+    from server.cluster.upkeep import Plan
     from server.run import urls
 
     with bad_input():

@@ -17,11 +17,12 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 import ray
 from ray import serve
 
-from server.cluster.fleet import Fleet, Plan
+from server.cluster.fleet import Fleet
 from server.cluster.ingress import Ingress
 from server.cluster.messages import Share
 from server.cluster.names import FLEET, NAMESPACE
 from server.cluster.proxy_guard import PROXY_ENVIRONMENT
+from server.cluster.upkeep import Plan
 from server.tls import CertificateFiles
 
 logger = logging.getLogger(__name__)

@@ -23,11 +23,11 @@ import ray
 from ray.cluster_utils import Cluster
 
 from server.cluster import service
-from server.cluster.fleet import Plan
 from server.cluster.messages import Build, Report, Share
 from server.cluster.names import NAMESPACE
 from server.cluster.roster import WorkerBounds
 from server.cluster.service import APPLICATION, ClusterError, ListenAddress
+from server.cluster.upkeep import Plan
 from server.config import ServerConfig
 from tests.cluster.media import build
 from tests.ports import free_port
