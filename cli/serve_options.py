@@ -10,7 +10,8 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from server.config import ServerConfig, Setting
+from server.config import ServerConfig
+from server.setting import Setting
 
 Host = Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 for the whole network.")]
 Port = Annotated[int, typer.Option(help="The TCP port to listen on.")]

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from operator import not_
 from pathlib import Path
-from typing import Any, TypeVar
 
 from server.ice_servers import IceServer, Relay
+from server.setting import MEGABYTE, ask, ask_for_megabytes, ask_for_several, optional
 
-Value = TypeVar("Value")
-Bytes = TypeVar("Bytes", int, int | None)
-MEGABYTE = 2**20
 LEAST_RECORDING_BYTES = MEGABYTE
 ORIGIN = re.compile(r"https?://[^/\s*]+")
 ANY_HOST = "*"
@@ -40,54 +37,6 @@ def parse_udp_ports(text: str) -> range:
     if not 1024 <= first <= last <= 65535:
         raise ValueError(f"The UDP ports {first}-{last} are no range; give A-B with 1024 <= A <= B <= 65535.")
     return range(first, last + 1)
-
-
-@dataclass(frozen=True)
-class Setting:
-    """How `rigid-live serve` asks for a field of `ServerConfig`."""
-
-    metavar: str | None
-    help: str
-    option: str | None = None
-    """The option's name, where it is not the field's."""
-    type: Any = None
-    """The type of what is given, where it is not the field's."""
-    variable: str | None = None
-    """The environment variable, where it is not named after the option."""
-    read: Callable[[Any], Any] = lambda given: given
-    """Makes the field's value of what is given; ValueError, one sentence, where it cannot."""
-    show: Callable[[Any], Any] = lambda default: default
-    """Makes what would be given for the field's default."""
-
-
-def ask(default: Value, metavar: str | None, help: str, **ways: Any) -> Value:
-    """A field that an operator may set; `ways` are those of `Setting`."""
-    made: Value = field(default=default, metadata={"setting": Setting(metavar, help, **ways)})
-    return made
-
-
-def ask_for_several(
-    option: str, metavar: str, help: str, read: Callable[[str], Value], variable: str | None = None
-) -> tuple[Value, ...]:
-    """A field of what is given one by one, nothing by default."""
-
-    def read_all(given: list[str] | None) -> tuple[Value, ...]:
-        return tuple(read(one) for one in given or ())
-
-    return ask(
-        (), metavar, help, option=option, type=list[str] | None, read=read_all, show=lambda _: None, variable=variable
-    )
-
-
-def ask_for_megabytes(default: Bytes, option: str, help: str) -> Bytes:
-    """A field in bytes, which is given in MB."""
-    read, show = optional(lambda given: round(given * MEGABYTE)), optional(lambda default: default / MEGABYTE)
-    return ask(default, "MB", help, option=option, type=float | None, read=read, show=show)
-
-
-def optional(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Have None stay None."""
-    return lambda given: None if given is None else convert(given)
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,8 @@ MAY_IMPORT = {
 ROOMS = {
     "rigid": """arrays geometry fields progress reporting stopwatch atomic_files workers assets models checkpoints
         face edits inversion composite stream files training discovery evaluation""",
-    "server": """errors tls logs healthcheck ice_servers config access webrtc frames recording readiness metrics uploads
-        session http cluster backend bench app run""",
+    "server": """errors tls logs healthcheck ice_servers setting config access webrtc frames recording readiness metrics
+        uploads session http cluster backend bench app run""",
 }
 """Folders and modules of a package in the order of the frame and of the session: each imports from those before it."""
 
