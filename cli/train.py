@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
+from cli import train_options as options
 from cli.errors import BAD_INPUT, fail
-
-STAGES = ("generator", "image-encoder", "visible-net", "recurrent", "parser")
-CARRY_ON = "carry-on"
 
 
 def register(app: typer.Typer) -> None:
@@ -19,41 +16,18 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
-    stage: Annotated[
-        str, typer.Argument(help=f"What to train: {', '.join(STAGES)}, or {CARRY_ON} for the encoders in turns.")
-    ],
-    preset: Annotated[
-        str,
-        typer.Option(
-            help="Sizes and schedule: mobile-256, mobile-256-continue (from what ships), rigid-256, smoke (seconds); "
-            "for carry-on: mobile-256, mobile-256-gpu, smoke."
-        ),
-    ] = "mobile-256",
-    data: Annotated[
-        Path | None, typer.Option(envvar="RIGID_LIVE_DATA", help="Folder of real faces with an index.json.")
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="Run folder; runs/STAGE-PRESET by default.")] = None,
-    visible: Annotated[
-        Path | None, typer.Option(help="For recurrent: the trained visible net; the shipped one by default.")
-    ] = None,
-    flow: Annotated[
-        Path | None,
-        typer.Option(
-            help="For visible-net and recurrent: a flow estimator (torch.export.save); OpenCV's DIS by default."
-        ),
-    ] = None,
-    without: Annotated[
-        list[str] | None, typer.Option(help="For recurrent: leave out the loss ibfcc or tc; may be repeated.")
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run folder's last checkpoint.")] = False,
-    threads: Annotated[int, typer.Option(min=0, help="Cores to compute on; 0 for all.")] = 0,
-    niceness: Annotated[
-        int | None, typer.Option(min=0, max=19, help="How far to stand behind other work; 19 for carry-on, else 0.")
-    ] = None,
-    turns: Annotated[
-        int | None, typer.Option(min=1, help="For carry-on: turns in all, then stop; without end by default.")
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print all options and stop.")] = False,
+    stage: options.Stage,
+    preset: options.Preset = "mobile-256",
+    data: options.Data = None,
+    out: options.Out = None,
+    visible: options.Visible = None,
+    flow: options.Flow = None,
+    without: options.Without = None,
+    resume: options.Resume = False,
+    threads: options.Threads = 0,
+    niceness: options.Niceness = None,
+    turns: options.Turns = None,
+    dry_run: options.DryRun = False,
 ) -> None:
     """Train STAGE; SIGINT or SIGTERM saves and stops, and --resume goes on from there.
 
@@ -65,7 +39,7 @@ def train(
     from rigid.training.stages import plan
     from rigid.training.stages import train as run
 
-    carried_on = stage == CARRY_ON
+    carried_on = stage == options.CARRY_ON
     take_what_is_left(threads, (19 if carried_on else 0) if niceness is None else niceness)
     folder = out or Path("runs") / (stage if carried_on else f"{stage}-{preset}")
     try:
