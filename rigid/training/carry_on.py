@@ -11,12 +11,13 @@ from typing import Any
 from rigid.assets.store import AssetStore
 from rigid.atomic_files import replacing, write_json
 from rigid.reporting import Say
-from rigid.training import image_encoder, recurrent
+from rigid.training.image_encoder import IMAGE_ENCODER_FILE
 from rigid.training.loop import LoopOptions, Progress, read_progress
 from rigid.training.pool import BLOCK
+from rigid.training.recurrent_parts import RECURRENT_FILE
 from rigid.training.stages import LIGHT_RECURRENT, PRESETS, Plan, plan, train
 
-WEIGHTS_OF = {"image-encoder": image_encoder.FILE, "recurrent": recurrent.FILE}
+WEIGHTS_OF = {"image-encoder": IMAGE_ENCODER_FILE, "recurrent": RECURRENT_FILE}
 """The stages in the order that pays most, and the weights that each gives.
 
 What the codes say holds every edit; the recurrent encoder then learns what the better codes leave over.

@@ -42,7 +42,7 @@ from rigid.training.rates import cosine, set_rate
 from rigid.training.shipping import Initial, load_initial, write_weights
 from rigid.training.warping import same_window
 
-FILE = "image_encoder.safetensors"
+IMAGE_ENCODER_FILE = "image_encoder.safetensors"
 RELIT_SHARE = 0.15
 """How likely a face is seen in little light."""
 Light = Callable[[Pixels, np.random.Generator], Pixels]
@@ -123,7 +123,7 @@ class ImageEncoderStage(Stage):
         self.train_faces = load_or_read_faces(train, options.data, "train", clip_frames=options.clip_frames)
         self.validation_faces = load_or_read_faces(validation, options.data, "val", clip_frames=6, stills=False)
         self.network = place(
-            load_initial(new_image_encoder(options.profile, mean), options.initial, options.profile, FILE)
+            load_initial(new_image_encoder(options.profile, mean), options.initial, options.profile, IMAGE_ENCODER_FILE)
         )
         self.average = torch.optim.swa_utils.AveragedModel(
             self.network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995), use_buffers=True
@@ -162,7 +162,7 @@ class ImageEncoderStage(Stage):
         return {"val_mse": _mean_over_names(names, errors), "val_lpips": _mean_over_names(names, distances)}
 
     def export(self, folder: Path) -> None:
-        write_weights(folder / FILE, self._average().state_dict())
+        write_weights(folder / IMAGE_ENCODER_FILE, self._average().state_dict())
 
     @property
     def parts(self) -> dict[str, Any]:

@@ -21,14 +21,16 @@ from rigid.fields import to_pixels
 from rigid.models.build import build_generator, build_lpips
 from rigid.models.profiles import WEIGHTS
 from rigid.reporting import Say
-from rigid.training import image_encoder, recurrent
 from rigid.training.device import DEVICE, place
 from rigid.training.flow import DisFlow
+from rigid.training.image_encoder import IMAGE_ENCODER_FILE
+from rigid.training.recurrent_options import RecurrentOptions
+from rigid.training.recurrent_parts import RECURRENT_FILE, build_networks
 from rigid.training.recurrent_validation import read_clips
 from rigid.training.rollout import Codes, Networks, encode_episode, plain_change, roll
 from rigid.training.warping import warp
 
-FILES = (image_encoder.FILE, recurrent.FILE)
+FILES = (IMAGE_ENCODER_FILE, RECURRENT_FILE)
 PROFILE = "mobile-256"
 FRAMES = 12
 """Frames of each validation clip."""
@@ -221,10 +223,10 @@ class _Measuring:
             library = load_library(PROFILE, custom=False)
             lpips = place(build_lpips(store))
             self._judge = Judge(read_clips(self._data, FRAMES), library, lpips, Blendshapes(store))
-        options = recurrent.RecurrentOptions(
-            self._data, PROFILE, initial=pair[recurrent.FILE], image_encoder=pair[image_encoder.FILE]
+        options = RecurrentOptions(
+            self._data, PROFILE, initial=pair[RECURRENT_FILE], image_encoder=pair[IMAGE_ENCODER_FILE]
         )
-        networks = recurrent.build_networks(options, place(build_generator(PROFILE, store)))
+        networks = build_networks(options, place(build_generator(PROFILE, store)))
         networks.recurrent_encoder.eval().requires_grad_(False)
         return self._judge(networks)
 

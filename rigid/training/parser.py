@@ -28,7 +28,7 @@ from rigid.training.pictures import from_bytes, write_grid
 from rigid.training.rates import cosine, set_rate
 from rigid.training.shipping import write_weights
 
-FILE = "face_parser.safetensors"
+FACE_PARSER_FILE = "face_parser.safetensors"
 FIRST_HELD_OUT = 1_000_000
 """The number of the first block that is not trained on."""
 RARE = 0.2
@@ -127,7 +127,7 @@ class ParserStage(Stage):
         return measures
 
     def export(self, folder: Path) -> None:
-        write_weights(folder / FILE, self.network.state_dict())
+        write_weights(folder / FACE_PARSER_FILE, self.network.state_dict())
 
     @property
     def parts(self) -> dict[str, Any]:

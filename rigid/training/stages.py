@@ -16,8 +16,10 @@ from rigid.training.image_encoder import ImageEncoderOptions, ImageEncoderStage
 from rigid.training.loop import LoopOptions, Losses, Stage, run, save_options
 from rigid.training.parser import ParserOptions, ParserStage
 from rigid.training.parser import build_parts as build_parser_parts
-from rigid.training.recurrent import RecurrentOptions, RecurrentStage, build_parts
+from rigid.training.recurrent import RecurrentStage
 from rigid.training.recurrent_losses import TRAINED_ABLATIONS
+from rigid.training.recurrent_options import RecurrentOptions
+from rigid.training.recurrent_parts import build_parts
 from rigid.training.visible_net import VisibleNetOptions, VisibleNetStage, build_episodes
 
 StageOptions = GeneratorOptions | ImageEncoderOptions | VisibleNetOptions | RecurrentOptions | ParserOptions

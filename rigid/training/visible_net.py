@@ -29,7 +29,7 @@ from rigid.training.pictures import write_grid
 from rigid.training.shipping import write_weights
 from rigid.training.warping import compose_between, warp
 
-FILE = "visible_net.safetensors"
+VISIBLE_NET_FILE = "visible_net.safetensors"
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class VisibleNetOptions:
 
 def load_visible(path: Path | None, profile: str) -> VisibleNet:
     """The frozen visible net in `path`, or, for None, the one that ships for `profile`; ValueError without one."""
-    file = path or WEIGHTS / profile / FILE
+    file = path or WEIGHTS / profile / VISIBLE_NET_FILE
     if not file.is_file():
         raise ValueError(
             f"There is no visible net at {file}; train one (rigid-live train visible-net) and name it by --visible."
@@ -120,7 +120,7 @@ class VisibleNetStage(Stage):
         return {"val_l1": torch.stack(errors).mean().item(), "val_l1_mean": torch.stack(means).mean().item()}
 
     def export(self, folder: Path) -> None:
-        write_weights(folder / FILE, self.network.state_dict())
+        write_weights(folder / VISIBLE_NET_FILE, self.network.state_dict())
 
     @property
     def parts(self) -> dict[str, Any]:

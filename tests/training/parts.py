@@ -16,8 +16,9 @@ from rigid.training.device import place
 from rigid.training.flow import DisFlow
 from rigid.training.loop import Losses
 from rigid.training.material import Material, Source
-from rigid.training.recurrent import Parts, RecurrentOptions
 from rigid.training.recurrent_losses import RecurrentLosses
+from rigid.training.recurrent_options import RecurrentOptions
+from rigid.training.recurrent_parts import Parts
 from rigid.training.rollout import Networks
 from tests.networks import SIZES, random_networks, untrained_recurrent_encoder
 from tests.training.episodes import N_CODES, tiny_set

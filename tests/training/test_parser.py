@@ -18,7 +18,7 @@ from rigid.models.face_parser import CLASSES
 from rigid.training.loop import LoopOptions, run
 from rigid.training.occluders.layer import nothing
 from rigid.training.occluders.occlude import OCCLUDERS, OTHER, occlude, paste
-from rigid.training.parser import FILE, ParserOptions, ParserStage, Parts
+from rigid.training.parser import FACE_PARSER_FILE, ParserOptions, ParserStage, Parts
 from rigid.training.parser_faces import LabelledFaces, load_or_make_blocks
 from rigid.training.parser_hand import hand_labelled, read_hand_labels
 from rigid.training.parser_labels import (
@@ -212,7 +212,7 @@ def test_it_learns_and_draws_what_it_found(tmp_path: Path) -> None:
 def test_it_resumes_exactly(tmp_path: Path) -> None:
     def train(name: str, stop: int, *, resume: bool = False) -> dict[str, torch.Tensor]:
         run(stage(4), LoopOptions(stop, save_every=1), tmp_path / name, resume=resume, say=lambda _: None)
-        return load_file(tmp_path / name / FILE)
+        return load_file(tmp_path / name / FACE_PARSER_FILE)
 
     whole = train("whole", 4)
     train("parts", 2)

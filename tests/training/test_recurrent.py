@@ -15,7 +15,8 @@ import torch
 from safetensors.torch import load_file
 
 from rigid.training.loop import LoopOptions, Losses, NotFinite, run
-from rigid.training.recurrent import RecurrentOptions, RecurrentStage
+from rigid.training.recurrent import RecurrentStage
+from rigid.training.recurrent_options import RecurrentOptions
 from tests.training.parts import tiny_options, tiny_parts
 
 ROOT = Path(__file__).parents[2]
