@@ -50,7 +50,5 @@ def test_tensorboard_gets_its_events(tmp_path: Path) -> None:
 def test_without_tensorboard_that_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
     said: list[str] = []
-    board = open_board(tmp_path, said.append)
-    board.add_scalar("loss", 0.5, 1)
-    board.close()
+    assert open_board(tmp_path, said.append) is None
     assert len(said) == 1 and "rigid-live[train]" in said[0] and not list(tmp_path.iterdir())
