@@ -136,7 +136,8 @@ def build(config: ServerConfig, share: Share, signing: tuple[Path | None, Path |
     if config.recordings is not None:
         usable_folder(config.recordings)
     credentials = choose_credentials(*signing, store.cache_dir / "signing")
-    backend = open_backend(config.profile, config.engine, store, max(1, int(share.cpus)))
+    threads = max(1, int(share.cpus))
+    backend = open_backend(config.profile, config.engine, store, threads, config.max_faces)
     return app_of(backend, config, store, credentials)
 
 

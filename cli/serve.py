@@ -103,7 +103,7 @@ def _serve_here(
     from server.backend import open_backend
     from server.run import run
 
-    backend = open_backend(config.profile, config.engine, store)
+    backend = open_backend(config.profile, config.engine, store, max_faces=config.max_faces)
 
     def warm_up() -> None:
         backend.warm_up()

@@ -15,26 +15,38 @@ from rigid.assets.store import AssetStore
 from rigid.discovery.strip import render_face
 from rigid.edits.attribute import Attribute
 from rigid.edits.library import AttributeLibrary, load_library
-from rigid.face.alignment import FaceLandmarker, FaceTracker
+from rigid.face.group_tracker import FaceChoice
 from rigid.models.contract import RecurrentState, Runtime
 from rigid.models.profiles import mean_code, weights_file
-from rigid.stream.face_stream import FaceStream
+from rigid.stream.group_stream import AnyStream, open_stream
 from server.uploads.attribute_previews import Gallery
+
+ONE_FACE = FaceChoice()
 
 
 class Backend:
-    """Makes the sessions' streams. `landmarks`: MediaPipe's face_landmarker.task; `face` (512,): to show edits on."""
+    """Makes the sessions' streams.
 
-    def __init__(self, runtime: Runtime, library: AttributeLibrary, landmarks: Path, face: Array | None = None) -> None:
+    `landmarks`: MediaPipe's face_landmarker.task; `face` (512,): to show edits on; `choice`: whose face is edited.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        library: AttributeLibrary,
+        landmarks: Path,
+        face: Array | None = None,
+        choice: FaceChoice = ONE_FACE,
+    ) -> None:
         self._face = face
+        self._choice = choice
         self.runtime = runtime
         self.library = library
         self._landmarks = landmarks
 
-    def make_stream(self) -> FaceStream:
+    def make_stream(self) -> AnyStream:
         """A stream for one viewer."""
-        tracker = FaceTracker(FaceLandmarker(self._landmarks), self.runtime.sizes.image_size)
-        return FaceStream(self.runtime, tracker, self.library)
+        return open_stream(self.runtime, self._landmarks, self.library, self._choice)
 
     def batches(self) -> Mapping[int, int]:
         """How many rounds of the engine held how many sessions' calls; none where it takes them one by one."""
@@ -64,7 +76,9 @@ class Backend:
         stream.close()
 
 
-def open_backend(profile: str, engine: str, store: AssetStore, threads: int | None = None) -> Backend:
+def open_backend(
+    profile: str, engine: str, store: AssetStore, threads: int | None = None, max_faces: int = 1
+) -> Backend:
     """What a server runs on; the networks must be exported where the engine runs files.
 
     Raises ValueError for an unknown profile or engine, EngineError where it cannot be loaded, AssetError where a model
@@ -72,7 +86,7 @@ def open_backend(profile: str, engine: str, store: AssetStore, threads: int | No
     """
     landmarks = store.file("face-landmarks", "face_landmarker.task")
     runtime = load_runtime(profile, engine, store=store, threads=threads, shared=True)
-    return Backend(runtime, load_library(profile), landmarks, mean_code(profile))
+    return Backend(runtime, load_library(profile), landmarks, mean_code(profile), FaceChoice(max_faces))
 
 
 def gallery_of(backend: Backend, profile: str, cache: Path) -> Gallery:

@@ -52,6 +52,7 @@ class ServerConfig:
     networks: Mapping[str, str] = field(default_factory=dict)
     """What is told of the networks that a session can do without; see `rigid.models.profiles.optional_networks`."""
     max_sessions: int = ask(4, "N", "More sessions than these are turned away.")
+    max_faces: int = ask(2, "N", "Edit at most so many faces of a picture; each takes as long as the first.")
     max_watchers: int = ask(8, "N", "More viewers over WHEP are turned away.")
     """Of all sessions together: each viewer needs an encoder."""
     min_fps: float = ask(4.0, "FPS", "Turn a session away that would leave each with less; 0 asks for nothing.")
@@ -178,6 +179,7 @@ class ServerConfig:
     def _check_limits(self) -> None:
         for name, least in (
             ("max_sessions_per_key", 1),
+            ("max_faces", 1),
             ("max_watchers", 0),
             ("min_fps", 0),
             ("requests_per_minute", 1),

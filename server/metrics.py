@@ -68,6 +68,7 @@ class Metrics:
         self.advised = self._counter("frames_advised", text, "advice")
         self.age = self._histogram("frame_age_seconds", "From a picture's arrival to its sending.")
         self.stage = self._histogram("stage_seconds", "Time of a picture's stages.", "stage")
+        self.faces = Gauge("faces", "In the newest pictures of all sessions.", [], PREFIX, registry=self._registry)
         self.watchers = Gauge("watchers", "Viewers over WHEP now.", [], PREFIX, registry=self._registry)
         text = "Pictures a second that can be edited, where more come; not a number where there is room to spare."
         self.limit = Gauge("capacity_fps", text, [], PREFIX, registry=self._registry)

@@ -63,6 +63,10 @@ class EditRamp:
         for name, strength in edits.items():
             self._start(name, float(strength), ramp_seconds, now, easing)
 
+    def drop(self, name: str) -> None:
+        """Forget an attribute, as if it had never been set."""
+        self._glides.pop(name, None)
+
     def _start(self, name: str, target: float, seconds: float, now: float, easing: Easing) -> None:
         glide = self._glides.setdefault(name, _Glide(0.0, 0.0, now, 0.0))
         if glide.target == target and now + seconds >= glide.began + glide.seconds:

@@ -209,5 +209,5 @@ class FaceStream:
 def _result_of(done: FrameRecord) -> StepResult:
     error = None if done.fault is None else f"{type(done.fault).__name__}: {done.fault}"
     shown = done.frame if done.shown is None else done.shown
-    told = done.watch.stage_ms, done.faces, done.covered, error, tuple(done.members)
+    told = done.watch.stage_ms, done.faces, done.covered, error, (1,) if done.face else ()
     return StepResult(shown, done.face, done.shown is not None, *told)

@@ -97,7 +97,7 @@ class FrameRecord(Guardable):
     @property
     def members(self) -> Mapping[int, FrameRecord]:
         """What is known of each face, by its number; a stream of one face calls it 1."""
-        return {1: self} if self.face else {}
+        return {1: self}
 
 
 Guarded = TypeVar("Guarded", bound=Guardable)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from rigid.edits.face_edits import part_name
 from rigid.edits.ramp import Easing, EditRamp
 
 MOST_BEHIND = 0.1
@@ -36,19 +37,36 @@ class SessionEdits:
         self._lock = threading.Lock()
         self._ramp = EditRamp()
         self._waiting: dict[str, _Change] = {}
+        self._returning: set[str] = set()
+        """What single faces had of their own, on its way to what all have."""
         self._rev = 0
         self._last: float | None = None
 
     def set(
-        self, edits: Mapping[str, float], ramp_seconds: float, easing: Easing = "smooth", *, alone: bool = False
+        self,
+        edits: Mapping[str, float],
+        ramp_seconds: float,
+        easing: Easing = "smooth",
+        *,
+        alone: bool = False,
+        returning: Collection[int] = (),
     ) -> int:
         """Start moving to valid strengths with the next frame; returns the revision this makes.
 
-        `alone`: everything that is not in `edits` goes to 0 meanwhile, which fades from one set of edits to another.
+        `alone`: everything that is not in `edits` goes to 0 meanwhile, which fades from one set of edits to another,
+        for all faces. `returning`: faces by number that have nothing of their own any more but what `edits` has.
         """
         with self._lock:
-            others = dict.fromkeys(self._targets(), 0.0) if alone else {}
-            for name, strength in {**others, **edits}.items():
+            targets = self._targets()
+            wanted = {**(dict.fromkeys(targets, 0.0) if alone else {}), **edits}
+            self._returning.difference_update(edits)
+            for name in set(targets).difference(edits):
+                number, attribute = part_name(name)
+                if number is not None and (alone or number in returning):
+                    self._returning.add(name)
+                if name in self._returning:
+                    wanted[name] = wanted.get(attribute, targets.get(attribute, 0.0))
+            for name, strength in wanted.items():
                 self._waiting[name] = _Change(float(strength), ramp_seconds, easing)
             self._rev += 1
             return self._rev
@@ -61,7 +79,12 @@ class SessionEdits:
                 self._ramp.set({name: change.target}, change.seconds, began, change.easing)
             self._waiting.clear()
             self._last = now
-            return self._ramp.at(now), self._rev
+            strengths = self._ramp.at(now)
+            for name in [one for one in self._returning if strengths[one] == strengths.get(part_name(one)[1], 0.0)]:
+                self._returning.remove(name)
+                self._ramp.drop(name)
+                del strengths[name]
+            return strengths, self._rev
 
     @property
     def rev(self) -> int:
@@ -70,9 +93,9 @@ class SessionEdits:
 
     @property
     def targets(self) -> dict[str, float]:
-        """What every attribute set so far is heading for."""
+        """What every attribute set so far is heading for; single faces' are named as `rigid.edits.face_edits` says."""
         with self._lock:
-            return self._targets()
+            return {name: target for name, target in self._targets().items() if name not in self._returning}
 
     def _targets(self) -> dict[str, float]:
         return {**self._ramp.targets, **{name: change.target for name, change in self._waiting.items()}}

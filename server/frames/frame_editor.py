@@ -17,6 +17,7 @@ from server.frames.advice import COVERED, COVERED_SHARE, advice_for
 from server.frames.camera_check import CameraCheck
 from server.frames.edit_timeline import SessionEdits
 from server.frames.frame_arrays import from_rgb, normalise, to_rgb
+from server.frames.seen_faces import SeenFace, faces_of
 from server.frames.stream_protocol import Stream
 
 logger = logging.getLogger(__name__)
@@ -45,6 +46,8 @@ class SessionFrame(Guardable):
     """The picture to send, None where it has no use."""
     face: bool = False
     """Whether one was found."""
+    faces: tuple[SeenFace, ...] = ()
+    """Which, and where."""
     error: str | None = None
     """Why it goes out unedited, or not at all."""
     stage_ms: Mapping[str, float] = field(default_factory=dict)
@@ -133,6 +136,7 @@ class FrameEditor:
             made,
             shown=self._picture(result, made.source),
             face=result.face,
+            faces=faces_of(made.record),
             error=result.error,
             stage_ms={"wait": 1000 * (made.began - made.arrived), **result.stage_ms},
             advice=made.advice | {COVERED} if result.covered > COVERED_SHARE else made.advice,

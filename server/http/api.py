@@ -19,7 +19,7 @@ from server.frames.frame_arrays import to_rgb
 from server.http.attribute_api import JPEG, add_attributes, add_presets
 from server.http.error_catalogue import FIND, OPEN, READY, Codes, errors
 from server.http.recording_api import add_recordings
-from server.http.response_models import IceServers, SessionNumbers, Status, VersionState
+from server.http.response_models import FaceState, IceServers, SessionNumbers, Status, VersionState
 from server.http.whip import add_whip
 from server.metrics import Metrics
 from server.readiness import Readiness
@@ -38,6 +38,7 @@ from server.session.shared_services import SharedServices
 from server.webrtc.trickle import parse_candidate
 
 SNAPSHOT_QUALITY = 90
+UNKNOWN_FACE: Codes = {404: ("unknown_face",)}
 UNUSABLE_EDITS: Codes = {422: ("bad_edit", "unknown_preset")}
 TEXT: dict[int | str, dict[str, Any]] = {
     200: {"description": "Prometheus' text format.", "content": {"text/plain": {"schema": {"type": "string"}}}}
@@ -94,13 +95,18 @@ def _add_changes(router: APIRouter, manager: SessionManager) -> None:
         """One session in brief."""
         return SessionState.model_validate(manager.sessions.find(identity).describe())
 
-    @router.patch("/api/v1/sessions/{identity}/edits", responses=errors(FIND, UNUSABLE_EDITS))
+    @router.patch("/api/v1/sessions/{identity}/edits", responses=errors(FIND, UNKNOWN_FACE, UNUSABLE_EDITS))
     async def change_edits(identity: str, request: EditsRequest) -> EditsAnswer:
         """Change some strengths of a running session; the others stay."""
         session = manager.sessions.find(identity)
         done = session.apply(request)
         frame = await session.applied.expect(done.rev) if request.wait else None
-        return EditsAnswer(edits=session.edits.targets, applied_frame=frame, **asdict(done))
+        return EditsAnswer(applied_frame=frame, **session.describe_edits(), **asdict(done))
+
+    @router.get("/api/v1/sessions/{identity}/faces", responses=errors(FIND))
+    async def list_faces(identity: str) -> list[FaceState]:
+        """The faces in the newest picture."""
+        return [FaceState.model_validate(face) for face in manager.sessions.find(identity).describe_faces()]
 
     @router.post(
         "/api/v1/sessions/{identity}/candidates",

@@ -27,6 +27,7 @@ ERRORS: dict[int, dict[str, tuple[str, str]]] = {
     },
     404: {
         "unknown_session": ("There is no session 'Wb7w0nLS0bS0x3iE'.", "GET /api/v1/sessions lists them."),
+        "unknown_face": ("There is no face 3; there are: 1, 2.", "GET /api/v1/sessions/{id}/faces lists them."),
         "unknown_attribute": ("There is no attribute 'wings'.", "GET /api/v1/attributes lists them all."),
         "unknown_preset": ("There is no preset 'mine' of your own.", "GET /api/v1/presets lists them all."),
         "no_picture_yet": ("No picture has been sent yet.", "Try again in a moment."),

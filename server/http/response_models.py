@@ -26,6 +26,18 @@ class PaceState(BaseModel):
     cadence: Annotated[int, Field(ge=1, description="The networks run for each so many pictures.")]
 
 
+class FaceState(BaseModel):
+    """A face in the newest picture."""
+
+    id: Annotated[int, Field(ge=1, description="Its number, which no other face of the session gets.")]
+    box: Annotated[
+        tuple[float, float, float, float],
+        Field(description="Left, top, right and bottom, in shares of the picture's width and height."),
+    ]
+    since: Annotated[str, Field(description="When it was first seen.")]
+    edited: Annotated[bool, Field(description="Whether the picture shows an edit of it.")]
+
+
 class SessionNumbers(SessionState):
     """A session in numbers, over the last seconds."""
 
@@ -42,6 +54,7 @@ class SessionNumbers(SessionState):
         list[Literal["face_cut_off", "face_covered", "several_faces", "too_dark", "too_small"]],
         Field(description="What whoever is before the camera can mend; it holds of most of the last pictures."),
     ]
+    faces_seen: list[FaceState]
     width: int
     height: int
     frames_in: int

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from rigid.edits.ramp import Easing
 from server.access.rate_limits import RateLimit
 from server.errors import ApiError, invalid
-from server.session.request_models import EditsRequest
+from server.session.request_models import EditsRequest, FacesRequest
 from server.webrtc.peer import DataChannel
 
 LABEL = "control"
@@ -55,6 +55,10 @@ class ControlChannel:
         self._apply = apply
         self._expect = expect
         self._reanchor = reanchor
+        self._faces_every: float | None = None
+        """Seconds between two messages about faces; None where they are not asked for."""
+        self._faces_told = 0.0
+        self._clock = clock
         self._rates = RateLimit(BURST, MESSAGES_PER_SECOND, clock)
         self._objections = RateLimit(1, 1, clock)
         channel.on("message", self._on_message)
@@ -62,6 +66,13 @@ class ControlChannel:
     def send(self, kind: str, **fields: object) -> bool:
         """Send a message; False where the channel is closed, or its client reads too slowly."""
         return self._send({"type": kind, **fields})
+
+    def tell_faces(self, describe: Callable[[], list[dict[str, object]]]) -> None:
+        """Send what `describe` gives of the newest picture's faces, as often as the client asked for."""
+        now = self._clock()
+        if self._faces_every is not None and now - self._faces_told >= self._faces_every:
+            self._faces_told = now
+            self.send("faces", faces=describe())
 
     def _acknowledge(self, identity: object, done: Applied, first: Future[int | None]) -> None:
         flagged = {"warnings": done.warnings} if done.warnings else {}
@@ -97,11 +108,13 @@ class ControlChannel:
         elif kind == "reanchor":
             self._reanchor()
             self.send("ack", id=identity, ok=True)
+        elif kind == "faces":
+            self._watch_faces(identity, content)
         elif kind == "ping":
             self._send({**content, "type": "pong"})
         else:
             message = f"There is no message type {kind!r}."
-            self._object(ApiError(400, "unknown_type", message, "Send set, reanchor or ping."), identity)
+            self._object(ApiError(400, "unknown_type", message, "Send set, faces, reanchor or ping."), identity)
 
     def _set(self, identity: object, content: Mapping[str, Any]) -> None:
         try:
@@ -112,6 +125,15 @@ class ControlChannel:
             self._refuse(identity, error)
         else:
             self._expect(done.rev).add_done_callback(partial(self._acknowledge, identity, done))
+
+    def _watch_faces(self, identity: object, content: Mapping[str, Any]) -> None:
+        try:
+            asked = FacesRequest.model_validate(content)
+        except ValidationError as error:
+            self._refuse(identity, invalid(error.errors()))
+        else:
+            self._faces_every = asked.every_ms / 1000 if asked.every_ms else None
+            self.send("ack", id=identity, ok=True)
 
     def _refuse(self, identity: object, error: ApiError) -> None:
         self.send("ack", id=identity, ok=False, error=error.describe())

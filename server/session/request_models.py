@@ -21,6 +21,18 @@ Edits = Annotated[
         json_schema_extra={"additionalProperties": {"type": "number"}},
     ),
 ]
+FaceNumber = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8}$")]
+FacesEdits = Annotated[
+    dict[FaceNumber, Edits | None],
+    Field(
+        description="{number: {attribute: strength}}: one face's own, before those for all; null takes them away. "
+        "GET …/faces has the numbers.",
+        examples=[{"2": {"age": 1.0}}],
+    ),
+]
+SingleEdits = Annotated[
+    dict[str, dict[str, float]], Field(description="What single faces have of their own, by their numbers.")
+]
 RampMs = Annotated[
     float | None,
     Field(strict=True, ge=0, le=MAX_RAMP_MS, allow_inf_nan=False, description="Time to the new strengths, ms."),
@@ -31,6 +43,10 @@ class EditsRequest(BaseModel):
     """New strengths for some attributes, the others stay; or a preset to cross-fade to, on which `edits` go."""
 
     edits: Edits = Field(default_factory=dict)
+    faces: FacesEdits = Field(default_factory=dict)
+    face: Annotated[
+        int | None, Field(strict=True, ge=1, description="The number of the face that `edits` and `preset` are for.")
+    ] = None
     preset: Annotated[
         str | None, Field(strict=True, description="A name of /api/v1/presets: all that is not in it goes to 0.")
     ] = None
@@ -44,9 +60,15 @@ class EditsRequest(BaseModel):
 
     @model_validator(mode="after")
     def _asks_for_something(self) -> EditsRequest:
-        if self.preset is None and "edits" not in self.model_fields_set:
-            raise ValueError("give edits or a preset")
+        if self.preset is None and self.model_fields_set.isdisjoint(("edits", "faces")):
+            raise ValueError("give edits, faces or a preset")
         return self
+
+
+class FacesRequest(BaseModel):
+    """Over the data channel: tell where the faces are, so often; 0 to stop."""
+
+    every_ms: Annotated[float, Field(strict=True, ge=0, le=MAX_RAMP_MS, allow_inf_nan=False)] = 200.0
 
 
 class SessionOptions(BaseModel):
@@ -117,6 +139,7 @@ class EditsAnswer(BaseModel):
 
     rev: int
     edits: dict[str, float]
+    faces: SingleEdits
     ramp_ms: float
     easing: str
     warnings: list[str]
@@ -142,6 +165,7 @@ class SessionState(BaseModel):
     created_at: str
     rev: int
     edits: dict[str, float]
+    faces: SingleEdits
     applied: AppliedState
     networks: Annotated[
         dict[str, str],

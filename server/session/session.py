@@ -7,12 +7,15 @@ import logging
 import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 from aiortc import RTCSessionDescription
 from av import AudioFrame, VideoFrame
 
+from rigid.edits.face_edits import join_faces, part_faces, part_name
 from rigid.edits.presets import Preset
 from rigid.files.badge import Badge
+from server.errors import ApiError
 from server.frames.edit_timeline import AppliedEdits, SessionEdits
 from server.frames.frame_editor import SessionFrame
 from server.frames.stream_protocol import Stream
@@ -84,14 +87,32 @@ class Session:
     def apply(self, request: EditsRequest) -> Applied:
         """Start moving to new strengths, or to a preset. ApiError 422 for what is not on offer."""
         edits = self._shared.validate(request.edits)
+        own = {int(number): self._shared.validate(one or {}) for number, one in request.faces.items()}
+        self._require_faces({*own, *([] if request.face is None else [request.face])})
         ramp_ms, easing = self.ramp_ms, Preset.easing
         if request.preset is not None:
             preset = self._shared.preset(request.preset)
             edits, ramp_ms, easing = {**preset.edits, **edits}, preset.fade_ms, preset.easing
         ramp_ms = ramp_ms if request.ramp_ms is None else request.ramp_ms
         easing = request.easing or easing
-        rev = self.edits.set(edits, ramp_ms / 1000, easing, alone=request.preset is not None)
+        returning = {int(number) for number, one in request.faces.items() if one is None}
+        alone = request.preset is not None
+        if request.face is not None:
+            others = {part_name(name)[1]: 0.0 for name in self.edits.targets} if alone else {}
+            own[request.face] = {**others, **edits, **own.get(request.face, {})}
+            edits, alone = {}, False
+        edits = join_faces(edits, own)
+        rev = self.edits.set(edits, ramp_ms / 1000, easing, alone=alone, returning=returning)
         return Applied(rev, ramp_ms, easing, self._shared.library.warnings(self.edits.targets))
+
+    def _require_faces(self, numbers: set[int]) -> None:
+        """ApiError 404 unless each is a face that is there, may come back, or has edits of its own already."""
+        known = {*self._path.stats.faces.numbers, *part_faces(self.edits.targets)[1]}
+        missing = sorted(numbers - known)
+        if missing:
+            there = ", ".join(map(str, sorted(known))) or "none"
+            advice = "GET /api/v1/sessions/{id}/faces lists them."
+            raise ApiError(404, "unknown_face", f"There is no face {missing[0]}; there are: {there}.", advice)
 
     def reanchor(self) -> None:
         """Take what all frames share afresh from the next ones."""
@@ -129,10 +150,19 @@ class Session:
             "message": self._life.message,
             "created_at": self.created_at.isoformat(timespec="seconds"),
             "rev": self.edits.rev,
-            "edits": self.edits.targets,
+            **self.describe_edits(),
             "applied": self.applied.describe(),
             "networks": dict(self._shared.config.networks),
         }
+
+    def describe_edits(self) -> dict[str, Any]:
+        """What every attribute is heading for, for all faces and for single ones."""
+        shared, single = part_faces(self.edits.targets)
+        return {"edits": shared, "faces": {str(number): own for number, own in single.items()}}
+
+    def describe_faces(self) -> list[dict[str, object]]:
+        """The faces in the newest picture."""
+        return self._path.stats.faces.describe()
 
     def describe_stats(self) -> dict[str, object]:
         """The session in numbers, as `GET …/stats` gives them and, less `id`, the control channel."""
@@ -228,6 +258,8 @@ class Session:
         if self.applied.note(done.rev, stats.processed) and self._control is not None:
             # Of edits that came another way too, so that the client knows what holds.
             self._control.send("applied", rev=done.rev, applied_frame=stats.processed)
+        if self._control is not None:
+            self._control.tell_faces(self.describe_faces)
 
     # ---- the end
 
@@ -248,4 +280,5 @@ class Session:
             logger.exception("Session %s did not end as it should", self.id)
         finally:
             self._state.release()
+            self._path.stats.end()
             self._on_closed(self, reason)

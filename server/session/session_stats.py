@@ -8,6 +8,7 @@ from statistics import median
 
 from server.frames.advice import Advice
 from server.frames.frame_editor import SessionFrame
+from server.frames.seen_faces import FaceRegister
 from server.metrics import Metrics
 
 RATE_SECONDS = 3.0
@@ -53,6 +54,7 @@ class SessionStats:
         self.picture = ""
         """What is wrong with the newest picture that came, as `Health.picture` names it."""
         self.advice = Advice()
+        self.faces = FaceRegister(metrics.faces.inc)
         self.size = (0, 0)
         self.bits_per_second = 0.0
         """Of the video sent, between the last two looks."""
@@ -83,6 +85,7 @@ class SessionStats:
         self._outcomes.append(failed)
         self.face, self.picture = done.face, done.camera
         self.advice.add(done.advice)
+        self.faces.note(done.faces)
         for stage, milliseconds in done.stage_ms.items():
             self._stages.setdefault(stage, deque(maxlen=60)).append(milliseconds)
         self._metrics.observe_stages(done.stage_ms)
@@ -117,6 +120,10 @@ class SessionStats:
         before, earlier = self._bytes
         self.bits_per_second = 8 * (total - before) / max(now - earlier, 1e-3)
         self._bytes = (total, now)
+
+    def end(self) -> None:
+        """Take what is only there while the session lasts out of its server's numbers."""
+        self.faces.end()
 
     @property
     def in_time(self) -> int:
@@ -154,6 +161,7 @@ class SessionStats:
             "stage_ms": {stage: _round(median(times)) for stage, times in self._stages.items()},
             "face": self.face,
             "advice": self.advice.now,
+            "faces_seen": self.faces.describe(),
             "width": self.size[0],
             "height": self.size[1],
             "frames_in": counts["received"],

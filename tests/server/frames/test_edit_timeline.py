@@ -24,6 +24,7 @@ async def test_patch_takes_effect_mid_stream_without_reconnecting_and_ramps_mono
             assert answer.json() == {
                 "rev": 1,
                 "edits": {"smile": 1.0},
+                "faces": {},
                 "ramp_ms": 1000,
                 "easing": "smooth",
                 "warnings": [],
