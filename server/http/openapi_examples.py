@@ -21,8 +21,15 @@ STATE: dict[str, Any] = {
     "created_at": "2026-11-24T09:05:07+00:00",
     "rev": 12,
     "edits": {"smile": 0.8},
+    "faces": {"2": {"age": 1.0}},
     "applied": {"rev": 12, "frame": 3411},
     "networks": {"recurrent_encoder": "ready", "face_parser": "ready"},
+}
+FACE: dict[str, Any] = {
+    "id": 2,
+    "box": [0.52, 0.21, 0.71, 0.6],
+    "since": "2026-11-24T09:05:09.214+00:00",
+    "edited": True,
 }
 RECORDING: dict[str, Any] = {
     "state": "recording",
@@ -46,6 +53,7 @@ NUMBERS: dict[str, Any] = {
     "stage_ms": {"wait": 12.1, "align": 10.2, "invert": 21.7, "synthesize": 41.0, "blend": 6.3},
     "face": True,
     "advice": ["too_dark"],
+    "faces_seen": [FACE],
     "width": 640,
     "height": 480,
     "frames_in": 7102,
@@ -95,6 +103,7 @@ CREATED: dict[str, Any] = {
 EDITED: dict[str, Any] = {
     "rev": 12,
     "edits": {"smile": 0.8},
+    "faces": {"2": {"age": 1.0}},
     "ramp_ms": 400.0,
     "easing": "smooth",
     "warnings": [],
@@ -107,7 +116,7 @@ METRICS = (
 REQUESTS: dict[str, Any] = {
     "open_session": {"sdp": EXAMPLE_OFFER, "type": "offer", "edits": {"smile": 0.8}, "options": {"ramp_ms": 400}},
     "offer": {"sdp": EXAMPLE_OFFER, "type": "offer"},
-    "change_edits": {"edits": {"smile": 0.8}, "ramp_ms": 400},
+    "change_edits": {"edits": {"smile": 0.8}, "faces": {"2": {"age": 1.0}}, "ramp_ms": 400},
     "add_candidates": {"candidates": [{"candidate": CANDIDATE, "sdpMid": "0", "sdpMLineIndex": 0}]},
     "save_preset": {"edits": {"smile": 0.4, "age": -0.3}, "label": "Mine", "fade_ms": 800},
     "send": EXAMPLE_OFFER,
@@ -122,6 +131,7 @@ ANSWERS: dict[str, Any] = {
     "offer": {"sdp": ANSWER, "type": "answer", "session_id": SESSION},
     "show_session": STATE,
     "change_edits": EDITED,
+    "list_faces": [FACE],
     "show_stats": NUMBERS,
     "start_recording": RECORDING,
     "stop_recording": RECORDED,
