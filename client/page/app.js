@@ -5,6 +5,7 @@ import { describe, Failure } from "../sdk/failures.js";
 import { RigidLive } from "../sdk/rigid-client.js";
 import { CameraPicker } from "./camera-picker.js";
 import { find } from "./dom.js";
+import { FaceRings } from "./face-rings.js";
 import { EditPanel } from "./edit-panel.js";
 import { bindKeeping, copyAddress, showAddress } from "./keeping.js";
 import { LiveNumbers } from "./live-numbers.js";
@@ -18,6 +19,7 @@ import { bindTheme } from "./theme.js";
 
 const KEY = "rigid-live.key";
 const BADGE = "rigid-live.badge";
+const FACES_EVERY_MS = 150;
 
 const api = new Api({ key: recall(KEY, "session") });
 const live = new RigidLive({ api });
@@ -28,11 +30,15 @@ const recorder = bindKeeping(stage.after);
 const notice = new Notice(find("notice"), find("panes"));
 const wakeLock = new ScreenWakeLock();
 const badge = find("badge", "input");
+const rings = new FaceRings(find("faces"), stage.after, find("panes"));
 const editPanel = new EditPanel(find("deck"), api, {
-  onChange: (edits, rampMs) => live.set(edits, rampMs),
+  onChange: (edits, rampMs) => live.set(edits, rampMs, rings.chosen),
   onSketch: (edits) => stage.sketch(edits),
   onKeyNeeded: showFailure,
 });
+
+/** What the server has last: for all faces, and of their own by number. @type {{all: Edits, single: Record<string, Edits>}} */
+let strengths = { all: {}, single: {} };
 
 /** @type {Record<string, [string, string]>} */
 const STATES = {
@@ -138,7 +144,10 @@ function phaseChanged({ phase, failure, retryInMs }) {
   if (phase === "idle") return;
   showPhase(phase);
   if (phase === "live" || phase === "connecting") notice.hide();
-  if (phase === "live") showAddress(live.sessionId, api.key);
+  if (phase === "live") {
+    showAddress(live.sessionId, api.key);
+    live.watchFaces(FACES_EVERY_MS).catch(() => undefined); // a lost connection says so itself
+  } else rings.show([]);
   if (phase === "waiting" && failure) notice.show(failure, { onDismiss: stop });
   if (phase === "reconnecting") {
     recorder.stop();
@@ -155,10 +164,25 @@ function showEdited(edited) {
 
 /** @param {{type: string, edits?: Edits} & Record<string, any>} message */
 function heard(message) {
-  if (message.edits) editPanel.follow(message.edits);
+  if (message.type === "faces") rings.show(message.faces);
+  else if (message.edits) {
+    strengths = { all: message.edits, single: message.faces ?? {} };
+    showStrengths();
+  }
   if (message.type !== "stats") return;
   numbers.stats = /** @type {any} */ (message);
   if (live.phase === "live") showLive(message.recording?.state === "recording");
+}
+
+/** The sliders stand as all faces' edits do, or as those of the one that is chosen. */
+function showStrengths() {
+  editPanel.follow({ ...strengths.all, ...(rings.chosen !== null && strengths.single[rings.chosen]) });
+}
+
+function showChosen() {
+  find("aimed").hidden = rings.chosen === null;
+  find("aimed-words").textContent = rings.chosen === null ? "" : `Only face ${rings.chosen} is changed.`;
+  showStrengths();
 }
 
 /** Whoever is recorded is told. @param {boolean} isRecorded */
@@ -185,6 +209,8 @@ find("start").addEventListener("click", start);
 find("stop").addEventListener("click", stop);
 find("copy").addEventListener("click", copyAddress);
 badge.addEventListener("change", changeBadge);
+rings.addEventListener("choice", showChosen);
+find("aim-at-all").addEventListener("click", () => rings.choose(null));
 camera.addEventListener("media", (event) => stage.showCamera(detailOf(event)));
 camera.addEventListener("changed", (event) => live.replaceCamera(detailOf(event)).catch(fail));
 camera.addEventListener("failed", (event) => fail(detailOf(event)));

@@ -1,6 +1,6 @@
 // The HTTP half of the service. Addresses are relative to the page, so a path prefix in front of it keeps working.
 
-/** @import { Ack, Attribute, Edits, Preset, Session } from "./types.js" */
+/** @import { Ack, Attribute, Edits, Face, Preset, Session } from "./types.js" */
 
 /** An answer that is not a success; `status` 0 means that the server could not be reached at all. */
 export class ApiError extends Error {
@@ -21,6 +21,11 @@ export class ApiError extends Error {
 
 const TIMEOUT_MS = 15_000;
 
+/** Edits as the server takes them for all faces, or for one. @param {Edits} edits @param {number | null} face */
+export function aim(edits, face) {
+  return face === null ? { edits } : { faces: { [face]: edits } };
+}
+
 export class Api {
   /**
    * @param {object} [options]
@@ -40,9 +45,16 @@ export class Api {
   /** @returns {Promise<{recordings?: boolean}>} what runs there */
   version = () => this.#request("GET", "version");
 
-  /** @param {string} id @param {Edits} edits @param {number} [rampMs] @returns {Promise<{rev: number, edits: Edits}>} */
-  patchEdits = (id, edits, rampMs) =>
-    this.#request("PATCH", `api/v1/sessions/${id}/edits`, { body: { edits, ramp_ms: rampMs } });
+  /**
+   * @param {string} id @param {Edits} edits @param {number} [rampMs]
+   * @param {number | null} [face] the number of the face that they are for; null for all
+   * @returns {Promise<{rev: number, edits: Edits}>}
+   */
+  patchEdits = (id, edits, rampMs, face = null) =>
+    this.#request("PATCH", `api/v1/sessions/${id}/edits`, { body: { ...aim(edits, face), ramp_ms: rampMs } });
+
+  /** The faces in the newest picture. @param {string} id @returns {Promise<Face[]>} */
+  faces = (id) => this.#request("GET", `api/v1/sessions/${id}/faces`);
 
   /** @param {string} id */
   deleteSession = (id) => this.#request("DELETE", `api/v1/sessions/${id}`);

@@ -30,7 +30,7 @@ export function backoff(attempt, random = Math.random) {
  *     await live.stop();
  *
  * Events (`event.detail`): "phase" (PhaseDetail), "track" (MediaStream), "message" (the server's JSON: stats each
- * second, state). Phases: idle, waiting (server not ready yet), connecting, live, reconnecting, failed.
+ * second, state, faces once `watchFaces` asks for them). Phases: idle, waiting (server not ready yet), connecting, live, reconnecting, failed.
  */
 export class RigidLive extends EventTarget {
   /** @type {Phase} */
@@ -99,17 +99,23 @@ export class RigidLive extends EventTarget {
   /**
    * Changes the named attributes; resolves with the server's ack, null where it is only noted for the next connection.
    * @param {Edits} edits @param {number} [rampMs] time to the new strengths
+   * @param {number | null} [face] the number of the face that they are for; null for all
    * @returns {Promise<Ack | null>}
    */
-  async set(edits, rampMs = 300) {
-    this.#edits = { ...this.#edits, ...edits };
+  async set(edits, rampMs = 300, face = null) {
+    if (face === null) this.#edits = { ...this.#edits, ...edits };
     if (this.phase !== "live" || !this.#link) return null;
     this.#unacknowledged += 1;
     try {
-      return await this.#link.set(edits, rampMs);
+      return await this.#link.set(edits, rampMs, face);
     } finally {
       this.#unacknowledged -= 1;
     }
+  }
+
+  /** Has the server tell where the faces are, as "message"; 0 for no more. @param {number} everyMs */
+  async watchFaces(everyMs) {
+    if (this.phase === "live") await this.#link?.watchFaces(everyMs);
   }
 
   /** Swaps the camera without a new session. @param {MediaStream} media */

@@ -1,4 +1,5 @@
 // One peer connection to the server: offer, answer, the `control` channel, and noticing when it dies.
+import { aim } from "./api.js";
 import { routeProblem } from "./diagnosis.js";
 import { emit } from "./events.js";
 import { Failure } from "./failures.js";
@@ -75,20 +76,31 @@ export class SessionLink extends EventTarget {
 
   /**
    * Sends edits; resolves with the ack, rejects with what the server objected to.
-   * @param {Edits} edits @param {number} rampMs @returns {Promise<Ack>}
+   * @param {Edits} edits @param {number} rampMs @param {number | null} face the one that they are for; null for all
+   * @returns {Promise<Ack>}
    */
-  async set(edits, rampMs) {
+  async set(edits, rampMs, face) {
     if (this.#channel.readyState !== "open") {
       if (!this.session) throw new Failure("connection-lost");
-      return { ok: true, ...(await this.#api.patchEdits(this.session.id, edits, rampMs)) };
+      return { ok: true, ...(await this.#api.patchEdits(this.session.id, edits, rampMs, face)) };
     }
+    return this.#ask({ type: "set", ...aim(edits, face), ramp_ms: rampMs });
+  }
+
+  /** Has the server tell where the faces are, as "message"; 0 for no more. @param {number} everyMs */
+  async watchFaces(everyMs) {
+    if (this.#channel.readyState === "open") await this.#ask({ type: "faces", every_ms: everyMs });
+  }
+
+  /** Sends a message that is acknowledged. @param {object} message @returns {Promise<Ack>} */
+  #ask(message) {
     const id = String(this.#nextId++);
     /** @type {Promise<Ack>} */
     const ack = new Promise((resolve, reject) => {
       const timer = setTimeout(() => this.#settle(id, { ok: false, message: "No answer came." }), ACK_MS);
       this.#pending.set(id, { resolve, reject, timer });
     });
-    this.#channel.send(JSON.stringify({ type: "set", id, edits, ramp_ms: rampMs }));
+    this.#channel.send(JSON.stringify({ ...message, id }));
     return ack;
   }
 

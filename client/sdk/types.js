@@ -39,9 +39,18 @@
  */
 
 /**
+ * @typedef {object} Face One of GET …/faces, and of the "faces" messages.
+ * @property {number} id
+ * @property {[number, number, number, number]} box left, top, right, bottom in shares of the picture
+ * @property {string} since
+ * @property {boolean} edited
+ */
+
+/**
  * @typedef {object} Stats The server's numbers of a session, over the last seconds; times in ms.
  * @property {"stats"} type
  * @property {Edits} edits
+ * @property {Record<string, Edits>} [faces] what single faces have of their own, by their numbers
  * @property {string} [state]
  * @property {string} [reason] why a session does less than it could
  * @property {string} [message] why a session does less than it could, in a sentence
