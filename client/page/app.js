@@ -181,7 +181,7 @@ function showStrengths() {
 
 function showChosen() {
   find("aimed").hidden = rings.chosen === null;
-  find("aimed-words").textContent = rings.chosen === null ? "" : `Only face ${rings.chosen} is changed.`;
+  find("aimed-words").textContent = rings.chosen === null ? "" : `Face ${rings.chosen} only`;
   showStrengths();
 }
 

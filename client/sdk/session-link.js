@@ -89,7 +89,11 @@ export class SessionLink extends EventTarget {
 
   /** Has the server tell where the faces are, as "message"; 0 for no more. @param {number} everyMs */
   async watchFaces(everyMs) {
-    if (this.#channel.readyState === "open") await this.#ask({ type: "faces", every_ms: everyMs });
+    if (this.#channel.readyState === "connecting") {
+      const opened = new Promise((resolve) => this.#channel.addEventListener("open", resolve, { once: true }));
+      await Promise.race([opened, this.#ended]);
+    }
+    await this.#ask({ type: "faces", every_ms: everyMs });
   }
 
   /** Sends a message that is acknowledged. @param {object} message @returns {Promise<Ack>} */

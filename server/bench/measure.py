@@ -13,12 +13,13 @@ from statistics import median
 import psutil
 
 from rigid.arrays import Pixels
-from rigid.stream.face_stream import FaceStream, StepResult
+from rigid.stream.face_stream import StepResult
 from rigid.stream.frame_record import FrameRecord
+from rigid.stream.group_stream import AnyStream
 from server.frames.worker import InferenceWorker, Lane, in_hand_for, threads_for
 from server.session.session_stats import percentile
 
-MakeStream = Callable[[], FaceStream]
+MakeStream = Callable[[], AnyStream]
 WARM_UP_FRAMES = 3
 FRAME_SECONDS = 1 / 30
 PERCENTILES = (("p50", 0.5), ("p95", 0.95))
@@ -121,7 +122,7 @@ class _FrameRecord:
 class _Viewer:
     """One session in a closed loop."""
 
-    def __init__(self, stream: FaceStream, frames: Sequence[Pixels], edits: Mapping[str, float], offset: int):
+    def __init__(self, stream: AnyStream, frames: Sequence[Pixels], edits: Mapping[str, float], offset: int):
         self.stream = stream
         self.tally = _FrameRecord()
         self.done = threading.Event()
