@@ -16,7 +16,7 @@ export { backoff, RigidLive } from "./sdk/rigid-client.js";
  *
  * Events of the track, each with a `detail`: "phase" (PhaseDetail), "source" ("camera" or "edited": what it shows from
  * now on), "stats" (Stats, each second).
- * @property {(edits: Edits, rampMs?: number) => Promise<Ack | null>} setEdits
+ * @property {(edits: Edits, rampMs?: number, face?: number | null) => Promise<Ack | null>} setEdits
  *   changes the named attributes; null where it is noted for the next connection. Rejects what is not on offer.
  * @property {(track: MediaStreamTrack) => Promise<void>} replaceCamera goes on with another camera
  * @property {() => Edits} getEdits
@@ -142,7 +142,8 @@ class TrackFilter {
   /** @param {MediaStreamTrack} track @returns {FilteredTrack} */
   #dress(track) {
     return Object.assign(track, {
-      setEdits: (/** @type {Edits} */ edits, rampMs = 300) => this.#live.set(edits, rampMs),
+      setEdits: (/** @type {Edits} */ edits, rampMs = 300, /** @type {number | null} */ face = null) =>
+        this.#live.set(edits, rampMs, face),
       replaceCamera: (/** @type {MediaStreamTrack} */ camera) => this.#replaceCamera(camera),
       getEdits: () => this.#live.edits,
       getPhase: () => this.#live.phase,

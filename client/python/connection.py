@@ -105,12 +105,22 @@ class AsyncClient:
             self._link = None
         await self._api.close()
 
-    async def set(self, *, ramp_ms: float | None = None, **edits: float) -> dict[str, Any]:
-        """Change some strengths; the acknowledgement, with `rev` and the first frame that uses them."""
+    async def set(self, *, face: int | None = None, ramp_ms: float | None = None, **edits: float) -> dict[str, Any]:
+        """Change some strengths, of all faces or of the one with the number `face`.
+
+        Returns the acknowledgement, with `rev` and the first frame that uses them.
+        """
         link = await self._wait_for_link()
-        answer = await link.set({"edits": edits, **({} if ramp_ms is None else {"ramp_ms": ramp_ms})})
-        self._edits = {**self._edits, **edits}
+        aimed = {"edits": edits} if face is None else {"faces": {str(face): edits}}
+        answer = await link.set({**aimed, **({} if ramp_ms is None else {"ramp_ms": ramp_ms})})
+        if face is None:
+            self._edits = {**self._edits, **edits}
         return answer
+
+    async def faces(self) -> list[dict[str, Any]]:
+        """The faces in the server's newest picture: `id`, `box` in shares of the picture, `since`, `edited`."""
+        await self._wait_for_link()
+        return list(await self._api.request("GET", f"api/v1/sessions/{self.session_id}/faces"))
 
     def send(self, frame: Picture, seconds: float | None = None) -> int:
         """Offer a picture, shown at `seconds`; the newest wins. Returns its time in ticks of 1/90000 s."""

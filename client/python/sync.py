@@ -79,9 +79,13 @@ class Client:
         """The newest picture from the server that was not given out, without waiting."""
         return self._call(self._live.newest)
 
-    def set(self, *, ramp_ms: float | None = None, **edits: float) -> dict[str, Any]:
-        """Change some strengths; the server's acknowledgement."""
-        return self._run(self._live.set(ramp_ms=ramp_ms, **edits))
+    def set(self, *, face: int | None = None, ramp_ms: float | None = None, **edits: float) -> dict[str, Any]:
+        """Change some strengths, of all faces or of one; the server's acknowledgement."""
+        return self._run(self._live.set(face=face, ramp_ms=ramp_ms, **edits))
+
+    def faces(self) -> list[dict[str, Any]]:
+        """The faces in the server's newest picture."""
+        return self._run(self._live.faces())
 
     def close(self) -> None:
         """End the session and the thread; safe to call twice."""

@@ -49,6 +49,17 @@ def test_every_picture_comes_back_as_itself_edited(address: str) -> None:
             live.set(wings=1.0)
 
 
+def test_one_face_is_changed_by_its_number(address: str) -> None:
+    with rigid_live.Client(address, badge=False, smile=0.0) as live:
+        live.process(draw_barcode(0, 7))
+        assert live.set(face=1, smile=1.0, ramp_ms=0)["ok"]
+        state = httpx.get(f"{address}/api/v1/sessions/{live.session_id}").json()
+        assert (state["edits"], state["faces"]) == ({"smile": 0.0}, {"1": {"smile": 1.0}})
+        assert live.faces() == [], "this server's stream sees none"
+        with pytest.raises(LiveError, match="There is no face 9; there are: 1"):
+            live.set(face=9, smile=1.0)
+
+
 def test_async_the_newest_picture_wins(address: str) -> None:
     async def use() -> None:
         async with rigid_live.AsyncClient(address, badge=False, smile=1.0) as live:
