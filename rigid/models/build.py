@@ -93,14 +93,19 @@ def build_generator(profile: str, store: AssetStore) -> Generator:
 
 def build_mobile_generator(profile: str, store: AssetStore) -> MobileStyleGAN:
     """The generator of a profile that has a MobileStyleGAN; ValueError for another profile."""
+    _check_mobile(profile)
     new = partial(_new_mobile_generator, profile)
     return _fit(new, read_generator(profile, store), existing_weights(profile, "generator"))
 
 
-def _new_mobile_generator(profile: str) -> MobileStyleGAN:
+def _check_mobile(profile: str) -> None:
     if profile not in GENERATOR_CHANNELS:
         sizes_of(profile)
         raise ValueError(f"{profile} has no MobileStyleGAN, which this needs; choose mobile-256.")
+
+
+def _new_mobile_generator(profile: str) -> MobileStyleGAN:
+    _check_mobile(profile)
     return _mobile_stylegan(GENERATOR_CHANNELS[profile], HEAD_WIDTHS[profile])
 
 

@@ -31,6 +31,8 @@ from rigid.models.build import (
 )
 from rigid.models.profiles import PAPER
 
+pytestmark = pytest.mark.slow
+
 StateDict = dict[str, Tensor]
 Golden = dict[str, NDArray[Any]]
 

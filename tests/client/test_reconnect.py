@@ -21,6 +21,8 @@ from tests.patience import PATIENCE_SECONDS
 from tests.ports import free_port
 from tests.server.world import MovableClock, draw_barcode, read_barcode
 
+pytestmark = pytest.mark.slow
+
 
 class CountingStream(LightStream):
     """Remembers how often it was saved and restored."""

@@ -16,6 +16,8 @@ from tests.client.serving import serving
 from tests.client.test_page import sessions, strengths
 from tests.patience import eventually
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent.parent
 TEXT = (ROOT / "docs" / "sdk.md").read_text("utf-8")
 SERVER = "http://localhost:8080"

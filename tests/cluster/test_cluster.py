@@ -37,7 +37,7 @@ BACK_SECONDS = 5.0
 ASK_AGAIN_SECONDS = 3.0
 """A request to a replica that stands still is answered by nobody: who asks gives it up and asks again."""
 
-pytestmark = LENIENT
+pytestmark = [*LENIENT, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ PLACES = 2
 DRAIN_SECONDS = 300.0
 """More than the test takes."""
 
-pytestmark = LENIENT
+pytestmark = [*LENIENT, pytest.mark.slow]
 
 
 @pytest.fixture

@@ -14,6 +14,8 @@ from mkdocs.config import load_config
 
 from cli.main import COMMANDS
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -24,6 +24,8 @@ from tests.fakes import TINY, FakeRuntime
 from tests.networks import SIZES, export_once, random_networks
 from tests.patience import PATIENCE_SECONDS
 
+pytestmark = pytest.mark.slow
+
 PATIENT = BatchingOptions(longest_wait=PATIENCE_SECONDS)
 """Waits until all callers of the last round are there: batches do not depend on the machine's speed."""
 

@@ -20,6 +20,8 @@ from rigid.models.mobile_stylegan import MobileStyleGAN
 from tests.engines.available import eager, engine_parameters, open_engine
 from tests.networks import SIZES, export_inversion, export_once, random_networks, untrained_recurrent_encoder
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module", params=[False, True], ids=["per-frame", "recurrent"])
 def networks(request: pytest.FixtureRequest) -> Networks:

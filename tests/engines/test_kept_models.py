@@ -18,6 +18,8 @@ from rigid.arrays import Array
 from rigid.models.openvino_core import get_shared_core
 from tests.networks import SIZES, export_once
 
+pytestmark = pytest.mark.slow
+
 GRAPHS = 4
 
 

@@ -15,6 +15,8 @@ from engines import find_installed_engines
 from tests.engines.available import open_engine
 from tests.networks import export_once, random_networks
 
+pytestmark = pytest.mark.slow
+
 
 def close_all_elsewhere_and_signal(engines: Sequence[str], folder: Path) -> None:
     # It gives the thread an alternate stack of its own, which an engine must hand back.

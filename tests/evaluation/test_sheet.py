@@ -211,6 +211,7 @@ def two_clips(store: AssetStore, data_dir: Path | None, tmp_path_factory: pytest
     return folder
 
 
+@pytest.mark.slow
 def test_two_people_under_three_edits_show_them_without_torn_faces(
     two_clips: Path, tmp_path: Path, store: AssetStore
 ) -> None:

@@ -20,6 +20,8 @@ from rigid.models import profiles
 from tests.engines.test_load_runtime import FileStore
 from tests.networks import export_once, random_networks
 
+pytestmark = pytest.mark.slow
+
 PROFILE = "rigid-256"
 """It comes without graphs, and is exported."""
 

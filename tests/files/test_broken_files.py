@@ -17,9 +17,12 @@ from rigid.files.image_reading import read_images
 from rigid.stream.face_stream import FaceStream
 from tests.clips import frames_of, write_clip
 from tests.files.test_films import LOSSLESS_265, write_film
+from tests.patience import ALL
 from tests.worlds import FixedTracker, make_stream, textured_frame
 
-TIMES = 100
+pytestmark = pytest.mark.slow
+
+TIMES = 100 if ALL else 30
 SMALL = (64, 48)
 
 

@@ -20,7 +20,7 @@ from tests.worlds import FixedTracker, Pixels, make_stream, textured_frame
 
 LIGHT = {"light": 0.4}
 FPS = 25
-FRAMES = 10_000 if ALL else 2_000
+FRAMES = 10_000 if ALL else 1_500
 LOOP = 250
 SIZES = replace(TINY, image_size=32, hidden_shape=(3, 4, 4))
 
@@ -82,6 +82,7 @@ def clip() -> list[Pixels]:
     return frames
 
 
+@pytest.mark.slow
 def test_nothing_drifts_over_thousands_of_frames(monkeypatch: pytest.MonkeyPatch) -> None:
     stream, _ = feedback_stream(monkeypatch)
     frames, seen, moves = clip(), [], 0

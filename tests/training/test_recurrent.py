@@ -145,6 +145,7 @@ def start(folder: Path, batch: int, processes: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, env=environment, cwd=ROOT)
 
 
+@pytest.mark.slow
 def test_two_processes_do_what_one_does_with_the_joint_batch(tmp_path: Path) -> None:
     options = tiny_options()
     tiny_parts(options, tmp_path / "episodes")

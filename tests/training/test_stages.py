@@ -31,6 +31,7 @@ def test_the_generator_stage_trains_and_writes_what_ships(tmp_path: Path, store:
     assert json.loads((tmp_path / "training_options.json").read_text())["stage"] == "generator"
 
 
+@pytest.mark.slow
 def test_the_image_encoder_stage_begins_with_codes_and_goes_on_with_pictures(
     tmp_path: Path, store: AssetStore, faces: Path
 ) -> None:

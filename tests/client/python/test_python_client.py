@@ -25,6 +25,8 @@ from tests.client.serving import serving
 from tests.ports import free_port
 from tests.server.world import HEIGHT, WIDTH, draw_barcode, read_barcode
 
+pytestmark = pytest.mark.slow
+
 TONE_SECONDS = 1.0
 
 

@@ -44,6 +44,7 @@ run(create_app(ServerConfig(), PaintingStream, LIBRARY), listener, None)
 HALF = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-More: "
 
 
+@pytest.mark.slow
 def test_half_sent_headers_keep_nobody_out_and_the_log_short() -> None:
     server = subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert server.stdout is not None
@@ -189,6 +190,7 @@ def test_the_access_log_has_no_secrets(path: str, told: str) -> None:
     assert discreet(line) and line.getMessage() == f'- - "GET {told} HTTP/1.1" 200'
 
 
+@pytest.mark.slow
 def test_a_server_that_tells_much_tells_no_secret_and_no_address() -> None:
     script = SERVER.replace('"warning"', '"info"').replace("listener, None)", 'listener, None, "info")')
     server = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

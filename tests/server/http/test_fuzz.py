@@ -34,7 +34,7 @@ from tests.client.serving import serving
 from tests.server.world import draw_barcode
 
 # The server runs in this process, and draws random numbers of its own meanwhile.
-pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module")
+pytestmark = [pytest.mark.filterwarnings("ignore:Do not use the `random` module"), pytest.mark.slow]
 load_all_checks()
 NAMES = (
     "not_a_server_error",

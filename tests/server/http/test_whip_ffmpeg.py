@@ -12,6 +12,8 @@ from tests.client.fakes import light_app
 from tests.client.serving import serving
 from tests.server.webrtc.outsider import KEY, filmed, outsider
 
+pytestmark = pytest.mark.slow
+
 CLIENT = Path(__file__).with_name("ffmpeg-whip")
 GREY = 60
 

@@ -12,6 +12,8 @@ import pytest
 
 from tests.server.webrtc.outsider import filmed
 
+pytestmark = pytest.mark.slow
+
 CLIENT = Path(__file__).with_name("gstreamer-whip")
 PYTHON = "/usr/bin/python3"
 NEEDED = """

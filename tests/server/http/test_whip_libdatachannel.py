@@ -18,6 +18,8 @@ from av import AudioFrame, VideoFrame
 from tests.patience import PATIENCE_SECONDS
 from tests.server.webrtc.outsider import filmed
 
+pytestmark = pytest.mark.slow
+
 CLIENT = Path(__file__).with_name("libdatachannel-whip")
 LIBRARY = CLIENT.parents[2] / "client" / "node_modules" / "node-datachannel"
 GREY = 60

@@ -164,6 +164,7 @@ async def test_no_session_lasts_longer_than_allowed() -> None:
             assert viewer.said("session_ended")[0]["reason"] == "time_limit"
 
 
+@pytest.mark.slow
 async def test_a_killed_client_is_noticed_within_ten_seconds() -> None:
     """As `kill -9` leaves it: no goodbye, and nothing that answers."""
     async with running(make_peer=Peer) as world:

@@ -7,6 +7,7 @@ import time
 
 import cv2
 import numpy as np
+import pytest
 from aiortc import RTCRtpSender
 from aiortc.stats import RTCTransportStats
 from av import VideoFrame
@@ -15,6 +16,8 @@ from aiortc_fixes.privates import RECEIVER, replace
 from server.config import ServerConfig
 from server.webrtc.peer import Peer
 from tests.server.world import CLOCK, Camera, RealViewer, running
+
+pytestmark = pytest.mark.slow
 
 Estimate = tuple[int, list[int]]
 

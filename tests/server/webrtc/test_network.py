@@ -25,6 +25,8 @@ from tests.server.session.test_sessions import no_more_than, none_left
 from tests.server.webrtc.relay import relayed
 from tests.server.world import CLOCK, Camera, Lag, PaintingStream, RealViewer, World, running, until
 
+pytestmark = pytest.mark.slow
+
 
 async def connect_through(viewer: RealViewer, answer: str) -> None:
     await viewer.peer.setRemoteDescription(RTCSessionDescription(answer, "answer"))

@@ -15,6 +15,8 @@ from server.webrtc.session_description import SHARED, Description
 from tests.server.http.test_whip import SDP, Client
 from tests.server.world import Camera, Microphone, World, running, until
 
+pytestmark = pytest.mark.slow
+
 Change = Callable[[str], str]
 
 
