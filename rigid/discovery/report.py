@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 from rigid.atomic_files import replacing, write_json, write_text
 from rigid.discovery.statement import Statement
 
-Matrix = NDArray[np.float64]
 LEFT_OUT_MEASURES = ("lips_gap", "sad", "angry", "surprised", "blond", "dark", "makeup")
 """Measures that others of the table say better."""
 MOST_SHOWN = 2.0
 """Changes of this many standard deviations and more have the heat map's darkest colours."""
 
 
-def entanglement(statements: Sequence[Statement]) -> tuple[list[str], Matrix]:
+def entanglement(statements: Sequence[Statement]) -> tuple[list[str], NDArray[np.float64]]:
     """The measures' names (M,), and each attribute's change of each measure (A, M) in standard deviations."""
     names = [name for name in statements[0].entangled if name not in LEFT_OUT_MEASURES]
     return names, np.array([[one.entangled[name] for name in names] for one in statements])
