@@ -213,7 +213,7 @@ def test_a_damaged_file_is_refused(tmp_path: Path, data: bytes) -> None:
 
 
 def test_a_file_that_unpacks_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rigid.edits.published_formats.LARGEST_FILE", 1 << 20)
+    monkeypatch.setattr("rigid.edits.published_reading.LARGEST_FILE", 1 << 20)
     path = tmp_path / "bomb.npz"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("lat_comp.npy", bytes((1 << 20) + 1))

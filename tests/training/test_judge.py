@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from rigid.assets.store import AssetStore
 from rigid.edits.attribute import Attribute
 from rigid.edits.library import AttributeLibrary
-from rigid.training.judge import JUDGED_EDITS, JUDGED_SHAPES, RULES, Judge, Verdict, judge
+from rigid.training.judge import JUDGED_EDITS, JUDGED_SHAPES, Judge, judge
+from rigid.training.judge_rules import RULES, Verdict
 from rigid.training.rollout import Networks
 from tests.networks import SIZES
 from tests.training.episodes import N_CODES
