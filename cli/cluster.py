@@ -88,7 +88,7 @@ def serve_on(
     from server.cluster.messages import Share
     from server.cluster.roster import WorkerBounds
     from server.cluster.upkeep import Plan
-    from server.run import urls
+    from server.listen import urls
 
     with bad_input():
         bounds = None if workers is None else WorkerBounds.parse(workers)

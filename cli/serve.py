@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -52,8 +54,8 @@ def serve(
     """Edit live video: serve the page, the HTTP interface and WebRTC."""
     from rigid.assets.store import AssetStore
     from rigid.files.provenance import choose_credentials
+    from server.listen import listen, urls
     from server.recording.recordings import usable_folder
-    from server.run import listen, urls
     from server.tls import load_given, names_for, self_signed
 
     try:
@@ -101,13 +103,18 @@ def _serve_here(
 ) -> None:
     """Load the networks and serve until SIGINT or SIGTERM."""
     from server.backend import open_backend
-    from server.run import run
 
+    # What serves is imported while the networks are loaded, most of which is done without Python's lock.
+    importing = Thread(target=import_module, args=("server.app",), daemon=True)
+    importing.start()
     backend = open_backend(config.profile, config.engine, store, max_faces=config.max_faces)
+    importing.join()
 
     def warm_up() -> None:
         backend.warm_up()
         typer.echo(f"Ready ({backend.runtime.name}): open {' or '.join(addresses)}")
+
+    from server.run import run
 
     run(app_of(backend, config, store, credentials, warm_up), listener, files, log_level, config.drain_seconds, renew)
     backend.runtime.close()

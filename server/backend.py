@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,10 @@ from rigid.assets.store import AssetStore
 from rigid.discovery.strip import render_face
 from rigid.edits.attribute import Attribute
 from rigid.edits.library import AttributeLibrary, load_library
+from rigid.face.alignment import FaceLandmarker
 from rigid.face.group_tracker import FaceChoice
 from rigid.models.contract import RecurrentState, Runtime
+from rigid.models.openvino_core import get_shared_core
 from rigid.models.profiles import mean_code, weights_file
 from rigid.stream.group_stream import AnyStream, open_stream
 from server.uploads.attribute_previews import Gallery
@@ -79,13 +82,18 @@ class Backend:
 def open_backend(
     profile: str, engine: str, store: AssetStore, threads: int | None = None, max_faces: int = 1
 ) -> Backend:
-    """What a server runs on; the networks must be exported where the engine runs files.
+    """What a server runs on; the networks of an imported profile must be exported.
 
     Raises ValueError for an unknown profile or engine, EngineError where it cannot be loaded, AssetError where a model
     is missing and cannot be fetched.
     """
     landmarks = store.file("face-landmarks", "face_landmarker.task")
-    runtime = load_runtime(profile, engine, store=store, threads=threads, shared=True)
+    # The plugin is bound to the thread that loads it, which must outlive it: this one, not that of the landmarks.
+    get_shared_core().get_property("CPU", "FULL_DEVICE_NAME")
+    with ThreadPoolExecutor(1, "load-landmarks") as pool:
+        loading = pool.submit(FaceLandmarker, landmarks)
+        runtime = load_runtime(profile, engine, store=store, threads=threads, shared=True)
+        loading.result().close()
     return Backend(runtime, load_library(profile), landmarks, mean_code(profile), FaceChoice(max_faces))
 
 

@@ -21,9 +21,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, TYPE_CHECKING, Literal
 
-from rigid.progress import Update, show_progress
+if TYPE_CHECKING:
+    from rigid.progress import Update
+
 
 CHUNK = 1 << 20
 TIMEOUT_SECONDS = 30.0
@@ -82,6 +84,9 @@ class Carriers:
             _download(_address_of(source), package / source.archive, source.size or 0)
             return package / source.archive
         command = pip_command(source, package) if source.kind == "pypi" else npm_command(source, package, scratch)
+        # It brings rich, which nothing else of a start needs.
+        from rigid.progress import show_progress
+
         with show_progress(f"Fetching {source}", source.size, "bytes") as update:
             _run(command, package, scratch, update)
         archives = [path for path in package.iterdir() if path.name.endswith((".whl", ".zip", ".tar.gz", ".tgz"))]
@@ -225,6 +230,8 @@ class _ConnectionLost(SourceError):
 
 
 def _download(url: str, target: Path, size: int) -> None:
+    from rigid.progress import show_progress
+
     with show_progress(f"Fetching {url}", size, "bytes") as update:
         for attempts_left in reversed(range(ATTEMPTS)):
             try:

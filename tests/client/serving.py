@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import uvicorn
 from fastapi import FastAPI
 
-from server.run import listen
+from server.listen import listen
 from tests.patience import PATIENCE_SECONDS
 
 

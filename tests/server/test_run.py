@@ -15,7 +15,8 @@ import pytest
 
 from server.app import create_app
 from server.config import ServerConfig
-from server.run import listen, run, urls
+from server.listen import listen, urls
+from server.run import run
 from server.tls import self_signed
 from tests.server.world import LIBRARY, PaintingStream
 

@@ -21,8 +21,8 @@ from server.access import connection_limits, middleware
 from server.access.connection_limits import guard_protocol
 from server.app import create_app
 from server.config import ServerConfig
+from server.listen import listen
 from server.logs import RepeatFilter, discreet, without_secrets
-from server.run import listen
 from tests.patience import PATIENCE_SECONDS, eventually
 from tests.server.http.test_api import assert_error
 from tests.server.http.test_whip import Client
@@ -34,7 +34,8 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
 from server.app import create_app
 from server.config import ServerConfig
 from server.logs import set_up
-from server.run import listen, run
+from server.listen import listen
+from server.run import run
 from tests.server.world import LIBRARY, PaintingStream
 set_up("warning")
 listener = listen("127.0.0.1", 0)
