@@ -10,25 +10,27 @@ FIRST, LAST = 10_000, 32_000
 
 
 def free_port() -> int:
-    """A TCP port of the loopback address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port of the loopback address, which no connection gets that names none, however long it is left alone."""
+    return free_ports(1, socket.SOCK_STREAM, "127.0.0.1").start
 
 
 def free_udp_ports(count: int) -> range:
     """UDP ports side by side, free on all addresses, which no socket gets that asks for any."""
+    return free_ports(count, socket.SOCK_DGRAM, "0.0.0.0")
+
+
+def free_ports(count: int, kind: socket.SocketKind, address: str) -> range:
+    """Ports side by side that are free at `address`."""
     while True:
         first = random.SystemRandom().randrange(FIRST, LAST - count)
-        if all(_is_free(port) for port in range(first, first + count)):
+        if all(_is_free(port, kind, address) for port in range(first, first + count)):
             return range(first, first + count)
 
 
-def _is_free(port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+def _is_free(port: int, kind: socket.SocketKind, address: str) -> bool:
+    with socket.socket(socket.AF_INET, kind) as probe:
         try:
-            probe.bind(("0.0.0.0", port))
+            probe.bind((address, port))
         except OSError:
             return False
     return True

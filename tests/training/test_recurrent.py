@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from dataclasses import replace
@@ -17,6 +16,7 @@ from safetensors.torch import load_file
 from rigid.training.loop import LoopOptions, Losses, NotFinite, run
 from rigid.training.recurrent import RecurrentStage
 from rigid.training.recurrent_options import RecurrentOptions
+from tests.ports import free_port
 from tests.training.parts import tiny_options, tiny_parts
 
 ROOT = Path(__file__).parents[2]
@@ -107,13 +107,6 @@ def test_the_learning_rate_warms_up_and_falls_in_each_phase(tmp_path: Path) -> N
     assert rates[99] == pytest.approx(0.1, abs=0.01) and rates[199] == pytest.approx(0.05, abs=0.01)
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
 WORKER = """
 import sys
 from dataclasses import replace
@@ -122,6 +115,7 @@ import torch
 torch.set_num_threads(1)
 from rigid.training import rollout
 from rigid.training.distributed import join_processes, rank
+from tests.ports import free_port
 from tests.training.parts import tiny_options, tiny_parts
 from rigid.training.recurrent import RecurrentStage
 folder, batch = Path(sys.argv[1]), int(sys.argv[2])
