@@ -38,6 +38,7 @@ def evaluate(
     judged: options.Judged = None,
     fairness: options.Fair = False,
     faces: options.Faces = None,
+    max_faces: options.MaxFaces = 1,
 ) -> None:
     """Measure inversion, coherence, identity and edit strength; write report.json, report.md, plots and strips.
 
@@ -69,7 +70,7 @@ def evaluate(
             parts = [name for part in without or [] for name in _names(part)]
             counts = (frames or options.DEFAULT_FRAMES, every or 1)
             how = MethodOptions(composite, optimise_steps, tune_steps)
-            clips_job = EvaluationJob(videos, out, edits, _names(methods), parts, *counts, *chosen, how)
+            clips_job = EvaluationJob(videos, out, edits, _names(methods), parts, *counts, *chosen, max_faces, how)
             measuring.measure_methods(clips_job, i3d)
     except ValueError as error:
         fail(str(error), BAD_INPUT)

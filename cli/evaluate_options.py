@@ -53,6 +53,9 @@ Every = Annotated[
 Split = Annotated[
     str | None, typer.Option(help="Only the clips that the index.json in DIR or beside it puts in this split.")
 ]
+MaxFaces = Annotated[
+    int, typer.Option(min=1, max=16, metavar="N", help="Measure so many faces of a clip, each as a clip of its own.")
+]
 Clips = Annotated[list[str] | None, typer.Option("--clip", metavar="NAME", help="Only this clip; may be repeated.")]
 OptimiseSteps = Annotated[int, typer.Option(min=1, help="Gradient steps a frame of optimise.")]
 TuneSteps = Annotated[int, typer.Option(min=1, help="Gradient steps a clip of tune.")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from rigid.atomic_files import write_json, write_text
@@ -13,7 +14,7 @@ from rigid.evaluation.plots import write_plots
 from rigid.evaluation.report import Run, report_json, report_markdown
 from rigid.evaluation.results import Result, ResultStore, check_out, file_stamp, without_nan
 from rigid.evaluation.strips import strip
-from rigid.files.clips import Clip, find_clips, track_clip
+from rigid.files.clips import Clip, GroupTracker, Track, find_clips, track_clip, track_faces
 from rigid.files.image_writing import write_image
 from rigid.files.video_reader import VideoError, VideoReader
 from rigid.reporting import CountDone, Say
@@ -38,6 +39,8 @@ class EvaluationJob:
     split: str | None = None
     names: Sequence[str] = ()
     """Clips to take; all when empty."""
+    max_faces: int = 1
+    """How many faces of a clip to measure, each as a clip of its own; of one, the largest."""
     options: MethodOptions = field(default_factory=MethodOptions)
 
     def rows(self) -> list[str]:
@@ -61,6 +64,8 @@ class Tools:
     meters: Meters
     make_tracker: Callable[[], Tracker]
     """A tracker for each clip; closed after it."""
+    make_group_tracker: Callable[[int], GroupTracker]
+    """The same for up to so many faces."""
     facts: Mapping[str, object]
     """What, besides the job, results depend on: profile, engine, weights."""
     say: Say = print
@@ -90,7 +95,7 @@ def evaluate(job: EvaluationJob, tools: Tools, command: str, progress: CountDone
     run = Run(command, {**tools.facts, **_facts(job)}, job.rows())
     runner = _Runner(job, tools, run, progress)
     for clip in clips:
-        runner.measure(clip)
+        runner.measure_faces(clip)
     if not run.results:
         reasons = "; ".join(f"{clip}: {reason}" for clip, reason in run.skipped.items())
         raise ValueError(f"No video in {job.videos} could be measured ({reasons}); give clips that show a face.")
@@ -118,13 +123,31 @@ class _Runner:
         self._rows = run.methods
         self._done = 0
 
-    def measure(self, clip: Clip) -> None:
-        """All methods on one clip, or the reason why not."""
+    def measure_faces(self, clip: Clip) -> None:
+        """All methods on one clip, of several faces on each, or the reason why not."""
+        if self._job.max_faces == 1:
+            self._measure_all(clip, self._track)
+            return
+        tracker = self._tools.make_group_tracker(self._job.max_faces)
+        try:
+            tracks = track_faces(clip, tracker, self._job.frames)
+        except VideoError as error:
+            self._skip(clip, str(error))
+            return
+        finally:
+            tracker.close()
+        if not tracks:
+            self._skip(clip, "no face was found")
+        for number, track in sorted(tracks.items()):
+            self._measure_all(Clip(f"{clip.name}-face-{number}", clip.path), partial(_keep_track, track))
+
+    def _measure_all(self, clip: Clip, find_track: Callable[[Clip], Track]) -> None:
+        """All methods on one face of a clip."""
         kept = {method: self._store.load(clip.name, method, self._options(clip, method)) for method in self._rows}
         source: Source | None = None
         for method, result in kept.items():
             if result is None:
-                source = source or self._source(clip)
+                source = source or self._source(clip, find_track)
                 if source is None:
                     return
                 result = self._measure(source, method)
@@ -133,16 +156,20 @@ class _Runner:
                 self._progress(self._done)
             self._run.results[clip.name, method] = result
 
-    def _source(self, clip: Clip) -> Source | None:
-        """The clip with its faces found; None, and the reason told, where there is nothing to measure."""
+    def _track(self, clip: Clip) -> Track:
         tracker = self._tools.make_tracker()
         try:
-            track = track_clip(clip, tracker, self._job.frames)
+            return track_clip(clip, tracker, self._job.frames)
+        finally:
+            tracker.close()
+
+    def _source(self, clip: Clip, find_track: Callable[[Clip], Track]) -> Source | None:
+        """The clip with its faces found; None, and the reason told, where there is nothing to measure."""
+        try:
+            track = find_track(clip)
         except VideoError as error:
             self._skip(clip, str(error))
             return None
-        finally:
-            tracker.close()
         if not track.face_frames:
             self._skip(clip, f"no face was found in its first {len(track.faces)} frames")
         elif not track.pairs:
@@ -169,7 +196,13 @@ class _Runner:
         """Everything that a result depends on."""
         job = self._job
         own = {"edits": dict(job.edits), "frames": job.frames, "every": job.every, "clip": file_stamp(clip)}
+        if job.max_faces > 1:
+            own["max_faces"] = job.max_faces
         return {**self._tools.facts, **own, "method": method, **job.options.of(method)}
+
+
+def _keep_track(track: Track, clip: Clip) -> Track:
+    return track
 
 
 def _result(found: Measured, counts: dict[str, int]) -> Result:

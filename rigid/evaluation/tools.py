@@ -20,6 +20,7 @@ from rigid.evaluation.methods import Networks
 from rigid.evaluation.run import Tools
 from rigid.evaluation.sheet import SheetTools
 from rigid.face.alignment import FaceLandmarker, FaceTracker
+from rigid.face.group_tracker import FaceChoice, GroupTracker, open_group_tracker
 from rigid.face.identity import FaceEmbedder
 from rigid.models.build import build_lpips, build_mapping, build_mobile_generator, mean_code
 from rigid.models.contract import Runtime
@@ -47,7 +48,8 @@ def open_tools(
     i3d_hash = {"i3d": hashlib.sha256(i3d.read_bytes()).hexdigest()[:12] if i3d else None}
     with _open_meters(store, None if i3d is None else I3D(i3d)) as (meters, _):
         known = _name_facts(profile, runtime) | i3d_hash | dict(facts)
-        yield Tools(networks, meters, partial(_open_tracker, store, runtime), known, say)
+        trackers = partial(_open_tracker, store, runtime), partial(_open_group_tracker, store, runtime)
+        yield Tools(networks, meters, *trackers, known, say)
 
 
 def open_sheet_tools(
@@ -87,6 +89,11 @@ def _open_meters(store: AssetStore, i3d: I3D | None = None) -> Iterator[tuple[Me
 def _open_tracker(store: AssetStore, runtime: Runtime) -> FaceTracker:
     model = store.file("face-landmarks", "face_landmarker.task")
     return FaceTracker(FaceLandmarker(model), runtime.sizes.image_size)
+
+
+def _open_group_tracker(store: AssetStore, runtime: Runtime, most: int) -> GroupTracker:
+    choice = FaceChoice(most, thorough=True)
+    return open_group_tracker(store.file("face-landmarks", "face_landmarker.task"), runtime.sizes.image_size, choice)
 
 
 def attributes_fingerprint(profile: str) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from rigid.arrays import Pixels
 from rigid.face.alignment import TrackedFace
@@ -114,6 +115,31 @@ def track_clip(clip: Clip, tracker: Tracker, limit: int) -> Track:
         track.faces.append(tracker.track(frame, seconds))
         track.milliseconds.append((time.perf_counter() - start) * 1e3)
     return track
+
+
+class GroupTracker(Protocol):
+    """Finds several faces; `rigid.face.group_tracker.GroupTracker` is one."""
+
+    def track(self, frame: Pixels, timestamp: float) -> Mapping[int, TrackedFace]:
+        """The faces in `frame`, uint8 RGB (H, W, 3), at `timestamp` seconds, by number."""
+
+    def close(self) -> None:
+        """Free what it holds."""
+
+
+def track_faces(clip: Clip, tracker: GroupTracker, limit: int) -> dict[int, Track]:
+    """Follow every face through the clip's first `limit` frames, by number; VideoError when they cannot be read."""
+    tracks: dict[int, Track] = {}
+    for index, (frame, seconds) in enumerate(read_frames(clip.path, limit)):
+        start = time.perf_counter()
+        found = tracker.track(frame, seconds)
+        took = (time.perf_counter() - start) * 1e3
+        for number in found:
+            tracks.setdefault(number, Track([None] * index, [0.0] * index))
+        for number, track in tracks.items():
+            track.faces.append(found.get(number))
+            track.milliseconds.append(took)
+    return tracks
 
 
 def follow_throughout(

@@ -68,6 +68,16 @@ def clips(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+def test_several_faces_are_measured_each_as_a_clip_of_its_own(clips: Path, tmp_path: Path) -> None:
+    run = evaluate(job(tmp_path, methods=("rigid",), names=("one",), max_faces=2), tools(), COMMAND)
+    assert {clip for clip, _ in run.results} == {"one-face-1", "one-face-2"}
+    first, second = (run.results[f"one-face-{number}", "rigid"] for number in (1, 2))
+    assert first.counts == second.counts == {"frames": 5, "face_frames": 5}
+    assert first.means["mse"] != second.means["mse"], "each on its own crops"
+    alone = evaluate(job(tmp_path, methods=("rigid",), names=("one",), out=tmp_path / "alone"), tools(), COMMAND)
+    assert {clip for clip, _ in alone.results} == {"one"}
+
+
 def blind() -> FixedTracker:
     tracker = FixedTracker()
     tracker.blind = set(range(1000))

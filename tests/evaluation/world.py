@@ -17,6 +17,7 @@ from rigid.evaluation.run import Tools
 from rigid.models.mobile_stylegan import MobileStyleGAN
 from tests.clips import write_clip
 from tests.fakes import TINY, FakeRuntime
+from tests.groups import People, Person, make_tracker, standing
 from tests.networks import randomise
 from tests.worlds import FRAME_SHAPE, Brighten, FixedTracker, Pixels, textured_frame
 
@@ -95,9 +96,14 @@ def tools(
         networks(runtime),
         meters(),
         lambda: waiting.pop(0) if waiting else FixedTracker(),
+        lambda most: make_tracker(PAIR, most),
         facts or {"profile": "tiny"},
         (said if said is not None else []).append,
     )
+
+
+PAIR = People(Person(standing(30.0)), Person(standing(100.0), side=64))
+"""Number 1 on the right, number 2 on the left of a clip."""
 
 
 def scene(number: int, size: tuple[int, int]) -> Pixels:
