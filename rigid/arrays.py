@@ -8,7 +8,7 @@ Array = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
 """Pictures with values from 0 to 255, mostly RGB (H, W, 3)."""
 Region = NDArray[np.bool_]
-"""Where in a picture something is, (H, W)."""
+"""Where something is: (H, W) in a picture, (n,) in a row."""
 Labels = NDArray[np.uint8]
 """The class of each place of pictures, (..., H, W)."""
 
