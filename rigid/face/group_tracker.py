@@ -14,11 +14,11 @@ from rigid.arrays import Array, Pixels
 from rigid.face.alignment import FaceFinder, TrackedFace, ffhq_transform
 from rigid.face.detector import FaceDetector
 from rigid.face.faces import SAME_FACE, Face, distinct, overlap
-from rigid.face.followed_faces import FollowedFaces, distance
+from rigid.face.followed_faces import FollowedFaces
 from rigid.face.landmark_net import LandmarkNet
 from rigid.face.landmarker import CHECK_SECONDS, FaceLandmarker
 from rigid.face.smoothing import LandmarkSmoother, SmoothingOptions
-from rigid.face.views import View, search_views
+from rigid.face.views import View, search_views, square_views
 from rigid.geometry import apply
 
 RETURN_SECONDS = 3.0
@@ -87,20 +87,23 @@ class DetectedCrowd:
     def look(self, frame: Pixels, known: Sequence[Face]) -> list[Face]:
         """The faces in `frame` that are none of `known`; those are looked at by the detector alone.
 
-        It looks at the whole frame and at one part of it, another each time, or where `thorough`, at all.
+        It looks at the whole frame and at a square of it, another each time; where `thorough`, at smaller parts, too.
         """
         height, width = frame.shape[:2]
-        parts = search_views(width, height)
+        squares = square_views(width, height)
         self._searched += 1
-        views = parts if self._thorough else [parts[self._searched % len(parts)]]
-        others: list[View] = []
+        views = [squares[self._searched % len(squares)]]
+        if self._thorough:
+            views = [*squares, *search_views(width, height)]
+        found: list[Face] = []
         for view in (View.of_frame(width, height), *views):
             for region in self._detector.detect(frame, view):
-                if any(_is_at(region, face) for face in known) or any(distance(region, one) < APART for one in others):
+                if any(_is_at(region, face) for face in (*known, *found)):
                     continue
-                others.append(region)
-        seen = [self._net.see(frame, region) for region in others]
-        return distinct([Face(one.landmarks) for one in seen if one.score >= 0])
+                seen = self._net.see(frame, region)
+                if seen.score >= 0:
+                    found.append(Face(seen.landmarks))
+        return distinct(found)
 
 
 def _is_at(region: View, face: Face) -> bool:

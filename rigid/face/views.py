@@ -68,7 +68,7 @@ class View:
 
     def picture(self, frame: Pixels) -> Pixels:
         """What the view shows of `frame`, black outside it."""
-        if np.array_equal(self.transform, np.eye(2, 3)):
+        if self.size == frame.shape[1::-1] and np.array_equal(self.transform, np.eye(2, 3)):
             return np.ascontiguousarray(frame)
         return resample(frame, self.transform, self.size, cv2.BORDER_CONSTANT)
 
@@ -82,6 +82,13 @@ def search_views(width: int, height: int) -> list[View]:
         xs, ys = _tile_centres(width, side), _tile_centres(height, side)
         views += [View.of_window((x, y), side, 0.0, MAX_VIEW) for y in ys for x in xs]
     return views
+
+
+def square_views(width: int, height: int) -> list[View]:
+    """The frame in squares as high as it is wide or as wide as it is high, whichever is less, overlapping by half."""
+    side = float(min(width, height))
+    xs, ys = _tile_centres(width, side), _tile_centres(height, side)
+    return [View.of_window((x, y), side, 0.0, MAX_VIEW) for y in ys for x in xs]
 
 
 def _tile_centres(length: int, side: float) -> list[float]:

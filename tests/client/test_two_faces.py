@@ -79,7 +79,7 @@ def move_first_slider(page: Page) -> None:
 
 @pytest.mark.browser
 @pytest.mark.slow
-def test_one_of_several_faces_is_chosen_by_mouse_and_by_keyboard(
+def test_one_of_several_faces_is_chosen_by_mouse_touch_and_keyboard(
     playwright: Playwright, store: AssetStore, pictures: list[Picture], tmp_path: Path
 ) -> None:
     model = store.file("face-landmarks", "face_landmarker.task")
@@ -91,7 +91,7 @@ def test_one_of_several_faces_is_chosen_by_mouse_and_by_keyboard(
     browser = launch(playwright, GRANTED, CAMERA, camera)
     problems: list[str] = []
     with serving(create_app(ServerConfig(max_sessions=1), make_stream, attributes())) as address:
-        page = browser.new_page(viewport={"width": 1280, "height": 800})
+        page = browser.new_page(viewport={"width": 1280, "height": 800}, has_touch=True)
         watch(page, problems)
         page.goto(address)
         start(page)
@@ -119,7 +119,7 @@ def test_one_of_several_faces_is_chosen_by_mouse_and_by_keyboard(
         page.locator("#after").click(position={"x": 5, "y": 5}, force=True)
         expect(rings.nth(0)).to_have_attribute("aria-pressed", "false")
         page.locator("#view label", has_text="Split").click()
-        rings.nth(1).click()
+        rings.nth(1).tap()
         expect(rings.nth(1)).to_have_attribute("aria-pressed", "true")
     browser.close()
     assert problems == []

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rigid.assets.store import AssetStore
 from rigid.face.alignment import Face, FaceLandmarker, FaceTracker, choose_face, crop, ffhq_transform
 from rigid.face.landmarks import LEFT_EYE, MOUTH_CORNERS, N_LANDMARKS, RIGHT_EYE
-from rigid.face.views import View, search_views
+from rigid.face.views import View, search_views, square_views
 from rigid.geometry import apply, inverse, scale_of, similarity
 
 Frame = NDArray[np.uint8]
@@ -164,6 +164,21 @@ def test_the_search_covers_every_place_at_every_size(width: int, height: int) ->
         seen = [apply(view.transform, place) / view.size for view in tiles]
         assert any((point >= 0).all() and (point <= 1).all() for point in seen)
     assert all(max(view.size) <= 640 for view in views)
+
+
+def test_a_window_in_the_corner_shows_that_corner_only() -> None:
+    frame = np.arange(200 * 300 * 3, dtype=np.uint32).astype(np.uint8).reshape(200, 300, 3)
+    view = View.of_window((64.0, 64.0), 128.0, 0.0)
+    assert np.array_equal(view.transform, np.eye(2, 3))
+    assert np.array_equal(view.picture(frame), frame[:128, :128])
+
+
+@pytest.mark.parametrize(("width", "height"), [(640, 480), (480, 640), (1280, 480), (480, 480)])
+def test_squares_cover_the_frame(width: int, height: int) -> None:
+    views = square_views(width, height)
+    side = min(width, height)
+    for x, y in ((1, 1), (width - 1, height - 1), (width / 2, height / 2)):
+        assert any(max(abs(view.centre[0] - x), abs(view.centre[1] - y)) <= side / 2 for view in views)
 
 
 def test_a_window_stands_a_rolled_face_upright() -> None:
