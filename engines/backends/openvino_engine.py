@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import openvino
 
-from engines.engine_cache import EngineCache, EngineKey
 from engines.exports import graph_files, network_hash
 from engines.graph_runtime import EngineOptions, GraphRuntime
 from engines.machine import features, processor
 from rigid.arrays import Array
 from rigid.models.contract import Sizes
-from rigid.models.openvino_core import get_shared_core
+from rigid.models.engine_cache import EngineCache, EngineKey
+from rigid.models.openvino_core import compile_kept, get_shared_core
 
-logger = logging.getLogger(__name__)
 DEVICE = "CPU"
 
 
@@ -60,18 +57,8 @@ def _compile(path: Path, options: EngineOptions) -> openvino.CompiledModel:
     """The network `path`, from what was kept of it where that is whole and of this machine."""
     if options.kept is None:
         return get_shared_core().compile_model(path, DEVICE, _settings(options))
-    plans, key = EngineCache(options.kept / "openvino", "openvino"), make_engine_key(path, options)
-    kept = plans.read(key)
-    if kept is not None:
-        try:
-            # A tensor, as bytes would be copied once more.
-            data = openvino.Tensor(np.frombuffer(kept, np.uint8))
-            return get_shared_core().import_model(data, DEVICE, _settings(options))
-        except RuntimeError:
-            plans.set_aside(key, "OpenVINO cannot read it")
-    model = get_shared_core().compile_model(path, DEVICE, _settings(options))
-    _keep(model, plans, key)
-    return model
+    plans = EngineCache(options.kept / "openvino", "openvino")
+    return compile_kept(lambda: path, _settings(options), plans, make_engine_key(path, options))
 
 
 def make_engine_key(path: Path, options: EngineOptions) -> EngineKey:
@@ -80,16 +67,6 @@ def make_engine_key(path: Path, options: EngineOptions) -> EngineKey:
     settings = ", ".join(f"{name} {value}" for name, value in sorted(_settings(options).items()))
     slot = f"{path.parent.name}/{path.name}"
     return EngineKey(network_hash(path), openvino.get_version(), device, settings, slot)
-
-
-def _keep(model: openvino.CompiledModel, plans: EngineCache, key: EngineKey) -> None:
-    """A full disk costs the next start a second, not this one its engine."""
-    stream = BytesIO()
-    model.export_model(stream)
-    try:
-        plans.write(key, stream.getvalue())
-    except OSError as error:
-        logger.warning("engine openvino: what it compiled is not kept: %s", error)
 
 
 def _settings(options: EngineOptions) -> dict[str, Any]:

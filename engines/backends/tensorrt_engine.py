@@ -16,10 +16,10 @@ from torch import Tensor
 
 from engines.cuda_runtime import DeviceGraph, DeviceRuntime
 from engines.device_copies import DeviceCopies
-from engines.engine_cache import EngineCache, EngineKey
 from engines.exports import HALF, WHOLE, gpu_graph_files, network_hash
 from engines.graph_runtime import EngineError, EngineOptions, GraphRuntime
 from rigid.models.contract import Sizes
+from rigid.models.engine_cache import EngineCache, EngineKey
 
 logger = logging.getLogger(__name__)
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 from zipfile import ZipFile
+
+from rigid.assets.store import default_cache_dir
+from rigid.models.engine_cache import EngineCache, EngineKey
+from rigid.models.openvino_core import DEVICE, compile_kept, get_shared_core
 
 MOST_STREAMS = 8
 """So many calls of a network run at once, those of different sessions; others wait for them."""
@@ -25,12 +32,14 @@ def open_request(model_path: Path, member: str, side: int, mean: float, scale: f
     """
     with _compiling:
         if (model_path, member) not in _nets:
-            _nets[model_path, member] = _compile(_read(model_path, member, side, mean, scale))
+            read = partial(_read, model_path, member, side, mean, scale)
+            _nets[model_path, member] = _compile(read, f"{_hash(model_path)} {member} {side} {mean:g} {scale:g}")
         return _nets[model_path, member].create_infer_request()
 
 
-def _compile(model: Any) -> Any:
-    from rigid.models.openvino_core import get_shared_core
+def _compile(read: Callable[[], Any], network: str) -> Any:
+    """The network that `read` gives, which the text `network` tells from others."""
+    import openvino
 
     cores = len(os.sched_getaffinity(0))
     streams = min(MOST_STREAMS, max(1, cores // THREADS))
@@ -41,14 +50,20 @@ def _compile(model: Any) -> Any:
         "INFERENCE_NUM_THREADS": min(cores, streams * THREADS),
         "ENABLE_CPU_PINNING": False,
     }
-    return get_shared_core().compile_model(model, "CPU", settings)
+    core = get_shared_core()
+    properties = [core.get_property(DEVICE, name) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")]
+    key = EngineKey(network, openvino.get_version(), str(properties), str(settings))
+    plans = EngineCache(default_cache_dir().expanduser().absolute() / "plans" / "landmarks", "openvino")
+    return compile_kept(read, settings, plans, key)
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _read(model_path: Path, member: str, side: int, mean: float, scale: float) -> Any:
     import openvino
     from openvino.preprocess import PrePostProcessor
-
-    from rigid.models.openvino_core import get_shared_core
 
     # OpenVINO reads this format from files only
     with TemporaryDirectory() as folder, ZipFile(model_path) as task:

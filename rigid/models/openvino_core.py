@@ -1,12 +1,22 @@
-"""OpenVINO's one core of this process."""
+"""OpenVINO's one core of this process, and what it compiled, kept on disk."""
 
 from __future__ import annotations
 
+import logging
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 if TYPE_CHECKING:
     import openvino
+
+    from rigid.models.engine_cache import EngineCache, EngineKey
+
+logger = logging.getLogger(__name__)
+DEVICE = "CPU"
 
 _creating = threading.Lock()
 _cores: list[openvino.Core] = []
@@ -27,3 +37,30 @@ def get_shared_core() -> openvino.Core:
         if not _cores:
             _cores.append(openvino.Core())
         return _cores[0]
+
+
+def compile_kept(
+    read: Callable[[], Any], settings: Mapping[str, Any], plans: EngineCache, key: EngineKey
+) -> openvino.CompiledModel:
+    """The network that `read` gives (a path, or a model), compiled for processors with `settings`.
+
+    It is taken from `plans` where it is kept there under `key`, whole; else it is kept there.
+    """
+    import openvino
+
+    kept = plans.read(key)
+    if kept is not None:
+        try:
+            # A tensor, as bytes would be copied once more.
+            return get_shared_core().import_model(openvino.Tensor(np.frombuffer(kept, np.uint8)), DEVICE, settings)
+        except RuntimeError:
+            plans.set_aside(key, "OpenVINO cannot read it")
+    model = get_shared_core().compile_model(read(), DEVICE, settings)
+    stream = BytesIO()
+    model.export_model(stream)
+    try:
+        plans.write(key, stream.getvalue())
+    except OSError as error:
+        # A full disk costs the next start a second, not this one its engine.
+        logger.warning("engine openvino: what it compiled is not kept: %s", error)
+    return model

@@ -13,8 +13,9 @@ import pytest
 from engines import EngineOptions
 from engines.backends import openvino_engine
 from engines.backends.openvino_engine import make_engine_key, open_graphs
-from engines.engine_cache import EngineCache
 from rigid.arrays import Array
+from rigid.models import openvino_core
+from rigid.models.engine_cache import EngineCache
 from rigid.models.openvino_core import get_shared_core
 from tests.networks import SIZES, export_once
 
@@ -43,7 +44,8 @@ class CountingCore:
 @pytest.fixture
 def core(monkeypatch: pytest.MonkeyPatch) -> CountingCore:
     counting = CountingCore()
-    monkeypatch.setattr(openvino_engine, "get_shared_core", lambda: counting)
+    for module in (openvino_engine, openvino_core):
+        monkeypatch.setattr(module, "get_shared_core", lambda: counting)
     return counting
 
 

@@ -12,8 +12,8 @@ import pytest
 from engines import EngineError, EngineOptions, find_installed_engines, open_graphs, registry
 from engines.backends import onnxruntime_engine
 from engines.backends.onnxruntime_engine import CPU, CUDA, TENSORRT, choose_providers
-from engines.engine_cache import EngineCache, EngineKey
 from engines.exports import network_hash, write_record
+from rigid.models.engine_cache import EngineCache, EngineKey
 from tests.networks import SIZES, export_once
 
 KEY = EngineKey("a" * 64, "11.0.0", "Some GPU", "bf16, batches to 32")

@@ -265,6 +265,20 @@ def test_networks_are_compiled_once_a_process(model_path: Path, portrait: Pixels
     second.close()
 
 
+def test_what_was_compiled_is_kept_and_sees_the_same(
+    model_path: Path, portrait: Pixels, true_face: Face, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process begins with no network; the second finds what the first compiled, and reads no other file for it."""
+    monkeypatch.setenv("RIGID_LIVE_CACHE", str(tmp_path))
+    seen = []
+    for _ in range(2):
+        monkeypatch.setattr(task_nets, "_nets", {})
+        seen.append(LandmarkNet(model_path).see(portrait, region_of(true_face.landmarks)))
+        monkeypatch.setattr(task_nets, "_read", lambda *_: pytest.fail("it is compiled again"))
+    np.testing.assert_array_equal(seen[0].landmarks, seen[1].landmarks)
+    assert len(list((tmp_path / "plans" / "landmarks").glob("*.plan"))) == 1
+
+
 def test_expression_and_pose_want_all_of_mediapipe(model_path: Path) -> None:
     kinds = []
     for blendshapes, pose in ((False, False), (True, False), (False, True)):
