@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import shutil
 import signal
 import stat
 import subprocess
@@ -278,22 +279,22 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def killed_in(folder: Path) -> Path:
-    """A film whose server was killed three seconds after its begin; its hidden file."""
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a film whose server was killed three seconds after its begin."""
+    folder = tmp_path_factory.mktemp("killed")
     done = subprocess.run([sys.executable, "-c", KILLED, str(folder / "a.mp4")], timeout=PATIENCE_SECONDS)
     assert done.returncode == -signal.SIGKILL
-    (left,) = folder.glob(".*.mp4")
-    return left
+    return folder
 
 
 def kept(folder: Path, room: DiskSpace = UNBOUNDED) -> Recordings:
     return Recordings(folder, PLENTY, own_credentials(folder.parent / "signing"), lambda: None, room)
 
 
-def test_a_film_of_a_killed_server_is_finished_at_the_next_start(tmp_path: Path) -> None:
-    folder = tmp_path / "films"
-    folder.mkdir()
-    left = killed_in(folder)
+def test_a_film_of_a_killed_server_is_finished_at_the_next_start(tmp_path: Path, killed: Path) -> None:
+    folder = Path(shutil.copytree(killed, tmp_path / "films"))
+    (left,) = folder.glob(".*.mp4")
     with left.open("ab") as file:  # the begin of a fragment
         file.write((4096).to_bytes(4, "big") + b"moof" + bytes(100))
     kept(folder).recover()
@@ -322,10 +323,8 @@ def test_what_holds_no_picture_is_removed_and_what_is_written_still_is_left_alon
     assert len(shown(folder / "a.mp4")[0]) == 1
 
 
-async def test_a_server_finishes_at_its_start_what_another_left(tmp_path: Path) -> None:
-    folder = tmp_path / "films"
-    folder.mkdir()
-    killed_in(folder)
+async def test_a_server_finishes_at_its_start_what_another_left(tmp_path: Path, killed: Path) -> None:
+    folder = Path(shutil.copytree(killed, tmp_path / "films"))
     async with running(ServerConfig(recordings=folder)):
         assert [one.name for one in folder.iterdir()] == ["a.mp4"]
     assert len(shown(folder / "a.mp4")[0]) >= 55
