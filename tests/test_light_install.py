@@ -15,6 +15,8 @@ from cli.errors import EXTRAS
 from rigid.assets.store import AssetStore
 from tests.face.test_alignment import generated_face
 
+pytestmark = pytest.mark.slow
+
 WITHOUT = {"torch", "mediapipe", "matplotlib", "onnx", "onnxscript", "tensorboardX", "dlib", "ray", "pyvirtualcam"}
 PROGRAM = f"""
 import importlib.machinery, json, sys

@@ -14,6 +14,8 @@ from engines.peak import measure_peak
 from server.bench.bounds import bounds_of
 from tests.networks import export_once
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_convolution_and_a_product_counted_by_hand(tmp_path: Path) -> None:
     weight = numpy_helper.from_array(np.ones((8, 2, 3, 3), np.float32), "w")

@@ -22,6 +22,8 @@ from rigid.models.graph_weights import GRAPHS, lay_out, read_index, read_network
 from rigid.models.mapping import read_map
 from tests.engines.test_load_runtime import FileStore
 
+pytestmark = pytest.mark.slow
+
 PROFILE = "mobile-256"
 
 

@@ -19,6 +19,8 @@ from rigid.files.edit_job import EditJob
 from rigid.files.timeline import ScheduledEdit
 from rigid.workers import Outcome, TaskError, work_through
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = Settings({"light": 1.0}, [ScheduledEdit(1.0, "light", 0.5)], False, "tiny", "change")
 
 

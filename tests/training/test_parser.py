@@ -200,6 +200,7 @@ def stage(steps: int) -> ParserStage:
     return ParserStage(options, lambda: Parts(faces(range(12)), faces(range(20, 24))))
 
 
+@pytest.mark.slow
 def test_it_learns_and_draws_what_it_found(tmp_path: Path) -> None:
     trained = stage(36)
     losses = [trained.step(index)["loss"] for index in range(36)]
@@ -209,6 +210,7 @@ def test_it_learns_and_draws_what_it_found(tmp_path: Path) -> None:
     assert (tmp_path / "parser.png").exists()
 
 
+@pytest.mark.slow
 def test_it_resumes_exactly(tmp_path: Path) -> None:
     def train(name: str, stop: int, *, resume: bool = False) -> dict[str, torch.Tensor]:
         run(stage(4), LoopOptions(stop, save_every=1), tmp_path / name, resume=resume, say=lambda _: None)

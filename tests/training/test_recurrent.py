@@ -48,6 +48,7 @@ def test_each_phase_learns(tmp_path: Path, single: int, episodes: int) -> None:
     assert np.mean(again) < 0.8 * np.mean(losses[:6]), "on the very batches it began with"
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path: Path) -> None:
     options = tiny_options()
     whole = train(tmp_path / "whole", options)
@@ -70,6 +71,7 @@ def test_what_is_frozen_stays(tmp_path: Path) -> None:
     assert not any(torch.equal(value, moving[name]) for name, value in learnt.items())
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_no_number_names_its_batch_and_keeps_the_state(tmp_path: Path) -> None:
     options = tiny_options(single_batch=1)
     train(tmp_path, options, steps=1)

@@ -55,6 +55,7 @@ def logged(folder: Path, name: str) -> list[float]:
     return [line[name] for line in lines if name in line]
 
 
+@pytest.mark.slow
 def test_the_visible_net_stage_learns(visible_run: Path) -> None:
     losses = logged(visible_run, "loss")
     assert len(losses) == 6 and np.mean(losses[-2:]) < np.mean(losses[:2])

@@ -64,6 +64,7 @@ def test_it_learns_and_ships(tmp_path: Path) -> None:
     assert not any(parameter.requires_grad for parameter in network.parameters())
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path: Path) -> None:
     whole = train(tmp_path / "whole", 5)
     train(tmp_path / "parts", 5, stop=3)

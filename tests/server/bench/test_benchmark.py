@@ -26,6 +26,8 @@ from tests.clips import write_clip
 from tests.fakes import TINY, FakeRuntime
 from tests.worlds import FaultyRuntime, FixedTracker, make_stream, textured_frame
 
+pytestmark = pytest.mark.slow
+
 FRAMES = [textured_frame(seed) for seed in range(4)]
 LIGHT = {"light": 1.0}
 

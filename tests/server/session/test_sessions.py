@@ -251,6 +251,7 @@ def no_more_than(before: tuple[int, int, int], now: tuple[int, int, int]) -> boo
     return all(is_now <= was for was, is_now in zip(before, now, strict=True))
 
 
+@pytest.mark.slow
 async def test_nothing_is_left_of_visits() -> None:
     def left() -> tuple[int, int, int]:
         gc.collect()

@@ -121,6 +121,7 @@ async def test_an_offer_of_a_quarter_megabyte_is_refused_unread(path: str, monke
         assert found and max(found) < LONGEST_PAUSE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", LINES.values(), ids=LINES)
 async def test_the_largest_offers_let_others_go_on(line: str) -> None:
     offer = await swollen(line, MOST_BYTES - 2_000)
