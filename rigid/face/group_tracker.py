@@ -40,6 +40,8 @@ On forty clips a face differs from itself 0.7 s later by 0.011 (95 of 100 by les
 """
 NEWEST_SHARE = 0.1
 """How much of a face's remembered shape and speed each frame renews."""
+SAME_PLACE_SECONDS = 1.0
+"""So long a face that comes back where it was is taken for the same."""
 UNKNOWN = -math.inf
 """When a face was seen whose state comes from another stream."""
 MOST_APART = 3.5
@@ -139,6 +141,11 @@ class Member:
         place = apart / (1 + 2 * elapsed)
         size = abs(math.log(face.length / self.face.length)) / (1 + elapsed)
         return place + size + float(np.sqrt(np.square(shape_of(face) - self.shape).sum(1).mean())) / SHAPE_UNIT
+
+    def is_where_it_was(self, face: Face, time: float) -> bool:
+        """Whether `face` is so near, so soon after, that its shape, as behind a hand, says less than its place."""
+        apart = float(np.linalg.norm(face.centre - self.face.centre))
+        return time - self.seen <= SAME_PLACE_SECONDS and apart < APART * max(self.face.length, face.length)
 
     def move(self, face: Face, time: float) -> None:
         """It was seen at `time`."""
@@ -281,7 +288,8 @@ class GroupTracker:
         taken: set[int] = set()
         for apart, i, j in pairs:
             present = sum(one.present for one in self._members)
-            if apart <= MOST_APART and not missed[i].present and j not in taken and present < self.choice.most:
+            alike = apart <= MOST_APART or missed[i].is_where_it_was(faces[j], time)
+            if alike and not missed[i].present and j not in taken and present < self.choice.most:
                 taken.add(j)
                 missed[i].move(faces[j], time)
                 missed[i].checked = time

@@ -70,6 +70,12 @@ def test_whoever_comes_back_later_has_a_new_number_and_none_is_given_twice() -> 
     assert seen[0].keys() == {1, 2} and seen[-1].keys() == {1, 3}
 
 
+def test_a_face_that_is_back_at_once_is_the_same_however_it_looks() -> None:
+    leaving, coming = away_between(standing(60), 1.0, 99.0), away_between(standing(60), 0.0, 1.5)
+    people = People(Person(leaving), Person(coming, width=1.5), Person(standing(200), side=70))
+    assert numbers_at(make_tracker(people), 3.0)[-1].keys() == {1, 2}
+
+
 def test_another_person_at_the_same_place_is_not_taken_for_the_first() -> None:
     leaving, coming = away_between(standing(60), 1.0, 99.0), away_between(standing(60), 0.0, 2.0)
     people = People(Person(leaving), Person(coming, width=1.5), Person(standing(200), side=70))
