@@ -55,7 +55,6 @@ def serve(
     from rigid.assets.store import AssetStore
     from rigid.files.provenance import choose_credentials
     from server.listen import listen, urls
-    from server.recording.recordings import usable_folder
     from server.tls import load_given, names_for, self_signed
 
     try:
@@ -65,6 +64,9 @@ def serve(
         config = ServerConfig(profile=profile, engine=engine, **options.read_settings(settings))
         config = replace(config, allow_hosts=(*names_for(host, files), *config.allow_hosts))
         if config.recordings is not None:
+            # it brings what serves, which is imported beside the loading of networks
+            from server.recording.recordings import usable_folder
+
             usable_folder(config.recordings)
         credentials = choose_credentials(c2pa_certificate, c2pa_key, store.cache_dir / "signing")
         if cluster is not None and https and files is None:

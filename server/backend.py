@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,7 +23,9 @@ from rigid.models.contract import RecurrentState, Runtime
 from rigid.models.openvino_core import get_shared_core
 from rigid.models.profiles import mean_code, weights_file
 from rigid.stream.group_stream import AnyStream, open_stream
-from server.uploads.attribute_previews import Gallery
+
+if TYPE_CHECKING:
+    from server.uploads.attribute_previews import Gallery
 
 ONE_FACE = FaceChoice()
 
@@ -99,5 +102,8 @@ def open_backend(
 
 def gallery_of(backend: Backend, profile: str, cache: Path) -> Gallery:
     """Pictures of the attributes, kept below the folder `cache` for the generator that paints them."""
+    # It brings FastAPI, which is imported while the networks are loaded.
+    from server.uploads.attribute_previews import Gallery
+
     generator = hashlib.sha256(weights_file(profile, "generator").read_bytes()).hexdigest()[:12]
     return Gallery(backend.paint, cache / "strips" / f"{profile}-{generator}")
