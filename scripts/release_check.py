@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NEEDED_IN_WHEEL = (
     "client/index.html",
     "rigid/assets/manifest.json",
+    "rigid/graphs/mobile-256/invert.onnx",
     "rigid/weights/mobile-256/generator.safetensors",
     "server/app.py",
 )
