@@ -53,7 +53,7 @@ ifeq ($(strip $(PYTEST_ARGS)),)
 	@# The server in a process of its own, as it runs: without the libraries that only training and evaluation load.
 	$(PYTEST) $(SERVER_TESTS)
 	$(PYTEST) $(OTHER_TESTS)
-	@# Ray gives each process of a node so long to start; three nodes on two cores need these to themselves.
+	@# Ray gives each process of a node so long to start; several nodes on two cores need these to themselves.
 	$(BIN)/python -m pytest tests/cluster
 else
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
