@@ -120,7 +120,7 @@ class ServerConfig:
     max_session_seconds: float | None = ask(None, "S", "End every session after these.")
     resume_seconds: float = ask(60.0, "S", "How long a lost session can be gone on with.")
     max_resumable: int = 16
-    """More lost sessions than these are not kept at a time; each takes about 3 MB."""
+    """More lost sessions than these are not kept at a time; each takes about 3 MB for each face."""
     drain_seconds: float = ask(5.0, "S", "How long sessions may go on after SIGTERM; no new ones are taken.")
     max_body_bytes: int = 256 * 1024
     allow_uploads: bool = ask(False, None, "Let clients add attributes and presets, which stay here.")

@@ -81,6 +81,14 @@ def test_each_face_gets_what_it_gets_alone() -> None:
         assert show(alone, {"light": 1.0}, count=8)[half].shape == both[half].shape
 
 
+def test_those_beyond_the_most_are_counted_for_who_advises() -> None:
+    people = People(Person(standing(40), side=50), Person(standing(120), side=55), Person(standing(210), side=60))
+    group = make_group(people)
+    show(group, {}, count=2)
+    sighting = group.locate(picture_at(0.1), 0.1).sighting
+    assert sighting is not None and sighting.faces == 2, "the one who is edited, and one who is not"
+
+
 def test_a_face_that_leaves_fades_while_the_other_goes_on() -> None:
     group = make_group(two_people(gone=0.4))
     shown = show(group, {"light": 1.0}, count=30)
