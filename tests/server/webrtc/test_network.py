@@ -227,7 +227,7 @@ async def test_half_an_hour_leaves_memory_where_it_was() -> None:
     memory: list[float] = []
     async with running(make_peer=Peer) as world:
         await world.ready()
-        async with world.real_viewer(fps=15) as viewer:
+        async with world.real_viewer() as viewer:
             for _ in range(180):
                 await asyncio.sleep(10)
                 forget(viewer, world.streams[0])
