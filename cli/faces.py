@@ -69,8 +69,9 @@ def list_faces(source: Path, target: Path, choice: FaceChoice) -> None:
 
 def _list_faces(source: Path, target: Path, choice: FaceChoice) -> None:
     from rigid.assets.store import AssetStore
-    from rigid.files.face_list import find_faces, write_face_list
+    from rigid.files.face_list import check_face_list, find_faces, write_face_list
 
+    check_face_list(target)
     model = AssetStore().file("face-landmarks", "face_landmarker.task")
     seen = find_faces(source, model, choice)
     for face in seen:

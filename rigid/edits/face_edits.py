@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 BETWEEN = ":"
+ONLY_FACE = 1
+"""The number of the face of a stream that edits one alone."""
 
 
 def name_for_face(number: int, attribute: str) -> str:

@@ -45,7 +45,7 @@ SAME_PLACE_SECONDS = 1.0
 UNKNOWN = -math.inf
 """When a face was seen whose state comes from another stream."""
 MOST_APART = 3.5
-"""Apart by more, in the units of `_Member.distance`, two sightings are two people."""
+"""Apart by more, in the units of `Member.distance`, two sightings are two people."""
 
 
 class Follower(Protocol):
@@ -121,8 +121,7 @@ class Member:
     face: Face
     """As it was seen last."""
     seen: float
-    """When that was, seconds; so is `since`, when it was first seen."""
-    since: float
+    """When that was, seconds."""
     follower: Follower
     smoother: LandmarkSmoother
     shape: Array
@@ -134,7 +133,8 @@ class Member:
 
     def distance(self, face: Face, time: float) -> float:
         """How unlike this one `face` is, seen at `time`: in face lengths from where it should be, and by its shape."""
-        elapsed = time - self.seen
+        # a clock may run backwards
+        elapsed = max(0.0, time - self.seen)
         expected = self.face.centre + self.speed * min(elapsed, 0.5)
         apart = float(np.linalg.norm(face.centre - expected)) / max(self.face.length, face.length)
         # the longer it was away, the less its place says
@@ -220,8 +220,8 @@ class GroupTracker:
         self._frame_shape = frame.shape
         for member in self._members:
             member.seen = timestamp if member.seen == UNKNOWN else member.seen
+        self._members = [one for one in self._members if timestamp - one.seen <= RETURN_SECONDS]
         self._follow_all(frame, timestamp)
-        self._members = [one for one in self._members if one.present or timestamp - one.seen <= RETURN_SECONDS]
         if not any(one.present for one in self._members):
             self._begin(frame, timestamp)
         elif self._is_look_due(timestamp):
@@ -303,7 +303,7 @@ class GroupTracker:
         # looked at by the detector at different times, not all in one frame
         checked = time - CHECK_SECONDS * (number % self.choice.most) / self.choice.most
         smoother = LandmarkSmoother(self._smoothing)
-        return Member(number, face, time, time, self._follow(), smoother, shape_of(face), checked)
+        return Member(number, face, time, self._follow(), smoother, shape_of(face), checked)
 
     def _describe(self, member: Member, time: float) -> TrackedFace:
         new = not member.smoother.continues(member.face.landmarks, time)

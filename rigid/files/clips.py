@@ -69,8 +69,8 @@ def _members(folder: Path, split: str) -> set[str]:
     return {name for name, of in splits.items() if of == split}
 
 
-def read_frames(path: Path, limit: int) -> Iterator[tuple[Pixels, float]]:
-    """The first `limit` frames, RGB (H, W, 3) uint8, and the seconds each is shown at, from the first one on."""
+def read_frames(path: Path, limit: int | None = None) -> Iterator[tuple[Pixels, float]]:
+    """The first `limit` frames, or all, RGB (H, W, 3) uint8, and when each is shown, seconds from the first one on."""
     with VideoReader(path) as reader:
         origin: int | None = None
         count = 0

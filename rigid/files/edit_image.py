@@ -59,9 +59,16 @@ def edit_image(job: EditJob, make_stream: Callable[[], AnyStream], profile: str,
 
 def _steps(job: EditJob, file: ImageFile) -> Iterator[Step]:
     """The pictures for the stream: an animation at its times, pages as if one had nothing to do with the next."""
-    timeline, seconds = Timeline(job.edits, job.schedule), 0.0
+    timeline = Timeline(job.edits, job.schedule)
+    for picture, seconds in time_pictures(file):
+        yield Step(picture, timeline.at(seconds), seconds)
+
+
+def time_pictures(file: ImageFile) -> Iterator[tuple[Pixels, float]]:
+    """The pictures as a stream is to see them, with their times in seconds."""
+    seconds = 0.0
     for still in file.stills:
-        yield Step(file.show_as_srgb(still), timeline.at(seconds), seconds)
+        yield file.show_as_srgb(still), seconds
         seconds += still.milliseconds / 1e3 if file.moving else SECONDS_BETWEEN_PAGES
 
 

@@ -11,13 +11,14 @@ import cv2
 import numpy as np
 
 from rigid.arrays import Pixels
-from rigid.atomic_files import replacing
+from rigid.atomic_files import check_folder, replacing
 from rigid.face.alignment import crop
 from rigid.face.faces import Box
 from rigid.face.group_tracker import FaceChoice, open_group_tracker
+from rigid.files.clips import read_frames
+from rigid.files.edit_image import time_pictures
 from rigid.files.image_formats import is_image
 from rigid.files.image_reading import read_images
-from rigid.files.video_reader import Picture, VideoReader
 
 SIDE = 256
 """Pixels of each face in the picture."""
@@ -63,10 +64,15 @@ def find_faces(source: Path, model: Path, choice: FaceChoice) -> list[ListedFace
     return [listed[number] for number in sorted(listed)]
 
 
-def write_face_list(target: Path, faces: list[ListedFace]) -> None:
-    """Write the `faces` beside each other, each with its number. ValueError for an extension of no known image."""
+def check_face_list(target: Path) -> None:
+    """ValueError where no picture can be written to `target`."""
+    check_folder(target)
     if target.suffix.lower() not in SUFFIXES:
         raise ValueError(f"The picture {target.name} must end in one of: {', '.join(SUFFIXES)}.")
+
+
+def write_face_list(target: Path, faces: list[ListedFace]) -> None:
+    """Write the `faces` beside each other, each with its number, to a name that `check_face_list` takes."""
     columns = min(COLUMNS, len(faces))
     sheet = np.zeros((math.ceil(len(faces) / columns) * SIDE, columns * SIDE, 3), np.uint8)
     for place, face in enumerate(faces):
@@ -92,15 +98,4 @@ def _size(box: Box) -> float:
 
 def _frames(source: Path) -> Iterator[tuple[Pixels, float]]:
     """The pictures of a file as a stream would see them, with their times."""
-    if is_image(source):
-        file, seconds = read_images(source), 0.0
-        for still in file.stills:
-            yield file.show_as_srgb(still), seconds
-            seconds += still.milliseconds / 1e3
-        return
-    with VideoReader(source) as reader:
-        origin: int | None = None
-        for item in reader:
-            if isinstance(item, Picture):
-                origin = item.pts if origin is None else origin
-                yield item.image, float((item.pts - origin) * reader.time_base)
+    return time_pictures(read_images(source)) if is_image(source) else read_frames(source)

@@ -15,6 +15,7 @@ from rigid.arrays import Pixels, check_frame
 from rigid.composite.compositor import CompositeKind, Faces
 from rigid.composite.temporal_filter import STEADY_SHARE
 from rigid.edits.edit_effect import EditLibrary
+from rigid.edits.face_edits import ONLY_FACE, edits_of_face
 from rigid.face.alignment import TrackedFace, crop
 from rigid.face.group_tracker import FaceChoice
 from rigid.models.contract import Runtime
@@ -136,7 +137,7 @@ class FaceStream:
 
     def generate(self, located: FrameRecord, edits: Mapping[str, float]) -> FrameRecord:
         """The second stage of `step`: invert and synthesize, where an edit shows."""
-        state = self._state
+        state, edits = self._state, edits_of_face(edits, ONLY_FACE)
         self._begin_anew_after_faults()
         elapsed = 0.0 if state.timestamp is None else located.timestamp - state.timestamp
         state.timestamp = located.timestamp
@@ -209,5 +210,5 @@ class FaceStream:
 def _result_of(done: FrameRecord) -> StepResult:
     error = None if done.fault is None else f"{type(done.fault).__name__}: {done.fault}"
     shown = done.frame if done.shown is None else done.shown
-    told = done.watch.stage_ms, done.faces, done.covered, error, (1,) if done.face else ()
+    told = done.watch.stage_ms, done.faces, done.covered, error, (ONLY_FACE,) if done.face else ()
     return StepResult(shown, done.face, done.shown is not None, *told)

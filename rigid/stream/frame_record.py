@@ -12,6 +12,7 @@ import numpy as np
 from rigid.arrays import Array, Pixels
 from rigid.composite.compositor import Faces
 from rigid.edits.edit_effect import FACE_ONLY, EditEffect
+from rigid.edits.face_edits import ONLY_FACE
 from rigid.fields import from_pixels
 from rigid.geometry import Points, Transform, apply, inverse
 from rigid.stopwatch import Stopwatch
@@ -96,8 +97,8 @@ class FrameRecord(Guardable):
 
     @property
     def members(self) -> Mapping[int, FrameRecord]:
-        """What is known of each face, by its number; a stream of one face calls it 1."""
-        return {1: self}
+        """What is known of each face, by its number; a stream of one face calls it `ONLY_FACE`."""
+        return {ONLY_FACE: self}
 
 
 Guarded = TypeVar("Guarded", bound=Guardable)

@@ -12,7 +12,7 @@ from typing import Any
 from aiortc import RTCSessionDescription
 from av import AudioFrame, VideoFrame
 
-from rigid.edits.face_edits import join_faces, part_faces, part_name
+from rigid.edits.face_edits import join_faces, part_faces
 from rigid.edits.presets import Preset
 from rigid.files.badge import Badge
 from server.errors import ApiError
@@ -98,7 +98,8 @@ class Session:
         returning = {int(number) for number, one in request.faces.items() if one is None}
         alone = request.preset is not None
         if request.face is not None:
-            others = {part_name(name)[1]: 0.0 for name in self.edits.targets} if alone else {}
+            shared, single = part_faces(self.edits.targets)
+            others = dict.fromkeys({**shared, **single.get(request.face, {})}, 0.0) if alone else {}
             own[request.face] = {**others, **edits, **own.get(request.face, {})}
             edits, alone = {}, False
         edits = join_faces(edits, own)

@@ -117,6 +117,16 @@ def test_the_command_lists_faces(two_portraits: Pixels, tmp_path: Path, capsys: 
         assert picture.size == (512, 256)
 
 
+def test_pages_are_numbered_as_their_edit_numbers_them(
+    two_portraits: Pixels, store: AssetStore, tmp_path: Path
+) -> None:
+    page = Image.fromarray(two_portraits)
+    page.save(tmp_path / "in.tiff", save_all=True, append_images=[page])
+    listed = find_faces(tmp_path / "in.tiff", store.file("face-landmarks", "face_landmarker.task"), FaceChoice(4))
+    assert [face.at for face in listed] == [0.0, 0.0, 10.0, 10.0], "pages have nothing to do with each other"
+    assert [face.number for face in listed] == [1, 2, 3, 4]
+
+
 @pytest.mark.parametrize(("shown", "target"), [("no face", "list.png"), ("must end in one of", "list.txt")])
 def test_what_cannot_be_listed_is_told_in_one_sentence(
     two_portraits: Pixels, tmp_path: Path, capsys: pytest.CaptureFixture[str], shown: str, target: str

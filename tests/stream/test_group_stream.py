@@ -69,6 +69,13 @@ def test_edits_go_to_all_faces_or_to_one(edits: dict[str, float], left: bool, ri
     with_both.close()
 
 
+def test_a_stream_of_one_face_calls_it_one() -> None:
+    alone = FaceStream(FakeRuntime(), FixedTracker((64, 48)), Brighten(), AT_ONCE)
+    for edits, edited in (({"1:light": 1.0}, True), ({"2:light": 1.0}, False), ({"light": 1.0, "1:light": 0.0}, False)):
+        result = alone.step(picture_at(0), edits, 0.0)
+        assert (result.edited, result.error, result.numbers) == (edited, None, (1,))
+
+
 def test_each_face_gets_what_it_gets_alone() -> None:
     """No state crosses: the halves are those of streams that know of one face only."""
     both = show(make_group(two_people()), {"light": 1.0}, count=8)
