@@ -3,7 +3,8 @@ import { Api } from "../sdk/api.js";
 import { detailOf } from "../sdk/events.js";
 import { describe, Failure } from "../sdk/failures.js";
 import { RigidLive } from "../sdk/rigid-client.js";
-import { CameraPicker } from "./camera-picker.js";
+import { isOfCamera } from "./camera.js";
+import { CameraPicker, DEMO } from "./camera-picker.js";
 import { find } from "./dom.js";
 import { FaceRings } from "./face-rings.js";
 import { EditPanel } from "./edit-panel.js";
@@ -53,16 +54,23 @@ const STATES = {
 
 // ---- what somebody at the page does
 
-async function start() {
+/** @param {string | null} [source] a camera's id, or DEMO; null for the browser's choice */
+async function start(source = null) {
   notice.hide();
   showPhase("opening");
   try {
-    await camera.open();
+    await camera.open(source);
   } catch (error) {
     fail(error);
     return;
   }
   await connect();
+}
+
+/** With a smile, so that before and after differ at first sight. */
+async function startDemo() {
+  editPanel.smile();
+  await start(DEMO);
 }
 
 async function connect() {
@@ -111,8 +119,9 @@ function fail(error) {
 /** @param {Described} failure */
 function showFailure(failure) {
   notice.show(failure, {
-    onAction: failure.code === "key-needed" ? useKey : start,
+    onAction: failure.code === "key-needed" ? useKey : () => start(camera.wanted),
     onDismiss: stop,
+    onDemo: isOfCamera(failure.code) ? startDemo : null,
   });
 }
 
@@ -200,12 +209,14 @@ async function tellOfRecordings() {
   }
 }
 
-if (new URLSearchParams(location.search).has("session")) location.replace(`view.html${location.search}${location.hash}`);
+const address = new URLSearchParams(location.search);
+if (address.has("session")) location.replace(`view.html${location.search}${location.hash}`);
 bindTheme(find("theme"));
 badge.checked = recall(BADGE) !== "false";
 find("after-words").hidden = !badge.checked;
 find("host").textContent = location.host;
-find("start").addEventListener("click", start);
+find("start").addEventListener("click", () => start());
+find("demo").addEventListener("click", startDemo);
 find("stop").addEventListener("click", stop);
 find("copy").addEventListener("click", copyAddress);
 badge.addEventListener("change", changeBadge);
@@ -219,6 +230,7 @@ live.addEventListener("track", (event) => showEdited(detailOf(event)));
 live.addEventListener("message", (event) => heard(detailOf(event)));
 setInterval(() => live.peer && live.phase === "live" && numbers.measure(live.peer), 1_000);
 showPhase("idle");
-if (!window.isSecureContext) showFailure(describe(new Failure("insecure")));
 tellOfRecordings();
-editPanel.load();
+const loaded = editPanel.load();
+if (address.get("source") === DEMO) loaded.then(startDemo);
+else if (!window.isSecureContext) showFailure(describe(new Failure("insecure")));

@@ -1,11 +1,14 @@
-// Which camera is open, and how large its picture is.
+// Which camera is open, or the demo's face in its place, and how large its picture is.
 import { emit } from "../sdk/events.js";
 import { Failure } from "../sdk/failures.js";
 import { listCameras, openCamera, SIZES, stopCamera, USUAL_HEIGHT } from "./camera.js";
+import { openDemoFace } from "./demo-face.js";
 import { find } from "./dom.js";
 import { recall, remember } from "./preferences.js";
 
 const HEIGHT = "rigid-live.height";
+/** Chosen as a camera is. */
+export const DEMO = "demo";
 
 /**
  * Events (`event.detail`): "media" (MediaStream or null: what is open from now on), "changed" (MediaStream: another one
@@ -14,6 +17,8 @@ const HEIGHT = "rigid-live.height";
 export class CameraPicker extends EventTarget {
   /** @type {MediaStream | null} */
   media = null;
+  /** What was last asked for: a camera's id, DEMO, or null for the browser's choice. @type {string | null} */
+  wanted = null;
   #cameras = find("camera", "select");
   #sizes = find("size", "select");
 
@@ -27,13 +32,16 @@ export class CameraPicker extends EventTarget {
 
   /** Rejects with a Failure. @param {string | null} [deviceId] */
   async open(deviceId = null) {
+    this.wanted = deviceId;
+    if (!window.RTCPeerConnection) throw new Failure("unsupported");
     // Most phones open one camera at a time: the old one goes first.
     stopCamera(this.media);
-    this.media = await openCamera(deviceId, Number(this.#sizes.value));
+    const opening = deviceId === DEMO ? openDemoFace() : openCamera(deviceId, Number(this.#sizes.value));
+    this.media = await opening;
     const [track] = this.media.getVideoTracks();
     track.addEventListener("ended", () => emit(this, "failed", new Failure("camera-lost")));
     emit(this, "media", this.media);
-    await this.#offer(track.getSettings().deviceId);
+    await this.#offer(deviceId === DEMO ? DEMO : track.getSettings().deviceId);
   }
 
   close() {
@@ -45,9 +53,11 @@ export class CameraPicker extends EventTarget {
   /** @param {string | undefined} current */
   async #offer(current) {
     const cameras = await listCameras();
-    const options = cameras.map(({ id, label }) => new Option(label, id, false, id === current));
-    this.#cameras.replaceChildren(...options);
-    find("camera-pick").hidden = cameras.length < 2;
+    // None is named before one was allowed.
+    const named = cameras.length > 0 ? cameras : [{ id: "", label: "Camera" }];
+    const offered = [...named, { id: DEMO, label: "Demo face" }];
+    this.#cameras.replaceChildren(...offered.map(({ id, label }) => new Option(label, id, false, id === current)));
+    find("camera-pick").hidden = false;
   }
 
   async #change() {

@@ -28,7 +28,6 @@ function picture(height) {
  */
 export async function openCamera(deviceId = null, height = USUAL_HEIGHT) {
   if (!window.isSecureContext || !navigator.mediaDevices?.getUserMedia) throw new Failure("insecure");
-  if (!window.RTCPeerConnection) throw new Failure("unsupported");
   const which = deviceId ? { deviceId: { ideal: deviceId } } : { facingMode: { ideal: "user" } };
   try {
     return await navigator.mediaDevices.getUserMedia({ video: { ...picture(height), ...which }, audio: false });
@@ -40,9 +39,15 @@ export async function openCamera(deviceId = null, height = USUAL_HEIGHT) {
 
 /** Of the cameras; labels are known only once permission was given. */
 export async function listCameras() {
-  const devices = await navigator.mediaDevices.enumerateDevices();
+  // A page that is not from a secure address has none.
+  const devices = (await navigator.mediaDevices?.enumerateDevices()) ?? [];
   const cameras = devices.filter((device) => device.kind === "videoinput" && device.deviceId);
   return cameras.map((device, index) => ({ id: device.deviceId, label: device.label || `Camera ${index + 1}` }));
+}
+
+/** Whether a failure is one of the camera, so that something else may be shown in its place. @param {string} code */
+export function isOfCamera(code) {
+  return code === "insecure" || code.startsWith("camera-");
 }
 
 /** @param {MediaStream | null} media */

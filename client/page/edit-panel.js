@@ -51,6 +51,11 @@ export class EditPanel {
     this.#sliders.follow(edits);
   }
 
+  /** Something to see, where nothing is changed yet. */
+  smile() {
+    if (!this.#sliders.changed) this.#sliders.apply(SAMPLE);
+  }
+
   /** Fetches what is on offer, again and again until it came. */
   async load() {
     const note = this.#find("#deck-note");

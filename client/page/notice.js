@@ -6,6 +6,7 @@
  * @typedef {object} Ways
  * @property {((key: string) => void) | null} [onAction] without it there is only the way out
  * @property {(() => void) | null} [onDismiss]
+ * @property {(() => void) | null} [onDemo] what to do with the demo's face in the camera's place
  * @property {number | null} [retryInMs]
  */
 
@@ -18,6 +19,8 @@ export class Notice {
   #onAction = null;
   /** @type {Ways["onDismiss"]} */
   #onDismiss = null;
+  /** @type {Ways["onDemo"]} */
+  #onDemo = null;
 
   /** @param {HTMLElement} root @param {HTMLElement} covered what lies under the notice, dimmed while it shows */
   constructor(root, covered) {
@@ -25,20 +28,23 @@ export class Notice {
     this.#covered = covered;
     this.#part("action").addEventListener("click", () => this.#act());
     this.#part("dismiss").addEventListener("click", () => this.#onDismiss?.());
+    this.#part("demo").addEventListener("click", () => this.#onDemo?.());
     this.#part("key").addEventListener("submit", (event) => (event.preventDefault(), this.#act()));
   }
 
   /** @param {Described} failure @param {Ways} [ways] */
-  show(failure, { onAction = null, onDismiss = null, retryInMs = null } = {}) {
+  show(failure, { onAction = null, onDismiss = null, onDemo = null, retryInMs = null } = {}) {
     clearInterval(this.#countdown);
     this.#onAction = onAction;
     this.#onDismiss = onDismiss;
+    this.#onDemo = onDemo;
     this.#root.dataset.code = failure.code;
     this.#part("title").textContent = failure.title;
     this.#part("text").replaceChildren(...withCode(failure.text));
     this.#part("key").hidden = failure.code !== "key-needed";
     this.#part("action").hidden = onAction === null;
     this.#part("action").textContent = failure.action ?? "Try again";
+    this.#part("demo").hidden = onDemo === null;
     this.#part("dismiss").textContent = retryInMs === null && onAction ? "Close" : "Stop";
     this.#covered.inert = true;
     this.#root.hidden = false;

@@ -57,6 +57,11 @@ export const WORDS = {
     text: (detail) => detail || "The browser gave no reason.",
     action: "Try again",
   },
+  "demo-failed": {
+    title: "The demo face does not play",
+    text: (detail) => detail || "The browser gave no reason.",
+    action: "Try again",
+  },
   "server-full": {
     title: "All places are taken",
     text: () => "The server already edits as many faces as it can. Try again in a moment.",

@@ -16,6 +16,7 @@ TYPES = {
     ".css": "text/css",
     ".svg": "image/svg+xml",
     ".png": "image/png",
+    ".webm": "video/webm",
     ".ico": "image/x-icon",
     ".webmanifest": "application/manifest+json",
 }

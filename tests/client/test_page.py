@@ -388,6 +388,8 @@ def test_says_that_the_address_is_not_secure(open_page: OpenPage) -> None:
         page = open_page(address.replace("localhost", "elsewhere.test"), expected=("Cross-Origin-Opener-Policy",))
         expect(page.get_by_role("heading", name="The camera needs a secure address")).to_be_visible()
         expect(page.get_by_text("--https")).to_be_visible()
+        # What it still fetches would fail once the server has ended.
+        page.close()
 
 
 def test_says_that_the_server_is_full_until_a_place_is_free(open_page: OpenPage) -> None:
