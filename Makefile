@@ -1,4 +1,5 @@
 # make serve   install what serving needs, fetch the models, start the server; PORT=9000 HOST=... ARGS="--https"
+# make demo    the same with a generated face that moves, in a browser: no camera is needed
 # make test    install everything, check the code, run all tests
 # make test-quick   the same without JavaScript, the browser and what is slow
 # make check   lint, format and types only, of the Python and of the JavaScript
@@ -37,7 +38,7 @@ OTHER_TESTS = $(LONGEST_TESTS) $(filter-out %/__pycache__ tests/cluster $(SERVER
 PROJECT := --no-deps --no-build-isolation
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-quick check check-deploy try-image docs docs-serve sbom release-check training-bundle graphs format lock clean
+.PHONY: help serve demo test test-quick check check-deploy try-image docs docs-serve sbom release-check training-bundle graphs format lock clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -45,6 +46,10 @@ help:
 serve: $(VENV)/.installed
 	@PYTHON=$(BIN)/python scripts/system-packages
 	@$(BIN)/rigid-live serve --host $(HOST) --port $(PORT) $(ARGS)
+
+demo: $(VENV)/.installed
+	@PYTHON=$(BIN)/python scripts/system-packages
+	@$(BIN)/rigid-live demo --port $(PORT) $(ARGS)
 
 test: $(VENV)/.installed-dev
 	@PYTHON=$(BIN)/python scripts/system-packages --mediapipe --browser --whip --turn

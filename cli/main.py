@@ -14,6 +14,7 @@ import typer
 from cli.errors import explain
 
 COMMANDS = (
+    "demo",
     "serve",
     "edit",
     "client",

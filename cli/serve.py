@@ -58,7 +58,7 @@ def serve(
     from server.tls import load_given, names_for, self_signed
 
     try:
-        _check_choices(profile, engine, log_level)
+        check_choices(profile, engine, log_level)
         store = AssetStore()
         files = load_given(certificate, private_key)
         config = ServerConfig(profile=profile, engine=engine, **options.read_settings(settings))
@@ -90,10 +90,10 @@ def serve(
         renew = partial(self_signed, store.cache_dir / "tls", [host])
         files = self_signed(store.cache_dir / "tls", [host])
     addresses = urls(host, listener.getsockname()[1], secure=files is not None)
-    _serve_here(config, store, credentials, listener, files, addresses, log_level, renew)
+    serve_here(config, store, credentials, listener, files, addresses, log_level, renew)
 
 
-def _serve_here(
+def serve_here(
     config: ServerConfig,
     store: AssetStore,
     credentials: Credentials | None,
@@ -101,9 +101,10 @@ def _serve_here(
     files: CertificateFiles | None,
     addresses: list[str],
     log_level: str,
-    renew: Callable[[], object],
+    renew: Callable[[], object] = lambda: None,
+    ready: Callable[[], object] = lambda: None,
 ) -> None:
-    """Load the networks and serve until SIGINT or SIGTERM."""
+    """Load the networks and serve until SIGINT or SIGTERM; `ready` is called on a thread once the page is."""
     from server.backend import open_backend
 
     # What serves is imported while the networks are loaded, most of which is done without Python's lock.
@@ -115,6 +116,7 @@ def _serve_here(
     def warm_up() -> None:
         backend.warm_up()
         typer.echo(f"Ready ({backend.runtime.name}): open {' or '.join(addresses)}")
+        ready()
 
     from server.run import run
 
@@ -122,7 +124,8 @@ def _serve_here(
     backend.runtime.close()
 
 
-def _check_choices(profile: str, engine: str, log_level: str) -> None:
+def check_choices(profile: str, engine: str, log_level: str) -> None:
+    """Set up the log; ValueError where there is no such profile, engine or level."""
     from engines import check_engine
     from rigid.models.profiles import sizes_of
     from server.logs import LEVELS, set_up

@@ -105,7 +105,7 @@ def test_a_server_without_a_key_warns_where_others_reach_it(
     arguments: list[str], warned: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     listeners: list[socket.socket] = []
-    monkeypatch.setattr("cli.serve._serve_here", lambda *given: listeners.append(given[3]))
+    monkeypatch.setattr("cli.serve.serve_here", lambda *given: listeners.append(given[3]))
     assert run(["serve", "--port", "0", *arguments]) == 0
     (listener,) = listeners
     listener.close()
@@ -123,7 +123,7 @@ def test_options_and_variables_become_the_settings_of_the_server(
         listener.close()
         given.append(config)
 
-    monkeypatch.setattr("cli.serve._serve_here", serve_here)
+    monkeypatch.setattr("cli.serve.serve_here", serve_here)
     monkeypatch.setenv("RIGID_LIVE_API_KEY", "one two")
     monkeypatch.setenv("RIGID_LIVE_SERVE_MIN_FPS", "7.5")
     asked = "--port 0 --no-badge --allow-uploads --max-sessions 2 --udp-port-range 40000-40100 --min-free-mb 1.5"

@@ -1,0 +1,106 @@
+"""`rigid-live demo`: the page's address and who opens it, and the film in its place."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cli.demo import SHOWN, SHOWN_LATER
+from cli.main import run
+from client import DEMO_FILM
+from rigid.edits.library import load_library
+from rigid.files.timeline import parse_edit, parse_scheduled
+from rigid.files.video_reader import Picture, VideoReader
+from scripts.demo_film import FRAMES, LARGEST, SIDE
+from tests.worlds import FixedTracker, make_stream
+
+Opened = list[str]
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> Opened:
+    """What is opened in a browser, by a server that is ready at once."""
+    addresses: Opened = []
+
+    def serve_here(*given: Any, ready: Callable[[], object]) -> None:
+        given[3].close()
+        print(given[5][0])
+        ready()
+
+    monkeypatch.setattr("cli.serve.serve_here", serve_here)
+    monkeypatch.setattr("webbrowser.open", addresses.append)
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setenv("DISPLAY", ":0")
+    return addresses
+
+
+def test_opens_the_page_with_the_face(opened: Opened, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["demo", "--port", "0"]) == 0
+    (address,) = opened
+    assert address.startswith("http://127.0.0.1:") and address.endswith("/?source=demo")
+    assert capsys.readouterr().out == f"{address}\n"
+
+
+@pytest.mark.parametrize(("options", "screen"), [(["--no-browser"], ":0"), ([], None)])
+def test_opens_nothing_unasked(
+    options: list[str], screen: str | None, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    if screen is None:
+        monkeypatch.delenv("DISPLAY")
+    assert run(["demo", "--port", "0", *options]) == 0
+    assert opened == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--engine", "steam"], "There is no engine 'steam'"),
+        (["--set", "smile=1"], "--set goes with --out"),
+        (["--out", "film.doc"], "film.doc"),
+        (["--out", "film.mp4", "--set", "grin=1"], "grin"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_status_2(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["demo", *arguments]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("Error: ") and said in told and told.count("\n") == 1
+
+
+def test_a_port_in_use_is_one_sentence_and_status_2(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert run(["demo", "--port", str(taken.getsockname()[1])]) == 2
+    assert "choose another one with --port" in capsys.readouterr().err
+
+
+def test_writes_before_beside_after(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tracker = FixedTracker((SIDE / 2, SIDE / 2), SIDE / 2)
+    monkeypatch.setattr("cli.edit._make_stream", lambda *_: make_stream(tracker=tracker))
+    target = tmp_path / "demo.mp4"
+    assert run(["demo", "--out", str(target), "--set", "light=1"]) == 0
+    with VideoReader(target) as reader:
+        picture = next(item.image for item in reader if isinstance(item, Picture))
+    assert picture.shape == (SIDE, 2 * SIDE, 3)
+    changed = np.abs(picture[:, :SIDE].astype(np.float32) - picture[:, SIDE:]).mean(-1)
+    assert changed[200:280, 200:280].mean() > 20 and changed[:40].max() < 5, "the face alone"
+
+
+def test_the_film_is_small_and_what_it_is_shown_with_exists() -> None:
+    assert DEMO_FILM.stat().st_size <= LARGEST
+    with VideoReader(DEMO_FILM) as reader:
+        pictures = [item.image for item in reader if isinstance(item, Picture)]
+    assert len(pictures) == FRAMES and pictures[0].shape == (SIDE, SIDE, 3)
+    jump = np.abs(pictures[0].astype(np.float32) - pictures[-1]).mean()
+    steps = [np.abs(b.astype(np.float32) - a).mean() for a, b in pairwise(pictures)]
+    assert jump < 2 * max(steps), "its end leads back to its beginning"
+    library = load_library("mobile-256")
+    library.validate(dict(map(parse_edit, SHOWN)))
+    assert all(library.validate({one.name: one.strength}) for one in map(parse_scheduled, SHOWN_LATER))
