@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import glob
 import json
 import logging
@@ -12,6 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from rigid.atomic_files import replacing
 from rigid.files.credentials import Credentials
@@ -27,25 +27,41 @@ MEDIA_TYPE = "video/mp4"
 class UnfinishedFilm:
     """The hidden file of the film that will be `target`, and beside it, as JSON, the edits in it so far.
 
-    Whoever writes the file holds a lock on it, which ends with the process: one without it is nobody's any more.
+    Whoever writes the file holds a lock, which ends with the process: one without it is nobody's any more. The lock is
+    a file of its own, as Windows lets nobody rename or remove a file that is open.
     """
 
     def __init__(self, target: Path, path: Path | None = None) -> None:
         self.target = target
         self.path = path or target.with_name(f".{target.stem}.{os.getpid()}.plain{target.suffix}")
         self._notes = self.path.with_suffix(".json")
+        self._lock_file = self.path.with_suffix(".lock")
+
+    @contextmanager
+    def _locked(self, *, wait: bool) -> Iterator[None]:
+        """Have the lock; Timeout where somebody else has it and `wait` is False."""
+        # The lock would make a folder that is gone.
+        self.path.parent.stat()
+        lock = FileLock(self._lock_file)
+        lock.acquire(blocking=wait)
+        try:
+            yield
+        finally:
+            lock.release()
+            # It may be somebody else's by now, who then removes it.
+            with suppress(PermissionError):
+                self._lock_file.unlink(missing_ok=True)
 
     @contextmanager
     def hold(self) -> Iterator[None]:
         """Lock the file while it is written; what is left of it afterwards is removed."""
         # Nobody else on this machine needs to see it; the encoder keeps the mode of a file that is there.
-        lock = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-        finally:
-            self.remove()
-            os.close(lock)
+        with self._locked(wait=True):
+            os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
+            try:
+                yield
+            finally:
+                self.remove()
 
     def note(self, edits: Mapping[str, float]) -> None:
         """Keep the strongest of each edit so far, for a film that is finished by another server."""
@@ -71,21 +87,16 @@ class UnfinishedFilm:
 
     def recover(self, credentials: Credentials | None) -> bool | None:
         """Finish what nobody writes any more: whether there is a film; None where somebody still writes it."""
-        lock = os.open(self.path, os.O_WRONLY)
         try:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                if error.errno not in (errno.EAGAIN, errno.EACCES):
-                    raise
-                return None
-            whole = cut_to_whole(self.path)
-            if whole:
-                self.complete(credentials, self._read_notes())
-            self.remove()
-            return whole
-        finally:
-            os.close(lock)
+            with self._locked(wait=False):
+                # Another server may have finished it meanwhile.
+                whole = cut_to_whole(self.path) if self.path.exists() else None
+                if whole:
+                    self.complete(credentials, self._read_notes())
+                self.remove()
+                return whole
+        except Timeout:
+            return None
 
     def _read_notes(self) -> dict[str, float]:
         with suppress(OSError, ValueError):

@@ -318,7 +318,7 @@ def test_what_holds_no_picture_is_removed_and_what_is_written_still_is_left_alon
         recording.offer(frame(0), {})
         eventually(lambda: recording.describe()["frames"] == 1, "a picture")
         kept(folder).recover()
-        assert sorted(one.suffix for one in folder.iterdir()) == [".mp4", ".mp4"]
+        assert sorted(one.suffix for one in folder.iterdir()) == [".lock", ".mp4", ".mp4"]
     assert {one.name for one in folder.iterdir()} == {"a.mp4", ".c.plain.mp4"}
     assert len(shown(folder / "a.mp4")[0]) == 1
 
