@@ -13,6 +13,12 @@ LONGEST_STEM = 160
 """Bytes of a name's stem that are repeated in that of its temporary file; file systems take 255 for a whole name."""
 
 
+def shorten(name: str, most: int) -> str:
+    """Cut a file's name to at most so many bytes, between two characters."""
+    encoded = os.fsencode(name)
+    return name if len(encoded) <= most else encoded[:most].decode("utf-8", "ignore")
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a name beside `path` to write to; it takes the place of `path` once the block ends well.
@@ -20,8 +26,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Whatever stops the block, an error or Ctrl-C, removes what was written and leaves `path` as it was.
     """
     # The suffix stays, as it tells encoders the format; a long name must leave room for what is put around it.
-    stem = os.fsdecode(os.fsencode(path.stem)[:LONGEST_STEM])
-    part = path.with_name(f".{stem}.{os.getpid()}.part{path.suffix}")
+    part = path.with_name(f".{shorten(path.stem, LONGEST_STEM)}.{os.getpid()}.part{path.suffix}")
     try:
         yield part
         os.replace(part, path)

@@ -120,7 +120,7 @@ def _ending(code: int | None) -> str:
     if code is None or code >= 0:
         return f"status {code}"
     name = signal.Signals(-code).name
-    return f"{name}, perhaps for want of memory" if -code == signal.SIGKILL else name
+    return f"{name}, perhaps for want of memory" if name == "SIGKILL" else name
 
 
 def _serve(connection: Connection, open_worker: Callable[[], Callable[[Task], Result]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import sys
 
 from server.tls import ANY, own_names
 
@@ -22,7 +23,9 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError:
         raise ValueError(f"The host {host!r} is not known; choose an address of this machine with --host.") from None
     listener = socket.socket(family, kind, protocol)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # There it would let two programs have one port, of which either may get a connection.
+    if sys.platform != "win32":
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(address)
         listener.listen()

@@ -111,7 +111,7 @@ def _address_of(source: Source) -> str:
     # No version is 0: pip only lists what there is.
     command = [*PIP_DOWNLOAD, "-vv", "--no-binary", ":all:", f"{name}===0"]
     try:
-        listed = subprocess.run(command, capture_output=True, text=True, timeout=LIST_SECONDS).stdout
+        listed = subprocess.run(command, capture_output=True, timeout=LIST_SECONDS).stdout.decode("utf-8", "replace")
     except (OSError, subprocess.TimeoutExpired) as error:
         raise SourceError(f"the index cannot be asked ({error})") from error
     for link in re.findall(r"Found link (\S+)", listed):
@@ -166,7 +166,7 @@ def _bytes_below(folder: Path) -> int:
 
 
 def _last_error(log: Path) -> str:
-    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    lines = [line.strip() for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
     errors = [line for line in lines if "error" in line.lower()] or lines
     return errors[-1][:300].rstrip(".") if errors else ""
 

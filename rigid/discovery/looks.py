@@ -110,7 +110,7 @@ def read_hand_labels(path: Path = HAND_LABELS) -> list[HandLabel]:
     Raises ValueError for a name that is not one of `LOOKS`.
     """
     labels = []
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             words = row["looks"].split()
             unknown = {word.rstrip("?") for word in words} - set(LOOKS)

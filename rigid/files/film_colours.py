@@ -122,7 +122,7 @@ class ScreenView:
 def _graph(frame: av.VideoFrame, table: Path) -> av.filter.Graph:
     graph = av.filter.Graph()
     source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 1000))
-    look = graph.add("lut3d", f"file={table}:interp=tetrahedral")
+    look = graph.add("lut3d", file=str(table), interp="tetrahedral")
     sink = graph.add("buffersink")
     source.link_to(look)
     look.link_to(sink)

@@ -16,7 +16,7 @@ from typing import Any
 
 import av
 
-from rigid.atomic_files import write_json
+from rigid.atomic_files import shorten, write_json
 
 _HEAD = struct.Struct("<qqqBI")
 """pts, dts and duration, whether it is a key frame, and how many bytes follow."""
@@ -105,5 +105,4 @@ class Journal:
 
 def name_unfinished(target: Path) -> Path:
     """Name where a film that is to be `target` is kept until it is done."""
-    name = os.fsdecode(os.fsencode(target.name)[:200])
-    return target.with_name(f".{name}.unfinished")
+    return target.with_name(f".{shorten(target.name, 200)}.unfinished")

@@ -139,7 +139,7 @@ def read_weights(manifest_path: Path) -> dict[str, Tensor]:
     """
     weights_path = manifest_path.with_name(manifest_path.name.replace("-weights_manifest.json", ".bin"))
     data = weights_path.read_bytes()
-    entries = [_Entry.of(e) for group in json.loads(manifest_path.read_text()) for e in group["weights"]]
+    entries = [_Entry.of(e) for group in json.loads(manifest_path.read_text("utf-8")) for e in group["weights"]]
     expected = sum(entry.n_bytes for entry in entries)
     if len(data) != expected:
         raise ValueError(f"{weights_path.name} has {len(data)} bytes, but its manifest names {expected}.")

@@ -27,7 +27,7 @@ def open_board(folder: Path, say: Say) -> Any:
 def read_log(path: Path) -> Series:
     """The curves in a `log.jsonl`; of a step that was logged twice, as after a resume, the last counts."""
     curves: dict[str, dict[int, float]] = {}
-    for line in path.read_text().splitlines():
+    for line in path.read_text("utf-8").splitlines():
         values = json.loads(line)
         for name, value in values.items():
             if name not in ("step", "seconds") and math.isfinite(value):

@@ -73,7 +73,7 @@ def take_what_is_left(threads: int, niceness: int) -> None:
     """
     if threads:
         torch.set_num_threads(threads)
-    if niceness:
+    if niceness and hasattr(os, "nice"):
         os.nice(niceness)
     if sys.platform == "linux" and hasattr(library := ctypes.CDLL(None), "mallopt"):
         for parameter, value in ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, 2**31 - 1), (M_TOP_PAD, 2**26)):
