@@ -24,10 +24,10 @@ MOST_NAMED = 20
 
 def edit_many(source: Path, target: Path, wanted: Wanted, jobs: int | None, share: tuple[str, float] | None) -> None:
     """Edit every file that `source` means; `share`: a cluster's address, and a file's processors there."""
-    from engines.machine import cores
     from rigid.atomic_files import check_folder, write_json
     from rigid.files.batch import RECORD, Settings, edit_files
     from rigid.files.batch_plan import find_left_out, plan
+    from rigid.operating_system import count_cores
     from rigid.progress import show_progress
 
     if share is not None:
@@ -41,8 +41,8 @@ def edit_many(source: Path, target: Path, wanted: Wanted, jobs: int | None, shar
         )
         if wanted.report is not None:
             check_folder(wanted.report)
-        processes = min(jobs or cores(), len(files))
-        threads = max(1, cores() // processes)
+        processes = min(jobs or count_cores(), len(files))
+        threads = max(1, count_cores() // processes)
         if share is not None:
             threads = max(1, int(share[1]))
         else:

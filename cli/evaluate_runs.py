@@ -94,11 +94,11 @@ class Measuring:
         """The runtime, and what results depend on besides the job."""
         from engines import load_runtime
         from engines.exports import weights_hash
-        from engines.machine import cores, processor
+        from rigid.operating_system import count_cores, name_processor
 
         runtime = load_runtime(self.profile, self.engine, store=self.store)
         weights = weights_hash(self.profile, self.store)[:12]
         try:
-            yield runtime, {"weights": weights, "machine": f"{processor()}, {cores()} cores"}
+            yield runtime, {"weights": weights, "machine": f"{name_processor()}, {count_cores()} cores"}
         finally:
             runtime.close()

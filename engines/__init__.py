@@ -10,11 +10,11 @@ from engines.exports import export_folder, has_int8, weights_hash
 from engines.fastest_engine import cache_file, find_fastest
 from engines.filling import require_exports
 from engines.graph_runtime import EngineError, EngineOptions, Precision, first_line
-from engines.machine import cores
 from engines.registry import ENGINES, find_installed_engines, has_gpu
 from rigid.assets.store import AssetStore
 from rigid.models.contract import Runtime, Sizes
 from rigid.models.profiles import sizes_of
+from rigid.operating_system import count_cores
 
 __all__ = [
     "ENGINES",
@@ -69,7 +69,7 @@ def load_runtime(
 def _most_rows(threads: int | None) -> int:
     """Pictures in a batch: on processors one a core, as a larger batch is no quicker, and takes memory."""
     most = BatchingOptions().most_rows
-    return most if has_gpu() else min(most, threads or cores())
+    return most if has_gpu() else min(most, threads or count_cores())
 
 
 def _is_unbuilt(profile: str, store: AssetStore) -> bool:

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from engines.graph_runtime import EngineError
-from engines.machine import cores, gpus, processor, versions
+from engines.machine import gpus, versions
 from rigid.assets.store import AssetStore
 from rigid.models.contract import RecurrentState, Runtime
+from rigid.operating_system import count_cores, name_processor
 
 logger = logging.getLogger(__name__)
 ROUNDS = 3
@@ -55,7 +56,7 @@ def find_fastest(names: Sequence[str], load: Callable[[str], Runtime], kept_in: 
     The answer is kept in `kept_in`; it is measured anew when the machine, a package or `of` changes.
     Engines that cannot be loaded are left out with a warning; EngineError when none can.
     """
-    key = "; ".join((processor(), f"{cores()} cores", *gpus(), json.dumps(versions(PACKAGES)), of))
+    key = "; ".join((name_processor(), f"{count_cores()} cores", *gpus(), json.dumps(versions(PACKAGES)), of))
     known = _read(kept_in)
     times = known.get(key)
     if not times or set(times) - set(names):
@@ -70,7 +71,7 @@ def find_fastest(names: Sequence[str], load: Callable[[str], Runtime], kept_in: 
 
 def list_measurements(store: AssetStore) -> list[dict[str, float]]:
     """List milliseconds by engine, of every measurement that is kept for this machine."""
-    return [times for key, times in _read(cache_file(store)).items() if key.startswith(processor())]
+    return [times for key, times in _read(cache_file(store)).items() if key.startswith(name_processor())]
 
 
 def cache_file(store: AssetStore) -> Path:

@@ -11,8 +11,8 @@ import numpy as np
 import openvino
 from openvino import opset13
 
-from engines.machine import cores
 from rigid.models.openvino_core import get_shared_core
+from rigid.operating_system import count_cores
 
 SIDE = 1536
 """Of the square matrices multiplied; large enough for the best kernels, small enough for the cache."""
@@ -41,9 +41,8 @@ class Peak:
 def measure_peak(side: int = SIDE, copy_bytes: int = COPY_BYTES) -> Peak:
     """The best of a few rounds each."""
     flops = {precision: _measure_products(side, precision) for precision in ("f32", "bf16")}
-    parts = [
-        (np.ones(copy_bytes // cores(), np.uint8), np.empty(copy_bytes // cores(), np.uint8)) for _ in range(cores())
-    ]
+    cores = count_cores()
+    parts = [(np.ones(copy_bytes // cores, np.uint8), np.empty(copy_bytes // cores, np.uint8)) for _ in range(cores)]
     with ThreadPoolExecutor(len(parts)) as pool:
         seconds = _least(lambda: list(pool.map(lambda part: np.copyto(part[1], part[0]), parts)))
     return Peak(flops, 2 * sum(source.size for source, _ in parts) / seconds)

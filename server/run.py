@@ -13,7 +13,7 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
-from server.access.connection_limits import guard_protocol, raise_descriptor_limit
+from server.access.connection_limits import guard_protocol, make_room_for_connections
 from server.session.manager import SessionManager
 from server.tls import CertificateFiles, Renewal
 
@@ -81,7 +81,7 @@ def run(
         server_header=False,
         # Never what an extra happens to bring: the media were made for, and tried with, asyncio's own loop.
         loop="asyncio",
-        http=guard_protocol(raise_descriptor_limit()),
+        http=guard_protocol(make_room_for_connections()),
         # the program's own, which keeps secrets
         log_config=None,
         ws="none",

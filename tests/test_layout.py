@@ -28,14 +28,14 @@ MAY_IMPORT = {
 """Our packages, and which of them each may import."""
 
 ROOMS = {
-    "rigid": """arrays geometry fields progress reporting stopwatch atomic_files workers assets models checkpoints
-        face edits inversion composite stream files training discovery evaluation""",
+    "rigid": """arrays operating_system geometry fields progress reporting stopwatch atomic_files workers assets models
+        checkpoints face edits inversion composite stream files training discovery evaluation""",
     "server": """errors tls logs healthcheck ice_servers setting config access webrtc frames recording readiness metrics
         uploads session http cluster backend bench app listen run""",
 }
 """Folders and modules of a package in the order of the frame and of the session: each imports from those before it."""
 
-ENGINES_TAKE_FROM_RIGID = ("rigid.arrays", "rigid.models", "rigid.assets")
+ENGINES_TAKE_FROM_RIGID = ("rigid.arrays", "rigid.operating_system", "rigid.models", "rigid.assets")
 
 SERVICE = {"asyncio", "fastapi", "starlette", "uvicorn", "aiortc", "typer", "http"}
 ENGINES = {"openvino", "onnxruntime", "onnx", "tensorrt", "torch_tensorrt", "onnxruntime_ep_nv_tensorrt_rtx"}

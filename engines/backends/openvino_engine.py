@@ -12,11 +12,12 @@ import openvino
 
 from engines.exports import graph_files, network_hash
 from engines.graph_runtime import EngineOptions, GraphRuntime
-from engines.machine import features, processor
+from engines.machine import features
 from rigid.arrays import Array
 from rigid.models.contract import Sizes
 from rigid.models.engine_cache import EngineCache, EngineKey
 from rigid.models.openvino_core import compile_kept, get_shared_core
+from rigid.operating_system import name_processor
 
 DEVICE = "CPU"
 
@@ -63,7 +64,7 @@ def _compile(path: Path, options: EngineOptions) -> openvino.CompiledModel:
 
 def make_engine_key(path: Path, options: EngineOptions) -> EngineKey:
     """What the compiled network `path` is kept under: it is what OpenVINO makes of it for this processor."""
-    device = ", ".join((processor(), *features()))
+    device = ", ".join((name_processor(), *features()))
     settings = ", ".join(f"{name} {value}" for name, value in sorted(_settings(options).items()))
     slot = f"{path.parent.name}/{path.name}"
     return EngineKey(network_hash(path), openvino.get_version(), device, settings, slot)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import resource
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
@@ -25,6 +24,7 @@ from rigid.edits.code_layouts import FAMILIES
 from rigid.edits.library import custom_folder, load_attribute
 from rigid.edits.published_formats import Published, read_published
 from rigid.models.profiles import sizes_of
+from rigid.operating_system import limit_process
 
 MEMORY_BYTES = 4 << 30
 CPU_SECONDS = 60
@@ -212,8 +212,7 @@ def _check_origin(path: Path, request: ImportRequest) -> None:
 
 def main() -> None:
     """Do the import that standard input describes as JSON; standard output tells the file's name or the error."""
-    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+    limit_process(MEMORY_BYTES, CPU_SECONDS)
     job = json.load(sys.stdin)
     target = Target(Path(job["folder"]), job["n_codes"], job["code_size"], job["family"])
     try:

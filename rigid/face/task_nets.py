@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -15,6 +14,7 @@ from zipfile import ZipFile
 from rigid.assets.store import default_cache_dir
 from rigid.models.engine_cache import EngineCache, EngineKey
 from rigid.models.openvino_core import DEVICE, compile_kept, get_shared_core
+from rigid.operating_system import count_cores
 
 MOST_STREAMS = 8
 """So many calls of a network run at once, those of different sessions; others wait for them."""
@@ -41,7 +41,7 @@ def _compile(read: Callable[[], Any], network: str) -> Any:
     """The network that `read` gives, which the text `network` tells from others."""
     import openvino
 
-    cores = len(os.sched_getaffinity(0))
+    cores = count_cores()
     streams = min(MOST_STREAMS, max(1, cores // THREADS))
     # in bfloat16 landmarks are off by pixels
     settings = {

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import resource
 from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from rigid.operating_system import raise_descriptor_limit
 
 logger = logging.getLogger(__name__)
 
@@ -25,13 +26,10 @@ DESCRIPTORS_EACH = 4
 """Of the descriptors, connections get one in so many: sessions have sockets and files of their own."""
 
 
-def raise_descriptor_limit() -> int:
+def make_room_for_connections() -> int:
     """Allow this process all the descriptors that it may have, within reason; how many connections go with them."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
-    if soft < most:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-    return min(MOST_CONNECTIONS, max(soft, most) // DESCRIPTORS_EACH)
+    allowed = raise_descriptor_limit(MOST_DESCRIPTORS)
+    return MOST_CONNECTIONS if allowed is None else min(MOST_CONNECTIONS, allowed // DESCRIPTORS_EACH)
 
 
 def guard_protocol(most: int) -> type[GuardedProtocol]:

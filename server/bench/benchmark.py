@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import psutil
 
 from engines import EngineError
-from engines.machine import cores, processor, versions
+from engines.machine import versions
 from rigid.arrays import Pixels
 from rigid.edits.library import AttributeLibrary
+from rigid.operating_system import count_cores, name_processor
 from server.backend import Backend
 from server.bench.measure import Measure, measure, memory_mb
 
@@ -20,7 +21,7 @@ PACKAGES = ("rigid-live", "torch", "openvino", "onnxruntime", "numpy")
 def machine() -> dict[str, object]:
     """What the figures depend on."""
     memory = round(psutil.virtual_memory().total / 2**30, 1)
-    return {"processor": processor(), "cores": cores(), "memory_gb": memory, "versions": versions(PACKAGES)}
+    return {"processor": name_processor(), "cores": count_cores(), "memory_gb": memory, "versions": versions(PACKAGES)}
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.middleware import Middleware
 from uvicorn.config import HTTP_PROTOCOLS
 
-from server.access.connection_limits import GuardedProtocol, raise_descriptor_limit
+from server.access.connection_limits import GuardedProtocol, make_room_for_connections
 
 
 def guard_connections() -> list[Middleware]:
@@ -14,7 +14,7 @@ def guard_connections() -> list[Middleware]:
     Ray Serve's proxy starts uvicorn with the protocol that uvicorn chooses, which waits for ever for the rest of a
     request's headers. This is called by the proxy, where `PROXY_ENVIRONMENT` is its own, just before that.
     """
-    GuardedProtocol.most = raise_descriptor_limit()
+    GuardedProtocol.most = make_room_for_connections()
     HTTP_PROTOCOLS["auto"] = f"{GuardedProtocol.__module__}:{GuardedProtocol.__name__}"
     return []
 

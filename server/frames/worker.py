@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
+
+from rigid.operating_system import count_cores
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +23,7 @@ MOST_THREADS = 32
 
 def threads_for(cores: int | None = None) -> int:
     """How many sessions' frames are in hand at once: more than there are cores, as those in an engine's batch wait."""
-    return min(MOST_THREADS, 2 + 2 * (cores or len(os.sched_getaffinity(0))))
+    return min(MOST_THREADS, 2 + 2 * (cores or count_cores()))
 
 
 Stage = Callable[[Any], Any]
@@ -36,7 +37,7 @@ for 0 to 8% more frames a second."""
 
 def in_hand_for(cores: int | None = None) -> int:
     """How many frames of one session to have at work at once: one where there is no core for a second."""
-    return MOST_IN_HAND if (cores or len(os.sched_getaffinity(0))) > BUSY_CORES else 1
+    return MOST_IN_HAND if (cores or count_cores()) > BUSY_CORES else 1
 
 
 class Lane(Generic[Item]):

@@ -76,7 +76,7 @@ async def test_half_sent_headers_are_not_waited_for(monkeypatch: pytest.MonkeyPa
 
 
 async def test_half_sent_headers_keep_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("server.cluster.proxy_guard.raise_descriptor_limit", lambda: 8)
+    monkeypatch.setattr("server.cluster.proxy_guard.make_room_for_connections", lambda: 8)
     async with proxy() as port:
         half = []
         for _ in range(20):
