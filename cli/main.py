@@ -87,8 +87,10 @@ def main() -> None:
     """The console script: run the program with the process's arguments and exit."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # the name of a file may be no UTF-8, and is to be told all the same
-            stream.reconfigure(errors="surrogateescape")
+            # the name of a file may be no UTF-8, and is to be told all the same; on Windows a pipe takes a code page
+            # that has few characters
+            encoding = "utf-8" if sys.platform == "win32" else None
+            stream.reconfigure(encoding=encoding, errors="surrogateescape")
     sys.exit(run(sys.argv[1:]))
 
 

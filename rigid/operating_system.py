@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import platform
+import signal
 import subprocess
 import sys
 import threading
@@ -52,6 +54,14 @@ def _read_registry() -> str:
 def _read_sysctl() -> str:
     command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
     return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=True, timeout=5).stdout
+
+
+def interrupt_main_thread() -> None:
+    """Raise KeyboardInterrupt in the main thread, as Ctrl-C does; where the system allows it, also while that waits."""
+    if sys.platform == "win32":
+        _thread.interrupt_main()
+    else:
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 
 def raise_descriptor_limit(most: int) -> int | None:

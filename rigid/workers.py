@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from threading import Thread
 from typing import Generic, TypeVar
+
+from rigid.operating_system import interrupt_main_thread
 
 STOP_SECONDS = 10.0
 
@@ -76,9 +78,11 @@ class _Worker(Generic[Task, Result]):
         # A fork would copy the threads' locks of the libraries that are loaded here, held for ever.
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
-        self.process: BaseProcess = context.Process(target=_serve, args=(theirs, open_worker), daemon=True)
+        told, self._give_up = context.Pipe(duplex=False)
+        self.process: BaseProcess = context.Process(target=_serve, args=(theirs, told, open_worker), daemon=True)
         self.process.start()
         theirs.close()
+        told.close()
         self.dead = False
         self._task: Task | None = None
 
@@ -102,9 +106,9 @@ class _Worker(Generic[Task, Result]):
 
     def interrupt(self) -> None:
         """Tell the process to give up what it is at."""
-        with suppress(ProcessLookupError):
-            if self.process.is_alive() and self.process.pid is not None:
-                os.kill(self.process.pid, signal.SIGINT)
+        # Not by a signal, with which Windows ends a process at once.
+        with suppress(BrokenPipeError):
+            self._give_up.send(None)
 
     def stop(self) -> None:
         """End the process once it is done with what it has."""
@@ -114,6 +118,7 @@ class _Worker(Generic[Task, Result]):
             self.process.kill()
             self.process.join()
         self.process.close()
+        self._give_up.close()
 
 
 def _ending(code: int | None) -> str:
@@ -123,8 +128,9 @@ def _ending(code: int | None) -> str:
     return f"{name}, perhaps for want of memory" if name == "SIGKILL" else name
 
 
-def _serve(connection: Connection, open_worker: Callable[[], Callable[[Task], Result]]) -> None:
-    """The process: takes tasks until the other side closes."""
+def _serve(connection: Connection, told: Connection, open_worker: Callable[[], Callable[[Task], Result]]) -> None:
+    """The process: takes tasks until the other side closes, and gives up what it is at where it is `told` to."""
+    Thread(target=_wait_to_give_up, args=(told,), name="giving up", daemon=True).start()
     work: Callable[[Task], Result] | None = None
     # On Ctrl-C this process ends as quietly as on its last task; the one that started it says what is to be said.
     with suppress(EOFError, KeyboardInterrupt, BrokenPipeError):
@@ -137,6 +143,13 @@ def _serve(connection: Connection, open_worker: Callable[[], Callable[[Task], Re
             except Exception as error:
                 answer = None, sentence(error)
             connection.send(answer)
+
+
+def _wait_to_give_up(told: Connection) -> None:
+    """Wait until the process that started this one says so, or is gone."""
+    with suppress(EOFError, OSError):
+        told.recv()
+    interrupt_main_thread()
 
 
 def sentence(error: Exception) -> str:

@@ -1,0 +1,193 @@
+"""The program in a world that stands in for Windows: it serves, edits, records, and is stopped by Ctrl+C."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import httpx
+import pytest
+
+from rigid.assets.store import AssetStore
+from rigid.operating_system import TOO_MUCH
+from tests.clips import write_clip
+from tests.face.test_alignment import generated_face
+from tests.patience import PATIENCE_SECONDS
+from tests.systems.windows_like import FORBIDDEN, PROCESSOR
+from tests.systems.worlds import needs_proc, windows_environment
+
+pytestmark = needs_proc
+
+SERVER = """
+from pathlib import Path
+from server.app import create_app
+from server.config import ServerConfig
+from server.listen import listen
+from server.run import run
+from tests.server.world import LIBRARY, PaintingStream
+listener = listen("127.0.0.1", 0)
+print(listener.getsockname()[1], flush=True)
+run(create_app(ServerConfig(recordings=Path("films"), allow_uploads=True), PaintingStream, LIBRARY), listener, None)
+print("ended")
+"""
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    return windows_environment(tmp_path / "world")
+
+
+def run_program(environment: dict[str, str], *words: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "cli.main", *map(str, words)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, encoding="utf-8", timeout=400)
+
+
+@pytest.mark.slow
+def test_a_server_answers_and_is_stopped_by_ctrl_c(environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "films").mkdir()
+    command = [sys.executable, "-c", SERVER]
+    with subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        address = f"http://127.0.0.1:{int(server.stdout.readline())}"
+        assert httpx.get(f"{address}/healthz", timeout=PATIENCE_SECONDS).status_code == 200
+        server.send_signal(signal.SIGINT)
+        assert server.stdout.read() == "ended\n"
+        assert server.wait() == 0
+
+
+RECORD = """
+import sys
+from pathlib import Path
+from rigid.files.credentials import own_credentials
+from server.recording.recording import Recording
+from tests.server.recording.test_recordings import PLENTY, frame, kept
+folder = Path(sys.argv[1])
+recording = Recording(folder / "a.mp4", "", PLENTY, own_credentials(folder.parent / "signing"), lambda: None)
+for i in range(30):
+    recording.offer(frame(3000 * i, 50 + i), {"smile": 0.5})
+    while recording._waiting.qsize() > 5:
+        pass
+while recording._film.frames < 30:
+    pass
+kept(folder).recover()
+assert not recording.finished.done() and len(list(folder.iterdir())) == 3, list(folder.iterdir())
+if sys.argv[2] == "end":
+    recording.stop("asked")
+    recording.finished.result(60)
+    assert recording.state == "done"
+else:
+    import os
+    os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["end", "kill"])
+def test_a_film_is_recorded_signed_and_finished(how: str, environment: dict[str, str], tmp_path: Path) -> None:
+    folder = tmp_path / "films"
+    folder.mkdir()
+    command = [sys.executable, "-c", RECORD, str(folder), how]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == (0 if how == "end" else -signal.SIGKILL), done.stderr
+    if how == "kill":
+        recover = "import sys; from pathlib import Path; from tests.server.recording.test_recordings import kept; "
+        code = recover + "kept(Path(sys.argv[1])).recover()"
+        subprocess.run([sys.executable, "-c", code, str(folder)], env=environment, check=True)
+    assert [path.name for path in folder.iterdir()] == ["a.mp4"]
+    assert "smile 0.5" in run_program(environment, "verify", folder / "a.mp4").stdout
+
+
+GIVE_UP = """
+import sys
+from pathlib import Path
+from rigid.workers import work_through
+from tests.systems.half_done import open_begun
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    work = work_through([folder / "first", folder / "second"], open_begun, 2)
+    assert next(work).result == "seen"
+    work.close()
+"""
+
+
+def test_work_that_is_given_up_leaves_nothing_half_done(environment: dict[str, str], tmp_path: Path) -> None:
+    script, folder = tmp_path / "give_up.py", tmp_path / "work"
+    script.write_text(GIVE_UP, "utf-8")
+    folder.mkdir()
+    subprocess.run([sys.executable, str(script), str(folder)], env=environment, check=True, timeout=PATIENCE_SECONDS)
+    assert [path.name for path in folder.iterdir()] == ["begun"]
+
+
+@pytest.mark.parametrize(
+    ("work", "memory", "seconds"),
+    [("kept = [b'x' * 2**24 for _ in range(64)]", 300 << 20, 60), ("while True: pass", 1 << 40, 1)],
+)
+def test_a_process_is_ended_where_the_system_does_not_bound_it(
+    work: str, memory: int, seconds: int, environment: dict[str, str]
+) -> None:
+    limit = f"from rigid.operating_system import limit_process\nlimit_process({memory}, {seconds})\n"
+    command = [sys.executable, "-c", f"{limit}{work}\nwhile True: pass"]
+    done = subprocess.run(command, env=environment, timeout=PATIENCE_SECONDS)
+    assert done.returncode == TOO_MUCH
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, store: AssetStore) -> Path:
+    """A picture, a film whose long name holds what no code page has, and a cache with the models alone."""
+    made = tmp_path_factory.mktemp("windows")
+    face = generated_face(store.cache_dir)
+    cv2.imwrite(str(made / "face.png"), face[..., ::-1])
+    size = face.shape[1], face.shape[0]
+    write_clip(made / f"{'微笑' * 35}.mp4", (0, 40), size=size, picture=lambda number, size: face)
+    store.ensure_all(["generator", "face-landmarks"])
+    for path in (store.cache_dir / "assets").rglob("*"):
+        target = made / "cache" / path.relative_to(store.cache_dir)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_file():
+            os.link(path, target)
+    return made
+
+
+@pytest.mark.slow
+def test_files_are_edited_from_the_first_start_on(folder: Path, environment: dict[str, str]) -> None:
+    environment |= {"RIGID_LIVE_CACHE": str(folder / "cache")}
+    film = next(folder.glob("*.mp4"))
+    for source, target in ((folder / "face.png", "smile.png"), (film, f"{film.stem}2.mp4")):
+        words: Sequence[str | Path] = ("edit", source, folder / target, "--set", "smile=1", "--engine", "openvino")
+        done = run_program(environment, *words)
+        assert done.returncode == 0, done.stderr
+        told = run_program(environment, "verify", folder / target)
+        assert "edited with AI" in told.stdout, told.stderr
+    names = [path.name for path in folder.rglob("*")]
+    assert not [name for name in names if FORBIDDEN.search(name) or ".part" in name or "unfinished" in name]
+
+
+@pytest.mark.slow
+def test_it_serves_is_stopped_by_ctrl_c_and_diagnosed(environment: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "cli.main", "serve", "--port", "0"]
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdout is not None and server.stderr is not None
+        ready = re.match(r"Ready \(.*\): open (\S+)", server.stdout.readline())
+        assert ready is not None, server.stderr.read()
+        assert httpx.get(f"{ready[1]}/readyz", timeout=PATIENCE_SECONDS).status_code == 200
+        server.send_signal(signal.SIGINT)
+        assert (server.stdout.read(), server.stderr.read(), server.wait()) == ("", "", 0)
+    done = run_program(environment, "doctor", "--json")
+    assert json.loads(done.stdout)["machine"]["processor"] == PROCESSOR and done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    "words", [["bench", "--help"], ["attributes", "list"], ["models", "list"], ["engines", "list"]]
+)
+def test_other_commands_run(words: list[str], environment: dict[str, str]) -> None:
+    done = run_program(environment, *words)
+    assert done.returncode == 0, done.stderr
