@@ -95,10 +95,10 @@ sbom: $(VENV)/.installed-dev
 	@mkdir -p dist
 	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --output-reproducible \
 		--output-file dist/sbom.cdx.json build/runtime/bin/python
-	build/runtime/bin/python scripts/release_check.py --licences dist/licences.md
+	build/runtime/bin/python -m scripts.release_check --licences dist/licences.md
 
 release-check: test check-deploy sbom
-	$(BIN)/python scripts/release_check.py
+	$(BIN)/python -m scripts.release_check
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix

@@ -3,7 +3,7 @@
 
 The version is named once and has its section in the changelog; every distribution that is installed with the program
 has a licence that is known and is named in THIRD_PARTY.md; the wheel, installed into a clean environment, runs and
-holds the page and the weights.
+holds the page and the weights; all that it needs comes as wheels for each system.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
 from packaging.requirements import Requirement
+
+from scripts.wheels import find_missing_wheels
 
 ROOT = Path(__file__).resolve().parent.parent
 NEEDED_IN_WHEEL = (
@@ -158,6 +160,7 @@ def main() -> None:
         *version_problems(version, (ROOT / "CHANGELOG.md").read_text("utf-8")),
         *licence_problems((ROOT / "THIRD_PARTY.md").read_text("utf-8")),
         *build_problems(version),
+        *find_missing_wheels(),
     ]
     for problem in problems:
         print(problem, file=sys.stderr)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+import zipfile
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from scripts.release_check import licence_problems, runtime_distributions, version_problems, write_licences
+from scripts.wheels import PYTHONS, find_missing_wheels
 
 ROOT = Path(__file__).parent.parent
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
@@ -87,3 +89,23 @@ def test_no_version_with_a_known_hole_may_be_installed() -> None:
     for name, first in mended.items():
         (bound,) = [one for one in bounds[name].specifier if one.operator == ">="]
         assert Version(bound.version) >= Version(first), name
+
+
+def test_what_is_no_wheel_for_a_system_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for tag in ("py3-none-any", "py3-none-manylinux_2_28_x86_64", "py3-none-win_amd64"):
+        name = "everywhere" if tag.endswith("any") else "somewhere"
+        with zipfile.ZipFile(tmp_path / f"{name}-1.0-{tag}.whl", "w") as wheel:
+            info = f"{name}-1.0.dist-info"
+            wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+            wheel.writestr(f"{info}/WHEEL", f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n")
+            wheel.writestr(f"{info}/RECORD", "")
+    monkeypatch.setenv("UV_NO_INDEX", "1")
+    monkeypatch.setenv("UV_FIND_LINKS", str(tmp_path))
+    asked = tmp_path / "asked.lock"
+    asked.write_text("everywhere==1.0\n", "utf-8")
+    assert list(find_missing_wheels([("--requirement", str(asked))])) == []
+    asked.write_text("everywhere==1.0\nsomewhere==1.0\n", "utf-8")
+    told = list(find_missing_wheels([("--requirement", str(asked))]))
+    assert len(told) == len(PYTHONS)
+    assert all("asked.lock cannot be installed on macOS (Apple silicon) with Python 3.1" in line for line in told)
+    assert all("somewhere==1.0 has no wheels" in line for line in told)
