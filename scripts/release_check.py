@@ -111,8 +111,8 @@ def build_problems(version: str) -> Iterator[str]:
     """Build the wheel, look into it, and run it from a clean environment that borrows the libraries of this one."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", name, str(ROOT)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+        done = subprocess.run([*command, "--wheel-dir", name, str(ROOT)], capture_output=True, text=True, check=False)
         wheels = list(folder.glob("*.whl"))
         if done.returncode != 0 or not wheels:
             yield f"The wheel cannot be built: {(done.stderr or done.stdout).strip().splitlines()[-1]}"
