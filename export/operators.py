@@ -1,8 +1,9 @@
 """Which operators of an ONNX file TensorRT's parser takes, checked without TensorRT.
 
 The list is of the operators that these exports, or later ones, may come to hold, out of the support matrix that
-TensorRT's ONNX parser publishes (its `docs/operators.md`), with the conditions it states for them. Where TensorRT is
-installed, its own parser has the last word: the engine `tensorrt` is built from the same files.
+TensorRT's ONNX parser publishes (its `docs/operators.md`), with the conditions it states for them, and one that it
+does not state. Where TensorRT or TensorRT-RTX is installed, its own parser has the last word: engines are built from
+the same files.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ def find_unsupported(path: Path) -> list[str]:
     model = onnx.load(path)
     graph = model.graph
     constant = {weight.name for weight in graph.initializer}
+    narrow = {weight.name for weight in graph.initializer if weight.data_type == onnx.TensorProto.BFLOAT16}
     problems = [f"the opset {opset.domain} is not standard" for opset in model.opset_import if opset.domain]
     for node in graph.node:
         given = [node.input[i] for i in CONSTANT_INPUTS.get(node.op_type, ()) if i < len(node.input) and node.input[i]]
@@ -41,6 +43,8 @@ def find_unsupported(path: Path) -> list[str]:
             problems.append(f"{node.name}: the operator {node.op_type} is not supported")
         elif node.op_type in ("DequantizeLinear", "QuantizeLinear") and not _zero_is_zero(graph, node):
             problems.append(f"{node.name}: a zero point other than 0 is not supported")
+        elif node.op_type == "ConvTranspose" and narrow & set(node.input):
+            problems.append(f"{node.name}: a transposed convolution in bfloat16 is not supported")
         elif not set(given) <= constant | _find_dequantised(graph):
             problems.append(f"{node.name}: {node.op_type} takes only constants as {', '.join(given)}")
     return problems

@@ -21,7 +21,14 @@ def blur(x: Tensor, padding: int, gain: float = 1.0) -> Tensor:
 
 def upsample(x: Tensor) -> Tensor:
     """`x` (B, C, H, W) at twice its size: zeros between the pixels, filtered so that its mean stays."""
-    return F.conv_transpose2d(x, _kernel(x, 4.0), stride=2, padding=1, groups=x.shape[1])
+    return spread(x, _kernel(x, 4.0), padding=1, groups=x.shape[1])
+
+
+def spread(x: Tensor, weight: Tensor, padding: int = 0, groups: int = 1) -> Tensor:
+    """`F.conv_transpose2d` with stride 2; of bfloat16 in float32, as TensorRT has none in bfloat16."""
+    wide = torch.float32 if x.dtype == torch.bfloat16 else x.dtype
+    answer = F.conv_transpose2d(x.to(wide), weight.to(wide), stride=2, padding=padding, groups=groups)
+    return answer.to(x.dtype)
 
 
 def _kernel(like: Tensor, gain: float) -> Tensor:

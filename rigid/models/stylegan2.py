@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rigid.models.filters import blur, upsample
+from rigid.models.filters import blur, spread, upsample
 from rigid.models.modulation import Modulation, pointwise
 
 LEAK = 0.2
@@ -55,7 +55,7 @@ class StyledConv(nn.Module):
         if not self.up:
             return F.conv2d(x, self.weight, padding=1)
         # Three of four taps would meet zeros if the pixels were spread out first.
-        return blur(F.conv_transpose2d(x, self.weight.transpose(0, 1), stride=2), padding=1, gain=4.0)
+        return blur(spread(x, self.weight.transpose(0, 1)), padding=1, gain=4.0)
 
 
 class ToRGB(nn.Module):

@@ -45,6 +45,13 @@ def test_a_convolution_with_a_computed_weight_is_told(tmp_path: Path) -> None:
     assert check(tmp_path, model_of(helper.make_node("Conv", ["x", "c"], ["y"]), constants={"c": weight})) == []
 
 
+@pytest.mark.parametrize(("kind", "problems"), [(TensorProto.FLOAT, 0), (TensorProto.BFLOAT16, 1)])
+def test_a_transposed_convolution_is_none_of_bfloat16(tmp_path: Path, kind: int, problems: int) -> None:
+    model = model_of(helper.make_node("ConvTranspose", ["x", "c"], ["y"], "here"))
+    model.graph.initializer.append(helper.make_tensor("c", kind, (4, 4, 1, 1), np.ones(16, np.float32)))
+    assert len(check(tmp_path, model)) == problems
+
+
 @pytest.mark.parametrize("zero", [0, 3])
 def test_only_a_zero_point_of_zero_passes(tmp_path: Path, zero: int) -> None:
     constants: dict[str, np.ndarray] = {"scale": np.array(0.1, np.float32), "zero": np.array(zero, np.int8)}
