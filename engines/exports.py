@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 from engines.graph_runtime import FACE_GRAPH, PARSE_GRAPH
@@ -61,14 +62,17 @@ def _digest(path: Path, size: int, changed: int) -> bytes:
         return hashlib.file_digest(stream, "sha256").digest()
 
 
-def is_current(folder: Path, weights: str) -> bool:
-    """True when `folder` holds whole exports of the weights with the hash `weights`."""
+def is_current(folder: Path, weights: str, kinds: Collection[str] = ()) -> bool:
+    """True when `folder` holds whole exports of the weights with the hash `weights`.
+
+    `kinds`: see `list_needed_kinds`.
+    """
     try:
         record = json.loads((folder / RECORD).read_text("utf-8"))
     except (OSError, ValueError):
         return False
     sizes = record.get("sizes", {}) if isinstance(record, dict) and record.get("weights") == weights else {}
-    needed = {kind.format(graph) for graph in GRAPHS for kind in list_needed_kinds(graph)}
+    needed = {kind.format(graph) for graph in GRAPHS for kind in list_needed_kinds(graph, kinds)}
     paths = [folder / name for name in needed | set(sizes)]
     return all(path.is_file() and path.stat().st_size == sizes.get(path.name) for path in paths)
 
@@ -87,11 +91,11 @@ def has_int8(folder: Path) -> bool:
         return False
 
 
-def list_needed_kinds(graph: str) -> list[str]:
-    """List how the files of `graph` are named that the engines read which can run here."""
-    kinds = {ENGINES[name].files for name in find_installed_engines()} - {""} | {WHOLE}
+def list_needed_kinds(graph: str, kinds: Collection[str] = ()) -> list[str]:
+    """List how the files of `graph` are named that the engines read which can run here, and `kinds`, wanted besides."""
+    needed = {ENGINES[name].files for name in find_installed_engines()} - {""} | {WHOLE, *kinds}
     # What runs on a GPU makes whole pictures: there, more sessions are worth more than less work.
-    return [WHOLE] if graph == FACE_GRAPH else sorted(kinds)
+    return [WHOLE] if graph == FACE_GRAPH else sorted(needed)
 
 
 def graph_files(folder: Path, sizes: Sizes, generator: str = WHOLE) -> dict[str, Path]:

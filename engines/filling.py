@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,26 +33,27 @@ ALONE = "invert_alone"
 """`invert` without a recurrent encoder."""
 
 
-def require_exports(profile: str, store: AssetStore, *, force: bool = False) -> Path:
+def require_exports(profile: str, store: AssetStore, *, force: bool = False, kinds: Collection[str] = ()) -> Path:
     """The folder of the profile's networks, whose graphs are filled where they are missing or of other weights.
 
-    One process at a time fills them; the others wait and use what it made. `force` fills them anew. EngineError for a
-    profile that comes without graphs and was not exported, AssetError where weights are missing.
+    One process at a time fills them; the others wait and use what it made. `force` fills them anew; `kinds`: see
+    `list_needed_kinds`. EngineError for a profile that comes without graphs and was not exported, AssetError where
+    weights are missing.
     """
     folder, weights = export_folder(profile, store), weights_hash(profile, store)
     graphs = graphs_folder(profile)
-    if is_current(folder, weights) and not force:
+    if is_current(folder, weights, kinds) and not force:
         return folder
     if graphs is None:
         message = f"The exported networks of {profile} are missing or out of date"
         raise EngineError(f"{message}; run `rigid-live export --profile {profile}`.")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):
-        if force or not is_current(folder, weights):
+        if force or not is_current(folder, weights, kinds):
             scratch = folder.with_suffix(".part")
             shutil.rmtree(scratch, ignore_errors=True)
             try:
-                fill(graphs, read_networks(profile, store), scratch)
+                fill(graphs, read_networks(profile, store), scratch, kinds)
                 write_record(scratch, weights)
                 replace_files(scratch, folder)
             finally:
@@ -60,16 +61,19 @@ def require_exports(profile: str, store: AssetStore, *, force: bool = False) -> 
     return folder
 
 
-def fill(graphs: Path, networks: Mapping[str, State], folder: Path) -> None:
-    """Write the graphs in `graphs` to `folder`, which is made, with the weights of `networks`."""
+def fill(graphs: Path, networks: Mapping[str, State], folder: Path, kinds: Collection[str] = ()) -> None:
+    """Write the graphs in `graphs` to `folder`, which is made, with the weights of `networks`.
+
+    `kinds`: see `list_needed_kinds`.
+    """
     folder.mkdir(parents=True)
     names = {"invert": "invert" if "recurrent_encoder" in networks else ALONE}
     names |= {graph: graph for graph in ("synthesize", FACE_GRAPH)}
     names |= {PARSE_GRAPH: PARSE_GRAPH} if "face_parser" in networks else {}
-    kinds = {(name, kind) for name in names for kind in list_needed_kinds(name)}
-    for name, kind in sorted(kinds):
+    files = {(name, kind) for name in names for kind in list_needed_kinds(name, kinds)}
+    for name, kind in sorted(files):
         shutil.copyfile(graphs / kind.format(names[name]), folder / kind.format(name))
-    for kind in {kind for _, kind in kinds}:
+    for kind in {kind for _, kind in files}:
         _write_weights(graphs, networks, folder / DATA[kind], WIDTHS[kind])
 
 

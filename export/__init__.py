@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from filelock import FileLock
@@ -44,39 +44,54 @@ class ExportError(EngineError):
     """An exported network does not compute what it was made from."""
 
 
-def ensure_exported(profile: str, store: AssetStore, progress: Report | None = None, *, force: bool = False) -> Path:
+def ensure_exported(
+    profile: str,
+    store: AssetStore,
+    progress: Report | None = None,
+    *,
+    force: bool = False,
+    kinds: Collection[str] = (),
+) -> Path:
     """The folder of the profile's `invert.onnx` and `synthesize.onnx`, made where they are missing or out of date.
 
     Of a profile that comes with its graphs, those are filled. Else one process at a time exports; the others wait and
-    use what it made. `force` makes them anew. Raises ExportError, with the table of differences, when an exported file
-    does not agree with eager PyTorch; what was there before then stays.
+    use what it made. `force` makes them anew; `kinds` of files are made besides those that are read here. Raises
+    ExportError, with the table of differences, when an exported file does not agree with eager PyTorch; what was there
+    before then stays.
     """
     if graphs_folder(profile) is not None:
-        return require_exports(profile, store, force=force)
+        return require_exports(profile, store, force=force, kinds=kinds)
     report = progress or (lambda line: None)
     folder = export_folder(profile, store)
     weights = weights_hash(profile, store)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):
-        if force or not is_current(folder, weights):
+        if force or not is_current(folder, weights, kinds):
             report(f"Exporting the networks of {profile}")
             scratch = folder.with_suffix(".part")
             shutil.rmtree(scratch, ignore_errors=True)
             try:
-                report(table(export_networks(build_networks(profile, store), scratch, weights)))
+                report(table(export_networks(build_networks(profile, store), scratch, weights, kinds=kinds)))
                 replace_files(scratch, folder)
             finally:
                 shutil.rmtree(scratch, ignore_errors=True)
     return folder
 
 
-def ensure_int8(profile: str, store: AssetStore, progress: Report | None = None, *, force: bool = False) -> Path:
+def ensure_int8(
+    profile: str,
+    store: AssetStore,
+    progress: Report | None = None,
+    *,
+    force: bool = False,
+    kinds: Collection[str] = (),
+) -> Path:
     """Do as `ensure_exported`, and make the generator in int8, compared on faces of its own.
 
     ExportError when it is further from float32 than the bounds allow, or no layer bears int8; none is then left.
     """
     report = progress or (lambda line: None)
-    folder = ensure_exported(profile, store, progress, force=force)
+    folder = ensure_exported(profile, store, progress, force=force, kinds=kinds)
     networks, source = build_networks(profile, store), FaceSource.of(profile, store)
     with FileLock(folder.with_suffix(".lock")):
         if not has_int8(folder):
@@ -95,7 +110,11 @@ def ensure_int8(profile: str, store: AssetStore, progress: Report | None = None,
 
 
 def export_networks(
-    networks: Networks, folder: Path, weights: str, precisions: Sequence[Precision] = PRECISIONS
+    networks: Networks,
+    folder: Path,
+    weights: str,
+    precisions: Sequence[Precision] = PRECISIONS,
+    kinds: Collection[str] = (),
 ) -> Sequence[Difference]:
     """Write `networks` to `folder`, run the files and compare; `weights`: the hash they are recorded under.
 
@@ -105,7 +124,7 @@ def export_networks(
     """
     folder.mkdir(parents=True)
     for exportable in exportables(networks):
-        for kind in list_needed_kinds(exportable.name):
+        for kind in list_needed_kinds(exportable.name, kinds):
             path = folder / kind.format(exportable.name)
             write_onnx(in_bfloat16(exportable) if kind == HALF else exportable, path)
             if problems := find_unsupported(path):

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from engines import filling
-from engines.exports import HALF, WHOLE, is_exported
+from engines.exports import HALF, is_exported
 from engines.filling import require_exports, to_bfloat16
 from export.compare import compare
 from export.networks import build_networks, exportables, in_bfloat16
@@ -105,13 +104,11 @@ def test_graphs_are_filled_once_and_anew_for_other_weights(files: AssetStore, we
     assert not (folder / "parse.onnx").exists()
 
 
-def test_a_network_for_gpus_is_filled_in_bfloat16(
-    files: AssetStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    kinds = {"synthesize_face": [WHOLE]}
-    monkeypatch.setattr(filling, "list_needed_kinds", lambda graph: kinds.get(graph, [HALF, WHOLE]))
-    filling.fill(GRAPHS / PROFILE, read_networks(PROFILE, files), tmp_path / "made")
-    sizes = {path.name: path.stat().st_size for path in (tmp_path / "made").iterdir()}
+def test_networks_are_filled_in_bfloat16_where_that_is_wanted(files: AssetStore) -> None:
+    assert HALF.format("invert") not in {path.name for path in require_exports(PROFILE, files).iterdir()}
+    folder = require_exports(PROFILE, files, kinds=[HALF])
+    assert is_exported(PROFILE, files) and require_exports(PROFILE, files) == folder
+    sizes = {path.name: path.stat().st_size for path in folder.iterdir()}
     *_, last = lay_out(read_index(GRAPHS / PROFILE), 2)
     assert sizes["weights.bf16.bin"] == last[2] + last[3]
     assert {"invert.bf16.onnx", "synthesize.bf16.onnx", "parse.bf16.onnx", "synthesize_face.onnx"} < set(sizes)

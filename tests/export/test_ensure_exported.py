@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+from collections.abc import Collection
 from pathlib import Path
 
 import onnx
@@ -11,7 +12,7 @@ import pytest
 
 import export
 from engines import EngineError, Precision
-from engines.exports import GRAPHS, graph_files, is_current, weights_hash, write_record
+from engines.exports import GRAPHS, HALF, WHOLE, graph_files, is_current, weights_hash, write_record
 from engines.graph_runtime import PARSE_GRAPH
 from export import ExportError, ensure_exported, export_networks
 from export.compare import Compared, Difference, compare, table
@@ -47,11 +48,12 @@ def quick_exports(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Replaces what is slow: writes empty files and finds no difference; returns the hashes they were made for."""
     made: list[str] = []
 
-    def quick(networks: Networks, folder: Path, weights: str) -> list[Difference]:
+    def quick(networks: Networks, folder: Path, weights: str, *, kinds: Collection[str]) -> list[Difference]:
         made.append(weights)
         folder.mkdir()
         for name in GRAPHS:
-            (folder / f"{name}.onnx").write_bytes(b"")
+            for kind in (WHOLE, *kinds):
+                (folder / kind.format(name)).write_bytes(b"")
         if profiles.FACE_PARSER.is_file():
             (folder / "parse.onnx").write_bytes(b"")
         write_record(folder, weights)
@@ -165,6 +167,12 @@ def test_new_weights_are_exported_anew(files: FileStore, quick_exports: list[str
     assert is_current(folder, quick_exports[1])
 
 
+def test_what_is_wanted_besides_is_exported_once_and_stays(files: FileStore, quick_exports: list[str]) -> None:
+    for kinds in ([], [HALF], [], [HALF]):
+        folder = ensure_exported(PROFILE, files, kinds=kinds)
+    assert len(quick_exports) == 2 and (folder / HALF.format("invert")).is_file()
+
+
 def test_another_face_parser_is_exported_anew_and_none_leaves_no_old_one(
     files: FileStore, quick_exports: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -187,7 +195,7 @@ def test_a_failed_export_leaves_the_old_one(
     folder = ensure_exported(PROFILE, files)
     before = (folder / "export.json").read_text()
 
-    def fail(networks: Networks, folder: Path, weights: str) -> list[Difference]:
+    def fail(networks: Networks, folder: Path, weights: str, *, kinds: Collection[str]) -> list[Difference]:
         folder.mkdir()
         (folder / "invert.onnx").write_bytes(b"half")
         raise ExportError("It is wrong.")
