@@ -27,7 +27,7 @@ DATA = {WHOLE: "weights.bin", HALF: "weights.bf16.bin"}
 """The files of the weights of all graphs that do not hold their own."""
 RECORD = "export.json"
 INT8_FILES, INT8_RECORD = ("synthesize.int8.onnx", "synthesize_face.int8.onnx"), "int8.json"
-FORMAT = 5
+FORMAT = 6
 """Goes up when the graphs change while the weights do not, so that old exports are made again."""
 
 
