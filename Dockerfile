@@ -4,7 +4,7 @@
 #
 # BASE_IMAGE              what the images are built on: an image of Debian's kind with Python
 # PROFILE                 the networks that are fetched and made ready in the image
-# GPU_EXTRAS              what `gpu` installs besides; PyTorch, in its build for CUDA, comes with these
+# GPU_EXTRAS              what `gpu` installs beside TensorRT-RTX and PyTorch: other extras, as tensorrt
 # By its digest (all architectures), so that a build tomorrow begins with what one began with today.
 ARG BASE_IMAGE=python:3.11.16-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b
 
@@ -32,13 +32,15 @@ RUN pip install --no-deps --no-build-isolation .
 RUN python -c "import av, cv2, onnxruntime, openvino, server.app" && \
     rigid-live models pull && rigid-live export --profile "$PROFILE"
 
-# --- build-gpu: the same with TensorRT; engines are built on the machine that runs them ---
+# --- build-gpu: the same with TensorRT-RTX, whose engines for all GPUs are built here, without one ---
 FROM build-cpu AS build-gpu
-ARG GPU_EXTRAS=tensorrt,torch-tensorrt
+ARG PROFILE=mobile-256
+ARG GPU_EXTRAS=
 # pyproject.toml pins the extras; what is installed stays as the lock had it.
 # hadolint ignore=DL3013
 RUN { pip freeze --exclude rigid-live; cat requirements-torch.lock; } > installed.txt && \
-    pip install --no-build-isolation --constraint installed.txt ".[$GPU_EXTRAS]"
+    pip install --no-build-isolation --constraint installed.txt ".[tensorrt-rtx${GPU_EXTRAS:+,$GPU_EXTRAS}]" && \
+    rigid-live export --profile "$PROFILE" --engine tensorrt-rtx
 
 # --- serve: what both targets are, an unprivileged user with one place to write to ---
 FROM system AS serve

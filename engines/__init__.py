@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from engines.background_upgrade import UpgradingRuntime
@@ -10,7 +12,7 @@ from engines.exports import export_folder, has_int8, weights_hash
 from engines.fastest_engine import cache_file, find_fastest
 from engines.filling import require_exports
 from engines.graph_runtime import EngineError, EngineOptions, Precision, first_line
-from engines.registry import ENGINES, find_installed_engines, has_gpu
+from engines.registry import ENGINES, RTX, Engine, find_installed_engines, find_tensorrt, has_gpu
 from rigid.assets.store import AssetStore
 from rigid.models.contract import Runtime, Sizes
 from rigid.models.profiles import sizes_of
@@ -21,7 +23,9 @@ __all__ = [
     "EngineError",
     "EngineOptions",
     "Precision",
+    "build_portable",
     "check_engine",
+    "check_portable",
     "find_installed_engines",
     "load_runtime",
     "open_graphs",
@@ -46,7 +50,7 @@ def load_runtime(
     """The networks of `profile`, ready to run.
 
     `engine`: one of `ENGINES`, or `auto`, which measures once which of those installed is fastest here and
-    remembers the answer; without any other it is `torch`.
+    remembers the answer; without any other it is `torch`. `tensorrt` is `tensorrt-rtx` where that one alone is there.
     `threads`: how many one call may use; None = as many as there are cores. `precision` "f32": float32
     throughout, for comparisons. `shared`: sessions on several threads may call it at once, and what waits together
     runs as one batch (`engines.batching`). Raises ValueError for an unknown profile or engine, and EngineError when the
@@ -56,13 +60,16 @@ def load_runtime(
     check_engine(engine)
     store = store or AssetStore()
     options = EngineOptions(threads, precision, store.cache_dir / "plans")
-    unbuilt = shared and engine in ("auto", "tensorrt") and _is_unbuilt(profile, store)
-    if engine == "auto" or unbuilt:
-        engine = _choose(profile, store, options, but="tensorrt" if unbuilt else "")
+    engine = find_tensorrt(engine)
+    asked = engine == "auto" or ENGINES[engine].built
+    unbuilt = _find_unbuilt(profile, store, options) if shared and asked else []
+    better = next((name for name in unbuilt if engine in ("auto", name)), None)
+    if engine == "auto" or better is not None:
+        engine = _choose(profile, store, options, but=unbuilt)
     runtime = _load(profile, engine, store, options)
-    if unbuilt:
-        # Building takes minutes, in which nobody should wait.
-        runtime = UpgradingRuntime(runtime, lambda: _load(profile, "tensorrt", store, options))
+    if better is not None:
+        # Building takes up to minutes, in which nobody should wait.
+        runtime = UpgradingRuntime(runtime, lambda: _load(profile, better, store, options))
     return BatchedRuntime(runtime, BatchingOptions(_most_rows(threads))) if shared else runtime
 
 
@@ -72,13 +79,11 @@ def _most_rows(threads: int | None) -> int:
     return most if has_gpu() else min(most, threads or count_cores())
 
 
-def _is_unbuilt(profile: str, store: AssetStore) -> bool:
-    """Whether TensorRT can run here, but has no engines of the profile yet."""
-    if "tensorrt" not in find_installed_engines():
-        return False
-    from engines.backends import tensorrt_engine
-
-    return not tensorrt_engine.is_built(require_exports(profile, store))
+def _find_unbuilt(profile: str, store: AssetStore, options: EngineOptions) -> list[str]:
+    """Find the engines that can run here, but have to be built for the profile first: none that are kept fit."""
+    names = [name for name in find_installed_engines() if ENGINES[name].built]
+    folder = require_exports(profile, store) if names else Path()
+    return [name for name in names if not ENGINES[name].load_module().is_built(folder, replace(options, engine=name))]
 
 
 def open_graphs(engine: str, folder: Path, sizes: Sizes, options: EngineOptions) -> Runtime:
@@ -86,18 +91,47 @@ def open_graphs(engine: str, folder: Path, sizes: Sizes, options: EngineOptions)
 
     Raises EngineError as `load_runtime` does; the engine `torch` runs no files.
     """
-    known = ENGINES[engine]
-    if not known.installed:
-        raise EngineError(
-            f"The engine {engine} is not installed; run `pip install {known.install}` or choose another engine."
-        )
+    known = _require_installed(engine)
     try:
-        runtime: Runtime = known.load_module().open_graphs(folder, sizes, options)
+        runtime: Runtime = known.load_module().open_graphs(folder, sizes, replace(options, engine=engine))
     except EngineError:
         raise
     except Exception as error:  # each back end raises classes of its own
         raise EngineError(f"The engine {engine} cannot load the networks in {folder}: {first_line(error)}.") from error
     return runtime
+
+
+def check_portable(capabilities: Sequence[str]) -> None:
+    """ValueError unless `tensorrt-rtx` builds for each of these compute `capabilities`, EngineError without it."""
+    _require_installed(RTX)
+    from engines.backends.tensorrt_library import Library
+
+    Library(RTX).check_capabilities(capabilities)
+
+
+def build_portable(
+    folder: Path, store: AssetStore, capabilities: Sequence[str], report: Callable[[str], None], *, force: bool = False
+) -> None:
+    """Build and keep the engines of `tensorrt-rtx` for the networks exported to `folder`, in bfloat16 and float32.
+
+    On any machine, for GPUs with these compute `capabilities` (as "8.6"), or for all that it knows; what is kept of the
+    same networks and capabilities stays, unless `force`. `report` takes a line for each. EngineError where it is not
+    installed or cannot build.
+    """
+    _require_installed(RTX)
+    from engines.backends.tensorrt_library import Library
+    from engines.backends.tensorrt_plans import Plans
+
+    Plans(Library(RTX), store.cache_dir / "plans").build_portable(folder, capabilities, report, force=force)
+
+
+def _require_installed(engine: str) -> Engine:
+    known = ENGINES[engine]
+    if not known.installed:
+        raise EngineError(
+            f"The engine {engine} is not installed; run `pip install {known.install}` or choose another engine."
+        )
+    return known
 
 
 def _load(profile: str, engine: str, store: AssetStore, options: EngineOptions) -> Runtime:
@@ -108,13 +142,13 @@ def _load(profile: str, engine: str, store: AssetStore, options: EngineOptions) 
     return runtime
 
 
-def _choose(profile: str, store: AssetStore, options: EngineOptions, but: str = "") -> str:
+def _choose(profile: str, store: AssetStore, options: EngineOptions, but: Collection[str] = ()) -> str:
     # Eager PyTorch is the reference: on a processor several times slower than the others, and slow to load.
     int8 = options.precision != "f32" and has_int8(export_folder(profile, store))
     candidates = [
         name
         for name in find_installed_engines()
-        if name != but and (name != "torch" or has_gpu()) and (int8 or not ENGINES[name].int8)
+        if name not in but and (name != "torch" or has_gpu()) and (int8 or not ENGINES[name].int8)
     ]
     if not candidates:
         return "torch"

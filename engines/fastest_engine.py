@@ -19,7 +19,10 @@ from rigid.operating_system import count_cores, name_processor
 
 logger = logging.getLogger(__name__)
 ROUNDS = 3
-PACKAGES = ("openvino", "onnxruntime", "onnxruntime-gpu", "tensorrt", "torch", "torch-tensorrt")
+PACKAGES = (
+    *("openvino", "onnxruntime", "onnxruntime-gpu", "torch"),
+    *("tensorrt-cu13", "tensorrt-rtx-cu13-bindings", "torch-tensorrt"),
+)
 """A new version of any may be faster or slower than the last."""
 MOST_KEPT = 50
 """Measurements that are remembered, the newest ones: profiles, thread counts, versions and weights come and go."""

@@ -38,7 +38,9 @@ class EngineOptions:
     precision: Precision = "auto"
     """`auto`: what is fastest on this machine; `f32`: float32 throughout, for comparisons."""
     kept: Path | None = None
-    """Folder in which an engine that compiles in seconds keeps what it compiled; None keeps nothing."""
+    """Folder in which an engine that compiles keeps what it compiled; None keeps nothing."""
+    engine: str = ""
+    """The name by which a module was asked for that serves several."""
 
 
 class Graph(Protocol):

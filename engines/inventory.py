@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass
 from engines.fastest_engine import list_measurements
 from engines.registry import ENGINES, find_installed_engines
 from rigid.assets.store import AssetStore
+from rigid.models.engine_cache import EngineCache
 
-FOLDERS = ("exports", "engines", "plans", "onnxruntime-tensorrt", "tensorrt-rtx", "torch-tensorrt")
+FOLDERS = ("exports", "engines", "plans", "onnxruntime-tensorrt", "torch-tensorrt")
 """In the store's cache; all of it can be made again."""
 
 
@@ -31,7 +32,7 @@ class EngineEntry:
 def list_all(store: AssetStore) -> list[EngineEntry]:
     """List every engine, in the order of `ENGINES`."""
     here, times = find_installed_engines(), list_measurements(store)
-    return [_entry(name, name in here, times, _measure_kept(store, name)) for name in ENGINES]
+    return [_entry(name, name in here, times, _describe_kept(store, name)) for name in ENGINES]
 
 
 def clear_all(store: AssetStore) -> tuple[int, int]:
@@ -43,19 +44,20 @@ def clear_all(store: AssetStore) -> tuple[int, int]:
     return len(paths), size
 
 
-def _measure_kept(store: AssetStore, name: str) -> float:
-    """Add up the megabytes of compiled networks."""
-    return sum(path.stat().st_size for path in (store.cache_dir / "plans" / name).glob("*.plan")) / 1e6
+def _describe_kept(store: AssetStore, name: str) -> list[str]:
+    """Say how large compiled networks are together, and which GPUs those are for that any machine can build."""
+    cache = EngineCache(store.cache_dir / "plans" / name, name)
+    size = sum(path.stat().st_size for path in cache.folder.glob("*.plan")) / 1e6
+    targets = cache.list_targets()
+    return [f"compiled: {size:.0f} MB{' for ' if targets else ''}{', '.join(targets)}"] if size else []
 
 
-def _entry(name: str, here: bool, times: list[dict[str, float]], kept: float) -> EngineEntry:
+def _entry(name: str, here: bool, times: list[dict[str, float]], kept: list[str]) -> EngineEntry:
     engine = ENGINES[name]
     if not engine.installed:
         return EngineEntry(name, "not installed", f"pip install {engine.install}")
     if not here:
-        return EngineEntry(name, "no GPU", "needs an NVIDIA GPU")
+        return EngineEntry(name, "no GPU", "; ".join(["needs an NVIDIA GPU", *kept]))
     measured = [f"{known[name]:.0f} ms" for known in times if name in known]
     notes = [f"a frame's networks: {', '.join(measured)}"] if measured else []
-    if kept:
-        notes.append(f"compiled: {kept:.0f} MB")
-    return EngineEntry(name, "ready", "; ".join(notes))
+    return EngineEntry(name, "ready", "; ".join([*notes, *kept]))

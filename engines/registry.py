@@ -24,6 +24,8 @@ class Engine:
     """The files it reads for `invert` and `synthesize`; empty for one that runs the networks themselves."""
     gpu: bool = False
     """Whether it needs an NVIDIA GPU."""
+    built: bool = False
+    """Whether it runs engines that are built first, which takes long enough for another to serve meanwhile."""
     int8: bool = False
     """Whether it runs the generator in int8, from a file that is there only where int8 was made and is close enough."""
 
@@ -37,18 +39,20 @@ class Engine:
         return importlib.import_module(f"engines.backends.{self.module}")
 
 
+RTX = "tensorrt-rtx"
 _ALL = (
     Engine("openvino", "openvino", "openvino", "openvino_engine"),
     Engine("openvino-int8", "openvino", "openvino", "openvino_int8_engine", int8=True),
     Engine("onnxruntime", "onnxruntime", "onnxruntime", "onnxruntime_engine"),
-    Engine("tensorrt", "tensorrt", "'rigid-live[tensorrt]'", "tensorrt_engine", "{}.bf16.onnx", gpu=True),
+    Engine("tensorrt", "tensorrt", "'rigid-live[tensorrt]'", "tensorrt_engine", "{}.bf16.onnx", gpu=True, built=True),
     Engine(
-        "tensorrt-rtx",
-        "onnxruntime_ep_nv_tensorrt_rtx",
+        RTX,
+        "tensorrt_rtx_bindings",
         "'rigid-live[tensorrt-rtx]'",
-        "tensorrt_rtx_engine",
+        "tensorrt_engine",
         "{}.bf16.onnx",
         gpu=True,
+        built=True,
     ),
     Engine("torch-tensorrt", "torch_tensorrt", "'rigid-live[torch-tensorrt]'", "torch_tensorrt_engine", "", gpu=True),
     Engine("torch", "torch", "'rigid-live[train]'", "torch_engine", ""),
@@ -71,3 +75,8 @@ def find_installed_engines() -> tuple[str, ...]:
     found = [engine for engine in _ALL if engine.installed]
     usable = not any(engine.gpu for engine in found) or has_gpu()
     return tuple(engine.name for engine in found if usable or not engine.gpu)
+
+
+def find_tensorrt(engine: str) -> str:
+    """`engine`; of the libraries of TensorRT the one that is there, where `tensorrt` is asked for and missing."""
+    return RTX if engine == "tensorrt" and not ENGINES[engine].installed and ENGINES[RTX].installed else engine

@@ -38,7 +38,7 @@ ROOMS = {
 ENGINES_TAKE_FROM_RIGID = ("rigid.arrays", "rigid.operating_system", "rigid.models", "rigid.assets")
 
 SERVICE = {"asyncio", "fastapi", "starlette", "uvicorn", "aiortc", "typer", "http"}
-ENGINES = {"openvino", "onnxruntime", "onnx", "tensorrt", "torch_tensorrt", "onnxruntime_ep_nv_tensorrt_rtx"}
+ENGINES = {"openvino", "onnxruntime", "onnx", "tensorrt", "tensorrt_rtx_bindings", "torch_tensorrt"}
 
 EXCEPTIONS = {
     ("rigid/assets/sources.py", "http"),
@@ -225,11 +225,7 @@ def normalised(distribution: str) -> str:
     return distribution.lower().replace("_", "-")
 
 
-FOR_GPUS = {
-    "tensorrt": ["tensorrt-cu13"],
-    "torch_tensorrt": ["torch-tensorrt"],
-    "onnxruntime_ep_nv_tensorrt_rtx": ["onnxruntime-ep-nv-tensorrt-rtx-cu13"],
-}
+FOR_GPUS = {"tensorrt_rtx_bindings": ["tensorrt-rtx-cu13-bindings"], "torch_tensorrt": ["torch-tensorrt"]}
 """Modules of extras that are installed where there is such a GPU, and what brings them."""
 
 

@@ -36,33 +36,42 @@ class EngineKey:
 
 
 class EngineCache:
-    """A folder of built engines and a timing cache. Broken files are set aside, never loaded twice."""
+    """A folder of built engines, and of what a library learns beside them. Broken files are never loaded twice."""
 
-    def __init__(self, folder: Path, engine: str = "tensorrt"):
+    def __init__(self, folder: Path, engine: str):
         """`engine`: whose they are, for the log."""
         self.folder = folder
         self._engine = engine
 
     def read(self, key: EngineKey) -> bytes | None:
         """The engine built for `key`; None where there is none, or it does not say so itself."""
-        plan, record = self._plan(key), self._record(key)
+        known = self._read_record(key)
         try:
-            known = json.loads(record.read_text("utf-8"))
-            data = plan.read_bytes()
-        except (OSError, ValueError):
+            data = self._plan(key).read_bytes()
+        except OSError:
             return None
-        if not isinstance(known, dict) or {**known, "sha256": ""} != asdict(key) | {"sha256": ""}:
+        if known is None:
             return None
         if known["sha256"] == hashlib.sha256(data).hexdigest():
             return data
         self.set_aside(key, "it is not the file that was written")
         return None
 
-    def write(self, key: EngineKey, data: bytes) -> None:
-        """Keep an engine."""
+    def write(self, key: EngineKey, data: bytes, target: str = "") -> None:
+        """Keep an engine; `target`: what it can run on, where that is wider than the key's device."""
         _replace(self._plan(key), data)
-        record = asdict(key) | {"sha256": hashlib.sha256(data).hexdigest()}
+        record = asdict(key) | {"sha256": hashlib.sha256(data).hexdigest()} | ({"target": target} if target else {})
         _replace(self._record(key), json.dumps(record, indent=1).encode())
+
+    def read_target(self, key: EngineKey) -> str | None:
+        """What the engine for `key` was kept as a target of; None where there is no such engine."""
+        known = self._read_record(key)
+        return None if known is None or not self._plan(key).is_file() else known.get("target", "")
+
+    def list_targets(self) -> list[str]:
+        """The targets of all engines that have one, each once."""
+        records = [_read_json(path) for path in self.folder.glob("*.json")]
+        return sorted({record["target"] for record in records if record is not None and "target" in record})
 
     def set_aside(self, key: EngineKey, why: str) -> None:
         """Rename a broken engine to `*.broken`, so that it is built anew and can still be looked at."""
@@ -71,14 +80,21 @@ class EngineCache:
             if path.exists():
                 path.replace(path.with_name(path.name + ".broken"))
 
-    def timing_cache(self, version: str, gpu: str) -> bytes:
-        """What was measured of kernels so far; nothing at first."""
-        path = self._timing(version, gpu)
+    def read_learnt(self, *of: str) -> bytes:
+        """What a library learnt `of` something so far, as of a version and a GPU; nothing at first."""
+        path = self._learnt(*of)
         return path.read_bytes() if path.is_file() else b""
 
-    def keep_timing_cache(self, version: str, gpu: str, data: bytes) -> None:
-        """Keep it for the next build."""
-        _replace(self._timing(version, gpu), data)
+    def keep_learnt(self, data: bytes, *of: str) -> None:
+        """Keep it for the next time."""
+        _replace(self._learnt(*of), data)
+
+    def _read_record(self, key: EngineKey) -> dict[str, str] | None:
+        """What is recorded of the engine for `key`; None where it is none, or is of another key."""
+        known = _read_json(self._record(key))
+        if known is None or set(known) - {"target"} != {*asdict(key), "sha256"}:
+            return None
+        return known if known.items() >= asdict(key).items() else None
 
     def _plan(self, key: EngineKey) -> Path:
         return self.folder / f"{key.name}.plan"
@@ -86,8 +102,18 @@ class EngineCache:
     def _record(self, key: EngineKey) -> Path:
         return self.folder / f"{key.name}.json"
 
-    def _timing(self, version: str, gpu: str) -> Path:
-        return self.folder / f"timing-{hashlib.sha256(f'{version} {gpu}'.encode()).hexdigest()[:12]}.cache"
+    def _learnt(self, *of: str) -> Path:
+        return self.folder / f"{hashlib.sha256(' '.join(of).encode()).hexdigest()[:16]}.learnt"
+
+
+def _read_json(path: Path) -> dict[str, str] | None:
+    """The texts by name in a file of JSON; None where it is missing or holds anything else."""
+    try:
+        known = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    is_text = isinstance(known, dict) and all(isinstance(value, str) for value in known.values())
+    return known if is_text else None
 
 
 def _replace(path: Path, data: bytes) -> None:

@@ -34,7 +34,7 @@ def test_an_engine_that_is_not_installed_says_what_to_install(tmp_path: Path, mo
 
 
 def test_an_engine_comes_back_for_its_own_key_only(tmp_path: Path) -> None:
-    plans = EngineCache(tmp_path / "plans")
+    plans = EngineCache(tmp_path / "plans", "tensorrt")
     assert plans.read(KEY) is None
     plans.write(KEY, b"engine")
     assert plans.read(KEY) == b"engine"
@@ -49,7 +49,7 @@ def test_an_engine_comes_back_for_its_own_key_only(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", [b"", b"engin", b"anothr"])
 def test_a_broken_engine_is_set_aside(tmp_path: Path, damage: bytes, caplog: pytest.LogCaptureFixture) -> None:
-    plans = EngineCache(tmp_path)
+    plans = EngineCache(tmp_path, "tensorrt")
     plans.write(KEY, b"engine")
     (tmp_path / f"{KEY.name}.plan").write_bytes(damage)
     assert plans.read(KEY) is None and "set aside" in caplog.text
@@ -59,7 +59,7 @@ def test_a_broken_engine_is_set_aside(tmp_path: Path, damage: bytes, caplog: pyt
 
 
 def test_an_engine_of_another_key_under_the_same_name_is_not_loaded(tmp_path: Path) -> None:
-    plans, other = EngineCache(tmp_path), replace(KEY, device="Another GPU")
+    plans, other = EngineCache(tmp_path, "tensorrt"), replace(KEY, device="Another GPU")
     plans.write(other, b"engine")
     for path in list(tmp_path.iterdir()):
         path.rename(tmp_path / f"{KEY.name}{path.suffix}")
@@ -67,7 +67,7 @@ def test_an_engine_of_another_key_under_the_same_name_is_not_loaded(tmp_path: Pa
 
 
 def test_an_engine_takes_the_place_of_an_older_one_in_its_slot(tmp_path: Path) -> None:
-    plans, old = EngineCache(tmp_path), replace(KEY, slot="invert")
+    plans, old = EngineCache(tmp_path, "tensorrt"), replace(KEY, slot="invert")
     new, other = replace(old, network="b" * 64, version="11.1.0"), replace(KEY, slot="synthesize")
     for key, data in ((old, b"old"), (other, b"other"), (new, b"new")):
         plans.write(key, data)
@@ -75,11 +75,22 @@ def test_an_engine_takes_the_place_of_an_older_one_in_its_slot(tmp_path: Path) -
     assert len(list(tmp_path.iterdir())) == 4, "two engines and their records; the old one is gone"
 
 
-def test_timings_are_kept_by_version_and_gpu(tmp_path: Path) -> None:
-    plans = EngineCache(tmp_path)
-    assert plans.timing_cache("11", "gpu") == b""
-    plans.keep_timing_cache("11", "gpu", b"times")
-    assert plans.timing_cache("11", "gpu") == b"times" and plans.timing_cache("12", "gpu") == b""
+def test_what_a_library_learns_is_kept_by_version_and_gpu(tmp_path: Path) -> None:
+    plans = EngineCache(tmp_path, "tensorrt")
+    assert plans.read_learnt("11", "gpu") == b""
+    plans.keep_learnt(b"times", "11", "gpu")
+    assert plans.read_learnt("11", "gpu") == b"times" and plans.read_learnt("12", "gpu") == b""
+
+
+def test_a_target_is_told_and_no_part_of_the_key(tmp_path: Path) -> None:
+    plans = EngineCache(tmp_path, "tensorrt-rtx")
+    assert plans.list_targets() == [] and plans.read_target(KEY) is None
+    plans.write(KEY, b"engine", "compute capability 8.6")
+    plans.write(replace(KEY, settings="f32"), b"other")
+    assert plans.read(KEY) == b"engine" and plans.read_target(KEY) == "compute capability 8.6"
+    assert plans.list_targets() == ["compute capability 8.6"]
+    plans.write(KEY, b"engine")
+    assert plans.read(KEY) == b"engine" and plans.read_target(KEY) == "" and plans.list_targets() == []
 
 
 def test_a_hash_follows_the_graph_and_what_its_weights_are_recorded_under(tmp_path: Path) -> None:
