@@ -67,7 +67,7 @@ def test_building_what_is_unknown_is_a_usage_error(
 
 def test_a_measurement_of_another_machine_is_not_told(store: AssetStore, monkeypatch: pytest.MonkeyPatch) -> None:
     find_fastest(["quick"], lambda name: FakeRuntime(), cache_file(store), "tiny")
-    monkeypatch.setattr("engines.fastest_engine.processor", lambda: "Another processor")
+    monkeypatch.setattr("engines.fastest_engine.name_processor", lambda: "Another processor")
     assert list_all(store)[0].note == ""
 
     def fail(name: str) -> FakeRuntime:
