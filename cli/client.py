@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,11 +12,13 @@ import typer
 
 from cli.choices import C2paCertificate, C2paKey, NoSign, choose_signing
 from cli.errors import BAD_INPUT, bad_input, fail, say
+from client.python.camera_systems import find_camera_system
 
 if TYPE_CHECKING:
     from client.python.devices import Screen
     from client.python.sync import Client
 
+SYSTEM = find_camera_system()
 commands = typer.Typer(help="Send video through a server elsewhere.", no_args_is_help=True)
 
 Server = Annotated[str, typer.Option(metavar="URL", help="The server's address.")]
@@ -26,7 +30,13 @@ Key = Annotated[
 ]
 Insecure = Annotated[bool, typer.Option("--insecure", help="Accept a self-signed certificate.")]
 NoBadge = Annotated[bool, typer.Option("--no-badge", help="Leave “Edited with AI” out of the picture.")]
-Camera = Annotated[int, typer.Option(metavar="N", help="The camera's number, from 0.")]
+Camera = Annotated[
+    str,
+    typer.Option(
+        metavar="CAMERA",
+        help=f"Its number or name (such as {SYSTEM.example}); `client cameras` lists them.",
+    ),
+]
 Size = Annotated[str, typer.Option(metavar="WxH", help="The picture's size.")]
 LOCAL = "http://localhost:8080"
 
@@ -73,10 +83,25 @@ def file(
 
 
 @commands.command()
+def cameras(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """List the cameras of this machine."""
+    from client.python.cameras import list_cameras
+
+    found = list_cameras(SYSTEM)
+    if as_json:
+        typer.echo(json.dumps([asdict(camera) for camera in found], indent=1))
+        return
+    for number, camera in enumerate(found):
+        typer.echo(f"{number}: {camera}")
+    if not found:
+        say(f"This machine tells of no camera; connect one, or {SYSTEM.permission}.")
+
+
+@commands.command()
 def webcam(
     server: Server = LOCAL,
     set_: Edits = None,
-    camera: Camera = 0,
+    camera: Camera = "0",
     size: Size = "640x480",
     key: Key = None,
     insecure: Insecure = False,
@@ -92,10 +117,12 @@ def webcam(
 def virtualcam(
     server: Server = LOCAL,
     set_: Edits = None,
-    camera: Camera = 0,
+    camera: Camera = "0",
     size: Size = "640x480",
     fps: Annotated[float, typer.Option(help="Pictures a second of the virtual camera.")] = 30.0,
-    device: Annotated[str | None, typer.Option(help="Its device, such as /dev/video2; else the first one.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help=f"Its name, such as {SYSTEM.virtual_example}; else the first one.")
+    ] = None,
     key: Key = None,
     insecure: Insecure = False,
     no_badge: NoBadge = False,
@@ -120,8 +147,9 @@ def _maker(server: str, edits: list[str], key: str | None, insecure: bool, no_ba
     return lambda: Client(server, key=key, verify=not insecure, badge=not no_badge, reconnect=True, **wanted)
 
 
-def _live(make_screen: Callable[[int, int], Screen], camera: int, size: str, make_client: Callable[[], Client]) -> None:
-    from client.python.devices import SessionKeeper, parse_size, show_live, webcam
+def _live(make_screen: Callable[[int, int], Screen], camera: str, size: str, make_client: Callable[[], Client]) -> None:
+    from client.python.cameras import webcam
+    from client.python.devices import SessionKeeper, parse_size, show_live
 
     try:
         width, height = parse_size(size)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +10,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
+from client.python.camera_systems import find_camera_system
 from client.python.http import LiveError
 from client.python.shapes import Picture, letterbox
 from client.python.sync import Client
@@ -56,7 +56,8 @@ class VirtualCamera:
         try:
             self._camera = pyvirtualcam.Camera(width, height, fps, device=device)
         except (RuntimeError, OSError) as error:
-            raise ValueError(f"No virtual camera can be opened ({error}); on Linux load v4l2loopback first.") from None
+            remedy = find_camera_system().virtual_remedy
+            raise ValueError(f"No virtual camera can be opened ({error}); {remedy}.") from None
 
     @property
     def device(self) -> str:
@@ -69,28 +70,6 @@ class VirtualCamera:
 
     def close(self) -> None:
         self._camera.close()
-
-
-@contextlib.contextmanager
-def webcam(index: int, width: int, height: int) -> Iterator[Iterator[Picture]]:
-    """The pictures of the camera number `index`, RGB. ValueError where it cannot be opened."""
-    capture = cv2.VideoCapture(index)
-    try:
-        if not capture.isOpened():
-            raise ValueError(f"The camera {index} cannot be opened; choose another one with --camera.")
-        capture.set(cv2.CAP_PROP_FRAME_WIDTH, width)
-        capture.set(cv2.CAP_PROP_FRAME_HEIGHT, height)
-        yield _frames(capture)
-    finally:
-        capture.release()
-
-
-def _frames(capture: cv2.VideoCapture) -> Iterator[Picture]:
-    while True:
-        done, picture = capture.read()
-        if not done:
-            return
-        yield np.ascontiguousarray(picture[..., ::-1], np.uint8)
 
 
 class SessionKeeper:
