@@ -96,10 +96,10 @@ class Image:
         self.image_lines: dict[str, str] = {}
         (root / "tmp").mkdir()
 
-    def start(self, stage: Stage, bases: dict[str, dict[str, str]]) -> None:
-        """Begin a stage with the variables of its base."""
-        self.environment = dict(bases.get(stage.base, {}))
-        self.folder = self.root
+    def start(self, stage: Stage, bases: dict[str, tuple[dict[str, str], Path]]) -> None:
+        """Begin a stage with the variables and in the folder of its base."""
+        environment, self.folder = bases.get(stage.base, ({}, self.root))
+        self.environment = dict(environment)
         print(f"== {stage.name} (from {stage.base})", flush=True)
 
     def path(self, text: str) -> Path:
@@ -242,12 +242,12 @@ def main() -> None:
     root = Path(tempfile.mkdtemp(prefix="rigid-live-image-"))
     try:
         image = Image(root, arguments)
-        finished: dict[str, dict[str, str]] = {}
+        finished: dict[str, tuple[dict[str, str], Path]] = {}
         for stage in chain(stages, options.target):
             image.start(stage, finished)
             for word, rest in stage.lines:
                 image.do(word, rest)
-            finished[stage.name] = image.environment
+            finished[stage.name] = image.environment, image.folder
         image.serve()
     finally:
         if options.keep:
