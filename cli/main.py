@@ -12,28 +12,24 @@ from typing import Annotated
 import typer
 
 from cli.errors import explain
+from cli.help import PlainGroup, arrange
 
-COMMANDS = (
-    "demo",
-    "serve",
-    "edit",
-    "client",
-    "cluster",
-    "verify",
-    "evaluate",
-    "bench",
-    "models",
-    "attributes",
-    "export",
-    "engines",
-    "doctor",
-    "train",
-)
-"""The modules of `cli` that hold commands, in the order `--help` lists them."""
+PANELS = {
+    "See it, use it": ("demo", "serve", "edit", "verify", "client"),
+    "This machine": ("doctor", "bench", "engines"),
+    "The networks": ("models", "evaluate", "export", "train"),
+    "Edits of your own": ("attributes",),
+    "Many machines": ("cluster",),
+}
+"""The modules of `cli` that hold commands, under the titles by which `--help` lists them."""
+COMMANDS = tuple(name for names in PANELS.values() for name in names)
 
 app = typer.Typer(
     name="rigid-live",
-    help="Edit faces in live video.",
+    help="Edit faces in live video. Begin with `rigid-live demo`: it needs no camera.",
+    epilog="Results go to stdout, all else to stderr. It ends with 0 when done, 2 for wrong usage or bad input, 1 when "
+    "something failed. Options may be set by the environment, too: RIGID_LIVE_SERVE_PORT is --port of `serve`.",
+    cls=PlainGroup,
     add_completion=False,
     pretty_exceptions_enable=False,
     # every option may also be set by the environment: RIGID_LIVE_SERVE_PORT is `serve --port`
@@ -57,6 +53,7 @@ def _options(
 
 for _name in COMMANDS:
     importlib.import_module(f"cli.{_name}").register(app)
+arrange(app, PANELS)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from cli import train_options as options
-from cli.errors import BAD_INPUT, fail
+from cli.errors import BAD_INPUT, fail, say
 
 
 def register(app: typer.Typer) -> None:
@@ -29,8 +29,9 @@ def train(
     turns: options.Turns = None,
     dry_run: options.DryRun = False,
 ) -> None:
-    """Train STAGE; SIGINT or SIGTERM saves and stops, and --resume goes on from there.
+    """Train one of the networks that this project ships.
 
+    SIGINT or SIGTERM saves and stops, and --resume goes on from there.
     carry-on goes on by itself wherever it was stopped, and ends only when it is stopped or --turns are done.
     """
     from rigid.assets.store import AssetStore
@@ -46,13 +47,13 @@ def train(
         if carried_on:
             from rigid.training.carry_on import carry_on
 
-            carry_on(preset, data, AssetStore(), folder, turns=turns, say=lambda line: typer.echo(line))
+            carry_on(preset, data, AssetStore(), folder, turns=turns, say=say)
             return
         todo = plan(stage, preset, data, visible=visible, flow=flow, without=without or ())
         if dry_run:
             typer.echo(todo.describe())
             return
-        measures = run(todo, AssetStore(), folder, resume=resume, say=lambda line: typer.echo(line))
+        measures = run(todo, AssetStore(), folder, resume=resume, say=say)
     except ValueError as error:
         fail(str(error), BAD_INPUT)
     except NotFinite as error:
