@@ -77,8 +77,8 @@ def _lines(title: str, total: int | None, unit: str) -> Iterator[Update]:
         if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
             last = time.monotonic()
             now = f"; {doing}" if doing else ""
-            of = f" of {amount(total, unit)}" if total is not None else ""
-            _print(f"{title}: {amount(done, unit)}{of}{_pace(done, total, last - started, unit)}{now}")
+            so_far = amount(done, unit) if total is None else f"{_number(done, unit)} of {amount(total, unit)}"
+            _print(f"{title}: {so_far}{_pace(done, total, last - started, unit)}{now}")
 
     try:
         yield update
@@ -98,7 +98,11 @@ def _pace(done: int, total: int | None, seconds: float, unit: str) -> str:
 
 def amount(count: int, unit: str) -> str:
     """`count` with its unit; bytes as MB."""
-    return f"{count / 1e6:.1f} MB" if unit == "bytes" else f"{count} {unit}".rstrip()
+    return f"{_number(count, unit)} {'MB' if unit == 'bytes' else unit}".rstrip()
+
+
+def _number(count: int, unit: str) -> str:
+    return f"{count / 1e6:.1f}" if unit == "bytes" else str(count)
 
 
 def _print(line: str) -> None:

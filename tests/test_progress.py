@@ -21,7 +21,7 @@ def test_plain_lines_tell_how_far_it_is(capsys: pytest.CaptureFixture[str], monk
     with show_progress("Counting", 3, "frames") as update:
         update(2, "a.mp4")
     shown = capsys.readouterr().err
-    assert "Counting: 2 frames of 3 frames, " in shown
+    assert "Counting: 2 of 3 frames, " in shown
     assert " a second, " in shown and " min left; a.mp4" in shown
 
 
