@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from cli.errors import BAD_INPUT, bad_input, fail, say
+from cli.errors import BAD_INPUT, FAILED, bad_input, fail, say
+from cli.tables import AsJson, print_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,12 +41,13 @@ def register(app: typer.Typer) -> None:
 
 
 @commands.command()
-def status(address: Address = AUTO) -> None:
+def status(address: Address = AUTO, as_json: AsJson = False) -> None:
     """List the workers, how they are, and what they carry."""
     service = join_cluster(address)
-    for one in _ask(service.workers):
-        where = f"{one['address'] or '-':15} {one['version'] or '-':8}"
-        typer.echo(f"{one['name']:10} {one['state']:9} {where} {one['sessions']:3} sessions, {one['free']:3} free")
+    found = _ask(service.workers)
+    named = ("state", "address", "version", "sessions", "free")
+    print_rows(found, {"worker": "name", **{name: name for name in named}}, as_json=as_json)
+    for one in found:
         if one["problem"]:
             say(f"Warning: {one['problem']}")
 
@@ -84,7 +86,7 @@ def serve_on(
     signing: tuple[Path | None, Path | None],
 ) -> None:
     """Put the service on a cluster and attend to it until SIGINT or SIGTERM."""
-    service = load_service()
+    from server.cluster import service
     from server.cluster.messages import Share
     from server.cluster.roster import WorkerBounds
     from server.cluster.upkeep import Plan
@@ -93,7 +95,7 @@ def serve_on(
     with bad_input():
         bounds = None if workers is None else WorkerBounds.parse(workers)
         Share(cpus, gpus or 0.0)
-    service = join_cluster(address)
+    join_cluster(address)
     share = Share(cpus, service.gpus_each() if gpus is None else gpus)
     plan = Plan(config, share, partial(build, signing=signing), bounds)
     _ask(lambda: service.start(plan, service.ListenAddress(host, port, files)))
@@ -103,7 +105,7 @@ def serve_on(
         typer.echo("The service was ended from elsewhere.")
         return
     if config.drain_seconds > 0 and not at_once.is_set():
-        typer.echo(f"Draining: no new sessions are taken, and those that run have {config.drain_seconds:g} s to end.")
+        say(f"Draining: no new sessions are taken, and those that run have {config.drain_seconds:g} s to end.")
     _ask(lambda: service.stop(at_once))
 
 
@@ -154,20 +156,10 @@ def batch_on(address: str, cpus: float) -> Through:
     return through
 
 
-def load_service() -> ModuleType:
-    """Load the part of the server that needs Ray; ends the program where the extra is not installed."""
-    try:
-        from server.cluster import service
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] == "ray":
-            fail("Ray is not installed; install the extra: pip install 'rigid-live[cluster]'.", BAD_INPUT)
-        raise
-    return service
-
-
 def join_cluster(address: str) -> ModuleType:
     """Return the part of the server that needs Ray, once this process has joined the cluster; else ends the program."""
-    service = load_service()
+    from server.cluster import service
+
     _ask(lambda: service.connect(address))
     return service
 
@@ -178,5 +170,7 @@ def _ask(ask: Callable[[], Given]) -> Given:
 
     try:
         return ask()
-    except (ClusterError, ValueError) as error:
+    except ValueError as error:
         fail(str(error), BAD_INPUT)
+    except ClusterError as error:
+        fail(str(error), FAILED)

@@ -57,7 +57,10 @@ class ClusterError(Exception):
 
 
 def connect(address: str) -> None:
-    """Join the Ray cluster at `HOST:PORT`, or `auto` for the one of this machine; ClusterError, one sentence."""
+    """Join the Ray cluster at `HOST:PORT`, or `auto` for the one of this machine.
+
+    ValueError where that is no address, ClusterError where nothing is there, each of one sentence.
+    """
     if address != AUTO:
         _check_reachable(address)
     # of its own steps, which mean nothing to whoever starts this one
@@ -82,7 +85,7 @@ def connect(address: str) -> None:
 def _check_reachable(address: str) -> None:
     host, colon, port = address.rpartition(":")
     if not colon or not port.isdigit() or not 0 < int(port) < 65536:
-        raise ClusterError(f"{address!r} is no address of a Ray cluster; give HOST:PORT, usually port 6379, or auto.")
+        raise ValueError(f"{address!r} is no address of a Ray cluster; give HOST:PORT, usually port 6379, or auto.")
     try:
         socket.create_connection((host.strip("[]"), int(port)), REACH_SECONDS).close()
     except OSError as error:
@@ -91,7 +94,10 @@ def _check_reachable(address: str) -> None:
 
 
 def start(plan: Plan, address: ListenAddress) -> None:
-    """Put the service on the cluster this process has joined; ClusterError where one is there already."""
+    """Put the service on the cluster this process has joined.
+
+    ClusterError where one is there already, ValueError where no node has what a worker asks for.
+    """
     try:
         ray.get_actor(FLEET, NAMESPACE)
     except ValueError:
@@ -148,7 +154,7 @@ def _wait_for_ingress(count: int) -> None:
 def _check_room(share: Share) -> None:
     if not any(share.fitting(node["Resources"]) for node in ray.nodes() if node["Alive"]):
         gpus = f" and {share.gpus:g} GPUs" if share.gpus else ""
-        raise ClusterError(f"No node of this cluster has {share.cpus:g} processors{gpus} for a worker; ask for less.")
+        raise ValueError(f"No node of this cluster has {share.cpus:g} processors{gpus} for a worker; ask for less.")
 
 
 def gpus_each() -> float:
@@ -157,7 +163,7 @@ def gpus_each() -> float:
 
 
 def batch_share(cpus: float) -> Share:
-    """What one file takes of a node; ClusterError where no node has so much."""
+    """What one file takes of a node; ValueError where no node has so much."""
     share = Share(cpus, gpus_each())
     _check_room(share)
     return share
