@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -11,10 +10,9 @@ import typer
 from cli import attributes_discovery
 from cli.choices import Profile
 from cli.errors import BAD_INPUT, FAILED, bad_input, fail, say
+from cli.tables import AsJson, Column, print_rows
 
 attributes = typer.Typer(help="The edits: list, import, remove, discover; presets.", no_args_is_help=True)
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -33,12 +31,13 @@ def list_attributes(
 
     with bad_input():
         library = load_library(profile)
-    if as_json:
-        typer.echo(json.dumps(library.describe(), indent=2))
-        return
-    for attribute in library:
-        span = f"{attribute.min:g} … {attribute.max:g}"
-        typer.echo(f"{attribute.name:<16}{attribute.group:<12}{span:<10}  {attribute.label}: {attribute.effect}")
+    columns: dict[str, Column] = {
+        "attribute": "name",
+        "group": "group",
+        "range": lambda row: f"{row['min']:g} … {row['max']:g}",
+        "at 1": lambda row: f"{row['label']}: {row['effect']}",
+    }
+    print_rows(library.describe(), columns, as_json=as_json)
 
 
 @attributes.command("import")
@@ -108,12 +107,8 @@ def presets(
 
     with bad_input():
         store = PresetStore(load_library(profile), own_folder())
-    if as_json:
-        typer.echo(json.dumps([preset.describe() for preset in store], indent=2))
-        return
-    for preset in store:
-        edits = ", ".join(f"{name}={strength:g}" for name, strength in preset.edits.items())
-        typer.echo(f"{preset.name:<16}{preset.label:<20}{edits}")
+    columns: dict[str, Column] = {"preset": "name", "label": "label", "edits": "edits"}
+    print_rows((preset.describe() for preset in store), columns, as_json=as_json)
     for problem in store.problems:
         say(f"Left out: {problem}")
     say(f'Your own: {own_folder()}/NAME.json, {{"edits": {{"smile": 0.8}}, "fade_ms": 800}}.')

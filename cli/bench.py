@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.choices import Engine, Profile
-from cli.errors import FAILED, bad_input, fail, say
+from cli.errors import bad_input, fail, say
+from cli.tables import AsJson, Column, print_json, print_rows
 
 if TYPE_CHECKING:
     from rigid.assets.store import AssetStore
@@ -25,13 +25,13 @@ Clip = Annotated[
 Untrained = Annotated[
     bool, typer.Option("--untrained", help="With random weights of full size, for a profile that has none yet.")
 ]
-Report = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures here.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     commands = typer.Typer(
-        invoke_without_command=True, help="Measure a frame's whole path; `networks`, `scale`, `export`."
+        invoke_without_command=True,
+        help="Measure how fast this machine edits live video: without a command, a frame's whole path.",
     )
     commands.callback()(bench)
     commands.command("export")(bench_export)
@@ -49,7 +49,7 @@ def bench(
     profile: Profile = "mobile-256",
     engine: Engine = "auto",
     clip: Clip = None,
-    report: Report = None,
+    as_json: AsJson = False,
     picture: Annotated[Path | None, typer.Option("--plot", metavar="FILE.png", help="Draw the figures.")] = None,
 ) -> None:
     """Measure the whole path of a frame at 640×480, beside eager PyTorch and the machine's bounds in the same run."""
@@ -62,21 +62,20 @@ def bench(
     with bad_input():
         counts = _counts(sessions)
         check_engine(engine)
-        for path in (report, picture):
-            if path is not None:
-                check_folder(path)
+        if picture is not None:
+            check_folder(picture)
         store, runtime = _load(profile, engine)
         job = _job(profile, clip, counts, seconds, store, runtime)
         load_eager = partial(_eager, profile, store) if ENGINES["torch"].installed else None
-        done = run_benchmark(job, _backend(profile, store, runtime), load_eager, _print_measure)
+        done = run_benchmark(job, _backend(profile, store, runtime), load_eager, _tell)
         runtime.close()
         done |= _bounds(profile, engine, store)
     if load_eager is None:
         say("PyTorch is not installed, so there is no ratio to it; `pip install 'rigid-live[train]'` brings it.")
+    if as_json:
+        print_json(done)
     else:
-        typer.echo(f"{done['speedup_vs_eager']} times as fast as eager PyTorch.")
-    if report is not None:
-        _write(report, done)
+        _print_benchmark(done)
     if picture is not None:
         from server.bench.plot import plot
 
@@ -86,10 +85,11 @@ def bench(
 def bench_export(
     profile: Profile = "mobile-256",
     untrained: Untrained = False,
+    as_json: AsJson = False,
 ) -> None:
     """Compare the exported networks on every engine with eager PyTorch, on fresh random inputs."""
     from export import ensure_exported
-    from export.compare import table
+    from export.compare import worst_first
     from export.parity import check_parity, check_untrained
     from rigid.assets.store import AssetStore
     from rigid.models.profiles import sizes_of
@@ -102,7 +102,9 @@ def bench_export(
     else:
         ensure_exported(profile, store, say)
         differences = check_parity(profile, store)
-    typer.echo(table(differences))
+    named = ("engine", "precision", "graph", "batch", "largest", "mean", "decibels", "lpips")
+    columns: dict[str, Column] = {**{name: name for name in named}, "within bounds": "passed"}
+    print_rows((one.as_json() for one in worst_first(differences)), columns, as_json=as_json)
     if not all(difference.passed for difference in differences):
         fail("The exported networks do not agree with PyTorch; export them anew with `rigid-live export --force`.")
 
@@ -112,58 +114,60 @@ def bench_networks(
     untrained: Untrained = False,
     rounds: Annotated[int, typer.Option(min=1, help="How often the engines take turns.")] = 3,
     calls: Annotated[int, typer.Option(min=1, help="Frames of each engine in a turn.")] = 5,
-    report: Report = None,
+    as_json: AsJson = False,
 ) -> None:
     """Measure a frame's networks alone on every engine, in turn with eager PyTorch, beside the machine's bounds."""
     from engines.peak import measure_peak
     from export.parity import exports_of
-    from export.timing import table, time_networks
+    from export.timing import time_networks
     from rigid.assets.store import AssetStore
-    from rigid.atomic_files import check_folder
     from rigid.models.profiles import sizes_of
     from server.bench.benchmark import machine
     from server.bench.bounds import bounds_of
 
     with bad_input():
         sizes_of(profile)
-        if report is not None:
-            check_folder(report)
     with exports_of(profile, AssetStore(), untrained=untrained) as (networks, folder):
         timings = time_networks(networks, folder, rounds=rounds, calls=calls)
         bounds = bounds_of(folder, measure_peak())
-    typer.echo(table(timings))
+    engines = [timing.as_json() for timing in timings]
+    if as_json:
+        print_json({"machine": machine(), "profile": profile, "networks": engines, "bounds": bounds})
+        return
+    columns = {
+        "engine": "engine",
+        "graph": "graph",
+        "ms": "wall_ms",
+        "processor ms": "processor_ms",
+        "times eager": "wall_ratio",
+        "by processor ms": "processor_ratio",
+    }
+    print_rows(engines, columns)
     _print_bounds(bounds)
-    if report is not None:
-        engines = [timing.as_json() for timing in timings]
-        _write(report, {"machine": machine(), "profile": profile, "networks": engines, "bounds": bounds})
 
 
 def bench_scale(
-    profile: Profile = "mobile-256", engine: Engine = "auto", clip: Clip = None, report: Report = None
+    profile: Profile = "mobile-256", engine: Engine = "auto", clip: Clip = None, as_json: AsJson = False
 ) -> None:
     """Measure how cost grows with the batch and with the frame's size."""
     from engines import check_engine
-    from rigid.atomic_files import check_folder
     from server.bench.benchmark import machine, strong_edit
     from server.bench.scale import scale_batches, scale_resolutions
 
     with bad_input():
         check_engine(engine)
-        if report is not None:
-            check_folder(report)
         store, runtime = _load(profile, engine)
         backend = _backend(profile, store, runtime)
         frames = _job(profile, clip, [1], 1.0, store, runtime).frames
         by_batch = scale_batches(runtime)
         by_size = scale_resolutions(backend.make_stream, frames, strong_edit(backend.library))
-    for row in (*by_batch, *by_size):
-        typer.echo(", ".join(f"{name} {value:g}" for name, value in row.items()))
-    if report is not None:
-        name = runtime.name
-        _write(
-            report, {"machine": machine(), "engine": name, "profile": profile, "batches": by_batch, "sizes": by_size}
-        )
+    name = runtime.name
     runtime.close()
+    if as_json:
+        print_json({"machine": machine(), "engine": name, "profile": profile, "batches": by_batch, "sizes": by_size})
+        return
+    for rows in (by_batch, by_size):
+        print_rows(rows, {key.replace("_", " "): key for key in rows[0]})
 
 
 def _counts(text: str) -> list[int]:
@@ -217,27 +221,39 @@ def _bounds(profile: str, engine: str, store: AssetStore) -> dict[str, Any]:
 
     if engine == "torch":
         return {}
-    bounds = bounds_of(export_folder(profile, store), measure_peak())
-    _print_bounds(bounds)
-    return {"bounds": bounds}
+    return {"bounds": bounds_of(export_folder(profile, store), measure_peak())}
+
+
+def _tell(engine: str, measured: Measure) -> None:
+    """How far it is: a figure takes seconds, and the table comes last."""
+    say(f"{engine}, {measured.n} session{'s' * (measured.n > 1)}: {measured.fps:.2f} frames a second")
+
+
+def _print_benchmark(done: dict[str, Any]) -> None:
+    rows = [{"engine": done["engine"], **one} for one in done["sessions"]]
+    rows += [] if done["eager"] is None else [{"engine": "eager", **done["eager"]}]
+    columns: dict[str, Column] = {
+        "engine": "engine",
+        "sessions": "n",
+        "frames a second": "fps",
+        "ms": lambda row: row["frame_ms"]["p50"],
+        "p95": lambda row: row["frame_ms"]["p95"],
+        "MB": "process_mb",
+        "of these ms": "stage_ms",
+    }
+    print_rows(rows, columns)
+    if done["eager"] is not None:
+        typer.echo(f"{done['speedup_vs_eager']} times as fast as eager PyTorch.")
+    if "bounds" in done:
+        _print_bounds(done["bounds"])
 
 
 def _print_bounds(bounds: dict[str, Any]) -> None:
-    for graph in [name for name in bounds if name != "peak"]:
-        typer.echo(f"{graph}: at best {bounds[graph]['bound_ms']} ms a frame")
-
-
-def _print_measure(engine: str, measured: Measure) -> None:
-    stages = ", ".join(f"{stage} {milliseconds:.1f}" for stage, milliseconds in measured.stage_ms().items())
-    p50, p95 = measured.frame_percentiles().values()
-    typer.echo(
-        f"{engine}, {measured.n} session{'s' * (measured.n > 1)}: {measured.fps:.2f} fps, "
-        f"a frame {p50:.0f} ms (p95 {p95:.0f}); {stages} ms; process {measured.process_mb:.0f} MB"
-    )
-
-
-def _write(path: Path, done: dict[str, Any]) -> None:
-    try:
-        path.write_text(json.dumps(done, indent=1), "utf-8")
-    except OSError as error:
-        fail(f"{path} could not be written: {error.strerror or error}.", FAILED)
+    rows = [{"graph": name, **one} for name, one in bounds.items() if name != "peak"]
+    columns: dict[str, Column] = {
+        "graph": "graph",
+        "at best ms in f32": lambda row: row["bound_ms"]["f32"],
+        "bf16": lambda row: row["bound_ms"]["bf16"],
+        "gflop": "gflop",
+    }
+    print_rows(rows, columns)

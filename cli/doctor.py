@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from typing import Annotated
-
 import typer
 
 from cli.choices import Engine, Profile
 from cli.errors import BAD_INPUT, FAILED, fail
+from cli.tables import AsJson, print_json
 
 
 def register(app: typer.Typer) -> None:
@@ -19,7 +17,7 @@ def register(app: typer.Typer) -> None:
 def doctor(
     profile: Profile = "mobile-256",
     engine: Engine = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Print processor, GPUs, versions, engines, models and their state, and which stage of a frame takes longest."""
     from engines import check_engine
@@ -33,6 +31,9 @@ def doctor(
         report = diagnose(profile, engine, AssetStore())
     except ValueError as error:
         fail(str(error), BAD_INPUT)
-    typer.echo(json.dumps(report, indent=1) if as_json else "\n".join(lines(report)))
+    if as_json:
+        print_json(report)
+    else:
+        typer.echo("\n".join(lines(report)))
     if report["problems"]:
         fail(f"{len(report['problems'])} things are not as they should be.", FAILED)

@@ -15,6 +15,7 @@ from cli.choices import C2paCertificate, C2paKey, Engine, NoSign, Profile
 from cli.errors import BAD_INPUT, FAILED, fail, say
 from cli.faces import Faces, ListFaces, MaxFaces, OneFace, Only, aim, aim_later, choose_faces, list_faces
 from cli.streams import open_engine, open_stream
+from cli.tables import AsJson, print_json
 
 if TYPE_CHECKING:
     from rigid.files.edit_report import EditReport, Progress
@@ -44,6 +45,7 @@ def edit(
     c2pa_certificate: C2paCertificate = None,
     c2pa_key: C2paKey = None,
     report: options.ReportFile = None,
+    as_json: AsJson = False,
     profile: Profile = "mobile-256",
     engine: Engine = "auto",
     composite: options.Blend = "change",
@@ -60,11 +62,13 @@ def edit(
 
     choice = choose_faces(faces, max_faces)
     if show_faces:
-        list_faces(source, target, choice)
+        list_faces(source, target, choice, as_json=as_json)
         return
     edits = [*aim(options.add_preset(preset, set_ or [], profile), only), *(face or [])]
     kept = (compare, strip_metadata, badge, no_sign, c2pa_certificate, c2pa_key)
-    wanted = options.Wanted(edits, aim_later(at or [], only), *kept, report, profile, engine, composite, choice)
+    wanted = options.Wanted(
+        edits, aim_later(at or [], only), *kept, report, profile, engine, composite, choice, as_json
+    )
     if is_batch(source):
         edit_many(source, target, wanted, jobs, None if cluster is None else (cluster, worker_cpus))
     elif cluster is not None:
@@ -99,7 +103,7 @@ def _edit_one(source: Path, target: Path, wanted: options.Wanted) -> None:
         if name_unfinished(target).is_dir():
             say(f"Stopped; the same command goes on where {source} was.")
         raise
-    _summarise(target, done)
+    _summarise(target, done, as_json=wanted.as_json)
 
 
 def _make_stream(resources: ExitStack, wanted: options.Wanted) -> AnyStream:
@@ -123,11 +127,14 @@ def _progress(resources: ExitStack, source: Path) -> Progress:
     return update
 
 
-def _summarise(target: Path, done: EditReport) -> None:
+def _summarise(target: Path, done: EditReport, *, as_json: bool) -> None:
     for warning in done.warnings:
         say(f"Warning: {warning}")
     for note in done.notes:
         say(f"Note: {note}")
+    if as_json:
+        print_json(done.as_json())
+        return
     fps = done.frames / done.seconds if done.seconds else 0.0
     typer.echo(
         f"{target}: {done.frames} frames, {done.face_frames} with a face, in {done.seconds:.1f} s "

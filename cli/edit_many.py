@@ -11,6 +11,7 @@ import typer
 from cli.edit_options import Wanted
 from cli.errors import FAILED, bad_input, say
 from cli.streams import open_engine, open_stream
+from cli.tables import print_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +56,7 @@ def edit_many(source: Path, target: Path, wanted: Wanted, jobs: int | None, shar
     done.left_out = find_left_out(source, target)
     if wanted.report is not None:
         write_json(wanted.report, done.as_json())
-    _summarise(target, done)
+    _summarise(target, done, as_json=wanted.as_json)
 
 
 def _on_cluster(address: str, cpus: float) -> Through:
@@ -80,7 +81,7 @@ def _open_worker(settings: Settings, engine: str, threads: int) -> Callable[[Edi
     return work
 
 
-def _summarise(target: Path, done: BatchReport) -> None:
+def _summarise(target: Path, done: BatchReport, *, as_json: bool) -> None:
     for source, entry in done.files.items():
         if entry["status"] == "failed":
             say(f"Failed: {source}: {entry['error']}")
@@ -92,10 +93,13 @@ def _summarise(target: Path, done: BatchReport) -> None:
         say(f"Left out: {path}: {why}.")
     if len(done.left_out) > MOST_NAMED:
         say(f"Left out: {len(done.left_out) - MOST_NAMED} more files; --report names them all.")
-    fps = done.frames / done.seconds if done.seconds else 0.0
-    typer.echo(
-        f"{target}: {done.count('done')} files done, {done.count('skipped')} as they were, {done.count('failed')} "
-        f"failed; {done.frames} frames in {done.seconds:.1f} s ({fps:.1f} a second)."
-    )
+    if as_json:
+        print_json(done.as_json())
+    else:
+        fps = done.frames / done.seconds if done.seconds else 0.0
+        typer.echo(
+            f"{target}: {done.count('done')} files done, {done.count('skipped')} as they were, {done.count('failed')} "
+            f"failed; {done.frames} frames in {done.seconds:.1f} s ({fps:.1f} a second)."
+        )
     if done.count("failed"):
         raise typer.Exit(FAILED)

@@ -91,6 +91,8 @@ class Wanted:
     engine: str
     composite: Composite
     faces: FaceChoice
+    as_json: bool
+    """Whether the report is printed, in the place of a line."""
 
     def how(self) -> dict[str, Any]:
         """What is the same for every file, as `EditJob` and `Settings` name it; ValueError where it cannot be."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
 
 from cli.choices import Profile
 from cli.errors import bad_input
+from cli.tables import AsJson, print_rows
 
 
 def register(app: typer.Typer) -> None:
@@ -20,17 +20,13 @@ def register(app: typer.Typer) -> None:
     app.add_typer(commands, name="engines")
 
 
-def list_engines(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """The engines there are, whether each can run here, and what was measured of them."""
+def list_engines(as_json: AsJson = False) -> None:
+    """List the engines there are: whether each can run here, and what was measured of it or is to be done for it."""
     from engines.inventory import list_all
     from rigid.assets.store import AssetStore
 
-    listed = list_all(AssetStore())
-    if as_json:
-        typer.echo(json.dumps([entry.as_json() for entry in listed], indent=1))
-        return
-    for entry in listed:
-        typer.echo(f"{entry.name:<15}{entry.state:<15}{entry.note}")
+    listed = [entry.as_json() for entry in list_all(AssetStore())]
+    print_rows(listed, {"engine": "name", "state": "state", "measured, or what to do": "note"}, as_json=as_json)
 
 
 def build(

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cli.errors import BAD_INPUT, FAILED, fail
+from cli.tables import Column, Row, print_rows
 
 if TYPE_CHECKING:
     from rigid.face.group_tracker import FaceChoice
+    from rigid.files.face_list import ListedFace
 
 Faces = Annotated[
     Literal["all", "largest", "left-to-right"],
@@ -57,29 +59,37 @@ def aim_later(schedule: list[str], only: int | None) -> list[str]:
     return [f"{seconds}{colon}{aim([edit], only)[0]}" for seconds, colon, edit in parts]
 
 
-def list_faces(source: Path, target: Path, choice: FaceChoice) -> None:
-    """Write the picture, and a line for each face; ends the program where that cannot be."""
+def list_faces(source: Path, target: Path, choice: FaceChoice, *, as_json: bool) -> None:
+    """Write the picture, and print a row for each face; ends the program where that cannot be."""
     try:
-        _list_faces(source, target, choice)
+        seen = _list_faces(source, target, choice)
     except ValueError as error:
         fail(str(error), BAD_INPUT)
     except OSError as error:
         fail(f"{target} could not be written: {error.strerror or error}.", FAILED)
+    columns: dict[str, Column] = {
+        "face": "number",
+        "from s": "first",
+        "to s": "last",
+        "frames": "frames",
+        "shown at s": "at",
+        "left, top, right, bottom": "box",
+    }
+    print_rows(map(_describe, seen), columns, as_json=as_json)
 
 
-def _list_faces(source: Path, target: Path, choice: FaceChoice) -> None:
+def _list_faces(source: Path, target: Path, choice: FaceChoice) -> list[ListedFace]:
     from rigid.assets.store import AssetStore
     from rigid.files.face_list import check_face_list, find_faces, write_face_list
 
     check_face_list(target)
-    model = AssetStore().file("face-landmarks", "face_landmarker.task")
-    seen = find_faces(source, model, choice)
-    for face in seen:
-        left, top, right, bottom = (round(edge) for edge in face.box)
-        typer.echo(
-            f"{face.number}: from {face.first:.2f} s to {face.last:.2f} s, in {face.frames} frames; at {face.at:.2f} s "
-            f"from ({left}, {top}) to ({right}, {bottom})"
-        )
+    seen = find_faces(source, AssetStore().file("face-landmarks", "face_landmarker.task"), choice)
     if not seen:
         raise ValueError(f"No face was found in {source}.")
     write_face_list(target, seen)
+    return seen
+
+
+def _describe(face: ListedFace) -> Row:
+    times = {name: round(getattr(face, name), 2) for name in ("first", "last", "at")}
+    return {"number": face.number, "frames": face.frames, "box": [round(edge) for edge in face.box], **times}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from cli.errors import BAD_INPUT, fail
+from cli.errors import BAD_INPUT, fail, say
+from cli.tables import AsJson, Column, Row, print_rows
 
 NEEDED_TO_SERVE = ("generator", "face-landmarks")
 """The assets that `serve` and `edit` use; the others are for measuring and training."""
@@ -22,22 +22,31 @@ def register(app: typer.Typer) -> None:
 
 
 @models.command("list")
-def list_models() -> None:
+def list_models(as_json: AsJson = False) -> None:
     """List every model: its size, whether it is here, its licence and what it is."""
-    from rich.console import Console
-    from rich.table import Table
-
     from rigid.assets.store import AssetStore
     from rigid.progress import amount
 
     store = AssetStore()
-    table = Table("name", "size", "here", "licence", "what it is", box=None)
-    for name, asset in store.manifest.items():
-        here = "no" if store.problems(name) else "yes"
-        table.add_row(name, amount(asset.size, "bytes"), here, asset.licence, asset.description)
-    # Lines are wrapped only to fit a window.
-    Console(width=None if sys.stdout.isatty() else 240).print(table)
-    typer.echo(f"They are kept in {store.cache_dir}.")
+    listed = [
+        {
+            "name": name,
+            "bytes": asset.size,
+            "here": not store.problems(name),
+            "licence": asset.licence,
+            "description": asset.description,
+        }
+        for name, asset in store.manifest.items()
+    ]
+    columns: dict[str, Column] = {
+        "model": "name",
+        "size": lambda row: amount(row["bytes"], "bytes"),
+        "here": "here",
+        "licence": "licence",
+        "what it is": "description",
+    }
+    print_rows(listed, columns, as_json=as_json)
+    say(f"They are kept in {store.cache_dir}.")
 
 
 @models.command()
@@ -62,6 +71,7 @@ def verify(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[NAME]...", help="Models to check; without a name, those fetched.")
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Compare the files in the cache with the SHA-256 of the manifest; fetches nothing.
 
@@ -73,12 +83,16 @@ def verify(
     fetched = [name for name in store.manifest if store.folder(name).exists()]
     wanted = _check_known(names, list(store.manifest)) or fetched
     if not wanted:
-        typer.echo("No model has been fetched yet; `rigid-live models pull` does it.")
-    found = {name: store.problems(name) for name in wanted}
-    for name, problems in found.items():
-        typer.echo(f"{name}: {'; '.join(problems) or 'ok'}")
-    wrong = [name for name, problems in found.items() if problems]
-    unfit = [] if names else _unfit_profiles()
+        say("No model has been fetched yet; `rigid-live models pull` does it.")
+    found = [_checked(name, "model", store.problems(name)) for name in wanted]
+    weights = [] if names else _check_weights()
+    columns: dict[str, Column] = {
+        "name": "name",
+        "what": "kind",
+        "state": lambda row: "; ".join(row["problems"]) or "ok",
+    }
+    print_rows([*found, *weights], columns, as_json=as_json)
+    wrong, unfit = ([row["name"] for row in rows if row["problems"]] for rows in (found, weights))
     if wrong:
         fail(f"Damaged or incomplete: {', '.join(wrong)}; run `rigid-live models pull {' '.join(wrong)}`.")
     if unfit:
@@ -110,18 +124,19 @@ def import_(
     typer.echo(f"Imported into {profile}: {names} (in {written[0].parent}).")
 
 
-def _unfit_profiles() -> list[str]:
-    """Say how the profiles' own weights are; the names of those that lack some."""
+def _check_weights() -> list[Row]:
+    """How the profiles' own weights are."""
     from rigid.models.graph_weights import check_weights
     from rigid.models.profiles import FACE_PARSER, PROFILES, WITHOUT_PARSER, weights_files
 
-    # one that nothing was imported for is not meant to be used
-    found = {profile: check_weights(profile) for profile in PROFILES if weights_files(profile)}
-    for profile, problems in found.items():
-        typer.echo(f"networks of {profile}: {' '.join(problems) or 'ok'}")
     if not FACE_PARSER.is_file():
-        typer.echo(f"face parser: missing; {WITHOUT_PARSER}")
-    return [profile for profile, problems in found.items() if problems]
+        say(f"Warning: The face parser is missing; {WITHOUT_PARSER}")
+    # one that nothing was imported for is not meant to be used
+    return [_checked(profile, "networks", check_weights(profile)) for profile in PROFILES if weights_files(profile)]
+
+
+def _checked(name: str, kind: str, problems: list[str]) -> Row:
+    return {"name": name, "kind": kind, "problems": problems}
 
 
 def _check_known(names: list[str] | None, known: list[str]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.errors import FAILED, bad_input, fail
+from cli.tables import AsJson, print_json
 
 if TYPE_CHECKING:
     from rigid.files.provenance_reading import Provenance
@@ -21,9 +22,12 @@ def register(app: typer.Typer) -> None:
 
 def verify(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A jpg, png, webp or mp4.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print everything, for programs.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Tell whether a file says that AI edited it, and whether it was changed since; 1 where it says nothing or was."""
+    """Tell whether a file says that AI edited it, and whether it was changed since.
+
+    The exit status is 1 where it says nothing, or was changed.
+    """
     from rigid.files.provenance_reading import read
 
     with bad_input():
@@ -37,9 +41,7 @@ def verify(
 
 def _print(file: Path, told: Provenance, as_json: bool) -> None:
     if as_json:
-        import json
-
-        typer.echo(json.dumps(asdict(told)))
+        print_json(asdict(told))
         return
     edits = ", ".join(f"{name} {value:g}" for name, value in told.edits.items())
     typer.echo(f"{file}: {'edited with AI' if told.edited_with_ai else 'no word of AI'}; strengths: {edits or 'none'}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -70,6 +70,10 @@ class Difference:
         alike = self.lpips is None or self.lpips <= bound.lpips
         return self.largest <= bound.largest and self.mean <= bound.mean and clear and alike
 
+    def as_json(self) -> dict[str, object]:
+        """Return the difference, and whether it is within its bounds, ready for JSON."""
+        return {**asdict(self), "passed": self.passed}
+
 
 def compare(
     networks: Networks, folder: Path, seed: int, precisions: Sequence[Precision] = PRECISIONS
@@ -123,11 +127,14 @@ def _difference(
 
 def table(differences: Iterable[Difference]) -> str:
     """`differences` as lines of text, those that are too far first."""
-    # NaN sorts as the worst.
-    ordered = sorted(differences, key=lambda d: (d.passed, -np.nan_to_num(d.largest, nan=np.inf), d.engine, d.batch))
     head = f"{'engine':<14}{'precision':<10}{'graph':<16}{'batch':>5}{'largest':>10}{'mean':>10}{'dB':>7}{'LPIPS':>8}"
     bounds = "f32: largest 1e-4; auto: mean 2e-2, 40 dB; int8: 32 dB, LPIPS 0.03"
-    return "\n".join((f"{head}  ({bounds})", *map(_line, ordered)))
+    return "\n".join((f"{head}  ({bounds})", *map(_line, worst_first(differences))))
+
+
+def worst_first(differences: Iterable[Difference]) -> list[Difference]:
+    """Sort `differences`, those that are too far first; NaN is the worst."""
+    return sorted(differences, key=lambda d: (d.passed, -np.nan_to_num(d.largest, nan=np.inf), d.engine, d.batch))
 
 
 def _line(d: Difference) -> str:

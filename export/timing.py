@@ -60,16 +60,6 @@ def time_networks(networks: Networks, folder: Path, *, rounds: int, calls: int) 
     return timings_of({key: _medians(times) for key, times in taken.items()})
 
 
-def table(timings: Sequence[Timing]) -> str:
-    """`timings` as lines of text, and the sum of a frame's whole pictures."""
-    head = f"{'engine':<14}{'graph':<16}{'ms':>9}{'processor ms':>14}{'times eager':>13}{'processor':>11}"
-    lines = [
-        f"{t.engine:<14}{t.graph:<16}{t.wall_ms:>9.1f}{t.processor_ms:>14.1f}{t.wall_ratio:>13.2f}{t.processor_ratio:>11.2f}"
-        for t in timings
-    ]
-    return "\n".join([head, *lines])
-
-
 def _is_run(runtime: Runtime, example: Exportable) -> bool:
     """Whether it is the batch of a frame, and a graph that the engine has."""
     rows = len(next(iter(example.inputs.values())))

@@ -69,7 +69,7 @@ def run_benchmark(
     if load_eager is not None:
         eager = _measure_eager(load_eager(), job, edits)
         on_measure("eager", eager)
-        done["eager"] = {"fps": round(eager.fps, 2), "stage_ms": eager.stage_ms()}
+        done["eager"] = eager.as_json(base_mb)
         done["speedup_vs_eager"] = round(min(measures, key=lambda measured: measured.n).fps / eager.fps, 2)
     return done
 

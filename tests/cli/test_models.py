@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -24,10 +25,18 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_list_names_every_model(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["models", "list"]) == 0
-    text = capsys.readouterr().out
-    assert all(f" {name} " in text for name in read_manifest())
-    assert f"They are kept in {cache}." in text
-    assert " yes " not in text
+    told = capsys.readouterr()
+    lines = [line.split() for line in told.out.splitlines()]
+    assert [line[0] for line in lines[1:]] == list(read_manifest())
+    assert f"They are kept in {cache}." in told.err
+    assert all("no" in line and "yes" not in line for line in lines[1:])
+
+
+def test_the_list_is_json_on_request(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["models", "list", "--json"]) == 0
+    listed = {one["name"]: one for one in json.loads(capsys.readouterr().out)}
+    assert list(listed) == list(read_manifest())
+    assert listed["generator"]["bytes"] > 10**6 and listed["generator"]["here"] is False
 
 
 def test_pull_without_network_fails_with_one_sentence(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -39,9 +48,9 @@ def test_pull_without_network_fails_with_one_sentence(cache: Path, capsys: pytes
 
 def test_verify_of_an_empty_cache_has_nothing_to_say(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["models", "verify"]) == 0
-    first, networks, *_ = capsys.readouterr().out.splitlines()
-    assert first == "No model has been fetched yet; `rigid-live models pull` does it."
-    assert networks == "networks of mobile-256: ok"
+    told = capsys.readouterr()
+    assert told.err == "No model has been fetched yet; `rigid-live models pull` does it.\n"
+    assert [line.split() for line in told.out.splitlines()[1:]] == [["mobile-256", "networks", "ok"]]
 
 
 def test_verify_names_what_is_wrong(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -50,7 +59,7 @@ def test_verify_names_what_is_wrong(cache: Path, capsys: pytest.CaptureFixture[s
     (folder / "face_landmarker.task").write_bytes(b"half a file")
     assert run(["models", "verify"]) == 1
     captured = capsys.readouterr()
-    assert captured.out.splitlines()[0] == "face-landmarks: face_landmarker.task has 11 bytes, not 3758596"
+    assert captured.out.splitlines()[1].split("model", 1)[1].strip() == "face_landmarker.task has 11 bytes, not 3758596"
     assert (
         captured.err == "Error: Damaged or incomplete: face-landmarks; run `rigid-live models pull face-landmarks`.\n"
     )

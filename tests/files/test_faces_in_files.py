@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -110,9 +111,12 @@ def test_who_has_which_number_is_listed_and_drawn(
 
 def test_the_command_lists_faces(two_portraits: Pixels, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Image.fromarray(two_portraits).save(tmp_path / "in.png")
-    assert run(["edit", str(tmp_path / "in.png"), str(tmp_path / "list.png"), "--list-faces"]) == 0
+    words = ["edit", str(tmp_path / "in.png"), str(tmp_path / "list.png"), "--list-faces"]
+    assert run(words) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line[:2] for line in lines] == ["1:", "2:"]
+    assert [line.split()[0] for line in lines] == ["face", "1", "2"]
+    assert run([*words, "--json"]) == 0
+    assert [face["number"] for face in json.loads(capsys.readouterr().out)] == [1, 2]
     with Image.open(tmp_path / "list.png") as picture:
         assert picture.size == (512, 256)
 

@@ -189,10 +189,10 @@ def test_a_wrong_number_of_sessions_is_refused(value: str, capsys: pytest.Captur
     assert f"--sessions is {value!r}; give whole numbers" in capsys.readouterr().err
 
 
-def test_a_missing_folder_for_the_figures_is_told_before_measuring(
+def test_a_missing_folder_for_the_plot_is_told_before_measuring(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(["bench", "--json", str(tmp_path / "none" / "bench.json")]) == 2
+    assert run(["bench", "--plot", str(tmp_path / "none" / "bench.png")]) == 2
     assert "There is no folder" in capsys.readouterr().err
 
 
