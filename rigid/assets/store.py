@@ -168,18 +168,21 @@ def default_cache_dir() -> Path:
 def _fetch_file(asset: Asset, file: AssetFile, folder: Path, carriers: Carriers) -> None:
     """Try the sources in order; the file appears under its name only when it is whole and right."""
     reasons: list[str] = []
+    remedies: list[str] = []
     part = folder / f"{file.name}.part"
     for source in asset.sources:
         try:
             _fetch_part(source, file, part, carriers)
         except SourceError as error:
             reasons.append(f"{source}: {error}")
+            remedies.append(error.remedy)
         else:
             part.replace(folder / file.name)
             return
+    remedy = next(filter(None, remedies), "check the network connection")
     raise AssetError(
-        f"Cannot fetch {file.name} of the asset {asset.name!r} ({'; '.join(reasons)}); check the network "
-        f"connection and run this again, or put the file into {folder} by hand."
+        f"Cannot fetch {file.name} of the asset {asset.name!r} ({'; '.join(reasons)}); {remedy} and run this again, or "
+        f"put the file into {folder} by hand."
     )
 
 
