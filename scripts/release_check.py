@@ -25,6 +25,7 @@ from scripts.wheels import find_missing_wheels
 
 ROOT = Path(__file__).resolve().parent.parent
 NEEDED_IN_WHEEL = (
+    "client/demo.webm",
     "client/index.html",
     "rigid/assets/manifest.json",
     "rigid/graphs/mobile-256/invert.onnx",

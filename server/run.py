@@ -14,6 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from server.access.connection_limits import guard_protocol, make_room_for_connections
+from server.access.middleware import AnswerAtTheEnd
 from server.session.manager import SessionManager
 from server.tls import CertificateFiles, Renewal
 
@@ -74,7 +75,7 @@ def run(
     `renew`: makes new `files` where that is due; called now and then, on a thread.
     """
     config = uvicorn.Config(
-        app,
+        AnswerAtTheEnd(app),
         ssl_certfile=None if files is None else files.certificate,
         ssl_keyfile=None if files is None else files.key,
         log_level=log_level,

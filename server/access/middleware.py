@@ -25,6 +25,7 @@ SECURITY_HEADERS = {
     "x-frame-options": "DENY",
 }
 PROTECTED = ("/api/", "/offer", "/metrics", "/whip", "/whip/", "/whep/")
+ENDED = ApiError(503, "draining", "The server has ended.", "Ask again once it is back.")
 EXPOSED = "Location, ETag, Link, Accept-Patch, Retry-After, X-Session-Id"
 """Headers of answers that a foreign page may read."""
 
@@ -45,6 +46,28 @@ class SecurityHeaders:
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
+
+
+class AnswerAtTheEnd:
+    """Answers 503 to a request that the server's end cuts off, where uvicorn would write a traceback for each."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def send_on(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_on)
+        except asyncio.CancelledError:
+            if begun or scope["type"] != "http":
+                raise
+            await ENDED.response()(scope, receive, send)
 
 
 BODY_SECONDS = 20.0

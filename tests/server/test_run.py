@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -18,6 +19,7 @@ from server.config import ServerConfig
 from server.listen import listen, urls
 from server.run import run
 from server.tls import self_signed
+from tests.patience import PATIENCE_SECONDS
 from tests.server.world import LIBRARY, PaintingStream
 
 
@@ -68,3 +70,28 @@ def test_https_and_the_end_on_a_signal(tmp_path: Path) -> None:
     visitor.join()
     assert answers == [200]
     assert not any(thread.name.startswith("inference") for thread in threading.enumerate())
+
+
+def test_what_waits_when_the_server_ends_is_told_so_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("server.run.GRACE_SECONDS", 0)
+    app = create_app(ServerConfig(), PaintingStream, LIBRARY)
+    listener = listen("127.0.0.1", 0)
+    answers: list[httpx.Response] = []
+
+    @app.get("/for-ever")
+    async def wait() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.Event().wait()
+
+    def visit() -> None:
+        answers.append(httpx.get(f"http://127.0.0.1:{listener.getsockname()[1]}/for-ever", timeout=PATIENCE_SECONDS))
+
+    visitor = threading.Thread(target=visit)
+    visitor.start()
+    run(app, listener, None)
+    visitor.join()
+    (answer,) = answers
+    assert answer.status_code == 503 and answer.json()["error"]["message"] == "The server has ended."
+    assert not [record for record in caplog.records if record.exc_info]
