@@ -10,15 +10,30 @@ import typer
 if TYPE_CHECKING:
     from rigid.files.provenance import Signing
 
+SIGNATURE = "Signature"
+"""A title under which --help lists options."""
+
 Profile = Annotated[str, typer.Option(help="The networks' profile.")]
 Engine = Annotated[str, typer.Option(help="What runs the networks: auto, or one that `engines list` names.")]
 Composite = Literal["change", "paper"]
 """`rigid.composite.compositor.COMPOSITES`."""
-NoSign = Annotated[bool, typer.Option("--no-sign", help="Leave out the C2PA manifest, which says that AI edited it.")]
-C2paCertificate = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Sign with this certificate (chain), PEM, not this machine's own.")
+NoSign = Annotated[
+    bool,
+    typer.Option(
+        "--no-sign", help="Leave out the C2PA manifest, which says that AI edited it.", rich_help_panel=SIGNATURE
+    ),
 ]
-C2paKey = Annotated[Path | None, typer.Option(metavar="FILE", help="That certificate's key, P-256, PEM.")]
+C2paCertificate = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Sign with this certificate (chain), PEM, not this machine's own.",
+        rich_help_panel=SIGNATURE,
+    ),
+]
+C2paKey = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="That certificate's key, P-256, PEM.", rich_help_panel=SIGNATURE)
+]
 
 
 def choose_signing(no_sign: bool, certificate: Path | None, key: Path | None) -> Signing | None:

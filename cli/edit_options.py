@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from rigid.face.group_tracker import FaceChoice
     from rigid.files.timeline import ScheduledEdit
 
+MANY_FILES = "Many files"
+"""A title under which --help lists options."""
+
 Source = Annotated[
     Path,
     typer.Argument(
@@ -59,7 +62,12 @@ Blend = Annotated[
 ]
 Jobs = Annotated[
     int | None,
-    typer.Option(min=1, metavar="N", help="Files at a time, where there are many; one for each core by default."),
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Files at a time, where there are many; one for each core by default.",
+        rich_help_panel=MANY_FILES,
+    ),
 ]
 Cluster = Annotated[
     str | None,
@@ -67,9 +75,13 @@ Cluster = Annotated[
         metavar="[ADDRESS]",
         help="Where there are many files, edit them on the Ray cluster at HOST:PORT, without an address on that of "
         "this machine; they must be at the same place on every node.",
+        rich_help_panel=MANY_FILES,
     ),
 ]
-WorkerCpus = Annotated[float, typer.Option(metavar="N", help="With --cluster: processors for each file at a time.")]
+WorkerCpus = Annotated[
+    float,
+    typer.Option(metavar="N", help="With --cluster: processors for each file at a time.", rich_help_panel=MANY_FILES),
+]
 
 
 @dataclass(frozen=True)

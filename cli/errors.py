@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,6 +65,8 @@ def explain(error: Exception) -> tuple[str, int] | None:
     if isinstance(error, ModuleNotFoundError) and error.name in EXTRAS:
         remedy = f"pip install 'rigid-live[{EXTRAS[error.name]}]'"
         return f"This needs {error.name}, which is not installed; run `{remedy}`.", FAILED
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return f"{error.filename or 'The output'} could not be written: {error.strerror}.", FAILED
     return (str(error), FAILED) if isinstance(error, _list_expected_failures()) else None
 
 

@@ -14,26 +14,46 @@ if TYPE_CHECKING:
     from rigid.face.group_tracker import FaceChoice
     from rigid.files.face_list import ListedFace
 
+WHOSE = "Whose face"
+"""A title under which --help lists options."""
+
 Faces = Annotated[
     Literal["all", "largest", "left-to-right"],
     typer.Option(
         help="Whose face: all, numbered from the largest; the largest alone; or all, numbered from the left. "
-        "Numbers go up as further faces come."
+        "Numbers go up as further faces come.",
+        rich_help_panel=WHOSE,
     ),
 ]
-MaxFaces = Annotated[int, typer.Option(min=1, max=16, metavar="N", help="At most so many faces at a time.")]
+MaxFaces = Annotated[
+    int,
+    typer.Option(min=1, max=16, metavar="N", help="At most so many faces at a time.", rich_help_panel=WHOSE),
+]
 Only = Annotated[
-    int | None, typer.Option(min=1, metavar="NUMBER", help="Edit this face alone; --list-faces shows who has which.")
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="NUMBER",
+        help="Edit this face alone; --list-faces shows who has which.",
+        rich_help_panel=WHOSE,
+    ),
 ]
 OneFace = Annotated[
     list[str] | None,
     typer.Option(
-        "--face", metavar="NUMBER:NAME=STRENGTH", help="An edit for one face, such as 2:age=1; may be repeated."
+        "--face",
+        metavar="NUMBER:NAME=STRENGTH",
+        help="An edit for one face, such as 2:age=1; may be repeated.",
+        rich_help_panel=WHOSE,
     ),
 ]
 ListFaces = Annotated[
     bool,
-    typer.Option("--list-faces", help="Edit nothing: write a picture to OUTPUT that shows who has which number."),
+    typer.Option(
+        "--list-faces",
+        help="Edit nothing: write a picture to OUTPUT that shows who has which number.",
+        rich_help_panel=WHOSE,
+    ),
 ]
 
 

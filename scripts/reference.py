@@ -148,7 +148,7 @@ def command_line() -> str:
         "# Command line",
         "",
         "Written from the program's own help. Every option may be set by a variable, too; the columns name both.",
-        "Commands exit with 0 when done, 2 for wrong usage or bad input, 1 when something failed.",
+        "Commands exit with 0 when done, 2 for wrong usage or bad input, 1 when something failed, 130 after Ctrl+C.",
     ]
     for name, command in _commands("rigid-live", typer.main.get_command(app)):
         lines += ["", f"## {name}", "", str(command.help or "").strip()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from importlib.metadata import version
@@ -11,7 +12,7 @@ import typer
 
 from cli import main as program
 from cli.errors import BAD_INPUT, FAILED, explain, fail
-from cli.main import COMMANDS, run
+from cli.main import COMMANDS, PANELS, run
 from engines import EngineError
 from rigid.assets.store import AssetError
 
@@ -31,6 +32,24 @@ def test_no_arguments_show_the_help(capsys: pytest.CaptureFixture[str]) -> None:
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([command, "--help"]) == 0
     assert command in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [[], ["serve"], ["edit"], ["attributes", "import"], ["evaluate"]])
+def test_help_is_as_wide_as_the_terminal_and_says_no_more_than_it_must(
+    words: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "70")
+    assert run([*words, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 70
+    assert "env var" not in text and "<bool>" not in text
+
+
+def test_commands_stand_under_what_they_are_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--help"]) == 0
+    text = capsys.readouterr().out
+    places = [text.index(f" {title} ") for title in PANELS]
+    assert places == sorted(places) and places[0] < text.index("│ demo ") < places[1]
 
 
 def test_help_loads_nothing_heavy() -> None:
@@ -73,6 +92,11 @@ def test_bad_usage_is_one_sentence_and_status_2(
         (EngineError("No engine."), ("No engine.", FAILED)),
         (typer.BadParameter("No such."), ("Invalid value: No such.", BAD_INPUT)),
         (typer.Abort(), ("Stopped before it was done.", FAILED)),
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            ("The output could not be written: No space left on device.", 1),
+        ),
+        (OSError(errno.EIO, "Input/output error"), None),
         (KeyError("a fault of ours"), None),
     ],
 )
