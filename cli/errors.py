@@ -65,7 +65,7 @@ def explain(error: Exception) -> tuple[str, int] | None:
     if isinstance(error, ModuleNotFoundError) and error.name in EXTRAS:
         remedy = f"pip install 'rigid-live[{EXTRAS[error.name]}]'"
         return f"This needs {error.name}, which is not installed; run `{remedy}`.", FAILED
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"{error.filename or 'The output'} could not be written: {error.strerror}.", FAILED
     return (str(error), FAILED) if isinstance(error, _list_expected_failures()) else None
 

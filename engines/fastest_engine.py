@@ -7,6 +7,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -106,7 +107,13 @@ def _read(path: Path) -> dict[str, dict[str, float]]:
 
 
 def _write(path: Path, known: dict[str, dict[str, float]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(f".{os.getpid()}.part")
-    part.write_text(json.dumps(known, indent=1), "utf-8")
-    part.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(json.dumps(known, indent=1), "utf-8")
+        part.replace(path)
+    except OSError as error:
+        # A full disk costs the next start a measurement, not this one its engine.
+        logger.warning("engine auto: what it measured is not kept: %s", error)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)

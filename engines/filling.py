@@ -24,7 +24,7 @@ from engines.exports import (
 )
 from engines.graph_runtime import FACE_GRAPH, PARSE_GRAPH, EngineError
 from rigid.arrays import Array
-from rigid.assets.store import AssetStore
+from rigid.assets.store import AssetStore, explain_cache
 from rigid.models.fetched import State
 from rigid.models.graph_weights import graphs_folder, lay_out, read_index, read_networks
 
@@ -38,7 +38,7 @@ def require_exports(profile: str, store: AssetStore, *, force: bool = False, kin
 
     One process at a time fills them; the others wait and use what it made. `force` fills them anew; `kinds`: see
     `list_needed_kinds`. EngineError for a profile that comes without graphs and was not exported, AssetError where
-    weights are missing.
+    weights are missing or the cache has no room.
     """
     folder, weights = export_folder(profile, store), weights_hash(profile, store)
     graphs = graphs_folder(profile)
@@ -47,18 +47,24 @@ def require_exports(profile: str, store: AssetStore, *, force: bool = False, kin
     if graphs is None:
         message = f"The exported networks of {profile} are missing or out of date"
         raise EngineError(f"{message}; run `rigid-live export --profile {profile}`.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_suffix(".lock")):
-        if force or not is_current(folder, weights, kinds):
-            scratch = folder.with_suffix(".part")
-            shutil.rmtree(scratch, ignore_errors=True)
-            try:
-                fill(graphs, read_networks(profile, store), scratch, kinds)
-                write_record(scratch, weights)
-                replace_files(scratch, folder)
-            finally:
-                shutil.rmtree(scratch, ignore_errors=True)
+    networks = read_networks(profile, store)
+    with explain_cache(store.cache_dir):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_suffix(".lock")):
+            if force or not is_current(folder, weights, kinds):
+                _fill_anew(graphs, networks, folder, weights, kinds)
     return folder
+
+
+def _fill_anew(graphs: Path, networks: Mapping[str, State], folder: Path, weights: str, kinds: Collection[str]) -> None:
+    scratch = folder.with_suffix(".part")
+    shutil.rmtree(scratch, ignore_errors=True)
+    try:
+        fill(graphs, networks, scratch, kinds)
+        write_record(scratch, weights)
+        replace_files(scratch, folder)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def fill(graphs: Path, networks: Mapping[str, State], folder: Path, kinds: Collection[str] = ()) -> None:

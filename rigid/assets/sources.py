@@ -147,27 +147,28 @@ def npm_command(source: Source, package: Path, scratch: Path) -> list[str]:
 
 def _run(command: list[str], package: Path, scratch: Path, update: Update) -> None:
     """Run a downloader, reporting how many bytes came (`scratch` holds its unfinished files, `package` the whole)."""
-    log = scratch / "log"
-    with log.open("wb") as output:
-        environment = {**downloader_settings(), "TMPDIR": str(scratch)}
-        process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=environment)
-        try:
-            while _still_runs(process):
-                # The package is copied from one to the other when it is whole.
-                update(max(_bytes_below(scratch), _bytes_below(package)))
-        finally:
-            process.kill()
-            process.wait()
-    if process.returncode != 0:
-        raise _find_reason(log.read_text("utf-8", "replace"), process.returncode)
-
-
-def _still_runs(process: subprocess.Popen[bytes]) -> bool:
+    environment = {**downloader_settings(), "TMPDIR": str(scratch)}
+    # Into memory, as a disk that is full takes no log.
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment
+    )
     try:
-        process.wait(timeout=0.2)
+        while (told := _wait(process)) is None:
+            # The package is copied from one to the other when it is whole.
+            update(max(_bytes_below(scratch), _bytes_below(package)))
+    finally:
+        process.kill()
+        process.wait()
+    if process.returncode != 0:
+        raise _find_reason(told.decode("utf-8", "replace"), process.returncode)
+
+
+def _wait(process: subprocess.Popen[bytes]) -> bytes | None:
+    """All that a process wrote, once it ended; None while it runs."""
+    try:
+        return process.communicate(timeout=0.2)[0]
     except subprocess.TimeoutExpired:
-        return True
-    return False
+        return None
 
 
 def _bytes_below(folder: Path) -> int:

@@ -89,7 +89,7 @@ class AssetStore:
         missing = sorted({name for name in assets if not self._is_ready(name)})
         if not missing:
             return
-        with _explain(self.cache_dir), ExitStack() as stack:
+        with explain_cache(self.cache_dir), ExitStack() as stack:
             # Sorted, so that two processes never wait for each other.
             for name in missing:
                 stack.enter_context(self._lock(name))
@@ -216,7 +216,7 @@ def _problem(path: Path, file: AssetFile) -> str | None:
 
 
 @contextmanager
-def _explain(cache_dir: Path) -> Iterator[None]:
+def explain_cache(cache_dir: Path) -> Iterator[None]:
     """Turn what the operating system says about the cache folder into one sentence."""
     try:
         yield

@@ -112,7 +112,7 @@ def test_another_version_or_processor_compiles_anew(
     monkeypatch.setattr(openvino, "get_version", lambda: "9999.1")
     pictures(folder, tmp_path)
     assert core.compiled == 2 * GRAPHS
-    monkeypatch.setattr(openvino_engine, "processor", lambda: "Another processor")
+    monkeypatch.setattr(openvino_engine, "name_processor", lambda: "Another processor")
     pictures(folder, tmp_path)
     assert core.compiled == 3 * GRAPHS
 
