@@ -39,7 +39,7 @@ Without = Annotated[
     list[str] | None,
     typer.Option(
         metavar="PART",
-        help="Also measure rigid without tcc, nm, lfd (Table 3) or steadying; may be repeated or NAME,….",
+        help="Also measure rigid without tcc, nm, lfd (Table 3), steadying, or drawing (as live); repeated or NAME,….",
     ),
 ]
 Every = Annotated[

@@ -22,12 +22,14 @@ from rigid.face.group_tracker import FaceChoice
 from rigid.models.contract import RecurrentState, Runtime
 from rigid.models.openvino_core import get_shared_core
 from rigid.models.profiles import mean_code, weights_file
+from rigid.stream.face_stream import LIVE_INVERTED_EVERY, StreamOptions
 from rigid.stream.group_stream import AnyStream, open_stream
 
 if TYPE_CHECKING:
     from server.uploads.attribute_previews import Gallery
 
 ONE_FACE = FaceChoice()
+LIVE = StreamOptions(inverted_every=LIVE_INVERTED_EVERY)
 
 
 class Backend:
@@ -52,7 +54,7 @@ class Backend:
 
     def make_stream(self) -> AnyStream:
         """A stream for one viewer."""
-        return open_stream(self.runtime, self._landmarks, self.library, self._choice)
+        return open_stream(self.runtime, self._landmarks, self.library, self._choice, LIVE)
 
     def batches(self) -> Mapping[int, int]:
         """How many rounds of the engine held how many sessions' calls; none where it takes them one by one."""
@@ -69,12 +71,12 @@ class Backend:
         sizes = self.runtime.sizes
         grey = np.zeros((1, 3, sizes.image_size, sizes.image_size), np.float32)
         codes, noise, _ = self.runtime.invert(grey, RecurrentState.initial(sizes))
-        pair = np.concatenate([codes] * 2), np.concatenate([noise] * 2)
-        self.runtime.synthesize(*pair)
-        # hair and face are edited in three pictures
-        self.runtime.synthesize(np.concatenate([codes] * 3), np.concatenate([noise] * 3))
-        if sizes.face_window is not None:
-            self.runtime.synthesize_face(*pair, np.zeros((2, 2), np.float32))
+        # the edited face alone, beside the inverted one, and beside another that is edited without its hair
+        for n in (1, 2, 3):
+            batch = codes.repeat(n, 0), noise.repeat(n, 0)
+            self.runtime.synthesize(*batch)
+            if sizes.face_window is not None and n < 3:
+                self.runtime.synthesize_face(*batch, np.zeros((n, 2), np.float32))
         if sizes.n_classes:
             self.runtime.parse(np.concatenate([grey] * 2))
         stream = self.make_stream()

@@ -26,8 +26,7 @@ from rigid.face.identity import Embedder, Embedding
 from rigid.face.masks import feather, oval_mask
 from rigid.files.clips import Clip, Replay, Track, read_frames
 from rigid.reporting import CountDone
-from rigid.stream.face_stream import FaceStream, StreamOptions
-from rigid.stream.fading import AT_ONCE
+from rigid.stream.face_stream import FaceStream
 
 MEASURES = (
     "mse",
@@ -101,8 +100,7 @@ def measure_clip(
 
     `progress` takes the frames done. EvaluationError when a frame fails.
     """
-    options = StreamOptions(prepared.composite, AT_ONCE, prepared.steady)
-    stream = FaceStream(prepared.runtime, Replay(source.track), prepared.offsets, options)
+    stream = FaceStream(prepared.runtime, Replay(source.track), prepared.offsets, prepared.look)
     taker = _Taker(source, edits, meters, every, prepared.runtime.sizes.image_size)
     for index, (frame, seconds) in enumerate(read_frames(source.clip.path, len(source.track.faces))):
         start = time.perf_counter()

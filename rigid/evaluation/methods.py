@@ -29,13 +29,21 @@ from rigid.face.alignment import crop
 from rigid.files.clips import Clip, Track, read_frames
 from rigid.models.build import Generator
 from rigid.models.contract import Runtime
+from rigid.stream.face_stream import LIVE_INVERTED_EVERY, StreamOptions
+from rigid.stream.fading import AT_ONCE
 from rigid.training.recurrent_losses import TRAINED_ABLATIONS
 
 METHODS = ("rigid", "per-frame", "optimise", "tune")
 UNSTEADY = "steadying"
 """Without what `rigid.composite.temporal_filter` adds to the paper."""
-ABLATIONS = {"tcc": WithoutRecurrence, "nm": WithoutNoiseMap, "lfd": WithoutSharing, UNSTEADY: Wrapped}
+LIVE = "drawing"
+"""Without drawing every inverted face, as live video does (`rigid.inversion.edit_change`)."""
+ABLATIONS = {"tcc": WithoutRecurrence, "nm": WithoutNoiseMap, "lfd": WithoutSharing, UNSTEADY: Wrapped, LIVE: Wrapped}
 VARIANT = "rigid-without-"
+
+
+PASTED = StreamOptions("paper", AT_ONCE, steady=0.0)
+"""As the published baselines do: each picture as it comes, and pasted."""
 
 
 @dataclass(frozen=True)
@@ -92,9 +100,7 @@ class Prepared:
 
     runtime: Runtime
     offsets: EditLibrary
-    composite: CompositeKind
-    steady: float = 0.0
-    """How much of the pictures before is in the generated ones; the published baselines take each as it comes."""
+    look: StreamOptions = PASTED
     seconds: float = 0.0
     """What getting ready for this clip took."""
 
@@ -124,18 +130,19 @@ def prepare(method: str, networks: Networks, options: MethodOptions, clip: Clip,
     if method.startswith("rigid"):
         left_out = method.removeprefix(VARIANT)
         variant = ABLATIONS[left_out](runtime) if left_out in ABLATIONS else Wrapped(runtime)
-        return Prepared(variant, offsets, options.composite, 0.0 if left_out == UNSTEADY else STEADY_SHARE)
+        steady, every = 0.0 if left_out == UNSTEADY else STEADY_SHARE, LIVE_INVERTED_EVERY if left_out == LIVE else 1
+        return Prepared(variant, offsets, StreamOptions(options.composite, AT_ONCE, steady, every))
     if method == "per-frame":
-        return Prepared(Encoded(runtime, networks.encode), offsets, "paper")
+        return Prepared(Encoded(runtime, networks.encode), offsets)
     if method == "optimise":
         steps = options.optimise_steps
         optimised = Optimised(runtime, networks.encode, networks.generator, networks.lpips, steps)
-        return Prepared(optimised, offsets, "paper")
+        return Prepared(optimised, offsets)
     encode, generator, lpips = networks.encode, networks.generator, networks.lpips
     start = time.perf_counter()
     pivots = Pivots(list(_crops(clip, track, runtime.sizes.image_size)), encode)
     tuned = Tuned(runtime, tune_generator(generator, lpips, pivots, options.tune_steps), pivots)
-    return Prepared(tuned, offsets, "paper", seconds=time.perf_counter() - start)
+    return Prepared(tuned, offsets, seconds=time.perf_counter() - start)
 
 
 def _crops(clip: Clip, track: Track, size: int) -> Iterator[Pixels]:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
 from rigid.arrays import Array
 from rigid.edits.edit_effect import EditEffect
 from rigid.geometry import Points
+from rigid.inversion.edit_change import EditChange
 from rigid.inversion.edited_noise import Redrawn, redraw
 from rigid.inversion.face_window import face_corner, surround
 from rigid.inversion.latents import Anchor, add_edit, share
 from rigid.inversion.noise_smoothing import settle
 from rigid.models.contract import RecurrentState, Runtime, Sizes
 from rigid.stopwatch import Stopwatch
+
+Draw = Callable[[Array, Array], Array]
+"""From codes and noise maps, (B, …) each, to pictures (B, 3, S, S)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +35,8 @@ class Memory:
     """Seconds since the networks last had a face."""
     redrawn: Redrawn = field(default_factory=Redrawn)
     """What is drawn anew of the edited faces."""
+    change: EditChange | None = None
+    """What the edits changed, last; None where that is not known."""
 
     @classmethod
     def initial(cls, sizes: Sizes) -> Memory:
@@ -39,8 +47,10 @@ class Memory:
 class Inverter:
     """The way of faces through the networks of a runtime, which is not closed with it; remembers nothing itself."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, inverted_every: int = 1) -> None:
+        """`inverted_every`: the inverted face is drawn for each so many frames, see `rigid.inversion.edit_change`."""
         self._runtime = runtime
+        self._inverted_every = inverted_every
 
     def edit(
         self, inputs: Array, landmarks: Points, memory: Memory, effect: EditEffect, watch: Stopwatch, passes: int = 1
@@ -77,13 +87,25 @@ class Inverter:
             in_sides = landmarks / sizes.image_size
             edited_noise, redrawn = redraw(noise, all_codes, effect, in_sides, memory.redrawn, self._runtime.synthesize)
             noises = np.concatenate([noise, *(edited_noise for _ in edited)])
-            # one batch costs less than two
-            pictures = self._pictures(all_codes, noises, inputs, landmarks, effect)
+            draw = partial(self._draw, inputs=inputs, landmarks=landmarks, effect=effect)
+            pictures, change = self._draw_both(draw, all_codes, noises, memory.change, effect)
             _require_finite(pictures)
         recurrent = recurrent.after(inputs, pictures[:1], pictures[1:2], shared.late_codes, noise)
-        return pictures, Memory(recurrent, shared.anchor, redrawn=redrawn)
+        return pictures, Memory(recurrent, shared.anchor, redrawn=redrawn, change=change)
 
-    def _pictures(self, codes: Array, noise: Array, inputs: Array, landmarks: Points, effect: EditEffect) -> Array:
+    def _draw_both(
+        self, draw: Draw, codes: Array, noise: Array, before: EditChange | None, effect: EditEffect
+    ) -> tuple[Array, EditChange | None]:
+        """The inverted and the edited faces, and what changed; the former is told from the latter where that serves."""
+        alone = len(codes) == 2
+        if before is not None and alone and before.serves(effect.edits, self._inverted_every):
+            edited = draw(codes[1:], noise[1:])
+            return np.concatenate([before.undo(edited), edited]), before.one_frame_later()
+        # one batch costs less than two
+        pictures = draw(codes, noise)
+        return pictures, EditChange.between(pictures, effect.edits) if alone and self._inverted_every > 1 else None
+
+    def _draw(self, codes: Array, noise: Array, inputs: Array, landmarks: Points, effect: EditEffect) -> Array:
         """`codes` and `noise` (B, …) as pictures (B, 3, S, S): all of them, or where only the face is edited, that."""
         sizes = self._runtime.sizes
         corner = None

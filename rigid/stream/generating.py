@@ -25,9 +25,9 @@ LONGEST_GAP = 3.0
 class GeneratingStage:
     """Makes the inverted and the edited face; what lasts from frame to frame is in the state that it is given."""
 
-    def __init__(self, runtime: Runtime, library: EditLibrary, fade: Fade) -> None:
+    def __init__(self, runtime: Runtime, library: EditLibrary, fade: Fade, inverted_every: int) -> None:
         self._runtime, self._library, self._fade = runtime, library, fade
-        self._inverter = Inverter(runtime)
+        self._inverter = Inverter(runtime, inverted_every)
 
     def run(
         self, record: FrameRecord, state: StreamState, edits: Mapping[str, float], elapsed: float, cadence: int

@@ -82,10 +82,12 @@ class StreamState:
             self.level = 0.0
         if Lost.PICTURES in lost:
             self.pictures, self.pictures_age = None, 0
-            self.memory = replace(self.memory, recurrent=self.memory.recurrent.at_rest(), redrawn=Redrawn())
+            self.memory = replace(
+                self.memory, recurrent=self.memory.recurrent.at_rest(), redrawn=Redrawn(), change=None
+            )
         if Lost.CODES in lost:
             bare = replace(self.memory.recurrent.at_rest(), late_codes=None)
-            self.memory = replace(self.memory, recurrent=bare, anchor=Anchor())
+            self.memory = replace(self.memory, recurrent=bare, anchor=Anchor(), change=None)
 
 
 def state_to_bytes(state: StreamState) -> bytes:

@@ -64,7 +64,7 @@ def test_the_edit_strength_is_the_change_in_the_delivered_picture(tmp_path: Path
 def test_a_perfect_inversion_is_measured_as_one(tmp_path: Path) -> None:
     source = source_of(tmp_path)
     runtime = Perfect()
-    means = measure_clip(source, Prepared(runtime, networks().library, "paper"), LIGHT, meters()).means
+    means = measure_clip(source, Prepared(runtime, networks().library), LIGHT, meters()).means
     assert means["mse"] == 0 and means["lpips"] == 0
     assert means["edit_strength"] == pytest.approx(0, abs=2e-3)
     assert means["tl_id"] == pytest.approx(1, abs=1e-4) and means["tg_id"] == pytest.approx(1, abs=1e-4)
@@ -113,8 +113,8 @@ def test_a_failing_frame_ends_the_measurement(tmp_path: Path) -> None:
 def test_preparing_counts_among_the_time_of_each_frame(tmp_path: Path) -> None:
     source = source_of(tmp_path)
     runtime = Encoded(FakeRuntime(), networks().encode)
-    quick = measure_clip(source, Prepared(runtime, networks().library, "paper"), LIGHT, meters())
-    slow = measure_clip(source, Prepared(runtime, networks().library, "paper", seconds=50.0), LIGHT, meters())
+    quick = measure_clip(source, Prepared(runtime, networks().library), LIGHT, meters())
+    slow = measure_clip(source, Prepared(runtime, networks().library, seconds=50.0), LIGHT, meters())
     assert slow.means["ms_per_frame"] - quick.means["ms_per_frame"] == pytest.approx(10_000, rel=0.1)
 
 

@@ -338,7 +338,7 @@ def test_the_command_writes_a_report_that_names_it(
     [
         (["--methods", "rigid,stit"], "There is no method 'stit'; choose from: rigid, per-frame, optimise, tune."),
         (["--methods", ","], "No method was named"),
-        (["--without", "hair"], "--without takes tcc, nm, lfd, steadying, not 'hair'."),
+        (["--without", "hair"], "--without takes tcc, nm, lfd, steadying, drawing, not 'hair'."),
         (["--without", "tc"], "--without tc is no switch"),
         (["--set", "smile"], "'smile' is not an edit"),
         (["--set", "smile=9"], "out of range"),

@@ -175,7 +175,7 @@ def test_names_of_methods_and_variants() -> None:
     assert method_names(["rigid", "rigid"], []) == ["rigid"]
     with pytest.raises(ValueError, match="There is no method 'stit'; choose from: rigid, per-frame, optimise, tune"):
         method_names(["stit"], [])
-    with pytest.raises(ValueError, match="--without takes tcc, nm, lfd, steadying, not 'x'"):
+    with pytest.raises(ValueError, match="--without takes tcc, nm, lfd, steadying, drawing, not 'x'"):
         method_names([], ["x"])
     with pytest.raises(ValueError, match="--without ibfcc is no switch"):
         method_names([], ["ibfcc"])

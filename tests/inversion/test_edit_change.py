@@ -1,0 +1,73 @@
+"""What an edit changed stands in for an inverted face that is not drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from rigid.arrays import Array
+from rigid.inversion.edit_change import GRAIN, EditChange
+from rigid.stream.face_stream import StreamOptions
+from tests.fakes import TINY, FakeRuntime
+from tests.worlds import make_stream, textured_frame
+
+SMILE = {"smile": 1.0}
+SIDE = TINY.image_size
+
+
+def draw(seed: int = 0) -> Array:
+    """A picture (1, 3, S, S)."""
+    return np.random.default_rng(seed).uniform(-1, 1, (1, 3, SIDE, SIDE)).astype(np.float32)
+
+
+def test_a_change_that_is_smooth_is_undone() -> None:
+    inverted = draw()
+    slope = np.linspace(-0.3, 0.3, SIDE, dtype=np.float32)
+    edited = inverted + slope + np.array([0.1, 0, -0.1], np.float32)[:, None, None]
+    change = EditChange.between(np.concatenate([inverted, edited]), SMILE)
+    assert change.difference.shape == (SIDE // GRAIN, SIDE // GRAIN, 3)
+    inner = slice(GRAIN, -GRAIN)
+    assert change.undo(edited)[..., inner] == pytest.approx(inverted[..., inner], abs=1e-5)
+
+
+def test_a_change_serves_the_same_edits_and_for_so_many_frames() -> None:
+    edits = dict(SMILE)
+    change = EditChange.between(np.concatenate([draw(), draw(1)]), edits)
+    edits["smile"] = 0.5
+    assert change.serves(SMILE, 2) and not change.serves(edits, 2) and not change.serves(SMILE, 1)
+    later = change.one_frame_later()
+    assert later.serves(SMILE, 3) and not later.serves(SMILE, 2)
+
+
+def count_drawn(strengths: Sequence[float], inverted_every: int) -> list[int]:
+    """How many pictures a stream draws for each frame, of which each is edited by its own strength."""
+    runtime = FakeRuntime()
+    stream = make_stream(runtime, options=StreamOptions(inverted_every=inverted_every))
+    drawn = []
+    for number, strength in enumerate(strengths):
+        before = len(runtime.batches)
+        result = stream.step(textured_frame(), {"light": strength}, number / 25)
+        assert result.error is None and result.edited == result.face
+        drawn.append(sum(runtime.batches[before:]))
+    stream.close()
+    return drawn
+
+
+@pytest.mark.parametrize(("every", "drawn"), [(1, [2, 2, 2, 2]), (2, [2, 1, 2, 1]), (3, [2, 1, 1, 2])])
+def test_a_stream_draws_the_inverted_face_for_each_so_many_frames(every: int, drawn: list[int]) -> None:
+    settled = count_drawn([1.0] * 40, every)[-12:]
+    begin = settled.index(2)
+    assert settled[begin : begin + 4] == drawn
+
+
+def test_both_faces_are_drawn_while_the_edit_changes() -> None:
+    assert set(count_drawn([number / 50 for number in range(10, 50)], 2)[-30:]) == {2}
+
+
+def test_what_is_shown_is_the_same_where_nothing_moves() -> None:
+    streams = [make_stream(options=StreamOptions(inverted_every=every)) for every in (1, 2)]
+    for number in range(20):
+        whole, spared = (stream.step(textured_frame(), {"light": 1.0}, number / 25).frame for stream in streams)
+        assert np.abs(whole.astype(int) - spared).max() <= 1
