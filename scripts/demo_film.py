@@ -28,7 +28,7 @@ from rigid.training.walks import early_only
 
 PROFILE = "mobile-256"
 SEED, TRUNCATION = 42, (0.7, 0.7)
-CALM = -0.8
+CALM = -1.4
 """Strength of the smile that this face is at rest with: it smiles where nothing is done."""
 SECONDS, RATE = 8, 20
 FRAMES = SECONDS * RATE
@@ -86,7 +86,7 @@ def _moves(library: AttributeLibrary, turn: float, frame: int, n_shared: int) ->
     strengths = {
         "yaw": 0.5 * math.sin(turn) + 0.15 * math.sin(3 * turn + 1),
         "pitch": 0.2 * math.sin(2 * turn) + 0.1 * math.sin(5 * turn + 2),
-        "smile": CALM + 0.25 * max(0.0, math.sin(turn + 2.5)) ** 2,
+        "smile": CALM + 0.4 * max(0.0, math.sin(turn + 2.5)) ** 2,
         "mouth_open": 0.12 * max(0.0, math.sin(2 * turn + 0.5)) * math.sin(7 * turn) ** 2,
         "eyes_closed": 1.15 * sum(math.exp(-(((frame - at * RATE) / BLINK_FRAMES * 2) ** 2)) for at in BLINKS),
     }

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
-from itertools import pairwise
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,13 @@ import pytest
 from cli.demo import SHOWN, SHOWN_LATER
 from cli.main import run
 from client import DEMO_FILM
+from rigid.assets.store import AssetStore
 from rigid.edits.library import load_library
+from rigid.face.alignment import Face, FaceLandmarker
 from rigid.files.timeline import parse_edit, parse_scheduled
 from rigid.files.video_reader import Picture, VideoReader
 from scripts.demo_film import FRAMES, LARGEST, SIDE
+from tests.files.overlap import edit_alone, real_stream
 from tests.worlds import FixedTracker, make_stream
 
 Opened = list[str]
@@ -104,3 +108,20 @@ def test_the_film_is_small_and_what_it_is_shown_with_exists() -> None:
     library = load_library("mobile-256")
     library.validate(dict(map(parse_edit, SHOWN)))
     assert all(library.validate({one.name: one.strength}) for one in map(parse_scheduled, SHOWN_LATER))
+
+
+@pytest.mark.slow
+def test_the_face_is_calm_and_smiles_where_it_is_asked_to(store: AssetStore) -> None:
+    with VideoReader(DEMO_FILM) as reader:
+        pictures = [item.image for item in islice((one for one in reader if isinstance(one, Picture)), 4)]
+    with closing(real_stream("mobile-256")) as stream:
+        shown = edit_alone(stream, pictures)
+    landmarker = FaceLandmarker(store.file("face-landmarks", "face_landmarker.task"), blendshapes=True)
+    before, after = (_smile(landmarker.detect(picture, time)) for time, picture in enumerate((pictures[-1], shown[-1])))
+    landmarker.close()
+    assert before < 0.5 and after > before + 0.3
+
+
+def _smile(faces: Sequence[Face]) -> float:
+    (face,) = faces
+    return (face.blendshapes["mouthSmileLeft"] + face.blendshapes["mouthSmileRight"]) / 2
