@@ -21,9 +21,9 @@ TARGET ?= cpu
 
 VENV := .venv
 BIN := $(VENV)/bin
-# The first Python that is new enough; looked for only where it is needed.
+# The first Python that is new enough and has 64 bits; looked for only where it is needed.
 PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
-	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11) or sys.maxsize < 2**32)' 2>/dev/null && echo $$name && break; done)
 
 PIP := -m pip --disable-pip-version-check
 # $(call install,PYTHON,LOCK): what LOCK lists, each file by its hash.
@@ -129,7 +129,7 @@ clean:
 	rm -rf $(VENV) client/node_modules client/types build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(BIN)/python:
-	@test -n "$(PYTHON)" || { echo "Error: no Python 3.11 or newer was found; install one, or name it: make PYTHON=..." >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo "Error: no 64-bit Python 3.11 or newer was found; install one, or name it: make PYTHON=..." >&2; exit 1; }
 	@echo "Creating the virtual environment $(VENV) ..."
 	@$(PYTHON) -m venv $(VENV)
 
