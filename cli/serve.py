@@ -112,6 +112,7 @@ def serve_here(
     importing.start()
     backend = open_backend(config.profile, config.engine, store, max_faces=config.max_faces)
     importing.join()
+    _warn_of_processor()
 
     def warm_up() -> None:
         backend.warm_up()
@@ -173,6 +174,14 @@ def _warn_of_strangers(host: str, config: ServerConfig) -> None:
     if not config.api_keys and not is_loopback(host):
         warning = f"Warning: everybody who reaches {host} may open and watch sessions; ask for a key with --api-key."
         typer.echo(warning, err=True)
+
+
+def _warn_of_processor() -> None:
+    from engines.machine import processor_problem
+
+    problem = processor_problem()
+    if problem is not None:
+        typer.echo(f"Warning: {problem}", err=True)
 
 
 def _warn_without_gpu() -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from engines.nvidia import may_have_gpu
+from rigid.operating_system import name_processor
 
 FEATURES = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "amx_int8")
 """What decides which kernels an engine has for a processor."""
+
+AVX2 = 11
+"""OpenCV's number of it (`CV_CPU_AVX2`), which it tells on every system, and has no name for in Python."""
 
 
 def features() -> list[str]:
@@ -19,6 +24,18 @@ def features() -> list[str]:
         return []
     flags = {flag for line in lines if line.startswith("flags") for flag in line.split()}
     return [feature for feature in FEATURES if feature in flags]
+
+
+def processor_problem() -> str | None:
+    """What makes the processor slow at networks, in one sentence; None where nothing does."""
+    # Processors of other kinds have vector instructions of their own.
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return None
+    import cv2
+
+    if cv2.checkHardwareSupport(AVX2):
+        return None
+    return f"This processor ({name_processor()}) has no AVX2, without which a frame takes about twice as long."
 
 
 def gpus() -> list[str]:

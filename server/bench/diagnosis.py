@@ -10,7 +10,7 @@ from engines import EngineError, find_installed_engines, load_runtime
 from engines.exports import weights_hash
 from engines.fastest_engine import list_measurements
 from engines.filling import require_exports
-from engines.machine import features, gpus
+from engines.machine import features, gpus, processor_problem
 from engines.registry import ENGINES
 from rigid.assets.store import AssetError, AssetStore
 from rigid.edits.library import load_library
@@ -40,6 +40,7 @@ def diagnose(profile: str, engine: str, store: AssetStore) -> dict[str, Any]:
 
     report: dict[str, Any] = {
         "machine": {**machine(), "python": platform.python_version(), "features": features(), "gpus": gpus()},
+        "note": processor_problem() or "",
         "engines": {name: name in find_installed_engines() for name in ENGINES},
         "providers": providers(),
         "profile": profile,
@@ -116,4 +117,5 @@ def lines(report: dict[str, Any]) -> list[str]:
         stages = ", ".join(f"{stage} {taken:.0f} ms" for stage, taken in path["stage_ms"].items())
         told.append(f"One viewer {path['fps']} frames a second on {path['engine']}: {stages}")
         told.append(f"Limit      {path['limit']}")
+    told += [f"Note       {report['note']}"] if report["note"] else []
     return told + [f"Problem    {problem}" for problem in report["problems"]]

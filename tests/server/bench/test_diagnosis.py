@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import platform
 from pathlib import Path
 from typing import Any
 
+import cv2
 import pytest
 
 from cli.main import run
@@ -51,6 +53,16 @@ def test_a_whole_machine_is_told(store: AssetStore) -> None:
         "Limit      synthesize",
     ):
         assert told in text
+
+
+def test_a_processor_without_avx2_is_told(store: AssetStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    for kind, has, note in (("AMD64", True, ""), ("arm64", False, ""), ("AMD64", False, "has no AVX2, without which")):
+        monkeypatch.setattr(platform, "machine", lambda kind=kind: kind)
+        monkeypatch.setattr(cv2, "checkHardwareSupport", lambda feature, has=has: has)
+        report = diagnose("mobile-256", "auto", store)
+        assert bool(report["note"]) == bool(note) and note in report["note"]
+        assert ("Note       This processor (" in "\n".join(lines(report))) == bool(note)
+        assert not report["problems"]
 
 
 def test_what_is_missing_is_a_problem_and_the_status_1(
