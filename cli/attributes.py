@@ -35,7 +35,7 @@ def list_attributes(
         "attribute": "name",
         "group": "group",
         "range": lambda row: f"{row['min']:g} … {row['max']:g}",
-        "at 1": lambda row: f"{row['label']}: {row['effect']}",
+        "at 1": lambda row: ": ".join(filter(None, (row["label"], row["effect"]))),
     }
     print_rows(library.describe(), columns, as_json=as_json)
 
@@ -94,6 +94,7 @@ def remove(
 
     with bad_input():
         remove_attribute(name, target_of(profile))
+    typer.echo(f"{name} is removed.")
 
 
 @attributes.command()

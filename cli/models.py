@@ -142,5 +142,5 @@ def _checked(name: str, kind: str, problems: list[str]) -> Row:
 def _check_known(names: list[str] | None, known: list[str]) -> list[str]:
     unknown = [name for name in names or [] if name not in known]
     if unknown:
-        raise typer.BadParameter(f"There is no model {unknown[0]!r}; the models are: {', '.join(known)}.")
+        fail(f"There is no model {unknown[0]!r}; the models are: {', '.join(known)}.", BAD_INPUT)
     return names or []

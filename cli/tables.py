@@ -31,7 +31,8 @@ def print_rows(rows: Iterable[Row], columns: Mapping[str, Column], *, as_json: b
     table = Table(box=None, pad_edge=False)
     cells = [[_value(row, column) for column in columns.values()] for row in listed]
     for number, heading in enumerate(columns):
-        is_number = all(_is_number(one[number]) for one in cells) and bool(cells)
+        known = [one[number] for one in cells if one[number] is not None]
+        is_number = bool(known) and all(map(_is_number, known))
         table.add_column(heading, justify="right" if is_number else "left", overflow="fold", no_wrap=number == 0)
     for one in cells:
         table.add_row(*(Text(_text(value)) for value in one))

@@ -42,6 +42,7 @@ def test_an_attribute_is_imported_listed_and_removed(own: Path, capsys: pytest.C
     assert run(["attributes", "import", *arguments]) == 2
     assert "already" in capsys.readouterr().err
     assert run(["attributes", "remove", "grin"]) == 0
+    assert capsys.readouterr().out == "grin is removed.\n"
     assert run(["attributes", "remove", "grin"]) == 2
     assert run(["attributes", "list"]) == 0
     assert "grin" not in capsys.readouterr().out

@@ -85,6 +85,7 @@ def test_a_port_in_use_is_one_sentence_and_status_2(capsys: pytest.CaptureFixtur
     assert "choose another one with --port" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_writes_before_beside_after(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tracker = FixedTracker((SIDE / 2, SIDE / 2), SIDE / 2)
     monkeypatch.setattr("cli.edit._make_stream", lambda *_: make_stream(tracker=tracker))

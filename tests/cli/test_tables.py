@@ -50,6 +50,11 @@ def test_no_line_is_wider_than_there_is_room_and_names_stay_whole(
     assert lines[1].startswith("face-landmarks  word")
 
 
+def test_numbers_stand_on_the_right_where_some_are_not_known(capsys: pytest.CaptureFixture[str]) -> None:
+    print_rows([{"name": "a", "dB": None}, {"name": "b", "dB": 7.5}], {"name": "name", "decibels": "dB"})
+    assert capsys.readouterr().out.splitlines() == ["name  decibels", "a", "b          7.5"]
+
+
 def test_json_has_all_of_every_row(capsys: pytest.CaptureFixture[str]) -> None:
     print_rows(iter(ROWS), {"name": "name"}, as_json=True)
     assert json.loads(capsys.readouterr().out) == ROWS
