@@ -19,6 +19,7 @@ FRAME_RATE = "30"
 POLL_SECONDS = 0.005
 """Between two looks at a camera that gives no picture yet and does not let one wait for it."""
 STOP_SECONDS = 2.0
+LOOK_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,9 @@ class _Feed:
         """Give each newest picture once, until the camera ends."""
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._newest is not None or self._ended)
+                # Windows sees Ctrl+C between two waits only.
+                while not self._changed.wait_for(lambda: self._newest is not None or self._ended, LOOK_SECONDS):
+                    continue
                 frame, self._newest = self._newest, None
             if frame is None:
                 return

@@ -20,7 +20,7 @@ from rigid.operating_system import TOO_MUCH
 from tests.clips import write_clip
 from tests.face.test_alignment import generated_face
 from tests.patience import PATIENCE_SECONDS
-from tests.systems.windows_like import FORBIDDEN, PROCESSOR
+from tests.systems.windows_like import FORBIDDEN, OURS, PROCESSOR
 from tests.systems.worlds import needs_proc, windows_environment
 
 pytestmark = needs_proc
@@ -190,4 +190,22 @@ def test_it_serves_is_stopped_by_ctrl_c_and_diagnosed(environment: dict[str, str
 )
 def test_other_commands_run(words: list[str], environment: dict[str, str]) -> None:
     done = run_program(environment, *words)
+    assert done.returncode == 0, done.stderr
+
+
+IMPORT_ALL = """
+import importlib, pkgutil, sys
+for package in sys.argv[1:]:
+    found = importlib.import_module(package)
+    for module in pkgutil.walk_packages(found.__path__, f"{package}."):
+        # what needs an extra, or a GPU's libraries
+        if not module.name.startswith(("server.cluster", "engines.backends.tensorrt", "engines.backends.torch_")):
+            importlib.import_module(module.name)
+"""
+
+
+@pytest.mark.slow
+def test_every_module_is_imported(environment: dict[str, str]) -> None:
+    command = [sys.executable, "-c", IMPORT_ALL, *OURS]
+    done = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
