@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from filelock import FileLock
 
 logger = logging.getLogger(__name__)
 
@@ -46,11 +49,11 @@ class EngineCache:
     def read(self, key: EngineKey) -> bytes | None:
         """The engine built for `key`; None where there is none, or it does not say so itself."""
         known = self._read_record(key)
-        try:
-            data = self._plan(key).read_bytes()
-        except OSError:
-            return None
         if known is None:
+            return None
+        try:
+            data = self._plan(key, known["sha256"]).read_bytes()
+        except OSError:
             return None
         if known["sha256"] == hashlib.sha256(data).hexdigest():
             return data
@@ -58,15 +61,28 @@ class EngineCache:
         return None
 
     def write(self, key: EngineKey, data: bytes, target: str = "") -> None:
-        """Keep an engine; `target`: what it can run on, where that is wider than the key's device."""
-        _replace(self._plan(key), data)
+        """Keep an engine; `target`: what it can run on, where that is wider than the key's device.
+
+        Its record names it, so that whoever reads meanwhile, or keeps another one for the same key, has one or the
+        other: no library builds the same bytes twice.
+        """
         record = asdict(key) | {"sha256": hashlib.sha256(data).hexdigest()} | ({"target": target} if target else {})
-        _replace(self._record(key), json.dumps(record, indent=1).encode())
+        plan = self._plan(key, record["sha256"])
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.folder / ".lock"):
+            _replace(plan, data)
+            _replace(self._record(key), json.dumps(record, indent=1).encode())
+            for older in set(self.folder.glob(f"{key.name}*.plan")) - {plan}:
+                # on Windows one that is being read stays until the next is kept
+                with contextlib.suppress(PermissionError):
+                    older.unlink(missing_ok=True)
 
     def read_target(self, key: EngineKey) -> str | None:
         """What the engine for `key` was kept as a target of; None where there is no such engine."""
         known = self._read_record(key)
-        return None if known is None or not self._plan(key).is_file() else known.get("target", "")
+        if known is None or not self._plan(key, known["sha256"]).is_file():
+            return None
+        return known.get("target", "")
 
     def list_targets(self) -> list[str]:
         """The targets of all engines that have one, each once."""
@@ -75,8 +91,8 @@ class EngineCache:
 
     def set_aside(self, key: EngineKey, why: str) -> None:
         """Rename a broken engine to `*.broken`, so that it is built anew and can still be looked at."""
-        logger.warning("engine %s: %s is set aside and built anew: %s", self._engine, self._plan(key).name, why)
-        for path in (self._plan(key), self._record(key)):
+        logger.warning("engine %s: %s is set aside and built anew: %s", self._engine, key.name, why)
+        for path in (*self.folder.glob(f"{key.name}*.plan"), self._record(key)):
             if path.exists():
                 path.replace(path.with_name(path.name + ".broken"))
 
@@ -96,8 +112,8 @@ class EngineCache:
             return None
         return known if known.items() >= asdict(key).items() else None
 
-    def _plan(self, key: EngineKey) -> Path:
-        return self.folder / f"{key.name}.plan"
+    def _plan(self, key: EngineKey, sha256: str) -> Path:
+        return self.folder / f"{key.name}-{sha256[:16]}.plan"
 
     def _record(self, key: EngineKey) -> Path:
         return self.folder / f"{key.name}.json"
