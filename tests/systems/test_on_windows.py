@@ -11,9 +11,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import av
 import cv2
 import httpx
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from rigid.assets.store import AssetStore
 from rigid.operating_system import TOO_MUCH
@@ -31,10 +34,10 @@ from server.app import create_app
 from server.config import ServerConfig
 from server.listen import listen
 from server.run import run
-from tests.server.world import LIBRARY, PaintingStream
+from tests.client.fakes import LightStream, attributes
 listener = listen("127.0.0.1", 0)
 print(listener.getsockname()[1], flush=True)
-run(create_app(ServerConfig(recordings=Path("films"), allow_uploads=True), PaintingStream, LIBRARY), listener, None)
+run(create_app(ServerConfig(recordings=Path("films")), LightStream, attributes()), listener, None)
 print("ended")
 """
 
@@ -50,16 +53,25 @@ def run_program(environment: dict[str, str], *words: str | Path) -> subprocess.C
 
 
 @pytest.mark.slow
-def test_a_server_answers_and_is_stopped_by_ctrl_c(environment: dict[str, str], tmp_path: Path) -> None:
-    (tmp_path / "films").mkdir()
+def test_a_server_edits_what_a_client_sends_and_is_stopped_by_ctrl_c(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    source, target = write_clip(tmp_path / "in.mp4", (0, 100, 200)), tmp_path / "out.mp4"
     command = [sys.executable, "-c", SERVER]
     with subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         address = f"http://127.0.0.1:{int(server.stdout.readline())}"
-        assert httpx.get(f"{address}/healthz", timeout=PATIENCE_SECONDS).status_code == 200
+        done = run_program(environment, "client", "file", source, target, "--server", address, "--set", "smile=1")
+        assert done.returncode == 0 and "3 frames" in done.stdout, done.stderr
         server.send_signal(signal.SIGINT)
         assert server.stdout.read() == "ended\n"
         assert server.wait() == 0
+    assert pictures_of(target).mean() > pictures_of(source).mean() + 40
+
+
+def pictures_of(film: Path) -> NDArray[np.uint8]:
+    with av.open(str(film)) as container:
+        return np.stack([frame.to_ndarray(format="gray") for frame in container.decode(video=0)]).astype(np.uint8)
 
 
 RECORD = """
