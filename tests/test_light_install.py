@@ -61,15 +61,18 @@ def test_files_are_edited_and_verified(store: AssetStore, tmp_path: Path) -> Non
     assert [line for line in warned.splitlines() if not line.startswith("Editing face.png")] == []
 
 
-def test_this_machine_is_diagnosed_and_measured(tmp_path: Path) -> None:
-    report = tmp_path / "bench.json"
-    statuses, printed, warned = run_light(
-        ["doctor"], ["bench", "--sessions", "1", "--seconds", "0.2", "--json", str(report)]
-    )
-    assert statuses == [0, 0] and "One viewer" in printed and "face parser ready" in printed
-    done = json.loads(report.read_text())
+def test_this_machine_is_diagnosed() -> None:
+    statuses, printed, _ = run_light(["doctor"])
+    assert statuses == [0] and "One viewer" in printed and "face parser ready" in printed
+
+
+def test_this_machine_is_measured() -> None:
+    statuses, printed, warned = run_light(["bench", "--sessions", "1", "--seconds", "0.2", "--json"])
+    assert statuses == [0]
+    done = json.loads(printed)
     assert done["sessions"][0]["edited_frames"] > 0 and done["speedup_vs_eager"] is None
-    assert warned.startswith("PyTorch is not installed, so there is no ratio to it; ") and warned.count("\n") == 1
+    told = [line for line in warned.splitlines() if "1 session: " not in line]
+    assert len(told) == 1 and told[0].startswith("PyTorch is not installed, so there is no ratio to it; ")
 
 
 def test_it_serves() -> None:
