@@ -39,8 +39,9 @@ def reference(networks: Networks) -> Runtime:
     return eager(networks)
 
 
-@pytest.fixture(params=engine_parameters())
+@pytest.fixture(scope="module", params=engine_parameters())
 def runtime(request: pytest.FixtureRequest, networks: Networks, folder: Path) -> Iterator[Runtime]:
+    """An engine that all tests use in turn, as the sessions of a server do."""
     runtime = open_engine(request.param, networks, folder)
     assert runtime.name == request.param
     yield runtime
@@ -257,7 +258,9 @@ def test_without_a_face_parser_a_runtime_says_so(engine: str, networks: Networks
     runtime.close()
 
 
-def test_close_twice_then_use(runtime: Runtime) -> None:
+@pytest.mark.parametrize("engine", engine_parameters())
+def test_close_twice_then_use(engine: str, networks: Networks, folder: Path) -> None:
+    runtime = open_engine(engine, networks, folder)
     runtime.close()
     runtime.close()
     with pytest.raises(EngineError, match="closed"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -51,14 +52,21 @@ def job(tmp_path: Path, **changes: Any) -> EvaluationJob:
     return replace(EvaluationJob(tmp_path / "clips", tmp_path / "out", LIGHT), **changes)
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Two clips."""
-    folder = tmp_path / "clips"
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def done_before(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two `clips`, and `out` of an evaluation of `rigid` on them."""
+    base = tmp_path_factory.mktemp("done")
+    (base / "clips").mkdir()
     for name in ("one", "two"):
-        make_clip(folder / f"{name}.mp4")
-    return folder
+        make_clip(base / "clips" / f"{name}.mp4")
+    evaluate(job(base, methods=["rigid"]), tools(), COMMAND)
+    return base
+
+
+@pytest.fixture
+def folder(done_before: Path, tmp_path: Path) -> Path:
+    """Two clips."""
+    return shutil.copytree(done_before / "clips", tmp_path / "clips")
 
 
 @pytest.fixture
@@ -66,6 +74,13 @@ def clips(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two clips, and no plots, which take the longest."""
     monkeypatch.setattr("rigid.evaluation.run.write_plots", lambda *_: None)
     return folder
+
+
+@pytest.fixture
+def measured(done_before: Path, tmp_path: Path, clips: Path) -> Path:
+    """The two clips, of which `rigid` was measured before."""
+    shutil.copytree(done_before / "out", tmp_path / "out")
+    return clips
 
 
 def test_several_faces_are_measured_each_as_a_clip_of_its_own(clips: Path, tmp_path: Path) -> None:
@@ -175,38 +190,34 @@ def test_an_interrupted_run_goes_on(tmp_path: Path, clips: Path) -> None:
         {"options": MethodOptions(composite="paper")},
     ],
 )
-def test_other_options_are_measured_anew(tmp_path: Path, clips: Path, change: dict[str, Any]) -> None:
-    evaluate(job(tmp_path, methods=["rigid"]), tools(), COMMAND)
+def test_other_options_are_measured_anew(tmp_path: Path, measured: Path, change: dict[str, Any]) -> None:
     runtime = FakeRuntime()
     evaluate(job(tmp_path, methods=["rigid"], **change), tools(runtime=runtime), COMMAND)
     assert runtime.inverted >= 8
 
 
-def test_other_weights_and_other_clips_are_measured_anew(tmp_path: Path, clips: Path) -> None:
-    evaluate(job(tmp_path, methods=["rigid"]), tools(), COMMAND)
+def test_other_weights_and_other_clips_are_measured_anew(tmp_path: Path, measured: Path) -> None:
     runtime = FakeRuntime()
     evaluate(job(tmp_path, methods=["rigid"]), tools(runtime=runtime, facts={"weights": "new"}), COMMAND)
     assert runtime.inverted >= 10
-    make_clip(clips / "two.mp4", frames=4)
-    os.utime(clips / "two.mp4", (1, 1))
+    make_clip(measured / "two.mp4", frames=4)
+    os.utime(measured / "two.mp4", (1, 1))
     runtime = FakeRuntime()
     evaluate(job(tmp_path, methods=["rigid"]), tools(runtime=runtime, facts={"weights": "new"}), COMMAND)
     assert 4 <= runtime.inverted <= 5
 
 
-def test_options_of_another_method_change_nothing(tmp_path: Path, clips: Path) -> None:
-    evaluate(job(tmp_path, methods=["rigid"]), tools(), COMMAND)
+def test_options_of_another_method_change_nothing(tmp_path: Path, measured: Path) -> None:
     runtime = FakeRuntime()
     other = MethodOptions(tune_steps=3)
     evaluate(job(tmp_path, methods=["rigid"], options=other), tools(runtime=runtime), COMMAND)
     assert runtime.inverted == 0
 
 
-def test_a_damaged_result_is_measured_anew(tmp_path: Path, clips: Path) -> None:
-    evaluate(job(tmp_path, methods=["rigid"]), tools(), COMMAND)
-    measured = tmp_path / "out" / "measured"
-    (measured / "one--rigid.npz").write_bytes(b"half")
-    (measured / "two--rigid.json").write_text("{")
+def test_a_damaged_result_is_measured_anew(tmp_path: Path, measured: Path) -> None:
+    kept = tmp_path / "out" / "measured"
+    (kept / "one--rigid.npz").write_bytes(b"half")
+    (kept / "two--rigid.json").write_text("{")
     runtime = FakeRuntime()
     evaluate(job(tmp_path, methods=["rigid"]), tools(runtime=runtime), COMMAND)
     assert runtime.inverted >= 10
