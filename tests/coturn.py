@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from server.config import ServerConfig
 from server.ice_servers import IceServer
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import PATIENCE_SECONDS, eventually
 from tests.ports import free_port
 
 PROGRAM = "turnserver"
@@ -35,16 +34,9 @@ def coturn(folder: Path) -> Iterator[tuple[ServerConfig, Path]]:
     with log.open("w") as file:
         process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
         try:
-            _wait_for(log, "UDP listener opened")
+            eventually(lambda: "UDP listener opened" in log.read_text(), f"{PROGRAM} listens")
             server = IceServer(f"turn:127.0.0.1:{port}")
             yield ServerConfig(ice_servers=(server,), turn_secret=SECRET, badge=False), log
         finally:
             process.terminate()
             process.wait(PATIENCE_SECONDS)
-
-
-def _wait_for(log: Path, words: str) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while words not in log.read_text():
-        assert time.monotonic() < deadline, f"{PROGRAM} does not listen: {log.read_text()}"
-        time.sleep(0.05)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -21,4 +22,11 @@ def eventually(holds: Callable[[], bool], what: str, seconds: float = PATIENCE_S
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, f"{what}: not within {seconds:g} s"
-        time.sleep(0.05)
+        time.sleep(0.01)
+
+
+async def until(holds: Callable[[], bool | Awaitable[bool]], seconds: float = PATIENCE_SECONDS) -> None:
+    """Let others go on until `holds`, or fail."""
+    async with asyncio.timeout(seconds):
+        while not (await held if isinstance(held := holds(), Awaitable) else held):
+            await asyncio.sleep(0.01)

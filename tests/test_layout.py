@@ -110,6 +110,28 @@ def test_rooms_import_only_from_those_before_them(package: str) -> None:
     assert not found
 
 
+ELSEWHERE = {"tests/engines/test_contract.py", "tests/client/test_page.py", "tests/training/test_pack_training.py"}
+"""What every engine must do, by what `rigid/models/contract.py` asks; what a browser shows; what a script packs of data
+as training has."""
+
+
+def test_tests_lie_where_their_module_does() -> None:
+    """A test with the name of a module is in that module's room; others tell by theirs what they are about."""
+    rooms: dict[str, set[Path]] = {}
+    for path in (path for package in (*MAY_IMPORT, "scripts") for path in sources(package)):
+        module = path.parent if path.stem == "__init__" else path
+        for folder in {module.parent, path.parent}:
+            room = folder.relative_to(ROOT).as_posix().removeprefix("rigid").strip("/.")
+            rooms.setdefault(module.stem, set()).add(ROOT / "tests" / room)
+    tests = [path for path in sources("tests") if path.stem.startswith("test_")]
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for path in tests
+        if path.parent not in rooms.get(path.stem.removeprefix("test_"), {path.parent})
+    }
+    assert found == ELSEWHERE
+
+
 def test_engines_take_only_arrays_networks_and_assets_from_rigid() -> None:
     found = [
         f"{path.relative_to(ROOT)} imports {module}"

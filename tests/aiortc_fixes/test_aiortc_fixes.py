@@ -47,7 +47,7 @@ from aiortc_fixes.nacks import ASK_AGAIN_SECONDS, RepeatingNackGenerator
 from aiortc_fixes.privates import RECEIVER, SENDER, replace
 from aiortc_fixes.queues import ENCODED_SECONDS, EncodedQueue, NewestQueue, is_keyframe
 from server.frames.frame_arrays import normalise
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import PATIENCE_SECONDS, until
 from tests.ports import free_udp_ports
 from tests.server.world import CLOCK, Camera, Microphone
 
@@ -461,10 +461,8 @@ async def test_a_peer_that_hides_its_addresses_is_waited_for() -> None:
     await callee.setRemoteDescription(RTCSessionDescription(wait_for_checks(hidden), "offer"))
     await callee.setLocalDescription(await callee.createAnswer())
     await caller.setRemoteDescription(callee.localDescription)
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while callee.connectionState != "connected":
-            assert callee.connectionState != "failed"
-            await asyncio.sleep(0.01)
+    await until(lambda: callee.connectionState in ("connected", "failed"))
+    assert callee.connectionState == "connected"
     await caller.close()
     await callee.close()
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from fractions import Fraction
+from itertools import count
 
 import av
 import numpy as np
@@ -15,8 +15,8 @@ from av import VideoFrame
 
 from aiortc_fixes.sizes import picture_size
 from server.webrtc.peer import Peer
-from tests.patience import PATIENCE_SECONDS
-from tests.server.world import CLOCK, RealViewer, World, running, until
+from tests.patience import until
+from tests.server.world import CLOCK, RealViewer, World, running
 
 OTHER = 4_242
 
@@ -119,14 +119,12 @@ async def test_of_several_layers_the_largest_is_edited_and_the_others_are_counte
 
 
 async def until_dropped(world: World) -> None:
-    async def count() -> float:
+    async def are_ten() -> bool:
         lines = (await world.http.get("/metrics")).text.splitlines()
         told = [one.split()[-1] for one in lines if one.startswith('rigid_live_frames_dropped_total{reason="layer"}')]
-        return float(told[0]) if told else 0.0
+        return bool(told) and float(told[0]) >= 10
 
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while await count() < 10:
-            await asyncio.sleep(0.05)
+    await until(are_ten)
 
 
 async def test_a_larger_layer_that_comes_later_takes_over() -> None:
@@ -139,12 +137,14 @@ async def test_a_larger_layer_that_comes_later_takes_over() -> None:
 
 async def sent_until(world: World, viewer: RealViewer, layer: Layer, width: int) -> None:
     """Send a layer until its pictures, of that width, are what is edited."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        number = 0
-        while (await numbers(world, viewer))["width"] != width:
-            await layer.send(noise(320, 240, number), anew=number % 10 == 0)
-            number += 1
-            await asyncio.sleep(0.05)
+    sent = count()
+
+    async def comes() -> bool:
+        number = next(sent)
+        await layer.send(noise(320, 240, number), anew=number % 10 == 0)
+        return (await numbers(world, viewer))["width"] == width
+
+    await until(comes)
 
 
 async def say_goodbye(viewer: RealViewer) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,7 +10,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from server.listen import listen
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import PATIENCE_SECONDS, eventually
 
 
 @contextmanager
@@ -22,10 +21,8 @@ def serving(app: FastAPI, port: int | None = None) -> Iterator[str]:
     thread = threading.Thread(target=server.run, args=([listener],), name="server")
     thread.start()
     try:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not server.started:
-            assert thread.is_alive() and time.monotonic() < deadline, "the server did not start"
-            time.sleep(0.02)
+        eventually(lambda: server.started or not thread.is_alive(), "the server's start")
+        assert server.started, "the server did not start"
         yield f"http://localhost:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True

@@ -22,7 +22,7 @@ from tests.engines.available import engine_parameters, open_engine
 from tests.engines.sessions import hold_first, play, play_together
 from tests.fakes import TINY, FakeRuntime
 from tests.networks import SIZES, export_once, random_networks
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import PATIENCE_SECONDS, eventually
 
 pytestmark = pytest.mark.slow
 
@@ -78,8 +78,7 @@ def pile_up(gate: Gate, batched: BatchedRuntime, calls: Sequence[Callable[[], An
         futures = []
         for number, call in enumerate(calls):
             futures.append(pool.submit(call))
-            while len(batched._waiting) <= number:
-                time.sleep(0.0005)
+            eventually(lambda: len(batched._waiting) > number, "the call waits")  # noqa: B023
         gate.opened.set()
         return [future.exception(PATIENCE_SECONDS) or future.result(PATIENCE_SECONDS) for future in futures]
 

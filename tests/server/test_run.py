@@ -8,7 +8,6 @@ import signal
 import socket
 import ssl
 import threading
-import time
 from pathlib import Path
 
 import httpx
@@ -19,7 +18,7 @@ from server.config import ServerConfig
 from server.listen import listen, urls
 from server.run import run
 from server.tls import self_signed
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import PATIENCE_SECONDS, eventually
 from tests.server.world import LIBRARY, PaintingStream
 
 
@@ -60,8 +59,7 @@ def test_https_and_the_end_on_a_signal(tmp_path: Path) -> None:
         context = ssl.create_default_context(cafile=str(files.certificate))
         with httpx.Client(verify=context, base_url=f"https://127.0.0.1:{listener.getsockname()[1]}") as http:
             answers.append(http.get("/healthz").status_code)
-            while http.get("/readyz").status_code != 200:
-                time.sleep(0.01)
+            eventually(lambda: http.get("/readyz").status_code == 200, "readiness")
         os.kill(os.getpid(), signal.SIGINT)
 
     visitor = threading.Thread(target=visit)

@@ -29,7 +29,7 @@ from rigid.stream.face_stream import StepResult
 from server.app import create_app
 from server.config import ServerConfig
 from server.webrtc.peer import MakePeer
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import PATIENCE_SECONDS, until
 from tests.server.wire import WireChannel, WireConnection, WirePeer
 from tests.staged import Staged
 
@@ -403,13 +403,6 @@ class MovableClock:
         self._ahead += seconds
 
 
-async def until(condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
-        await asyncio.sleep(0.01)
-
-
 @dataclass
 class World:
     """A running server and what it made."""
@@ -419,9 +412,10 @@ class World:
     streams: list[PaintingStream]
 
     async def ready(self) -> None:
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while (await self.http.get("/readyz")).status_code != 200:
-                await asyncio.sleep(0.01)
+        await until(self._is_ready)
+
+    async def _is_ready(self) -> bool:
+        return (await self.http.get("/readyz")).status_code == 200
 
     @asynccontextmanager
     async def viewer(self, *, fps: float = 60.0, microphone: bool = False, **body: object) -> AsyncIterator[Viewer]:

@@ -10,8 +10,9 @@ import pytest
 from server.access.api_keys import WRONG_KEYS_PER_MINUTE, _address, name_of
 from server.access.rate_limits import RateLimit
 from server.config import ServerConfig
+from tests.patience import until
 from tests.server.http.test_api import assert_error
-from tests.server.world import Viewer, World, running, until
+from tests.server.world import Viewer, World, running
 
 KEYS = ("ann", "bob")
 

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import httpx
 import pytest
@@ -23,7 +24,7 @@ from server.app import create_app
 from server.config import ServerConfig
 from server.listen import listen
 from server.logs import RepeatFilter, discreet, without_secrets
-from tests.patience import PATIENCE_SECONDS, eventually
+from tests.patience import PATIENCE_SECONDS, eventually, until
 from tests.server.http.test_api import assert_error
 from tests.server.http.test_whip import Client
 from tests.server.world import LIBRARY, Camera, PaintingStream, running
@@ -208,16 +209,17 @@ def test_a_server_that_tells_much_tells_no_secret_and_no_address() -> None:
     assert not re.search(r"\b\d{1,3}(\.\d{1,3}){3}\b", own), own
 
 
+async def _is_ready(http: httpx.AsyncClient) -> bool:
+    return (await http.get("/readyz")).status_code == 200
+
+
 async def _visit(address: str) -> None:
     """Open a session by WHIP, connect, and end it."""
     async with httpx.AsyncClient(base_url=address, timeout=PATIENCE_SECONDS) as http:
-        while (await http.get("/readyz")).status_code != 200:
-            await asyncio.sleep(0.05)
+        await until(partial(_is_ready, http))
         client = Client(http, "/whip", RTCPeerConnection(RTCConfiguration(iceServers=[])))
         client.send(Camera())
         assert (await client.start()).status_code == 201
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while client.peer.connectionState != "connected":
-                await asyncio.sleep(0.05)
+        await until(lambda: client.peer.connectionState == "connected")
         assert (await http.delete(client.resource)).status_code == 200
         await client.close()

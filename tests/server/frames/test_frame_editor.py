@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from av import VideoFrame
 
+from rigid.files.badge import Badge
 from server.frames.edit_timeline import SessionEdits
+from server.frames.frame_arrays import to_rgb
 from server.frames.frame_editor import FrameEditor, SessionFrame
 from server.frames.worker import InferenceWorker
 from tests.patience import PATIENCE_SECONDS
@@ -180,3 +182,15 @@ def test_whatever_stage_breaks_the_picture_passes(stage: str) -> None:
     setattr(stream, stage, breaks)
     FrameEditor(stream, SessionEdits(), done.append).process(SessionFrame(source=frame, arrived=0.0))
     assert [(one.shown is frame, one.error) for one in done] == [(True, "RuntimeError: a stage broke")]
+
+
+@pytest.mark.parametrize(("stream", "expected"), [(PaintingStream(), True), (Untouched(), False)])
+def test_only_edited_pictures_have_the_badge(stream: PaintingStream, expected: bool) -> None:
+    done: list[SessionFrame] = []
+    badge = Badge(on=True)
+    FrameEditor(stream, SessionEdits(), done.append, ticking(), badge).process(
+        SessionFrame(source=picture(0, 240), arrived=0.0)
+    )
+    assert (badge.place is not None) == expected
+    assert done[0].shown is not None
+    assert (np.ptp(to_rgb(done[0].shown)[212:-8, :200]) > 90) == expected

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import threading
@@ -16,8 +15,8 @@ from server.app import create_app
 from server.config import ServerConfig
 from server.ice_servers import IceServer
 from server.webrtc.peer import Peer
-from tests.patience import PATIENCE_SECONDS
-from tests.server.world import LIBRARY, Camera, PaintingStream, running, until
+from tests.patience import PATIENCE_SECONDS, until
+from tests.server.world import LIBRARY, Camera, PaintingStream, World, running
 
 JSON = {"Content-Type": "application/json"}
 
@@ -182,14 +181,18 @@ async def test_not_ready_until_warm() -> None:
         assert "rigid_live_ready 1.0" in (await world.http.get("/metrics")).text
 
 
+async def has_begun(world: World) -> bool:
+    code: str = (await world.http.get("/readyz")).json()["error"]["code"]
+    return code != "not_ready"
+
+
 async def test_an_engine_that_does_not_start_is_told(caplog: pytest.LogCaptureFixture) -> None:
     def fails() -> None:
         raise RuntimeError("no device")
 
     async with running(warm_up=fails) as world:
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while (answer := await world.http.get("/readyz")).json()["error"]["code"] == "not_ready":
-                await asyncio.sleep(0.01)
+        await until(lambda: has_begun(world))
+        answer = await world.http.get("/readyz")
         assert_error(answer, 503, "engine_failed")
         assert "no device" in answer.json()["error"]["message"]
 

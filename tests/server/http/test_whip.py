@@ -17,10 +17,10 @@ from server.config import ServerConfig
 from server.ice_servers import IceServer
 from server.webrtc.peer import Peer
 from server.webrtc.trickle import parse_candidate, parse_fragment
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import PATIENCE_SECONDS, until
 from tests.server.http.test_api import assert_error
 from tests.server.wire import WireConnection, WirePeer
-from tests.server.world import Camera, Microphone, World, read_barcode, read_strength, running, until
+from tests.server.world import Camera, Microphone, World, read_barcode, read_strength, running
 
 SDP = {"Content-Type": "application/sdp"}
 FRAGMENT = "application/trickle-ice-sdpfrag"

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 
 import cv2
 import httpx
@@ -23,20 +24,11 @@ from server.session.resumable_sessions import SessionCheckpoint
 from server.session.session_outputs import SessionOutputs
 from server.webrtc.offers import take_offer
 from server.webrtc.peer import Peer
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import PATIENCE_SECONDS, until
 from tests.ports import free_udp_ports
 from tests.server.http.test_api import assert_error
 from tests.server.wire import WirePeer
-from tests.server.world import (
-    MovableClock,
-    PaintingStream,
-    RealViewer,
-    Viewer,
-    World,
-    read_barcode,
-    running,
-    until,
-)
+from tests.server.world import MovableClock, PaintingStream, RealViewer, Viewer, World, read_barcode, running
 
 
 async def sessions(world: World) -> list[dict[str, object]]:
@@ -44,10 +36,12 @@ async def sessions(world: World) -> list[dict[str, object]]:
     return answer
 
 
+async def has_none(world: World) -> bool:
+    return not await sessions(world)
+
+
 async def none_left(world: World) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while await sessions(world):
-            await asyncio.sleep(0.01)
+    await until(partial(has_none, world))
     await until(lambda: all(stream.closed for stream in world.streams))
 
 

@@ -12,9 +12,9 @@ from statistics import median
 import numpy as np
 import pytest
 
-from tests.patience import ALL
+from tests.patience import ALL, until
 from tests.server.memory import allocated_mb
-from tests.server.world import Lag, PaintingStream, Seen, World, running, until
+from tests.server.world import Lag, PaintingStream, Seen, World, running
 
 OVERLOAD_SECONDS, MOST_MB_A_MINUTE = (60, 3) if ALL else (10, 40)
 """In the short run a fifth of what it would be if every picture that comes were kept."""

@@ -19,11 +19,11 @@ from aiortc_fixes.nacks import ask_again
 from server.config import ServerConfig
 from server.session.session_stats import percentile
 from server.webrtc.peer import Peer
-from tests.patience import LONG
+from tests.patience import LONG, until
 from tests.server.memory import allocated_mb, resident_mb
 from tests.server.session.test_sessions import no_more_than, none_left
 from tests.server.webrtc.relay import relayed
-from tests.server.world import CLOCK, Camera, Lag, PaintingStream, RealViewer, World, running, until
+from tests.server.world import CLOCK, Camera, Lag, PaintingStream, RealViewer, World, running
 
 pytestmark = pytest.mark.slow
 

@@ -12,8 +12,9 @@ from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCSess
 
 from server.webrtc.peer import Peer
 from server.webrtc.session_description import SHARED, Description
+from tests.patience import until
 from tests.server.http.test_whip import SDP, Client
-from tests.server.world import Camera, Microphone, World, running, until
+from tests.server.world import Camera, Microphone, World, running
 
 pytestmark = pytest.mark.slow
 

@@ -15,7 +15,7 @@ from starlette.responses import PlainTextResponse
 from server.access import connection_limits
 from server.access.connection_limits import GuardedProtocol
 from server.cluster.proxy_guard import PROXY_ENVIRONMENT
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import PATIENCE_SECONDS, until
 from tests.ports import free_port
 
 HALF = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-More: "
@@ -38,8 +38,7 @@ async def proxy() -> AsyncIterator[int]:
     options = configure_http_middlewares(HTTPOptions(host="127.0.0.1", port=free_port()))
     loop = asyncio.get_running_loop()
     task, server = await start_asgi_http_server(PlainTextResponse("here"), options, event_loop=loop)
-    while not server.started:
-        await asyncio.sleep(0.01)
+    await until(lambda: server.started)
     try:
         yield options.port
     finally:

@@ -9,10 +9,11 @@ import pytest
 
 from server.config import ServerConfig
 from server.webrtc.peer import MakePeer, PeerCounts
+from tests.patience import until
 from tests.server.http.test_api import assert_error
 from tests.server.session.test_sessions import none_left
 from tests.server.wire import WireConnection, WirePeer
-from tests.server.world import MovableClock, Viewer, World, running, until
+from tests.server.world import MovableClock, Viewer, World, running
 
 LIMITS = ("never_connected", "idle", "silent", "time_limit")
 

@@ -17,6 +17,8 @@ import httpx
 import psutil
 import pytest
 
+from tests.patience import eventually
+
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 
 import ray
@@ -29,11 +31,11 @@ from server.cluster.roster import WorkerBounds
 from server.cluster.service import APPLICATION, ClusterError, ListenAddress
 from server.cluster.upkeep import Plan
 from server.config import ServerConfig
-from tests.cluster.media import build
 from tests.ports import free_port
+from tests.server.cluster.media import build
 from tests.server.world import RealViewer
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 NODE: dict[str, Any] = {"num_cpus": 3, "object_store_memory": 80 << 20, "include_dashboard": False}
 """The processors are made up, as all nodes share this machine's: two for a worker, one for other work."""
 SYSTEM = {
@@ -79,18 +81,16 @@ class ClusterWorld:
 
     def wait_for(self, states: dict[str, int]) -> None:
         """Until so many workers are in each of these states, and none in another."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while Counter(str(one["state"]) for one in self.workers()) != states:
-            assert time.monotonic() < deadline, self.workers()
-            time.sleep(0.2)
+        eventually(lambda: self._count_states() == states, f"workers in {states}", PATIENCE_SECONDS)
+
+    def _count_states(self) -> Counter[str]:
+        return Counter(str(one["state"]) for one in self.workers())
 
     def mortal_worker(self) -> str:
         """One that is not on the head node, which Ray cannot do without, and beside a replica of the ingress."""
         assert self.cluster.head_node is not None
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while len(nodes := self.ingress_nodes()) != 2:
-            assert time.monotonic() < deadline, nodes
-            time.sleep(0.2)
+        eventually(lambda: len(self.ingress_nodes()) == 2, "two replicas of the ingress", PATIENCE_SECONDS)
+        nodes = self.ingress_nodes()
         assert len(set(nodes)) == 2, "no node's end is to take both"
         may_go = set(nodes) - {self.cluster.head_node.node_id}
         return next(name for name in self.ready() if self.report(name).node in may_go)

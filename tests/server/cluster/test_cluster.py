@@ -26,9 +26,18 @@ from server.cluster.batch import work_through
 from server.cluster.ingress import REPLICA_HEADER
 from server.cluster.messages import Share
 from server.http.api import version_of
-from tests.cluster.world import FPS, LENIENT, PATIENCE_SECONDS, PATIENT, ROOT, ClusterWorld, ReturningViewer, cluster_of
-from tests.patience import ALL, LONG
-from tests.server.world import Lag, RealViewer, until
+from tests.patience import ALL, LONG, until
+from tests.server.cluster.world import (
+    FPS,
+    LENIENT,
+    PATIENCE_SECONDS,
+    PATIENT,
+    ROOT,
+    ClusterWorld,
+    ReturningViewer,
+    cluster_of,
+)
+from tests.server.world import Lag, RealViewer
 
 NODES, VIEWERS = (3, 24) if ALL else (2, 8)
 """Each node takes Ray half a minute to start where there are two processors."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,9 +15,13 @@ from rigid.edits.face_edits import edits_of_face
 from rigid.geometry import similarity
 from rigid.stream.frame_record import FrameRecord, Sighting
 from rigid.stream.group_stream import GroupRecord
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import until
 from tests.server.world import HEIGHT, WIDTH, PaintedResult, PaintingStream, Viewer, World, running
 from tests.worlds import landmarks_in_crop
+
+
+async def has_no_faces(world: World) -> bool:
+    return "rigid_live_faces 0.0" in (await world.http.get("/metrics")).text
 
 
 class CrowdStream(PaintingStream):
@@ -82,9 +86,7 @@ async def test_the_faces_of_the_newest_picture_are_listed() -> None:
             stats = (await world.http.get(f"{viewer.url}/stats")).json()
             assert "rigid_live_faces 2.0" in (await world.http.get("/metrics")).text
             assert [face["id"] for face in stats["faces_seen"]] == [1, 2]
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while "rigid_live_faces 0.0" not in (await world.http.get("/metrics")).text:
-                await asyncio.sleep(0.01)
+        await until(partial(has_no_faces, world))
     assert [face["id"] for face in faces] == [1, 2]
     left, top, right, bottom = faces[0]["box"]
     assert (left + right) / 2 == pytest.approx(80 / WIDTH, abs=0.01)

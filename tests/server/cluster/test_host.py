@@ -14,8 +14,8 @@ from server.cluster.asgi import answer
 from server.cluster.host import AppHost, NotLoaded
 from server.cluster.messages import HttpRequest, Share
 from server.config import ServerConfig
-from tests.cluster.media import build
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import until
+from tests.server.cluster.media import build
 
 
 def get(path: str) -> HttpRequest:
@@ -23,10 +23,8 @@ def get(path: str) -> HttpRequest:
 
 
 async def until_loaded(host: AppHost) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not host.readiness[0]:
-            assert not host.readiness[1]
-            await asyncio.sleep(0.02)
+    await until(lambda: any(host.readiness))
+    assert not host.readiness[1]
 
 
 async def test_the_server_answers_from_its_own_loop_and_ends() -> None:
@@ -53,9 +51,7 @@ async def test_a_server_that_cannot_be_made_says_why(caplog: pytest.LogCaptureFi
         raise ValueError("The model is damaged.")
 
     host = AppHost(fail)
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not host.problem:
-            await asyncio.sleep(0.01)
+    await until(lambda: bool(host.problem))
     assert host.readiness == (False, "The model is damaged.")
     with pytest.raises(NotLoaded, match="damaged"):
         await host.run(_loop())
@@ -69,7 +65,7 @@ async def test_an_app_that_waits_for_the_client_to_leave_ends_its_answer_first(v
 
         async def pieces() -> AsyncIterator[bytes]:
             for piece in (b"one ", b"two"):
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0)
                 yield piece
 
         await StreamingResponse(pieces())(scope, receive, send)

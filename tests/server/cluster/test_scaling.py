@@ -14,9 +14,17 @@ import pytest
 
 from server.cluster import service
 from server.cluster.roster import WorkerBounds
-from tests.cluster.media import FOLDER, HELD_UP, build_open
-from tests.cluster.world import FPS, LENIENT, PATIENCE_SECONDS, PATIENT, ClusterWorld, ReturningViewer, cluster_of
-from tests.patience import LONG
+from tests.patience import LONG, until
+from tests.server.cluster.media import FOLDER, HELD_UP, build_open
+from tests.server.cluster.world import (
+    FPS,
+    LENIENT,
+    PATIENCE_SECONDS,
+    PATIENT,
+    ClusterWorld,
+    ReturningViewer,
+    cluster_of,
+)
 from tests.server.http.test_attribute_api import BYTES, GRIN
 
 PLACES = 2
@@ -50,9 +58,11 @@ async def set_at(http: httpx.AsyncClient, one: ReturningViewer, name: str) -> in
 
 async def can_set(http: httpx.AsyncClient, one: ReturningViewer, name: str) -> None:
     """Until a session's worker knows an attribute."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while await set_at(http, one, name) != 200:
-            await asyncio.sleep(0.1)
+
+    async def known() -> bool:
+        return await set_at(http, one, name) == 200
+
+    await until(known, PATIENCE_SECONDS)
 
 
 async def refused(http: httpx.AsyncClient) -> tuple[str, str]:
@@ -104,9 +114,11 @@ async def test_workers_come_and_go_by_what_is_free_and_the_last_sessions_have_ti
                 asyncio.to_thread(service.attend, threading.Event(), said.append, "http://here")
             )
             ending = asyncio.create_task(asyncio.to_thread(service.stop))
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                while (await refused(http))[0] != "draining":
-                    await asyncio.sleep(0.1)
+
+            async def draining() -> bool:
+                return (await refused(http))[0] == "draining"
+
+            await until(draining, PATIENCE_SECONDS)
             assert await set_at(http, staying, "smile") == 200 and not ending.done(), "what runs goes on"
             await http.delete(staying.viewer.url)
             async with asyncio.timeout(DRAIN_SECONDS / 2):

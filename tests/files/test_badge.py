@@ -6,11 +6,6 @@ import numpy as np
 import pytest
 
 from rigid.files.badge import Badge
-from server.frames.edit_timeline import SessionEdits
-from server.frames.frame_arrays import to_rgb
-from server.frames.frame_editor import FrameEditor, SessionFrame
-from tests.server.frames.test_frame_editor import Untouched, picture, ticking
-from tests.server.world import PaintingStream
 
 
 @pytest.mark.parametrize(("height", "width"), [(240, 320), (480, 640), (1080, 1920), (640, 360)])
@@ -34,15 +29,3 @@ def test_none_where_it_is_off_or_could_not_be_read() -> None:
         small = np.zeros((height, width, 3), np.uint8)
         badge = Badge(on=True)
         assert badge.stamp(small) is small and badge.place is None
-
-
-@pytest.mark.parametrize(("stream", "expected"), [(PaintingStream(), True), (Untouched(), False)])
-def test_only_edited_pictures_have_it(stream: PaintingStream, expected: bool) -> None:
-    done: list[SessionFrame] = []
-    badge = Badge(on=True)
-    FrameEditor(stream, SessionEdits(), done.append, ticking(), badge).process(
-        SessionFrame(source=picture(0, 240), arrived=0.0)
-    )
-    assert (badge.place is not None) == expected
-    assert done[0].shown is not None
-    assert (np.ptp(to_rgb(done[0].shown)[212:-8, :200]) > 90) == expected

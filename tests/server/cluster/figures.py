@@ -1,4 +1,4 @@
-"""`python -m tests.cluster.figures`: what docs/cluster.md states, measured on nodes that share this machine.
+"""`python -m tests.server.cluster.figures`: what docs/cluster.md states, measured on nodes that share this machine.
 
 The fake runtime takes its time without using a processor, so that workers do not stand in each other's way.
 """
@@ -10,8 +10,8 @@ import statistics
 import time
 
 from server.cluster import service
-from tests.cluster.media import build_engine
-from tests.cluster.world import PATIENT, ClusterWorld, ReturningViewer, cluster_of
+from tests.server.cluster.media import build_engine
+from tests.server.cluster.world import PATIENT, ClusterWorld, ReturningViewer, cluster_of
 
 VIEWERS = 6
 FPS = 10.0
