@@ -31,14 +31,16 @@ install = $(1) $(PIP) install --quiet --no-deps --only-binary :all: --require-ha
 # On two processes, by files, whose tests share what is dear to make; those that take longest begin.
 PYTEST = $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 SERVER_TESTS := tests/client tests/server
+# What starts Ray or loads it.
+CLUSTER_TESTS := $(patsubst %,tests/server/cluster/test_%.py,cluster scaling proxy_guard)
 LONGEST_TESTS := tests/training tests/edits tests/engines
-OTHER_TESTS = $(LONGEST_TESTS) $(filter-out %/__pycache__ tests/cluster $(SERVER_TESTS) $(LONGEST_TESTS),$(patsubst %/,%,$(wildcard tests/*/))) \
+OTHER_TESTS = $(LONGEST_TESTS) $(filter-out %/__pycache__ $(SERVER_TESTS) $(LONGEST_TESTS),$(patsubst %/,%,$(wildcard tests/*/))) \
 	$(wildcard tests/test_*.py)
 # The project itself, with the build tools that the lock brought.
 PROJECT := --no-deps --no-build-isolation
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo test test-quick check check-deploy try-image docs docs-serve sbom release-check training-bundle graphs format lock clean
+.PHONY: help serve demo test test-server test-quick check lint types check-deploy try-image docs docs-serve sbom release-check training-bundle graphs format lock clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -53,24 +55,33 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	@PYTHON=$(BIN)/python scripts/system-packages --mediapipe --browser --whip --turn
-	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory lint
 ifeq ($(strip $(PYTEST_ARGS)),)
-	@# The server in a process of its own, as it runs: without the libraries that only training and evaluation load.
-	$(PYTEST) $(SERVER_TESTS)
+	@# Tests of the server wait for pictures, so that a processor is free for the types meanwhile.
+	@$(MAKE) --no-print-directory --jobs 2 types test-server
 	$(PYTEST) $(OTHER_TESTS)
 	@# Ray gives each process of a node so long to start; several nodes on two cores need these to themselves.
-	$(BIN)/python -m pytest tests/cluster
+	$(BIN)/python -m pytest $(CLUSTER_TESTS)
 else
+	@$(MAKE) --no-print-directory types
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 endif
+
+# The server in a process of its own, as it runs: without the libraries that only training and evaluation load.
+test-server: $(VENV)/.installed-dev
+	$(PYTEST) $(SERVER_TESTS) $(CLUSTER_TESTS:%=--ignore=%)
 
 test-quick: $(VENV)/.installed-dev
 	$(BIN)/ruff check
 	$(PYTEST) -m "not slow and not browser"
 
-check: $(VENV)/.installed-dev
+check: lint types
+
+lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+
+types: $(VENV)/.installed-dev
 	$(BIN)/mypy
 	@scripts/check-javascript
 
