@@ -1,11 +1,11 @@
-"""`rigid-live serve` as it runs for users: a process of its own, with the real networks."""
+"""`rigid-live serve` as it runs for users: a process of its own, with the real networks; or a light one."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,13 +34,22 @@ class Program:
             return 0
 
 
-@contextmanager
-def program(log: Path, *options: str) -> Iterator[Program]:
+def program(log: Path, *options: str) -> AbstractContextManager[Program]:
     """Run it with `options` on a free port until the block ends; yields it once it is ready."""
     port = free_port()
-    command = [sys.executable, "-m", "cli.main", "serve", "--port", str(port), *options]
+    return _running(log, port, "cli.main", "serve", "--port", str(port), *options)
+
+
+def light_program(log: Path, drain_seconds: int) -> AbstractContextManager[Program]:
+    """The same of a server that loads no networks."""
+    port = free_port()
+    return _running(log, port, "tests.server.light_server", str(port), str(drain_seconds))
+
+
+@contextmanager
+def _running(log: Path, port: int, *module: str) -> Iterator[Program]:
     with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output)
+        process = subprocess.Popen([sys.executable, "-m", *module], stdout=output, stderr=output)
     # The name that browsers trust with a camera.
     running = Program(process, f"http://localhost:{port}", log)
     try:

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -59,14 +59,17 @@ def sources(package: str) -> list[Path]:
     return sorted((ROOT / package).rglob("*.py"))
 
 
-def imports(path: Path) -> Iterator[str]:
+@cache
+def imports(path: Path) -> list[str]:
     """Every module that a file imports, anywhere in it; `from a import b` counts as a.b, which covers both."""
+    found: list[str] = []
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            found += [f"{node.module}.{alias.name}" for alias in node.names]
+    return found
 
 
 def dotted(path: Path) -> str:
@@ -156,6 +159,7 @@ RAY = {"server/cluster": "server.cluster", "cli/cluster.py": "cli.cluster"}
 """Where Ray may be imported, or what imports it."""
 
 
+@pytest.mark.slow
 def test_a_lone_server_never_loads_ray() -> None:
     """Neither when all of it is imported, nor when it starts."""
     found = [
@@ -195,6 +199,7 @@ def pure_modules() -> list[str]:
     return [name for name in map(dotted, sources("rigid")) if below(name, PURE_MODULES)]
 
 
+@pytest.mark.slow
 def test_pure_modules_load_no_face_detector_or_server() -> None:
     """Imported for real, all in one process, as a module may load another that loads it."""
     code = f"""
@@ -208,6 +213,7 @@ for name in {pure_modules()!r}:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     ["server.backend, server.app, engines.backends.openvino_engine", "rigid.files.edit, rigid.stream.face_stream"],

@@ -15,6 +15,7 @@ from rigid.fields import smooth
 from rigid.geometry import Transform, apply, inverse, similarity
 from rigid.models.contract import RecurrentState, Runtime, Sizes
 from rigid.stream.face_stream import FaceStream, StreamOptions
+from rigid.stream.stream_state import state_from_bytes
 from tests.fakes import TINY, FakeRuntime
 
 Pixels = NDArray[np.uint8]
@@ -111,3 +112,8 @@ def make_stream(
 ) -> FaceStream:
     """A stream in this world."""
     return FaceStream(runtime or FakeRuntime(), tracker or FixedTracker(), Brighten(), options)
+
+
+def memory_of(stream: FaceStream) -> RecurrentState:
+    """What the networks of a stream would go on from in another one."""
+    return state_from_bytes(stream.save(), stream.runtime.sizes).memory.recurrent

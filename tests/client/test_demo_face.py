@@ -23,15 +23,22 @@ SIDE = 480
 """Of the film's pictures."""
 
 
+@pytest.fixture(scope="module")
+def without_camera(playwright: Playwright) -> Iterator[Browser]:
+    """A browser that has no camera."""
+    browser = launch(playwright, GRANTED)
+    yield browser
+    browser.close()
+
+
 @pytest.fixture
-def bare(playwright: Playwright) -> Iterator[Page]:
+def bare(without_camera: Browser) -> Iterator[Page]:
     """A page of a browser that has no camera, which met no error."""
-    browser: Browser = launch(playwright, GRANTED)
     problems: list[str] = []
-    page = browser.new_page()
+    page = without_camera.new_page()
     watch(page, problems)
     yield page
-    browser.close()
+    page.close()
     assert problems == []
 
 
@@ -96,13 +103,12 @@ def test_takes_the_cameras_place_in_the_same_session(address: str, open_page: Op
     assert strengths(address) == before["edits"]
 
 
-def test_says_so_where_the_film_does_not_play(address: str, playwright: Playwright) -> None:
-    browser = launch(playwright, GRANTED)
-    page = browser.new_page()
+def test_says_so_where_the_film_does_not_play(address: str, without_camera: Browser) -> None:
+    page = without_camera.new_page()
     page.route("**/demo.webm", lambda route: route.abort())
     page.goto(f"{address}/?source=demo")
     expect(page.get_by_role("heading", name="The demo face does not play")).to_be_visible()
     page.unroute("**/demo.webm")
     page.get_by_role("button", name="Try again").click()
     expect(page.locator("#stage.has-after")).to_be_visible()
-    browser.close()
+    page.close()

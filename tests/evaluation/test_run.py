@@ -59,7 +59,9 @@ def done_before(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (base / "clips").mkdir()
     for name in ("one", "two"):
         make_clip(base / "clips" / f"{name}.mp4")
-    evaluate(job(base, methods=["rigid"]), tools(), COMMAND)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rigid.evaluation.run.write_plots", lambda *_: None)
+        evaluate(job(base, methods=["rigid"]), tools(), COMMAND)
     return base
 
 

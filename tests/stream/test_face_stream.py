@@ -29,6 +29,7 @@ from tests.worlds import (
     Pixels,
     landmarks_in_crop,
     make_stream,
+    memory_of,
     textured_frame,
 )
 
@@ -184,7 +185,7 @@ def test_a_first_frame_that_shows_its_edit_at_once_goes_twice_through_a_recurren
     stream = make_stream(runtime)
     stream.step(textured_frame(), LIGHT, 0.0)
     assert runtime.batches == [2, 2] and runtime.inverted == 2
-    assert (stream._state.memory.recurrent.hidden == 2).all()
+    assert (memory_of(stream).hidden == 2).all()
     stream.step(textured_frame(), LIGHT, 1 / 25)
     assert runtime.inverted == 3
 
@@ -307,12 +308,13 @@ def test_a_frame_of_another_size_ends_a_fade_but_not_the_stream() -> None:
 def test_after_a_cut_to_another_face_the_late_codes_begin_anew() -> None:
     stream = make_stream()
     run(stream, 2)
-    first = stream._state.memory.recurrent.late_codes
+    first = memory_of(stream).late_codes
     run(stream, 1, start=2)
-    assert stream._state.memory.recurrent.late_codes is first
+    again = memory_of(stream).late_codes
     stream.step(255 - textured_frame(seed=1), LIGHT, 3 / 25)
-    assert first is not None and stream._state.memory.recurrent.late_codes is not None
-    assert not np.array_equal(stream._state.memory.recurrent.late_codes, first)
+    other = memory_of(stream).late_codes
+    assert first is not None and again is not None and other is not None
+    assert np.array_equal(again, first) and not np.array_equal(other, first)
 
 
 def test_a_broken_engine_passes_the_frame_and_keeps_the_late_codes(caplog: pytest.LogCaptureFixture) -> None:
@@ -320,13 +322,14 @@ def test_a_broken_engine_passes_the_frame_and_keeps_the_late_codes(caplog: pytes
     runtime.raising = {3, 4}
     stream = make_stream(runtime)
     run(stream, 2)
-    before = stream._state.memory.recurrent.late_codes
+    before = memory_of(stream).late_codes
     with caplog.at_level(logging.ERROR, "rigid.stream.face_stream"):
         results = run(stream, 2, start=2)
     assert all(r.frame.tobytes() == textured_frame().tobytes() and not r.edited for r in results)
     assert all(r.error == "RuntimeError: the engine broke" and r.face for r in results)
-    assert stream._state.memory.recurrent.late_codes is before and before is not None
-    assert not stream._state.memory.recurrent.hidden.any(), "what led to the failure is not gone on with"
+    after = memory_of(stream)
+    assert before is not None and after.late_codes is not None and np.array_equal(after.late_codes, before)
+    assert not after.hidden.any(), "what led to the failure is not gone on with"
     assert stream.counts.errors == 2
     assert len(caplog.records) == 1, "a failure is logged once, then counted"
     assert run(stream, 12, start=4)[-1].edited
@@ -342,7 +345,7 @@ def test_values_that_are_no_numbers_pass_the_frame_and_never_reach_the_state(pla
     assert bad.frame.tobytes() == textured_frame().tobytes()
     assert all(r.error is None for r in rest)
     assert change(rest[-1]) == pytest.approx(change(first), abs=SETTLING)
-    assert all(np.isfinite(value).all() for value in vars(stream._state.memory.recurrent).values())
+    assert all(np.isfinite(value).all() for value in vars(memory_of(stream)).values() if value is not None)
 
 
 def test_after_a_failure_the_edit_fades_in_anew() -> None:

@@ -16,7 +16,7 @@ from rigid.stream.face_stream import FaceStream
 from rigid.stream.generating import LONGEST_GAP
 from tests.fakes import TINY, FakeRuntime
 from tests.patience import ALL
-from tests.worlds import FixedTracker, Pixels, make_stream, textured_frame
+from tests.worlds import FixedTracker, Pixels, make_stream, memory_of, textured_frame
 
 LIGHT = {"light": 0.4}
 FPS = 25
@@ -114,7 +114,7 @@ def test_the_memory_really_feeds_back(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def late_codes(stream: FaceStream) -> Array:
-    late = stream._state.memory.recurrent.late_codes
+    late = memory_of(stream).late_codes
     assert late is not None
     return late.copy()
 

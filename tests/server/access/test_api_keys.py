@@ -19,7 +19,9 @@ KEYS = ("ann", "bob")
 
 def with_key(world: World, key: str) -> httpx.AsyncClient:
     headers = {"Authorization": f"Bearer {key}"}
-    return httpx.AsyncClient(transport=world.http._transport, base_url="http://server", headers=headers)
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(world.app, raise_app_exceptions=False), base_url="http://server", headers=headers
+    )
 
 
 async def test_a_key_sees_and_changes_its_own_sessions_only() -> None:

@@ -17,7 +17,7 @@ from server.session.resumable_sessions import SessionCheckpoint
 from tests.fakes import TINY
 from tests.server.session.test_sessions import none_left
 from tests.server.world import running
-from tests.worlds import make_stream, textured_frame
+from tests.worlds import make_stream, memory_of, textured_frame
 
 
 def test_a_streams_state_comes_through_small_and_it_goes_on_from_there() -> None:
@@ -29,7 +29,7 @@ def test_a_streams_state_comes_through_small_and_it_goes_on_from_there() -> None
     assert len(small) < len(state) / 2
     back = make_stream()
     back.restore(unpack(small))
-    before, after = stream._state.memory.recurrent, back._state.memory.recurrent
+    before, after = memory_of(stream), memory_of(back)
     np.testing.assert_array_equal(after.hidden, before.hidden)
     assert before.late_codes is not None and after.late_codes is not None
     np.testing.assert_array_equal(after.late_codes, before.late_codes)

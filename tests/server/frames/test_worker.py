@@ -275,10 +275,10 @@ def test_no_more_than_two_items_of_a_lane_are_in_hand() -> None:
     lane = worker.lane(begin, middle, middle, end)
     worker.start()
     lane.offer(0)
-    time.sleep(0.1)
+    eventually(lambda: len(in_hand) > 9, "items that went through")
     lane.close(lambda: None)
     worker.stop()
-    assert most[0] == 2 and in_hand == sorted(in_hand) and len(in_hand) > 2
+    assert most[0] == 2 and in_hand == sorted(in_hand)
 
 
 def test_an_item_that_a_stage_drops_or_breaks_on_goes_no_further() -> None:

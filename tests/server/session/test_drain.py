@@ -1,4 +1,4 @@
-"""Signals to the real program, with the real networks: sessions may end first, unless it is asked twice."""
+"""Signals to the program, once with the real networks: sessions may end first, unless it is asked twice."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from client import rigid_live
 from client.python.http import LiveError
 from tests.patience import PATIENCE_SECONDS, eventually
-from tests.program import program
+from tests.program import light_program, program
 
 DRAIN_SECONDS = 300
 OPTIONS = ("--engine", "openvino", "--drain-seconds", str(DRAIN_SECONDS))
@@ -44,7 +44,7 @@ def test_a_server_asked_to_end_lets_its_session_finish_and_ends_with_status_0(tm
 @pytest.mark.slow
 def test_ctrl_c_while_sessions_may_end_ends_at_once_and_the_client_is_told(tmp_path: Path) -> None:
     with (
-        program(tmp_path / "serve.log", *OPTIONS) as server,
+        light_program(tmp_path / "serve.log", DRAIN_SECONDS) as server,
         rigid_live.Client(server.address, reconnect=False) as live,
     ):
         live.process(GREY)

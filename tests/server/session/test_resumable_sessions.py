@@ -12,7 +12,7 @@ from server.config import ServerConfig
 from server.session.resumable_sessions import ResumableSessions, SessionCheckpoint
 from tests.server.session.test_sessions import none_left, sessions
 from tests.server.world import MovableClock, PaintedResult, PaintingStream, Picture, Viewer, World, running
-from tests.worlds import make_stream, textured_frame
+from tests.worlds import make_stream, memory_of, textured_frame
 
 
 class RememberingStream(PaintingStream):
@@ -65,7 +65,7 @@ async def test_a_lost_session_goes_on_with_its_edits_and_its_streams_state() -> 
             assert resumed((await world.http.get("/metrics")).text) == 1
     first, second = made
     assert second.taken_over == first.inner.save()
-    before, after = (stream.inner._state.memory.recurrent for stream in made)
+    before, after = (memory_of(stream.inner) for stream in made)
     assert before.hidden.min() > 0 and after.hidden.min() >= before.hidden.max() + 3, "the memory counts on"
     assert before.late_codes is not None and after.late_codes is not None
     np.testing.assert_array_equal(after.late_codes, before.late_codes)

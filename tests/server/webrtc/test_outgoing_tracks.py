@@ -46,7 +46,7 @@ async def test_each_picture_is_sent_once_and_the_newest_wins() -> None:
     assert await track.recv() is second
     assert ages == [0.25]
     waiting = asyncio.create_task(track.recv())
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(0)
     assert not waiting.done()
     track.push(first, arrived=99.5)
     assert await waiting is first
@@ -55,7 +55,7 @@ async def test_each_picture_is_sent_once_and_the_newest_wins() -> None:
 async def test_a_stopped_track_wakes_who_waits() -> None:
     for track in (OutputTrack(lambda age: None), DelayedAudioTrack(lambda now: 0.0)):
         waiting = asyncio.create_task(track.recv())
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0)
         track.stop()
         with pytest.raises(MediaStreamError):
             await asyncio.wait_for(waiting, PATIENCE_SECONDS)
