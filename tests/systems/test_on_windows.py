@@ -198,7 +198,13 @@ def test_it_serves_is_stopped_by_ctrl_c_and_diagnosed(environment: dict[str, str
 
 
 @pytest.mark.parametrize(
-    "words", [["bench", "--help"], ["attributes", "list"], ["models", "list"], ["engines", "list"]]
+    "words",
+    [
+        ["bench", "--help"],
+        ["attributes", "list"],
+        ["models", "list"],
+        pytest.param(["engines", "list"], marks=pytest.mark.slow),
+    ],
 )
 def test_other_commands_run(words: list[str], environment: dict[str, str]) -> None:
     done = run_program(environment, *words)
