@@ -215,11 +215,20 @@ def change(url: str, smile: float) -> float:
 def settle(page: Page) -> float:
     """Wait until a change is done and the page has shown a few pictures since; returns when it was done.
 
-    The ramp takes a fifth of a second; a machine that is busy with something else shows its pictures late.
+    The ramp takes a fifth of a second; a machine that is busy with something else shows its pictures late, and edited
+    ones later than those before the first edit.
     """
-    shown = page.locator("#delay").inner_text()
-    late = 0.0 if shown == "–" else float(shown) / 1000
-    done = time.time() + SETTLED_SECONDS + late
+    began, late = time.time(), read_delay(page)
     enough = f"(done) => window.times.filter((time) => time > done).length >= {ENOUGH}"
-    page.wait_for_function(enough, arg=done, timeout=3 * PATIENCE_MS)
-    return done
+    while True:
+        done = began + SETTLED_SECONDS + late
+        page.wait_for_function(enough, arg=done, timeout=3 * PATIENCE_MS)
+        known, late = late, read_delay(page)
+        if late <= known:
+            return done
+
+
+def read_delay(page: Page) -> float:
+    """How late pictures are, seconds, as the page says."""
+    shown = page.locator("#delay").inner_text()
+    return 0.0 if shown == "–" else float(shown) / 1000
