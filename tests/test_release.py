@@ -91,6 +91,7 @@ def test_no_version_with_a_known_hole_may_be_installed() -> None:
         assert Version(bound.version) >= Version(first), name
 
 
+@pytest.mark.slow
 def test_what_is_no_wheel_for_a_system_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for tag in ("py3-none-any", "py3-none-manylinux_2_28_x86_64", "py3-none-win_amd64"):
         name = "everywhere" if tag.endswith("any") else "somewhere"

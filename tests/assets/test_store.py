@@ -112,6 +112,7 @@ def test_a_file_is_read_out_of_a_wheel(tmp_path: Path, packages: Path) -> None:
     assert files_below(store.cache_dir) == {"assets/thing/weights.bin"}
 
 
+@pytest.mark.slow
 def test_a_file_is_read_out_of_an_sdist_and_nothing_of_it_is_run(tmp_path: Path, packages: Path) -> None:
     ran = tmp_path / "ran"
     script = f"open({str(ran)!r}, 'w').close()\n".encode()

@@ -126,6 +126,7 @@ def test_onnxruntime_takes_the_best_providers_it_has(tmp_path: Path) -> None:
     assert tensorrt["trt_bf16_enable"] is False and cuda["use_tf32"] is False
 
 
+@pytest.mark.slow
 def test_a_provider_that_is_missing_is_one_logged_line(
     tmp_path_factory: pytest.TempPathFactory, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -121,6 +121,7 @@ def test_the_report_has_the_stated_names(tmp_path: Path, clips: Path) -> None:
     assert report["command"] == COMMAND and report["edits"] == LIGHT and report["skipped"] == {}
 
 
+@pytest.mark.slow
 def test_tables_are_shaped_like_the_papers(tmp_path: Path, clips: Path) -> None:
     done = evaluate(job(tmp_path, without=["tcc", "lfd"]), tools(), COMMAND)
     text = (tmp_path / "out" / "report.md").read_text()
@@ -142,6 +143,7 @@ def test_without_ablations_there_is_no_third_table(tmp_path: Path, clips: Path) 
     assert "Table 3" not in (tmp_path / "out" / "report.md").read_text()
 
 
+@pytest.mark.slow
 def test_plots_and_strips_are_pictures_of_every_clip(tmp_path: Path, folder: Path) -> None:
     evaluate(job(tmp_path), tools(), COMMAND)
     for name in ("one", "two"):

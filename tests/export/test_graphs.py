@@ -56,6 +56,7 @@ class Scaled(nn.Module):
         return x @ (2 * self.weight if self.folded else self.weight)
 
 
+@pytest.mark.slow
 def test_weights_move_out_and_what_was_made_of_them_is_refused() -> None:
     for folded in (False, True):
         module = Scaled(folded=folded).eval().requires_grad_(False)
@@ -71,6 +72,7 @@ def test_weights_move_out_and_what_was_made_of_them_is_refused() -> None:
         assert found == {"location": "weights.bin", "offset": "0", "length": "96"} and not constant.raw_data
 
 
+@pytest.mark.slow
 def test_weights_that_are_alike_cannot_be_told_apart() -> None:
     layers = [nn.Linear(3, 3, bias=False) for _ in range(2)]
     layers[1].load_state_dict(layers[0].state_dict())

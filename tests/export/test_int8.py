@@ -54,6 +54,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_the_layer_that_bears_it_least_stays_out(path: Path) -> None:
     made = quantise(path, feeds(4, seed=0), feeds(2, seed=1), target=30)
     assert [(one.layer, one.quantised) for one in made.layers] == [
@@ -66,12 +67,14 @@ def test_the_layer_that_bears_it_least_stays_out(path: Path) -> None:
     assert table[1].startswith("second.weight") and table[1].endswith("not in int8") and len(table) == 5
 
 
+@pytest.mark.slow
 def test_the_same_faces_choose_the_same(path: Path) -> None:
     first, second = (quantise(path, feeds(3, seed=0), feeds(1, seed=1), target=30) for _ in range(2))
     assert first.layers == second.layers
     assert first.model.SerializeToString() == second.model.SerializeToString()
 
 
+@pytest.mark.slow
 def test_where_no_layer_bears_it_that_is_told(path: Path) -> None:
     with pytest.raises(ValueError, match=r"No layer of synthesize.onnx can compute in int8 at 300 dB"):
         quantise(path, feeds(1, seed=0), feeds(1, seed=1), target=300)
@@ -117,6 +120,7 @@ def keep_all(path: Path, *_: object) -> Quantised:
     return Quantised(onnx.load(path), {}, (Sensitivity("a", 50.0, True),), 45.0)
 
 
+@pytest.mark.slow
 def test_what_is_written_is_known_until_the_exports_change(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not has_int8(folder)
     with pytest.raises(EngineError, match="no int8 export; run `rigid-live export --precision int8`"):
@@ -132,6 +136,7 @@ def test_what_is_written_is_known_until_the_exports_change(folder: Path, monkeyp
     assert not has_int8(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("lpips", "used"), [(0.01, True), (0.05, False)])
 def test_int8_that_is_too_far_is_not_kept(
     lpips: float, used: bool, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -63,6 +63,7 @@ def test_a_custom_domain_is_told(tmp_path: Path) -> None:
     assert "the opset own is not standard" in check(tmp_path, model_of(domain="own"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recurrent", [False, True])
 def test_what_is_exported_passes(tmp_path_factory: pytest.TempPathFactory, recurrent: bool) -> None:
     folder = export_once(tmp_path_factory.getbasetemp(), recurrent=recurrent)
@@ -80,6 +81,7 @@ class Spread(nn.Module):
         return nn.functional.conv_transpose2d(codes, self.weight.transpose(0, 1), stride=2)
 
 
+@pytest.mark.slow
 def test_large_constants_are_folded_too(tmp_path: Path) -> None:
     path = tmp_path / "large.onnx"
     write_onnx(Exportable("large", Spread(), {"codes": torch.randn(2, 64, 6, 6)}, ("images",)), path)

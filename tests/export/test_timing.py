@@ -17,6 +17,7 @@ from export.timing import EAGER, time_networks
 from tests.networks import export_once, random_networks
 
 
+@pytest.mark.slow
 def test_every_engine_is_held_against_eager(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -46,6 +47,7 @@ def test_a_frame_is_an_inversion_and_two_faces_and_a_part_is_held_against_the_wh
     assert (found["quick", "synthesize_face"].wall_ratio, found["quick", "synthesize_face"].processor_ratio) == (5, 8)
 
 
+@pytest.mark.slow
 def test_a_profile_without_weights_is_timed_with_random_ones(
     tmp_path: Path,
     tmp_path_factory: pytest.TempPathFactory,

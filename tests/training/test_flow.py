@@ -41,6 +41,7 @@ def test_dis_finds_a_shift() -> None:
     assert torch.allclose(found, torch.tensor([3.0, 2.0]), atol=0.4)
 
 
+@pytest.mark.slow
 def test_an_exported_network_stands_in_for_any_batch(tmp_path: Path) -> None:
     estimate = load_flow(saved(tmp_path))
     first, second = torch.rand(3, 3, 16, 16), torch.rand(3, 3, 16, 16)

@@ -43,6 +43,7 @@ def test_a_bundle_over_the_limit_is_not_written(tmp_path: Path, monkeypatch: pyt
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_the_frozen_networks_that_are_packed_are_those_of_the_manifest_beside_them(
     tmp_path: Path, store: AssetStore
 ) -> None:

@@ -49,6 +49,7 @@ def train(folder: Path, steps: int, *, stop: int | None = None, resume: bool = F
     return run(stage, loop, folder, resume=resume, say=quietly)
 
 
+@pytest.mark.slow
 def test_it_learns_and_ships(tmp_path: Path) -> None:
     stage = VisibleNetStage(options(30), lambda: sets(tmp_path))
     losses = [stage.step(index)["loss"] for index in range(30)]
