@@ -30,6 +30,8 @@ PIP := -m pip --disable-pip-version-check
 install = $(1) $(PIP) install --quiet --no-deps --only-binary :all: --require-hashes --requirement $(2)
 # On two processes, by files, whose tests share what is dear to make; those that take longest begin.
 PYTEST = $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# Else each process compiles the program and the tests again, where the environment asks for no files of that.
+test test-server test-quick: export PYTHONDONTWRITEBYTECODE :=
 SERVER_TESTS := tests/client tests/server
 # What starts Ray or loads it.
 CLUSTER_TESTS := $(patsubst %,tests/server/cluster/test_%.py,cluster scaling proxy_guard)
