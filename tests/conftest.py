@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 # Threads that share out networks as tiny as those of tests wait for one another, the longer the busier a machine is.
 # PyTorch reads this when it is imported; programs that tests start inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# pytest loads readline, which names the width of a terminal to the processes that share tests out; here is none.
+os.environ.pop("COLUMNS", None)
 
 
 @pytest.fixture(scope="session")
