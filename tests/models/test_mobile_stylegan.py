@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from rigid.assets.store import AssetStore
@@ -16,6 +17,7 @@ def reference(store: AssetStore, name: str, inputs: torch.Tensor) -> torch.Tenso
     return torch.from_numpy(next(iter(model([inputs.numpy()]).values())))
 
 
+@pytest.mark.slow
 def test_mapping_and_synthesis_agree_with_the_published_files(store: AssetStore) -> None:
     z = torch.randn(1, 512, generator=torch.Generator().manual_seed(3))
     with torch.no_grad():

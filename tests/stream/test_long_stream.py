@@ -102,6 +102,7 @@ def test_nothing_drifts_over_thousands_of_frames(monkeypatch: pytest.MonkeyPatch
     assert moves > FRAMES // 350, "the light never called for other late codes"
 
 
+@pytest.mark.slow
 def test_the_memory_really_feeds_back(monkeypatch: pytest.MonkeyPatch) -> None:
     errors = {}
     for blind in (False, True):

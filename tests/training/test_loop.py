@@ -78,6 +78,7 @@ def test_a_signal_saves_and_stops_and_the_run_goes_on_from_there(tmp_path: Path)
     assert run(LineStage(), options(9), tmp_path / "parts", resume=True, say=quietly) == whole
 
 
+@pytest.mark.slow
 def test_the_time_of_all_parts_is_added_up_and_the_end_is_noted(tmp_path: Path) -> None:
     run(LineStage(), options(5), tmp_path, resume=False, say=quietly)
     first = read_progress(tmp_path)

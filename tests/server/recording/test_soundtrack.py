@@ -192,6 +192,7 @@ def test_sounds_are_placed_by_the_quickest_of_both() -> None:
 # ---- over HTTP
 
 
+@pytest.mark.slow
 async def test_a_sessions_sound_is_recorded_in_step_with_its_pictures(tmp_path: Path) -> None:
     config = ServerConfig(recordings=tmp_path / "films")
     async with running(config, make_peer=Peer, credentials=own_credentials(tmp_path / "signing")) as world:

@@ -146,6 +146,7 @@ async def test_a_full_server_reads_no_offer(monkeypatch: pytest.MonkeyPatch) -> 
             await late.close()
 
 
+@pytest.mark.slow
 async def test_a_session_takes_a_hundred_candidates_and_no_more() -> None:
     async with running() as world:
         await world.ready()
