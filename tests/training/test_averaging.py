@@ -37,4 +37,4 @@ def test_a_candidates_averages_lie_beside_it(tmp_path: Path) -> None:
     folder = average_folder(candidate, 0.5)
     assert folder == tmp_path / "candidate-0.5" and [path.name for path in folder.iterdir()] == [name]
     for key, value in load_file(folder / name).items():
-        assert value == pytest.approx(shipped[key] + 0.25, abs=2e-2)
+        np.testing.assert_allclose(value, shipped[key] + 0.25, atol=2e-2, rtol=0)
