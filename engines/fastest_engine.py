@@ -27,21 +27,24 @@ PACKAGES = (
 """A new version of any may be faster or slower than the last."""
 MOST_KEPT = 50
 """Measurements that are remembered, the newest ones: profiles, thread counts, versions and weights come and go."""
+Clock = Callable[[], float]
+"""Gives seconds: those that pass, or those of a core that this process was given."""
 FRAME_BATCH = 2
 """The inverted and the edited face of a frame are one batch; so are the real and the edited one, where parsed."""
 
 
-def measure_frame(runtime: Runtime, rounds: int = ROUNDS) -> float:
+def measure_frame(runtime: Runtime, rounds: int = ROUNDS, clock: Clock = time.perf_counter) -> float:
     """The least milliseconds of one frame's networks, after one that warms up: `invert`, two faces, and two parsed.
 
-    The faces are generated as for most edits: their part of the picture only, where the engine makes that.
+    The faces are generated as for most edits: their part of the picture only, where the engine makes that. `clock`
+    gives seconds.
     """
     sizes = runtime.sizes
     inputs = np.zeros((1, 3, sizes.image_size, sizes.image_size), np.float32)
     state = RecurrentState.initial(sizes)
     times = []
     for _ in range(rounds + 1):
-        started = time.perf_counter()
+        started = clock()
         codes, noise, _ = runtime.invert(inputs, state)
         pair = codes.repeat(FRAME_BATCH, 0), noise.repeat(FRAME_BATCH, 0)
         if sizes.face_window is None:
@@ -50,21 +53,24 @@ def measure_frame(runtime: Runtime, rounds: int = ROUNDS) -> float:
             runtime.synthesize_face(*pair, np.zeros((FRAME_BATCH, 2), np.float32))
         if sizes.n_classes:
             runtime.parse(inputs.repeat(FRAME_BATCH, 0))
-        times.append(1000 * (time.perf_counter() - started))
+        times.append(1000 * (clock() - started))
     return min(times[1:])
 
 
-def find_fastest(names: Sequence[str], load: Callable[[str], Runtime], kept_in: Path, of: str) -> str:
+def find_fastest(
+    names: Sequence[str], load: Callable[[str], Runtime], kept_in: Path, of: str, clock: Clock = time.perf_counter
+) -> str:
     """Find the fastest of the engines `names` at what `of` describes (profile, weights, threads) on this machine.
 
     The answer is kept in `kept_in`; it is measured anew when the machine, a package or `of` changes.
     Engines that cannot be loaded are left out with a warning; EngineError when none can.
     """
-    key = "; ".join((name_processor(), f"{count_cores()} cores", *gpus(), json.dumps(versions(PACKAGES)), of))
+    machine = (name_processor(), f"{count_cores()} cores", *gpus(), json.dumps(versions(PACKAGES)))
+    key = "; ".join((*machine, of, clock.__name__))
     known = _read(kept_in)
     times = known.get(key)
     if not times or set(times) - set(names):
-        times = _measure(names, load)
+        times = _measure(names, load, clock)
         known.pop(key, None)
         _write(kept_in, dict([*known.items(), (key, times)][-MOST_KEPT:]))
     best = min(times, key=lambda name: times[name])
@@ -83,12 +89,12 @@ def cache_file(store: AssetStore) -> Path:
     return store.cache_dir / "engines" / "fastest.json"
 
 
-def _measure(names: Sequence[str], load: Callable[[str], Runtime]) -> dict[str, float]:
+def _measure(names: Sequence[str], load: Callable[[str], Runtime], clock: Clock) -> dict[str, float]:
     times: dict[str, float] = {}
     for name in names:
         try:
             runtime = load(name)
-            times[name] = round(measure_frame(runtime), 2)
+            times[name] = round(measure_frame(runtime, clock=clock), 2)
             runtime.close()
         except EngineError as error:
             logger.warning("engine %s is left out: %s", name, error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -177,8 +178,20 @@ def test_auto_remembers_the_newest_measurements_only(tmp_path: Path) -> None:
     cache_file = tmp_path / "fastest.json"
     for number in range(MOST_KEPT + 2):
         find_fastest(["fake"], lambda _: FakeRuntime(), cache_file, f"weights {number}")
-    kept = [key.rpartition("; ")[2] for key in json.loads(cache_file.read_text())]
+    kept = [key.split("; ")[-2] for key in json.loads(cache_file.read_text())]
     assert kept == [f"weights {number}" for number in range(2, MOST_KEPT + 2)]
+
+
+def test_auto_measures_anew_by_another_clock(tmp_path: Path) -> None:
+    cache_file = tmp_path / "fastest.json"
+    for clock in (time.perf_counter, time.process_time, time.perf_counter):
+        find_fastest(["fake"], lambda _: FakeRuntime(), cache_file, "tiny", clock)
+    assert len(json.loads(cache_file.read_text())) == 2
+
+
+def test_a_frame_is_measured_by_the_clock_that_is_given() -> None:
+    ticks = iter([0.0, 9.0, 10.0, 10.5, 20.0, 20.25])
+    assert measure_frame(FakeRuntime(), rounds=2, clock=lambda: next(ticks)) == 250.0
 
 
 def test_auto_leaves_out_what_cannot_be_loaded(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
