@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
-from rigid.assets.store import AssetStore
-from server.bench.clip import read_clip, render_clip
+from rigid.files.clips import read_frames
+from server.bench.clip import read_clip
 from tests.client.browser import CAMERA, GRANTED, film, launch
 from tests.client.fakes import Picture, light_app
 from tests.client.serving import serving
 
 OpenPage = Callable[..., Page]
 PATIENCE_MS = 40_000
+DEMO = Path(__file__).parents[2] / "client" / "demo.webm"
 CLIP = "LivePortrait_d18.mp4"
 SKIPPED = 15
 """At its very beginning the face still smiles a little by itself."""
@@ -43,22 +44,16 @@ def chromium(playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture(scope="package")
-def pictures(store: AssetStore, data_dir: Path | None) -> list[Picture]:
-    """A face for a camera, there and back again so that its repetition does not jump: RGB (480, 640, 3)."""
-    frames = _rendered(store) if data_dir is None else read_clip(data_dir / "clips" / CLIP, SKIPPED + FRAMES)[SKIPPED:]
+def pictures(data_dir: Path | None) -> list[Picture]:
+    """A calm face for a camera, there and back again so that its repetition does not jump: RGB (480, 640, 3).
+
+    Without clips it is the demo's, a square in the middle.
+    """
+    if data_dir is None:
+        frames = [np.pad(frame, ((0, 0), (80, 80), (0, 0)), "edge") for frame, _ in read_frames(DEMO, FRAMES)]
+    else:
+        frames = read_clip(data_dir / "clips" / CLIP, SKIPPED + FRAMES)[SKIPPED:]
     return [*frames, *frames[-2:0:-1]]
-
-
-def _rendered(store: AssetStore) -> list[Picture]:
-    from engines import load_runtime
-    from rigid.models.mapping import read_map
-    from rigid.models.profiles import mean_code
-
-    print("RIGID_LIVE_DATA is not set: the camera shows a generated face.")
-    runtime = load_runtime("mobile-256", "torch", store=store)
-    frames = render_clip(runtime, read_map("mobile-256", store), mean_code("mobile-256"), FRAMES)
-    runtime.close()
-    return frames
 
 
 @pytest.fixture
