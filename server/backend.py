@@ -71,12 +71,11 @@ class Backend:
         sizes = self.runtime.sizes
         grey = np.zeros((1, 3, sizes.image_size, sizes.image_size), np.float32)
         codes, noise, _ = self.runtime.invert(grey, RecurrentState.initial(sizes))
-        # the edited face alone, beside the inverted one, and beside another that is edited without its hair
-        for n in (1, 2, 3):
-            batch = codes.repeat(n, 0), noise.repeat(n, 0)
-            self.runtime.synthesize(*batch)
-            if sizes.face_window is not None and n < 3:
-                self.runtime.synthesize_face(*batch, np.zeros((n, 2), np.float32))
+        pair = codes.repeat(2, 0), noise.repeat(2, 0)
+        self.runtime.synthesize(*pair)
+        # the edited face alone, and beside the inverted one
+        for n in (1, 2) if sizes.face_window is not None else ():
+            self.runtime.synthesize_face(pair[0][:n], pair[1][:n], np.zeros((n, 2), np.float32))
         if sizes.n_classes:
             self.runtime.parse(np.concatenate([grey] * 2))
         stream = self.make_stream()
