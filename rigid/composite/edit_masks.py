@@ -45,7 +45,7 @@ class FaceMasks:
     face: Array
     """The union of the inner faces of I and E, with a soft edge inside (M of Eq. 6)."""
     hair: Array
-    """The hair of I, and as far as E's covers the forehead, E's."""
+    """The hair of I, and E's where that is drawn over I's face."""
     free: Array
     """1 but where something lies before the face and the hair."""
 
@@ -68,17 +68,17 @@ def masks_by_landmarks(landmarks: Points, size: int) -> FaceMasks:
     return FaceMasks(feather(face), hair, np.ones((size, size), np.float32))
 
 
-def masks_by_parser(parts: Array, picture: Array, covering: float = 0.0) -> FaceMasks:
+def masks_by_parser(parts: Array, picture: Array, covering: Array | None = None) -> FaceMasks:
     """Mask by the maps of I and of E, `parts` (2, C, n, n); `picture`: I (S, S, 3).
 
-    `covering`: how far E's hair is drawn over I's forehead, 0 to 1.
+    `covering`: how far E's hair is drawn over I's face, (m, m), 0 to 1; None for not at all.
     """
     (real, edited), size = parts, len(picture)
     inside = ramp(blur(_mask_inner_face(real, edited), INSIDE_SIGMA), *INSIDE)
     hair = grow_along_brightness(_share(real, "hair"), picture)
-    if covering:
+    if covering is not None:
         fringe = np.minimum(_share(edited, "hair"), _share(real, "hair", *INNER_FACE))
-        hair = np.maximum(hair, np.float32(covering) * resize(blur(fringe, COVERING_SIGMA), size))
+        hair = np.maximum(hair, resize(blur(fringe * resize(covering, len(fringe)), COVERING_SIGMA), size))
     covered = ramp(blur(_share(real, "other"), COVERING_SIGMA), *COVERING)
     window = border_window(size)
     return FaceMasks(resize(inside, size) * window, hair * window, 1 - resize(covered, size))

@@ -13,11 +13,11 @@ OPTIONAL_NUMBERS = ("target", "identity")
 TABLES = ("measured", "calibration")
 GROUPS = ("expression", "age", "hair", "beard", "make-up", "shape", "pose", "accessories", "light", "other")
 """The groups of edits, in the order a page shows them."""
-REGIONS = ("face", "hair", "eyes")
-"""What an edit is meant for: the face, the hair beyond it, or eyes that it shuts and that are therefore drawn anew."""
+REGIONS = ("face", "hair")
+"""What an edit is meant for: the face, or the hair beyond it."""
 REGION_OF_GROUP = {"hair": "hair"}
-REGION_OF_MEASURE = {"eyes_closed": "eyes"}
-"""The region of edits that do not state it, by their measure."""
+FORMER_REGIONS = {"eyes": "face"}
+"""What files of earlier versions call a region now called otherwise."""
 LONGEST_NAME = 40
 LONGEST_TEXT = 500
 MOST_CODES = 64
@@ -69,11 +69,11 @@ class AttributeHeader:
     calibration: dict[str, float] = field(default_factory=dict)
     """The change of `measure` that strength 1 was seen to reach, by what it was seen on."""
     region: str = ""
-    """One of `REGIONS`; where it is not given, what the group and the measure say."""
+    """One of `REGIONS`; where it is not given, what the group says."""
 
     def __post_init__(self) -> None:
-        said = REGION_OF_MEASURE.get(self.measure) or REGION_OF_GROUP.get(self.group, REGIONS[0])
-        object.__setattr__(self, "region", self.region or said)
+        said = self.region or REGION_OF_GROUP.get(self.group, REGIONS[0])
+        object.__setattr__(self, "region", FORMER_REGIONS.get(said, said))
 
 
 def check_header(header: AttributeHeader, file_name: str) -> None:

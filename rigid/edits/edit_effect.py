@@ -17,13 +17,11 @@ import numpy as np
 from rigid.arrays import Array
 from rigid.edits.attribute import Attribute
 from rigid.edits.limits import restraint
-from rigid.fields import rise, smooth
+from rigid.fields import smooth
 from rigid.geometry import Points
 
 FAINT = 0.1
 """Strength from which what an edit changes is shown in full where it is meant for: the hair, or anything else."""
-SHUTTING = (0.1, 0.4)
-"""Strength of edits of shut eyes from which these are no longer the real ones, and from which they are drawn whole."""
 
 Offset = Callable[[Array], Array]
 """From codes (B, n_codes, code_size) to what is added to them (Eq. 5): (n_codes, code_size), or one for each of them
@@ -44,12 +42,16 @@ class EditEffect:
     """How far they are meant for the hair beyond the face, 0 to 1."""
     face: float = 1.0
     """How far those that are generated are meant for anything but the hair, 0 to 1."""
-    shut_eyes: float = 0.0
-    """How far they shut the eyes, which are then drawn whole, 0 to 1."""
-    forehead: float = 0.0
-    """How far they cover the forehead, as bangs do, 0 to 1; seen on the face at hand by `rigid.inversion`."""
+    redrawn: Array | None = None
+    """How far they draw each place of the crop anew, (n, n), 0 to 1, as `rigid.inversion` sees on the face at hand;
+    None before it has."""
     motion: Points | None = None
     """How far they move the landmarks besides what is generated, (478, 2) in crop sides; None for not at all."""
+
+    @property
+    def fringe(self) -> Array | None:
+        """How far hair that they draw is shown where the face was, as `redrawn`; None for not at all."""
+        return np.float32(self.hair) * self.redrawn if self.hair and self.redrawn is not None else None
 
 
 FACE_ONLY = EditEffect()
@@ -91,7 +93,6 @@ def effect_of(strengths: Iterable[tuple[Attribute, float]], level: float = 1.0, 
         () if by_motion_alone else tuple(partial(_lengthened, picture, gain) for picture in pictures),
         hair,
         face,
-        rise(sum(edit.strength for edit in edits if edit.attribute.region == "eyes"), *SHUTTING),
         motion=_motion(edits) if held_back else None,
     )
 

@@ -85,7 +85,7 @@ class Inverter:
             edited = [add_edit(shared.codes, offset(shared.codes), n_shared) for offset in effect.offsets]
             all_codes = np.concatenate([shared.codes, *edited])
             in_sides = landmarks / sizes.image_size
-            edited_noise, redrawn = redraw(noise, all_codes, effect, in_sides, memory.redrawn, self._runtime.synthesize)
+            edited_noise, redrawn = redraw(noise, all_codes, effect, in_sides, memory.redrawn, self._runtime)
             noises = np.concatenate([noise, *(edited_noise for _ in edited)])
             draw = partial(self._draw, inputs=inputs, landmarks=landmarks, effect=effect)
             pictures, change = self._draw_both(draw, all_codes, noises, memory.change, effect)

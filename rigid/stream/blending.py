@@ -61,7 +61,7 @@ def _masks(made: FrameRecord, sighting: Sighting, real: Array) -> FaceMasks:
     if made.parts is None:
         masks = masks_by_landmarks(sighting.landmarks, len(real))
     else:
-        masks = masks_by_parser(made.parts, real, made.effect.hair * made.effect.forehead)
+        masks = masks_by_parser(made.parts, real, made.effect.fringe)
     return masks.behind([one.landmarks_in(sighting.transform) for one in made.nearer])
 
 

@@ -48,7 +48,7 @@ class GeneratingStage:
         if not effect.offsets:
             return self._parse(_rest(begun, state), sighting)
         pictures = self._pictures(begun, state, sighting, FIRST_PASSES if first else 1, cadence)
-        effect = replace(effect, forehead=state.memory.redrawn.forehead)
+        effect = replace(effect, redrawn=state.memory.redrawn.share)
         made = replace(begun, pictures=pictures, effect=effect, again=state.pictures_age > 0)
         return self._parse(made, sighting)
 

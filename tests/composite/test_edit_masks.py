@@ -63,7 +63,7 @@ def test_glasses_of_the_edited_face_belong_to_it() -> None:
 
 def test_hair_is_the_real_ones_and_a_hat_is_none() -> None:
     hat: Place = (slice(4, 12), slice(12, 52))
-    masks = masks_by_parser(pair(PLAIN | {"hat": hat}), GREY, covering=1.0)
+    masks = masks_by_parser(pair(PLAIN | {"hat": hat}), GREY, covering=np.ones((32, 32), np.float32))
     assert masks.hair[grown((slice(13, 19), slice(16, 48)), 2)].min() > 0.7
     assert masks.hair[grown((slice(4, 9), slice(18, 46)), 2)].max() < 0.1
 
@@ -73,9 +73,12 @@ def test_a_fringe_is_drawn_where_the_edited_face_has_one() -> None:
     parts = pair(PLAIN, PLAIN | {"hair": HAIR} | {"skin": FACE, "hair": fringe})
     parts[1] = parsed({"skin": FACE, "hair": fringe})
     forehead = grown((slice(22, 27), slice(20, 44)), 2)
-    bare, half, whole = (masks_by_parser(parts, GREY, covering).hair[forehead].mean() for covering in (0, 0.5, 1))
-    assert bare < 0.05 and whole > 0.9
-    assert abs(half - whole / 2) < 0.05
+    left = np.repeat(np.array([[1, 0]], np.float32), 32, 0).repeat(16, 1)
+    bare, half, whole = (
+        masks_by_parser(parts, GREY, covering).hair[forehead] for covering in (None, left, np.ones_like(left))
+    )
+    assert bare.mean() < 0.05 and whole.mean() > 0.9
+    assert half[:, : half.shape[1] // 3].mean() > 0.9 > 0.1 > half[:, -half.shape[1] // 3 :].mean()
 
 
 def test_a_hand_before_the_face_is_left_alone() -> None:

@@ -42,16 +42,15 @@ def test_one_direction_is_laid_on_its_layers(tmp_path: Path) -> None:
     np.testing.assert_array_equal(edit, [[0, 0, 0], [2, 0, -6], [2, 0, -6], [0, 0, 0]])
 
 
-def test_a_region_that_is_not_stated_is_what_group_and_measure_say(tmp_path: Path) -> None:
+def test_a_region_that_is_not_stated_is_what_the_group_says_and_a_former_one_is_the_face(tmp_path: Path) -> None:
     path = tmp_path / "smile.safetensors"
     regions = {}
-    for group, measure, stated in (("age", "", ""), ("hair", "", ""), ("hair", "", "face"), ("age", "eyes_closed", "")):
-        header = replace(HEADER, group=group, measure=measure, region=stated)
-        older = {name: value for name, value in asdict(header).items() if stated or name != "region"}
+    for group, stated in (("age", ""), ("hair", ""), ("hair", "face"), ("age", "eyes")):
+        older = asdict(replace(HEADER, group=group)) | {"region": stated}
         save_file({"direction": np.ones(3, np.float32)}, path, metadata={"attribute": json.dumps(older)})
-        regions[group, measure, stated] = read_attribute(path, n_codes=4, code_size=3).header.region
-    assert list(regions.values()) == ["face", "hair", "face", "eyes"]
-    with pytest.raises(ValueError, match="there is no region 'nose'; choose one of: face, hair, eyes"):
+        regions[group, stated] = read_attribute(path, n_codes=4, code_size=3).header.region
+    assert list(regions.values()) == ["face", "hair", "face", "face"]
+    with pytest.raises(ValueError, match="there is no region 'nose'; choose one of: face, hair"):
         write_attribute(path, replace(HEADER, region="nose"), np.ones(3, np.float32))
 
 

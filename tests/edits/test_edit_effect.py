@@ -21,7 +21,6 @@ def attribute(name: str, fill: float = 1.0) -> Attribute:
 
 SMILE, AGE = attribute("smile", 0.25), attribute("age")
 DARK = replace(attribute("hair_dark", 0.5), region="hair")
-CLOSED, SQUINT = replace(attribute("closed"), region="eyes"), attribute("squint")
 MOTION = np.zeros((2, 478, 2), np.float32)
 MOTION[0], MOTION[1, :, 0] = 1.0, -3.0
 JAW = replace(attribute("jaw"), video_gain=0.0, motion=MOTION, motion_gain=0.5)
@@ -53,10 +52,12 @@ def test_hair_and_face_are_edited_in_two_pictures_of_which_one_is_without_the_ha
     assert added(effect((DARK, 1.0))) == [0.5] and added(effect((SMILE, 0.5))) == [0.125]
 
 
-def test_what_shuts_the_eyes_says_so_by_its_region() -> None:
-    assert effect().shut_eyes == effect((SQUINT, 1.0)).shut_eyes == effect((CLOSED, 0.1)).shut_eyes == 0
-    assert 0 < effect((CLOSED, 0.2), (SQUINT, 1.0)).shut_eyes < effect((CLOSED, 0.3)).shut_eyes < 1
-    assert effect((CLOSED, 0.5)).shut_eyes == effect((CLOSED, 2.0)).shut_eyes == 1
+def test_hair_is_shown_over_the_face_where_that_is_drawn_anew() -> None:
+    redrawn = np.array([[0.0, 1.0], [0.5, 0.0]], np.float32)
+    assert effect((DARK, 1.0)).fringe is None
+    assert replace(effect((SMILE, 1.0)), redrawn=redrawn).fringe is None
+    half = replace(effect((DARK, 0.05)), redrawn=redrawn).fringe
+    assert half is not None and np.array_equal(half, redrawn / 2)
 
 
 def test_a_stream_makes_each_edit_as_long_as_video_needs_and_others_as_it_is() -> None:

@@ -1,6 +1,8 @@
-"""The edited face's noise map: without the old mouth where an edit draws another, and whole everywhere else."""
+"""The edited face's noise map: without the old detail where an edit draws something else, whole everywhere else."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,9 +10,9 @@ import pytest
 from rigid.arrays import Array
 from rigid.edits.edit_effect import EditEffect
 from rigid.face.landmarks import INNER_LIPS, INNER_MOUTH_CORNERS
-from rigid.face.masks import eyes_mask, forehead_mask
-from rigid.fields import resize
-from rigid.inversion.edited_noise import EASE, WAIT, Redrawn, Synthesize, redraw
+from rigid.inversion.edited_noise import EASE, STALE, WAIT, Redrawn, redraw
+from rigid.models.contract import CLASSES
+from tests.fakes import TINY, FakeRuntime
 from tests.worlds import landmarks_in_crop
 
 SIZE, CHANNELS, CELLS = 64, 4, 16
@@ -26,17 +28,18 @@ def landmarks(opening: float = 0.0) -> Array:
     return points
 
 
-class Painter:
+class Painter(FakeRuntime):
     """Draws stripes, as strong as the code's first number over the mouth, and as its second over the whole face."""
 
-    def __init__(self) -> None:
+    def __init__(self, n_classes: int = 0) -> None:
+        super().__init__(replace(TINY, noise_shape=(CHANNELS, CELLS, CELLS), n_classes=n_classes))
         self.noises: list[Array] = []
 
-    def __call__(self, codes: Array, noise: Array) -> Array:
+    def synthesize(self, codes: Array, noise: Array) -> Array:
         self.noises.append(noise)
         stripes = np.where(np.arange(SIZE) // 2 % 2, 1, -1) * np.ones((SIZE, 1))
         mouth = np.zeros((SIZE, SIZE))
-        mouth[34:50, 22:42] = 1
+        mouth[38:46, 24:40] = 1
         strength = codes[:, 0, 0, None, None] * mouth + codes[:, 0, 1, None, None]
         return np.repeat((strength * stripes)[:, None], 3, 1).astype(np.float32)
 
@@ -51,15 +54,12 @@ def codes(change: float, everywhere: float = 0.0) -> Array:
 class EditedNoise:
     """One stream's noise maps for its edited faces, each going on from the one before."""
 
-    def __init__(self, synthesize: Synthesize) -> None:
-        self._synthesize = synthesize
+    def __init__(self, runtime: FakeRuntime) -> None:
+        self._runtime = runtime
         self.redrawn = Redrawn()
 
-    def __call__(
-        self, noise: Array, codes: Array, edits: dict[str, float], landmarks: Array, shut: float = 0.0
-    ) -> Array:
-        effect = EditEffect(edits, shut_eyes=shut)
-        edited, self.redrawn = redraw(noise, codes, effect, landmarks, self.redrawn, self._synthesize)
+    def __call__(self, noise: Array, codes: Array, edits: dict[str, float], landmarks: Array) -> Array:
+        edited, self.redrawn = redraw(noise, codes, EditEffect(edits), landmarks, self.redrawn, self._runtime)
         return edited
 
 
@@ -98,12 +98,13 @@ def test_a_mouth_is_judged_by_the_face_edited_without_its_hair() -> None:
 
 
 def test_a_mouth_wide_open_keeps_its_detail() -> None:
-    assert np.array_equal(settle(EditedNoise(Painter()), 1.0, SMILE, opening=0.9), NOISE)
-    mouth, _ = mouth_and_rest(settle(EditedNoise(Painter()), 1.0, SMILE, opening=0.6))
-    assert 0.3 < mouth < 0.7
+    lips = (0, 0, 10, CELLS // 2)
+    shut, half, wide = (settle(EditedNoise(Painter()), 1.0, SMILE, opening)[lips] for opening in (0.0, 0.6, 0.9))
+    assert shut < 0.05 and wide > 0.95
+    assert abs(half - (shut + wide) / 2) < 0.05
 
 
-def test_it_is_measured_without_a_noise_map_and_only_where_edits_change() -> None:
+def test_it_is_measured_without_a_noise_map_where_edits_change_and_now_and_then() -> None:
     painter = Painter()
     edited_noise = EditedNoise(painter)
     settle(edited_noise, 1.0, SMILE)
@@ -111,52 +112,42 @@ def test_it_is_measured_without_a_noise_map_and_only_where_edits_change() -> Non
     for number in range(4 * WAIT):
         edited_noise(NOISE, codes(0.1 * number), {"smile": 0.1 * number}, landmarks())
     assert len(painter.noises) == 1 + 4
+    for _ in range(2 * STALE):
+        edited_noise(NOISE, codes(1.0), {"smile": 0.1 * number}, landmarks())
+    assert len(painter.noises) == 1 + 4 + 2
 
 
-class Fringe:
-    """Darkens the forehead by the code's first number, and all of the face by its second."""
+class Fringe(Painter):
+    """A face parser that sees hair over the forehead as far as the code's first number is above 0."""
 
-    def __call__(self, codes: Array, noise: Array) -> Array:
-        forehead = forehead_mask(landmarks() * SIZE, SIZE)
-        shade = codes[:, 0, 0, None, None] * forehead + codes[:, 0, 1, None, None]
-        return np.repeat(-shade[:, None], 3, 1).astype(np.float32)
+    def __init__(self) -> None:
+        super().__init__(len(CLASSES))
+        self.hair: list[float] = []
+
+    def synthesize(self, codes: Array, noise: Array) -> Array:
+        self.hair = codes[:, 0, 0].tolist()
+        return np.zeros((len(codes), 3, SIZE, SIZE), np.float32)
+
+    def parse(self, pictures: Array) -> Array:
+        maps = np.zeros((len(pictures), len(CLASSES), SIZE // 4, SIZE // 4), np.float32)
+        for place, hair in zip(maps, self.hair, strict=True):
+            place[CLASSES.index("hair"), :4] = hair
+            place[CLASSES.index("skin")] = 1 - place[CLASSES.index("hair")]
+        return maps
 
 
-def test_an_edit_that_covers_the_forehead_is_rid_of_its_detail() -> None:
-    edited_noise = EditedNoise(Fringe())
-    noise = settle(edited_noise, 0.5, {"bangs": 1.0})
-    forehead, mouth = noise[0, 0, 3, CELLS // 2], noise[0, 0, 10, CELLS // 2]
-    assert edited_noise.redrawn.forehead > 0.99 and forehead < 0.1 and mouth == 1
-
-
-def test_a_fringe_that_is_there_already_covers_nothing_when_it_changes() -> None:
-    def dye(codes: Array, noise: Array) -> Array:
-        dark = forehead_mask(landmarks() * SIZE, SIZE) * (codes[:, 0, 0, None, None] - 0.8)
-        return np.repeat(dark[:, None], 3, 1).astype(np.float32)
-
-    edited_noise = EditedNoise(dye)
-    settle(edited_noise, 0.5, {"hair_blond": 1.0})
-    assert edited_noise.redrawn.forehead < 0.01
+def test_another_part_in_the_place_of_one_is_rid_of_its_detail() -> None:
+    fringe, faint = (settle(EditedNoise(Fringe()), hair, {"bangs": 1.0}) for hair in (1.0, 0.2))
+    assert fringe[..., :3, :].max() < 0.01 and fringe[..., 6:, :].min() == 1
+    assert np.array_equal(faint, NOISE)
 
 
 @pytest.mark.parametrize("change", [codes(0.02), codes(0.2, 0.4)], ids=["hardly", "like the rest of the face"])
-@pytest.mark.parametrize("draw", [Painter(), Fringe()], ids=["mouth", "forehead"])
-def test_an_edit_that_does_neither_keeps_all_detail(draw: Painter | Fringe, change: Array) -> None:
-    edited_noise = EditedNoise(draw)
+def test_an_edit_that_does_neither_keeps_all_detail(change: Array) -> None:
+    edited_noise = EditedNoise(Painter())
     for _ in range(10):
         noise = edited_noise(NOISE, change, {"age": 1.0}, landmarks())
-    assert np.array_equal(noise, NOISE) and edited_noise.redrawn.forehead == 0
-
-
-def test_eyes_that_are_shut_are_rid_of_their_detail_and_no_others() -> None:
-    edited_noise, places = EditedNoise(Painter()), landmarks()
-    unmoved = codes(0.0)
-    shut = edited_noise(NOISE, unmoved, {"eyes_closed": 1.0}, places, 1.0)
-    half = edited_noise(NOISE, unmoved, {"eyes_closed": 0.25}, places, 0.5)
-    eyes = resize(eyes_mask(places * (4 * CELLS), 4 * CELLS), CELLS)
-    np.testing.assert_allclose(shut[0, 0], 1 - eyes, atol=1e-6)
-    np.testing.assert_allclose(half[0, 0], 1 - eyes / 2, atol=1e-6)
-    assert eyes.max() > 0.8 and np.array_equal(edited_noise(NOISE, unmoved, {}, places), NOISE)
+    assert np.array_equal(noise, NOISE)
 
 
 def test_once_the_edit_is_gone_the_detail_is_back() -> None:
