@@ -87,11 +87,12 @@ def masks_by_parser(parts: Array, picture: Array, covering: Array | None = None)
 def _mask_inner_face(real: Array, edited: Array) -> Array:
     """M_I ∪ M_E of Eq. 7, (n, n), and the neck: beards and age do not end at the jaw.
 
-    Of the neck what is bare in both: another collar than the real one is not to be drawn on it.
+    Of the neck what is bare in both: another collar than the real one is not to be drawn on it. Nothing where E shows
+    what is behind the head, beside a narrower jaw: that is not what is there.
     """
     inner, drawn = (_share(parts, *INNER_FACE) for parts in (real, edited))
     bare = np.minimum(_share(real, "neck"), drawn + _share(edited, "neck"))
-    union: Array = np.maximum(np.maximum(inner, drawn), bare)
+    union: Array = np.maximum(np.maximum(inner, drawn), bare) * (1 - _share(edited, "background"))
     return union
 
 

@@ -61,6 +61,13 @@ def test_glasses_of_the_edited_face_belong_to_it() -> None:
     assert mask[128, 44] > 0.5
 
 
+def test_nothing_is_drawn_where_the_edited_face_leaves_the_background() -> None:
+    narrower: Place = (FACE[0], slice(FACE[1].start + 8, FACE[1].stop))
+    beside = grown((slice(FACE[0].start + 8, FACE[0].stop - 8), slice(FACE[1].start + 2, FACE[1].start + 6)), 1)
+    assert masks_by_parser(pair({"skin": FACE}), GREY).face[beside].mean() > 0.5
+    assert masks_by_parser(pair({"skin": FACE}, {"skin": narrower}), GREY).face[beside].max() < 0.1
+
+
 def test_hair_is_the_real_ones_and_a_hat_is_none() -> None:
     hat: Place = (slice(4, 12), slice(12, 52))
     masks = masks_by_parser(pair(PLAIN | {"hat": hat}), GREY, covering=np.ones((32, 32), np.float32))
