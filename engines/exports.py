@@ -141,8 +141,3 @@ def replace_files(scratch: Path, folder: Path) -> None:
     for path in {path for path in folder.iterdir() if path.is_file()} - {folder / path.name for path in made}:
         path.unlink()
     (scratch / RECORD).replace(folder / RECORD)
-
-
-def is_exported(profile: str, store: AssetStore) -> bool:
-    """Whether the profile's exports are there, and of its weights."""
-    return is_current(export_folder(profile, store), weights_hash(profile, store))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from engines.exports import HALF, is_exported
+from engines.exports import HALF, export_folder
 from engines.filling import require_exports, to_bfloat16
 from export.compare import compare
 from export.networks import build_networks, exportables, in_bfloat16
@@ -86,7 +86,6 @@ def test_weights_lie_one_after_another(width: int) -> None:
 
 
 def test_graphs_are_filled_once_and_anew_for_other_weights(files: AssetStore, weights: Path) -> None:
-    assert not is_exported(PROFILE, files)
     threads = [threading.Thread(target=require_exports, args=(PROFILE, files)) for _ in range(3)]
     for thread in threads:
         thread.start()
@@ -94,7 +93,7 @@ def test_graphs_are_filled_once_and_anew_for_other_weights(files: AssetStore, we
         thread.join()
     folder = require_exports(PROFILE, files)
     made = (folder / "weights.bin").stat()
-    assert is_exported(PROFILE, files) and require_exports(PROFILE, files) == folder
+    assert require_exports(PROFILE, files) == folder
     assert (folder / "weights.bin").stat().st_mtime_ns == made.st_mtime_ns
     assert sorted(path.name for path in folder.parent.iterdir()) == [PROFILE, f"{PROFILE}.lock"]
     (weights / PROFILE / "recurrent_encoder.safetensors").unlink()
@@ -107,7 +106,7 @@ def test_graphs_are_filled_once_and_anew_for_other_weights(files: AssetStore, we
 def test_networks_are_filled_in_bfloat16_where_that_is_wanted(files: AssetStore) -> None:
     assert HALF.format("invert") not in {path.name for path in require_exports(PROFILE, files).iterdir()}
     folder = require_exports(PROFILE, files, kinds=[HALF])
-    assert is_exported(PROFILE, files) and require_exports(PROFILE, files) == folder
+    assert require_exports(PROFILE, files) == folder
     sizes = {path.name: path.stat().st_size for path in folder.iterdir()}
     *_, last = lay_out(read_index(GRAPHS / PROFILE), 2)
     assert sizes["weights.bf16.bin"] == last[2] + last[3]
@@ -118,7 +117,7 @@ def test_weights_that_do_not_fit_fill_nothing(files: AssetStore, weights: Path) 
     (weights / PROFILE / "image_encoder.safetensors").write_bytes(b"damaged")
     with pytest.raises(AssetError, match="damaged or of another version"):
         require_exports(PROFILE, files)
-    assert not is_exported(PROFILE, files)
+    assert not export_folder(PROFILE, files).exists()
 
 
 def test_faces_are_drawn_without_pytorch_as_with_it(store: AssetStore) -> None:
