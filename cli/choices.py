@@ -16,7 +16,7 @@ SIGNATURE = "Signature"
 Profile = Annotated[str, typer.Option(help="The networks' profile.")]
 Engine = Annotated[str, typer.Option(help="What runs the networks: auto, or one that `engines list` names.")]
 Composite = Literal["change", "paper"]
-"""`rigid.composite.compositor.COMPOSITES`."""
+"""`rigid.composite.compositor.CompositeKind`."""
 NoSign = Annotated[
     bool,
     typer.Option(

@@ -30,7 +30,6 @@ from rigid.fields import blur, mismatch, planes, repeat_for_flow, resize
 from rigid.geometry import Points
 
 CompositeKind = Literal["change", "paper"]
-COMPOSITES: tuple[CompositeKind, ...] = ("change", "paper")
 
 UNCHANGED = 0.11
 """τ: the difference between E and O, in [-1, 1] values, at which a share of exp(-1) of the real face stays, where O

@@ -14,7 +14,6 @@ from rigid.geometry import Points
 Zoom = tuple[tuple[float, float], float, float]
 """Middle in crop pixels, and width and height."""
 FACE_REGIONS = ("mouth", "eyes", "forehead", "cheeks", "jaw")
-ALL_REGIONS = (*FACE_REGIONS, "hair")
 LIPS_GROWN = 0.3
 """The share of its width by which the mouth is larger than its lips."""
 HAIR_GROWN = 1.55
@@ -22,7 +21,7 @@ HAIR_GROWN = 1.55
 
 
 def face_regions(landmarks: Points, size: int) -> dict[str, Region]:
-    """Each of `ALL_REGIONS` as (size, size); they do not overlap. `landmarks` (478, 2) in crop pixels."""
+    """Each of `FACE_REGIONS` and the hair as (size, size); none overlap. `landmarks` (478, 2) in crop pixels."""
     points = np.asarray(landmarks, np.float64)
     face = oval_mask(points, size) > 0.5
     mouth = lips_mask(points, size, LIPS_GROWN) > 0.5

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from typing import get_args
+
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from rigid.composite.compositor import (
-    COMPOSITES,
     CompositeKind,
     Faces,
     change_layer,
@@ -129,7 +130,7 @@ def test_the_share_agrees_with_the_formula_at_every_place() -> None:
     np.testing.assert_allclose(layer.weight, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", COMPOSITES)
+@pytest.mark.parametrize("kind", get_args(CompositeKind))
 def test_outside_the_mask_every_pixel_stays(kind: CompositeKind) -> None:
     inputs, inverted = texture(0), texture(1)
     masks = masks_by_landmarks(LANDMARKS, SIZE)
@@ -216,7 +217,7 @@ def test_an_edit_that_draws_nothing_is_no_change() -> None:
     np.testing.assert_array_equal(composed(inputs, inputs, texture(1), EditEffect(hair=0.0, face=0.0)), inputs)
 
 
-@pytest.mark.parametrize("kind", COMPOSITES)
+@pytest.mark.parametrize("kind", get_args(CompositeKind))
 @pytest.mark.parametrize("size", [64, 256])
 def test_composites_of_any_size_are_finite(kind: CompositeKind, size: int) -> None:
     landmarks: Points = landmarks_in_crop(size)

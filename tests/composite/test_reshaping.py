@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from rigid.arrays import Array
-from rigid.composite.compositor import COMPOSITES, CompositeKind, Faces, compose
+from rigid.composite.compositor import CompositeKind, Faces, compose
 from rigid.composite.edit_masks import masks_by_landmarks
 from rigid.composite.paste import Composite, warp
 from rigid.composite.reshaping import PLACES, STEEPEST, motion_field
@@ -93,7 +93,7 @@ def test_the_real_face_is_moved_with_what_lies_round_it() -> None:
     np.testing.assert_allclose(shown[moving], warp(inputs, field)[moving], atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", COMPOSITES)
+@pytest.mark.parametrize("kind", get_args(CompositeKind))
 def test_a_composite_moves_what_the_reach_asks_for(kind: CompositeKind) -> None:
     inputs = places(SIZE)
     motion = np.zeros_like(LANDMARKS)

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
+from typing import get_args
 
 import cv2
 import numpy as np
 import pytest
 
 from rigid.arrays import Array
-from rigid.composite.compositor import COMPOSITES, CompositeKind
+from rigid.composite.compositor import CompositeKind
 from rigid.edits.edit_effect import EditEffect
 from rigid.face.masks import feather, hair_mask, oval_mask
 from rigid.geometry import inverse, resample
@@ -69,7 +70,7 @@ def in_frame(mask: Array, tracker: FixedTracker) -> Array:
     return resample(mask, inverse(tracker.transform), (FRAME_SHAPE[1], FRAME_SHAPE[0]), 0)
 
 
-@pytest.mark.parametrize("composite", COMPOSITES)
+@pytest.mark.parametrize("composite", get_args(CompositeKind))
 def test_the_first_frame_is_edited_inside_the_mask_and_bit_identical_outside(composite: CompositeKind) -> None:
     tracker = FixedTracker()
     stream = make_stream(tracker=tracker, options=StreamOptions(composite))
