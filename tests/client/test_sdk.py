@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -16,7 +14,6 @@ from tests.ports import free_port
 
 pytestmark = pytest.mark.browser
 
-STATIC = Path(__file__).parent.parent.parent / "client"
 LIGHT = """() => {
     const video = document.getElementById("theirs");
     if (!video.videoWidth) return -1;

@@ -26,7 +26,6 @@ from tests.worlds import Brighten, FixedTracker, make_stream, textured_frame
 
 LIGHT = {"light": 1.0}
 SIZE = (128, 96)
-LOSSLESS = (".png", ".tif", ".bmp", ".webp", ".qoi", ".tga", ".ppm", ".jp2")
 XMP = (
     b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
     b'<rdf:Description rdf:about="" xmlns:tiff="http://ns.adobe.com/tiff/1.0/" '

@@ -19,8 +19,6 @@ from tests.server.world import CLOCK, Camera, RealViewer, running
 
 pytestmark = pytest.mark.slow
 
-Estimate = tuple[int, list[int]]
-
 LOW, HIGH = 400_000, 1_600_000
 FPS = 15.0
 """As many pictures as the camera makes, and a machine with nothing else to do passes on."""
