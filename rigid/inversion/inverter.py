@@ -12,10 +12,10 @@ from rigid.arrays import Array
 from rigid.edits.edit_effect import EditEffect
 from rigid.geometry import Points
 from rigid.inversion.edit_change import EditChange
-from rigid.inversion.edited_noise import Redrawn, redraw
 from rigid.inversion.face_window import face_corner, surround
 from rigid.inversion.latents import Anchor, add_edit, share
 from rigid.inversion.noise_smoothing import settle
+from rigid.inversion.redrawing import Redrawn, redraw
 from rigid.models.contract import RecurrentState, Runtime, Sizes
 from rigid.stopwatch import Stopwatch
 

@@ -12,9 +12,9 @@ from safetensors.numpy import load, save
 
 from rigid.arrays import Array
 from rigid.composite.temporal_filter import Steadied
-from rigid.inversion.edited_noise import Redrawn
 from rigid.inversion.inverter import Memory
 from rigid.inversion.latents import Anchor
+from rigid.inversion.redrawing import Redrawn
 from rigid.models.contract import PICTURES, RecurrentState, Sizes
 from rigid.stream.fading import THUMBNAIL_SHAPE
 from rigid.stream.frame_record import Sighting

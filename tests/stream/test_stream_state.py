@@ -12,9 +12,9 @@ from safetensors.numpy import load, save
 
 from rigid.composite.compositor import Faces
 from rigid.composite.temporal_filter import TemporalFilter
-from rigid.inversion.edited_noise import Redrawn
 from rigid.inversion.inverter import Memory
 from rigid.inversion.latents import Anchor
+from rigid.inversion.redrawing import Redrawn
 from rigid.models.contract import RecurrentState
 from rigid.stream.fading import THUMBNAIL_SHAPE
 from rigid.stream.stream_state import Lost, StreamState, state_from_bytes, state_to_bytes

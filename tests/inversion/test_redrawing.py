@@ -10,7 +10,7 @@ import pytest
 from rigid.arrays import Array
 from rigid.edits.edit_effect import EditEffect
 from rigid.face.landmarks import INNER_LIPS, INNER_MOUTH_CORNERS
-from rigid.inversion.edited_noise import EASE, STALE, WAIT, Redrawn, redraw
+from rigid.inversion.redrawing import EASE, STALE, WAIT, Redrawn, redraw
 from rigid.models.contract import CLASSES
 from tests.fakes import TINY, FakeRuntime
 from tests.worlds import landmarks_in_crop
