@@ -132,7 +132,7 @@ def plan_turn(preset: str, turn: Turn, data: Path | None, newest: dict[str, Path
     round_number = turn.number // len(WEIGHTS_OF)
     if turn.stage == "image-encoder":
         # the pool goes on from where the last turn's ended
-        before = values["picture_steps"] // values["grow_every"] * BLOCK
+        before = values["picture_steps"] // values["grow_every"] * values.get("block", BLOCK)
         values |= {"faces": values["faces"] + round_number * before}
     else:
         values |= {"image_encoder": newest.get("image-encoder"), "walk_sets": 1 + round_number}

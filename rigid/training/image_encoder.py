@@ -60,6 +60,8 @@ class ImageEncoderOptions:
     """Start from nothing, from the weights that ship, or from those of a file."""
     faces: int = 8_000
     """Generated faces at first, made once and seen again under new degradations."""
+    block: int = BLOCK
+    """Of them, those that are made and kept together."""
     grow_every: int = 0
     """Steps after which a block of them is added; 0 for never."""
     code_steps: int = 600
@@ -114,7 +116,7 @@ class ImageEncoderStage(Stage):
         mean = mean_code(options.profile)
         self.generator = place(build_mobile_generator(options.profile, store))
         draws = FaceDraws(mapping, mean, load_library(options.profile, custom=False), sizes_of(options.profile).n_codes)
-        self.pool = FacePool(folder / "faces", draws, self.generator, seed=1)
+        self.pool = FacePool(folder / "faces", draws, self.generator, seed=1, block=options.block)
         self.threads = ThreadPoolExecutor()
         self.metric = CodeMetric(self.generator, place(mapping), sizes_of(options.profile).n_codes).to(DEVICE)
         self.lpips = place(build_lpips(store, exact=False))
@@ -136,7 +138,7 @@ class ImageEncoderStage(Stage):
     def step(self, index: int) -> Losses:
         options = self.options
         self._set_learning_rate(index)
-        self.pool.grow(options.faces + (BLOCK * (index // options.grow_every) if options.grow_every else 0))
+        self.pool.grow(options.faces + (options.block * (index // options.grow_every) if options.grow_every else 0))
         self.network.train()
         random = np.random.default_rng((self.options.seed, index))
         losses = (

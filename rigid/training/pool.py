@@ -22,7 +22,7 @@ from rigid.training.fast_inference import compile_network
 BATCH = 8
 """Pictures rendered at once."""
 BLOCK = 40
-"""Faces of a file, a multiple of `BATCH`: what an interruption costs."""
+"""Faces of a file, a multiple of `BATCH`, where none other is asked for: what an interruption costs."""
 
 
 class Halved(nn.Module):
@@ -43,21 +43,28 @@ class FacePool:
     same faces, made now or found in the folder.
     """
 
-    def __init__(self, folder: Path, draw: Callable[[int, int], Tensor], generator: MobileStyleGAN, seed: int):
-        """`draw(count, seed)` gives codes (count, n_codes, 512); `folder` belongs to this draw and this seed."""
+    def __init__(
+        self,
+        folder: Path,
+        draw: Callable[[int, int], Tensor],
+        generator: MobileStyleGAN,
+        seed: int,
+        block: int = BLOCK,
+    ):
+        """`draw(count, seed)` gives codes (count, n_codes, 512); `folder` belongs to this draw, seed and `block`."""
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.codes: list[NDArray[np.float16]] = []
         self.images: list[Pixels] = []
         self._tones: list[NDArray[np.intp]] = []
-        self._draw, self._generator, self._seed = draw, generator, seed
+        self._draw, self._generator, self._seed, self._block = draw, generator, seed, block
 
     def __len__(self) -> int:
-        return BLOCK * len(self.images)
+        return self._block * len(self.images)
 
     def grow(self, count: int) -> None:
         """Hold the first `count` faces, rounded up to whole blocks; those that are not kept are made now."""
-        for number in range(len(self.images), -(-count // BLOCK)):
+        for number in range(len(self.images), -(-count // self._block)):
             path = self.folder / f"{number:06d}.npz"
             if not path.exists():
                 self._make(number, path)
@@ -75,14 +82,14 @@ class FacePool:
 
     def picture(self, place: int) -> Pixels:
         """One face, RGB (128, 128, 3)."""
-        return np.ascontiguousarray(self.images[place // BLOCK][place % BLOCK].transpose(1, 2, 0))
+        return np.ascontiguousarray(self.images[place // self._block][place % self._block].transpose(1, 2, 0))
 
     def codes_of(self, places: list[int]) -> Tensor:
         """Codes (B, n_codes, 512) float32."""
-        return torch.from_numpy(np.stack([self.codes[i // BLOCK][i % BLOCK] for i in places])).float()
+        return torch.from_numpy(np.stack([self.codes[i // self._block][i % self._block] for i in places])).float()
 
     def _make(self, number: int, path: Path) -> None:
-        codes = self._draw(BLOCK, self._seed + number).half()
+        codes = self._draw(self._block, self._seed + number).half()
         images = np.concatenate([to_pixels(self._render(batch)) for batch in codes.float().split(BATCH)])
         with replacing(path) as part:
             np.savez(part, codes=codes.numpy(), images=images)

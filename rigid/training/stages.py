@@ -68,7 +68,8 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "delta_every": 1,
         },
         "smoke": {
-            "faces": 40,
+            "faces": 8,
+            "block": 8,
             "grow_every": 4,
             "code_steps": 3,
             "picture_steps": 3,

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import Tensor
 
+from rigid.training.device import DEVICE
 from rigid.training.loop import LoopOptions, Losses, NotFinite, run
 from rigid.training.recurrent import RecurrentStage
 from rigid.training.recurrent_options import RecurrentOptions
@@ -111,45 +113,44 @@ def test_the_learning_rate_warms_up_and_falls_in_each_phase(tmp_path: Path) -> N
 
 WORKER = """
 import sys
-from dataclasses import replace
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from rigid.training import rollout
 from rigid.training.distributed import join_processes, rank
-from tests.ports import free_port
-from tests.training.parts import tiny_options, tiny_parts
-from rigid.training.recurrent import RecurrentStage
-folder, batch = Path(sys.argv[1]), int(sys.argv[2])
-options = tiny_options(single_steps=2, episode_steps=2, single_batch=batch, episode_batch=batch)
+from tests.training.test_recurrent import train_little
+folder = Path(sys.argv[1])
 with join_processes():
-    stage = RecurrentStage(options, lambda: tiny_parts(options, folder / "episodes"))
-    losses = [stage.step(index)["loss"] for index in range(4)]
+    result = train_little(folder, batch=1)
     if rank() == 0:
-        torch.save({"losses": losses, "encoder": stage.encoder.state_dict()}, folder / f"result-{batch}.pt")
+        torch.save(result, folder / "result.pt")
 """
 
 
-def start(folder: Path, batch: int, processes: int) -> subprocess.Popen[bytes]:
-    """Train a little in that many processes: alone, or as `torchrun` starts them on each machine."""
+def train_little(folder: Path, batch: int) -> tuple[list[float], dict[str, Tensor]]:
+    """The losses of four steps with so many samples in each process, and what the encoder then is."""
+    options = tiny_options(single_steps=2, episode_steps=2, single_batch=batch, episode_batch=batch)
+    stage = stage_in(folder, options)
+    return losses_of(stage, range(options.steps)), stage.encoder.state_dict()
+
+
+def start_two(folder: Path) -> subprocess.Popen[bytes]:
+    """Train a little in two processes, as `torchrun` starts them on each machine."""
     script = folder / "worker.py"
     script.write_text(WORKER)
-    launcher = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
+    launcher = ["-m", "torch.distributed.run", "--nproc-per-node", "2"]
     launcher += ["--master-addr", "127.0.0.1", "--master-port", str(free_port())]
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, *(launcher if processes > 1 else []), str(script), str(folder), str(batch)]
-    return subprocess.Popen(command, env=environment, cwd=ROOT)
+    return subprocess.Popen([sys.executable, *launcher, str(script), str(folder)], env=environment, cwd=ROOT)
 
 
 @pytest.mark.slow
 def test_two_processes_do_what_one_does_with_the_joint_batch(tmp_path: Path) -> None:
-    options = tiny_options()
-    tiny_parts(options, tmp_path / "episodes")
-    workers = [start(tmp_path, 1, 2), start(tmp_path, 2, 1)]
-    assert [worker.wait(300) for worker in workers] == [0, 0]
-    two, one = (torch.load(tmp_path / f"result-{batch}.pt", weights_only=True) for batch in (1, 2))
-    assert two["losses"] == pytest.approx(one["losses"], rel=1e-2)
-    start_state = tiny_parts(options, tmp_path / "episodes").networks.recurrent_encoder.state_dict()
-    for name, value in one["encoder"].items():
+    start_state = tiny_parts(tiny_options(), tmp_path).networks.recurrent_encoder.state_dict()
+    workers = start_two(tmp_path)
+    losses, encoder = train_little(tmp_path, batch=2)
+    assert workers.wait(300) == 0
+    shared_losses, shared_encoder = torch.load(tmp_path / "result.pt", weights_only=True, map_location=DEVICE)
+    assert shared_losses == pytest.approx(losses, rel=1e-2)
+    for name, value in encoder.items():
         moved = (value - start_state[name]).norm()
-        assert (two["encoder"][name] - value).norm() < 0.1 * moved + 1e-6, name
+        assert (shared_encoder[name] - value).norm() < 0.1 * moved + 1e-6, name
