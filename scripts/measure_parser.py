@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rigid.arrays import Pixels
 from rigid.assets.store import AssetStore
 from rigid.face.landmark_net import LandmarkNet, region
 from rigid.files.clips import find_clips
@@ -33,7 +34,6 @@ from rigid.training.parser_hand import read_hand_labels
 from rigid.training.parser_labels import LABEL_SIZE
 from rigid.training.parser_measures import iou, majority
 
-Pixels = NDArray[np.uint8]
 Parse = Callable[[Pixels], Pixels]
 """A picture (256, 256, 3) RGB → the most likely class of each place (64, 64)."""
 HELD_OUT = range(1_000_000, 1_000_008)

@@ -15,11 +15,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from engines import load_runtime
-from rigid.arrays import Array
+from rigid.arrays import Array, Pixels
 from rigid.assets.store import AssetStore
 from rigid.atomic_files import replacing
 from rigid.edits.library import AttributeLibrary, load_library
@@ -29,7 +28,6 @@ from rigid.models.build import build_mapping, mean_code
 from rigid.stream.face_stream import FaceStream
 from rigid.training.walks import early_only
 
-Pixels = NDArray[np.uint8]
 PROFILE = "mobile-256"
 SHOWN = (("smile", 1.0, 25), ("age", 1.0, 19), ("beard", 1.0, 8), ("glasses", 1.0, 15), ("heavy_makeup", 1.0, 1))
 """An attribute, its strength, and the seed of the face that wears it."""

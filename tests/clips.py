@@ -8,9 +8,9 @@ from pathlib import Path
 
 import av
 import numpy as np
-from numpy.typing import NDArray
 
-Pixels = NDArray[np.uint8]
+from rigid.arrays import Pixels
+
 SIZE = (96, 64)
 """Width and height."""
 BITS = 6

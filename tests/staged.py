@@ -6,20 +6,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-
+from rigid.arrays import Pixels
 from rigid.edits.edit_effect import EditEffect
 from rigid.stream.face_stream import StepResult
 from rigid.stream.frame_record import FrameRecord
-
-Picture = NDArray[np.uint8]
 
 
 class Staged(ABC):
     """All of `step`, which a subclass has, happens in the last stage."""
 
-    def locate(self, frame: Picture, timestamp: float) -> FrameRecord:
+    def locate(self, frame: Pixels, timestamp: float) -> FrameRecord:
         return FrameRecord(frame=frame, timestamp=timestamp)
 
     def generate(self, located: FrameRecord, edits: Mapping[str, float]) -> FrameRecord:
@@ -29,5 +25,5 @@ class Staged(ABC):
         return self.step(made.frame, made.effect.edits, made.timestamp)
 
     @abstractmethod
-    def step(self, frame: Picture, edits: Mapping[str, float], timestamp: float) -> StepResult:
+    def step(self, frame: Pixels, edits: Mapping[str, float], timestamp: float) -> StepResult:
         """All of a frame."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from rigid.arrays import Array
+from rigid.arrays import Array, Pixels
 from rigid.edits.edit_effect import EditEffect
 from rigid.face.alignment import Face, TrackedFace
 from rigid.face.landmarks import FACE_OVAL, LEFT_EYE, OUTER_LIPS, RIGHT_EYE
@@ -18,7 +18,6 @@ from rigid.stream.face_stream import FaceStream, StreamOptions
 from rigid.stream.stream_state import state_from_bytes
 from tests.fakes import TINY, FakeRuntime
 
-Pixels = NDArray[np.uint8]
 FRAME_SHAPE = (96, 128, 3)
 
 

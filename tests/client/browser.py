@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from playwright.sync_api import Browser, Page, Playwright
 
-from tests.client.fakes import Picture
+from rigid.arrays import Pixels
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 QUIET = (
@@ -43,7 +43,7 @@ def launch(playwright: Playwright, *flags: str) -> Browser:
     return playwright.chromium.launch(executable_path=find_chromium(), headless=True, args=[*QUIET, *flags])
 
 
-def film(path: Path, pictures: Iterable[Picture]) -> str:
+def film(path: Path, pictures: Iterable[Pixels]) -> str:
     """Write RGB `pictures`, all of one size, for Chromium to play as its camera, over and over; returns its flag."""
     with path.open("wb") as file:
         for picture in pictures:

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
+from rigid.arrays import Pixels
 from rigid.files.clips import read_frames
 from server.bench.clip import read_clip
 from tests.client.browser import CAMERA, GRANTED, film, launch
-from tests.client.fakes import Picture, light_app
+from tests.client.fakes import light_app
 from tests.client.serving import serving
 
 OpenPage = Callable[..., Page]
@@ -44,7 +45,7 @@ def chromium(playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture(scope="package")
-def pictures(data_dir: Path | None) -> list[Picture]:
+def pictures(data_dir: Path | None) -> list[Pixels]:
     """A calm face for a camera, there and back again so that its repetition does not jump: RGB (480, 640, 3).
 
     Without clips it is the demo's, a square in the middle.
@@ -95,7 +96,7 @@ def address() -> Iterator[str]:
         yield url
 
 
-def _square(index: int) -> Picture:
+def _square(index: int) -> Pixels:
     # Small: both sides encode and decode it in software.
     picture = np.full((240, 320, 3), 70, np.uint8)
     left = 30 + 3 * index

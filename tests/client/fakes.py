@@ -7,16 +7,14 @@ from typing import Any
 
 import numpy as np
 from fastapi import FastAPI
-from numpy.typing import NDArray
 
+from rigid.arrays import Pixels
 from rigid.edits.attribute import Attribute
 from rigid.edits.library import AttributeLibrary
 from rigid.stream.face_stream import StepResult
 from server.app import create_app
 from server.config import ServerConfig
 from tests.staged import Staged
-
-Picture = NDArray[np.uint8]
 
 
 class LightStream(Staged):
@@ -26,7 +24,7 @@ class LightStream(Staged):
         self.closed = False
         self.cadence = 1
 
-    def step(self, frame: Picture, edits: Mapping[str, float], timestamp: float) -> StepResult:
+    def step(self, frame: Pixels, edits: Mapping[str, float], timestamp: float) -> StepResult:
         light = 100 * edits.get("smile", 0.0)
         lit = np.clip(frame + np.float32(light), 0, 255).astype(np.uint8)
         return StepResult(lit, face=True, edited=True, stage_ms={"align": 1.0, "synthesize": 2.0})

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, expect
 
+from rigid.arrays import Pixels
 from server.app import create_app
 from server.config import ServerConfig
 from tests.client.browser import GRANTED, grab, launch
 from tests.client.conftest import OpenPage, watch
-from tests.client.fakes import LightStream, Picture, attributes
+from tests.client.fakes import LightStream, attributes
 from tests.client.serving import serving
 from tests.client.test_page import sessions, start, strengths
 from tests.patience import eventually
@@ -42,7 +43,7 @@ def bare(without_camera: Browser) -> Iterator[Page]:
     assert problems == []
 
 
-def is_square(picture: Picture) -> bool:
+def is_square(picture: Pixels) -> bool:
     height, width, _ = picture.shape
     return bool(height == width)
 

@@ -17,12 +17,12 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, Playwright, expect
 
+from rigid.arrays import Pixels
 from rigid.assets.store import AssetStore
 from rigid.discovery.regions import lab_of, lip_colour
 from rigid.face.alignment import Face, FaceLandmarker
 from tests.client.browser import CAMERA, GRANTED, film, launch
 from tests.client.conftest import PATIENCE_MS, watch
-from tests.client.fakes import Picture
 from tests.program import program
 
 TURNS = 3
@@ -59,7 +59,7 @@ class Shown:
 
     time: float
     """Seconds since the epoch."""
-    picture: Picture
+    picture: Pixels
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def look_at(store: AssetStore, pictures: list[Shown]) -> list[Seen]:
     return [_seen(one.picture, faces[0]) for one, faces in zip(pictures, found, strict=True)]
 
 
-def _seen(picture: Picture, face: Face) -> Seen:
+def _seen(picture: Pixels, face: Face) -> Seen:
     shapes = face.blendshapes
     smile = (shapes["mouthSmileLeft"] + shapes["mouthSmileRight"]) / 2
     return Seen(smile, shapes["jawOpen"], lip_colour(lab_of(picture), face.landmarks))
@@ -140,7 +140,7 @@ def _seen(picture: Picture, face: Face) -> Seen:
 @pytest.mark.browser
 @pytest.mark.slow
 def test_a_face_smiles_within_a_second(
-    playwright: Playwright, store: AssetStore, pictures: list[Picture], tmp_path: Path
+    playwright: Playwright, store: AssetStore, pictures: list[Pixels], tmp_path: Path
 ) -> None:
     browser = launch(playwright, GRANTED, CAMERA, film(tmp_path / "face.mjpeg", pictures))
     problems: list[str] = []

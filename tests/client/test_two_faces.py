@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, Playwright, expect
 
+from rigid.arrays import Pixels
 from rigid.assets.store import AssetStore
 from rigid.face.alignment import FaceLandmarker, FaceTracker
 from rigid.face.group_tracker import FaceChoice, open_group_tracker
@@ -19,7 +20,7 @@ from server.app import create_app
 from server.config import ServerConfig
 from tests.client.browser import CAMERA, GRANTED, film, launch
 from tests.client.conftest import watch
-from tests.client.fakes import Picture, attributes
+from tests.client.fakes import attributes
 from tests.client.serving import serving
 from tests.client.test_page import sessions, start
 from tests.fakes import TINY, FakeRuntime
@@ -30,7 +31,7 @@ CODE = "several_faces"
 COUNTED = re.compile(rf'rigid_live_frames_advised_total\{{advice="{CODE}"\}} ([0-9.]+)')
 
 
-def beside_each_other(picture: Picture) -> Picture:
+def beside_each_other(picture: Pixels) -> Pixels:
     """The middle of a picture, and what a mirror shows of it."""
     middle = picture[:, 160:480]
     return np.hstack([middle, middle[:, ::-1]])
@@ -39,7 +40,7 @@ def beside_each_other(picture: Picture) -> Picture:
 @pytest.mark.browser
 @pytest.mark.slow
 def test_several_faces_are_told_of(
-    playwright: Playwright, store: AssetStore, pictures: list[Picture], tmp_path: Path
+    playwright: Playwright, store: AssetStore, pictures: list[Pixels], tmp_path: Path
 ) -> None:
     model = store.file("face-landmarks", "face_landmarker.task")
 
@@ -80,7 +81,7 @@ def move_first_slider(page: Page) -> None:
 @pytest.mark.browser
 @pytest.mark.slow
 def test_one_of_several_faces_is_chosen_by_mouse_touch_and_keyboard(
-    playwright: Playwright, store: AssetStore, pictures: list[Picture], tmp_path: Path
+    playwright: Playwright, store: AssetStore, pictures: list[Pixels], tmp_path: Path
 ) -> None:
     model = store.file("face-landmarks", "face_landmarker.task")
 

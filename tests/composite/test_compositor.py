@@ -5,8 +5,8 @@ from typing import get_args
 import cv2
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from rigid.arrays import Array
 from rigid.composite.compositor import (
     CompositeKind,
     Faces,
@@ -23,25 +23,24 @@ from rigid.geometry import Points
 from tests.worlds import landmarks_in_crop
 
 SIZE = 256
-Crop = NDArray[np.float32]
 LANDMARKS = landmarks_in_crop(SIZE)
 FACE = oval_mask(LANDMARKS, SIZE)
 CENTRE = (slice(100, 156), slice(100, 156))
 
 
-def texture(seed: int, coarse: int = 16) -> Crop:
+def texture(seed: int, coarse: int = 16) -> Array:
     """Smooth random colour in about [-0.6, 0.6]."""
     noise = np.random.default_rng(seed).uniform(-1, 1, (SIZE // coarse, SIZE // coarse, 3)).astype(np.float32)
     return 0.6 * cv2.resize(noise, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC).clip(-1, 1).astype(np.float32)
 
 
-def details(seed: int = 9) -> Crop:
+def details(seed: int = 9) -> Array:
     """What a real face has and the generator leaves out: fine grain."""
     grain = np.random.default_rng(seed).normal(0, 0.05, (SIZE, SIZE, 3)).astype(np.float32)
     return cv2.GaussianBlur(grain, (0, 0), 1.0) * 2  # type: ignore[return-value]
 
 
-def spot(picture: Crop, value: float) -> Crop:
+def spot(picture: Array, value: float) -> Array:
     """`picture` with a bright or dark mouth."""
     changed = picture.copy()
     cv2.ellipse(changed, (128, 166), (24, 10), 0, 0, 360, (value, value, value), -1, cv2.LINE_AA)
@@ -49,8 +48,8 @@ def spot(picture: Crop, value: float) -> Crop:
 
 
 def composed(
-    inputs: Crop, inverted: Crop, edited: Crop, effect: EditEffect = FACE_ONLY, masks: FaceMasks | None = None
-) -> Crop:
+    inputs: Array, inverted: Array, edited: Array, effect: EditEffect = FACE_ONLY, masks: FaceMasks | None = None
+) -> Array:
     faces = Faces(inputs, inverted, edited)
     masks = masks or masks_by_landmarks(LANDMARKS, SIZE)
     return compose("change", faces, masks, effect, LANDMARKS).over(inputs)

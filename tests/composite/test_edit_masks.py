@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rigid.arrays import Array
 from rigid.composite.edit_masks import SMALL, grow_along_brightness, how_covered, masks_by_landmarks, masks_by_parser
 from rigid.models.contract import CLASSES
 from tests.worlds import landmarks_in_crop
 
 SIZE = 256
-Array = NDArray[np.float32]
 Place = tuple[slice, slice]
 FACE: Place = (slice(20, 56), slice(16, 48))
 HAIR: Place = (slice(4, 20), slice(12, 52))

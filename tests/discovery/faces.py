@@ -7,11 +7,10 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from rigid.arrays import Array
 from rigid.discovery.observe import BLENDSHAPES, BROW_POINTS
 from rigid.face.faces import Face
 from rigid.face.landmarks import CHIN
-
-Array = NDArray[np.float32]
 
 
 def turned(axis: int, degrees: float) -> Array:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rigid.arrays import Array, Pixels
 from rigid.discovery.motion import FEWEST_FACES, GROWTH, Landmarks, move_folder
 from rigid.discovery.observe import BROW_POINTS, Seen
 from rigid.discovery.samples import Studio
@@ -14,7 +15,7 @@ from rigid.edits.attribute import Attribute
 from rigid.edits.attribute_file import read_attribute, write_attribute
 from rigid.edits.attribute_header import AttributeHeader
 from rigid.face.landmarks import LEFT_EYE, RIGHT_EYE
-from tests.discovery.world import Array, Bytes, World
+from tests.discovery.world import World
 from tests.fakes import TINY
 
 SIDE = 24
@@ -26,7 +27,7 @@ class Moving(World):
     def synthesize(self, codes: Array) -> Array:
         return np.broadcast_to(codes[:, 0, :1, None, None], (len(codes), 3, SIDE, SIDE)).astype(np.float32)
 
-    def observe(self, images: Bytes) -> Seen:
+    def observe(self, images: Pixels) -> Seen:
         right = images[:, 0, 0, 0].astype(np.float32) / 127.5 - 1
         landmarks = np.zeros((len(images), 478, 2), np.float32)
         landmarks[..., 0] = np.where(right > 0.9, np.nan, right)[:, None] * SIDE
@@ -73,7 +74,7 @@ def test_faces_that_are_lost_do_not_count() -> None:
 
 def test_larger_eyes_grow_from_their_centres() -> None:
     class Eyed(Moving):
-        def observe(self, images: Bytes) -> Seen:
+        def observe(self, images: Pixels) -> Seen:
             landmarks = super().observe(images)["landmarks"]
             for side, eye in ((-4, LEFT_EYE), (4, RIGHT_EYE)):
                 turn = np.linspace(0, 2 * np.pi, len(eye), endpoint=False)

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from rigid.arrays import Array
 from rigid.discovery import regions
 from rigid.discovery.shapes import eye_opening, eye_size, face_width, jaw_width, lip_size, nose_size
 from rigid.face.landmarks import LEFT_EYE, OUTER_LIPS, RIGHT_EYE
 from tests.discovery.faces import landmarks
 
-Array = NDArray[np.float32]
 SKIN = (200, 150, 120)
 
 

@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from rigid.arrays import Array
 from rigid.discovery.samples import Studio
 from rigid.discovery.unsupervised import SPANS, explore, ganspace, over_levels, sefa, single_codes
 from rigid.models.mobile_stylegan import MappingNetwork, MobileStyleGAN
-from tests.discovery.world import Array, World
+from tests.discovery.world import World
 
 
 def generator() -> MobileStyleGAN:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rigid.arrays import Array, Pixels
 from rigid.discovery.observe import Seen
 
-Array = NDArray[np.float32]
-Bytes = NDArray[np.uint8]
 N_CODES = 7
 CODE_SIZE = 8
 MEASURES = ("smile", "age", "yaw")
@@ -46,18 +44,18 @@ class World:
         images = np.broadcast_to(rows[:, None, :, None], (len(codes), 3, 3 * ROWS, 3 * ROWS))
         return np.ascontiguousarray(images, np.float32)
 
-    def observe(self, images: Bytes) -> Seen:
+    def observe(self, images: Pixels) -> Seen:
         """Only that there is a picture."""
         self.observed += len(images)
         return {"landmarks": np.zeros((len(images), 478, 2), np.float32)}
 
-    def measure(self, images: Bytes, seen: Seen) -> Array:
+    def measure(self, images: Pixels, seen: Seen) -> Array:
         """RGB (B, 24, 24, 3) → (B, 3): the mean of the rows that carry each measure."""
         thirds = images.reshape(len(images), 3, ROWS, -1).astype(np.float32)
         values: Array = (thirds.mean((2, 3)) / 127.5 - 1) * 8
         return values if not self.faceless else np.full_like(values, np.nan)
 
-    def __call__(self, images: Bytes) -> Array:
+    def __call__(self, images: Pixels) -> Array:
         """Both."""
         return self.measure(images, self.observe(images))
 

@@ -9,10 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-Array = NDArray[np.float32]
 SIZE = 512
 CODES = 18
 RANDOM = torch.Generator().manual_seed(3)

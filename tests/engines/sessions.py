@@ -12,10 +12,11 @@ import numpy as np
 
 from engines.batch_calls import InvertAnswer, InvertCall
 from engines.batching import BatchedRuntime
+from rigid.arrays import Pixels
 from rigid.models.contract import Runtime
 from rigid.stream.face_stream import FaceStream
 from tests.patience import PATIENCE_SECONDS, eventually
-from tests.worlds import Brighten, FixedTracker, Pixels, textured_frame
+from tests.worlds import Brighten, FixedTracker, textured_frame
 
 
 class Wandering(FixedTracker):

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from cli.main import run
-from rigid.arrays import Array
+from rigid.arrays import Array, Pixels
 from rigid.discovery.observe import Seen
 from rigid.discovery.regions import CHEEKS, PLAIN_SKIN
 from rigid.evaluation.fairness import FairnessJob, FairnessTools, measure_fairness
@@ -29,7 +29,7 @@ from tests.evaluation.test_sheet import library
 from tests.evaluation.world import PixelDistance, embed, make_clip
 from tests.fakes import TINY, FakeRuntime
 from tests.networks import randomise
-from tests.worlds import FixedTracker, Pixels, landmarks_in_crop
+from tests.worlds import FixedTracker, landmarks_in_crop
 
 COMMAND = "rigid-live evaluate --fairness --out out"
 

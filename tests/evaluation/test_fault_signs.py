@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from rigid.arrays import Array
 from rigid.evaluation.face_regions import FACE_REGIONS, face_regions, outer_band, zooms
 from rigid.evaluation.fault_signs import (
     THRESHOLDS,
@@ -24,14 +25,13 @@ from rigid.evaluation.fault_signs import (
 from tests.worlds import landmarks_in_crop
 
 SIZE = 128
-Face = NDArray[np.float32]
 
 
-def soft(picture: Face, sigma: float) -> Face:
+def soft(picture: Array, sigma: float) -> Array:
     return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma), np.float32)
 
 
-def plain(level: float = 0.0) -> Face:
+def plain(level: float = 0.0) -> Array:
     """A face without an edge."""
     return np.full((SIZE, SIZE, 3), level, np.float32)
 
@@ -42,7 +42,7 @@ def disc(radius: float, centre: tuple[float, float] = (64, 64)) -> NDArray[np.fl
     return np.asarray(inside[..., None], np.float32)
 
 
-def barred(column: int, level: float = 0.6) -> Face:
+def barred(column: int, level: float = 0.6) -> Array:
     """A face with an upright bar, such as a strand or the frame of a pair of glasses."""
     face = plain()
     face[30:100, column : column + 3] = level

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rigid.arrays import Array
+from rigid.arrays import Array, Pixels
 from rigid.evaluation.fvd import PICTURE_SIZE
 from rigid.evaluation.measure import MEASURES, EvaluationError, Measured, Source, measure_clip
 from rigid.evaluation.methods import MethodOptions, Prepared, prepare
@@ -21,7 +21,7 @@ from tests.clips import write_clip
 from tests.evaluation.world import SIZE as FRAME_SIZE
 from tests.evaluation.world import make_clip, meters, networks, scene
 from tests.fakes import TINY, FakeRuntime
-from tests.worlds import FaultyRuntime, FixedTracker, Pixels, textured_frame
+from tests.worlds import FaultyRuntime, FixedTracker, textured_frame
 
 LIGHT = {"light": 0.4}
 

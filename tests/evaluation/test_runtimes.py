@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from rigid.arrays import Array
+from rigid.arrays import Array, Pixels
 from rigid.composite.temporal_filter import STEADY_SHARE
 from rigid.edits.edit_effect import EditLibrary
 from rigid.evaluation.methods import METHODS, MethodOptions, method_names
@@ -27,7 +27,7 @@ from rigid.models.stylegan2 import StyleGAN2
 from rigid.stream.face_stream import FaceStream
 from tests.evaluation.world import PixelDistance, Thumbnails, tiny_generator
 from tests.fakes import TINY, FakeRuntime
-from tests.worlds import Brighten, FixedTracker, Pixels, textured_frame
+from tests.worlds import Brighten, FixedTracker, textured_frame
 
 STATE = RecurrentState.initial(TINY)
 LIGHT = {"light": 0.5}

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from cli.main import run
+from rigid.arrays import Pixels
 from rigid.assets.store import AssetStore
 from rigid.edits.library import AttributeLibrary, load_library
 from rigid.evaluation.contact_sheet import COLUMNS, HEIGHT, PER_PAGE, WIDTH, draw_pages
@@ -23,7 +24,7 @@ from rigid.files.image_reading import read_image
 from tests.clips import write_clip
 from tests.evaluation.world import make_clip
 from tests.fakes import TINY, FakeRuntime
-from tests.worlds import FixedTracker, Pixels
+from tests.worlds import FixedTracker
 
 COMMAND = "rigid-live evaluate --out out --videos clips --sheet"
 VALIDATION_CLIPS = ("LivePortrait_s20", "VideoReTalking_1")

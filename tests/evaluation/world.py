@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from rigid.arrays import Array
+from rigid.arrays import Array, Pixels
 from rigid.evaluation.measure import Meters
 from rigid.evaluation.methods import Networks
 from rigid.evaluation.run import Tools
@@ -19,7 +19,7 @@ from tests.clips import write_clip
 from tests.fakes import TINY, FakeRuntime
 from tests.groups import People, Person, make_tracker, standing
 from tests.networks import randomise
-from tests.worlds import FRAME_SHAPE, Brighten, FixedTracker, Pixels, textured_frame
+from tests.worlds import FRAME_SHAPE, Brighten, FixedTracker, textured_frame
 
 SIZE = (FRAME_SHAPE[1], FRAME_SHAPE[0])
 

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from rigid.arrays import Pixels
 from rigid.assets.store import AssetStore
 from rigid.face.alignment import Face, FaceLandmarker, FaceTracker, choose_face, crop, ffhq_transform
 from rigid.face.landmarks import LEFT_EYE, MOUTH_CORNERS, N_LANDMARKS, RIGHT_EYE
 from rigid.face.views import View, search_views, square_views
 from rigid.geometry import apply, inverse, scale_of, similarity
 
-Frame = NDArray[np.uint8]
 CLIP = "LivePortrait_d0.mp4"
 
 
@@ -108,7 +108,7 @@ class ScriptedFinder:
         self.others = 0
         self.closed = False
 
-    def detect(self, frame: Frame, timestamp_ms: int) -> list[Face]:
+    def detect(self, frame: Pixels, timestamp_ms: int) -> list[Face]:
         return self.script.pop(0)
 
     def close(self) -> None:
@@ -190,7 +190,7 @@ def test_a_window_stands_a_rolled_face_upright() -> None:
 
 
 @lru_cache(maxsize=1)
-def generated_face(store_folder: Path) -> Frame:
+def generated_face(store_folder: Path) -> Pixels:
     """A face rendered by the fetched generator, uint8 (512, 512, 3)."""
     import torch
 
@@ -204,17 +204,17 @@ def generated_face(store_folder: Path) -> Frame:
         teacher = build_teacher(store)
         picture = teacher(code.expand(1, teacher.n_codes, 512))[0].permute(1, 2, 0).numpy()
     levels = ((picture + 1) * 127.5).clip(0, 255).astype(np.uint8)
-    face: Frame = cv2.resize(levels, (512, 512), interpolation=cv2.INTER_AREA).astype(np.uint8)
+    face: Pixels = cv2.resize(levels, (512, 512), interpolation=cv2.INTER_AREA).astype(np.uint8)
     return face
 
 
 @pytest.fixture(scope="module")
-def portrait(store: AssetStore, data_dir: Path | None) -> Frame:
+def portrait(store: AssetStore, data_dir: Path | None) -> Pixels:
     """One frontal face in a square picture, uint8 (512, 512, 3)."""
     if data_dir is None:
         return generated_face(store.cache_dir)
     with av.open(str(data_dir / "clips" / CLIP)) as container:
-        frame: Frame = next(container.decode(video=0)).to_ndarray(format="rgb24").astype(np.uint8)
+        frame: Pixels = next(container.decode(video=0)).to_ndarray(format="rgb24").astype(np.uint8)
     return frame
 
 
@@ -231,7 +231,7 @@ def landmarker(model_path: Path) -> Iterator[FaceLandmarker]:
 
 
 @pytest.fixture(scope="module")
-def true_landmarks(portrait: Frame, model_path: Path) -> NDArray[np.float32]:
+def true_landmarks(portrait: Pixels, model_path: Path) -> NDArray[np.float32]:
     """Those of `portrait`, at its own size."""
     made = FaceLandmarker(model_path)
     (face,) = made.detect(portrait, 0)
@@ -240,8 +240,8 @@ def true_landmarks(portrait: Frame, model_path: Path) -> NDArray[np.float32]:
 
 
 def placed(
-    portrait: Frame, size: tuple[int, int], side: float, centre: tuple[float, float], roll: float = 0.0
-) -> tuple[Frame, NDArray[np.float64]]:
+    portrait: Pixels, size: tuple[int, int], side: float, centre: tuple[float, float], roll: float = 0.0
+) -> tuple[Pixels, NDArray[np.float64]]:
     """A grey frame of `size` (width, height) with the portrait in it, and the transform portrait → frame."""
     scale = side / portrait.shape[0]
     cos, sin = scale * math.cos(roll), scale * math.sin(roll)
@@ -272,7 +272,7 @@ def placed(
 )
 def test_faces_of_any_size_place_and_roll_are_found_and_followed(
     landmarker: FaceLandmarker,
-    portrait: Frame,
+    portrait: Pixels,
     true_landmarks: NDArray[np.float32],
     size: tuple[int, int],
     side: float,
@@ -289,18 +289,18 @@ def test_faces_of_any_size_place_and_roll_are_found_and_followed(
     assert np.median(error) < max(1.0, 0.02 * side)
 
 
-def test_without_a_face_there_is_none_and_later_there_is(landmarker: FaceLandmarker, portrait: Frame) -> None:
+def test_without_a_face_there_is_none_and_later_there_is(landmarker: FaceLandmarker, portrait: Pixels) -> None:
     blank = np.full_like(portrait, 90)
     assert [landmarker.detect(blank, 33 * i) for i in range(3)] == [[], [], []]
     assert len(landmarker.detect(portrait, 99)) == 1
     assert landmarker.detect(blank, 132) == []
 
 
-def test_clocks_that_stand_still_or_run_backwards_do_no_harm(landmarker: FaceLandmarker, portrait: Frame) -> None:
+def test_clocks_that_stand_still_or_run_backwards_do_no_harm(landmarker: FaceLandmarker, portrait: Pixels) -> None:
     assert [len(landmarker.detect(portrait, stamp)) for stamp in (500, 500, 20, 0, 600)] == [1] * 5
 
 
-def test_the_frame_size_may_change_midstream(landmarker: FaceLandmarker, portrait: Frame) -> None:
+def test_the_frame_size_may_change_midstream(landmarker: FaceLandmarker, portrait: Pixels) -> None:
     landmarker.detect(portrait, 0)
     frame, transform = placed(portrait, (640, 360), 300, (320, 180))
     (face,) = landmarker.detect(frame, 33)
@@ -313,7 +313,9 @@ def test_what_is_no_frame_is_refused(landmarker: FaceLandmarker, shape: tuple[in
         landmarker.detect(np.zeros(shape, np.uint8), 0)
 
 
-def test_expression_and_pose_come_when_asked_for(model_path: Path, portrait: Frame, landmarker: FaceLandmarker) -> None:
+def test_expression_and_pose_come_when_asked_for(
+    model_path: Path, portrait: Pixels, landmarker: FaceLandmarker
+) -> None:
     plain = landmarker.detect(portrait, 0)[0]
     assert plain.blendshapes == {} and plain.pose is None
     full = FaceLandmarker(model_path, blendshapes=True, pose=True)
@@ -334,7 +336,7 @@ def test_closing_twice_is_safe(model_path: Path) -> None:
     made.close()
 
 
-def test_crops_agree_with_the_aligned_footage(model_path: Path, data_dir: Path | None, portrait: Frame) -> None:
+def test_crops_agree_with_the_aligned_footage(model_path: Path, data_dir: Path | None, portrait: Pixels) -> None:
     """Against crops made elsewhere by the same recipe; without footage, against one's own crop of a moved face."""
     tracker = FaceTracker(FaceLandmarker(model_path))
     if data_dir is None:
@@ -351,19 +353,19 @@ def test_crops_agree_with_the_aligned_footage(model_path: Path, data_dir: Path |
     assert np.abs(shifts).max() < 2.5
 
 
-def _tracked(tracker: FaceTracker, frame: Frame, timestamp: float) -> NDArray[np.float64]:
+def _tracked(tracker: FaceTracker, frame: Pixels, timestamp: float) -> NDArray[np.float64]:
     found = tracker.track(frame, timestamp)
     assert found is not None
     return found.transform
 
 
-def _frames(path: Path, count: int) -> Iterator[Frame]:
+def _frames(path: Path, count: int) -> Iterator[Pixels]:
     with av.open(str(path)) as container:
         for _, frame in zip(range(count), container.decode(video=0), strict=False):
             yield frame.to_ndarray(format="rgb24").astype(np.uint8)
 
 
-def _shift(a: Frame, b: Frame) -> tuple[float, float]:
+def _shift(a: Pixels, b: Pixels) -> tuple[float, float]:
     """By how many pixels the middle of one crop is displaced in the other."""
     window = np.outer(np.hanning(256), np.hanning(256))
     greys = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float64) for picture in (a, b)]

@@ -7,15 +7,14 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from rigid.arrays import Pixels
 from rigid.assets.store import AssetStore
 from rigid.face.alignment import FaceLandmarker
 from rigid.face.identity import FaceEmbedder
 from rigid.models.build import build_generator, build_mapping, mean_code
 
-Picture = NDArray[np.uint8]
 
-
-def generated(store: AssetStore, count: int) -> list[Picture]:
+def generated(store: AssetStore, count: int) -> list[Pixels]:
     """Faces of `count` different people, (256, 256, 3)."""
     mapping, mean = build_mapping(store), mean_code("mobile-256")
     z = torch.randn(count, mean.numel(), generator=torch.Generator().manual_seed(2))
@@ -25,7 +24,7 @@ def generated(store: AssetStore, count: int) -> list[Picture]:
     return list(((images + 1) * 127.5).round().clamp(0, 255).byte().numpy())
 
 
-def landmarks(store: AssetStore, picture: Picture) -> NDArray[np.float32]:
+def landmarks(store: AssetStore, picture: Pixels) -> NDArray[np.float32]:
     landmarker = FaceLandmarker(store.file("face-landmarks", "face_landmarker.task"))
     try:
         return landmarker.detect(picture, 0)[0].landmarks

@@ -14,6 +14,7 @@ import pytest
 
 import cli.edit
 from cli.main import run
+from rigid.arrays import Pixels
 from rigid.atomic_files import write_json
 from rigid.edits.attribute import Attribute
 from rigid.edits.library import AttributeLibrary
@@ -23,7 +24,7 @@ from rigid.files.image_reading import read_image
 from rigid.files.image_writing import write_image
 from rigid.files.timeline import ScheduledEdit, Timeline, parse_edit, parse_scheduled
 from rigid.models.contract import CLASSES
-from tests.clips import Pixels, audio_packets, frames_of, number_in, write_clip
+from tests.clips import audio_packets, frames_of, number_in, write_clip
 from tests.fakes import TINY, FakeRuntime
 from tests.worlds import FRAME_SHAPE, FaultyRuntime, FixedTracker, make_stream, textured_frame
 

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rigid.arrays import Pixels
 from rigid.files.edit import edit_file
 from rigid.files.edit_job import EditJob
 from rigid.files.edit_report import EditReport
 from rigid.files.journal import name_unfinished
 from rigid.files.read_ahead import read_ahead
 from rigid.files.timeline import ScheduledEdit
-from tests.clips import Pixels, audio_packets, frames_of, number_in, numbered, write_clip
+from tests.clips import audio_packets, frames_of, number_in, numbered, write_clip
 from tests.fakes import FakeRuntime
 from tests.files.test_films import write_film
 from tests.worlds import make_stream, textured_frame

@@ -14,13 +14,14 @@ from PIL import ExifTags, Image, ImageCms
 from PIL.Image import Exif
 from PIL.JpegImagePlugin import JpegImageFile
 
+from rigid.arrays import Pixels
 from rigid.files.edit import edit_file
 from rigid.files.edit_job import EditJob
 from rigid.files.edit_report import EditReport
 from rigid.files.image_formats import IMAGE_FORMATS, READ_ONLY
 from rigid.files.image_reading import read_image, read_images
 from rigid.stream.face_stream import FaceStream
-from tests.clips import Pixels, frames_of
+from tests.clips import frames_of
 from tests.fakes import FakeRuntime
 from tests.worlds import Brighten, FixedTracker, make_stream, textured_frame
 

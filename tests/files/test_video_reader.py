@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from av.video.reformatter import ColorRange, Colorspace
 
+from rigid.arrays import Pixels
 from rigid.files.film_formats import FORMATS
 from rigid.files.frame_colours import SWS_FLAGS, to_rgb
 from rigid.files.video_reader import Picture, VideoError, VideoReader
 from rigid.files.video_writer import open_writer
-from tests.clips import Pixels, audio_packets, audio_times, frames_of, number_in, write_clip
+from tests.clips import audio_packets, audio_times, frames_of, number_in, write_clip
 
 VARIABLE = (0, 33, 100, 140, 173, 400, 433, 900, 933, 1000)
 """Frame times in milliseconds, as a phone records them in bad light."""

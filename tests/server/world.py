@@ -20,9 +20,9 @@ from aiortc import MediaStreamTrack, RTCConfiguration, RTCDataChannel, RTCPeerCo
 from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame, VideoFrame
 from fastapi import FastAPI
-from numpy.typing import NDArray
 
 from aiortc_fixes import bound_receiver
+from rigid.arrays import Pixels
 from rigid.edits.attribute import Attribute
 from rigid.edits.library import AttributeLibrary
 from rigid.stream.face_stream import StepResult
@@ -32,8 +32,6 @@ from server.webrtc.peer import MakePeer
 from tests.patience import PATIENCE_SECONDS, until
 from tests.server.wire import WireChannel, WireConnection, WirePeer
 from tests.staged import Staged
-
-Picture = NDArray[np.uint8]
 
 WIDTH, HEIGHT = 320, 240
 SQUARE = 16
@@ -51,7 +49,7 @@ def attribute(name: str) -> Attribute:
 LIBRARY = AttributeLibrary([attribute("smile"), attribute("age")], n_codes=2, code_size=4)
 
 
-def draw_barcode(index: int, milliseconds: int) -> Picture:
+def draw_barcode(index: int, milliseconds: int) -> Pixels:
     """A grey picture with a number, a time and their checksum in squares that survive a video codec."""
     picture = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
     value = index | (milliseconds & (2**TIME_BITS - 1)) << INDEX_BITS
@@ -62,7 +60,7 @@ def draw_barcode(index: int, milliseconds: int) -> Picture:
     return picture
 
 
-def read_barcode(picture: Picture) -> tuple[int, int]:
+def read_barcode(picture: Pixels) -> tuple[int, int]:
     """The number and the time, ms, of a picture; Spoiled where a codec has left too little of them."""
     value = 0
     for bit in range(INDEX_BITS + TIME_BITS + CHECK_BITS):
@@ -86,14 +84,14 @@ def _place(bit: int) -> tuple[int, int]:
     return SQUARE * (1 + bit // PER_ROW), SQUARE * (1 + bit % PER_ROW)
 
 
-def paint_strength(picture: Picture, strength: float) -> Picture:
+def paint_strength(picture: Pixels, strength: float) -> Pixels:
     """Show a strength of -1 to 1 as the grey of the lowest strip."""
     painted = picture.copy()
     painted[-60:] = round(128 + 100 * strength)
     return painted
 
 
-def read_strength(picture: Picture) -> float:
+def read_strength(picture: Pixels) -> float:
     return (float(picture[-40:-10].mean()) - 128) / 100
 
 
@@ -120,7 +118,7 @@ class PaintingStream(Staged):
         self.called_at: list[float] = []
         self.threads: set[int] = set()
 
-    def step(self, frame: Picture, edits: Mapping[str, float], timestamp: float) -> PaintedResult:
+    def step(self, frame: Pixels, edits: Mapping[str, float], timestamp: float) -> PaintedResult:
         assert not self.closed
         self.threads.add(threading.get_ident())
         self.steps += 1

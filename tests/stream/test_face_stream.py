@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from rigid.arrays import Array
+from rigid.arrays import Array, Pixels
 from rigid.composite.compositor import CompositeKind
 from rigid.edits.edit_effect import EditEffect
 from rigid.face.masks import feather, hair_mask, oval_mask
@@ -27,7 +27,6 @@ from tests.worlds import (
     Brighten,
     FaultyRuntime,
     FixedTracker,
-    Pixels,
     landmarks_in_crop,
     make_stream,
     memory_of,

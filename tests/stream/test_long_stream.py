@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rigid.arrays import Array
+from rigid.arrays import Array, Pixels
 from rigid.composite.compositor import Faces
 from rigid.composite.paste import Composite
 from rigid.inversion import latents
@@ -16,7 +16,7 @@ from rigid.stream.face_stream import FaceStream
 from rigid.stream.generating import LONGEST_GAP
 from tests.fakes import TINY, FakeRuntime
 from tests.patience import ALL
-from tests.worlds import FixedTracker, Pixels, make_stream, memory_of, textured_frame
+from tests.worlds import FixedTracker, make_stream, memory_of, textured_frame
 
 LIGHT = {"light": 0.4}
 FPS = 25

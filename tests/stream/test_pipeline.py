@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rigid.arrays import Pixels
 from rigid.composite.paste import paste
 from rigid.stream.face_stream import FaceStream, StepResult
 from rigid.stream.frame_record import FrameRecord
 from rigid.stream.pipeline import Step, overlapped
 from tests.fakes import FakeRuntime
-from tests.worlds import Brighten, FaultyRuntime, FixedTracker, Pixels, make_stream, textured_frame
+from tests.worlds import Brighten, FaultyRuntime, FixedTracker, make_stream, textured_frame
 
 COUNT = 16
 

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 
+from rigid.arrays import Pixels
 from rigid.assets.store import AssetStore
 from rigid.models.build import build_mobile_generator
 from rigid.models.face_parser import CLASSES
@@ -34,7 +35,6 @@ from rigid.training.parser_labels import (
 from rigid.training.parser_measures import iou
 from rigid.training.parser_views import view
 
-Pixels = NDArray[np.uint8]
 NUMBER = {name: number for number, name in enumerate(CLASSES)}
 SKIN_COLOUR, HAIR_COLOUR, WALL_COLOUR = (200, 150, 130), (60, 40, 30), (90, 120, 160)
 

@@ -18,9 +18,10 @@ from client import rigid_live
 from client.python.devices import FIRST_RETRY, STALE_SECONDS, SessionKeeper, VirtualCamera, parse_size, show_live
 from client.python.http import LiveError
 from client.python.sync import Client
+from rigid.arrays import Pixels
 from rigid.files.credentials import own_credentials
 from rigid.files.provenance_reading import Provenance, read
-from tests.client.fakes import Picture, light_app
+from tests.client.fakes import light_app
 from tests.client.serving import serving
 from tests.ports import free_port
 from tests.server.world import HEIGHT, WIDTH, draw_barcode, read_barcode
@@ -83,7 +84,7 @@ def test_what_goes_wrong_is_said(address: str) -> None:
     with pytest.raises(LiveError, match="wings"), rigid_live.Client(address, wings=1.0):
         pass
     with rigid_live.Client(address) as live, pytest.raises(ValueError, match="uint8"):
-        live.process(cast(Picture, np.zeros((4, 4), np.float32)))
+        live.process(cast(Pixels, np.zeros((4, 4), np.float32)))
 
 
 def write_clip(path: Path, frames: int) -> None:
@@ -148,7 +149,7 @@ class Away:
         self.silent = False
         self.opened = 0
         self.closed = 0
-        self._sent: list[Picture] = []
+        self._sent: list[Pixels] = []
 
     def __enter__(self) -> Away:
         self.opened += 1
@@ -156,10 +157,10 @@ class Away:
             raise LiveError("The server cannot be reached.")
         return self
 
-    def send(self, picture: Picture) -> None:
+    def send(self, picture: Pixels) -> None:
         self._sent.append(picture)
 
-    def newest(self) -> Picture | None:
+    def newest(self) -> Pixels | None:
         if self.away:
             raise LiveError("The connection to the server was lost.")
         return None if self.silent else self._sent[-1] + np.uint8(100)
@@ -197,7 +198,7 @@ def test_pictures_are_shown_until_nobody_wants_more() -> None:
             self.shown = 0
             self.is_open = True
 
-        def show(self, picture: Picture) -> bool:
+        def show(self, picture: Pixels) -> bool:
             self.shown += 1
             return self.shown < 3
 

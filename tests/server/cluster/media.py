@@ -12,18 +12,19 @@ from pathlib import Path
 import numpy as np
 from fastapi import FastAPI
 
+from rigid.arrays import Pixels
 from rigid.edits.importing import Target
 from rigid.edits.library import AttributeLibrary
 from server.app import create_app
 from server.cluster.messages import Share
 from server.config import ServerConfig
-from tests.server.world import LIBRARY, PaintedResult, PaintingStream, Picture, attribute
+from tests.server.world import LIBRARY, PaintedResult, PaintingStream, attribute
 
 
 class CountingStream(PaintingStream):
     """Goes on counting where the one that it goes on from was; the count is told as a stage's milliseconds."""
 
-    def step(self, frame: Picture, edits: Mapping[str, float], timestamp: float) -> PaintedResult:
+    def step(self, frame: Pixels, edits: Mapping[str, float], timestamp: float) -> PaintedResult:
         result = super().step(frame, edits, timestamp)
         return replace(result, stage_ms={"count": float(self.steps)})
 
@@ -63,7 +64,7 @@ class EngineStream(CountingStream):
 
     engine = threading.Lock()
 
-    def step(self, frame: Picture, edits: Mapping[str, float], timestamp: float) -> PaintedResult:
+    def step(self, frame: Pixels, edits: Mapping[str, float], timestamp: float) -> PaintedResult:
         with self.engine:
             time.sleep(0.05)
         return super().step(frame, edits, timestamp)

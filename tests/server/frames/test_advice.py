@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from av import VideoFrame
 
+from rigid.arrays import Pixels
 from rigid.stream.frame_record import FrameRecord, Sighting
 from server.frames.advice import ADVICE_WINDOW, Advice, advice_for
-from tests.server.world import PaintedResult, PaintingStream, Picture, running
+from tests.server.world import PaintedResult, PaintingStream, running
 
 
 def place(box: tuple[float, float, float, float] = (100, 60, 220, 200), faces: int = 1) -> Sighting:
@@ -69,7 +70,7 @@ class CoveredStream(PaintingStream):
         done = super().step(*given)  # type: ignore[arg-type]
         return PaintedResult(done.frame, covered=0.5)
 
-    def locate(self, frame: Picture, timestamp: float) -> FrameRecord:
+    def locate(self, frame: Pixels, timestamp: float) -> FrameRecord:
         return replace(super().locate(frame, timestamp), sighting=place((100, 60, 150, 120), 2))
 
 

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from av import VideoFrame
 
+from rigid.arrays import Pixels
 from rigid.files.badge import Badge
 from server.frames.edit_timeline import SessionEdits
 from server.frames.frame_arrays import to_rgb
 from server.frames.frame_editor import FrameEditor, SessionFrame
 from server.frames.worker import InferenceWorker
 from tests.patience import PATIENCE_SECONDS
-from tests.server.world import CLOCK, PaintedResult, PaintingStream, Picture
+from tests.server.world import CLOCK, PaintedResult, PaintingStream
 from tests.worlds import make_stream, textured_frame
 
 
@@ -28,7 +29,7 @@ def picture(pts: int | None, side: int = 64) -> VideoFrame:
 class Untouched(PaintingStream):
     """Finds no face."""
 
-    def step(self, frame: Picture, edits: object, timestamp: float) -> PaintedResult:
+    def step(self, frame: Pixels, edits: object, timestamp: float) -> PaintedResult:
         return PaintedResult(frame, face=False, edited=False)
 
 
@@ -167,7 +168,7 @@ def lit() -> SessionEdits:
     return edits
 
 
-def pictured(pixels: Picture, pts: int) -> VideoFrame:
+def pictured(pixels: Pixels, pts: int) -> VideoFrame:
     frame = VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format="yuv420p")
     frame.pts, frame.time_base = pts, CLOCK
     return frame

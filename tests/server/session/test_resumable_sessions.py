@@ -8,10 +8,11 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
+from rigid.arrays import Pixels
 from server.config import ServerConfig
 from server.session.resumable_sessions import ResumableSessions, SessionCheckpoint
 from tests.server.session.test_sessions import none_left, sessions
-from tests.server.world import MovableClock, PaintedResult, PaintingStream, Picture, Viewer, World, running
+from tests.server.world import MovableClock, PaintedResult, PaintingStream, Viewer, World, running
 from tests.worlds import make_stream, memory_of, textured_frame
 
 
@@ -23,7 +24,7 @@ class RememberingStream(PaintingStream):
         self.inner = make_stream()
         self.taken_over: bytes | None = None
 
-    def step(self, frame: Picture, edits: Mapping[str, float], timestamp: float) -> PaintedResult:
+    def step(self, frame: Pixels, edits: Mapping[str, float], timestamp: float) -> PaintedResult:
         # the viewer's barcodes change too much from frame to frame to be one face
         assert self.inner.step(textured_frame(), {"light": 1.0}, timestamp).error is None
         return super().step(frame, edits, timestamp)
