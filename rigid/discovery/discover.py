@@ -18,7 +18,7 @@ from rigid.discovery.statement import Statement, Witnesses, state, write_stateme
 from rigid.edits.attribute_file import write_attribute
 from rigid.edits.attribute_header import AttributeHeader
 from rigid.face.identity import Embedder
-from rigid.reporting import CountDone, Say
+from rigid.reporting import CountDone, Say, say_nothing
 
 SHARES = (1.0, 0.7, 0.5)
 """Shares of the wanted change that are tried, in this order."""
@@ -75,7 +75,7 @@ def prepare(
     embed: Embedder | None = None,
     stating: int = STATING_FACES,
     progress: CountDone = lambda done: None,
-    report: Say = lambda line: None,
+    report: Say = say_nothing,
 ) -> Bench:
     """Label `count` faces, fit, and take the faces that strengths are set and stated on.
 
@@ -95,7 +95,7 @@ def prepare(
     return Bench(search, setting, witnesses, len(samples.codes), family)
 
 
-def discover(bench: Bench, recipes: Sequence[Recipe], out: Path, report: Say = lambda line: None) -> list[Found]:
+def discover(bench: Bench, recipes: Sequence[Recipe], out: Path, report: Say = say_nothing) -> list[Found]:
     """Discover `recipes`, and write a file and a statement of each into `out`.
 
     A change that no direction brings about is tried smaller, as `SHARES` says; an attribute that is out of reach
@@ -138,7 +138,7 @@ def _take_labelled(
     raise ValueError(f"{count} samples cannot be fitted to; take at least 1.")
 
 
-def discover_one(bench: Bench, recipe: Recipe, report: Say = lambda line: None) -> Found:
+def discover_one(bench: Bench, recipe: Recipe, report: Say = say_nothing) -> Found:
     """The edit of `recipe`, its strength set and stated; ValueError when there is none."""
     best, edit = _search(bench, recipe, report)
     opposite = _opposite(bench, recipe, edit) if recipe.two_way else 1.0

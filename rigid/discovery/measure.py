@@ -22,7 +22,7 @@ from rigid.edits.attribute_file import read_attribute, rewrite_header
 from rigid.edits.attribute_header import AttributeHeader
 from rigid.models.contract import Sizes
 from rigid.models.profiles import WEIGHTS, sizes_of
-from rigid.reporting import Say
+from rigid.reporting import Say, say_nothing
 
 IN_VIDEO = ("video", "video_back")
 """What `fit-video --measure-only` wrote into a file; a statement takes it from there."""
@@ -49,7 +49,7 @@ class Measuring:
     """Whether the files' headers take the figures."""
 
 
-def measure_profile(wanted: Measuring, store: AssetStore, report: Say = lambda line: None) -> list[Statement]:
+def measure_profile(wanted: Measuring, store: AssetStore, report: Say = say_nothing) -> list[Statement]:
     """State what attribute files do with a profile's real networks, as `measure_files` does.
 
     ValueError for an unknown profile or attribute, or a folder without any.
@@ -76,7 +76,7 @@ def measure_files(
     witnesses: Witnesses,
     sizes: Sizes,
     wanted: Measuring,
-    report: Say = lambda line: None,
+    report: Say = say_nothing,
 ) -> list[Statement]:
     """State what each of `files` does; a report of all that are stated in `wanted.out` goes there.
 

@@ -17,7 +17,7 @@ from rigid.edits.attribute_file import rewrite_header
 from rigid.edits.library import load_attribute
 from rigid.face.landmarks import LEFT_EYE, RIGHT_EYE
 from rigid.models.contract import Sizes
-from rigid.reporting import Say
+from rigid.reporting import Say, say_nothing
 
 MOVES = {recipe.name: recipe.moves for recipe in RECIPES if recipe.moves}
 """What each attribute that moves a face moves."""
@@ -99,7 +99,7 @@ def move_folder(
     studio: Studio,
     draw: DrawCodes,
     sizes: Sizes,
-    report: Say = lambda line: None,
+    report: Say = say_nothing,
 ) -> None:
     """Put the motion of the attributes in `folder` into their files.
 

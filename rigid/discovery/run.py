@@ -39,7 +39,7 @@ from rigid.face.alignment import FaceLandmarker
 from rigid.face.identity import Embedder, FaceEmbedder, has_dlib
 from rigid.models.build import build_mapping, build_mobile_generator
 from rigid.models.profiles import WEIGHTS, sizes_of
-from rigid.reporting import CountDone, Say
+from rigid.reporting import CountDone, Say, say_nothing
 from rigid.training.codes import mean_of
 from rigid.training.fast_inference import compile_network
 
@@ -79,7 +79,7 @@ class Request:
 
 
 def discover_profile(
-    request: Request, store: AssetStore, *, progress: CountDone = lambda done: None, report: Say = lambda line: None
+    request: Request, store: AssetStore, *, progress: CountDone = lambda done: None, report: Say = say_nothing
 ) -> list[Found]:
     """Discover attributes into the folder `request.out`, with contact sheets and a report.
 
@@ -171,7 +171,7 @@ def explore_profile(request: Request, store: AssetStore, method: str, components
     yield out / "overview.jpg"
 
 
-def learn_looks_of(request: Request, store: AssetStore, report: Say = lambda line: None) -> LookClassifier:
+def learn_looks_of(request: Request, store: AssetStore, report: Say = say_nothing) -> LookClassifier:
     """Learn the looks anew from the labels made by hand, and keep them for all later runs."""
     labels = read_hand_labels()
     seeds = sorted({label.seed for label in labels})

@@ -28,7 +28,7 @@ from rigid.edits.library import AttributeLibrary, load_attribute
 from rigid.face.alignment import FaceLandmarker, FaceTracker
 from rigid.files.clips import Clip
 from rigid.models.contract import Runtime, Sizes
-from rigid.reporting import Say
+from rigid.reporting import Say, say_nothing
 
 LEAST_GAIN, MOST_GAIN = 0.5, 2.0
 """Gains tried; beyond, faces are seen to break."""
@@ -99,7 +99,7 @@ class Gains:
         return replace(attribute, video_gain=self.video, motion_gain=self.motion)
 
 
-def fit_gains(footage: Footage, attribute: Attribute, recipe: Recipe, report: Say = lambda line: None) -> Gains:
+def fit_gains(footage: Footage, attribute: Attribute, recipe: Recipe, report: Say = say_nothing) -> Gains:
     """The gains by which strength 1 comes closest to the attribute's target in `footage`.
 
     An edit of shape, pose or brows is left to motion alone, if the attribute brings one that does: what the generator
@@ -169,7 +169,7 @@ def _slope(tried: Sequence[tuple[float, float, float]], gain: float, seen: float
     return (seen - before) / (gain - other) if gain != other else 0.0
 
 
-def fit_folder(folder: Path, names: Sequence[str], footage: Footage, report: Say = lambda line: None) -> None:
+def fit_folder(folder: Path, names: Sequence[str], footage: Footage, report: Say = say_nothing) -> None:
     """Set the `video_gain` and `motion_gain` of the attribute files in `folder`.
 
     One that cannot be fitted is reported and left. `names`: which; all that have a recipe and a target when empty.
@@ -187,7 +187,7 @@ def fit_folder(folder: Path, names: Sequence[str], footage: Footage, report: Say
         )
 
 
-def state_folder(folder: Path, names: Sequence[str], footage: Footage, report: Say = lambda line: None) -> None:
+def state_folder(folder: Path, names: Sequence[str], footage: Footage, report: Say = say_nothing) -> None:
     """Write what each attribute reaches in `footage` into its file, and into its statement where there is one."""
     statements = read_statements(folder / "statements")
     for path, attribute in load_calibrated(folder, names, footage.runtime.sizes):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rigid.assets.store import AssetStore
-from rigid.reporting import Say
+from rigid.reporting import Say, say_nothing
 from rigid.training.distributed import join_processes, rank, world
 from rigid.training.generator import GeneratorOptions, GeneratorStage
 from rigid.training.image_encoder import ImageEncoderOptions, ImageEncoderStage
@@ -198,7 +198,7 @@ def train(
         _check_processes(todo)
         if rank() == 0:
             save_options(folder, todo.stage, todo.options)
-        said = say if rank() == 0 else _quietly
+        said = say if rank() == 0 else say_nothing
         return run(_build(todo.options, store, material or folder, said), todo.loop, folder, resume=resume, say=said)
 
 
@@ -206,10 +206,6 @@ def _check_processes(todo: Plan) -> None:
     """ValueError for a stage that cannot be shared out among processes."""
     if world() > 1 and not isinstance(todo.options, VisibleNetOptions | RecurrentOptions):
         raise ValueError(f"{todo.stage} trains in one process; start it without torchrun.")
-
-
-def _quietly(_: str) -> None:
-    """Says nothing: the first process speaks for all."""
 
 
 def _build(options: StageOptions, store: AssetStore, folder: Path, say: Say) -> Stage:

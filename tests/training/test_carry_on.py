@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from rigid.assets.store import AssetStore
-from rigid.reporting import Say
+from rigid.reporting import Say, say_nothing
 from rigid.training.carry_on import WEIGHTS_OF, carry_on, turns_in
 from tests.patience import LONG
 
@@ -29,10 +29,6 @@ def dies_at(beginning: str) -> Say:
     return say
 
 
-def quietly(_: str) -> None:
-    """Says nothing."""
-
-
 @LONG
 def test_both_encoders_take_turns_and_a_killed_one_ends_alike(tmp_path: Path, store: AssetStore, footage: Path) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
@@ -42,7 +38,7 @@ def test_both_encoders_take_turns_and_a_killed_one_ends_alike(tmp_path: Path, st
     with pytest.raises(Killed):
         carry_on("smoke", footage, store, parts, turns=1, say=dies_at("3/3"))
     # the stages' own tests hold the same of the recurrent encoder
-    carry_on("smoke", footage, store, parts, turns=1, say=quietly)
+    carry_on("smoke", footage, store, parts, turns=1, say=say_nothing)
     name = WEIGHTS_OF["image-encoder"]
     ours, theirs = (load_file(folder / "candidate" / name) for folder in (whole, parts))
     assert ours.keys() == theirs.keys()
@@ -63,4 +59,4 @@ def test_both_encoders_take_turns_and_a_killed_one_ends_alike(tmp_path: Path, st
 
 def test_an_unknown_preset_is_told_with_the_choices(tmp_path: Path, store: AssetStore) -> None:
     with pytest.raises(ValueError, match="carry-on has no preset 'huge'; choose one of: mobile-256"):
-        carry_on("huge", None, store, tmp_path, turns=1, say=quietly)
+        carry_on("huge", None, store, tmp_path, turns=1, say=say_nothing)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rigid.face.alignment import Face, TrackedFace, crop
 from rigid.geometry import apply, inverse, similarity
+from rigid.reporting import say_nothing
 from rigid.training.flow import DisFlow
 from rigid.training.footage import choose_starts, clip_episodes, cut_episode
 from rigid.training.framing import Cut
@@ -59,10 +60,6 @@ def data_folder(folder: Path, *lengths: int) -> Path:
     return folder
 
 
-def quietly(_: str) -> None:
-    """Says nothing."""
-
-
 def test_an_episode_of_a_moving_face_agrees_with_itself() -> None:
     frames = [moving_frame(i) for i in range(4)]
     faces = [face_at(50 + 2 * i) for i in range(4)]
@@ -99,10 +96,10 @@ def test_clips_give_the_episodes_asked_for(tmp_path: Path) -> None:
 def test_a_clip_shorter_than_an_episode_is_named(tmp_path: Path) -> None:
     data = data_folder(tmp_path, 8, 3)
     with pytest.raises(ValueError, match=r"clip1\.mp4 has 3 frames, but an episode takes 4; leave it out"):
-        list(clip_episodes(data, "train", CUT, WanderingTracker(), DisFlow(), quietly))
+        list(clip_episodes(data, "train", CUT, WanderingTracker(), DisFlow(), say_nothing))
 
 
 def test_clips_without_a_face_are_refused(tmp_path: Path) -> None:
     blind = WanderingTracker(*range(100))
     with pytest.raises(ValueError, match="No clip of the split 'train'.*face for 4 frames on end"):
-        list(clip_episodes(data_folder(tmp_path, 8), "train", CUT, blind, DisFlow(), quietly))
+        list(clip_episodes(data_folder(tmp_path, 8), "train", CUT, blind, DisFlow(), say_nothing))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rigid.assets.store import AssetStore
 from rigid.edits.attribute import Attribute
 from rigid.edits.library import AttributeLibrary
+from rigid.reporting import say_nothing
 from rigid.training.judge import JUDGED_EDITS, JUDGED_SHAPES, Judge, judge
 from rigid.training.judge_rules import RULES, Verdict
 from rigid.training.rollout import Networks
@@ -103,4 +104,4 @@ def replace_generator(networks: Networks, shown: torch.Tensor) -> Networks:
 
 def test_a_folder_without_weights_is_refused(tmp_path: Path, store: AssetStore) -> None:
     with pytest.raises(ValueError, match="holds no weights to judge; it must hold one of: image_encoder"):
-        judge(tmp_path, tmp_path, store, tmp_path, say=lambda line: None)
+        judge(tmp_path, tmp_path, store, tmp_path, say=say_nothing)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 
+from rigid.reporting import say_nothing
 from rigid.training.loop import LoopOptions, Losses, NotFinite, Stage, read_progress, run
 
 
@@ -53,37 +54,33 @@ def options(steps: int) -> LoopOptions:
     return LoopOptions(steps, log_every=1, save_every=2, validate_every=100)
 
 
-def quietly(_: str) -> None:
-    """Says nothing."""
-
-
 def test_the_loss_falls_and_the_log_holds_it(tmp_path: Path) -> None:
-    run(LineStage(), options(60), tmp_path, resume=False, say=quietly)
+    run(LineStage(), options(60), tmp_path, resume=False, say=say_nothing)
     losses = [json.loads(line).get("loss") for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert losses[59] < 0.5 * losses[0]
     assert (tmp_path / "line.txt").exists()
 
 
 def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path: Path) -> None:
-    whole = run(LineStage(), options(9), tmp_path / "whole", resume=False, say=quietly)
-    run(LineStage(), options(5), tmp_path / "parts", resume=False, say=quietly)
-    parts = run(LineStage(), options(9), tmp_path / "parts", resume=True, say=quietly)
+    whole = run(LineStage(), options(9), tmp_path / "whole", resume=False, say=say_nothing)
+    run(LineStage(), options(5), tmp_path / "parts", resume=False, say=say_nothing)
+    parts = run(LineStage(), options(9), tmp_path / "parts", resume=True, say=say_nothing)
     assert parts == whole
 
 
 def test_a_signal_saves_and_stops_and_the_run_goes_on_from_there(tmp_path: Path) -> None:
-    whole = run(LineStage(), options(9), tmp_path / "whole", resume=False, say=quietly)
-    run(LineStage(stops_at=4), options(9), tmp_path / "parts", resume=False, say=quietly)
+    whole = run(LineStage(), options(9), tmp_path / "whole", resume=False, say=say_nothing)
+    run(LineStage(stops_at=4), options(9), tmp_path / "parts", resume=False, say=say_nothing)
     assert torch.load(tmp_path / "parts" / "checkpoint.pt", weights_only=True)["progress"]["step"] == 5
-    assert run(LineStage(), options(9), tmp_path / "parts", resume=True, say=quietly) == whole
+    assert run(LineStage(), options(9), tmp_path / "parts", resume=True, say=say_nothing) == whole
 
 
 @pytest.mark.slow
 def test_the_time_of_all_parts_is_added_up_and_the_end_is_noted(tmp_path: Path) -> None:
-    run(LineStage(), options(5), tmp_path, resume=False, say=quietly)
+    run(LineStage(), options(5), tmp_path, resume=False, say=say_nothing)
     first = read_progress(tmp_path)
     assert first is not None and first.finished and first.seconds > 0
-    run(LineStage(stops_at=6), options(9), tmp_path, resume=True, say=quietly)
+    run(LineStage(stops_at=6), options(9), tmp_path, resume=True, say=say_nothing)
     stopped = read_progress(tmp_path)
     assert stopped is not None and (stopped.step, stopped.of, stopped.finished) == (7, 9, False)
     assert stopped.seconds > first.seconds and stopped.cpu_seconds > first.cpu_seconds
@@ -94,18 +91,18 @@ def test_a_run_killed_between_two_saves_ends_where_an_unbroken_one_does(tmp_path
         if line.startswith("5/"):
             raise Killed
 
-    whole = run(LineStage(), options(9), tmp_path / "whole", resume=False, say=quietly)
+    whole = run(LineStage(), options(9), tmp_path / "whole", resume=False, say=say_nothing)
     with pytest.raises(Killed):
         run(LineStage(), options(9), tmp_path / "parts", resume=False, say=die)
-    assert run(LineStage(), options(9), tmp_path / "parts", resume=True, say=quietly) == whole
+    assert run(LineStage(), options(9), tmp_path / "parts", resume=True, say=say_nothing) == whole
 
 
 def test_a_signal_in_the_last_step_still_leaves_the_weights(tmp_path: Path) -> None:
     unvalidated = replace(options(5), validate_stopped=False)
-    run(LineStage(stops_at=4), unvalidated, tmp_path / "last", resume=False, say=quietly)
+    run(LineStage(stops_at=4), unvalidated, tmp_path / "last", resume=False, say=say_nothing)
     progress = read_progress(tmp_path / "last")
     assert progress is not None and progress.finished and (tmp_path / "last" / "line.txt").exists()
-    run(LineStage(stops_at=2), unvalidated, tmp_path / "earlier", resume=False, say=quietly)
+    run(LineStage(stops_at=2), unvalidated, tmp_path / "earlier", resume=False, say=say_nothing)
     progress = read_progress(tmp_path / "earlier")
     assert progress is not None and not progress.finished and not (tmp_path / "earlier" / "line.txt").exists()
 
@@ -115,15 +112,15 @@ def test_a_run_killed_in_its_last_validation_is_validated_anew(tmp_path: Path) -
         def validate(self, folder: Path) -> Losses:
             raise Killed
 
-    whole = run(LineStage(), options(4), tmp_path / "whole", resume=False, say=quietly)
+    whole = run(LineStage(), options(4), tmp_path / "whole", resume=False, say=say_nothing)
     with pytest.raises(Killed):
-        run(Fragile(), options(4), tmp_path / "parts", resume=False, say=quietly)
+        run(Fragile(), options(4), tmp_path / "parts", resume=False, say=say_nothing)
     progress = read_progress(tmp_path / "parts")
     assert progress is not None and progress.step == 4 and not progress.finished
-    assert run(LineStage(), options(4), tmp_path / "parts", resume=True, say=quietly) == whole
+    assert run(LineStage(), options(4), tmp_path / "parts", resume=True, say=say_nothing) == whole
 
 
 def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_state(tmp_path: Path) -> None:
     with pytest.raises(NotFinite, match="step 5"):
-        run(LineStage(breaks_at=5), options(9), tmp_path, resume=False, say=quietly)
+        run(LineStage(breaks_at=5), options(9), tmp_path, resume=False, say=say_nothing)
     assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["progress"]["step"] == 4

@@ -16,6 +16,7 @@ from rigid.arrays import Pixels
 from rigid.assets.store import AssetStore
 from rigid.models.build import build_mobile_generator
 from rigid.models.face_parser import CLASSES
+from rigid.reporting import say_nothing
 from rigid.training.loop import LoopOptions, run
 from rigid.training.occluders.layer import nothing
 from rigid.training.occluders.occlude import OCCLUDERS, OTHER, occlude, paste
@@ -213,7 +214,7 @@ def test_it_learns_and_draws_what_it_found(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_it_resumes_exactly(tmp_path: Path) -> None:
     def train(name: str, stop: int, *, resume: bool = False) -> dict[str, torch.Tensor]:
-        run(stage(4), LoopOptions(stop, save_every=1), tmp_path / name, resume=resume, say=lambda _: None)
+        run(stage(4), LoopOptions(stop, save_every=1), tmp_path / name, resume=resume, say=say_nothing)
         return load_file(tmp_path / name / FACE_PARSER_FILE)
 
     whole = train("whole", 4)

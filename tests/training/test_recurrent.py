@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from rigid.reporting import say_nothing
 from rigid.training.device import DEVICE
 from rigid.training.loop import LoopOptions, Losses, NotFinite, run
 from rigid.training.recurrent import RecurrentStage
@@ -24,17 +25,13 @@ from tests.training.parts import tiny_options, tiny_parts
 ROOT = Path(__file__).parents[2]
 
 
-def quietly(_: str) -> None:
-    """Says nothing."""
-
-
 def stage_in(folder: Path, options: RecurrentOptions) -> RecurrentStage:
     return RecurrentStage(options, lambda: tiny_parts(options, folder))
 
 
 def train(folder: Path, options: RecurrentOptions, *, steps: int | None = None, resume: bool = False) -> Losses:
     loop = LoopOptions(steps or options.steps, log_every=1, save_every=2, validate_every=100)
-    return run(stage_in(folder, options), loop, folder, resume=resume, say=quietly)
+    return run(stage_in(folder, options), loop, folder, resume=resume, say=say_nothing)
 
 
 def losses_of(stage: RecurrentStage, steps: range) -> list[float]:
@@ -86,7 +83,7 @@ def test_a_loss_that_is_no_number_names_its_batch_and_keeps_the_state(tmp_path: 
 
     stage.losses.of_single = broken  # type: ignore[method-assign, assignment]
     with pytest.raises(NotFinite, match=r"step 1: lpips is nan in the batch of drift \d; the state before it"):
-        run(stage, LoopOptions(6), tmp_path, resume=True, say=quietly)
+        run(stage, LoopOptions(6), tmp_path, resume=True, say=say_nothing)
     saved = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
     assert saved["progress"]["step"] == 1
     assert all(torch.isfinite(value).all() for value in saved["stage"]["encoder"].values())

@@ -13,17 +13,14 @@ import torch
 from safetensors.torch import load_file
 
 from rigid.assets.store import AssetStore
+from rigid.reporting import say_nothing
 from rigid.training.stages import Plan, plan, train
 from tests.patience import LONG
 
 
-def quietly(_: str) -> None:
-    """Says nothing."""
-
-
 @LONG
 def test_the_generator_stage_trains_and_writes_what_ships(tmp_path: Path, store: AssetStore) -> None:
-    measures = train(plan("generator", "smoke", None), store, tmp_path, resume=False, say=quietly)
+    measures = train(plan("generator", "smoke", None), store, tmp_path, resume=False, say=say_nothing)
     assert 0 < measures["mse"] < 0.2
     weights = load_file(tmp_path / "generator.safetensors")
     assert all(value.dtype == torch.float16 for value in weights.values())
@@ -35,7 +32,7 @@ def test_the_generator_stage_trains_and_writes_what_ships(tmp_path: Path, store:
 def test_the_image_encoder_stage_begins_with_codes_and_goes_on_with_pictures(
     tmp_path: Path, store: AssetStore, faces: Path
 ) -> None:
-    measures = train(plan("image-encoder", "smoke", faces), store, tmp_path, resume=False, say=quietly)
+    measures = train(plan("image-encoder", "smoke", faces), store, tmp_path, resume=False, say=say_nothing)
     assert measures["val_mse"] > 0 and load_file(tmp_path / "image_encoder.safetensors")
     assert len(logged(tmp_path, "codes")) == 6 and len(logged(tmp_path, "lpips")) == 3
     # a block of faces at first, one more after four steps
@@ -46,7 +43,7 @@ def test_the_image_encoder_stage_begins_with_codes_and_goes_on_with_pictures(
 def visible_run(tmp_path_factory: pytest.TempPathFactory, store: AssetStore, footage: Path) -> Path:
     """The run folder of the smoke training of the visible net."""
     folder = tmp_path_factory.mktemp("visible")
-    train(plan("visible-net", "smoke", footage), store, folder, resume=False, say=quietly)
+    train(plan("visible-net", "smoke", footage), store, folder, resume=False, say=say_nothing)
     return folder
 
 
@@ -72,13 +69,13 @@ def test_the_recurrent_stage_learns_and_resumes_exactly(
 ) -> None:
     todo = recurrent_plan(footage, visible_run)
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    measures = train(todo, store, whole, resume=False, say=quietly)
+    measures = train(todo, store, whole, resume=False, say=say_nothing)
     assert 0 < measures["val_mse"] < 1 and 0 < measures["image_encoder_mse"] < 1
     assert all((whole / name).stat().st_size for name in ("recurrent.png", "curves.png"))
     for kept in (path for path in whole.iterdir() if path.is_dir() and path.name != "tensorboard"):
         shutil.copytree(kept, parts / kept.name)
-    train(replace(todo, loop=replace(todo.loop, steps=3)), store, parts, resume=False, say=quietly)
-    assert train(todo, store, parts, resume=True, say=quietly)["val_mse"] == measures["val_mse"]
+    train(replace(todo, loop=replace(todo.loop, steps=3)), store, parts, resume=False, say=say_nothing)
+    assert train(todo, store, parts, resume=True, say=say_nothing)["val_mse"] == measures["val_mse"]
     files = [load_file(folder / "recurrent_encoder.safetensors") for folder in (whole, parts)]
     assert all(torch.equal(value, files[1][name]) for name, value in files[0].items())
 
@@ -87,7 +84,9 @@ def test_data_without_a_face_is_refused(tmp_path: Path, store: AssetStore, faces
     shutil.copytree(faces, tmp_path / "faceless")
     (tmp_path / "faceless" / "aligned").rename(tmp_path / "faceless" / "clips")
     with pytest.raises(ValueError, match="shows a face for 4 frames on end"):
-        train(plan("visible-net", "smoke", tmp_path / "faceless"), store, tmp_path / "run", resume=False, say=quietly)
+        train(
+            plan("visible-net", "smoke", tmp_path / "faceless"), store, tmp_path / "run", resume=False, say=say_nothing
+        )
 
 
 def test_options_reach_the_stage_they_are_for(tmp_path: Path) -> None:
@@ -109,7 +108,7 @@ def test_options_reach_the_stage_they_are_for(tmp_path: Path) -> None:
 def test_a_run_is_not_overwritten(tmp_path: Path, store: AssetStore) -> None:
     (tmp_path / "checkpoint.pt").touch()
     with pytest.raises(ValueError, match="--resume"):
-        train(plan("generator", "smoke", None), store, tmp_path, resume=False, say=quietly)
+        train(plan("generator", "smoke", None), store, tmp_path, resume=False, say=say_nothing)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from rigid.reporting import say_nothing
 from rigid.training.episodes import Episode, EpisodeSet, load_or_make_episodes
 from rigid.training.loop import LoopOptions, Losses, run
 from rigid.training.visible_net import VisibleNetOptions, VisibleNetStage, load_visible
@@ -39,14 +40,10 @@ def options(steps: int) -> VisibleNetOptions:
     return VisibleNetOptions(Path("."), steps=steps, batch=4, learning_rate=3e-3, frames=4, window=32)
 
 
-def quietly(_: str) -> None:
-    """Says nothing."""
-
-
 def train(folder: Path, steps: int, *, stop: int | None = None, resume: bool = False) -> Losses:
     stage = VisibleNetStage(options(steps), lambda: sets(folder / "episodes"))
     loop = LoopOptions(stop or steps, log_every=1, save_every=2)
-    return run(stage, loop, folder, resume=resume, say=quietly)
+    return run(stage, loop, folder, resume=resume, say=say_nothing)
 
 
 @pytest.mark.slow
