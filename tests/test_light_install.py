@@ -62,17 +62,12 @@ def test_files_are_edited_and_verified(store: AssetStore, tmp_path: Path) -> Non
     assert [line for line in warned.splitlines() if not line.startswith("Editing face.png")] == []
 
 
-def test_this_machine_is_diagnosed() -> None:
-    statuses, printed, _ = run_light(["doctor"])
-    assert statuses == [0] and "One viewer" in printed and "face parser ready" in printed
-
-
-def test_this_machine_is_measured() -> None:
-    # That a face is rendered without PyTorch is seen where the machine is diagnosed.
+def test_this_machine_is_diagnosed_and_measured() -> None:
     options = ["--engine", "openvino", "--input", str(DEMO_FILM), "--sessions", "1", "--seconds", "0.2"]
-    statuses, printed, warned = run_light(["bench", *options, "--json"])
-    assert statuses == [0]
-    done = json.loads(printed)
+    statuses, printed, warned = run_light(["doctor"], ["bench", *options, "--json"])
+    diagnosis, brace, measured = printed.partition("{")
+    assert statuses == [0, 0] and "One viewer" in diagnosis and "face parser ready" in diagnosis
+    done = json.loads(brace + measured)
     assert done["sessions"][0]["edited_frames"] > 0 and done["speedup_vs_eager"] is None
     told = [line for line in warned.splitlines() if "1 session: " not in line]
     assert len(told) == 1 and told[0].startswith("PyTorch is not installed, so there is no ratio to it; ")
@@ -89,17 +84,15 @@ def test_it_serves() -> None:
         assert process.wait() == 0
 
 
-@pytest.mark.parametrize(
-    ("arguments", "missing"),
-    [
-        (["train", "generator", "--preset", "smoke"], "torch"),
-        (["models", "import", "nothing.pt", "--as", "e4e"], "torch"),
-        (["attributes", "discover", "--out", "."], "torch"),
-        (["export", "--precision", "int8"], "onnx"),
-        (["bench", "export"], "onnx"),
-    ],
-)
-def test_what_needs_an_extra_says_which(arguments: list[str], missing: str) -> None:
-    statuses, printed, warned = run_light(arguments)
-    assert statuses == [1] and printed == "" and warned.count("\n") == 1, warned
-    assert f"run `pip install 'rigid-live[{EXTRAS[missing]}]'`." in warned
+def test_what_needs_an_extra_says_which() -> None:
+    missing = {
+        "train generator --preset smoke": "torch",
+        "models import nothing.pt --as e4e": "torch",
+        "attributes discover --out .": "torch",
+        "export --precision int8": "onnx",
+        "bench export": "onnx",
+    }
+    statuses, printed, warned = run_light(*map(str.split, missing))
+    assert statuses == [1] * len(missing) and printed == ""
+    for line, (command, library) in zip(warned.splitlines(), missing.items(), strict=True):
+        assert f"run `pip install 'rigid-live[{EXTRAS[library]}]'`." in line, command
