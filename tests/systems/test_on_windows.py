@@ -84,9 +84,9 @@ folder = Path(sys.argv[1])
 recording = Recording(folder / "a.mp4", "", PLENTY, own_credentials(folder.parent / "signing"), lambda: None)
 for i in range(30):
     recording.offer(frame(3000 * i, 50 + i), {"smile": 0.5})
-    while recording._waiting.qsize() > 5:
+    while i - recording.describe()["frames"] > 5:
         pass
-while recording._film.frames < 30:
+while recording.describe()["frames"] < 30:
     pass
 kept(folder).recover()
 assert not recording.finished.done() and len(list(folder.iterdir())) == 3, list(folder.iterdir())

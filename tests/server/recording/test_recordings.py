@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import resource
 import shutil
 import signal
@@ -33,7 +32,7 @@ from server.recording.recording import MOST_WAITING, Recording
 from server.recording.recordings import Recordings, usable_folder
 from server.recording.unfinished_films import UnfinishedFilm
 from server.session import session_outputs
-from tests.patience import PATIENCE_SECONDS, eventually
+from tests.patience import PATIENCE_SECONDS, eventually, until
 from tests.server.http.test_api import assert_error
 from tests.server.world import CLOCK, Viewer, World, running
 
@@ -185,12 +184,14 @@ async def test_without_a_folder_nothing_is_recorded() -> None:
 
 
 async def until_frames(world: World, viewer: Viewer, count: int) -> dict[str, Any]:
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while True:
-            told: dict[str, Any] = (await world.http.get(f"{viewer.url}/stats")).json()["recording"]
-            if told["frames"] >= count:
-                return told
-            await asyncio.sleep(0.05)
+    told: dict[str, Any] = {}
+
+    async def has_as_many() -> bool:
+        told.update((await world.http.get(f"{viewer.url}/stats")).json()["recording"])
+        return bool(told["frames"] >= count)
+
+    await until(has_as_many)
+    return told
 
 
 async def test_a_session_is_recorded_signed_and_fetched(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -271,9 +272,9 @@ from tests.server.recording.test_recordings import PLENTY, frame
 recording = Recording(Path(sys.argv[1]), "", PLENTY, None, lambda: None)
 for i in range(90):
     recording.offer(frame(3000 * i, 50 + i), {"smile": 0.5} if i > 40 else {})
-    while recording._waiting.qsize() > 5:
+    while i - recording.describe()["frames"] > 5:
         pass
-while recording._film.frames < 90:
+while recording.describe()["frames"] < 90:
     pass
 os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -341,12 +342,19 @@ def files_up_to(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
+def has_room(recording: Recording, offered: int) -> bool:
+    """Whether fewer than ten of the pictures offered wait to be written, or none will be."""
+    frames = recording.describe()["frames"]
+    assert isinstance(frames, int)
+    return offered - frames < 10 or recording.finished.done()
+
+
 def test_a_full_disk_leaves_what_was_written_before(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "a.mp4"
     with files_up_to(1 << 20), recorded(path) as (recording, _):
         for i in range(120):
             recording.offer(noise(3000 * i, i), {"smile": 1.0})
-            eventually(lambda: recording._waiting.qsize() < 10 or recording.finished.done(), "room")
+            eventually(lambda: has_room(recording, i + 1), "room")  # noqa: B023
         recording.finished.result(PATIENCE_SECONDS)
         assert (recording.state, recording.describe()["ended"]) == ("done", "disk_full")
     times, _ = shown(path)
@@ -359,7 +367,7 @@ def test_a_film_ends_while_there_is_room_to_complete_it(tmp_path: Path) -> None:
     recording = Recording(tmp_path / "a.mp4", "", PLENTY, None, lambda: None, has_room=lambda: next(answers))
     for i in range(90):
         recording.offer(frame(3000 * i), {})
-        eventually(lambda: recording._waiting.qsize() < 10 or recording.finished.done(), "room")
+        eventually(lambda: has_room(recording, i + 1), "room")  # noqa: B023
     recording.finished.result(PATIENCE_SECONDS)
     assert (recording.state, recording.describe()["ended"]) == ("done", "disk_full")
     assert 1.9 < shown(tmp_path / "a.mp4")[0][-1] < 2.1
