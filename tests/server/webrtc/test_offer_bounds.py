@@ -84,7 +84,7 @@ async def pauses() -> AsyncIterator[list[float]]:
 
     # What other tests left behind is not to be gone through meanwhile: that alone may take a second.
     gc.collect()
-    gc.freeze()
+    gc.disable()
     task = asyncio.create_task(watch())
     await asyncio.sleep(0)
     try:
@@ -92,7 +92,7 @@ async def pauses() -> AsyncIterator[list[float]]:
         # what was done in one go ends with this turn
         await asyncio.sleep(0)
     finally:
-        gc.unfreeze()
+        gc.enable()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
