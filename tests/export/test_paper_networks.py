@@ -20,9 +20,7 @@ from rigid.models.stylegan2 import StyleGAN2
 from tests.engines.tensorrt_ports import check_builds, ports_of
 from tests.networks import randomise
 
-SIZES = Sizes(
-    image_size=256, n_codes=14, code_size=8, n_shared_codes=4, noise_shape=(16, 32, 32), hidden_shape=(16, 4, 4)
-)
+SIZES = Sizes(image_size=32, n_codes=8, code_size=8, n_shared_codes=3, noise_shape=(16, 8, 8), hidden_shape=(16, 4, 4))
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +33,9 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Sequence[D
 def small_networks() -> Networks:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        encoder = E4eEncoder(code_size=8, heads=(3, 4, 7), stages=((16, 1), (16, 1), (16, 1), (16, 1)))
-        generator = StyleGAN2((16, 16, 16, 16, 8, 8, 8), code_size=8, noise_resolution=32)
-        recurrent = RecurrentEncoder(widths=(4, 8, 16, 16, 16, 16, 16), noise_resolution=32, n_early=10, code_size=8)
+        encoder = E4eEncoder(code_size=8, heads=(2, 3, 3), stages=((16, 1), (16, 1), (16, 1), (16, 1)))
+        generator = StyleGAN2((16, 16, 8, 8), code_size=8, noise_resolution=8)
+        recurrent = RecurrentEncoder(widths=(4, 8, 16, 16), noise_resolution=8, n_early=5, code_size=8)
         for module in (*encoder.modules(), *generator.modules(), *recurrent.modules()):
             randomise(module)
     for network in (encoder, generator, recurrent):
