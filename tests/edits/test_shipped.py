@@ -20,7 +20,7 @@ from tests.patience import ALL
 PROFILE = "mobile-256"
 SEED = 77
 """Of faces that neither the fit nor the strengths have seen."""
-DRAWN, LOOKED_AT = (64, 16) if ALL else (40, 10)
+DRAWN, LOOKED_AT = (64, 16) if ALL else (24, 8)
 RECIPE_OF = {recipe.name: recipe for recipe in RECIPES}
 LIBRARY = load_library(PROFILE)
 SHIPPED = [attribute for attribute in LIBRARY if not attribute.custom]

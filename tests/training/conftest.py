@@ -25,7 +25,7 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "stills").mkdir()
     clips = [{"name": "one", "split": "train"}, {"name": "two", "split": "val"}]
     for clip in clips:
-        write_clip(folder / "aligned" / f"{clip['name']}.mp4", sound=None, size=(256, 256))
+        write_clip(folder / "aligned" / f"{clip['name']}.mp4", (0, 40, 80, 120), sound=None, size=(256, 256))
     cv2.imwrite(str(folder / "stills" / "three.jpg"), np.full((256, 256, 3), 120, np.uint8))
     stills = [{"name": "three", "split": "train"}]
     (folder / "index.json").write_text(json.dumps({"clips": clips, "stills": stills}))
