@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # pytest loads readline, which names the width of a terminal to the processes that share tests out; here is none.
 os.environ.pop("COLUMNS", None)
+# Ray loads jsonschema, which does without this: it compiles the grammar of addresses, which nothing here is checked by.
+sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
 
 
 @pytest.fixture(scope="session")
