@@ -37,13 +37,11 @@ from rigid.edits.code_layouts import FAMILIES
 from rigid.edits.library import read_library
 from rigid.face.alignment import FaceLandmarker
 from rigid.face.identity import Embedder, FaceEmbedder, has_dlib
-from rigid.models.build import build_mapping, build_mobile_generator
+from rigid.models.build import build_mapping, build_mobile_generator, mean_code
 from rigid.models.profiles import WEIGHTS, sizes_of
 from rigid.reporting import CountDone, Say, say_nothing
-from rigid.training.codes import mean_of
 from rigid.training.fast_inference import compile_network
 
-MEAN_SAMPLES = 65_536
 FIT_TRUNCATION = (0.5, 1.0)
 FIT_MIXING = 0.75
 """Share of the fitted samples whose levels take codes of two faces, so that the levels' effects can be told apart."""
@@ -205,8 +203,7 @@ def open_studio(
 ) -> Iterator[tuple[Studio, DrawCodes, DrawCodes]]:
     """The profile's studio, a source of codes to fit on and one of held-out codes; `looks` as the labeller takes."""
     sizes = sizes_of(profile)
-    mapping = build_mapping(store)
-    mean = mean_of(mapping, MEAN_SAMPLES, torch.Generator().manual_seed(0))
+    mapping, mean = build_mapping(store), mean_code(profile)
     landmarker = FaceLandmarker(store.file("face-landmarks", "face_landmarker.task"), blendshapes=True, pose=True)
     try:
         yield (

@@ -12,10 +12,9 @@ from torch import nn
 
 from rigid.assets.store import AssetStore
 from rigid.edits.library import AttributeLibrary
-from rigid.models.build import build_mapping
+from rigid.models.build import build_mapping, mean_code
 from rigid.models.profiles import sizes_of
 from rigid.reporting import Say
-from rigid.training.codes import mean_of
 from rigid.training.distributed import first_process_first, rank, world
 from rigid.training.episodes import Batch, Episode, EpisodeSet, load_or_make_episodes, to_batch
 from rigid.training.faces import read_aligned, read_stills
@@ -122,8 +121,7 @@ def load_or_make_walks(
     sizes = sizes_of(profile)
 
     def make() -> Iterator[Episode]:
-        mapping = build_mapping(store, profile)
-        mean = mean_of(mapping, 100_000, torch.Generator().manual_seed(seed))
+        mapping, mean = build_mapping(store, profile), mean_code(profile)
         render = compile_network(generator, torch.zeros(RENDER_BATCH, sizes.n_codes, sizes.code_size))
         walks = Walks(mapping, mean, library, render, sizes.n_codes, sizes.n_shared_codes, RENDER_BATCH)
         yield from walk_episodes(walks, count, cut, estimate, seed)
