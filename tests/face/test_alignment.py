@@ -218,11 +218,6 @@ def portrait(store: AssetStore, data_dir: Path | None) -> Pixels:
     return frame
 
 
-@pytest.fixture(scope="module")
-def model_path(store: AssetStore) -> Path:
-    return store.file("face-landmarks", "face_landmarker.task")
-
-
 @pytest.fixture
 def landmarker(model_path: Path) -> Iterator[FaceLandmarker]:
     made = FaceLandmarker(model_path)

@@ -8,29 +8,17 @@ import numpy as np
 import pytest
 
 from rigid.arrays import Pixels
-from rigid.assets.store import AssetStore
 from rigid.face.alignment import Face, FaceLandmarker, FaceTracker
 from rigid.face.bystanders import Bystanders
 from rigid.face.detector import FaceDetector
 from rigid.face.landmark_net import region, region_of
 from rigid.face.landmarks import N_LANDMARKS
 from rigid.face.views import View
-from tests.face.test_alignment import generated_face, placed
+from tests.face.test_alignment import placed
 
 BLANK = np.zeros((240, 640, 3), np.uint8)
 OWN = Face(np.random.default_rng(0).uniform((100, 60), (200, 180), (N_LANDMARKS, 2)).astype(np.float32))
 SIDE = region_of(OWN.landmarks).side
-
-
-@pytest.fixture(scope="module")
-def model_path(store: AssetStore) -> Path:
-    return store.file("face-landmarks", "face_landmarker.task")
-
-
-@pytest.fixture(scope="module")
-def portrait(store: AssetStore) -> Pixels:
-    """A generated face, uint8 (512, 512, 3)."""
-    return generated_face(store.cache_dir)
 
 
 @pytest.fixture

@@ -11,26 +11,14 @@ import numpy as np
 import pytest
 
 from rigid.arrays import Pixels
-from rigid.assets.store import AssetStore
 from rigid.face.detector import ANCHORS, MEMBER, FaceDetector
 from rigid.face.views import View
-from tests.face.test_alignment import generated_face, placed
-
-
-@pytest.fixture(scope="module")
-def model_path(store: AssetStore) -> Path:
-    return store.file("face-landmarks", "face_landmarker.task")
+from tests.face.test_alignment import placed
 
 
 @pytest.fixture(scope="module")
 def detector(model_path: Path) -> FaceDetector:
     return FaceDetector(model_path)
-
-
-@pytest.fixture(scope="module")
-def portrait(store: AssetStore) -> Pixels:
-    """A generated face, uint8 (512, 512, 3)."""
-    return generated_face(store.cache_dir)
 
 
 def find_with_mediapipe(model_path: Path, picture: Pixels) -> list[Any]:

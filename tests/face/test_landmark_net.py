@@ -12,7 +12,6 @@ import pytest
 from numpy.typing import NDArray
 
 from rigid.arrays import Pixels
-from rigid.assets.store import AssetStore
 from rigid.face import detector, landmark_net, task_nets
 from rigid.face.alignment import FaceLandmarker, ffhq_transform
 from rigid.face.detector import FaceDetector
@@ -24,18 +23,7 @@ from rigid.face.landmarks import N_LANDMARKS
 from rigid.face.mediapipe_landmarker import MediaPipeFaces
 from rigid.face.views import View
 from rigid.geometry import apply, glance, resample, rotate, similarity
-from tests.face.test_alignment import generated_face, placed
-
-
-@pytest.fixture(scope="module")
-def model_path(store: AssetStore) -> Path:
-    return store.file("face-landmarks", "face_landmarker.task")
-
-
-@pytest.fixture(scope="module")
-def portrait(store: AssetStore) -> Pixels:
-    """A generated face, uint8 (512, 512, 3)."""
-    return generated_face(store.cache_dir)
+from tests.face.test_alignment import placed
 
 
 @pytest.fixture(scope="module")
