@@ -365,6 +365,12 @@ def test_the_command_writes_a_report_that_names_it(
         (["--clip", "three"], "There is no clip 'three'; choose from: one, two."),
         (["--split", "val"], "There is no index.json"),
         (["--i3d", "none.pt"], "There is no file none.pt"),
+        (["--sheet", "--set", "smile=0"], "A sheet has a column for each edit"),
+        (["--sheet", "--set", "smile=1", "--set", "smile=1"], "A sheet has a column for each edit"),
+        (["--sheet", "--set", "wings=1"], "There is no attribute 'wings'"),
+        (["--sheet", "--clip", "three"], "There is no clip 'three'"),
+        (["--sheet", "--judged", "none.csv"], "none.csv is no list of judged cells"),
+        (["--judged", "none.csv"], "--judged goes with --sheet"),
     ],
 )
 def test_bad_options_are_one_sentence_and_status_2(

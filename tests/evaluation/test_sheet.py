@@ -164,26 +164,6 @@ def test_the_command_draws_a_sheet_that_names_it(
     assert "sheet.md" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["--sheet", "--set", "smile=0"], "A sheet has a column for each edit"),
-        (["--sheet", "--set", "smile=1", "--set", "smile=1"], "A sheet has a column for each edit"),
-        (["--sheet", "--set", "wings=1"], "There is no attribute 'wings'"),
-        (["--sheet", "--clip", "three"], "There is no clip 'three'"),
-        (["--sheet", "--judged", "none.csv"], "none.csv is no list of judged cells"),
-        (["--judged", "none.csv"], "--judged goes with --sheet"),
-    ],
-)
-def test_bad_options_are_one_sentence_and_status_2(
-    tmp_path: Path, clips: Path, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run(["evaluate", "--videos", str(clips), "--out", str(tmp_path / "out"), *arguments]) == 2
-    message = capsys.readouterr().err
-    assert message.startswith("Error: ") and said in message and message.count("\n") == 1
-    assert not (tmp_path / "out").exists()
-
-
 def _shown_in_turn(pictures: list[Pixels]) -> Callable[[int, tuple[int, int]], Pixels]:
     return lambda number, _: pictures[number]
 
