@@ -46,10 +46,21 @@ class Place(NamedTuple):
         return Place(*(torch.stack((2 * at, 2 * at + 1), 2).flatten(1) for at in self))
 
     def cut(self, x: Tensor) -> Tensor:
-        """What of `x` (B, C, H, W) lies there, (B, C, h, w)."""
-        rows = self.rows[:, None, :, None].expand(-1, x.shape[1], -1, x.shape[3])
-        x = x.gather(2, rows)
-        return x.gather(3, self.columns[:, None, None, :].expand(-1, x.shape[1], x.shape[2], -1))
+        """What of `x` (B, C, H, W) lies there, (B, C, h, w): whole places, channels last, as engines have them."""
+        batch, channels, height, width = x.shape
+        pictures = torch.arange(batch, device=x.device)[:, None, None] * (height * width)
+        places = x.permute(0, 2, 3, 1).reshape(batch * height * width, channels)
+        kept = places.index_select(0, (pictures + self._counted(width)).flatten())
+        return kept.view(batch, *self._counted(width).shape[1:], channels).permute(0, 3, 1, 2)
+
+    def cut_constant(self, x: Tensor) -> Tensor:
+        """What of `x` (1, 1, H, W), the same for all pictures, lies there, (B, 1, h, w)."""
+        at = self._counted(x.shape[-1])
+        return x.flatten().index_select(0, at.flatten()).view(at.shape)[:, None]
+
+    def _counted(self, width: int) -> Tensor:
+        """The places (B, h, w), counted row by row."""
+        return self.rows[:, :, None] * width + self.columns[:, None, :]
 
 
 class LeanLevel(nn.Module):
@@ -140,5 +151,5 @@ def _convolve(convolution: StyledConv, x: Tensor, n: Tensor | None, place: Place
     if convolution.depthwise is not None:
         x = convolution.depthwise(x)
     noise = convolution.noise
-    x = convolution.pointwise(x) + (noise if place is None else place.cut(noise.expand(x.shape[0], -1, -1, -1)))
+    x = convolution.pointwise(x) + (noise if place is None else place.cut_constant(noise))
     return F.leaky_relu(x if n is None else x + n, LEAK)

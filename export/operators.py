@@ -19,7 +19,7 @@ SUPPORTED = frozenset(
         "ConstantOfShape", "Conv", "ConvTranspose", "DepthToSpace", "DequantizeLinear", "Div", "Equal", "Erf",
         "Exp", "Expand", "Flatten", "Floor", "Gather", "GatherElements", "Gemm", "GlobalAveragePool", "Identity",
         "InstanceNormalization", "LeakyRelu", "Less", "Log", "MatMul", "Max", "MaxPool", "Min", "Mul", "Neg",
-        "Pad", "Pow", "PRelu", "QuantizeLinear", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd",
+        "Pad", "Pow", "PRelu", "QuantizeLinear", "Range", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd",
         "ReduceSum", "ReduceSumSquare", "ReduceL2", "Relu", "Reshape", "Resize", "Round", "Shape", "Sigmoid",
         "Slice", "Softmax", "Softplus", "SpaceToDepth", "Split", "Sqrt", "Squeeze", "Sub", "Sum", "Tanh",
         "Tile", "Transpose", "Unsqueeze", "Where",

@@ -12,7 +12,7 @@ import pytest
 
 from engines import EngineOptions
 from engines.backends import openvino_engine
-from engines.backends.openvino_engine import make_engine_key, open_graphs
+from engines.backends.openvino_engine import FEW_CORES, make_engine_key, open_graphs
 from rigid.arrays import Array
 from rigid.models import openvino_core
 from rigid.models.engine_cache import EngineCache
@@ -22,6 +22,7 @@ from tests.networks import SIZES, export_once
 pytestmark = pytest.mark.slow
 
 GRAPHS = 4
+OPTIONS = EngineOptions(precision="f32")
 
 
 class CountingCore:
@@ -33,6 +34,9 @@ class CountingCore:
     def compile_model(self, *arguments: object) -> openvino.CompiledModel:
         self.compiled += 1
         return get_shared_core().compile_model(*arguments)
+
+    def read_model(self, path: Path) -> openvino.Model:
+        return get_shared_core().read_model(path)
 
     def import_model(self, *arguments: object) -> openvino.CompiledModel:
         return get_shared_core().import_model(*arguments)
@@ -54,9 +58,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return export_once(tmp_path_factory.getbasetemp())
 
 
-def pictures(folder: Path, kept: Path | None) -> Array:
+def pictures(folder: Path, kept: Path | None, threads: int | None = None) -> Array:
     """What the engine opened on `folder` makes of the same two faces."""
-    runtime = open_graphs(folder, SIZES, EngineOptions(kept=kept))
+    runtime = open_graphs(folder, SIZES, EngineOptions(threads=threads, precision="f32", kept=kept))
     random = np.random.default_rng(0)
     codes = random.standard_normal((2, SIZES.n_codes, SIZES.code_size)).astype(np.float32)
     noise = random.standard_normal((2, *SIZES.noise_shape)).astype(np.float32)
@@ -78,11 +82,17 @@ def test_the_frames_are_the_same_and_nothing_is_compiled_twice(
     np.testing.assert_array_equal(again, without)
 
 
+def test_pictures_are_the_same_one_by_one_and_in_batches(folder: Path, tmp_path: Path, core: CountingCore) -> None:
+    few, many = (pictures(folder, tmp_path, threads) for threads in (FEW_CORES, FEW_CORES + 1))
+    assert core.compiled == 2 * GRAPHS, "either is kept by itself"
+    np.testing.assert_allclose(few, many, rtol=0, atol=1e-5 * float(np.abs(many).max()))
+
+
 def test_a_broken_file_is_set_aside_and_compiled_anew(
     folder: Path, tmp_path: Path, core: CountingCore, caplog: pytest.LogCaptureFixture
 ) -> None:
     first = pictures(folder, tmp_path)
-    name = make_engine_key(folder / "synthesize.onnx", EngineOptions()).name
+    name = make_engine_key(folder / "synthesize.onnx", OPTIONS).name
     plan = next((tmp_path / "openvino").glob(f"{name}*.plan"))
     data = bytearray(plan.read_bytes())
     data[len(data) // 2] ^= 255
@@ -97,7 +107,7 @@ def test_a_broken_file_is_set_aside_and_compiled_anew(
 def test_what_openvino_cannot_read_is_set_aside(
     folder: Path, tmp_path: Path, core: CountingCore, caplog: pytest.LogCaptureFixture
 ) -> None:
-    key = make_engine_key(folder / "synthesize.onnx", EngineOptions())
+    key = make_engine_key(folder / "synthesize.onnx", OPTIONS)
     EngineCache(tmp_path / "openvino", "openvino").write(key, b"whole, but no network" * 100)
     np.testing.assert_array_equal(pictures(folder, tmp_path), pictures(folder, None))
     assert "OpenVINO cannot read it" in caplog.text
