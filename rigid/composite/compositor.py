@@ -23,7 +23,7 @@ import numpy as np
 
 from rigid.arrays import Array
 from rigid.composite.edit_masks import SMALL, FaceMasks
-from rigid.composite.paste import Composite
+from rigid.composite.paste import Composite, weight_of
 from rigid.composite.reshaping import motion_field
 from rigid.edits.edit_effect import EditEffect
 from rigid.fields import blur, mismatch, planes, repeat_for_flow, resize
@@ -86,9 +86,13 @@ def change_layer(faces: Faces, edited: Array, mask: Array) -> Composite:
     real, before, after = (resize(picture, SMALL) for picture in (faces.real, faces.inverted, edited))
     colour = blur(real - before, COLOUR_SIGMA)
     share = how_changed(find_spread_difference(before, after), find_spread_difference(before + colour, real))
-    fields = np.asarray(cv2.merge((*planes(colour), share)), np.float32)
-    red, green, blue, share = planes(resize(fields, len(edited)))
-    return Composite.of(edited + np.asarray(cv2.merge((red, green, blue)), np.float32), share * mask)
+    # OpenCV gives the edited face a fourth channel of 1
+    fields = np.asarray(cv2.merge((*planes(colour), share - 1)), np.float32)
+    layers = np.asarray(cv2.cvtColor(edited, cv2.COLOR_RGB2RGBA), np.float32)
+    layers += resize(fields, len(edited))
+    weight = weight_of(layers) * mask
+    layers *= np.asarray(cv2.merge((weight, weight, weight, mask)), np.float32)
+    return Composite(layers)
 
 
 def how_changed(change: Array, error: Array) -> Array:

@@ -68,20 +68,28 @@ def masks_by_landmarks(landmarks: Points, size: int) -> FaceMasks:
     return FaceMasks(feather(face), hair, np.ones((size, size), np.float32))
 
 
-def masks_by_parser(parts: Array, picture: Array, covering: Array | None = None) -> FaceMasks:
+def masks_by_parser(parts: Array, picture: Array, covering: Array | None = None, *, hair: bool = True) -> FaceMasks:
     """Mask by the maps of I and of E, `parts` (2, C, n, n); `picture`: I (S, S, 3).
 
-    `covering`: how far E's hair is drawn over I's face, (m, m), 0 to 1; None for not at all.
+    `covering`: how far E's hair is drawn over I's face, (m, m), 0 to 1; None for not at all. `hair`: whether hair is
+    edited; else its mask is empty.
     """
     (real, edited), size = parts, len(picture)
     inside = ramp(blur(_mask_inner_face(real, edited), INSIDE_SIGMA), *INSIDE)
-    hair = grow_along_brightness(_share(real, "hair"), picture)
-    if covering is not None:
-        fringe = np.minimum(_share(edited, "hair"), _share(real, "hair", *INNER_FACE))
-        hair = np.maximum(hair, resize(blur(fringe * resize(covering, len(fringe)), COVERING_SIGMA), size))
     covered = ramp(blur(_share(real, "other"), COVERING_SIGMA), *COVERING)
     window = border_window(size)
-    return FaceMasks(resize(inside, size) * window, hair * window, 1 - resize(covered, size))
+    grown = _mask_hair(parts, picture, covering) * window if hair else np.zeros_like(window)
+    return FaceMasks(resize(inside, size) * window, grown, 1 - resize(covered, size))
+
+
+def _mask_hair(parts: Array, picture: Array, covering: Array | None) -> Array:
+    real, edited = parts
+    hair = grow_along_brightness(_share(real, "hair"), picture)
+    if covering is None:
+        return hair
+    fringe = np.minimum(_share(edited, "hair"), _share(real, "hair", *INNER_FACE))
+    drawn = resize(blur(fringe * resize(covering, len(fringe)), COVERING_SIGMA), len(picture))
+    return np.maximum(hair, drawn)
 
 
 def _mask_inner_face(real: Array, edited: Array) -> Array:

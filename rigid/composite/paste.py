@@ -17,6 +17,8 @@ from rigid.face.masks import union
 from rigid.fields import planes
 from rigid.geometry import Transform, apply, in_fours, inverse, resample
 
+LEAST_WEIGHT = 1 / 1024
+"""A weight below this changes no pixel by more than a quarter of a grey level."""
 LEAST_MOTION = 0.1
 """Pixels of the crop: less motion is not worth showing."""
 
@@ -38,28 +40,46 @@ def _places(size: int) -> Array:
 class Composite:
     """An edited crop, ready to be put into its frame: `drawn` + (1 - `weight`) · I, seen at x + `motion`(x)."""
 
-    drawn: Array
-    """What is put in, already times its weight (premultiplied, as in Porter and Duff, 1984)."""
-    weight: Array
-    """How far it takes the place of the real pixels."""
+    layers: Array
+    """`drawn` and `weight`, (S, S, 4)."""
     motion: Array | None = None
     """Where the whole is taken from, the real pixels round it too; None: from where it is shown."""
 
     @classmethod
     def of(cls, face: Array, mask: Array) -> Composite:
         """`face` where `mask` is, as in Eq. 7."""
-        return cls(repeat_for_colours(mask) * face, mask)
+        return cls(np.asarray(cv2.merge((*planes(repeat_for_colours(mask) * face), mask)), np.float32))
+
+    @property
+    def drawn(self) -> Array:
+        """What is put in, already times its weight (premultiplied, as in Porter and Duff, 1984), (S, S, 3)."""
+        return without_weight(self.layers)
+
+    @property
+    def weight(self) -> Array:
+        """How far it takes the place of the real pixels, (S, S)."""
+        return weight_of(self.layers)
 
     def below(self, top: Composite) -> Composite:
         """Draw `top` over this one; neither is moved."""
         assert self.motion is None and top.motion is None
         left = 1 - top.weight
-        return Composite(top.drawn + repeat_for_colours(left) * self.drawn, top.weight + left * self.weight)
+        return Composite(top.layers + np.asarray(cv2.merge((left,) * 4), np.float32) * self.layers)
 
     def over(self, inputs: Array) -> Array:
         """The edited crop, `inputs` being I: exactly I where nothing is drawn and nothing moves."""
         shown: Array = inputs + (self.drawn - repeat_for_colours(self.weight) * inputs)
         return shown if self.motion is None else warp(shown, self.motion)
+
+
+def without_weight(layers: Array) -> Array:
+    """The colours of a composite's `layers` (h, w, 4), (h, w, 3)."""
+    return cv2.cvtColor(layers, cv2.COLOR_RGBA2RGB)  # type: ignore[return-value]
+
+
+def weight_of(layers: Array) -> Array:
+    """The weight of a composite's `layers` (h, w, 4), (h, w)."""
+    return cv2.extractChannel(layers, 3)  # type: ignore[return-value]
 
 
 def paste(frame: Pixels, composite: Composite, transform: Transform, opacity: float = 1.0) -> Pixels:
@@ -79,32 +99,32 @@ def paste(frame: Pixels, composite: Composite, transform: Transform, opacity: fl
     to_box[:, 2] -= (left, top)
     size = (right - left, bottom - top)
     region = frame[top:bottom, left:right].astype(np.float32)
-    weight, change = _resample(composite, to_box, size)
+    opacity = min(1.0, opacity)
+    layers = _resample(composite, to_box, size, opacity)
+    change, weight = without_weight(layers), repeat_for_colours(weight_of(layers))
     if composite.motion is None:
-        change -= repeat_for_colours(weight) * region
+        weight *= region
+        change -= weight
     else:
         moved, share = _move_pixels(frame, composite.motion, transform, to_box, (left, top), size)
         moved -= region
         moved *= repeat_for_colours(share)
-        moved += region
-        change -= repeat_for_colours(weight) * moved
-        change += moved - region
+        change += np.float32(opacity) * moved
+        change -= weight * (region + moved)
     # rounds to even and clips, as it makes bytes of the sum
-    result[top:bottom, left:right] = cv2.add(change * np.float32(min(1.0, opacity)), region, dtype=cv2.CV_8U)
+    result[top:bottom, left:right] = cv2.add(change, region, dtype=cv2.CV_8U)
     return result
 
 
-def _resample(composite: Composite, to_box: Transform, size: tuple[int, int]) -> tuple[Array, Array]:
-    """The weight (h, w), and what is drawn (h, w, 3) on a scale from 0 to 255, in the box of a frame."""
-    layers = np.asarray(cv2.merge((*planes(composite.drawn), composite.weight)), np.float32)
+def _resample(composite: Composite, to_box: Transform, size: tuple[int, int], opacity: float) -> Array:
+    """What is drawn on a scale from 0 to 255, and its weight, (h, w, 4) in the box of a frame."""
+    # crops go from -1 to 1, and what is drawn is a share of that
+    to_bytes = np.diag([127.5, 127.5, 127.5, 1.0])
+    to_bytes[:3, 3] = 127.5
+    layers = np.asarray(cv2.transform(composite.layers, opacity * to_bytes), np.float32)
     if composite.motion is not None:
         layers = warp(layers, composite.motion)
-    red, green, blue, weight = planes(resample(layers, to_box, size, cv2.BORDER_CONSTANT))
-    drawn = np.asarray(cv2.merge((red, green, blue)), np.float32)
-    # crops go from -1 to 1, and what is drawn is a share of that
-    drawn += repeat_for_colours(weight)
-    drawn *= np.float32(127.5)
-    return weight, drawn
+    return resample(layers, to_box, size, cv2.BORDER_CONSTANT)
 
 
 def _find_touched(composite: Composite) -> Array:
@@ -149,11 +169,11 @@ def _displace(frame: Pixels, x: Array, y: Array, origin: tuple[int, int]) -> Pix
 
 
 def _frame_box(mask: Array, transform: Transform, shape: tuple[int, ...]) -> tuple[int, int, int, int] | None:
-    """Left, top, right, bottom in the frame round all that the mask can touch; None if that is nothing."""
-    rows, columns = (np.flatnonzero(cv2.reduce(mask, axis, cv2.REDUCE_MAX)) for axis in (1, 0))
-    if not len(rows):
+    """Left, top, right, bottom in the frame round all that the mask can be seen to touch; None if that is nothing."""
+    left, top, width, height = cv2.boundingRect((mask > LEAST_WEIGHT).view(np.uint8))
+    if not width:
         return None
-    x, y = (columns[0] - 1, columns[-1] + 2), (rows[0] - 1, rows[-1] + 2)
+    x, y = (left - 1, left + width + 1), (top - 1, top + height + 1)
     touched = apply(inverse(transform), np.array([(a, b) for a in x for b in y], np.float64))
     low = np.maximum(np.floor(touched.min(0)).astype(int) - 1, 0)
     high = np.minimum(np.ceil(touched.max(0)).astype(int) + 1, (shape[1], shape[0]))

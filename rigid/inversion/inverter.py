@@ -86,7 +86,7 @@ class Inverter:
             all_codes = np.concatenate([shared.codes, *edited])
             in_sides = landmarks / sizes.image_size
             edited_noise, redrawn = redraw(noise, all_codes, effect, in_sides, memory.redrawn, self._runtime)
-            noises = np.concatenate([noise, *(edited_noise for _ in edited)])
+            noises = [noise, *(edited_noise for _ in edited)]
             draw = partial(self._draw, inputs=inputs, landmarks=landmarks, effect=effect)
             pictures, change = self._draw_both(draw, all_codes, noises, memory.change, effect)
             _require_finite(pictures)
@@ -94,15 +94,15 @@ class Inverter:
         return pictures, Memory(recurrent, shared.anchor, redrawn=redrawn, change=change)
 
     def _draw_both(
-        self, draw: Draw, codes: Array, noise: Array, before: EditChange | None, effect: EditEffect
+        self, draw: Draw, codes: Array, noises: list[Array], before: EditChange | None, effect: EditEffect
     ) -> tuple[Array, EditChange | None]:
         """The inverted and the edited faces, and what changed; the former is told from the latter where that serves."""
         alone = len(codes) == 2
         if before is not None and alone and before.serves(effect.edits, self._inverted_every):
-            edited = draw(codes[1:], noise[1:])
+            edited = draw(codes[1:], noises[1])
             return np.concatenate([before.undo(edited), edited]), before.one_frame_later()
         # one batch costs less than two
-        pictures = draw(codes, noise)
+        pictures = draw(codes, np.concatenate(noises))
         return pictures, EditChange.between(pictures, effect.edits) if alone and self._inverted_every > 1 else None
 
     def _draw(self, codes: Array, noise: Array, inputs: Array, landmarks: Points, effect: EditEffect) -> Array:

@@ -34,7 +34,7 @@ class BlendingStage:
         if sighting is None or made.pictures is None or made.faults < state.faults:
             return made
         with made.watch("blend"):
-            real = _to_crop(sighting.inputs[0])
+            real = sighting.real
             masks = _masks(made, sighting, real)
             faces = self._steady(real, made.pictures, made, masks, state)
             composite = compose(self._composite, faces, masks, made.effect, sighting.landmarks)
@@ -61,7 +61,8 @@ def _masks(made: FrameRecord, sighting: Sighting, real: Array) -> FaceMasks:
     if made.parts is None:
         masks = masks_by_landmarks(sighting.landmarks, len(real))
     else:
-        masks = masks_by_parser(made.parts, real, made.effect.fringe)
+        effect = made.effect
+        masks = masks_by_parser(made.parts, real, effect.fringe, hair=effect.hair > 0)
     return masks.behind([one.landmarks_in(sighting.transform) for one in made.nearer])
 
 

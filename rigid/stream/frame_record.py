@@ -13,7 +13,7 @@ from rigid.arrays import Array, Pixels
 from rigid.composite.compositor import Faces
 from rigid.edits.edit_effect import FACE_ONLY, EditEffect
 from rigid.edits.face_edits import ONLY_FACE
-from rigid.fields import from_pixels
+from rigid.fields import from_pixels, planes
 from rigid.geometry import Points, Transform, apply, inverse
 from rigid.stopwatch import Stopwatch
 
@@ -33,11 +33,16 @@ class Sighting:
     """How many are in the frame, this one among them."""
 
     @cached_property
-    def inputs(self) -> Array:
-        """The crop as all stages take pictures: float32 (1, 3, S, S) in [-1, 1]."""
-        return np.ascontiguousarray(from_pixels(self.crop).transpose(2, 0, 1)[None])
+    def real(self) -> Array:
+        """The crop as pictures are blended: float32 (S, S, 3) in [-1, 1]."""
+        return from_pixels(self.crop)
 
-    @property
+    @cached_property
+    def inputs(self) -> Array:
+        """The crop as networks take pictures: float32 (1, 3, S, S) in [-1, 1]."""
+        return np.stack(planes(self.real))[None]
+
+    @cached_property
     def box(self) -> tuple[float, float, float, float]:
         """Left, top, right and bottom of the landmarks, frame pixels; they may lie beyond the frame."""
         points = apply(inverse(self.transform), self.landmarks)

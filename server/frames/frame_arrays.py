@@ -9,13 +9,15 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from av import VideoFrame
-from av.video.reformatter import ColorRange, Colorspace, Interpolation
+from av.video.reformatter import ColorRange, Interpolation
 
 from rigid.arrays import Pixels
 
 # PyAV's default rounding darkens by about 1/255.
 ACCURATE = int(Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT)
 MIN_SIDE = 16
+CHROMA = np.array([[-0.148223, -0.290993, 0.439216, 128], [0.439216, -0.367788, -0.071427, 128]])
+"""Both colour differences of BT.601, limited range, from red, green, blue and 1."""
 MAX_SIDE = 1920
 """Larger pictures are reduced: encoding one of 8K takes longer than a picture may."""
 
@@ -46,15 +48,13 @@ def to_rgb(frame: VideoFrame) -> Pixels:
 
 
 def from_rgb(rgb: Pixels, like: VideoFrame) -> VideoFrame:
-    """RGB uint8 (H, W, 3) as a yuv420p frame with the time of `like`."""
-    frame = VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
-    plain = frame.reformat(
-        format="yuv420p",
-        src_colorspace=Colorspace.ITU601,
-        dst_colorspace=Colorspace.ITU601,
-        interpolation=ACCURATE,
-    )
-    return stamp(plain, like)
+    """RGB uint8 (H, W, 3), of even sides, as a yuv420p frame with the time of `like`."""
+    height, width = rgb.shape[:2]
+    planes = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2YUV_I420), np.uint8)
+    # OpenCV takes the colour of one pixel in four, which would alias
+    means = cv2.resize(rgb, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+    planes[height:] = np.stack(cv2.split(cv2.transform(means, CHROMA))).reshape(-1, width)
+    return stamp(VideoFrame.from_ndarray(planes, format="yuv420p"), like)
 
 
 def stamp(frame: VideoFrame, like: VideoFrame) -> VideoFrame:

@@ -219,7 +219,7 @@ def test_moved_real_pixels_come_from_where_the_motion_points() -> None:
     y, x = np.mgrid[:96, :128]
     frame = np.stack([x, y, x + y], -1).astype(np.uint8)
     transform = similarity(np.array([64.0, 48.0]), 32.0, np.pi / 2, (SIZE, SIZE))
-    composite = Composite(0 * grey(0), 0 * smooth_mask(), square_flow(4, 0))
+    composite = replace(Composite.of(grey(0), 0 * smooth_mask()), motion=square_flow(4, 0))
     result = paste(frame, composite, transform)
     # The crop's x axis points down the frame, and four of its pixels are two of the frame's.
     np.testing.assert_array_equal(result[48, 64].astype(int) - frame[48, 64], [0, 2, 2])
