@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -43,14 +43,17 @@ class Memory:
         """The memory before the first frame."""
         return cls(RecurrentState.initial(sizes))
 
+    def for_next(self, edits: Mapping[str, float], inverted_every: int) -> Memory:
+        """What of it the next frame, made with `edits`, may use where O is drawn for each `inverted_every` frames."""
+        serves = self.change is not None and self.change.serves(edits, inverted_every)
+        return self if serves else replace(self, change=None)
+
 
 class Inverter:
     """The way of faces through the networks of a runtime, which is not closed with it; remembers nothing itself."""
 
-    def __init__(self, runtime: Runtime, inverted_every: int = 1) -> None:
-        """`inverted_every`: the inverted face is drawn for each so many frames, see `rigid.inversion.edit_change`."""
+    def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._inverted_every = inverted_every
 
     def edit(
         self, inputs: Array, landmarks: Points, memory: Memory, effect: EditEffect, watch: Stopwatch, passes: int = 1
@@ -60,7 +63,8 @@ class Inverter:
         `inputs` (1, 3, S, S) in [-1, 1], `landmarks` (478, 2) in crop pixels → (2, 3, S, S) in [-1, 1]: the inverted
         and the edited face. (3, 3, S, S) where both the hair and the face are edited: then the face edited without its
         hair as well, since edits of the hair change generated skin, too. `passes`: how often it goes through a
-        recurrent encoder, which the first time knows nothing of what the generator makes of this face.
+        recurrent encoder, which the first time knows nothing of what the generator makes of this face. Where `memory`
+        knows what the edits change, the inverted face is told from the edited one (`rigid.inversion.edit_change`).
         ArithmeticError when the engine returns values that are not finite.
         """
         pictures, after = self._pass(inputs, landmarks, memory, effect, watch)
@@ -96,14 +100,14 @@ class Inverter:
     def _draw_both(
         self, draw: Draw, codes: Array, noises: list[Array], before: EditChange | None, effect: EditEffect
     ) -> tuple[Array, EditChange | None]:
-        """The inverted and the edited faces, and what changed; the former is told from the latter where that serves."""
+        """The inverted and the edited faces, and what changed; where that is known, one is told from the other."""
         alone = len(codes) == 2
-        if before is not None and alone and before.serves(effect.edits, self._inverted_every):
+        if before is not None and alone:
             edited = draw(codes[1:], noises[1])
             return np.concatenate([before.undo(edited), edited]), before.one_frame_later()
         # one batch costs less than two
         pictures = draw(codes, np.concatenate(noises))
-        return pictures, EditChange.between(pictures, effect.edits) if alone and self._inverted_every > 1 else None
+        return pictures, EditChange.between(pictures, effect.edits) if alone else None
 
     def _draw(self, codes: Array, noise: Array, inputs: Array, landmarks: Points, effect: EditEffect) -> Array:
         """`codes` and `noise` (B, …) as pictures (B, 3, S, S): all of them, or where only the face is edited, that."""

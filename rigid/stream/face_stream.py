@@ -22,7 +22,7 @@ from rigid.models.contract import Runtime
 from rigid.stream.blending import BlendingStage
 from rigid.stream.fading import Fade, usable_interval
 from rigid.stream.frame_record import FrameRecord, Sighting, guard
-from rigid.stream.generating import GeneratingStage
+from rigid.stream.generating import GeneratingStage, Sparing
 from rigid.stream.stream_state import Lost, StreamState, state_from_bytes, state_to_bytes
 
 logger = logging.getLogger(__name__)
@@ -115,8 +115,10 @@ class FaceStream:
 
         1 for all. May be set from any thread; a change within the face then lags by up to that many frames.
         """
+        self.inverted_every = self.options.inverted_every
+        """As in its options; may be set from any thread."""
         self._tracker = tracker
-        self._generating = GeneratingStage(runtime, library, self.options.fade, self.options.inverted_every)
+        self._generating = GeneratingStage(runtime, library, self.options.fade)
         self._blending = BlendingStage(self.options.composite, self.options.steady)
         self._state = StreamState.initial(runtime.sizes)
 
@@ -147,7 +149,8 @@ class FaceStream:
         elapsed = 0.0 if state.timestamp is None else located.timestamp - state.timestamp
         state.timestamp = located.timestamp
         state.memory = replace(state.memory, unseen=state.memory.unseen + usable_interval(elapsed))
-        run = partial(self._generating.run, state=state, edits=edits, elapsed=elapsed, cadence=self.cadence)
+        sparing = Sparing(self.cadence, self.inverted_every)
+        run = partial(self._generating.run, state=state, edits=edits, elapsed=elapsed, sparing=sparing)
         made = guard(replace(located, faults=state.known_faults), run)
         if made.fault is not None:
             state.forget(Lost.PICTURES | Lost.EDIT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,20 +23,26 @@ LONGEST_GAP = 3.0
 """Seconds without a face generated after which nothing of it is gone on with, its late codes neither."""
 
 
+class Sparing(NamedTuple):
+    """How often what takes longest is done; 1 is for every frame."""
+
+    cadence: int
+    """See `rigid.stream.face_stream.FaceStream.cadence`."""
+    inverted_every: int
+    """See `rigid.stream.face_stream.StreamOptions.inverted_every`."""
+
+
 class GeneratingStage:
     """Makes the inverted and the edited face; what lasts from frame to frame is in the state that it is given."""
 
-    def __init__(self, runtime: Runtime, library: EditLibrary, fade: Fade, inverted_every: int) -> None:
+    def __init__(self, runtime: Runtime, library: EditLibrary, fade: Fade) -> None:
         self._runtime, self._library, self._fade = runtime, library, fade
-        self._inverter = Inverter(runtime, inverted_every)
+        self._inverter = Inverter(runtime)
 
     def run(
-        self, record: FrameRecord, state: StreamState, edits: Mapping[str, float], elapsed: float, cadence: int
+        self, record: FrameRecord, state: StreamState, edits: Mapping[str, float], elapsed: float, sparing: Sparing
     ) -> FrameRecord:
-        """Generate what `edits` make of a located frame, `elapsed` seconds after the last one.
-
-        The networks run for each `cadence` frames; see `rigid.stream.face_stream.FaceStream.cadence`.
-        """
+        """Generate what `edits` make of a located frame, `elapsed` seconds after the last one."""
         sighting = record.sighting or self._follow_last(record, state)
         first, wanted = state.level is None, record.face and any(edits.values())
         level = self._fade.advance(state.level, wanted, elapsed) if sighting else 0.0
@@ -47,7 +54,7 @@ class GeneratingStage:
             return _rest(begun, state)
         if not effect.offsets:
             return self._parse(_rest(begun, state), sighting)
-        pictures = self._pictures(begun, state, sighting, FIRST_PASSES if first else 1, cadence)
+        pictures = self._pictures(begun, state, sighting, FIRST_PASSES if first else 1, sparing)
         effect = replace(effect, redrawn=state.memory.redrawn.share)
         made = replace(begun, pictures=pictures, effect=effect, again=state.pictures_age > 0)
         return self._parse(made, sighting)
@@ -77,10 +84,10 @@ class GeneratingStage:
             return replace(last, transform=transform, crop=crop(frame, transform, size))
 
     def _pictures(
-        self, record: FrameRecord, state: StreamState, sighting: Sighting, passes: int, cadence: int
+        self, record: FrameRecord, state: StreamState, sighting: Sighting, passes: int, sparing: Sparing
     ) -> Array:
         """The inverted and the edited face to show, and what the networks remember of them."""
-        if state.pictures is not None and record.face and state.pictures_age + 1 < cadence:
+        if state.pictures is not None and record.face and state.pictures_age + 1 < sparing.cadence:
             # what they made for an earlier frame; their memory stays where it is
             state.pictures_age += 1
             return state.pictures
@@ -88,8 +95,9 @@ class GeneratingStage:
             state.forget(Lost.CODES)
         elif state.reanchor:
             state.memory = replace(state.memory, anchor=state.memory.anchor.asked_to_move())
+        before = state.memory.for_next(record.effect.edits, sparing.inverted_every)
         pictures, memory = self._inverter.edit(
-            sighting.inputs, sighting.landmarks, state.memory, record.effect, record.watch, passes
+            sighting.inputs, sighting.landmarks, before, record.effect, record.watch, passes
         )
         # what a lost face leaves in the crop is nothing for the networks to remember
         state.pictures, state.pictures_age = (pictures if record.face else None), 0

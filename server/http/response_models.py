@@ -24,6 +24,9 @@ class PaceState(BaseModel):
     level: Annotated[int, Field(ge=0, description="0: everything.")]
     max_fps: Annotated[float | None, Field(description="Pictures a second that are taken on; null for all.")]
     cadence: Annotated[int, Field(ge=1, description="The networks run for each so many pictures.")]
+    inverted_every: Annotated[
+        int, Field(ge=1, description="The unedited face, which is not shown, is generated for each so many of these.")
+    ]
 
 
 class FaceState(BaseModel):

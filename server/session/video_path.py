@@ -72,7 +72,8 @@ class VideoPath:
         stats.note_left_out("layer", counts.of_other_layers)
         stats.note_left_out("unusable", counts.oversized)
         self._pacer.look(stats.age(self._clock()))
-        self._stream.cadence = self._pacer.pace.cadence
+        pace = self._pacer.pace
+        self._stream.cadence, self._stream.inverted_every = pace.cadence, pace.inverted_every
 
     def describe(self) -> dict[str, object]:
         """Describe the way in numbers, ready for JSON."""

@@ -62,6 +62,19 @@ def test_a_stream_draws_the_inverted_face_for_each_so_many_frames(every: int, dr
     assert settled[begin : begin + 4] == drawn
 
 
+def test_how_often_the_inverted_face_is_drawn_may_change_while_a_stream_runs() -> None:
+    runtime = FakeRuntime()
+    stream = make_stream(runtime)
+    drawn = []
+    for number in range(60):
+        stream.inverted_every = 1 if number < 30 else 4
+        before = len(runtime.batches)
+        stream.step(textured_frame(), SMILE, number / 25)
+        drawn.append(sum(runtime.batches[before:]))
+    stream.close()
+    assert drawn[25:30] == [2] * 5 and sum(drawn[40:]) == 20 + 5
+
+
 def test_both_faces_are_drawn_while_the_edit_changes() -> None:
     assert set(count_drawn([number / 50 for number in range(10, 50)], 2)[-30:]) == {2}
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from server.config import ServerConfig
-from server.frames.pacing import PACES, Pacer
+from server.frames.pacing import PACES, RARELY, Pacer
 from server.session.admission import Capacity
 from tests.server.http.test_api import assert_error
 from tests.server.world import PaintingStream, Viewer, running
 
 
-def test_less_is_done_step_by_step_first_fewer_pictures_then_the_networks_less_often() -> None:
+def test_less_is_done_step_by_step_what_is_seen_last() -> None:
     pacer = Pacer(0.25)
     seen = [pacer.pace]
     for _ in range(30):
@@ -23,6 +23,7 @@ def test_less_is_done_step_by_step_first_fewer_pictures_then_the_networks_less_o
     assert rates == sorted(rates, reverse=True)
     first_rare = next(number for number, pace in enumerate(seen) if pace.cadence > 1)
     assert rates[first_rare - 1] == min(rates)
+    assert seen[0].inverted_every < seen[1].inverted_every and rates[1] == rates[0]
 
 
 def test_a_single_late_look_changes_nothing_and_ease_brings_the_rate_back() -> None:
@@ -41,7 +42,7 @@ def test_a_single_late_look_changes_nothing_and_ease_brings_the_rate_back() -> N
 def test_pictures_are_left_out_evenly() -> None:
     pacer = Pacer(0.25)
     assert all(pacer.takes(number / 30) for number in range(30))
-    for _ in range(6):
+    for _ in range(8):
         pacer.look(0.4)
     assert pacer.pace.max_fps == 10
     taken = sum(pacer.takes(10 + number / 30) for number in range(300))
@@ -92,4 +93,5 @@ async def test_a_budget_that_is_not_met_lowers_the_rate_and_then_the_networks_wo
             stats = viewer.said("stats")
             levels = [one["pace"]["level"] for one in stats]
             assert levels == sorted(levels) and levels[0] == 0
+            assert world.streams[0].inverted_every == RARELY
             assert 'reason="paced"' in (await world.http.get("/metrics")).text
