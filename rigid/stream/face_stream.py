@@ -27,8 +27,9 @@ from rigid.stream.stream_state import Lost, StreamState, state_from_bytes, state
 
 logger = logging.getLogger(__name__)
 LIVE_INVERTED_EVERY = 2
-"""Live video has no time to draw two pictures of every face. On the validation clips a smile keeps 98% of its strength
-and a mouth that opens 99%; identity stays within .002, the edited video's warp error over the source's within .025."""
+"""Live video has no time to draw two pictures of every face. At the validation clips' own rates a smile keeps 98% of
+its strength and a mouth that opens 99%, at 13 frames a second a smile 88%; identity stays within .004, the edited
+video's warp error over the source's within .07."""
 DEFAULT_FADE = Fade(seconds=0.25, frames=2)
 
 

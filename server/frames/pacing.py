@@ -23,7 +23,7 @@ class Pace:
 
 
 RARELY = 4
-"""A picture in four with an inverted face of its own takes a tenth less than one in two; an edit shows 4% weaker."""
+"""An inverted face for each fourth picture, not each second, takes a tenth less time; an edit shows 5% less."""
 PACES = (
     Pace(None, 1, LIVE_INVERTED_EVERY),
     Pace(None, 1, RARELY),
