@@ -27,7 +27,8 @@ IMAGE_ENCODER: Values = {
     "faces": 400,
     "grow_every": 10,
     "code_steps": 0,
-    "picture_steps": 400,
+    "picture_steps": 1_200,
+    "mouth_share": 0.67,
     "picture_learning_rate": 3e-4,
     "delta_start": 0,
     "delta_every": 1,
@@ -61,7 +62,7 @@ TURNS: dict[str, dict[str, Values]] = {
         | {"single_steps": 1_500, "single_batch": 32, "episode_steps": 500, "episode_batch": 6, "walks": 600},
     },
     "smoke": {
-        "image-encoder": PRESETS["image-encoder"]["smoke"] | {"code_steps": 0, "delta_start": 0},
+        "image-encoder": PRESETS["image-encoder"]["smoke"] | {"code_steps": 0, "delta_start": 0, "mouth_share": 0.67},
         "recurrent": PRESETS["recurrent"]["smoke"],
     },
 }

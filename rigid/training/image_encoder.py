@@ -40,7 +40,7 @@ from rigid.training.pictures import from_bytes, write_grid
 from rigid.training.pool import BLOCK, FacePool
 from rigid.training.rates import cosine, set_rate
 from rigid.training.shipping import Initial, load_initial, write_weights
-from rigid.training.warping import same_window
+from rigid.training.warping import same_mouth, same_window
 
 IMAGE_ENCODER_FILE = "image_encoder.safetensors"
 RELIT_SHARE = 0.15
@@ -83,6 +83,9 @@ class ImageEncoderOptions:
     delta_weight: float = 0.004
     clip_frames: int = 40
     """Frames of each real training clip."""
+    mouth_share: float = 0.0
+    """How many of the windows that real faces are compared in lie round the mouth, whose expression a small part of the
+    picture says; where there are any, windows count by their pixels, too."""
     fused: bool = False
     """Compile what a step computes; see `fuse`."""
 
@@ -185,9 +188,12 @@ class ImageEncoderStage(Stage):
         with half_precision():
             pictures = self._draw(predicted)
             half, targets = F.avg_pool2d(pictures, 2), torch.cat((faces.clean, half_real))
-            windows = same_window(pictures[count:], real, random) if index % 2 else (half, targets)
+            closely = index % 2 == 1
+            windows = self._window(pictures[count:], real, random) if closely else (half, targets)
             perceptual = self._compare(*(pixels_last(view) for view in windows)).mean()
         pixel = F.mse_loss(half.float(), targets)
+        if closely and self.options.mouth_share:
+            pixel = (pixel + F.mse_loss(windows[0].float(), windows[1])) / 2
         distance = self.metric(predicted[:count][faces.as_drawn], faces.codes[faces.as_drawn])
         pull = self.metric(predicted[count:], self.network.mean.expand_as(predicted[count:]))
         penalty = deltas.square().mean()
@@ -195,6 +201,11 @@ class ImageEncoderStage(Stage):
         loss = pixel + options.perceptual_weight * perceptual + options.code_weight * distance
         loss = loss + options.mean_weight * pull + options.delta_weight * penalty
         return {"loss": loss, "pixel": pixel, "lpips": perceptual, "codes": distance, "pull": pull, "deltas": penalty}
+
+    def _window(self, pictures: Tensor, real: Tensor, random: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """A quarter of both (B, 3, S, S): anywhere, or as often as is asked for at the mouth."""
+        cut = same_mouth if self.options.mouth_share and random.random() < self.options.mouth_share else same_window
+        return cut(pictures, real, random)
 
     def _encode(self, half: Tensor, index: int) -> tuple[Tensor, Tensor]:
         """Codes (B, n_codes, 512) and the deltas that were let in, for halved inputs."""

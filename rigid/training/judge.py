@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,8 @@ from rigid.arrays import Array, Pixels
 from rigid.assets.store import AssetStore
 from rigid.atomic_files import write_json
 from rigid.edits.library import AttributeLibrary, load_library
-from rigid.fields import to_pixels
+from rigid.fields import resize, to_pixels
+from rigid.inversion.redrawing import COMPARED, find_new_edges
 from rigid.models.build import build_generator, build_lpips
 from rigid.models.profiles import WEIGHTS
 from rigid.reporting import Say
@@ -28,7 +29,7 @@ from rigid.training.judge_rules import Measures, Verdict
 from rigid.training.recurrent_options import RecurrentOptions
 from rigid.training.recurrent_parts import RECURRENT_FILE, build_networks
 from rigid.training.recurrent_validation import read_clips
-from rigid.training.rollout import Codes, Networks, encode_episode, plain_change, roll
+from rigid.training.rollout import Codes, Compensation, Networks, encode_episode, plain_change, roll, show
 from rigid.training.warping import warp
 
 FILES = (IMAGE_ENCODER_FILE, RECURRENT_FILE)
@@ -64,7 +65,7 @@ class Judge:
         alone = networks.generate(codes.frames[:, ::LOOK_EVERY].flatten(0, 1)).clamp(-1, 1)
         steps = list(roll(networks, self.clips, codes, torch.ones(len(self.clips), dtype=torch.bool), truncation=1))
         inverted = torch.stack([step.inverted for step in steps], 1).clamp(-1, 1)
-        change = steps[-1].edited.clamp(-1, 1) - inverted[:, -1]
+        change = self._edit_as_shown(networks, codes, steps[-1].compensation) - inverted[:, -1]
         return {
             "codes_mse": (alone - self._some).square().mean().item(),
             "codes_lpips": self._distance(alone),
@@ -96,9 +97,29 @@ class Judge:
         warped, shown = warp(inverted[:, :-1].flatten(0, 1), flow), inverted[:, 1:].flatten(0, 1)
         return (F.l1_loss(warped, shown) / F.l1_loss(warp(before, flow), here)).item()
 
+    def _edit_as_shown(self, networks: Networks, codes: Codes, found: Compensation) -> Tensor:
+        """E of the last frames, without the noise map where a stream draws anew, as far as edges tell it."""
+        last, everyone = self.clips.shape[1] - 1, list(range(len(self.clips)))
+        bare = replace(found, noise=torch.zeros_like(found.noise))
+        before, after = show(networks, codes, last, bare, everyone, everyone)
+        anew = torch.from_numpy(np.stack([_find_anew(*pair) for pair in zip(before, after, strict=True)]))[:, None]
+        share = F.interpolate(anew.to(found.noise), found.noise.shape[-2:], mode="area")
+        kept = replace(found, noise=found.noise * (1 - share))
+        return show(networks, codes, last, kept, [], everyone)[1].clamp(-1, 1)
+
     def _compute_wanted(self, networks: Networks, codes: Codes) -> Tensor:
         """What the edits do to the last frames by the codes alone."""
         return plain_change(networks, codes, self.clips.shape[1] - 1)
+
+
+def _find_anew(before: Tensor, after: Tensor) -> Array:
+    """Where an edit draws anew, (n, n): from the inverted to the edited face, (3, S, S) each, without a noise map."""
+    first, second = (_at_compared_size(picture) for picture in (before, after))
+    return find_new_edges(first, second, np.ones(first.shape[:2], np.float32))
+
+
+def _at_compared_size(picture: Tensor) -> Array:
+    return resize(np.ascontiguousarray(picture.clamp(-1, 1).cpu().numpy().transpose(1, 2, 0)), COMPARED)
 
 
 def _share(change: Tensor, wanted: Tensor) -> float:

@@ -37,7 +37,8 @@ RULES = (
     Rule("smile_error", "smile of codes alone, off by", 0.05, 0.1),
     Rule("flicker", "flicker with noise map", 0.02, 0.0208),
     Rule("coherence", "warp error with noise map, over the source's", 0.02, 1.0),
-    Rule("edit_share", "of an edit, left beside the noise map", 0.03, 0.6, more=True),
+    # edit_gain and the attributes' gains in video, which are fitted to new weights, make up for some
+    Rule("edit_share", "of an edit, shown", 0.15, 0.6, more=True),
 )
 LEAST_BETTER = 0.01
 """The share by which one of the measures that count must be better."""

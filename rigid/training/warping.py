@@ -19,6 +19,11 @@ from rigid.arrays import Array
 from rigid.geometry import Transform
 from rigid.training.device import half_precision, pixels_last
 
+MOUTH = (0.44, 0.25)
+"""Top and left of the quarter of an aligned face that has the mouth in its middle, in sides of the picture."""
+MOUTH_SHIFT = 0.06
+"""How far such a quarter may lie beside it."""
+
 
 def warp(pictures: Tensor, flow: Tensor) -> Tensor:
     """W(pictures, flow) of Eq. 8, 13 and 14, bilinear; beyond the border the border's pixels are repeated."""
@@ -81,3 +86,11 @@ def same_window(image: Tensor, target: Tensor, random: np.random.Generator) -> t
     side = image.shape[-1] // 2
     y, x = random.integers(0, side + 1, 2)
     return image[..., y : y + side, x : x + side], target[..., y : y + side, x : x + side]
+
+
+def same_mouth(image: Tensor, target: Tensor, random: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Cut the same quarter of both (B, C, S, S), aligned faces: the one round the mouth, give or take."""
+    size = image.shape[-1]
+    top, left = (round(size * (place + random.uniform(-MOUTH_SHIFT, MOUTH_SHIFT))) for place in MOUTH)
+    where = (..., slice(top, top + size // 2), slice(left, left + size // 2))
+    return image[where], target[where]

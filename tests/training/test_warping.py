@@ -9,7 +9,7 @@ from torch import Tensor
 
 from rigid.composite.paste import warp as warp_picture
 from rigid.geometry import resample, similarity
-from rigid.training.warping import flip_placements, placement, unalign, warp
+from rigid.training.warping import flip_placements, placement, same_mouth, unalign, warp
 
 
 def smooth_picture(size: int = 48, seed: int = 0) -> Tensor:
@@ -63,3 +63,12 @@ def test_a_mirrored_placement_shows_the_mirrored_window() -> None:
     seen = unalign(crop, torch.from_numpy(place), 32)
     mirrored = unalign(crop.flip(-1), torch.from_numpy(flip_placements(place)), 32)
     assert torch.allclose(mirrored, seen.flip(-1), atol=1e-4)
+
+
+def test_the_quarter_round_the_mouth_is_the_same_of_both_and_near_its_place() -> None:
+    place = torch.arange(64.0).expand(1, 1, 64, 64)
+    for seed in range(5):
+        first, second = same_mouth(place, place.mT, np.random.default_rng(seed))
+        assert first.shape == second.shape == (1, 1, 32, 32)
+        assert abs(first.mean() - 32) <= 4.5, "as far from the left as from the right"
+        assert abs(second.mean() - 0.69 * 64) <= 4.5, "below the middle"
