@@ -21,7 +21,7 @@ PROFILES = {
         noise_shape=(512, 32, 32),
         hidden_shape=(192, 4, 4),
         newest_noise_share=0.4,
-        edit_gain=1.5,
+        edit_gain=1.6,
         face_window=(27, 24),
         n_classes=len(CLASSES),
     ),
