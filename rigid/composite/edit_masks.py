@@ -96,12 +96,21 @@ def _mask_inner_face(real: Array, edited: Array) -> Array:
     """M_I ∪ M_E of Eq. 7, (n, n), and the neck: beards and age do not end at the jaw.
 
     Of the neck what is bare in both: another collar than the real one is not to be drawn on it. Nothing where E shows
-    what is behind the head, beside a narrower jaw: that is not what is there.
+    what is behind the head, beside a narrower jaw: that is not what is there; nor where E draws hair above the eyes,
+    strands on a forehead that no edit of the hair has asked for.
     """
     inner, drawn = (_share(parts, *INNER_FACE) for parts in (real, edited))
     bare = np.minimum(_share(real, "neck"), drawn + _share(edited, "neck"))
-    union: Array = np.maximum(np.maximum(inner, drawn), bare) * (1 - _share(edited, "background"))
+    union = np.maximum(np.maximum(inner, drawn), bare) * (1 - _share(edited, "background"))
+    above = _count_rows_above_eyes(real)
+    union[:above] *= 1 - _share(edited, "hair")[:above]
     return union
+
+
+def _count_rows_above_eyes(real: Array) -> int:
+    """How many of the map's rows lie above the eyes; none where it shows no eyes."""
+    eyes = _share(real, "eyes", "brows").sum(1)
+    return round(float(eyes @ np.arange(len(eyes)) / eyes.sum())) if eyes.sum() > 1 else 0
 
 
 def how_covered(real: Array) -> float:

@@ -67,6 +67,19 @@ def test_nothing_is_drawn_where_the_edited_face_leaves_the_background() -> None:
     assert masks_by_parser(pair({"skin": FACE}, {"skin": narrower}), GREY).face[beside].max() < 0.1
 
 
+def test_strands_that_the_edited_face_draws_on_the_forehead_are_left_out_and_a_beard_is_not() -> None:
+    strands: Place = (slice(23, 27), slice(24, 40))
+    beard: Place = (slice(44, 54), slice(24, 40))
+    real = PLAIN | {"eyes": (slice(30, 33), slice(20, 44))}
+    drawn = np.stack([parsed(real), parsed(real)])
+    for place in (strands, beard):
+        drawn[1][:, place[0], place[1]] = 0
+        drawn[1][CLASSES.index("hair"), place[0], place[1]] = 1
+    mask = masks_by_parser(drawn, GREY).face
+    assert mask[grown(strands, 6)].max() < 0.2
+    assert mask[grown(beard, 6)].min() > 0.9
+
+
 def test_hair_is_the_real_ones_and_a_hat_is_none() -> None:
     hat: Place = (slice(4, 12), slice(12, 52))
     masks = masks_by_parser(pair(PLAIN | {"hat": hat}), GREY, covering=np.ones((32, 32), np.float32))
