@@ -101,7 +101,7 @@ def _mask_inner_face(real: Array, edited: Array) -> Array:
     """
     inner, drawn = (_share(parts, *INNER_FACE) for parts in (real, edited))
     bare = np.minimum(_share(real, "neck"), drawn + _share(edited, "neck"))
-    union = np.maximum(np.maximum(inner, drawn), bare) * (1 - _share(edited, "background"))
+    union: Array = np.maximum(np.maximum(inner, drawn), bare) * (1 - _share(edited, "background"))
     above = _count_rows_above_eyes(real)
     union[:above] *= 1 - _share(edited, "hair")[:above]
     return union
