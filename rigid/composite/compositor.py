@@ -4,8 +4,8 @@ With I the real aligned face, O the inverted, E the edited one, M the feathered 
 
 - `change`: I + M · (1 - k) · (E + l - I), Eq. 7 with its mask drawn back where the edit changed nothing. k says how far
   the real face stays: exp(-(d / (τ + e))²), with d how much E differs from O, and e how much O differs from I in more
-  than colour: where O shows another mouth than I, E does, too, and only a larger change is worth it. l = G(I - O)
-  brings the real one's colours.
+  than colour: where O shows another mouth than I, E does, too, and only a larger change is worth it. Where O is
+  inferred, e is the last drawn one's. l = G(I - O) brings the real one's colours.
   Edits of the hair are drawn in the same way over the face, inside a mask of the hair.
 - `paper`: M · E + (1 - M) · I, Eq. 7 itself: another, smoother person wherever the mask is.
 
@@ -16,6 +16,7 @@ What is compared is compared at `SMALL`: finer than that, O and E differ whereve
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import cv2
@@ -53,6 +54,19 @@ class Faces:
     """E."""
     bare: Array | None = None
     """The face edited but for what is meant for the hair; None where that is the same, or all that is edited."""
+    drawn_fault: Array | None = None
+    """e of the last frame whose O was drawn, where this one's is inferred from E; None where it was drawn."""
+
+    @cached_property
+    def fault(self) -> Array:
+        """e, (SMALL, SMALL): how much O differs from I in more than colour.
+
+        An inferred O has the mouth of the frame it was drawn for, which is no fault of E: the fault of then stands.
+        """
+        if self.drawn_fault is not None:
+            return self.drawn_fault
+        real, before = resize(self.real, SMALL), resize(self.inverted, SMALL)
+        return find_spread_difference(before + find_colour(real, before), real)
 
 
 def compose(kind: CompositeKind, faces: Faces, masks: FaceMasks, effect: EditEffect, landmarks: Points) -> Composite:
@@ -84,8 +98,8 @@ def _composite_change(faces: Faces, masks: FaceMasks, effect: EditEffect) -> Com
 def change_layer(faces: Faces, edited: Array, mask: Array) -> Composite:
     """E, `edited`, in I's colours as far as it differs from O, inside `mask`; nothing where E equals O."""
     real, before, after = (resize(picture, SMALL) for picture in (faces.real, faces.inverted, edited))
-    colour = blur(real - before, COLOUR_SIGMA)
-    share = how_changed(find_spread_difference(before, after), find_spread_difference(before + colour, real))
+    colour = find_colour(real, before)
+    share = how_changed(find_spread_difference(before, after), faces.fault)
     # OpenCV gives the edited face a fourth channel of 1
     fields = np.asarray(cv2.merge((*planes(colour), share - 1)), np.float32)
     layers = np.asarray(cv2.cvtColor(edited, cv2.COLOR_RGB2RGBA), np.float32)
@@ -93,6 +107,11 @@ def change_layer(faces: Faces, edited: Array, mask: Array) -> Composite:
     weight = weight_of(layers) * mask
     layers *= np.asarray(cv2.merge((weight, weight, weight, mask)), np.float32)
     return Composite(layers)
+
+
+def find_colour(real: Array, before: Array) -> Array:
+    """l, (n, n, 3): what I, `real`, and O, `before`, differ by in colour and light."""
+    return blur(real - before, COLOUR_SIGMA)
 
 
 def how_changed(change: Array, error: Array) -> Array:

@@ -13,7 +13,7 @@ is the idea of blind temporal consistency (Bonneel et al., 2015; Lai et al., 201
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -102,7 +102,7 @@ class TemporalFilter:
         if same_edits:
             edited = _mix(edited, before.edited, flow, weight)
             bare = bare if bare is None or before.bare is None else _mix(bare, before.bare, flow, weight)
-        return Faces(faces.real, inverted, edited, bare)
+        return replace(faces, inverted=inverted, edited=edited, bare=bare)
 
     def _flow(self, now: _Sight, before: _Sight) -> Array:
         """now(x) ≈ before(x + f(x)), in pixels at FLOW_SIZE."""

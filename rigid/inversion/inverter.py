@@ -38,6 +38,11 @@ class Memory:
     change: EditChange | None = None
     """What the edits changed, last; None where that is not known."""
 
+    @property
+    def inferred(self) -> bool:
+        """Whether the last inverted face was told from the edited one."""
+        return self.change is not None and self.change.age > 0
+
     @classmethod
     def initial(cls, sizes: Sizes) -> Memory:
         """The memory before the first frame."""

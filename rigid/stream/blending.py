@@ -52,6 +52,8 @@ class BlendingStage:
         # a fringe, or strands of dyed hair, want more holding
         drawn = np.float32(made.effect.hair) * masks.hair if made.effect.hair else None
         faces = Faces(real, *(_to_crop(image) for image in pictures))
+        if made.inferred and state.shown is not None:
+            faces = replace(faces, drawn_fault=state.shown.faces.fault)
         state.shown = self._filter.steady(faces, made.effect.edits, state.shown, drawn)
         return state.shown.faces
 

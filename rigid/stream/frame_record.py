@@ -87,6 +87,8 @@ class FrameRecord(Guardable):
     """The inverted and the edited face, maybe a third, see `rigid.inversion.inverter`; None for nothing to blend."""
     parts: Array | None = None
     """What the face parser makes of the real and of the edited face, (2, C, n, n); None without one."""
+    inferred: bool = False
+    """Whether the inverted face was told from the edited one (`rigid.inversion.edit_change`)."""
     again: bool = False
     """Whether the pictures were made for an earlier frame."""
     anew: bool = True

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rigid.arrays import Array, Pixels
+from rigid.arrays import Pixels
 from rigid.edits.edit_effect import EditLibrary
 from rigid.face.alignment import crop
 from rigid.inversion.inverter import Inverter
@@ -54,10 +54,8 @@ class GeneratingStage:
             return _rest(begun, state)
         if not effect.offsets:
             return self._parse(_rest(begun, state), sighting)
-        pictures = self._pictures(begun, state, sighting, FIRST_PASSES if first else 1, sparing)
-        effect = replace(effect, redrawn=state.memory.redrawn.share)
-        made = replace(begun, pictures=pictures, effect=effect, again=state.pictures_age > 0)
-        return self._parse(made, sighting)
+        made = self._draw(begun, state, sighting, FIRST_PASSES if first else 1, sparing)
+        return self._parse(replace(made, effect=replace(effect, redrawn=state.memory.redrawn.share)), sighting)
 
     def _parse(self, record: FrameRecord, sighting: Sighting) -> FrameRecord:
         """What the face parser makes of the real and of the edited face, where there is one."""
@@ -83,14 +81,14 @@ class GeneratingStage:
             transform = follow(last.transform, last.crop, now, last.landmarks)
             return replace(last, transform=transform, crop=crop(frame, transform, size))
 
-    def _pictures(
+    def _draw(
         self, record: FrameRecord, state: StreamState, sighting: Sighting, passes: int, sparing: Sparing
-    ) -> Array:
-        """The inverted and the edited face to show, and what the networks remember of them."""
+    ) -> FrameRecord:
+        """The record with the inverted and the edited face to show; what the networks remember of them is kept."""
         if state.pictures is not None and record.face and state.pictures_age + 1 < sparing.cadence:
             # what they made for an earlier frame; their memory stays where it is
             state.pictures_age += 1
-            return state.pictures
+            return replace(record, pictures=state.pictures, again=True)
         if state.memory.unseen > LONGEST_GAP:
             state.forget(Lost.CODES)
         elif state.reanchor:
@@ -103,7 +101,7 @@ class GeneratingStage:
         state.pictures, state.pictures_age = (pictures if record.face else None), 0
         state.memory = memory if record.face else replace(state.memory, redrawn=memory.redrawn)
         state.reanchor = state.reanchor and not record.face
-        return pictures
+        return replace(record, pictures=pictures, inferred=memory.inferred)
 
 
 def _rest(record: FrameRecord, state: StreamState) -> FrameRecord:

@@ -65,7 +65,7 @@ class StreamState:
     faults: int = 0
     """How many frames could not be blended."""
     shown: Steadied | None = None
-    """The faces last shown."""
+    """The faces last shown, with e where the inverted one was last drawn."""
     reanchor: bool = False
     """Whether the late codes are asked to move to what the next frames show; set from any thread."""
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from rigid.arrays import Array
+from rigid.arrays import Array, Pixels
+from rigid.composite.compositor import change_layer
 from rigid.inversion.edit_change import GRAIN, EditChange
 from rigid.stream.face_stream import StreamOptions
 from tests.fakes import TINY, FakeRuntime
@@ -84,3 +86,33 @@ def test_what_is_shown_is_the_same_where_nothing_moves() -> None:
     for number in range(20):
         whole, spared = (stream.step(textured_frame(), {"light": 1.0}, number / 25).frame for stream in streams)
         assert np.abs(whole.astype(int) - spared).max() <= 1
+
+
+def with_mouth(value: int) -> Pixels:
+    """The world's frame with a small mouth, dark or bright, that the runtime's mosaic shows otherwise."""
+    frame = textured_frame()
+    frame[52:56, 58:70] = value
+    return frame
+
+
+def find_shares(mouths: Sequence[int], inverted_every: int) -> list[tuple[int, Array]]:
+    """Of each frame, once the edit is faded in, how many pictures were drawn and how far E takes I's place, (S, S)."""
+    runtime = FakeRuntime()
+    stream = make_stream(runtime, options=StreamOptions(inverted_every=inverted_every))
+    seen = []
+    for number, value in enumerate([mouths[0]] * 10 + list(mouths)):
+        before = len(runtime.batches)
+        faces = stream.step(with_mouth(value), {"light": 0.3}, number / 25).faces
+        assert faces is not None
+        weight = change_layer(faces, faces.edited, np.ones((SIDE, SIDE), np.float32)).weight
+        seen.append((sum(runtime.batches[before:]), weight))
+    stream.close()
+    return seen[10:]
+
+
+@pytest.mark.parametrize("every", [2, 3])
+def test_a_mouth_that_moves_leaves_the_share_of_the_edit_until_the_inverted_face_is_drawn(every: int) -> None:
+    seen = find_shares([60, 200, 20, 230, 40, 180], every)
+    assert {drawn for drawn, _ in seen} == {1, 2}
+    for (_, share), (drawn, following) in pairwise(seen):
+        assert (np.abs(share - following).max() < 1e-5) == (drawn == 1)
