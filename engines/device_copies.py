@@ -43,7 +43,8 @@ def _rows(copy: Tensor, owner: Array, array: Array) -> Tensor | None:
     """Those of `copy` that `array`, a view of `owner`, holds; None where it holds anything but whole rows in order."""
     if array.shape[1:] != owner.shape[1:] or array.strides != owner.strides:
         return None
-    first, beside = divmod(_address(array) - _address(owner), owner.strides[0])
+    # the axis of a single row may have no stride: what NumPy adds with None has none
+    first, beside = divmod(_address(array) - _address(owner), owner.strides[0] or owner.nbytes)
     return None if beside else copy[first : first + len(array)]
 
 

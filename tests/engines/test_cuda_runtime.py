@@ -239,3 +239,10 @@ def test_rows_of_an_array_are_found_and_nothing_else() -> None:
         "some": [3, 6],
         "some of some": [6, 9],
     }
+
+
+def test_a_single_row_with_an_axis_of_no_stride_is_found() -> None:
+    copies, row = DeviceCopies(), np.ones((3, 4), np.float32)[None]
+    copies.keep(row, copy := torch.ones(1, 3, 4))
+    found = copies.find(row)
+    assert row.strides[0] == 0 and found is not None and torch.equal(found, copy)
