@@ -42,11 +42,13 @@ WIDE_OPEN = (0.4, 0.8)
 """Height over width of the real mouth's opening from which its detail is kept after all, and kept fully: the codes
 alone make little of a mouth that is wide open."""
 WAIT = 2
-"""Frames between two measurements while an edit changes."""
+"""Frames between two measurements while an edit changes slowly."""
+FAR = 0.2
+"""Change of a strength from which it is measured at once."""
 STALE = 24
 """Frames after which it is measured again though the edits are the same: the face may turn, or smile itself."""
 EASE = 0.5
-"""How fast what is taken follows what was measured, a frame; what was measured first holds at once."""
+"""How fast what is taken follows what was measured of the same edits, a frame; of others it holds at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,15 +76,23 @@ def redraw(
     if not noise.any():
         return noise, before
     now = replace(before, age=before.age + 1)
-    if now.age >= (STALE if effect.edits == before.edits else WAIT):
+    if now.age >= _measured_after(effect.edits, before.edits):
         measured = resize(_measure(codes, landmarks, runtime), noise.shape[-1])
-        # nothing is shown yet that a jump could disturb
-        now = Redrawn(dict(effect.edits), 0, measured, measured if before.share is None else before.share)
+        # with half of the old detail a mouth is neither one nor the other; where the edit stays, nothing is to jump
+        now = Redrawn(dict(effect.edits), 0, measured, before.share if effect.edits == before.edits else measured)
     assert now.measured is not None and now.share is not None
     share = now.share + np.float32(EASE) * (now.measured - now.share)
     kept = rise(_opening(landmarks), *WIDE_OPEN) * _mask_lips(landmarks, len(share))
     edited: Array = noise * (1 - share * (1 - kept))
     return edited, replace(now, share=share)
+
+
+def _measured_after(edits: Mapping[str, float], before: Mapping[str, float] | None) -> int:
+    """Frames after which what was measured for the edits `before` is to be measured again for `edits`."""
+    if before is None or edits == before:
+        return STALE
+    moved = max(abs(edits.get(name, 0) - before.get(name, 0)) for name in edits.keys() | before.keys())
+    return 0 if moved > FAR else WAIT
 
 
 def _measure(codes: Array, landmarks: Points, runtime: Runtime) -> Array:

@@ -10,7 +10,7 @@ import pytest
 from rigid.arrays import Array
 from rigid.edits.edit_effect import EditEffect
 from rigid.face.landmarks import INNER_LIPS, INNER_MOUTH_CORNERS
-from rigid.inversion.redrawing import EASE, STALE, WAIT, Redrawn, redraw
+from rigid.inversion.redrawing import EASE, FAR, STALE, WAIT, Redrawn, redraw
 from rigid.models.contract import CLASSES
 from tests.fakes import TINY, FakeRuntime
 from tests.worlds import landmarks_in_crop
@@ -80,13 +80,14 @@ def test_an_edit_that_draws_another_mouth_is_rid_of_the_old_ones_detail() -> Non
     assert mouth < 0.05 and rest == 1
 
 
-def test_what_is_measured_first_holds_at_once_and_what_comes_later_step_by_step() -> None:
+def test_of_another_edit_it_holds_at_once_and_of_the_same_one_step_by_step() -> None:
     edited_noise = EditedNoise(Painter())
     first = mouth_and_rest(edited_noise(NOISE, codes(1.0), SMILE, landmarks()))[0]
-    for _ in range(WAIT):
-        later = mouth_and_rest(edited_noise(NOISE, codes(0.01), {"age": 1.0}, landmarks()))[0]
+    for _ in range(STALE):
+        later = mouth_and_rest(edited_noise(NOISE, codes(0.01), SMILE, landmarks()))[0]
     assert first < 0.05
     assert 1 - later == pytest.approx((1 - EASE) * (1 - first))
+    assert edited_noise(NOISE, codes(0.01), {"age": 1.0}, landmarks()).min() > 0.999
 
 
 def test_a_mouth_is_judged_by_the_face_edited_without_its_hair() -> None:
@@ -150,12 +151,12 @@ def test_an_edit_that_does_neither_keeps_all_detail(change: Array) -> None:
     assert np.array_equal(noise, NOISE)
 
 
-def test_once_the_edit_is_gone_the_detail_is_back() -> None:
-    edited_noise = EditedNoise(Painter())
-    settle(edited_noise, 1.0, SMILE)
-    first = mouth_and_rest(edited_noise(NOISE, codes(0.01), {"hair": 1.0}, landmarks()))[0]
-    assert first == pytest.approx(1 - (1 - EASE), abs=0.05), "step by step"
-    assert settle(edited_noise, 0.01, {"hair": 1.0}).min() > 0.999
+def test_a_strength_that_goes_far_is_measured_at_once() -> None:
+    painter = Painter()
+    edited_noise = EditedNoise(painter)
+    for strength in (0.1, 0.1 + FAR / 2, 0.2 + FAR, 1.0):
+        edited_noise(NOISE, codes(strength), {"smile": strength}, landmarks())
+    assert len(painter.noises) == 1 + 2
 
 
 def test_after_forgetting_it_begins_anew() -> None:
