@@ -130,6 +130,8 @@ def _ending(code: int | None) -> str:
 
 def _serve(connection: Connection, told: Connection, open_worker: Callable[[], Callable[[Task], Result]]) -> None:
     """The process: takes tasks until the other side closes, and gives up what it is at where it is `told` to."""
+    # a shell's background job ignores what interrupts the work here, and so would its processes
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     Thread(target=_wait_to_give_up, args=(told,), name="giving up", daemon=True).start()
     work: Callable[[Task], Result] | None = None
     # On Ctrl-C this process ends as quietly as on its last task; the one that started it says what is to be said.

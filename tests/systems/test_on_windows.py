@@ -117,12 +117,14 @@ def test_a_film_is_recorded_signed_and_finished(how: str, environment: dict[str,
 
 
 GIVE_UP = """
+import signal
 import sys
 from pathlib import Path
 from rigid.workers import work_through
 from tests.systems.half_done import open_begun
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in a shell's background job
     work = work_through([folder / "first", folder / "second"], open_begun, 2)
     assert next(work).result == "seen"
     work.close()
