@@ -65,8 +65,19 @@ class Faces:
         """
         if self.drawn_fault is not None:
             return self.drawn_fault
-        real, before = resize(self.real, SMALL), resize(self.inverted, SMALL)
-        return find_spread_difference(before + find_colour(real, before), real)
+        real, before = self.small
+        return find_spread_difference(before + self.colour, real)
+
+    @cached_property
+    def colour(self) -> Array:
+        """l, (SMALL, SMALL, 3): what I and O differ by in colour and light."""
+        real, before = self.small
+        return blur(real - before, COLOUR_SIGMA)
+
+    @cached_property
+    def small(self) -> tuple[Array, Array]:
+        """I and O, (SMALL, SMALL, 3) each."""
+        return resize(self.real, SMALL), resize(self.inverted, SMALL)
 
 
 def compose(kind: CompositeKind, faces: Faces, masks: FaceMasks, effect: EditEffect, landmarks: Points) -> Composite:
@@ -97,21 +108,15 @@ def _composite_change(faces: Faces, masks: FaceMasks, effect: EditEffect) -> Com
 
 def change_layer(faces: Faces, edited: Array, mask: Array) -> Composite:
     """E, `edited`, in I's colours as far as it differs from O, inside `mask`; nothing where E equals O."""
-    real, before, after = (resize(picture, SMALL) for picture in (faces.real, faces.inverted, edited))
-    colour = find_colour(real, before)
-    share = how_changed(find_spread_difference(before, after), faces.fault)
+    change = find_spread_difference(faces.small[1], resize(edited, SMALL))
+    share = how_changed(change, faces.fault)
     # OpenCV gives the edited face a fourth channel of 1
-    fields = np.asarray(cv2.merge((*planes(colour), share - 1)), np.float32)
+    fields = np.asarray(cv2.merge((*planes(faces.colour), share - 1)), np.float32)
     layers = np.asarray(cv2.cvtColor(edited, cv2.COLOR_RGB2RGBA), np.float32)
     layers += resize(fields, len(edited))
     weight = weight_of(layers) * mask
     layers *= np.asarray(cv2.merge((weight, weight, weight, mask)), np.float32)
     return Composite(layers)
-
-
-def find_colour(real: Array, before: Array) -> Array:
-    """l, (n, n, 3): what I, `real`, and O, `before`, differ by in colour and light."""
-    return blur(real - before, COLOUR_SIGMA)
 
 
 def how_changed(change: Array, error: Array) -> Array:

@@ -76,19 +76,20 @@ def redraw(
     if not noise.any():
         return noise, before
     now = replace(before, age=before.age + 1)
-    if now.age >= _measured_after(effect.edits, before.edits):
+    if now.age >= _find_longest_age(effect.edits, before.edits):
         measured = resize(_measure(codes, landmarks, runtime), noise.shape[-1])
         # with half of the old detail a mouth is neither one nor the other; where the edit stays, nothing is to jump
         now = Redrawn(dict(effect.edits), 0, measured, before.share if effect.edits == before.edits else measured)
     assert now.measured is not None and now.share is not None
     share = now.share + np.float32(EASE) * (now.measured - now.share)
-    kept = rise(_opening(landmarks), *WIDE_OPEN) * _mask_lips(landmarks, len(share))
-    edited: Array = noise * (1 - share * (1 - kept))
+    opened = rise(_opening(landmarks), *WIDE_OPEN)
+    taken = share * (1 - opened * _mask_lips(landmarks, len(share))) if opened else share
+    edited: Array = noise * (1 - taken)
     return edited, replace(now, share=share)
 
 
-def _measured_after(edits: Mapping[str, float], before: Mapping[str, float] | None) -> int:
-    """Frames after which what was measured for the edits `before` is to be measured again for `edits`."""
+def _find_longest_age(edits: Mapping[str, float], before: Mapping[str, float] | None) -> int:
+    """How many frames old what was measured for the edits `before` may become, now that they are `edits`."""
     if before is None or edits == before:
         return STALE
     moved = max(abs(edits.get(name, 0) - before.get(name, 0)) for name in edits.keys() | before.keys())
