@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 from rigid.arrays import Pixels
 from rigid.face.detector import FaceDetector
@@ -24,9 +23,8 @@ APART = 0.5
 class Bystanders:
     """How many there are besides the followed face, as of the last look at the whole frame; by the detector alone."""
 
-    def __init__(self, model_path: Path):
-        """`model_path`: face_landmarker.task."""
-        self._detector = FaceDetector(model_path)
+    def __init__(self, detector: FaceDetector):
+        self._detector = detector
         self.forget()
 
     def forget(self) -> None:

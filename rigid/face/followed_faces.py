@@ -32,11 +32,15 @@ class FollowedFaces:
 
     exact = True
 
-    def __init__(self, model_path: Path):
-        """`model_path`: face_landmarker.task."""
-        self._net = LandmarkNet(model_path)
-        self._detector = FaceDetector(model_path)
+    def __init__(self, net: LandmarkNet, detector: FaceDetector):
+        self._net = net
+        self._detector = detector
         self._unsure = 0
+
+    @classmethod
+    def open(cls, model_path: Path) -> FollowedFaces:
+        """By the networks in face_landmarker.task."""
+        return cls(LandmarkNet(model_path), FaceDetector(model_path))
 
     def look(self, frame: Pixels, view: View, last: Face | None) -> list[Face]:
         """Find at most two faces in `view`: the nearest to `last`, else the largest."""

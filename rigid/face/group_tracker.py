@@ -323,4 +323,4 @@ def _part_from_each_other(found: Sequence[tuple[Member, Face]], time: float) -> 
 def open_group_tracker(model_path: Path, size: int, choice: FaceChoice) -> GroupTracker:
     """A tracker of the faces of `choice`. `model_path`: face_landmarker.task; `size`: of the aligned crop, pixels."""
     finder, crowd = FaceLandmarker(model_path), DetectedCrowd(model_path, thorough=choice.thorough)
-    return GroupTracker(finder, crowd, lambda: FollowedFaces(model_path), size, choice)
+    return GroupTracker(finder, crowd, lambda: FollowedFaces.open(model_path), size, choice)

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from rigid.arrays import Pixels, check_frame
 from rigid.face.bystanders import Bystanders
+from rigid.face.detector import FaceDetector
 from rigid.face.faces import Face, FaceMemory, choose_face
 from rigid.face.followed_faces import FollowedFaces
 from rigid.face.mediapipe_landmarker import MediaPipeFaces
@@ -40,7 +41,7 @@ def open_faces(model_path: Path, *, blendshapes: bool, pose: bool) -> Faces:
     """What sees faces best: all of MediaPipe's face landmarker for expression and pose, else its networks alone."""
     if blendshapes or pose:
         return MediaPipeFaces(model_path, blendshapes=blendshapes, pose=pose)
-    return FollowedFaces(model_path)
+    return FollowedFaces.open(model_path)
 
 
 class FaceLandmarker:
@@ -54,7 +55,7 @@ class FaceLandmarker:
     def __init__(self, model_path: Path, *, blendshapes: bool = False, pose: bool = False):
         """`model_path`: face_landmarker.task. `blendshapes`, `pose`: fill those fields of `Face` (costs time)."""
         self._faces = open_faces(model_path, blendshapes=blendshapes, pose=pose)
-        self._bystanders = Bystanders(model_path)
+        self._bystanders = Bystanders(FaceDetector(model_path))
         self.reset()
 
     def reset(self) -> None:

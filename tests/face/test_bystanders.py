@@ -21,9 +21,16 @@ OWN = Face(np.random.default_rng(0).uniform((100, 60), (200, 180), (N_LANDMARKS,
 SIDE = region_of(OWN.landmarks).side
 
 
-@pytest.fixture
-def bystanders(model_path: Path) -> Bystanders:
-    return Bystanders(model_path)
+class Scripted(FaceDetector):
+    """Sees the same regions in everything; notes the views it was asked to look at."""
+
+    def __init__(self, seen: list[View]):
+        self._seen = seen
+        self.looked: list[View] = []
+
+    def detect(self, frame: Pixels, view: View) -> list[View]:
+        self.looked.append(view)
+        return self._seen
 
 
 def at(across: float, side: float) -> View:
@@ -44,23 +51,16 @@ def at(across: float, side: float) -> View:
     ],
     ids=["missed", "alone", "twice", "beside", "only", "far-behind", "three"],
 )
-def test_faces_of_a_like_size_elsewhere_are_others(
-    monkeypatch: pytest.MonkeyPatch, bystanders: Bystanders, seen: list[View], count: int
-) -> None:
-    monkeypatch.setattr(FaceDetector, "detect", lambda *_: seen)
+def test_faces_of_a_like_size_elsewhere_are_others(seen: list[View], count: int) -> None:
+    bystanders = Bystanders(Scripted(seen))
     bystanders.watch(BLANK, OWN, 0.0)
     bystanders.watch(BLANK, OWN, 0.6)
     assert bystanders.count == count
 
 
-def test_the_whole_frame_is_looked_at_once_a_second(monkeypatch: pytest.MonkeyPatch, bystanders: Bystanders) -> None:
-    looked: list[View] = []
-
-    def noted(self: FaceDetector, frame: Pixels, view: View) -> list[View]:
-        looked.append(view)
-        return [at(0.0, 1.0), at(1.5, 1.0)]
-
-    monkeypatch.setattr(FaceDetector, "detect", noted)
+def test_the_whole_frame_is_looked_at_once_a_second() -> None:
+    detector = Scripted([at(0.0, 1.0), at(1.5, 1.0)])
+    bystanders, looked = Bystanders(detector), detector.looked
     counts = []
     for tenth in range(36):
         bystanders.watch(BLANK, OWN, tenth / 10)
