@@ -127,9 +127,9 @@ def import_(
 def _check_weights() -> list[Row]:
     """How the profiles' own weights are."""
     from rigid.models.graph_weights import check_weights
-    from rigid.models.profiles import FACE_PARSER, PROFILES, WITHOUT_PARSER, weights_files
+    from rigid.models.profiles import PROFILES, WITHOUT_PARSER, parser_file, weights_files
 
-    if not FACE_PARSER.is_file():
+    if not parser_file().is_file():
         say(f"Warning: The face parser is missing; {WITHOUT_PARSER}")
     # one that nothing was imported for is not meant to be used
     return [_checked(profile, "networks", check_weights(profile)) for profile in PROFILES if weights_files(profile)]

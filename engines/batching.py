@@ -8,12 +8,13 @@ import time
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Self
 
 from engines.batch_calls import make_batch_call_runtime
 from engines.graph_runtime import EngineError
 from rigid.arrays import Array
 from rigid.models.contract import PICTURES, RecurrentState, Runtime, Sizes
+from rigid.operating_system import count_cores
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +29,14 @@ class BatchingOptions:
     """Pictures in a batch; a single call may hold more and then runs by itself."""
     longest_wait: float = 0.002
     """Seconds that a call waits for others to come, where the round before held more calls than this one."""
+
+    @classmethod
+    def of_machine(cls, threads: int | None, *, gpu: bool) -> Self:
+        """On processors a batch has a picture a core, as a larger one is no quicker, and takes memory.
+
+        `threads`: how many one call may use; None = as many as there are cores. `gpu`: whether there is one.
+        """
+        return cls() if gpu else cls(min(cls.most_rows, threads or count_cores()))
 
 
 @dataclass

@@ -11,10 +11,9 @@ from pathlib import Path
 from engines.graph_runtime import FACE_GRAPH, PARSE_GRAPH
 from engines.registry import ENGINES, find_installed_engines
 from rigid.assets.store import AssetStore
-from rigid.models import profiles
 from rigid.models.contract import Sizes
 from rigid.models.graph_weights import graphs_folder
-from rigid.models.profiles import PAPER, sizes_of, weights_files
+from rigid.models.profiles import PAPER, parser_file, sizes_of, weights_files
 
 GRAPHS = ("invert", "synthesize")
 """Those that every profile has. Beside them lie `synthesize_face` where it has a `face_window`, in float32 and in int8,
@@ -43,8 +42,8 @@ def weights_hash(profile: str, store: AssetStore) -> str:
     graphs = graphs_folder(profile)
     if graphs is not None:
         files += sorted(graphs.iterdir())
-    if profiles.FACE_PARSER.is_file():
-        files.append(profiles.FACE_PARSER)
+    if parser_file().is_file():
+        files.append(parser_file())
     if profile != PAPER:
         files.insert(0, store.file("generator", "SynthesisNetwork.bin"))
     digest = hashlib.sha256(f"format {FORMAT}".encode())

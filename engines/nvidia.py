@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 CONTROL_DEVICE = Path("dev/nvidiactl")
@@ -41,13 +42,15 @@ def gpu_problem(root: Path = Path("/")) -> str | None:
         warnings.simplefilter("always")
         if torch.cuda.is_available():
             return None
-    if torch.version.cuda is None:
-        return f"PyTorch {torch.__version__} is built for CPUs alone; install the build for CUDA."
-    reason = str(told[0].message).partition("(")[0].strip() if told else "PyTorch cannot use it"
-    return (
-        f"The NVIDIA driver ({_driver(root)}) does not serve CUDA {torch.version.cuda}: {reason.rstrip('.')}; "
-        "update the driver."
-    )
+    return explain_refusal(torch.version.cuda, [str(one.message) for one in told], root)
+
+
+def explain_refusal(cuda: str | None, told: Sequence[str], root: Path = Path("/")) -> str:
+    """Why a PyTorch built for CUDA `cuda`, whose warnings are `told`, cannot use the GPU, and the remedy."""
+    if cuda is None:
+        return "This PyTorch is built for CPUs alone; install the build for CUDA."
+    reason = told[0].partition("(")[0].strip() if told else "PyTorch cannot use it"
+    return f"The NVIDIA driver ({_driver(root)}) does not serve CUDA {cuda}: {reason.rstrip('.')}; update the driver."
 
 
 def _driver(root: Path) -> str:

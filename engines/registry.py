@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -70,13 +71,16 @@ def has_gpu() -> bool:
     return torch.cuda.is_available()
 
 
-def find_installed_engines() -> tuple[str, ...]:
+def find_installed_engines(
+    known: Mapping[str, Engine] = ENGINES, sees_gpu: Callable[[], bool] = has_gpu
+) -> tuple[str, ...]:
     """Find the engines that can run here: their package is installed and, where they need a GPU, there is one."""
-    found = [engine for engine in _ALL if engine.installed]
-    usable = not any(engine.gpu for engine in found) or has_gpu()
+    found = [engine for engine in known.values() if engine.installed]
+    usable = not any(engine.gpu for engine in found) or sees_gpu()
     return tuple(engine.name for engine in found if usable or not engine.gpu)
 
 
-def find_tensorrt(engine: str) -> str:
+def find_tensorrt(engine: str, known: Mapping[str, Engine] = ENGINES) -> str:
     """`engine`; of the libraries of TensorRT the one that is there, where `tensorrt` is asked for and missing."""
-    return RTX if engine == "tensorrt" and not ENGINES[engine].installed and ENGINES[RTX].installed else engine
+    there = {name for name in ("tensorrt", RTX) if name in known and known[name].installed}
+    return RTX if engine == "tensorrt" and there == {RTX} else engine

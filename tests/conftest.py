@@ -41,6 +41,17 @@ def data_dir() -> Path | None:
     return folder
 
 
+@pytest.fixture
+def own_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the weights that ship: the test's own, empty as yet."""
+    from rigid.models import profiles
+
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    monkeypatch.setattr(profiles, "WEIGHTS", folder)
+    return folder
+
+
 def pytest_collection_finish() -> None:
     """Search memory for garbage less often, and not what all tests have imported, which takes half a second."""
     gc.collect()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import onnxruntime
 
@@ -19,12 +18,14 @@ ONLY_ERRORS = 3
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
 TENSORRT = "TensorrtExecutionProvider"
+Provider = tuple[str, dict[str, object]]
+"""Its name and its options."""
 
 
 class OnnxRuntimeGraph:
     """One inference session."""
 
-    def __init__(self, path: Path, settings: onnxruntime.SessionOptions, providers: list[Any] | None = None):
+    def __init__(self, path: Path, settings: onnxruntime.SessionOptions, providers: list[Provider] | None = None):
         """`providers`: None where `settings` name a device themselves."""
         self._session = onnxruntime.InferenceSession(path, settings, providers=providers)
         self._inputs = tuple(port.name for port in self._session.get_inputs())
@@ -46,18 +47,22 @@ class OnnxRuntimeGraph:
 def open_graphs(folder: Path, sizes: Sizes, options: EngineOptions) -> GraphRuntime:
     """The networks exported to `folder`."""
     providers = choose_providers(tuple(onnxruntime.get_available_providers()), folder.parent.parent, options)
-    files = graph_files(folder, sizes)
+    return GraphRuntime("onnxruntime", sizes, open_on(providers, graph_files(folder, sizes), options))
+
+
+def open_on(
+    providers: list[Provider], files: Mapping[str, Path], options: EngineOptions
+) -> dict[str, OnnxRuntimeGraph]:
+    """The graphs of `files` on `providers`, best first; where some cannot be had, the log tells."""
     graphs = {name: OnnxRuntimeGraph(path, _settings(options), providers) for name, path in files.items()}
     used = graphs["invert"].providers
     missing = {provider for provider, _ in providers} - set(used)
     if missing:
         logger.warning("engine onnxruntime: no %s here; it runs on %s", ", ".join(sorted(missing)), ", ".join(used))
-    return GraphRuntime("onnxruntime", sizes, graphs)
+    return graphs
 
 
-def choose_providers(
-    available: tuple[str, ...], cache: Path, options: EngineOptions
-) -> list[tuple[str, dict[str, object]]]:
+def choose_providers(available: tuple[str, ...], cache: Path, options: EngineOptions) -> list[Provider]:
     """Choose from the `available` providers, best first, with their options; `cache`: where engines are kept."""
     half = options.precision != "f32"
     kept = {"trt_engine_cache_enable": True, "trt_engine_cache_path": str(cache / "onnxruntime-tensorrt")}

@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from rigid.assets.store import AssetError, AssetStore
-from rigid.models import profiles
 from rigid.models.fetched import State
 from rigid.models.profiles import (
     WITHOUT_PARSER,
     existing_parser,
     existing_weights,
     has_recurrent_encoder,
+    parser_file,
     unfit_weights,
 )
 from rigid.models.weights import TUNED_PARTS, fold_batch_norms, order_generator, read_generator, read_weights
@@ -81,7 +81,7 @@ def check_weights(profile: str) -> list[str]:
     index, problems = _index_of(profile), []
     missing = {
         "recurrent_encoder": not has_recurrent_encoder(profile),
-        "face_parser": not profiles.FACE_PARSER.is_file(),
+        "face_parser": not parser_file().is_file(),
     }
     for network in [network for network in index if not missing.get(network)]:
         try:

@@ -47,8 +47,6 @@ IMPORTED_FROM = {
 """The kind of published checkpoint that each network of the paper's profile comes from."""
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
-FACE_PARSER = WEIGHTS / "face_parser.safetensors"
-"""The same for every profile."""
 AGAIN = "install rigid-live again"
 WITHOUT_PARSER = "faces are masked by their landmarks"
 WITHOUT_RECURRENT_ENCODER = "each frame is inverted by itself"
@@ -90,11 +88,17 @@ def existing_weights(profile: str, name: str) -> Path:
     raise AssetError(f"{what} at {WEIGHTS / profile / path.name}; {AGAIN}.")
 
 
+def parser_file() -> Path:
+    """Find where the weights of the face parser lie, or would: the same for every profile."""
+    return WEIGHTS / "face_parser.safetensors"
+
+
 def existing_parser() -> Path:
     """The weights of the face parser; AssetError when they are missing."""
-    if not FACE_PARSER.is_file():
-        raise AssetError(f"The face parser has no weights at {FACE_PARSER}; {AGAIN}.")
-    return FACE_PARSER
+    path = parser_file()
+    if not path.is_file():
+        raise AssetError(f"The face parser has no weights at {path}; {AGAIN}.")
+    return path
 
 
 def unfit_weights(path: Path) -> AssetError:
@@ -108,7 +112,7 @@ def optional_networks(profile: str, sizes: Sizes) -> dict[str, str]:
 
     `sizes`: those of the profile's runtime, which say whether it has a face parser.
     """
-    problem = "damaged or of another version" if FACE_PARSER.is_file() else "missing"
+    problem = "damaged or of another version" if parser_file().is_file() else "missing"
     return {
         "recurrent_encoder": "ready" if has_recurrent_encoder(profile) else f"missing: {WITHOUT_RECURRENT_ENCODER}",
         "face_parser": "ready" if sizes.n_classes else f"{problem}: {WITHOUT_PARSER}",

@@ -15,11 +15,11 @@ from engines.filling import require_exports, to_bfloat16
 from export.compare import compare
 from export.networks import build_networks, exportables, in_bfloat16
 from rigid.assets.store import AssetError, AssetStore
-from rigid.models import profiles
 from rigid.models.build import build_mapping
 from rigid.models.graph_weights import GRAPHS, lay_out, read_index, read_networks
 from rigid.models.mapping import read_map
-from tests.engines.test_load_runtime import FileStore
+from rigid.models.profiles import WEIGHTS, parser_file
+from tests.engines.world import FileStore
 
 pytestmark = pytest.mark.slow
 
@@ -27,14 +27,11 @@ PROFILE = "mobile-256"
 
 
 @pytest.fixture
-def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def weights(own_weights: Path) -> Path:
     """The shipped weights, to be spoiled."""
-    folder = tmp_path / "weights"
-    shutil.copytree(profiles.WEIGHTS / PROFILE, folder / PROFILE, ignore=shutil.ignore_patterns("attributes"))
-    shutil.copy(profiles.FACE_PARSER, folder)
-    monkeypatch.setattr(profiles, "WEIGHTS", folder)
-    monkeypatch.setattr(profiles, "FACE_PARSER", folder / profiles.FACE_PARSER.name)
-    return folder
+    shutil.copytree(WEIGHTS / PROFILE, own_weights / PROFILE, ignore=shutil.ignore_patterns("attributes"))
+    shutil.copy(WEIGHTS / parser_file().name, own_weights)
+    return own_weights
 
 
 @pytest.fixture
@@ -97,7 +94,7 @@ def test_graphs_are_filled_once_and_anew_for_other_weights(files: AssetStore, we
     assert (folder / "weights.bin").stat().st_mtime_ns == made.st_mtime_ns
     assert sorted(path.name for path in folder.parent.iterdir()) == [PROFILE, f"{PROFILE}.lock"]
     (weights / PROFILE / "recurrent_encoder.safetensors").unlink()
-    profiles.FACE_PARSER.unlink()
+    parser_file().unlink()
     require_exports(PROFILE, files)
     assert (folder / "invert.onnx").read_bytes() == (GRAPHS / PROFILE / "invert_alone.onnx").read_bytes()
     assert not (folder / "parse.onnx").exists()

@@ -13,24 +13,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import engines
 from engines import EngineError, EngineOptions, Precision, load_runtime, open_graphs
 from engines.exports import GRAPHS, is_current, weights_hash
 from engines.fastest_engine import MOST_KEPT, find_fastest, measure_frame
 from engines.graph_runtime import GraphRuntime
+from engines.registry import Engine
 from rigid.arrays import Array
-from rigid.assets.store import AssetStore
-from rigid.models import profiles
 from rigid.models.contract import CLASSES, RecurrentState
+from rigid.models.profiles import PROFILES
+from tests.engines.world import FakeEngine, FileStore, write_exports, write_int8
 from tests.fakes import TINY, FakeRuntime
 from tests.networks import SIZES
-
-
-class FileStore(AssetStore):
-    """A store whose assets are whatever lies in its folder."""
-
-    def file(self, asset: str, file_name: str) -> Path:
-        return self.cache_dir / file_name
 
 
 @pytest.fixture
@@ -72,12 +65,11 @@ def test_weights_hash_follows_the_weights(files: FileStore) -> None:
 
 
 def test_weights_hash_follows_the_face_parser_of_every_profile(
-    files: FileStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    files: FileStore, tmp_path: Path, own_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    parser = tmp_path / "face_parser.safetensors"
-    monkeypatch.setattr(profiles, "FACE_PARSER", parser)
+    parser = own_weights / "face_parser.safetensors"
     monkeypatch.setenv("RIGID_LIVE_CACHE", str(tmp_path))
-    for profile in profiles.PROFILES:
+    for profile in PROFILES:
         parser.unlink(missing_ok=True)
         seen = {weights_hash(profile, files)}
         for content in (b"one", b"another"):
@@ -105,49 +97,39 @@ def test_a_truncated_export_is_not_current(tmp_path: Path) -> None:
     assert not is_current(tmp_path, "new")
 
 
-def test_auto_is_pytorch_where_nothing_else_is_installed(files: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engines, "find_installed_engines", lambda: ("torch",))
-    chosen: list[str] = []
-
-    def load(profile: str, engine: str, *_: object) -> FakeRuntime:
-        chosen.append(engine)
-        return FakeRuntime()
-
-    monkeypatch.setattr(engines, "_load", load)
-    load_runtime("mobile-256", store=files)
-    assert chosen == ["torch"]
+def test_auto_is_pytorch_where_nothing_else_is_installed(files: FileStore) -> None:
+    known = {"torch": FakeEngine("torch", files="")}
+    load_runtime("mobile-256", store=files, known=known)
+    assert known["torch"].loaded == ["torch"]
 
 
-def test_auto_measures_what_runs_exported_networks(files: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engines, "require_exports", lambda profile, store: store.cache_dir)
+def engines_of_processors() -> tuple[dict[str, Engine], list[str]]:
+    """Three that run exported networks, one of them int8; and what of them is loaded."""
     loaded: list[str] = []
+    calls = {"openvino": 0.002, "openvino-int8": 0.0, "onnxruntime": 0.0}
+    known: dict[str, Engine] = {
+        name: FakeEngine(name, loaded=loaded, call_seconds=seconds, int8=name.endswith("int8"))
+        for name, seconds in calls.items()
+    }
+    return known, loaded
 
-    def load(profile: str, engine: str, *_: object) -> FakeRuntime:
-        loaded.append(engine)
-        return FakeRuntime(delay_seconds=0.02 if engine == "openvino" else 0.0)
 
-    monkeypatch.setattr(engines, "_load", load)
-    load_runtime("mobile-256", store=files)
-    load_runtime("mobile-256", store=files)
+def test_auto_measures_what_runs_exported_networks(files: FileStore) -> None:
+    write_exports("mobile-256", files)
+    known, loaded = engines_of_processors()
+    for _ in range(2):
+        load_runtime("mobile-256", store=files, known=known)
     assert loaded == ["openvino", "onnxruntime", "onnxruntime", "onnxruntime"], "measured once, then remembered"
 
 
 @pytest.mark.parametrize(("precision", "measured"), [("auto", True), ("f32", False)])
-def test_auto_measures_int8_where_it_was_made(
-    precision: Precision, measured: bool, files: FileStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(engines, "require_exports", lambda profile, store: store.cache_dir)
-    loaded: list[str] = []
-
-    def load(profile: str, engine: str, *_: object) -> FakeRuntime:
-        loaded.append(engine)
-        return FakeRuntime()
-
-    monkeypatch.setattr(engines, "_load", load)
-    load_runtime("mobile-256", store=files, precision=precision)
+def test_auto_measures_int8_where_it_was_made(precision: Precision, measured: bool, files: FileStore) -> None:
+    folder = write_exports("mobile-256", files)
+    known, loaded = engines_of_processors()
+    load_runtime("mobile-256", store=files, precision=precision, known=known)
     assert "openvino-int8" not in loaded
-    monkeypatch.setattr(engines, "has_int8", lambda folder: True)
-    load_runtime("mobile-256", store=files, precision=precision)
+    write_int8(folder)
+    load_runtime("mobile-256", store=files, precision=precision, known=known)
     assert ("openvino-int8" in loaded) is measured, "what was measured without it is not enough"
 
 

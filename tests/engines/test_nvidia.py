@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import pytest
 import torch
 
-from engines.nvidia import CONTROL_DEVICE, DRIVER_VERSION, OTHER_DEVICES, gpu_problem, may_have_gpu
+from engines.nvidia import CONTROL_DEVICE, DRIVER_VERSION, OTHER_DEVICES, explain_refusal, gpu_problem, may_have_gpu
+from engines.registry import has_gpu
+
+TOLD = "CUDA initialization: The driver is too old (found version 11040). Update."
 
 
 @pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A machine with a GPU whose driver is too old for this PyTorch."""
-
-    def is_available() -> bool:
-        warnings.warn("CUDA initialization: The driver is too old (found version 11040). Update.", stacklevel=1)
-        return False
-
-    monkeypatch.setattr(torch.cuda, "is_available", is_available)
-    monkeypatch.setattr(torch.version, "cuda", "13.0")
+def machine(tmp_path: Path) -> Path:
+    """A machine with a GPU and its driver."""
     for path, text in ((CONTROL_DEVICE, ""), (DRIVER_VERSION, "NVRM version: NVIDIA 470.1  x86_64\nGCC version: 12\n")):
         (tmp_path / path).parent.mkdir(parents=True)
         (tmp_path / path).write_text(text)
@@ -37,9 +32,15 @@ def test_a_system_without_a_device_need_not_ask(tmp_path: Path) -> None:
         (tmp_path / device).unlink()
 
 
-def test_a_usable_gpu_is_no_problem(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert gpu_problem(machine) is None
+@pytest.mark.skipif(not has_gpu(), reason="needs an NVIDIA GPU")
+@pytest.mark.gpu
+def test_a_usable_gpu_is_no_problem() -> None:
+    assert gpu_problem() is None
+
+
+@pytest.mark.skipif(has_gpu(), reason="needs a machine without an NVIDIA GPU")
+def test_a_gpu_that_pytorch_does_not_see_is_a_problem(machine: Path) -> None:
+    assert gpu_problem(machine) == explain_refusal(torch.version.cuda, [], machine)
 
 
 def test_no_gpu(machine: Path) -> None:
@@ -48,12 +49,12 @@ def test_no_gpu(machine: Path) -> None:
 
 
 def test_an_old_driver(machine: Path) -> None:
-    problem = gpu_problem(machine) or ""
-    assert "NVIDIA 470.1" in problem and "CUDA 13.0" in problem and "driver is too old" in problem
+    problem = explain_refusal("13.0", [TOLD], machine)
+    assert "NVIDIA 470.1" in problem and "CUDA 13.0" in problem and "driver is too old; update" in problem
     (machine / DRIVER_VERSION).unlink()
-    assert "of unknown version" in (gpu_problem(machine) or "")
+    assert "of unknown version" in explain_refusal("13.0", [TOLD], machine)
+    assert "PyTorch cannot use it" in explain_refusal("13.0", [], machine)
 
 
-def test_a_pytorch_for_processors(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.version, "cuda", None)
-    assert "built for CPUs alone" in (gpu_problem(machine) or "")
+def test_a_pytorch_for_processors(machine: Path) -> None:
+    assert "built for CPUs alone" in explain_refusal(None, [], machine)

@@ -3,33 +3,39 @@
 from __future__ import annotations
 
 import logging
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-import onnxruntime
 import pytest
 
-from engines import EngineError, EngineOptions, find_installed_engines, open_graphs, registry
-from engines.backends import onnxruntime_engine
-from engines.backends.onnxruntime_engine import CPU, CUDA, TENSORRT, choose_providers
+from engines import EngineError, EngineOptions, find_installed_engines, open_graphs
+from engines.backends.onnxruntime_engine import CPU, CUDA, TENSORRT, choose_providers, open_on
 from engines.exports import network_hash, write_record
+from engines.registry import ENGINES, RTX, find_tensorrt
 from rigid.models.engine_cache import EngineCache, EngineKey
 from tests.networks import SIZES, export_once
 
 KEY = EngineKey("a" * 64, "11.0.0", "Some GPU", "bf16, batches to 32")
 
 
-def test_engines_for_a_gpu_are_not_offered_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry.Engine, "installed", True)
-    monkeypatch.setattr(registry, "has_gpu", lambda: False)
-    assert find_installed_engines() == ("openvino", "openvino-int8", "onnxruntime", "torch")
-    monkeypatch.setattr(registry, "has_gpu", lambda: True)
-    assert find_installed_engines() == tuple(registry.ENGINES)
+def test_engines_for_a_gpu_are_not_offered_without_one() -> None:
+    known = {name: replace(engine, package="json") for name, engine in ENGINES.items()}
+    assert find_installed_engines(known, lambda: False) == ("openvino", "openvino-int8", "onnxruntime", "torch")
+    assert find_installed_engines(known, lambda: True) == tuple(ENGINES)
+    assert find_installed_engines({"torch": replace(known["torch"], package="no_such_package")}) == ()
+
+
+def test_either_name_finds_the_library_that_is_there() -> None:
+    known = {name: replace(ENGINES[name], package="json") for name in (RTX, "torch")}
+    assert [find_tensorrt(name, known) for name in ("auto", "tensorrt", RTX, "torch")] == ["auto", RTX, RTX, "torch"]
+    known["tensorrt"] = replace(ENGINES["tensorrt"], package="json")
+    assert find_tensorrt("tensorrt", known) == "tensorrt"
 
 
 def test_an_engine_that_is_not_installed_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry.Engine, "installed", False)
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
     with pytest.raises(EngineError, match=r"pip install 'rigid-live\[tensorrt\]'` or choose another"):
         open_graphs("tensorrt", tmp_path, SIZES, EngineOptions())
 
@@ -127,18 +133,16 @@ def test_onnxruntime_takes_the_best_providers_it_has(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Specified provider")
 def test_a_provider_that_is_missing_is_one_logged_line(
-    tmp_path_factory: pytest.TempPathFactory, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    tmp_path_factory: pytest.TempPathFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
-    folder = export_once(tmp_path_factory.getbasetemp())
-    monkeypatch.setattr(onnxruntime_engine.OnnxRuntimeGraph, "providers", (CPU,))
-    monkeypatch.setattr(onnxruntime_engine, "choose_providers", lambda *_: [(CUDA, {}), (CPU, {})])
-    session = onnxruntime.InferenceSession
-    on_cpu = lambda path, settings, providers: session(path, settings, providers=[CPU])  # noqa: E731
-    monkeypatch.setattr(onnxruntime, "InferenceSession", on_cpu)
+    missing = "NoSuchExecutionProvider"
+    path = export_once(tmp_path_factory.getbasetemp()) / "invert.onnx"
     caplog.clear()  # where it was exported only now, that is told, too
     with caplog.at_level(logging.WARNING):
-        onnxruntime_engine.open_graphs(folder, SIZES, EngineOptions()).close()
-    assert [record.getMessage() for record in caplog.records] == [
-        f"engine onnxruntime: no {CUDA} here; it runs on {CPU}"
-    ]
+        open_on([(CPU, {})], {"invert": path}, EngineOptions())
+        assert not caplog.records
+        open_on([(missing, {}), (CPU, {})], {"invert": path}, EngineOptions())
+    said = [record.getMessage() for record in caplog.records]
+    assert said == [f"engine onnxruntime: no {missing} here; it runs on {CPU}"]

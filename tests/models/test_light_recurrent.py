@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from rigid.models import profiles
 from rigid.models.build import build_recurrent_encoder, new_image_encoder, new_recurrent_encoder
 from rigid.models.light_recurrent import LARGEST_CELL, PATCH, Detail, LightRecurrentEncoder
 from rigid.models.profiles import has_recurrent_encoder, sizes_of
@@ -115,13 +113,12 @@ def test_the_state_stays_bounded_however_long() -> None:
     assert cell.abs().max() > 0.9 * LARGEST_CELL, "nothing wound up, so nothing was held"
 
 
-def test_weights_are_read_where_there_are_any(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(profiles, "WEIGHTS", tmp_path)
+def test_weights_are_read_where_there_are_any(own_weights: Path) -> None:
     assert not has_recurrent_encoder(PROFILE)
     network = new_recurrent_encoder(PROFILE)
-    (tmp_path / PROFILE).mkdir()
+    (own_weights / PROFILE).mkdir()
     half = {name: value.half() for name, value in network.state_dict().items()}
-    save_file(half, tmp_path / PROFILE / "recurrent_encoder.safetensors")
+    save_file(half, own_weights / PROFILE / "recurrent_encoder.safetensors")
     assert has_recurrent_encoder(PROFILE)
     loaded = build_recurrent_encoder(PROFILE)
     assert not loaded.training

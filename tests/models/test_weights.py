@@ -13,25 +13,23 @@ from safetensors.torch import load_file, save_file
 
 from cli.main import run
 from rigid.assets.store import AssetError
-from rigid.models import build, profiles
+from rigid.models import build
 from rigid.models.contract import CLASSES
 from rigid.models.face_parser import FaceParser
 from rigid.models.graph_weights import check_weights
-from rigid.models.profiles import optional_networks, sizes_of
+from rigid.models.profiles import WEIGHTS, mean_code, optional_networks, parser_file, sizes_of
 
 PROFILE = "mobile-256"
 DAMAGED = r"^The weights at \S+ are damaged or of another version; install rigid-live again\.$"
 
 
 @pytest.fixture
-def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def weights(own_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The shipped weights, to be spoiled, with a face parser."""
-    shutil.copytree(profiles.WEIGHTS / PROFILE, tmp_path / PROFILE, ignore=shutil.ignore_patterns("attributes"))
-    save_file(build.new_face_parser().state_dict(), tmp_path / "face_parser.safetensors")
-    monkeypatch.setattr(profiles, "WEIGHTS", tmp_path)
-    monkeypatch.setattr(profiles, "FACE_PARSER", tmp_path / "face_parser.safetensors")
+    shutil.copytree(WEIGHTS / PROFILE, own_weights / PROFILE, ignore=shutil.ignore_patterns("attributes"))
+    save_file(build.new_face_parser().state_dict(), parser_file())
     monkeypatch.setenv("RIGID_LIVE_CACHE", str(tmp_path / "cache"))
-    return tmp_path
+    return own_weights
 
 
 def remove(path: Path) -> None:
@@ -84,17 +82,17 @@ def test_missing_weights_are_one_sentence(weights: Path, name: str) -> None:
 def test_a_mean_code_that_cannot_be_read_is_one_sentence(weights: Path, spoil: Callable[[Path], None]) -> None:
     spoil(weights / PROFILE / "image_encoder.safetensors")
     with pytest.raises(AssetError, match=DAMAGED):
-        profiles.mean_code(PROFILE)
+        mean_code(PROFILE)
 
 
 @pytest.mark.parametrize("spoil", [remove, *SPOILS])
 def test_without_a_face_parser_that_fits_there_is_none_and_the_log_says_why(
     weights: Path, spoil: Callable[[Path], None], caplog: pytest.LogCaptureFixture
 ) -> None:
-    spoil(profiles.FACE_PARSER)
+    spoil(parser_file())
     assert build.find_face_parser() is None
     (record,) = caplog.records
-    assert str(profiles.FACE_PARSER) in record.message
+    assert str(parser_file()) in record.message
     assert record.message.endswith("install rigid-live again. Without it, faces are masked by their landmarks.")
     problem = "missing" if spoil is remove else "damaged or of another version"
     told = optional_networks(PROFILE, replace(sizes_of(PROFILE), n_classes=0))
@@ -115,7 +113,7 @@ def test_models_verify_looks_at_the_weights_too(weights: Path, capsys: pytest.Ca
     shown = capsys.readouterr()
     assert [PROFILE, "networks", "ok"] in [line.split() for line in shown.out.splitlines()]
     assert "face parser" not in shown.err and "rigid-256" not in shown.out
-    profiles.FACE_PARSER.unlink()
+    parser_file().unlink()
     assert run(["models", "verify"]) == 0
     assert "face parser is missing; faces are masked by their landmarks\n" in capsys.readouterr().err
     truncate(weights / PROFILE / "generator.safetensors")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,18 +13,19 @@ from typing import Any
 import pytest
 import tensorrt_rtx_bindings as trt
 
-import engines
 from cli.main import run
-from engines import EngineError, EngineOptions, build_portable, load_runtime, open_graphs, registry
+from engines import EngineError, EngineOptions, load_runtime, open_graphs
 from engines.backends import tensorrt_engine
 from engines.backends.tensorrt_library import THIS_GPU, Library
 from engines.backends.tensorrt_plans import PORTABLE, Plans
 from engines.exports import HALF, WHOLE
 from engines.inventory import list_all
-from engines.registry import RTX, find_tensorrt
+from engines.nvidia import gpu_problem
+from engines.registry import RTX, Engine, has_gpu
 from rigid.assets.store import AssetStore
-from tests.fakes import FakeRuntime
+from tests.engines.world import FakeEngine, FileStore, write_exports
 from tests.networks import SIZES
+from tests.patience import eventually
 
 GPU = "A GPU of tests"
 
@@ -35,10 +38,11 @@ class FakeLibrary(Library):
         self.misfits: set[bytes] = set()
         self.broken: set[bytes] = set()
         self.built: list[tuple[str, Sequence[str]]] = []
+        self.size = 0
 
     def build(self, path: Path, capabilities: Sequence[str] = (), learnt: bytes | None = None) -> tuple[bytes, bytes]:
         self.built.append((path.name, capabilities))
-        return f"{path.name} for {', '.join(capabilities)}".encode(), b""
+        return f"{path.name} for {', '.join(capabilities)}".encode().ljust(self.size), b""
 
     def find_misfit(self, plan: bytes) -> str | None:
         return "it was built for other GPUs" if plan in self.misfits else None
@@ -133,17 +137,14 @@ def test_what_keeps_nothing_builds_each_time(library: FakeLibrary, exports: Path
     assert plans.read_learnt(path, GPU) == b"" and not plans.is_built(path, GPU)
 
 
-def test_a_full_disk_costs_the_next_start_alone(
-    plans: Plans, exports: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_a_folder_that_cannot_be_costs_the_next_start_alone(
+    library: FakeLibrary, exports: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("rigid.models.engine_cache._replace", fail)
     path = exports / HALF.format("invert")
+    plans = Plans(library, path)
     assert plans.open(path, GPU) == b"invert.bf16.onnx for CURRENT"
     plans.keep_learnt(path, GPU, b"kernels")
-    assert caplog.text.count("is not kept: [Errno 28] No space left on device") == 2
+    assert caplog.text.count("is not kept: [Errno 20] Not a directory") == 2
 
 
 def test_what_ran_on_a_gpu_is_kept_for_it(plans: Plans, exports: Path) -> None:
@@ -210,28 +211,20 @@ def test_kernels_are_ready_before_a_graph_is_captured_and_kept_for_the_next_star
     assert given[2:] == [cache], "there is nothing to begin with"
 
 
-def test_either_name_finds_the_library_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    there = {"tensorrt-rtx", "torch"}
-    monkeypatch.setattr(registry.Engine, "installed", property(lambda engine: engine.name in there))
-    assert [find_tensorrt(name) for name in ("auto", "tensorrt", RTX, "torch")] == ["auto", RTX, RTX, "torch"]
-    there.add("tensorrt")
-    assert find_tensorrt("tensorrt") == "tensorrt"
-
-
-def test_without_a_driver_it_says_so_in_a_sentence(exports: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    monkeypatch.setattr(tensorrt_engine, "gpu_problem", lambda: "No NVIDIA GPU is visible; give the container one.")
+@pytest.mark.skipif(has_gpu(), reason="needs a machine without an NVIDIA GPU")
+def test_without_a_gpu_it_says_so_in_a_sentence(exports: Path) -> None:
     with pytest.raises(EngineError) as refusal:
         open_graphs(RTX, exports, SIZES, EngineOptions())
-    said = "The engine tensorrt-rtx cannot run here: No NVIDIA GPU is visible; give the container one."
-    assert str(refusal.value) == said
+    assert str(refusal.value) == f"The engine tensorrt-rtx cannot run here: {gpu_problem()}"
 
 
-def test_a_library_that_cannot_be_loaded_is_a_sentence(exports: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(name: str) -> None:
-        raise ImportError("libtensorrt_rtx.so.1: cannot open shared object file")
-
-    monkeypatch.setattr("importlib.import_module", fail)
+def test_a_library_that_cannot_be_loaded_is_a_sentence(
+    exports: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = 'raise ImportError("libtensorrt_rtx.so.1: cannot open shared object file")'
+    (tmp_path / f"{trt.__name__}.py").write_text(broken)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, trt.__name__)
     with pytest.raises(
         EngineError, match="^The engine tensorrt-rtx cannot load its library: libtensorrt_rtx.so.1: can"
     ):
@@ -240,38 +233,30 @@ def test_a_library_that_cannot_be_loaded_is_a_sentence(exports: Path, monkeypatc
 
 
 @pytest.mark.parametrize(
-    ("engine", "built", "loaded"),
+    ("engine", "is_kept", "begins", "loaded"),
     [
-        ("auto", False, ["openvino", RTX]),
-        ("auto", True, [RTX]),
-        (RTX, False, ["openvino", RTX]),
-        (RTX, True, [RTX]),
-        ("tensorrt", True, [RTX]),
-        ("openvino", False, ["openvino"]),
+        ("auto", False, "openvino", {"openvino", RTX}),
+        ("auto", True, RTX, {"openvino", RTX}),
+        (RTX, False, "openvino", {"openvino", RTX}),
+        (RTX, True, RTX, {RTX}),
+        ("tensorrt", True, RTX, {RTX}),
+        ("openvino", False, "openvino", {"openvino"}),
     ],
 )
 def test_another_engine_serves_while_one_is_built(
-    engine: str, built: bool, loaded: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    engine: str, is_kept: bool, begins: str, loaded: set[str], tmp_path: Path
 ) -> None:
-    found: list[str] = []
-
-    def load(profile: str, name: str, *_: object) -> FakeRuntime:
-        found.append(name)
-        return FakeRuntime()
-
-    monkeypatch.setattr(registry.Engine, "installed", property(lambda engine: engine.name in ("openvino", RTX)))
-    monkeypatch.setattr(engines, "find_installed_engines", lambda: ("openvino", RTX))
-    monkeypatch.setattr(engines, "require_exports", lambda profile, store: tmp_path)
-    monkeypatch.setattr(engines, "find_fastest", lambda names, *_: names[-1])
-    monkeypatch.setattr(engines, "weights_hash", lambda *_: "weights")
-    monkeypatch.setattr(tensorrt_engine, "is_built", lambda folder, options: built and options.engine == RTX)
-    monkeypatch.setattr(engines, "_load", load)
-    runtime = load_runtime("mobile-256", engine, store=AssetStore(tmp_path), shared=True)
-    inner = runtime._runtime  # type: ignore[attr-defined]
-    if hasattr(inner, "thread"):
-        inner.thread.join(60)
-    runtime.close()
-    assert found == loaded
+    (tmp_path / "SynthesisNetwork.bin").write_bytes(b"weights")
+    files = FileStore(tmp_path)
+    write_exports("mobile-256", files)
+    given: list[str] = []
+    known: dict[str, Engine] = {
+        "openvino": FakeEngine("openvino", loaded=given, call_seconds=0.002),
+        RTX: FakeEngine(RTX, loaded=given, built=True, is_kept=is_kept),
+    }
+    with closing(load_runtime("mobile-256", engine, store=files, shared=True, known=known)) as runtime:
+        assert runtime.name == begins
+        eventually(lambda: set(given) == loaded, "the engines")
 
 
 @pytest.fixture
@@ -299,10 +284,10 @@ def test_a_wrong_capability_is_told_before_anything_is_made(
 
 
 def test_what_was_built_is_listed(
-    store: AssetStore, exports: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    store: AssetStore, library: FakeLibrary, exports: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    monkeypatch.setattr(Library, "build", lambda *_: (bytes(1_500_000), b""))
-    build_portable(exports, store, ["8.6", "12.0"], print)
+    library.size = 1_500_000
+    Plans(library, store.cache_dir / "plans").build_portable(exports, ["8.6", "12.0"], print)
     notes = {entry.name: entry.note for entry in list_all(store)}
     assert "compiled: 6 MB for compute capability 8.6, 12.0" in notes[RTX] and "compiled" not in notes["tensorrt"]
