@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from filelock import FileLock
 
@@ -36,6 +38,13 @@ __all__ = ["ExportError", "ensure_exported", "ensure_int8", "export_networks"]
 Report = Callable[[str], None]
 """Takes one line of what is being done."""
 
+
+class Export(Protocol):
+    """Exports networks: `export_networks` of some."""
+
+    def __call__(self, folder: Path, weights: str, *, kinds: Collection[str]) -> Collection[Difference]: ...
+
+
 COMPARISON_SEED = 2023
 """Other inputs than those the graphs are traced with."""
 
@@ -51,11 +60,13 @@ def ensure_exported(
     *,
     force: bool = False,
     kinds: Collection[str] = (),
+    export: Export | None = None,
 ) -> Path:
     """The folder of the profile's `invert.onnx` and `synthesize.onnx`, made where they are missing or out of date.
 
     Of a profile that comes with its graphs, those are filled. Else one process at a time exports; the others wait and
-    use what it made. `force` makes them anew; `kinds` of files are made besides those that are read here. Raises
+    use what it made. `force` makes them anew; `kinds` of files are made besides those that are read here. `export`
+    writes them to a folder, and compares them; `export_networks` of the profile's where it is not given. Raises
     ExportError, with the table of differences, when an exported file does not agree with eager PyTorch; what was there
     before then stays.
     """
@@ -71,7 +82,8 @@ def ensure_exported(
             scratch = folder.with_suffix(".part")
             shutil.rmtree(scratch, ignore_errors=True)
             try:
-                report(table(export_networks(build_networks(profile, store), scratch, weights, kinds=kinds)))
+                write = export or partial(export_networks, build_networks(profile, store))
+                report(table(write(scratch, weights, kinds=kinds)))
                 replace_files(scratch, folder)
             finally:
                 shutil.rmtree(scratch, ignore_errors=True)
@@ -102,11 +114,16 @@ def ensure_int8(
                 raise ExportError(str(error)) from error
         differences = compare_int8(networks, source, folder, store, COMPARISON_SEED)
         report(table(differences))
-        if not all(difference.passed for difference in differences):
-            for name in (*INT8_FILES, INT8_RECORD):
-                (folder / name).unlink(missing_ok=True)
-            raise ExportError("Int8 is too far from float32 and is not used; use another precision.")
+        require_close_int8(differences, folder)
     return folder
+
+
+def require_close_int8(differences: Collection[Difference], folder: Path) -> None:
+    """ExportError where one of `differences` is beyond its bounds; int8 in `folder` is then removed."""
+    if not all(difference.passed for difference in differences):
+        for name in (*INT8_FILES, INT8_RECORD):
+            (folder / name).unlink(missing_ok=True)
+        raise ExportError("Int8 is too far from float32 and is not used; use another precision.")
 
 
 def export_networks(
@@ -118,9 +135,7 @@ def export_networks(
 ) -> Sequence[Difference]:
     """Write `networks` to `folder`, run the files and compare; `weights`: the hash they are recorded under.
 
-    ExportError where an operator is not standard, or an engine too far off in float32. Half precision is told in what
-    comes back, and fails `rigid-live bench export`: with random codes it can pass its bound by chance, and a server
-    must start all the same.
+    ExportError where an operator is not standard, or as `check_exports` raises it.
     """
     folder.mkdir(parents=True)
     for exportable in exportables(networks):
@@ -129,8 +144,27 @@ def export_networks(
             write_onnx(in_bfloat16(exportable) if kind == HALF else exportable, path)
             if problems := find_unsupported(path):
                 raise ExportError(f"TensorRT could not read {path.name}: {'; '.join(problems[:3])}.")
+    return check_exports(networks, folder, weights, precisions)
+
+
+def check_exports(
+    networks: Networks, folder: Path, weights: str, precisions: Sequence[Precision] = PRECISIONS
+) -> Sequence[Difference]:
+    """Compare what was exported to `folder` with `networks`, and record it under the hash `weights`.
+
+    Raises as `require_agreement` does.
+    """
     differences = compare(networks, folder, COMPARISON_SEED, precisions)
-    if not all(difference.passed for difference in differences if difference.precision == "f32"):
-        raise ExportError(f"The exported networks do not agree with PyTorch and are not used:\n{table(differences)}")
+    require_agreement(differences)
     write_record(folder, weights)
     return differences
+
+
+def require_agreement(differences: Collection[Difference]) -> None:
+    """ExportError, with the table, where an engine is too far off in float32.
+
+    Half precision only fails `rigid-live bench export`: with random codes it can pass its bound by chance, and a server
+    must start all the same.
+    """
+    if not all(difference.passed for difference in differences if difference.precision == "f32"):
+        raise ExportError(f"The exported networks do not agree with PyTorch and are not used:\n{table(differences)}")

@@ -89,6 +89,12 @@ def write_int8(networks: Networks, source: FaceSource, folder: Path, weights: st
     calibration = source.feeds(runtime, CALIBRATION_FACES, CALIBRATION_SEED)
     made = quantise(folder / "synthesize.onnx", calibration, source.feeds(runtime, TRIAL_FACES, TRIAL_SEED))
     runtime.close()
+    keep_int8(made, folder, weights)
+    return made
+
+
+def keep_int8(made: Quantised, folder: Path, weights: str) -> None:
+    """Write the files and the record of `made`; see `write_int8`."""
     models = {INT8_FILES[0]: made.model}
     if (folder / f"{FACE_GRAPH}.onnx").is_file():
         # The same layers of the same generator, on a part of its features.
@@ -99,7 +105,6 @@ def write_int8(networks: Networks, source: FaceSource, folder: Path, weights: st
     layers = [asdict(one) for one in made.layers]
     record = {"weights": weights, "sizes": sizes, "decibels": made.decibels, "layers": layers}
     (folder / INT8_RECORD).write_text(json.dumps(record, indent=1), "utf-8")
-    return made
 
 
 def compare_int8(

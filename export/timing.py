@@ -37,14 +37,17 @@ class Timing:
         return asdict(self)
 
 
-def time_networks(networks: Networks, folder: Path, *, rounds: int, calls: int) -> list[Timing]:
-    """Time every installed engine on `folder`, and eager, in turn: `rounds` times `calls` of each graph.
+def time_networks(
+    networks: Networks, folder: Path, *, rounds: int, calls: int, engines: Sequence[str] | None = None
+) -> list[Timing]:
+    """Time `engines`, all that are installed where they are not given, on `folder`, and eager, in turn.
 
-    Eager PyTorch makes whole pictures only; a face's part is held against those.
+    `rounds` times `calls` of each graph; engines that run no files, or int8, are left out. Eager PyTorch makes whole
+    pictures only; a face's part is held against those.
     """
     runtimes = {EAGER: eager(networks)} | {
         name: open_graphs(name, folder, networks.sizes, EngineOptions())
-        for name in find_installed_engines()
+        for name in engines or find_installed_engines()
         if ENGINES[name].files and not ENGINES[name].int8
     }
     taken: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)

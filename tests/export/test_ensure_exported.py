@@ -10,15 +10,13 @@ from pathlib import Path
 import onnx
 import pytest
 
-import export
-from engines import EngineError, Precision
+from engines import EngineError
 from engines.exports import GRAPHS, HALF, WHOLE, graph_files, is_current, weights_hash, write_record
 from engines.graph_runtime import PARSE_GRAPH
-from export import ExportError, ensure_exported, export_networks
-from export.compare import Compared, Difference, compare, table
-from export.networks import Exportable, Networks
-from rigid.models import profiles
-from tests.engines.test_load_runtime import FileStore
+from export import ExportError, check_exports, ensure_exported, require_agreement
+from export.compare import PRECISIONS, Compared, Difference, compare, table
+from rigid.models.profiles import find_imported_folder, parser_file, sizes_of
+from tests.engines.world import FileStore
 from tests.networks import export_once, random_networks
 
 pytestmark = pytest.mark.slow
@@ -43,25 +41,22 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FileStore:
     return FileStore(tmp_path)
 
 
-@pytest.fixture
-def quick_exports(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Replaces what is slow: writes empty files and finds no difference; returns the hashes they were made for."""
-    made: list[str] = []
+class QuickExport:
+    """Writes empty files in a moment and finds no difference; notes the hashes they were made for."""
 
-    def quick(networks: Networks, folder: Path, weights: str, *, kinds: Collection[str]) -> list[Difference]:
-        made.append(weights)
+    def __init__(self) -> None:
+        self.made: list[str] = []
+
+    def __call__(self, folder: Path, weights: str, *, kinds: Collection[str]) -> list[Difference]:
+        self.made.append(weights)
         folder.mkdir()
         for name in GRAPHS:
             for kind in (WHOLE, *kinds):
-                (folder / kind.format(name)).write_bytes(b"")
-        if profiles.FACE_PARSER.is_file():
-            (folder / "parse.onnx").write_bytes(b"")
+                (folder / kind.format(name)).touch()
+        if parser_file().is_file():
+            (folder / "parse.onnx").touch()
         write_record(folder, weights)
         return []
-
-    monkeypatch.setattr(export, "build_networks", lambda profile, store: random_networks())
-    monkeypatch.setattr(export, "export_networks", quick)
-    return made
 
 
 @pytest.mark.parametrize(
@@ -97,30 +92,18 @@ def test_every_output_of_a_recurrent_graph_is_compared(recurrent_folder: Path, p
     assert passed == {"invert": False, "synthesize": True, "synthesize_face": True, "parse": True}
 
 
-def test_a_network_that_exports_wrongly_raises_with_the_table(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def write_another(exportable: Exportable, path: Path) -> None:
-        shutil.copy(folder / path.name, path)
-
-    monkeypatch.setattr(export, "write_onnx", write_another)
+def test_a_network_that_exports_wrongly_raises_with_the_table(folder: Path, tmp_path: Path) -> None:
+    wrong = shutil.copytree(folder, tmp_path / "wrong", ignore=shutil.ignore_patterns("export.json"))
     with pytest.raises(ExportError, match=r"do not agree with PyTorch[\s\S]*openvino +f32 +synthesize +2 .* too far"):
-        export_networks(random_networks(seed=1), tmp_path / "wrong", weights="random")
-    assert not (tmp_path / "wrong" / "export.json").exists()
+        check_exports(random_networks(seed=1), wrong, "random")
+    assert not (wrong / "export.json").exists()
 
 
-@pytest.mark.parametrize(("precision", "allowed"), [("f32", False), ("auto", True)])
-def test_only_float32_decides_whether_an_export_is_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: Precision, allowed: bool
-) -> None:
-    far = [Difference("a", precision, "synthesize", 1, 1.0, 1.0, 10.0)]
-    monkeypatch.setattr(export, "exportables", lambda networks: [])
-    monkeypatch.setattr(export, "compare", lambda *_: far)
-    if allowed:
-        assert export_networks(random_networks(), tmp_path / "made", "random") == far
-    else:
-        with pytest.raises(ExportError, match="too far"):
-            export_networks(random_networks(), tmp_path / "made", "random")
+def test_only_float32_decides_whether_an_export_is_used() -> None:
+    far = {precision: Difference("a", precision, "synthesize", 1, 1.0, 1.0, 10.0) for precision in PRECISIONS}
+    require_agreement([far["auto"]])
+    with pytest.raises(ExportError, match="too far"):
+        require_agreement(far.values())
 
 
 FAR = (1e-6, float("nan"), 1e-3)
@@ -153,64 +136,62 @@ def test_the_table_names_the_worst_first_and_takes_nan_for_it() -> None:
     assert [line.endswith("too far") for line in lines[1:]] == [True, True, False]
 
 
-def test_new_weights_are_exported_anew(files: FileStore, quick_exports: list[str]) -> None:
-    lines: list[str] = []
-    ensure_exported(PROFILE, files, lines.append)
+def test_new_weights_are_exported_anew(files: FileStore) -> None:
+    lines, quick = list[str](), QuickExport()
+    ensure_exported(PROFILE, files, lines.append, export=quick)
     assert lines[0] == f"Exporting the networks of {PROFILE}" and "largest" in lines[1]
-    ensure_exported(PROFILE, files, lines.append)
-    assert len(quick_exports) == 1 and len(lines) == 2, "a second call has nothing to do"
-    imported = profiles.find_imported_folder(PROFILE)
+    ensure_exported(PROFILE, files, lines.append, export=quick)
+    assert len(quick.made) == 1 and len(lines) == 2, "a second call has nothing to do"
+    imported = find_imported_folder(PROFILE)
     imported.mkdir(parents=True)
     (imported / "generator.safetensors").write_bytes(b"new weights")
-    folder = ensure_exported(PROFILE, files)
-    assert len(set(quick_exports)) == 2
-    assert is_current(folder, quick_exports[1])
+    folder = ensure_exported(PROFILE, files, export=quick)
+    assert len(set(quick.made)) == 2
+    assert is_current(folder, quick.made[1])
 
 
-def test_what_is_wanted_besides_is_exported_once_and_stays(files: FileStore, quick_exports: list[str]) -> None:
+def test_what_is_wanted_besides_is_exported_once_and_stays(files: FileStore) -> None:
+    quick = QuickExport()
     for kinds in ([], [HALF], [], [HALF]):
-        folder = ensure_exported(PROFILE, files, kinds=kinds)
-    assert len(quick_exports) == 2 and (folder / HALF.format("invert")).is_file()
+        folder = ensure_exported(PROFILE, files, kinds=kinds, export=quick)
+    assert len(quick.made) == 2 and (folder / HALF.format("invert")).is_file()
 
 
-def test_another_face_parser_is_exported_anew_and_none_leaves_no_old_one(
-    files: FileStore, quick_exports: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    parser = tmp_path / "face_parser.safetensors"
-    monkeypatch.setattr(profiles, "FACE_PARSER", parser)
+def test_another_face_parser_is_exported_anew_and_none_leaves_no_old_one(files: FileStore, own_weights: Path) -> None:
+    parser, quick = own_weights / "face_parser.safetensors", QuickExport()
     exported = []
     for content in (None, b"one", b"one", b"another", None):
         parser.unlink(missing_ok=True)
         if content is not None:
             parser.write_bytes(content)
-        folder = ensure_exported(PROFILE, files)
-        exported.append((len(quick_exports), PARSE_GRAPH in graph_files(folder, profiles.sizes_of(PROFILE))))
+        folder = ensure_exported(PROFILE, files, export=quick)
+        exported.append((len(quick.made), PARSE_GRAPH in graph_files(folder, sizes_of(PROFILE))))
         assert is_current(folder, weights_hash(PROFILE, files))
     assert exported == [(1, False), (2, True), (2, True), (3, True), (4, False)]
 
 
-def test_a_failed_export_leaves_the_old_one(
-    files: FileStore, quick_exports: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = ensure_exported(PROFILE, files)
+def test_a_failed_export_leaves_the_old_one(files: FileStore) -> None:
+    folder = ensure_exported(PROFILE, files, export=QuickExport())
     before = (folder / "export.json").read_text()
 
-    def fail(networks: Networks, folder: Path, weights: str, *, kinds: Collection[str]) -> list[Difference]:
+    def fail(folder: Path, weights: str, *, kinds: Collection[str]) -> list[Difference]:
         folder.mkdir()
         (folder / "invert.onnx").write_bytes(b"half")
         raise ExportError("It is wrong.")
 
-    monkeypatch.setattr(export, "export_networks", fail)
     with pytest.raises(EngineError, match="wrong"):
-        ensure_exported(PROFILE, files, force=True)
+        ensure_exported(PROFILE, files, force=True, export=fail)
     assert (folder / "export.json").read_text() == before and (folder / "invert.onnx").read_bytes() == b""
     assert sorted(path.name for path in folder.parent.iterdir()) == [PROFILE, f"{PROFILE}.lock"]
 
 
-def test_two_at_once_export_once(files: FileStore, quick_exports: list[str]) -> None:
-    threads = [threading.Thread(target=ensure_exported, args=(PROFILE, files)) for _ in range(4)]
+def test_two_at_once_export_once(files: FileStore) -> None:
+    quick = QuickExport()
+    threads = [
+        threading.Thread(target=ensure_exported, args=(PROFILE, files), kwargs={"export": quick}) for _ in range(4)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(quick_exports) == 1
+    assert len(quick.made) == 1

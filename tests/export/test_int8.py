@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,20 +13,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-import export
 from engines import EngineError, EngineOptions, open_graphs
 from engines.exports import INT8_FILES, INT8_RECORD, has_int8
-from export import ExportError, ensure_int8
+from export import ExportError, require_close_int8
 from export.calibration import FaceSource
 from export.compare import Difference
-from export.int8 import Quantised, Sensitivity, quantise, scan_table, write_int8
-from export.networks import Exportable, Networks
+from export.int8 import Quantised, Sensitivity, keep_int8, quantise, scan_table
+from export.networks import Exportable
 from export.onnx_file import write_onnx
 from rigid.edits.attribute import Attribute
 from rigid.edits.library import AttributeLibrary
-from tests.engines.test_load_runtime import FileStore
 from tests.fakes import TINY, FakeRuntime
-from tests.networks import SIZES, export_once, random_networks
+from tests.networks import SIZES, export_once
 
 
 class Stack(nn.Module):
@@ -116,17 +115,13 @@ def folder(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path
 
 
-def keep_all(path: Path, *_: object) -> Quantised:
-    return Quantised(onnx.load(path), {}, (Sensitivity("a", 50.0, True),), 45.0)
-
-
 @pytest.mark.slow
-def test_what_is_written_is_known_until_the_exports_change(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_written_is_known_until_the_exports_change(folder: Path) -> None:
     assert not has_int8(folder)
     with pytest.raises(EngineError, match="no int8 export; run `rigid-live export --precision int8`"):
         open_graphs("openvino-int8", folder, SIZES, EngineOptions())
-    monkeypatch.setattr("export.int8.quantise", keep_all)
-    write_int8(random_networks(), source((SIZES.n_codes, SIZES.code_size)), folder, "random")
+    layers = (Sensitivity("a", 50.0, True),)
+    keep_int8(Quantised(onnx.load(folder / "synthesize.onnx"), {}, layers, 45.0), folder, "random")
     assert has_int8(folder)
     open_graphs("openvino-int8", folder, SIZES, EngineOptions()).close()
     record = json.loads((folder / INT8_RECORD).read_text())
@@ -136,26 +131,13 @@ def test_what_is_written_is_known_until_the_exports_change(folder: Path, monkeyp
     assert not has_int8(folder)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("lpips", "used"), [(0.01, True), (0.05, False)])
-def test_int8_that_is_too_far_is_not_kept(
-    lpips: float, used: bool, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def write(networks: Networks, faces: object, folder: Path, weights: str) -> Quantised:
-        (folder / INT8_FILES[0]).write_bytes(b"int8")
-        (folder / INT8_RECORD).write_text("{}")
-        return Quantised(onnx.ModelProto(), {}, (), 45.0)
-
+def test_int8_that_is_too_far_is_not_kept(lpips: float, used: bool, tmp_path: Path) -> None:
+    names = (*INT8_FILES, INT8_RECORD)
+    for name in (*names, "synthesize.onnx"):
+        (tmp_path / name).touch()
     found = Difference("openvino-int8", "int8", "synthesize", 2, 0.1, 0.1, 45.0, lpips)
-    monkeypatch.setattr(export, "ensure_exported", lambda *_, **__: folder)
-    monkeypatch.setattr(export, "build_networks", lambda *_: random_networks())
-    monkeypatch.setattr(export, "weights_hash", lambda *_: "random")
-    monkeypatch.setattr(FaceSource, "of", lambda *_: None)
-    monkeypatch.setattr(export, "write_int8", write)
-    monkeypatch.setattr(export, "compare_int8", lambda *_: [found])
-    if used:
-        assert ensure_int8("mobile-256", FileStore(tmp_path)) == folder
-    else:
-        with pytest.raises(ExportError, match="too far from float32"):
-            ensure_int8("mobile-256", FileStore(tmp_path))
-    assert (folder / INT8_FILES[0]).exists() is (folder / INT8_RECORD).exists() is used
+    with nullcontext() if used else pytest.raises(ExportError, match="too far from float32"):
+        require_close_int8([found], tmp_path)
+    assert [(tmp_path / name).exists() for name in names] == [used] * len(names)
+    assert (tmp_path / "synthesize.onnx").exists()

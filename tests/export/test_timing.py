@@ -18,12 +18,10 @@ from tests.networks import export_once, random_networks
 
 
 @pytest.mark.slow
-def test_every_engine_is_held_against_eager(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_engine_is_held_against_eager(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = export_once(tmp_path_factory.getbasetemp())
-    monkeypatch.setattr(timing, "find_installed_engines", lambda: ("openvino", "openvino-int8", "torch"))
-    timings = time_networks(random_networks(), folder, rounds=2, calls=1)
+    engines = ("openvino", "openvino-int8", "torch")
+    timings = time_networks(random_networks(), folder, rounds=2, calls=1, engines=engines)
     found = {(one.engine, one.graph): one for one in timings}
     assert set(found) == {
         *((engine, graph) for engine in (EAGER, "openvino") for graph in (*GRAPHS, "parse", "frame")),
