@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,15 +17,17 @@ from rigid.arrays import Pixels
 from rigid.assets.store import AssetStore
 from rigid.models.build import new_face_parser
 from rigid.models.face_parser import CLASSES, SHRINK
+from rigid.models.profiles import existing_parser
 from rigid.training.device import DEVICE, half_precision, place
 from rigid.training.loop import Losses, Stage, check_finite
 from rigid.training.parser_faces import BLOCK, FaceMaker, LabelledFaces, load_or_make_blocks
 from rigid.training.parser_labels import UNKNOWN
 from rigid.training.parser_measures import iou, majority, paint
+from rigid.training.parser_real import load_or_label_real
 from rigid.training.parser_views import view
 from rigid.training.pictures import from_bytes, write_grid
 from rigid.training.rates import cosine, set_rate
-from rigid.training.shipping import write_weights
+from rigid.training.shipping import Initial, load_initial, write_weights
 
 FACE_PARSER_FILE = "face_parser.safetensors"
 FIRST_HELD_OUT = 1_000_000
@@ -43,6 +44,11 @@ class ParserOptions:
     profile: str = "mobile-256"
     """Whose generator draws the faces; the parser serves all profiles."""
     seed: int = 0
+    initial: Initial = "new"
+    data: Path | None = None
+    """A folder of real faces to learn from, too, as the parser that ships labels them; None for none."""
+    real_share: float = 0.25
+    """How many of a batch are real where there are real ones."""
     faces: int = 20_000
     """Generated faces to train on, in whole blocks; a few of each are left out as no landmarks are found."""
     held_out: int = 512
@@ -59,6 +65,7 @@ class Parts:
 
     train: LabelledFaces
     held_out: LabelledFaces
+    real: LabelledFaces | None = None
 
 
 def build_parts(options: ParserOptions, store: AssetStore, folder: Path) -> Parts:
@@ -74,6 +81,7 @@ def build_parts(options: ParserOptions, store: AssetStore, folder: Path) -> Part
     return Parts(
         load_or_make_blocks(folder / "faces", range(blocks), make),
         load_or_make_blocks(folder / "faces", range(FIRST_HELD_OUT, FIRST_HELD_OUT + held_out), make),
+        None if options.data is None else load_or_label_real(folder / "real.npz", options.data, store),
     )
 
 
@@ -84,7 +92,8 @@ class ParserStage(Stage):
         self.options = options
         self.faces = make_parts()
         torch.manual_seed(options.seed)
-        self.network = place(new_face_parser())
+        initial = existing_parser() if options.initial == "shipped" else options.initial
+        self.network = place(load_initial(new_face_parser(), initial, options.profile, FACE_PARSER_FILE))
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), options.learning_rate, weight_decay=options.weight_decay
         )
@@ -97,7 +106,7 @@ class ParserStage(Stage):
         """Take one step; a loss that is not finite stops it before anything changes."""
         pictures, labels = self._batch(index)
         self.network.train()
-        with _precision():
+        with half_precision():
             logits = self.network.logits(from_bytes(pictures.transpose(0, 3, 1, 2)))
         loss = self._loss(logits.float(), torch.from_numpy(labels).to(DEVICE))
         check_finite({"loss": loss.item()}, f"of step {index}")
@@ -134,17 +143,21 @@ class ParserStage(Stage):
         return {"network": self.network, "optimizer": self.optimizer}
 
     def _batch(self, index: int) -> tuple[Pixels, Pixels]:
-        waiting, self._next = self._next, (index + 1, self._pool.submit(self._draw, index + 1))
-        return waiting[1].result() if waiting is not None and waiting[0] == index else self._draw(index)
+        waiting, self._next = self._next, (index + 1, self._pool.submit(self.draw_batch, index + 1))
+        return waiting[1].result() if waiting is not None and waiting[0] == index else self.draw_batch(index)
 
-    def _draw(self, index: int) -> tuple[Pixels, Pixels]:
-        """Pictures (B, S, S, 3) and labels (B, S, S) of step `index`."""
+    def draw_batch(self, index: int) -> tuple[Pixels, Pixels]:
+        """The pictures (B, S, S, 3) and labels (B, S, S) that step `index` learns from, the same at every call."""
         random = np.random.default_rng((self.options.seed, index))
-        faces = self.faces.train
-        chosen = random.integers(len(faces), size=(self.options.batch, 2))
-        views = [view(faces.images[i], faces.labels[i], faces.images[other], random) for i, other in chosen]
+        views = [self._draw_one(random) for _ in range(self.options.batch)]
         pictures, labels = zip(*views, strict=True)
         return np.stack(pictures), np.stack(labels)
+
+    def _draw_one(self, random: np.random.Generator) -> tuple[Pixels, Pixels]:
+        real = self.faces.real if random.random() < self.options.real_share else None
+        faces = real or self.faces.train
+        one, other = random.integers(len(faces), size=2)
+        return view(faces.images[one], faces.labels[one], faces.images[other], random)
 
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Cross entropy to the shares of the classes in each place, rare classes weighing more."""
@@ -157,7 +170,7 @@ class ParserStage(Stage):
         self.network.eval()
         found = []
         for start in range(0, len(images), 32):
-            with _precision():
+            with half_precision():
                 logits = self.network.logits(from_bytes(images[start : start + 32].transpose(0, 3, 1, 2)))
             found.append(logits.argmax(1).byte().cpu().numpy())
         return np.concatenate(found)
@@ -171,11 +184,6 @@ class ParserStage(Stage):
             found = self._parse(images).repeat(SHRINK // 2, 1).repeat(SHRINK // 2, 2)
             rows += [from_bytes(row.transpose(0, 3, 1, 2)) for row in (images, paint(labels), paint(found))]
         write_grid(path, rows)
-
-
-def _precision() -> AbstractContextManager[object]:
-    """bfloat16 on a GPU only: a CPU without its instructions takes eight times as long with it."""
-    return half_precision() if DEVICE.type == "cuda" else nullcontext()
 
 
 def _shares(labels: Tensor, side: int) -> Tensor:

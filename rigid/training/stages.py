@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +118,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "parser": {
         "mobile-256": {},
+        "mobile-256-continue": {"initial": "shipped", "steps": 3000, "learning_rate": 1e-3},
         "smoke": {"faces": 8, "held_out": 4, "steps": 4, "batch": 2},
     },
 }
@@ -162,7 +163,7 @@ def plan(
         if name not in TRAINED_ABLATIONS:
             raise ValueError(f"--without has no {name!r}; choose of: {', '.join(TRAINED_ABLATIONS)}.")
     if "data" in _names(kind):
-        if data is None:
+        if data is None and "data" in {field.name for field in fields(kind) if field.default is MISSING}:
             raise ValueError(f"{stage} learns from real faces too; --data must name a folder of them.")
         values["data"] = data
     options = kind(**values)

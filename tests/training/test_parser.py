@@ -34,6 +34,7 @@ from rigid.training.parser_labels import (
     unpack,
 )
 from rigid.training.parser_measures import iou
+from rigid.training.parser_real import label_by_parser
 from rigid.training.parser_views import view
 
 NUMBER = {name: number for number, name in enumerate(CLASSES)}
@@ -196,9 +197,55 @@ def test_blocks_are_made_once(tmp_path: Path) -> None:
     np.testing.assert_array_equal(first.labels, again.labels)
 
 
+def parse_brightness(picture: Pixels) -> NDArray[np.float32]:
+    """A parser that is sure of skin where it is light, of a hat where it is black, and of nothing in between."""
+    small = cv2.resize(picture, (64, 64), interpolation=cv2.INTER_AREA).mean(2) / np.float32(255)
+    parts = np.zeros((len(CLASSES), 64, 64), np.float32)
+    parts[NUMBER["skin"]], parts[NUMBER["hair"]] = small, 1 - small
+    parts[NUMBER["hair"]][small < 0.1], parts[NUMBER["hat"]][small < 0.1] = 0, 1
+    return parts
+
+
+def test_a_real_face_is_labelled_where_the_parser_is_sure() -> None:
+    picture = np.full((256, 256, 3), 128, np.uint8)
+    picture[:, :100], picture[:, 200:] = 230, 40
+    picture[:60, 100:200] = 0
+    labels = label_by_parser(picture, parse_brightness, landmarks_at({}))
+    places = {(90, 20): NUMBER["skin"], (90, 110): NUMBER["hair"], (90, 75): UNKNOWN, (10, 75): UNKNOWN}
+    assert {place: labels[place] for place in places} == places
+
+
+def test_a_lopsided_parser_is_evened_out_by_looking_mirrored() -> None:
+    def parse(picture: Pixels) -> NDArray[np.float32]:
+        parts = np.zeros((len(CLASSES), 64, 64), np.float32)
+        parts[NUMBER["hair"], :, :32], parts[NUMBER["background"], :, 32:] = 1, 1
+        return parts
+
+    labels = label_by_parser(np.zeros((256, 256, 3), np.uint8), parse, landmarks_at({}))
+    assert (labels == UNKNOWN).mean() > 0.95
+
+
+def test_real_faces_are_part_of_a_batch() -> None:
+    wall = LabelledFaces(np.zeros((1, 128, 128, 3), np.uint8), np.full((1, 128, 128), NUMBER["cloth"], np.uint8))
+    options = ParserOptions(batch=32, real_share=0.5)
+    trained = ParserStage(options, lambda: Parts(faces(range(4)), faces(range(4, 8)), wall))
+    _, labels = trained.draw_batch(0)
+    share = np.mean([(drawn == NUMBER["cloth"]).any() for drawn in labels])
+    assert 0.25 < share < 0.75
+
+
 def stage(steps: int) -> ParserStage:
     options = ParserOptions(steps=steps, batch=4, learning_rate=1e-2)
     return ParserStage(options, lambda: Parts(faces(range(12)), faces(range(20, 24))))
+
+
+def test_it_begins_from_the_weights_it_is_given(tmp_path: Path) -> None:
+    first = stage(1)
+    first.export(tmp_path)
+    options = ParserOptions(initial=tmp_path / FACE_PARSER_FILE)
+    second = ParserStage(options, lambda: Parts(faces(range(2)), faces(range(2, 4))))
+    ours, theirs = first.network.state_dict(), second.network.state_dict()
+    assert all(torch.equal(value.half(), theirs[name].half()) for name, value in ours.items())
 
 
 @pytest.mark.slow

@@ -118,3 +118,8 @@ def test_a_run_is_not_overwritten(tmp_path: Path, store: AssetStore) -> None:
 def test_what_cannot_be_planned_is_told_with_the_choices(stage: str, preset: str, named: str) -> None:
     with pytest.raises(ValueError, match=named):
         plan(stage, preset, None)
+
+
+def test_the_parser_takes_real_faces_but_does_not_need_them(tmp_path: Path) -> None:
+    given = [json.loads(plan("parser", "mobile-256", data).describe())["data"] for data in (None, tmp_path)]
+    assert given == [None, str(tmp_path)]
