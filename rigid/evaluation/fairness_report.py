@@ -46,7 +46,10 @@ class Fairness:
 
 
 def compare(people: Sequence[Person]) -> dict[str, dict[str, dict[str, float]]]:
-    """Compare groups: how many `people`, and the means of `COMPARED`; `strength` is over everybody's mean change."""
+    """Compare groups: how many `people`, the means of `COMPARED`, and for each its standard error, `..._error`.
+
+    `strength` is over everybody's mean change.
+    """
     typical = {name: metrics.mean(person.strengths[name] for person in people) for name in people[0].strengths}
     values = {person.name: _values(person, typical) for person in people}
     everybody = {"everybody": {"all": _group(list(values.values()))}}
@@ -71,7 +74,8 @@ def _values(person: Person, typical: Mapping[str, float]) -> dict[str, float]:
 
 def _group(values: Sequence[Mapping[str, float]]) -> dict[str, float]:
     means = {measure: metrics.mean(one[measure] for one in values) for measure in COMPARED}
-    return {"people": float(len(values)), **means}
+    errors = {f"{measure}_error": metrics.standard_error(one[measure] for one in values) for measure in COMPARED}
+    return {"people": float(len(values)), **means, **errors}
 
 
 def shortfalls(table: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, float]]:
@@ -114,7 +118,7 @@ def _table(table: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
     worst = shortfalls(table)
     for axis, groups in table.items():
         for group, values in groups.items():
-            numbers = " | ".join(_cell(values[measure]) for measure in COMPARED)
+            numbers = " | ".join(_cell(values[measure], values[f"{measure}_error"]) for measure in COMPARED)
             lines.append(f"| {axis} | {group} | {values['people']:.0f} | {numbers} |")
         if axis in worst:
             numbers = " | ".join("–" if math.isnan(v) else f"{-v:+.0%}" for v in worst[axis].values())
@@ -122,5 +126,7 @@ def _table(table: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
     return "\n".join(lines)
 
 
-def _cell(value: float) -> str:
-    return f"{value:.3f}" if math.isfinite(value) else "–"
+def _cell(value: float, error: float) -> str:
+    if not math.isfinite(value):
+        return "–"
+    return f"{value:.3f} ± {error:.3f}" if math.isfinite(error) else f"{value:.3f}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from itertools import combinations
+from statistics import stdev
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,12 @@ def mean(values: Iterable[float]) -> float:
     """The mean of the finite ones of `values`; NaN of none."""
     finite = [value for value in values if math.isfinite(value)]
     return sum(finite) / len(finite) if finite else math.nan
+
+
+def standard_error(values: Iterable[float]) -> float:
+    """By how much the mean of the finite ones of `values` may be off, one standard deviation; NaN of fewer than two."""
+    finite = [value for value in values if math.isfinite(value)]
+    return stdev(finite) / math.sqrt(len(finite)) if len(finite) > 1 else math.nan
 
 
 def _similarity(embeddings: Embeddings, i: int, j: int) -> float:

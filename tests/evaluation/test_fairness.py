@@ -139,6 +139,9 @@ def test_the_worst_group_is_told_beside_the_mean_of_everybody() -> None:
     assert table["skin tone"]["1-4"]["strength"] == pytest.approx(1.5)
     worst = shortfalls(table)["skin tone"]
     assert worst["identity"] == pytest.approx(1 - 0.8 / 0.9) and worst["strength"] == pytest.approx(0.5)
+    assert table["skin tone"]["1-4"]["identity_error"] == pytest.approx(0)
+    # of three of 1 and three of 0.8: the deviation, 0.1095, over the root of six
+    assert table["everybody"]["all"]["identity_error"] == pytest.approx(0.0447, abs=1e-4)
     assert worst["lpips"] == pytest.approx(0) and LEAST_PEOPLE == 3
     assert shortfalls(compare([*light, *lone]))["skin tone"]["identity"] < 0, "one person says nothing"
 
@@ -154,7 +157,8 @@ def test_generated_people_and_those_of_clips_are_measured_and_kept(tmp_path: Pat
         for one in people:
             assert 0 < one.identity <= 1 and one.lpips > 0 and one.strengths["light"] > 0
             assert set(one.groups) == set(AXES)
-    assert "| skin tone | 1-4 |" in (tmp_path / "out" / "fairness.md").read_text()
+    table = (tmp_path / "out" / "fairness.md").read_text()
+    assert "| skin tone | 1-4 |" in table and " ± " in table
     measure_fairness(job(tmp_path), tools(again), COMMAND)
     assert first.inverted > 0 and again.inverted == 0
 
