@@ -69,6 +69,8 @@ class Tools:
     facts: Mapping[str, object]
     """What, besides the job, results depend on: profile, engine, weights."""
     say: Say = print
+    plot: Callable[[Path, str, Mapping[str, Result]], None] = write_plots
+    """Draws a clip's results, by method, to a file."""
 
 
 def count_expected_frames(job: EvaluationJob, clips: Sequence[Clip]) -> int:
@@ -99,7 +101,7 @@ def evaluate(job: EvaluationJob, tools: Tools, command: str, progress: CountDone
     if not run.results:
         reasons = "; ".join(f"{clip}: {reason}" for clip, reason in run.skipped.items())
         raise ValueError(f"No video in {job.videos} could be measured ({reasons}); give clips that show a face.")
-    _write(job.out, run)
+    _write(job.out, run, tools)
     return run
 
 
@@ -209,13 +211,13 @@ def _result(found: Measured, counts: dict[str, int]) -> Result:
     return Result(found.means, found.strengths, found.frames, counts, found.rows, found.features)
 
 
-def _write(out: Path, run: Run) -> None:
+def _write(out: Path, run: Run, tools: Tools) -> None:
     """The pictures first, then the reports that speak of them."""
     for folder in (out / "plots", out / "strips"):
         folder.mkdir(exist_ok=True)
     for clip in run.clips:
         results = {method: run.results[clip, method] for method in run.methods}
-        write_plots(out / "plots" / f"{clip}.png", clip, results)
+        tools.plot(out / "plots" / f"{clip}.png", clip, results)
         write_image(out / "strips" / f"{clip}.png", strip({method: result.rows for method, result in results.items()}))
     write_json(out / "report.json", without_nan(report_json(run)))
     write_text(out / "report.md", report_markdown(run))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +23,7 @@ from rigid.evaluation.groups import AXES, TONE_GROUPS, Balance, monk_tone, name_
 from rigid.evaluation.measure import Meters
 from rigid.models.mobile_stylegan import MappingNetwork
 from rigid.training.occluders.hands import MONK_TONES
+from tests.evaluation.conftest import InTinyWorld
 from tests.evaluation.test_sheet import library
 from tests.evaluation.world import PixelDistance, embed, make_clip
 from tests.fakes import TINY, FakeRuntime
@@ -173,15 +172,9 @@ def test_a_clip_without_a_face_is_left_out_and_named(tmp_path: Path, clips: Path
 
 
 def test_the_command_measures_generated_faces_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, in_tiny_world: InTinyWorld, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    @contextmanager
-    def open_tools(*_: object, **__: object) -> Iterator[FairnessTools]:
-        yield tools()
-
-    monkeypatch.setattr("rigid.evaluation.tools.open_fairness_tools", open_tools)
-    monkeypatch.setattr("engines.load_runtime", lambda *_, **__: FakeRuntime())
-    monkeypatch.setattr("rigid.edits.library.load_library", lambda _: library())
+    in_tiny_world(tools())
     out = tmp_path / "out"
     arguments = ["evaluate", "--fairness", "--out", str(out), "--engine", "torch", "--set", "light=0.5"]
     assert run([*arguments, "--faces", "2", "--frames", "3"]) == 0

@@ -6,8 +6,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,18 +16,18 @@ import numpy as np
 import pytest
 
 import cli.evaluate_options
-import rigid.evaluation.tools
 from cli.main import run
-from rigid.edits.library import AttributeLibrary, load_library
 from rigid.evaluation import paper
 from rigid.evaluation.fvd import frechet_distance
 from rigid.evaluation.measure import EvaluationError
 from rigid.evaluation.methods import MethodOptions
+from rigid.evaluation.plots import write_plots
 from rigid.evaluation.report import Run, means, report_json, report_markdown
 from rigid.evaluation.results import Result, ResultStore, hash_of, without_nan
-from rigid.evaluation.run import EvaluationJob, Tools, count_expected_frames, evaluate
+from rigid.evaluation.run import EvaluationJob, count_expected_frames, evaluate
 from rigid.evaluation.strips import Rows
 from rigid.files.image_reading import read_image
+from tests.evaluation.conftest import InTinyWorld
 from tests.evaluation.world import make_clip, tools
 from tests.fakes import FakeRuntime
 from tests.worlds import FaultyRuntime, FixedTracker
@@ -59,23 +58,14 @@ def done_before(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (base / "clips").mkdir()
     for name in ("one", "two"):
         make_clip(base / "clips" / f"{name}.mp4")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("rigid.evaluation.run.write_plots", lambda *_: None)
-        evaluate(job(base, methods=["rigid"]), tools(), COMMAND)
+    evaluate(job(base, methods=["rigid"]), tools(), COMMAND)
     return base
 
 
 @pytest.fixture
-def folder(done_before: Path, tmp_path: Path) -> Path:
+def clips(done_before: Path, tmp_path: Path) -> Path:
     """Two clips."""
     return shutil.copytree(done_before / "clips", tmp_path / "clips")
-
-
-@pytest.fixture
-def clips(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two clips, and no plots, which take the longest."""
-    monkeypatch.setattr("rigid.evaluation.run.write_plots", lambda *_: None)
-    return folder
 
 
 @pytest.fixture
@@ -144,8 +134,8 @@ def test_without_ablations_there_is_no_third_table(tmp_path: Path, clips: Path) 
 
 
 @pytest.mark.slow
-def test_plots_and_strips_are_pictures_of_every_clip(tmp_path: Path, folder: Path) -> None:
-    evaluate(job(tmp_path), tools(), COMMAND)
+def test_plots_and_strips_are_pictures_of_every_clip(tmp_path: Path, clips: Path) -> None:
+    evaluate(job(tmp_path), tools(plot=write_plots), COMMAND)
     for name in ("one", "two"):
         plot = cv2.imread(str(tmp_path / "out" / "plots" / f"{name}.png"))
         assert plot is not None and plot.shape[1] > 1000 and plot.std() > 5
@@ -302,30 +292,8 @@ def test_the_papers_figures_are_complete() -> None:
     assert set(paper.COUNTERPARTS.values()) <= {*paper.INVERSION, *paper.EDITING}
 
 
-@pytest.fixture
-def in_tiny_world(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[dict[str, Any]]]:
-    """Makes the command use this world; gives the keywords its tools were opened with."""
-
-    def install(given: Tools) -> list[dict[str, Any]]:
-        opened: list[dict[str, Any]] = []
-
-        @contextmanager
-        def open_tools(*_: object, **keywords: Any) -> Iterator[Tools]:
-            opened.append(keywords)
-            yield given
-
-        light = replace(next(iter(load_library("mobile-256"))), name="light")
-        library = AttributeLibrary([light], n_codes=light.direction.shape[0], code_size=light.direction.shape[1])
-        monkeypatch.setattr(rigid.evaluation.tools, "open_tools", open_tools)
-        monkeypatch.setattr("engines.load_runtime", lambda *_, **__: FakeRuntime())
-        monkeypatch.setattr("rigid.edits.library.load_library", lambda _: library)
-        return opened
-
-    return install
-
-
 def test_the_command_writes_a_report_that_names_it(
-    tmp_path: Path, clips: Path, in_tiny_world: Callable[..., list[dict[str, Any]]], capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, clips: Path, in_tiny_world: InTinyWorld, capsys: pytest.CaptureFixture[str]
 ) -> None:
     opened = in_tiny_world(tools())
     out = tmp_path / "out"
@@ -399,7 +367,7 @@ def test_folders_that_cannot_be_are_status_2(tmp_path: Path, clips: Path, capsys
 def test_a_missing_library_is_told_before_anything_is_loaded(
     tmp_path: Path, clips: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "dlib", None)
     assert run(["evaluate", "--videos", str(clips), "--out", str(tmp_path / "out")]) == 1
     assert "needs dlib, which is not installed; run pip install 'rigid-live[evaluate]'" in capsys.readouterr().err
 

@@ -22,6 +22,7 @@ from rigid.evaluation.sheet_report import Row, agreement, read_judged
 from rigid.evaluation.sheet_report import Sheet as Drawn
 from rigid.files.image_reading import read_image
 from tests.clips import write_clip
+from tests.evaluation.conftest import InTinyWorld
 from tests.evaluation.world import make_clip
 from tests.fakes import TINY, FakeRuntime
 from tests.worlds import FixedTracker
@@ -150,11 +151,9 @@ def test_a_list_that_judges_nothing_is_bad_input(tmp_path: Path, text: str) -> N
 
 
 def test_the_command_draws_a_sheet_that_names_it(
-    tmp_path: Path, clips: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, clips: Path, in_tiny_world: InTinyWorld, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("rigid.evaluation.tools.open_sheet_tools", lambda *_, **__: tools())
-    monkeypatch.setattr("engines.load_runtime", lambda *_, **__: FakeRuntime())
-    monkeypatch.setattr("rigid.edits.library.load_library", lambda _: library())
+    in_tiny_world(tools())
     out = tmp_path / "out"
     arguments = ["evaluate", "--sheet", "--videos", str(clips), "--out", str(out), "--engine", "torch", "--frames", "3"]
     assert run([*arguments, "--set", "light=0.5", "--set", "light=-0.5"]) == 0

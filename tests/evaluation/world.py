@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from rigid.arrays import Array, Pixels
 from rigid.evaluation.measure import Meters
 from rigid.evaluation.methods import Networks
+from rigid.evaluation.results import Result
 from rigid.evaluation.run import Tools
 from rigid.models.mobile_stylegan import MobileStyleGAN
 from tests.clips import write_clip
@@ -89,8 +90,12 @@ def tools(
     runtime: FakeRuntime | None = None,
     said: list[str] | None = None,
     facts: Mapping[str, object] | None = None,
+    plot: Callable[[Path, str, Mapping[str, Result]], None] = lambda *_: None,
 ) -> Tools:
-    """Tools of this world; each clip takes the next of `trackers`, the last ones one that sees everything."""
+    """Tools of this world; each clip takes the next of `trackers`, the last ones one that sees everything.
+
+    Nothing is plotted unless it is asked for: that takes the longest.
+    """
     waiting = list(trackers)
     return Tools(
         networks(runtime),
@@ -99,6 +104,7 @@ def tools(
         lambda most: make_tracker(PAIR, most),
         facts or {"profile": "tiny"},
         (said if said is not None else []).append,
+        plot,
     )
 
 
