@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -26,14 +27,16 @@ def features() -> list[str]:
     return [feature for feature in FEATURES if feature in flags]
 
 
-def processor_problem() -> str | None:
-    """What makes the processor slow at networks, in one sentence; None where nothing does."""
-    # Processors of other kinds have vector instructions of their own.
-    if platform.machine().lower() not in ("x86_64", "amd64"):
-        return None
+def _has_avx2() -> bool:
     import cv2
 
-    if cv2.checkHardwareSupport(AVX2):
+    return bool(cv2.checkHardwareSupport(AVX2))
+
+
+def processor_problem(kind: str = platform.machine(), has_avx2: Callable[[], bool] = _has_avx2) -> str | None:
+    """What makes a processor of this `kind` slow at networks, in one sentence; None where nothing does."""
+    # Processors of other kinds have vector instructions of their own.
+    if kind.lower() not in ("x86_64", "amd64") or has_avx2():
         return None
     return f"This processor ({name_processor()}) has no AVX2, without which a frame takes about twice as long."
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from engines import EngineError, find_installed_engines, load_runtime
@@ -27,8 +29,9 @@ MEASURE_SECONDS = 3.0
 CLIP_FRAMES = 12
 
 
-def diagnose(profile: str, engine: str, store: AssetStore) -> dict[str, Any]:
+def diagnose(profile: str, engine: str, store: AssetStore, checks: Checks | None = None) -> dict[str, Any]:
     """Diagnose all, for JSON; what cannot be told is a sentence under `problems`. ValueError for unknown names."""
+    checks = checks or Checks()
     problems: list[str] = []
 
     def attempt(work: Callable[[], Any]) -> Any:
@@ -44,12 +47,12 @@ def diagnose(profile: str, engine: str, store: AssetStore) -> dict[str, Any]:
         "engines": {name: name in find_installed_engines() for name in ENGINES},
         "providers": providers(),
         "profile": profile,
-        "weights": attempt(lambda: weights_hash(profile, store)),
-        "exports": attempt(lambda: str(require_exports(profile, store))),
+        "weights": attempt(lambda: checks.hash_weights(profile, store)),
+        "exports": attempt(lambda: str(checks.find_exports(profile, store))),
         "fastest": list_measurements(store),
     }
-    problems += check_weights(profile)
-    report["path"] = attempt(lambda: measure_path(profile, engine, store))
+    problems += checks.check_weights(profile)
+    report["path"] = attempt(lambda: checks.measure_path(profile, engine, store))
     report["problems"] = problems
     return report
 
@@ -92,6 +95,16 @@ def measure_path(profile: str, engine: str, store: AssetStore) -> dict[str, Any]
         }
     finally:
         runtime.close()
+
+
+@dataclass(frozen=True)
+class Checks:
+    """What a diagnosis asks of the networks; each may be stood in for."""
+
+    hash_weights: Callable[[str, AssetStore], str] = weights_hash
+    find_exports: Callable[[str, AssetStore], Path] = require_exports
+    check_weights: Callable[[str], list[str]] = check_weights
+    measure_path: Callable[[str, str, AssetStore], dict[str, Any]] = measure_path
 
 
 def lines(report: dict[str, Any]) -> list[str]:
