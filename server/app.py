@@ -73,7 +73,7 @@ def create_app(
         metrics,
         presets or PresetStore(library, own=None),
         AttributePreviews(gallery.paint, library, gallery.folder, worker) if gallery else None,
-        Uploads(library, uploads, config.max_upload_bytes) if uploads and config.allow_uploads else None,
+        Uploads(library, uploads, config) if uploads and config.allow_uploads else None,
         _recordings(config, metrics, credentials),
         clock=clock,
         make_peer=make_peer,

@@ -123,9 +123,13 @@ class ServerConfig:
     """More lost sessions than these are not kept at a time; each takes about 3 MB for each face."""
     drain_seconds: float = ask(5.0, "S", "How long sessions may go on after SIGTERM; no new ones are taken.")
     max_body_bytes: int = 256 * 1024
+    body_seconds: float = 20.0
+    """How long the body of a request may take to come."""
     allow_uploads: bool = ask(False, None, "Let clients add attributes and presets, which stay here.")
     max_upload_bytes: int = 64 * MEGABYTE
     """Of an attribute's file: a Latent-Transformer has 19 MB."""
+    upload_seconds: float = 60.0
+    """How long it may take to come."""
     recordings: Path | None = ask(  # noqa: RUF009
         None, "FOLDER", "Let clients have their sessions recorded here; nothing is kept without it."
     )

@@ -69,10 +69,12 @@ def run(
     log_level: str = "warning",
     drain_seconds: float = 0.0,
     renew: Callable[[], object] = lambda: None,
+    grace_seconds: int = GRACE_SECONDS,
 ) -> None:
     """Serve until SIGINT or SIGTERM, then end the sessions and return; after SIGTERM they have `drain_seconds`.
 
-    `renew`: makes new `files` where that is due; called now and then, on a thread.
+    `renew`: makes new `files` where that is due; called now and then, on a thread. `grace_seconds`: what requests have
+    that were being answered.
     """
     config = uvicorn.Config(
         AnswerAtTheEnd(app),
@@ -86,7 +88,7 @@ def run(
         # the program's own, which keeps secrets
         log_config=None,
         ws="none",
-        timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_graceful_shutdown=grace_seconds,
     )
     with suppress(KeyboardInterrupt):
         certificate = None if files is None else Renewal(files, renew)

@@ -95,15 +95,16 @@ def _find_change_time(path: Path) -> int | None:
         return None
 
 
-def self_signed(folder: Path, names: Iterable[str] = ()) -> CertificateFiles:
+def self_signed(folder: Path, names: Iterable[str] = (), now: datetime | None = None) -> CertificateFiles:
     """The certificate kept in `folder` for this machine's names and addresses and `names`; made anew when needed.
 
-    That is where there is none, where it has less than thirty days left, or where it lacks a name.
+    That is where there is none, where it has less than thirty days left `now`, or where it lacks a name.
     """
+    now = now or datetime.now(UTC)
     files = CertificateFiles(folder / "certificate.pem", folder / "key.pem")
     wanted = sorted({*own_names(), *(name for name in names if name)})
-    if not _is_good(files, wanted):
-        _make(files, wanted)
+    if not _is_good(files, wanted, now):
+        _make(files, wanted, now)
     return files
 
 
@@ -131,13 +132,13 @@ def names_for(host: str, files: CertificateFiles | None) -> list[str]:
     return names
 
 
-def _is_good(files: CertificateFiles, wanted: list[str]) -> bool:
+def _is_good(files: CertificateFiles, wanted: list[str], now: datetime) -> bool:
     try:
         certificate = x509.load_pem_x509_certificate(files.certificate.read_bytes())
         serialization.load_pem_private_key(files.key.read_bytes(), None)
     except (OSError, ValueError):
         return False
-    return _names_in(certificate) >= set(wanted) and certificate.not_valid_after_utc - datetime.now(UTC) > RENEWED
+    return _names_in(certificate) >= set(wanted) and certificate.not_valid_after_utc - now > RENEWED
 
 
 def _names_in(certificate: x509.Certificate) -> set[str]:
@@ -148,7 +149,7 @@ def _names_in(certificate: x509.Certificate) -> set[str]:
     return {str(name.value) for name in names if isinstance(name, x509.DNSName | x509.IPAddress)}
 
 
-def _make(files: CertificateFiles, names: list[str]) -> None:
+def _make(files: CertificateFiles, names: list[str], now: datetime) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     files.certificate.parent.mkdir(parents=True, exist_ok=True)
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
@@ -156,12 +157,11 @@ def _make(files: CertificateFiles, names: list[str]) -> None:
         part.touch(0o600)
         part.write_bytes(pem)
     with replacing(files.certificate) as part:
-        part.write_bytes(_certificate(key, names).public_bytes(serialization.Encoding.PEM))
+        part.write_bytes(_certificate(key, names, now).public_bytes(serialization.Encoding.PEM))
 
 
-def _certificate(key: ec.EllipticCurvePrivateKey, names: list[str]) -> x509.Certificate:
+def _certificate(key: ec.EllipticCurvePrivateKey, names: list[str], now: datetime) -> x509.Certificate:
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "RIGID Live")])
-    now = datetime.now(UTC)
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)

@@ -32,9 +32,12 @@ def make_room_for_connections() -> int:
     return MOST_CONNECTIONS if allowed is None else min(MOST_CONNECTIONS, allowed // DESCRIPTORS_EACH)
 
 
-def guard_protocol(most: int) -> type[GuardedProtocol]:
-    """Make uvicorn's protocol one for at most so many connections."""
-    return type("GuardedProtocol", (GuardedProtocol,), {"most": most})
+def guard_protocol(
+    most: int, header_seconds: float = HEADER_SECONDS, body_seconds: float = WHOLE_BODY_SECONDS
+) -> type[GuardedProtocol]:
+    """Make uvicorn's protocol one for at most so many connections, with these deadlines."""
+    limits = {"most": most, "header_seconds": header_seconds, "body_seconds": body_seconds}
+    return type("GuardedProtocol", (GuardedProtocol,), limits)
 
 
 class GuardedProtocol(H11Protocol):
@@ -44,6 +47,8 @@ class GuardedProtocol(H11Protocol):
     """
 
     most = MOST_CONNECTIONS
+    header_seconds = HEADER_SECONDS
+    body_seconds = WHOLE_BODY_SECONDS
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
@@ -89,7 +94,7 @@ class GuardedProtocol(H11Protocol):
         self._phase = phase
         if self._deadline is not None:
             self._deadline.cancel()
-        seconds = {"headers": HEADER_SECONDS, "body": WHOLE_BODY_SECONDS}.get(phase)
+        seconds = {"headers": self.header_seconds, "body": self.body_seconds}.get(phase)
         self._deadline = None if seconds is None else self.loop.call_later(seconds, self.transport.abort)
 
     def _make_room(self) -> None:

@@ -70,19 +70,19 @@ class AnswerAtTheEnd:
             await ENDED.response()(scope, receive, send)
 
 
-BODY_SECONDS = 20.0
 STREAMED = ("/api/v1/attributes",)
 
 
 class BodyLimit:
-    """Answers 413 to a body of more than `limit` bytes, whether or not it states its length.
+    """Answers 413 to a body of more than `limit` bytes, stated or not, and 408 to one that takes more than `seconds`.
 
     The routes of `STREAMED` limit their bodies themselves, as they take them piece by piece.
     """
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+    def __init__(self, app: ASGIApp, limit: int, seconds: float) -> None:
         self._app = app
         self._limit = limit
+        self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in STREAMED:
@@ -93,9 +93,9 @@ class BodyLimit:
             await self._refuse().response()(scope, receive, send)
             return
         try:
-            body = await asyncio.wait_for(self._read(receive), BODY_SECONDS)
+            body = await asyncio.wait_for(self._read(receive), self._seconds)
         except TimeoutError:
-            message = f"The body did not come within {BODY_SECONDS:g} seconds."
+            message = f"The body did not come within {self._seconds:g} seconds."
             error = ApiError(408, "too_slow", message, "Try again.", {"Connection": "close"})
             await error.response()(scope, receive, send)
             return

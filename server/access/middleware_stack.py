@@ -12,7 +12,7 @@ from server.config import ServerConfig
 
 def add_checks(app: FastAPI, config: ServerConfig) -> None:
     """Limits to bodies and requests, keys, origins, hosts and security headers; the last added sees a request first."""
-    app.add_middleware(BodyLimit, limit=config.max_body_bytes)
+    app.add_middleware(BodyLimit, limit=config.max_body_bytes, seconds=config.body_seconds)
     if config.requests_per_minute is not None:
         app.add_middleware(RequestLimit, per_minute=config.requests_per_minute)
     if config.api_keys:

@@ -53,9 +53,12 @@ class Ingress:
         return build_ingress(self._config, serve.get_replica_context().replica_id.unique_id)
 
 
-def build_ingress(config: ServerConfig, replica: str) -> FastAPI:
-    """The ingress as an ASGI app, with the same checks of requests as a lone server."""
-    router = Router(Actors(), config.max_upload_bytes)
+def build_ingress(config: ServerConfig, replica: str, actors: Actors | None = None) -> FastAPI:
+    """The ingress as an ASGI app, with the same checks of requests as a lone server.
+
+    `actors`: whom it asks; those of the cluster where they are not given.
+    """
+    router = Router(actors or Actors(), config)
     app = FastAPI(title="RIGID Live", openapi_url=None, docs_url=None, redoc_url=None)
     add_error_handlers(app)
     app.add_route("/healthz", router.healthz, methods=["GET"])
@@ -92,10 +95,10 @@ async def refuse_preset(_request: Request) -> Response:
 class Router:
     """Decides who answers a request."""
 
-    def __init__(self, actors: Actors, max_upload_bytes: int) -> None:
+    def __init__(self, actors: Actors, config: ServerConfig) -> None:
         self._actors = actors
         self._lost = LostSessions(actors)
-        self._max_upload_bytes = max_upload_bytes
+        self._config = config
         self._uploads = asyncio.Semaphore(MOST_AT_ONCE)
 
     async def healthz(self, _request: Request) -> Response:
@@ -123,7 +126,8 @@ class Router:
     async def upload(self, request: Request) -> Response:
         """Let one worker read a client's attribute, and give it to the others before the answer."""
         async with place_for(self._uploads):
-            asked = _copy_request(request, await within_time(_read_body(request, self._max_upload_bytes)))
+            receiving = _read_body(request, self._config.max_upload_bytes)
+            asked = _copy_request(request, await within_time(receiving, self._config.upload_seconds))
             worker, reply = await self._any(asked, UPLOAD_SECONDS)
         if reply.status == 201:
             with suppress(ApiError):  # the fleet sees by itself, a moment later, who lacks it

@@ -19,10 +19,10 @@ from rigid.edits.attribute import Attribute
 from rigid.edits.attribute_header import check_name
 from rigid.edits.importing import ImportRequest, Target, check_free
 from rigid.edits.library import MOST_ATTRIBUTES, AttributeLibrary
+from server.config import ServerConfig
 from server.errors import ApiError
 
 READ_SECONDS = 90.0
-RECEIVE_SECONDS = 60.0
 MOST_AT_ONCE = 4
 """Files that may be on their way, one of them being read."""
 Given = TypeVar("Given")
@@ -39,12 +39,12 @@ async def place_for(places: asyncio.Semaphore) -> AsyncIterator[None]:
         yield
 
 
-async def within_time(receiving: Awaitable[Given]) -> Given:
-    """What `receiving` gives; ApiError 408 where that takes too long."""
+async def within_time(receiving: Awaitable[Given], seconds: float) -> Given:
+    """What `receiving` gives; ApiError 408 where that takes longer than so many seconds."""
     try:
-        return await asyncio.wait_for(receiving, RECEIVE_SECONDS)
+        return await asyncio.wait_for(receiving, seconds)
     except TimeoutError:
-        message = f"The file did not come within {RECEIVE_SECONDS:g} seconds."
+        message = f"The file did not come within {seconds:g} seconds."
         raise ApiError(408, "too_slow", message, "Import it with rigid-live attributes import.") from None
 
 
@@ -54,11 +54,10 @@ class Uploads:
     Several may come at once, however slowly; they are read one after another.
     """
 
-    def __init__(self, library: AttributeLibrary, target: Target, limit: int) -> None:
-        """`limit`: bytes of a file."""
+    def __init__(self, library: AttributeLibrary, target: Target, config: ServerConfig) -> None:
         self._library = library
         self._target = target
-        self._limit = limit
+        self._limit, self._seconds = config.max_upload_bytes, config.upload_seconds
         self._busy = asyncio.Lock()
         self._places = asyncio.Semaphore(MOST_AT_ONCE)
 
@@ -73,7 +72,7 @@ class Uploads:
             with TemporaryDirectory(prefix="rigid-live-") as folder:
                 path = Path(folder) / "upload" / _safe_name(filename)
                 path.parent.mkdir()
-                await within_time(self._receive(body, path))
+                await within_time(self._receive(body, path), self._seconds)
                 async with self._busy:
                     # another one of that name may have been read meanwhile
                     self._check_name(request)

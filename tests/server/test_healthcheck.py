@@ -30,9 +30,14 @@ class Health(BaseHTTPRequestHandler):
         """Quiet."""
 
 
+class Unwell(Health):
+    status = 503
+
+
 @pytest.fixture
-def server() -> Iterator[HTTPServer]:
-    listener = HTTPServer(("127.0.0.1", 0), Health)
+def server(request: pytest.FixtureRequest) -> Iterator[HTTPServer]:
+    """Answers as `Health`, or as the class that the test names."""
+    listener = HTTPServer(("127.0.0.1", 0), getattr(request, "param", Health))
     thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield listener
@@ -49,8 +54,8 @@ def test_a_server_that_answers_is_healthy(server: HTTPServer) -> None:
     assert problem(settings(server)) is None
 
 
-def test_another_status_is_told(server: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Health, "status", 503)
+@pytest.mark.parametrize("server", [Unwell], indirect=True)
+def test_another_status_is_told(server: HTTPServer) -> None:
     assert problem(settings(server)) == "/healthz answered with 503, not with 200."
 
 

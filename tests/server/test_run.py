@@ -70,10 +70,7 @@ def test_https_and_the_end_on_a_signal(tmp_path: Path) -> None:
     assert not any(thread.name.startswith("inference") for thread in threading.enumerate())
 
 
-def test_what_waits_when_the_server_ends_is_told_so_without_a_traceback(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr("server.run.GRACE_SECONDS", 0)
+def test_what_waits_when_the_server_ends_is_told_so_without_a_traceback(caplog: pytest.LogCaptureFixture) -> None:
     app = create_app(ServerConfig(), PaintingStream, LIBRARY)
     listener = listen("127.0.0.1", 0)
     answers: list[httpx.Response] = []
@@ -88,7 +85,7 @@ def test_what_waits_when_the_server_ends_is_told_so_without_a_traceback(
 
     visitor = threading.Thread(target=visit)
     visitor.start()
-    run(app, listener, None)
+    run(app, listener, None, grace_seconds=0)
     visitor.join()
     (answer,) = answers
     assert answer.status_code == 503 and answer.json()["error"]["message"] == "The server has ended."

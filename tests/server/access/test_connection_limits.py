@@ -18,7 +18,6 @@ import pytest
 import uvicorn
 from aiortc import RTCConfiguration, RTCPeerConnection
 
-from server.access import connection_limits, middleware
 from server.access.connection_limits import guard_protocol
 from server.app import create_app
 from server.config import ServerConfig
@@ -69,13 +68,12 @@ def test_half_sent_headers_keep_nobody_out_and_the_log_short() -> None:
 
 
 @contextmanager
-def listening(most: int = 100) -> Iterator[int]:
-    """A server with guarded connections, in a thread; its port."""
+def listening(**seconds: float) -> Iterator[int]:
+    """A server with guarded connections, and these deadlines of `guard_protocol`, in a thread; its port."""
     listener = listen("127.0.0.1", 0)
     app = create_app(ServerConfig(), PaintingStream, LIBRARY)
-    config = uvicorn.Config(
-        app, loop="asyncio", http=guard_protocol(most), log_config=None, timeout_graceful_shutdown=1
-    )
+    protocol = guard_protocol(100, **seconds)
+    config = uvicorn.Config(app, loop="asyncio", http=protocol, log_config=None, timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listener],), name="server")
     thread.start()
@@ -104,24 +102,24 @@ WHOLE = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 @pytest.mark.parametrize("sent", [b"", HALF, WHOLE + HALF], ids=["nothing", "half", "after a request"])
-def test_headers_are_not_waited_for_longer_than_stated(sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection_limits, "HEADER_SECONDS", 0.2)
-    with listening() as port:
+def test_headers_are_not_waited_for_longer_than_stated(sent: bytes) -> None:
+    with listening(header_seconds=0.2) as port:
         assert ended(sent, port).count(b"200 OK") == sent.count(WHOLE)
 
 
 @pytest.mark.parametrize("path", [b"/api/v1/sessions", b"/nowhere"])
-def test_a_body_is_not_waited_for_longer_than_stated(path: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection_limits, "WHOLE_BODY_SECONDS", 0.2)
-    with listening() as port:
+def test_a_body_is_not_waited_for_longer_than_stated(path: bytes) -> None:
+    with listening(body_seconds=0.2) as port:
         assert b"HTTP" not in ended(
             b"POST " + path + b" HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{", port
         )
 
 
-def test_a_quick_client_is_not_disturbed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection_limits, "HEADER_SECONDS", 0.5)
-    with listening() as port, socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS) as connection:
+def test_a_quick_client_is_not_disturbed() -> None:
+    with (
+        listening(header_seconds=1.0) as port,
+        socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS) as connection,
+    ):
         for _ in range(3):
             for piece in (WHOLE[:20], WHOLE[20:]):
                 connection.sendall(piece)
@@ -130,17 +128,15 @@ def test_a_quick_client_is_not_disturbed(monkeypatch: pytest.MonkeyPatch) -> Non
                 received += connection.recv(65536)
                 assert received
             assert received.startswith(b"HTTP/1.1 200")
-            threading.Event().wait(0.3)
+            threading.Event().wait(0.4)
 
 
-async def test_a_body_that_does_not_come_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(middleware, "BODY_SECONDS", 0.05)
-
+async def test_a_body_that_does_not_come_is_answered() -> None:
     async def never() -> AsyncIterator[bytes]:
         yield b"{"
         await asyncio.Event().wait()
 
-    async with running() as world:
+    async with running(ServerConfig(body_seconds=0.05)) as world:
         for path in ("/api/v1/sessions", "/whip", "/offer"):
             assert_error(await world.http.post(path, content=never()), 408, "too_slow")
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
 import pytest
 
-from server.access import middleware
 from server.access.api_keys import name_of
 from server.cluster.actors import Actors, Gone, Unreachable
 from server.cluster.ingress import build_ingress
@@ -77,12 +76,8 @@ def tried_of(arguments: tuple[object, ...]) -> list[str]:
 
 
 @asynccontextmanager
-async def before(
-    actors: HandMade, monkeypatch: pytest.MonkeyPatch, config: ServerConfig | None = None
-) -> AsyncIterator[httpx.AsyncClient]:
-    made: Callable[[], HandMade] = lambda: actors  # noqa: E731
-    monkeypatch.setattr("server.cluster.ingress.Actors", made)
-    transport = httpx.ASGITransport(build_ingress(config or ServerConfig(), "one"), raise_app_exceptions=False)
+async def before(actors: HandMade, config: ServerConfig | None = None) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(build_ingress(config or ServerConfig(), "one", actors), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://server") as http:
         yield http
 
@@ -98,8 +93,8 @@ async def before(
         ("PATCH", "/whep/w2.x/w2.y"),
     ],
 )
-async def test_a_sessions_requests_go_to_its_worker(method: str, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with before(HandMade("w1", "w2"), monkeypatch) as http:
+async def test_a_sessions_requests_go_to_its_worker(method: str, path: str) -> None:
+    async with before(HandMade("w1", "w2")) as http:
         answer = await http.request(method, path, content=b"{}")
     assert answer.json() == {"worker": "w2", "path": path, "body": "{}"}
     assert answer.headers["x-ingress"] == "one" and answer.headers["x-content-type-options"] == "nosniff"
@@ -108,12 +103,10 @@ async def test_a_sessions_requests_go_to_its_worker(method: str, path: str, monk
 @pytest.mark.parametrize(
     ("fault", "status", "code"), [(Gone(""), 410, "session_closed"), (Unreachable(""), 503, "worker_lost")]
 )
-async def test_a_session_whose_worker_is_gone_is_said_so(
-    fault: Exception, status: int, code: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_session_whose_worker_is_gone_is_said_so(fault: Exception, status: int, code: str) -> None:
     actors = HandMade("w1", "w2")
     actors.faults["w2", "request"] = fault
-    async with before(actors, monkeypatch) as http:
+    async with before(actors) as http:
         answer = await http.get("/api/v1/sessions/w2.x")
         other = await http.get("/api/v1/sessions/w1.x")
         nowhere = await http.get("/api/v1/sessions/plain")
@@ -122,14 +115,12 @@ async def test_a_session_whose_worker_is_gone_is_said_so(
     assert (other.status_code, nowhere.status_code) == (200, 404)
 
 
-async def test_a_session_is_tried_elsewhere_where_the_first_choice_refuses_or_dies(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_session_is_tried_elsewhere_where_the_first_choice_refuses_or_dies() -> None:
     actors = HandMade("w1", "w2", "w3")
     actors.faults["w1", "request"] = Gone("")
     actors.replies["w2"] = HttpReply(503, JSON, b'{"error": {"code": "server_full"}}')
     actors.replies["w3"] = HttpReply(201, JSON, b"{}")
-    async with before(actors, monkeypatch) as http:
+    async with before(actors) as http:
         assert (await http.post("/api/v1/sessions", json={})).status_code == 201
         del actors.replies["w3"]
         actors.faults["w3", "request"] = Unreachable("")
@@ -145,80 +136,76 @@ async def test_a_session_is_tried_elsewhere_where_the_first_choice_refuses_or_di
         (Placement("", 0, 429, "key_full", "All are taken.", "Close one."), 429),
     ],
 )
-async def test_a_full_cluster_refuses_in_one_sentence(
-    placement: Placement, status: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_full_cluster_refuses_in_one_sentence(placement: Placement, status: int) -> None:
     actors = HandMade("w1")
     actors.refusal, actors.full = placement, True
-    async with before(actors, monkeypatch) as http:
+    async with before(actors) as http:
         answer = await http.post("/api/v1/sessions", json={})
         assert (await http.get("/api/v1/sessions/w1.x")).status_code == 200, "the rest goes on"
     assert answer.status_code == status and answer.headers["Retry-After"]
     assert answer.json()["error"] == {"code": placement.code, "message": placement.message, "hint": placement.hint}
 
 
-async def test_without_workers_or_without_the_fleet_it_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with before(HandMade(), monkeypatch) as http:
+async def test_without_workers_or_without_the_fleet_it_is_not_ready() -> None:
+    async with before(HandMade()) as http:
         for path in ("/readyz", "/", "/api/v1/attributes"):
             assert (await http.get(path)).json()["error"]["code"] == "not_ready"
         assert (await http.get("/healthz")).status_code == 200
         assert (await http.get("/api/v1/sessions")).json() == []
     lost = HandMade("w1")
     lost.faults = {(FLEET, method): Unreachable("") for method in ("place", "describe", "workers")}
-    async with before(lost, monkeypatch) as http:
+    async with before(lost) as http:
         assert (await http.post("/whip", content=b"v=0")).status_code == 503
         assert (await http.get("/api/v1/sessions/w1.x")).status_code == 200, "its worker is asked all the same"
 
 
-async def test_a_client_comes_back_to_what_its_own_worker_has(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_client_comes_back_to_what_its_own_worker_has() -> None:
     actors, kept = HandMade("w1", "w2"), SessionCheckpoint({"smile": 0.5}, b"exact")
     actors.kept["w2", "give_up"] = kept
     actors.kept["w1", "find_kept"] = (5.0, SessionCheckpoint({}, b"copy"))
     actors.replies["w1"] = HttpReply(201, JSON, b"{}")
-    async with before(actors, monkeypatch) as http:
+    async with before(actors) as http:
         assert (await http.post("/api/v1/sessions", json={"resume_token": "w2.t"})).status_code == 201
     assert actors.requests() == [("w1", (Opening(7, "w2.t", kept),))]
     assert [one[0] for one in actors.asked if one[1] == "forget"] == ["w2"]
 
 
-async def test_a_client_comes_back_to_the_newest_copy_where_its_worker_is_gone(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_client_comes_back_to_the_newest_copy_where_its_worker_is_gone() -> None:
     actors, newest = HandMade("w1", "w2"), SessionCheckpoint({"smile": 0.5}, b"newest")
     actors.faults["w9", "give_up"] = Gone("")
     actors.kept["w1", "find_kept"] = (5.0, SessionCheckpoint({}, b"older"))
     actors.kept[FLEET, "find_kept"] = (6.0, newest)
     actors.replies["w1"] = HttpReply(201, JSON, b"{}")
-    async with before(actors, monkeypatch) as http:
+    async with before(actors) as http:
         await http.post("/api/v1/sessions", json={"resume_token": "w9.t"})
     assert actors.requests() == [("w1", (Opening(7, "w9.t", newest),))]
     assert {one[0] for one in actors.asked if one[1] == "forget"} == {"w1", FLEET}
 
 
-async def test_a_worker_that_does_not_give_up_its_session_is_not_tried_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_worker_that_does_not_give_up_its_session_is_not_tried_for_it() -> None:
     actors = HandMade("w1", "w2")
     actors.faults["w1", "give_up"] = Unreachable("")
     actors.kept["w2", "find_kept"] = (5.0, SessionCheckpoint({}, b"copy"))
-    async with before(actors, monkeypatch) as http:
+    async with before(actors) as http:
         await http.post("/api/v1/sessions", json={"resume_token": "w1.t"})
     assert actors.requests() == [("w2", (Opening(7, "w1.t", SessionCheckpoint({}, b"copy")),))]
 
 
 @pytest.mark.parametrize("body", [b"no json", b"[]", b'{"resume_token": 5}', b'{"resume_token": "guessed"}'])
-async def test_what_is_no_resume_token_is_left_to_the_worker(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_is_no_resume_token_is_left_to_the_worker(body: bytes) -> None:
     actors = HandMade("w1")
-    async with before(actors, monkeypatch) as http:
+    async with before(actors) as http:
         await http.post("/api/v1/sessions", content=body)
     assert not [one for one in actors.asked if one[1] in ("give_up", "find_kept")]
     assert len(actors.requests()) == 1
 
 
-async def test_lists_are_those_of_all_workers_that_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_lists_are_those_of_all_workers_that_answer() -> None:
     actors = HandMade("w1", "w2", "w3")
     actors.replies["w1"] = HttpReply(200, JSON, b'[{"id": "w1.a"}]')
     actors.replies["w3"] = HttpReply(200, JSON, b'[{"id": "w3.b"}]')
     actors.faults["w2", "request"] = Unreachable("")
-    async with before(actors, monkeypatch) as http:
+    async with before(actors) as http:
         assert (await http.get("/api/v1/sessions")).json() == [{"id": "w1.a"}, {"id": "w3.b"}]
 
 
@@ -230,24 +217,20 @@ async def test_lists_are_those_of_all_workers_that_answer(monkeypatch: pytest.Mo
         ("DELETE", "/api/v1/presets/mine", "on one node alone"),
     ],
 )
-async def test_what_clients_may_not_leave_here_is_refused(
-    method: str, path: str, said: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_clients_may_not_leave_here_is_refused(method: str, path: str, said: str) -> None:
     actors = HandMade("w1")
-    async with before(actors, monkeypatch) as http:
+    async with before(actors) as http:
         answer = await http.request(method, path, content=b"{}")
         assert (await http.get(path)).json()["worker"] == "w1"
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "uploads_off")
     assert said in answer.json()["error"]["message"] and len(actors.requests()) == 1
 
 
-async def test_an_attribute_from_a_client_is_read_by_one_worker_and_given_to_all(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_an_attribute_from_a_client_is_read_by_one_worker_and_given_to_all() -> None:
     actors = HandMade("w1", "w2")
     actors.replies["w1"] = HttpReply(201, JSON, b'{"name": "grin"}')
     config = ServerConfig(allow_uploads=True, max_body_bytes=10, max_upload_bytes=1 << 20)
-    async with before(actors, monkeypatch, config) as http:
+    async with before(actors, config) as http:
         assert (await http.post("/api/v1/attributes?name=grin", content=b"x" * 100)).status_code == 201
         assert (FLEET, "hand_on", ("grin", "w1")) in actors.asked
         actors.faults[FLEET, "hand_on"] = Unreachable("")
@@ -259,10 +242,10 @@ async def test_an_attribute_from_a_client_is_read_by_one_worker_and_given_to_all
     assert [name for name, _ in actors.requests()] == ["w1"] * 3
 
 
-async def test_keys_and_limits_are_kept_for_the_cluster_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_keys_and_limits_are_kept_for_the_cluster_as_a_whole() -> None:
     actors = HandMade("w1", "w2")
     config = ServerConfig(api_keys=("secret",), requests_per_minute=2, max_body_bytes=100)
-    async with before(actors, monkeypatch, config) as http:
+    async with before(actors, config) as http:
         assert (await http.get("/api/v1/sessions")).status_code == 401
         assert (await http.get("/api/v1/workers")).status_code == 401
         http.headers["Authorization"] = "Bearer secret"
@@ -271,13 +254,13 @@ async def test_keys_and_limits_are_kept_for_the_cluster_as_a_whole(monkeypatch: 
     assert statuses == [200, 429, 429]
 
 
-async def test_what_a_session_left_is_for_its_own_key(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_a_session_left_is_for_its_own_key() -> None:
     actors, left = HandMade("w1"), SessionCheckpoint({"smile": 0.5}, b"state", name_of("ann"))
     actors.faults["w9", "give_up"] = Gone("")
     actors.kept["w1", "find_kept"] = (5.0, left)
     actors.replies["w1"] = HttpReply(201, JSON, b"{}")
     config = ServerConfig(api_keys=("ann", "bob"))
-    async with before(actors, monkeypatch, config) as http:
+    async with before(actors, config) as http:
         for key in ("bob", "ann"):
             headers = {"Authorization": f"Bearer {key}"}
             await http.post("/api/v1/sessions", json={"resume_token": "w9.t"}, headers=headers)
@@ -286,9 +269,9 @@ async def test_what_a_session_left_is_for_its_own_key(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("path", ["/api/v1/sessions/fleet.x", "/whip/fleet.x", "/whep/fleet.x"])
-async def test_who_places_the_sessions_has_none(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_places_the_sessions_has_none(path: str) -> None:
     actors = HandMade("w1")
-    async with before(actors, monkeypatch) as http:
+    async with before(actors) as http:
         for method in ("GET", "DELETE", "POST"):
             answer = await http.request(method, path)
             assert (answer.status_code, answer.json()["error"]["code"]) == (404, "unknown_session")
@@ -296,7 +279,7 @@ async def test_who_places_the_sessions_has_none(path: str, monkeypatch: pytest.M
     assert not [one for one in actors.asked if one[0] == FLEET and one[1] in ("request", "give_up")]
 
 
-async def test_uploads_are_bounded_before_they_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_uploads_are_bounded_before_they_are_read() -> None:
     begun, go_on = asyncio.Semaphore(0), asyncio.Event()
 
     async def slow() -> AsyncIterator[bytes]:
@@ -306,7 +289,7 @@ async def test_uploads_are_bounded_before_they_are_read(monkeypatch: pytest.Monk
 
     actors = HandMade("w1")
     actors.replies["w1"] = HttpReply(409, JSON, b"{}")
-    async with before(actors, monkeypatch, ServerConfig(allow_uploads=True)) as http:
+    async with before(actors, ServerConfig(allow_uploads=True)) as http:
         coming = [asyncio.create_task(http.post("/api/v1/attributes", content=slow())) for _ in range(MOST_AT_ONCE)]
         for _ in coming:
             await begun.acquire()
@@ -320,9 +303,9 @@ LARGE = {"bytes": "a" * 65_536, "media lines": "m=video\n" * 17, "candidates": "
 
 
 @pytest.mark.parametrize("what", LARGE)
-async def test_offers_are_bounded_before_a_place_is_looked_for(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_offers_are_bounded_before_a_place_is_looked_for(what: str) -> None:
     actors, offer = HandMade("w1"), "v=0\n" + LARGE[what]
-    async with before(actors, monkeypatch) as http:
+    async with before(actors) as http:
         said = {"sdp": offer, "type": "offer", "resume_token": "w1.t"}
         answers = [await http.post(path, json=said) for path in ("/api/v1/sessions", "/offer")]
         answers.append(await http.post("/whip", content=offer))
@@ -332,15 +315,13 @@ async def test_offers_are_bounded_before_a_place_is_looked_for(what: str, monkey
     assert not actors.asked
 
 
-async def test_a_body_that_does_not_come_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(middleware, "BODY_SECONDS", 0.05)
-
+async def test_a_body_that_does_not_come_is_answered() -> None:
     async def never() -> AsyncIterator[bytes]:
         yield b"{"
         await asyncio.Event().wait()
 
     actors = HandMade("w1")
-    async with before(actors, monkeypatch) as http:
+    async with before(actors, ServerConfig(body_seconds=0.05)) as http:
         for path in ("/api/v1/sessions", "/whip", "/whip/w1.x"):
             assert_error(await http.post(path, content=never()), 408, "too_slow")
     assert not actors.asked

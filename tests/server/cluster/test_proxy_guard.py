@@ -12,7 +12,6 @@ from ray.serve._private.http_util import configure_http_middlewares, start_asgi_
 from ray.serve.config import HTTPOptions
 from starlette.responses import PlainTextResponse
 
-from server.access import connection_limits
 from server.access.connection_limits import GuardedProtocol
 from server.cluster.proxy_guard import PROXY_ENVIRONMENT
 from tests.patience import PATIENCE_SECONDS, until
@@ -68,7 +67,7 @@ def test_by_itself_it_still_has_no_time_limit_for_headers() -> None:
 
 
 async def test_half_sent_headers_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection_limits, "HEADER_SECONDS", 0.2)
+    monkeypatch.setattr(GuardedProtocol, "header_seconds", 0.2)
     async with proxy() as port:
         assert await answer(port, HALF) == await answer(port, b"") == b""
         assert b"200 OK" in await answer(port, WHOLE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -18,9 +19,8 @@ from rigid.edits.importing import ImportRequest, Target, import_attribute
 from rigid.edits.library import AttributeLibrary, read_library
 from rigid.edits.presets import PresetStore
 from server.config import ServerConfig
-from server.uploads import uploads
 from server.uploads.attribute_previews import Gallery
-from server.uploads.uploads import Uploads
+from server.uploads.uploads import MOST_AT_ONCE, Uploads
 from tests.patience import PATIENCE_SECONDS
 from tests.server.http.test_api import assert_error
 from tests.server.world import LIBRARY, attribute, running
@@ -78,7 +78,7 @@ async def test_an_upload_is_usable_in_running_sessions_and_after_a_restart(tmp_p
 async def test_what_one_server_has_read_another_takes_as_it_is(tmp_path: Path) -> None:
     theirs = target(tmp_path / "theirs")
     mine, other = library(), library()
-    first, second = Uploads(mine, target(tmp_path), 1 << 20), Uploads(other, theirs, 1 << 20)
+    first, second = Uploads(mine, target(tmp_path), OPEN), Uploads(other, theirs, OPEN)
     import_attribute(saved(tmp_path / "grin.npy"), ImportRequest(name="grin"), target(tmp_path))
     await first.take("grin", b"")
     assert first.names == {"grin"} and not second.names
@@ -132,10 +132,7 @@ async def test_uploads_are_off_unless_asked_for_and_no_other_site_can_make_one(t
             assert_error(answer, 415, "unsupported_media_type")
 
 
-async def test_a_slow_file_holds_no_other_up_and_too_many_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(uploads, "MOST_AT_ONCE", 2)
+async def test_a_slow_file_holds_no_other_up_and_too_many_are_refused(tmp_path: Path) -> None:
     begun, go_on = asyncio.Semaphore(0), asyncio.Event()
 
     async def slow() -> AsyncIterator[bytes]:
@@ -149,12 +146,14 @@ async def test_a_slow_file_holds_no_other_up_and_too_many_are_refused(
         await asyncio.wait_for(begun.acquire(), PATIENCE_SECONDS)
         quick = await world.http.post("/api/v1/attributes?name=other", content=GRIN, headers=BYTES)
         assert quick.status_code == 201
-        second = asyncio.create_task(_post(world.http, "third", slow()))
-        await asyncio.wait_for(begun.acquire(), PATIENCE_SECONDS)
-        busy = await world.http.post("/api/v1/attributes?name=fourth", content=GRIN, headers=BYTES)
+        slow_ones = [first]
+        for number in range(1, MOST_AT_ONCE):
+            slow_ones.append(asyncio.create_task(_post(world.http, f"slow_{number}", slow())))
+            await asyncio.wait_for(begun.acquire(), PATIENCE_SECONDS)
+        busy = await world.http.post("/api/v1/attributes?name=another", content=GRIN, headers=BYTES)
         assert_error(busy, 503, "busy")
         go_on.set()
-        assert [one.status_code for one in await asyncio.gather(first, second)] == [201, 201]
+        assert [one.status_code for one in await asyncio.gather(*slow_ones)] == [201] * MOST_AT_ONCE
 
 
 async def test_two_files_of_one_name_are_one_attribute(tmp_path: Path) -> None:
@@ -165,14 +164,12 @@ async def test_two_files_of_one_name_are_one_attribute(tmp_path: Path) -> None:
         assert sorted(one.status_code for one in answers) == [201, 409]
 
 
-async def test_a_file_that_does_not_come_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploads, "RECEIVE_SECONDS", 0.05)
-
+async def test_a_file_that_does_not_come_is_not_waited_for(tmp_path: Path) -> None:
     async def never() -> AsyncIterator[bytes]:
         yield GRIN[:10]
         await asyncio.Event().wait()
 
-    async with running(OPEN, library=library(), uploads=target(tmp_path)) as world:
+    async with running(replace(OPEN, upload_seconds=0.05), library=library(), uploads=target(tmp_path)) as world:
         assert_error(await _post(world.http, "grin", never()), 408, "too_slow")
         assert list(tmp_path.glob("**/*.safetensors")) == []
 
