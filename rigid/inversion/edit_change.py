@@ -2,7 +2,9 @@
 
 The inverted face O is never shown: the composite compares it with the edited one, E, at a quarter of its size, and the
 recurrent encoder is given it with the next frame. In an aligned crop E - O hardly moves from one frame to the next, so
-that E less the last frame's difference serves as O, and the generator has one picture to draw where it had two.
+that E less the last frame's difference serves as O, and the generator has one picture to draw where it had two. The
+difference is kept in full: made small and large again it is softer, and so little is then seen to have changed that
+the real face stays where E belongs.
 """
 
 from __future__ import annotations
@@ -10,14 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-import cv2
-import numpy as np
-
 from rigid.arrays import Array
-from rigid.fields import planes, resize
-
-GRAIN = 4
-"""Pixels that are averaged: finer than that, E and O differ wherever anything moved."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,15 +22,14 @@ class EditChange:
     edits: Mapping[str, float]
     """The edits, as they were shown."""
     difference: Array
-    """E - O, (S / GRAIN, S / GRAIN, 3) in [-1, 1] values."""
+    """E - O, (1, 3, S, S) in [-1, 1] values."""
     age: int = 0
     """How many frames ago that was."""
 
     @classmethod
     def between(cls, pictures: Array, edits: Mapping[str, float]) -> EditChange:
         """The change from the first to the second of `pictures` (2, 3, S, S)."""
-        difference = np.asarray(cv2.merge(tuple(pictures[1] - pictures[0])), np.float32)
-        return cls(dict(edits), resize(difference, len(difference) // GRAIN))
+        return cls(dict(edits), pictures[1:2] - pictures[:1])
 
     def serves(self, edits: Mapping[str, float], inverted_every: int) -> bool:
         """Whether the change stands for that of the next frame, which is made with `edits`."""
@@ -47,5 +41,4 @@ class EditChange:
 
     def undo(self, edited: Array) -> Array:
         """The inverted face, (1, 3, S, S), as far as it can be told from E, `edited` (1, 3, S, S)."""
-        difference = resize(self.difference, edited.shape[-1])
-        return edited - np.stack(planes(difference))[None]
+        return edited - self.difference
