@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Annotated
 
@@ -56,10 +56,10 @@ for _name in COMMANDS:
 arrange(app, PANELS)
 
 
-def run(arguments: Sequence[str]) -> int:
+def run(arguments: Sequence[str], program: Callable[..., object] = app) -> int:
     """Run the program; returns the exit status: 0 done, 2 usage or bad input, 1 failed."""
     try:
-        status = app(_complete(arguments) or ["--help"], prog_name="rigid-live", standalone_mode=False)
+        status = program(_complete(arguments) or ["--help"], prog_name="rigid-live", standalone_mode=False)
     except Exception as error:
         explained = explain(error)
         if explained is None:

@@ -10,7 +10,6 @@ from importlib.metadata import version
 import pytest
 import typer
 
-from cli import main as program
 from cli.errors import BAD_INPUT, FAILED, explain, fail
 from cli.main import COMMANDS, PANELS, run
 from engines import EngineError
@@ -104,23 +103,19 @@ def test_errors_are_explained(error: Exception, explained: tuple[str, int] | Non
     assert explain(error) == explained
 
 
-def test_a_failing_command_ends_with_its_sentence(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_failing_command_ends_with_its_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     app = typer.Typer()
     app.command()(lambda: fail("The port 80 is taken; choose another with --port."))
-    monkeypatch.setattr(program, "app", app)
-    assert run(["--"]) == FAILED
+    assert run(["--"], app) == FAILED
     assert capsys.readouterr().err == "Error: The port 80 is taken; choose another with --port.\n"
 
 
-def test_a_fault_of_the_program_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_of_the_program_keeps_its_traceback() -> None:
     app = typer.Typer()
 
     @app.command()
     def broken() -> None:
         raise KeyError("missing")
 
-    monkeypatch.setattr(program, "app", app)
     with pytest.raises(KeyError):
-        run(["--"])
+        run(["--"], app)

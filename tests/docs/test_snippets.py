@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -126,8 +126,8 @@ def test_there_are_snippets_and_marks_have_reasons() -> None:
 
 
 @pytest.fixture
-def idle(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every command parses its arguments and then does nothing."""
+def idle(monkeypatch: pytest.MonkeyPatch) -> Callable[..., object]:
+    """The program, each of whose commands parses its arguments and then does nothing."""
 
     def empty(command: Any) -> None:
         for inner in getattr(command, "commands", {}).values():
@@ -137,15 +137,16 @@ def idle(monkeypatch: pytest.MonkeyPatch) -> None:
 
     group = typer.main.get_command(app)
     empty(group)
-    monkeypatch.setattr("cli.main.app", group)
+    return group
 
 
-@pytest.mark.usefixtures("idle")
 @pytest.mark.parametrize("snippet", of_kind("sh", "bash", "console"))
-def test_the_program_takes_its_commands(snippet: Snippet, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_program_takes_its_commands(
+    snippet: Snippet, idle: Callable[..., object], capsys: pytest.CaptureFixture[str]
+) -> None:
     for words in commands(snippet):
         if Path(words[0]).name == "rigid-live":
-            assert run(words[1:]) == 0, f"{shlex.join(words)}: {capsys.readouterr().err}"
+            assert run(words[1:], idle) == 0, f"{shlex.join(words)}: {capsys.readouterr().err}"
 
 
 @pytest.mark.parametrize("snippet", of_kind("sh", "bash", "console"))
