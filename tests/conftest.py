@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rigid.assets.store import AssetStore
+    from rigid.stream.group_stream import AnyStream
+    from tests.worlds import EditOn
 
 # Threads that share out networks as tiny as those of tests wait for one another, the longer the busier a machine is.
 # PyTorch reads this when it is imported; programs that tests start inherit it.
@@ -39,6 +43,16 @@ def data_dir() -> Path | None:
     folder = Path(value)
     assert folder.is_dir(), f"RIGID_LIVE_DATA is {value!r}, which is not a folder"
     return folder
+
+
+@pytest.fixture
+def edit_on(monkeypatch: pytest.MonkeyPatch) -> EditOn:
+    """Has `rigid-live edit` show a file's frames to the streams that a function makes."""
+
+    def install(make_stream: Callable[[], AnyStream]) -> None:
+        monkeypatch.setattr("cli.edit._make_stream", lambda *_: make_stream())
+
+    return install
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from rigid.fields import smooth
 from rigid.geometry import Transform, apply, inverse, similarity
 from rigid.models.contract import RecurrentState, Runtime, Sizes
 from rigid.stream.face_stream import FaceStream, StreamOptions
+from rigid.stream.group_stream import AnyStream
 from rigid.stream.stream_state import state_from_bytes
 from tests.fakes import TINY, FakeRuntime
 
@@ -104,6 +105,10 @@ class FaultyRuntime(FakeRuntime):
         if number in self.poisoned_images:
             images[-1, 0, 5, 5] = np.inf
         return images
+
+
+EditOn = Callable[[Callable[[], AnyStream]], None]
+"""What the fixture `edit_on` is."""
 
 
 def make_stream(

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from itertools import islice, pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -21,23 +20,17 @@ from rigid.face.alignment import Face, FaceLandmarker
 from rigid.files.timeline import parse_edit, parse_scheduled
 from rigid.files.video_reader import Picture, VideoReader
 from scripts.demo_film import FRAMES, LARGEST, SIDE
+from server.config import ServerConfig
 from tests.files.overlap import edit_alone, real_stream
-from tests.worlds import FixedTracker, make_stream
+from tests.worlds import EditOn, FixedTracker, make_stream
 
 Opened = list[str]
 
 
 @pytest.fixture
-def opened(monkeypatch: pytest.MonkeyPatch) -> Opened:
+def opened(served: list[ServerConfig], monkeypatch: pytest.MonkeyPatch) -> Opened:
     """What is opened in a browser, by a server that is ready at once."""
     addresses: Opened = []
-
-    def serve_here(*given: Any, ready: Callable[[], object]) -> None:
-        given[3].close()
-        print(given[5][0])
-        ready()
-
-    monkeypatch.setattr("cli.serve.serve_here", serve_here)
     monkeypatch.setattr("webbrowser.open", addresses.append)
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setenv("DISPLAY", ":0")
@@ -86,9 +79,9 @@ def test_a_port_in_use_is_one_sentence_and_status_2(capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.slow
-def test_writes_before_beside_after(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_writes_before_beside_after(tmp_path: Path, edit_on: EditOn) -> None:
     tracker = FixedTracker((SIDE / 2, SIDE / 2), SIDE / 2)
-    monkeypatch.setattr("cli.edit._make_stream", lambda *_: make_stream(tracker=tracker))
+    edit_on(lambda: make_stream(tracker=tracker))
     target = tmp_path / "demo.mp4"
     assert run(["demo", "--out", str(target), "--set", "light=1"]) == 0
     with VideoReader(target) as reader:

@@ -102,28 +102,16 @@ def test_a_cluster_without_an_address_is_that_of_this_machine() -> None:
     ],
 )
 def test_a_server_without_a_key_warns_where_others_reach_it(
-    arguments: list[str], warned: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    arguments: list[str], warned: bool, served: list[ServerConfig], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    listeners: list[socket.socket] = []
-    monkeypatch.setattr("cli.serve.serve_here", lambda *given: listeners.append(given[3]))
     assert run(["serve", "--port", "0", *arguments]) == 0
-    (listener,) = listeners
-    listener.close()
+    assert len(served) == 1
     assert ("may open and watch sessions" in capsys.readouterr().err) is warned
 
 
 def test_options_and_variables_become_the_settings_of_the_server(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, served: list[ServerConfig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given: list[ServerConfig] = []
-
-    def serve_here(
-        config: ServerConfig, _store: object, _credentials: object, listener: socket.socket, *_: object
-    ) -> None:
-        listener.close()
-        given.append(config)
-
-    monkeypatch.setattr("cli.serve.serve_here", serve_here)
     monkeypatch.setenv("RIGID_LIVE_API_KEY", "one two")
     monkeypatch.setenv("RIGID_LIVE_SERVE_MIN_FPS", "7.5")
     asked = "--port 0 --no-badge --allow-uploads --max-sessions 2 --udp-port-range 40000-40100 --min-free-mb 1.5"
@@ -131,7 +119,7 @@ def test_options_and_variables_become_the_settings_of_the_server(
     folder = tmp_path / "films"
     assert run(["serve", *asked.split(), *repeated.split(), "--recordings", str(folder)]) == 0
     assert run(["serve", "--port", "0"]) == 0
-    config, plain = given
+    config, plain = served
     assert (config.badge, config.allow_uploads, config.max_sessions) == (False, True, 2)
     assert (config.api_keys, config.min_fps) == (("one", "two"), 7.5)
     assert (config.udp_ports, config.ice_servers) == (

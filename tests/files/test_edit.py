@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 import pytest
 
-import cli.edit
 from cli.main import run
 from rigid.arrays import Pixels
 from rigid.atomic_files import write_json
@@ -26,7 +25,7 @@ from rigid.files.timeline import ScheduledEdit, Timeline, parse_edit, parse_sche
 from rigid.models.contract import CLASSES
 from tests.clips import audio_packets, frames_of, number_in, write_clip
 from tests.fakes import TINY, FakeRuntime
-from tests.worlds import FRAME_SHAPE, FaultyRuntime, FixedTracker, make_stream, textured_frame
+from tests.worlds import FRAME_SHAPE, EditOn, FaultyRuntime, FixedTracker, make_stream, textured_frame
 
 LIGHT = {"light": 1.0}
 SIZE = (FRAME_SHAPE[1], FRAME_SHAPE[0])
@@ -231,12 +230,12 @@ def tiny_library(profile: str) -> AttributeLibrary:
 
 @pytest.fixture
 def command(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+    monkeypatch: pytest.MonkeyPatch, edit_on: EditOn, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., int]:
     """Runs `rigid-live edit` in a folder of its own, on the fake engine."""
 
     monkeypatch.setattr("rigid.edits.library.load_library", tiny_library)
-    monkeypatch.setattr(cli.edit, "_make_stream", lambda *_: make_stream())
+    edit_on(make_stream)
     monkeypatch.setenv("RIGID_LIVE_CACHE", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.chdir(tmp_path)
     return lambda *arguments: run(["edit", *map(str, arguments)])
@@ -335,11 +334,11 @@ def write_sound_alone(path: Path) -> None:
 
 
 def test_no_face_is_told_and_is_no_failure(
-    command: Callable[..., int], clip: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    command: Callable[..., int], clip: Path, edit_on: EditOn, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tracker = FixedTracker()
     tracker.blind = set(range(100))
-    monkeypatch.setattr(cli.edit, "_make_stream", lambda *_: make_stream(tracker=tracker))
+    edit_on(lambda: make_stream(tracker=tracker))
     assert command("in.mp4", "out.mp4", "--set", "light=1") == 0
     assert "Warning: No face was found in in.mp4" in capsys.readouterr().err
     assert Path("out.mp4").exists()

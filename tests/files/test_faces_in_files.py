@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import cli.edit
 from cli.faces import aim, aim_later, choose_faces
 from cli.main import run
 from rigid.arrays import Pixels
@@ -25,7 +24,7 @@ from tests.clips import frames_of, write_clip
 from tests.face.test_alignment import generated_face
 from tests.fakes import FakeRuntime
 from tests.groups import SHAPE, People, Person, make_tracker, standing
-from tests.worlds import Brighten
+from tests.worlds import Brighten, EditOn
 
 AT_ONCE = StreamOptions(fade=Fade(seconds=0.0, frames=1))
 STAMPS = [40 * number for number in range(8)]
@@ -66,8 +65,8 @@ def test_a_number_that_nobody_had_is_told(film: Path, tmp_path: Path) -> None:
     assert report.warnings == [f"No face of {film} had the number 9; those there were: 1, 2."]
 
 
-def test_the_command_edits_one_face_of_two(film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli.edit, "_make_stream", lambda *_: open_group())
+def test_the_command_edits_one_face_of_two(film: Path, tmp_path: Path, edit_on: EditOn) -> None:
+    edit_on(open_group)
     out = tmp_path / "out.mp4"
     assert run(["edit", str(film), str(out), "--set", "light=1", "--only", "1", "--no-sign"]) == 0
     assert halves_changed(film, out) == [False, True]
