@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from aiortc import RTCRtpReceiver
 from aiortc.rtcrtpreceiver import NackGenerator
@@ -21,13 +22,14 @@ class RepeatingNackGenerator(NackGenerator):
     a video stands still until 512 packets wait behind the gap.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
+        self._clock = clock
         self._asked = 0.0
 
     def add(self, packet: RtpPacket) -> bool:
         missed = super().add(packet)
-        now = time.monotonic()
+        now = self._clock()
         if not missed and not (self.missing and now - self._asked >= ASK_AGAIN_SECONDS):
             return False
         self._asked = now

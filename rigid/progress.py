@@ -31,7 +31,9 @@ class Update(Protocol):
 
 
 @contextmanager
-def show_progress(title: str, total: int | None = None, unit: str = "") -> Iterator[Update]:
+def show_progress(
+    title: str, total: int | None = None, unit: str = "", seconds_between_lines: float = SECONDS_BETWEEN_LINES
+) -> Iterator[Update]:
     """Announce a task, yield the function that takes its progress, and announce its end.
 
     `total` is None where it is not known; `unit` "bytes" is shown as kB, MB, GB. A task that raises is
@@ -49,7 +51,7 @@ def show_progress(title: str, total: int | None = None, unit: str = "") -> Itera
             if total is not None:
                 bar.update(task, completed=total)
     else:
-        yield from _lines(title, total, unit)
+        yield from _lines(title, total, unit, seconds_between_lines)
 
 
 def _bar(console: Console, unit: str) -> Progress:
@@ -68,13 +70,13 @@ class _Speed(ProgressColumn):
         return Text("" if speed is None else f"{speed:.1f} a second", style="progress.data.speed")
 
 
-def _lines(title: str, total: int | None, unit: str) -> Iterator[Update]:
+def _lines(title: str, total: int | None, unit: str, seconds_between: float) -> Iterator[Update]:
     _print(f"{title} ...")
     last = started = time.monotonic()
 
     def update(done: int, doing: str = "") -> None:
         nonlocal last
-        if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
+        if time.monotonic() - last >= seconds_between:
             last = time.monotonic()
             now = f"; {doing}" if doing else ""
             so_far = amount(done, unit) if total is None else f"{_number(done, unit)} of {amount(total, unit)}"

@@ -131,8 +131,8 @@ def data(folder: Path) -> Files:
         yield f"data/stills/{still['name']}.jpg", encoded.tobytes()
 
 
-def pack(path: Path, files: Files) -> int:
-    """Write the archive and return its size in bytes."""
+def pack(path: Path, files: Files, limit: int = LIMIT) -> int:
+    """Write the archive and return its size in bytes; ends the program where it would be larger than `limit`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as part:
         with lzma.open(part, "wb", filters=FILTERS) as stream, tarfile.open(fileobj=stream, mode="w") as archive:
@@ -141,8 +141,8 @@ def pack(path: Path, files: Files) -> int:
                 member.size, member.mode = len(content), 0o755 if name == "carry-on" else 0o644
                 archive.addfile(member, io.BytesIO(content))
         size = part.stat().st_size
-        if size > LIMIT:
-            over = f"{size / 2**20:.1f} MiB, over {LIMIT / 2**20:.0f}"
+        if size > limit:
+            over = f"{size / 2**20:.1f} MiB, over {limit / 2**20:.0f}"
             sys.exit(f"The bundle would be {over}; leave out some clips.")
     return size
 

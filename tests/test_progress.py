@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from rigid import progress
 from rigid.progress import amount, show_progress
 
 
@@ -16,9 +15,8 @@ def test_plain_lines_tell_start_and_end(capsys: pytest.CaptureFixture[str]) -> N
     assert last.startswith("Counting: done in ")
 
 
-def test_plain_lines_tell_how_far_it_is(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.0)
-    with show_progress("Counting", 3, "frames") as update:
+def test_plain_lines_tell_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    with show_progress("Counting", 3, "frames", seconds_between_lines=0.0) as update:
         update(2, "a.mp4")
     shown = capsys.readouterr().err
     assert "Counting: 2 of 3 frames, " in shown

@@ -50,6 +50,7 @@ class FacePool:
         generator: MobileStyleGAN,
         seed: int,
         block: int = BLOCK,
+        compiler: Callable[[nn.Module, Tensor], Callable[[Tensor], Array]] = compile_network,
     ):
         """`draw(count, seed)` gives codes (count, n_codes, 512); `folder` belongs to this draw, seed and `block`."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -58,6 +59,7 @@ class FacePool:
         self.images: list[Pixels] = []
         self._tones: list[NDArray[np.intp]] = []
         self._draw, self._generator, self._seed, self._block = draw, generator, seed, block
+        self._compile = compiler
 
     def __len__(self) -> int:
         return self._block * len(self.images)
@@ -96,4 +98,4 @@ class FacePool:
 
     @cached_property
     def _render(self) -> Callable[[Tensor], Array]:
-        return compile_network(Halved(self._generator), self._draw(BATCH, 0))
+        return self._compile(Halved(self._generator), self._draw(BATCH, 0))

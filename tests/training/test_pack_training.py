@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from rigid.assets.store import AssetStore, read_manifest
-from scripts import pack_training
 from scripts.pack_training import assets, data, pack, round_mantissas
 
 
@@ -36,10 +35,9 @@ def test_a_bundle_unpacks_with_what_was_put_in(tmp_path: Path, faces: Path) -> N
     assert (unpacked / "aligned" / "one.mp4").read_bytes() == (faces / "aligned" / "one.mp4").read_bytes()
 
 
-def test_a_bundle_over_the_limit_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pack_training, "LIMIT", 100)
+def test_a_bundle_over_the_limit_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=r"The bundle would be .* MiB, over"):
-        pack(tmp_path / "bundle.tar.xz", iter([("noise", np.random.default_rng(0).bytes(4096))]))
+        pack(tmp_path / "bundle.tar.xz", iter([("noise", np.random.default_rng(0).bytes(4096))]), limit=100)
     assert not list(tmp_path.iterdir())
 
 

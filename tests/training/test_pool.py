@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from rigid.arrays import Array
 from rigid.edits.attribute import Attribute
 from rigid.edits.library import AttributeLibrary
 from rigid.models.build import new_mapping
-from rigid.training import pool as pool_module
 from rigid.training.draws import HARD, FaceDraws, tone_group
 from rigid.training.pool import BLOCK, FacePool
 from tests.training.parts import Painter
@@ -36,21 +36,19 @@ def test_only_cheeks_and_forehead_say_what_the_tone_is() -> None:
     assert tone_group(face) == tone_group(plain(DARK))
 
 
-@pytest.fixture
-def painted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Counts pictures while a pool paints its faces in the colour of their codes."""
-    counted: list[int] = []
+class Compiler:
+    """Makes of any network one that paints faces in the colour of their codes, and counts them."""
 
-    def compiled(network: nn.Module, example: Tensor) -> object:
-        def render(codes: Tensor) -> NDArray[np.float32]:
-            counted.append(len(codes))
-            colour = codes[:, 0, :3, None, None].expand(-1, -1, 128, 128)
-            return np.asarray(colour.numpy(), np.float32)
+    def __init__(self) -> None:
+        self.painted = 0
 
-        return render
+    def __call__(self, network: nn.Module, example: Tensor) -> Callable[[Tensor], Array]:
+        return self._paint
 
-    monkeypatch.setattr(pool_module, "compile_network", compiled)
-    return counted
+    def _paint(self, codes: Tensor) -> Array:
+        self.painted += len(codes)
+        colour = codes[:, 0, :3, None, None].expand(-1, -1, 128, 128)
+        return np.asarray(colour.numpy(), np.float32)
 
 
 def draw_mostly_light(count: int, seed: int) -> Tensor:
@@ -61,12 +59,14 @@ def draw_mostly_light(count: int, seed: int) -> Tensor:
     return codes
 
 
-def test_a_pool_is_the_same_made_or_found_and_grows_by_blocks(tmp_path: Path, painted: list[int]) -> None:
-    made, found = (FacePool(tmp_path / "faces", draw_mostly_light, Painter(), seed=3) for _ in range(2))  # type: ignore[arg-type]
+def test_a_pool_is_the_same_made_or_found_and_grows_by_blocks(tmp_path: Path) -> None:
+    compiler = Compiler()
+    folder, generator = tmp_path / "faces", Painter()
+    made, found = (FacePool(folder, draw_mostly_light, generator, seed=3, compiler=compiler) for _ in range(2))  # type: ignore[arg-type]
     made.grow(BLOCK + 1)
-    assert len(made) == 2 * BLOCK and sum(painted) == 2 * BLOCK
+    assert len(made) == 2 * BLOCK and compiler.painted == 2 * BLOCK
     found.grow(2 * BLOCK)
-    assert sum(painted) == 2 * BLOCK
+    assert compiler.painted == 2 * BLOCK
     places = [0, BLOCK + 4]
     assert torch.equal(made.codes_of(places), found.codes_of(places))
     assert all(np.array_equal(made.picture(i), found.picture(i)) for i in places)
@@ -75,8 +75,8 @@ def test_a_pool_is_the_same_made_or_found_and_grows_by_blocks(tmp_path: Path, pa
     assert np.abs(np.stack([made.picture(i)[64, 64] for i in places]) - shown).max() <= 1
 
 
-def test_rare_tones_are_chosen_as_often_as_common_ones(tmp_path: Path, painted: list[int]) -> None:
-    pool = FacePool(tmp_path, draw_mostly_light, Painter(), seed=3)  # type: ignore[arg-type]
+def test_rare_tones_are_chosen_as_often_as_common_ones(tmp_path: Path) -> None:
+    pool = FacePool(tmp_path, draw_mostly_light, Painter(), seed=3, compiler=Compiler())  # type: ignore[arg-type]
     pool.grow(BLOCK)
     chosen = pool.choose(np.random.default_rng(0), 200)
     dark = sum(tone_group(pool.picture(i)) == 0 for i in chosen)
