@@ -56,6 +56,8 @@ class Steadied:
     edits: Mapping[str, float]
     """The edits by which O and E differ."""
     sight: _Sight
+    hair: Array | None = None
+    """The mask of the hair, (S, S), held steady as well; None where the hair is not edited."""
 
 
 class TemporalFilter:
@@ -71,38 +73,40 @@ class TemporalFilter:
         self._dis.setPatchStride(4)
 
     def steady(
-        self, faces: Faces, edits: Mapping[str, float], last: Steadied | None, drawn: Array | None = None
+        self, faces: Faces, edits: Mapping[str, float], last: Steadied | None, hair: Array | None = None
     ) -> Steadied:
         """`faces` with the generated ones held steady by the `last`; without these as they are.
 
         `edits`: by what O and E differ. Where they are others than before, E stays as it came: an edit is not to lag.
-        `drawn` (S, S): how far E wants more holding, see `DRAWN_SHARE`.
+        `hair` (S, S): the mask in which hair is edited, held like E: where it trembles, dyed strands flicker. In it, E
+        is held by more, see `DRAWN_SHARE`.
         """
-        now = _Sight.of(faces.real)
-        if last is not None and self._share:
-            faces = self._held(faces, now, last, edits == last.edits, drawn)
-        return Steadied(faces, dict(edits), now)
+        now = Steadied(faces, dict(edits), _Sight.of(faces.real), hair)
+        return now if last is None or not self._share else self._hold(now, last)
 
-    def move_along(self, real: Array, last: Steadied) -> Faces:
-        """The `last` faces, moved as the real one has since."""
-        faces, flow = last.faces, _enlarge(self._flow(_Sight.of(real), last.sight), len(real))
-        bare = None if faces.bare is None else warp(faces.bare, flow)
-        return Faces(real, warp(faces.inverted, flow), warp(faces.edited, flow), bare)
+    def move_along(self, real: Array, last: Steadied) -> Steadied:
+        """The `last` faces and hair, moved as the real face has since."""
+        sight, faces = _Sight.of(real), last.faces
+        flow = _enlarge(self._flow(sight, last.sight), len(real))
+        bare, hair = (None if picture is None else warp(picture, flow) for picture in (faces.bare, last.hair))
+        moved = Faces(real, warp(faces.inverted, flow), warp(faces.edited, flow), bare)
+        return Steadied(moved, last.edits, sight, hair)
 
-    def _held(self, faces: Faces, now: _Sight, last: Steadied, same_edits: bool, drawn: Array | None) -> Faces:
+    def _hold(self, given: Steadied, last: Steadied) -> Steadied:
+        faces, now, hair = given.faces, given.sight, given.hair
         flow, size, before = self._flow(now, last.sight), len(faces.real), last.faces
         explained = resize(_find_explained(now, last.sight, flow), size)
         flow, weight = _enlarge(flow, size), repeat_for_colours(np.float32(self._share) * explained)
         inverted = _mix(faces.inverted, before.inverted, flow, weight)
-        if drawn is not None:
-            weight = repeat_for_colours(
-                (self._share + np.float32(max(DRAWN_SHARE - self._share, 0)) * drawn) * explained
-            )
         edited, bare = faces.edited, faces.bare
-        if same_edits:
+        if given.edits == last.edits:
+            if hair is not None:
+                hair = hair if last.hair is None else _mix(hair, last.hair, flow, np.float32(self._share) * explained)
+                share = self._share + np.float32(max(DRAWN_SHARE - self._share, 0)) * hair
+                weight = repeat_for_colours(share * explained)
             edited = _mix(edited, before.edited, flow, weight)
             bare = bare if bare is None or before.bare is None else _mix(bare, before.bare, flow, weight)
-        return replace(faces, inverted=inverted, edited=edited, bare=bare)
+        return replace(given, faces=replace(faces, inverted=inverted, edited=edited, bare=bare), hair=hair)
 
     def _flow(self, now: _Sight, before: _Sight) -> Array:
         """now(x) ≈ before(x + f(x)), in pixels at FLOW_SIZE."""

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import cv2
-import numpy as np
 
 from rigid.arrays import Array
 from rigid.composite.compositor import CompositeKind, Faces, compose
 from rigid.composite.edit_masks import FaceMasks, how_covered, masks_by_landmarks, masks_by_parser
 from rigid.composite.paste import paste
-from rigid.composite.temporal_filter import TemporalFilter
+from rigid.composite.temporal_filter import Steadied, TemporalFilter
 from rigid.stream.fading import opacity_at
 from rigid.stream.frame_record import FrameRecord, Sighting
 from rigid.stream.stream_state import Lost, StreamState
@@ -36,7 +35,9 @@ class BlendingStage:
         with made.watch("blend"):
             real = sighting.real
             masks = _masks(made, sighting, real)
-            faces = self._steady(real, made.pictures, made, masks, state)
+            steadied = self._steady(real, made.pictures, made, masks, state)
+            faces, hair = steadied.faces, steadied.hair
+            masks = masks if hair is None else replace(masks, hair=hair)
             composite = compose(self._composite, faces, masks, made.effect, sighting.landmarks)
             shown = paste(made.frame, composite, sighting.transform, opacity_at(made.level))
         if not made.face:
@@ -45,17 +46,18 @@ class BlendingStage:
         covered = 0.0 if made.parts is None else how_covered(made.parts[0])
         return replace(made, shown=shown, faces=faces, covered=covered)
 
-    def _steady(self, real: Array, pictures: Array, made: FrameRecord, masks: FaceMasks, state: StreamState) -> Faces:
-        """The faces to show: moved along with the real one where they are an earlier frame's."""
+    def _steady(
+        self, real: Array, pictures: Array, made: FrameRecord, masks: FaceMasks, state: StreamState
+    ) -> Steadied:
+        """What to show: moved along with the real face where it is an earlier frame's."""
         if made.again and state.shown is not None:
             return self._filter.move_along(real, state.shown)
-        # a fringe, or strands of dyed hair, want more holding
-        drawn = np.float32(made.effect.hair) * masks.hair if made.effect.hair else None
         faces = Faces(real, *(_to_crop(image) for image in pictures))
         if made.inferred and state.shown is not None:
             faces = replace(faces, drawn_fault=state.shown.faces.fault)
-        state.shown = self._filter.steady(faces, made.effect.edits, state.shown, drawn)
-        return state.shown.faces
+        hair = masks.hair if made.effect.hair else None
+        state.shown = self._filter.steady(faces, made.effect.edits, state.shown, hair)
+        return state.shown
 
 
 def _masks(made: FrameRecord, sighting: Sighting, real: Array) -> FaceMasks:

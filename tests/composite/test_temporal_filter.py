@@ -41,8 +41,8 @@ class Video:
         self.filter = TemporalFilter(share)
         self.last: Steadied | None = None
 
-    def steady(self, faces: Faces, edits: dict[str, float] = SMILE, drawn: Array | None = None) -> Faces:
-        self.last = self.filter.steady(faces, edits, self.last, drawn)
+    def steady(self, faces: Faces, edits: dict[str, float] = SMILE, hair: Array | None = None) -> Faces:
+        self.last = self.filter.steady(faces, edits, self.last, hair)
         return self.last.faces
 
 
@@ -72,15 +72,31 @@ def test_shimmer_settles_while_the_motion_is_followed() -> None:
     assert all(before.real is after.real for before, after in zip(given, steadied, strict=True))
 
 
-def test_what_is_drawn_without_the_real_face_is_held_more() -> None:
-    video, drawn = Video(), np.zeros((SIZE, SIZE), np.float32)
-    drawn[: SIZE // 2] = 1
+def test_what_is_drawn_of_hair_is_held_more() -> None:
+    video, hair = Video(), np.zeros((SIZE, SIZE), np.float32)
+    hair[: SIZE // 2] = 1
     for number in range(8):
-        last = video.steady(moving(number), SMILE, drawn)
+        last = video.steady(moving(number), SMILE, hair)
     left = {kind: np.square(inner(getattr(last, kind) - last.real)) for kind in ("inverted", "edited")}
     half = len(left["edited"]) // 2
     assert left["edited"][: half - 4].mean() < 0.7 * left["edited"][half + 4 :].mean()
     assert left["inverted"][: half - 4].mean() > 0.8 * left["inverted"][half + 4 :].mean()
+
+
+def test_a_mask_of_hair_that_trembles_settles_and_moves_with_the_head() -> None:
+    video, true = Video(), np.zeros((SIZE, SIZE), np.float32)
+    true[32:96, 32:64] = 1
+    left: dict[str, float] = {}
+    for number in range(8):
+        expected = np.roll(true, SHIFT * number, 1)
+        given = expected + shimmer(number)[..., 0]
+        video.steady(moving(number), SMILE, given)
+        assert video.last is not None and video.last.hair is not None
+        held = video.last.hair
+        left = {"given": np.square(inner(given - expected)).mean(), "held": np.square(inner(held - expected)).mean()}
+    assert left["held"] < 0.6 * left["given"]
+    video.steady(moving(8), {"age": 1.0}, true)
+    assert video.last is not None and video.last.hair is true, "another edit's mask is shown at once"
 
 
 def test_the_first_faces_and_those_after_a_forgotten_one_are_as_they_came() -> None:
@@ -134,7 +150,7 @@ def test_faces_move_along_with_the_real_one() -> None:
     assert video.last is not None
     for number in (1, 2):
         real = face(SHIFT * number)
-        moved = video.filter.move_along(real, video.last)
+        moved = video.filter.move_along(real, video.last).faces
         assert np.array_equal(moved.real, real)
         expected = np.roll(given.edited, SHIFT * number, 1)
         assert np.abs(inner(moved.edited - expected)).mean() < 0.05
