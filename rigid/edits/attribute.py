@@ -36,7 +36,7 @@ Description = dict[str, str | float | bool | None]
 class Attribute:
     """One edit: strength s adds s · (`direction` + `code_map`(codes)) to the codes, times `opposite` where s < 0.
 
-    0 is off; `min` to `max` is where it looks natural.
+    Where there is a `back`, that is -`direction` for s < 0. 0 is off; `min` to `max` is where it looks natural.
     """
 
     name: str
@@ -53,6 +53,8 @@ class Attribute:
     """What strength 1 does, measured on held-out generated faces."""
     opposite: float = 1.0
     """Length of the edit at strength -1, in lengths at 1."""
+    back: Array | None = None
+    """The edit at strength -1 before `opposite`, float32 (n_codes, 512), where it is more than the way back."""
     video_gain: float = 1.0
     """How much longer than other edits it is made in a stream."""
     motion: Array | None = None
@@ -98,7 +100,8 @@ class Attribute:
     def digest(self) -> str:
         """Names the edit and its range by their content."""
         digest = hashlib.sha256(repr((self.min, self.max, self.opposite)).encode())
-        digest.update(np.ascontiguousarray(self.direction).tobytes())
+        for direction in (self.direction, self.back):
+            digest.update(b"" if direction is None else np.ascontiguousarray(direction).tobytes())
         if self.code_map is not None:
             digest.update(repr((self.code_map.scale, self.code_map.carried.tolist())).encode())
             for array in to_tensors(self.code_map.parts).values():
@@ -111,6 +114,8 @@ class Attribute:
         `codes` may be left out for an edit without a map; ValueError with one.
         """
         length = np.float32(strength if strength > 0 else strength * self.opposite)
+        if strength < 0 and self.back is not None:
+            return -length * self.back
         if self.code_map is None:
             return length * self.direction
         if codes is None:

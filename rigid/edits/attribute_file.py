@@ -2,11 +2,13 @@
 
 Tensor `direction`: float32 (512,), used for every code in `layers`, or (n_codes, 512), used as it is. Tensors
 `map.…`: a small network from the codes to what is added to them, described by the metadata `map`
-(`rigid.edits.code_map`).
+(`rigid.edits.code_map`). Tensor `direction_back`, optional, as `direction`: the edit of negative strengths, where that
+is another than the way back.
 Tensor `motion`, optional: float32 (2, 478, 2), how the landmarks of generated faces move at strength 1 and at -1 on
 average, in crop sides. Metadata `attribute`: JSON of `AttributeHeader`. A strength s adds
-s · strength_scale · (direction + map(codes)) to the codes (Eq. 5), times `opposite` where s is negative. A file for the
-18 codes of StyleGAN2 at 1024² serves every profile; see `rigid.edits.code_layouts`.
+s · strength_scale · (direction + map(codes)) to the codes (Eq. 5), times `opposite` where s is negative; there, where
+the file has a `direction_back`, |s| · strength_scale · direction_back. A file for the 18 codes of StyleGAN2 at 1024²
+serves every profile; see `rigid.edits.code_layouts`.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ from rigid.face.landmarks import N_LANDMARKS
 
 METADATA_KEY = "attribute"
 MAP_KEY = "map"
-TENSOR = "direction"
+TENSOR, BACK = "direction", "direction_back"
 MOTION, MOTION_SHAPE = "motion", (2, N_LANDMARKS, 2)
 
 
@@ -45,6 +47,8 @@ class Stored(NamedTuple):
     """What it adds to these codes in particular."""
     motion: Array | None
     """How it moves the landmarks at strength 1 and at -1, (2, 478, 2) in crop sides."""
+    back: Array | None = None
+    """What strength -1 adds before `opposite`, as `direction`; None where that is the way back."""
 
 
 def write_attribute(
@@ -53,8 +57,9 @@ def write_attribute(
     direction: Array | None,
     parts: Sequence[MapPart] = (),
     motion: Array | None = None,
+    back: Array | None = None,
 ) -> None:
-    """Write `direction` (512,) or (n_codes, 512), a map's `parts`, and `motion` (2, 478, 2), under `header`.
+    """Write `direction` (512,) or (n_codes, 512), a map's `parts`, `motion` (2, 478, 2), and `back`, under `header`.
 
     ValueError when it would not be readable.
     """
@@ -62,8 +67,7 @@ def write_attribute(
     tensors = codemap.to_tensors(parts)
     if direction is not None:
         tensors[TENSOR] = np.ascontiguousarray(direction, np.float32)
-    if motion is not None:
-        tensors[MOTION] = np.ascontiguousarray(motion, np.float32)
+    _add(tensors, motion, back)
     _check_values(tensors, path.name)
     metadata = {METADATA_KEY: json.dumps(asdict(header))}
     if parts:
@@ -74,22 +78,29 @@ def write_attribute(
 
 
 def rewrite_header(
-    path: Path, change: Callable[[AttributeHeader], AttributeHeader], motion: Array | None = None
+    path: Path,
+    change: Callable[[AttributeHeader], AttributeHeader],
+    motion: Array | None = None,
+    back: Array | None = None,
 ) -> AttributeHeader:
-    """Replace the header in `path` by what `change` makes of it, and the motion if one is given; the edit stays.
+    """Replace the header in `path` by what `change` makes of it, and motion and way back where given; the edit stays.
 
     ValueError for a bad file.
     """
     text, map_text, tensors = _read_raw(path)
-    if motion is not None:
-        tensors[MOTION] = np.ascontiguousarray(motion, np.float32)
-        _check_values(tensors, path.name)
+    _add(tensors, motion, back)
+    _check_values(tensors, path.name)
     header = change(parse_header(text, path.name))
     check_header(header, path.name)
     metadata = {METADATA_KEY: json.dumps(asdict(header))} | ({} if map_text is None else {MAP_KEY: map_text})
     with replacing(path) as part:
         save_file(tensors, part, metadata=metadata)
     return header
+
+
+def _add(tensors: dict[str, Array], motion: Array | None, back: Array | None) -> None:
+    given = {MOTION: motion, BACK: back}
+    tensors |= {name: np.ascontiguousarray(array, np.float32) for name, array in given.items() if array is not None}
 
 
 def read_attribute(path: Path, *, n_codes: int, code_size: int, family: str = "") -> Stored:
@@ -124,24 +135,27 @@ def _for_profile(
         owner = "it" if header.codes else "this profile"
         raise ValueError(f"code {max(header.layers)} is named, but {owner} has {stored_codes} codes")
     carried = np.isin(given, header.layers)
-    direction = np.zeros((n_codes, size), np.float32)
     tensors = dict(tensors)
-    stored, motion = tensors.pop(TENSOR, None), tensors.pop(MOTION, None)
-    if stored is not None:
+    motion = tensors.pop(MOTION, None)
+    directions: dict[str, Array] = {}
+    for name in {TENSOR, BACK} & tensors.keys():
+        stored = tensors.pop(name)
         if stored.shape not in ((size,), (stored_codes, size)):
             takes = f"this profile takes ({size},) or ({stored_codes}, {size})"
-            raise ValueError(f"the direction is {stored.shape}, but {takes}")
+            raise ValueError(f"the {name} is {stored.shape}, but {takes}")
         per_code = np.broadcast_to(stored, (stored_codes, size))
-        direction[carried] = header.strength_scale * per_code[given[carried]]
+        directions[name] = np.zeros((n_codes, size), np.float32)
+        directions[name][carried] = header.strength_scale * per_code[given[carried]]
+    direction, back = directions.get(TENSOR, np.zeros((n_codes, size), np.float32)), directions.get(BACK)
     if map_text is None:
-        return Stored(header, direction, None, motion)
+        return Stored(header, direction, None, motion, back)
     parts = codemap.from_tensors(json.loads(map_text), tensors, stored_codes, size)
     taken = to_published(n_codes, stored_codes)
-    return Stored(header, direction, CodeMap(parts, taken, given, carried, header.strength_scale), motion)
+    return Stored(header, direction, CodeMap(parts, taken, given, carried, header.strength_scale), motion, back)
 
 
 def _check_values(tensors: dict[str, Array], file_name: str) -> None:
-    if not tensors.keys() - {MOTION}:
+    if not tensors.keys() - {MOTION, BACK}:
         raise ValueError(f"{file_name}: it has neither a direction nor a map.")
     motion = tensors.get(MOTION)
     if motion is not None and motion.shape != MOTION_SHAPE:
@@ -149,11 +163,11 @@ def _check_values(tensors: dict[str, Array], file_name: str) -> None:
     if motion is not None and np.abs(motion).max() > 1:
         raise ValueError(f"{file_name}: the motion moves landmarks by more than 1, the crop's side.")
     for name, value in tensors.items():
-        what = f"the {name}" if name == TENSOR else f"the tensor {name!r}"
+        what = f"the {name}" if name in (TENSOR, BACK) else f"the tensor {name!r}"
         if not np.isfinite(value).all():
             raise ValueError(f"{file_name}: {what} holds NaN or infinite values.")
-        if name == TENSOR and not value.any():
-            raise ValueError(f"{file_name}: the direction is all zero and would change nothing.")
+        if name in (TENSOR, BACK) and not value.any():
+            raise ValueError(f"{file_name}: {what} is all zero and would change nothing.")
 
 
 def _read_raw(path: Path) -> tuple[str, str | None, dict[str, Array]]:
@@ -165,7 +179,7 @@ def _read_raw(path: Path) -> tuple[str, str | None, dict[str, Array]]:
             edit = of_map | (names & {TENSOR})
             if (
                 METADATA_KEY not in metadata
-                or names - edit - {MOTION}
+                or names - edit - {MOTION, BACK}
                 or not edit
                 or (MAP_KEY in metadata) != bool(of_map)
             ):

@@ -177,8 +177,10 @@ def custom_folder(profile: str) -> Path:
 
 def load_attribute(path: Path, *, n_codes: int, code_size: int, family: str = "", custom: bool = False) -> Attribute:
     """The attribute in a file that bears its name; ValueError naming the file when it cannot be used."""
-    header, direction, code_map, motion = read_attribute(path, n_codes=n_codes, code_size=code_size, family=family)
+    stored = read_attribute(path, n_codes=n_codes, code_size=code_size, family=family)
+    header = stored.header
     if header.name != path.stem:
         raise ValueError(f"{path.name}: the attribute inside is named {header.name!r}; rename the file to match.")
     values = {key: getattr(header, key) for key in (*STORED, *USED)}
-    return Attribute(direction=direction, code_map=code_map, motion=motion, custom=custom, **values)
+    parts = {key: getattr(stored, key) for key in ("direction", "code_map", "motion", "back")}
+    return Attribute(custom=custom, **parts, **values)

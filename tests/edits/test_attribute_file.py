@@ -11,6 +11,7 @@ from safetensors.numpy import save_file
 
 from rigid.edits.attribute_file import read_attribute, rewrite_header, write_attribute
 from rigid.edits.attribute_header import AttributeHeader
+from rigid.edits.library import load_attribute
 
 HEADER = AttributeHeader(
     name="smile",
@@ -94,6 +95,19 @@ def test_an_attribute_may_bring_how_it_moves_the_landmarks(tmp_path: Path) -> No
         rewrite_header(path, lambda header: header, np.full_like(motion, np.nan))
     with pytest.raises(ValueError, match="neither a direction nor a map"):
         write_attribute(tmp_path / "nothing.safetensors", HEADER, None, motion=motion)
+
+
+def test_negative_strengths_may_have_a_direction_of_their_own(tmp_path: Path) -> None:
+    path, back = tmp_path / "smile.safetensors", np.array([0, 5, 0], np.float32)
+    write_attribute(path, HEADER, np.array([1, 0, -3], np.float32))
+    rewrite_header(path, lambda header: header, back=back)
+    attribute = load_attribute(path, n_codes=4, code_size=3)
+    np.testing.assert_array_equal(attribute.offset(1.0)[1], [2, 0, -6])
+    np.testing.assert_array_equal(attribute.offset(-0.5), 0.25 * np.array([[0] * 3, [0, 10, 0], [0, 10, 0], [0] * 3]))
+    assert attribute.digest != replace(attribute, back=None).digest
+    with pytest.raises(ValueError, match=r"the direction_back is \(2,\), but"):
+        rewrite_header(path, lambda header: header, back=back[:2])
+        read_attribute(path, n_codes=4, code_size=3)
 
 
 @pytest.mark.parametrize("shape", [(2,), (3, 3), (1, 4, 3), ()])
