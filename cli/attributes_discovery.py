@@ -24,6 +24,7 @@ def register(commands: typer.Typer) -> None:
     commands.command()(discover)
     commands.command()(measure)
     commands.command("motion")(measure_motion)
+    commands.command("way-back")(find_way_back)
     commands.command("fit-video")(fit_video)
 
 
@@ -98,6 +99,24 @@ def measure(
     with bad_input():
         measure_profile(wanted, AssetStore(), say)
     typer.echo(f"Statements, report.json, calibration.md and entanglement.png are in {out}.")
+
+
+def find_way_back(
+    file: Annotated[Path, typer.Argument(help="The attribute's file, measured in how male a face is.")],
+    clips: Annotated[Path | None, typer.Option(help="Folder of aligned clips whose faces are taken, too.")] = None,
+    split: ClipSplit = None,
+    profile: Profile = "mobile-256",
+) -> None:
+    """Give the attribute of gender a way back that changes the face and not the hair, by descent through the generator.
+
+    Both directions are in the file then; what each reaches is stated by measure and fit-video.
+    """
+    from rigid.assets.store import AssetStore
+    from rigid.discovery.way_back import WayBack
+    from rigid.discovery.way_back import find_way_back as find
+
+    with bad_input():
+        find(WayBack(file, profile, clips, split), AssetStore(), say)
 
 
 def measure_motion(

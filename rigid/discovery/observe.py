@@ -108,11 +108,15 @@ def head_angles(pose: Array) -> tuple[float, float, float]:
 
 
 def face_crop(image: Pixels, landmarks: Array, size: int) -> Pixels:
-    """The square round brows, chin and cheeks plus a tenth, as the age net was trained on: (size, size, 3)."""
+    """The square of a face as the age net was trained on: (size, size, 3)."""
+    return square(image, *face_square(landmarks), size)
+
+
+def face_square(landmarks: Array) -> tuple[tuple[float, float], float]:
+    """Centre and side of the square round brows, chin and cheeks plus a tenth."""
     left, right = landmarks[:, 0].min(), landmarks[:, 0].max()
     top, bottom = landmarks[list(BROW_POINTS), 1].min(), landmarks[CHIN, 1]
-    centre = ((left + right) / 2, (top + bottom) / 2)
-    return square(image, centre, 1.2 * max(right - left, bottom - top), size)
+    return ((left + right) / 2, (top + bottom) / 2), 1.2 * max(right - left, bottom - top)
 
 
 def square(image: Pixels, centre: tuple[float, float], side: float, size: int) -> Pixels:

@@ -1,0 +1,171 @@
+"""An edit that changes what a face itself shows, and not the hair round it: found by descent through the generator.
+
+What the labelled samples know of being male is hair first of all, which a stream leaves as it is; a slope fitted to
+them draws strands on cheeks. Here the edit d, the same for all faces, is what the classifier is shown by the face's
+inside alone. With x = G(w), y = G(w + d), M the feathered oval and c the male log odds of M·y + (1 - M)·x it minimises
+
+    softplus(c + MARGIN) + what y changes outside M, inside it, of the mouth's brightness, of age and of expression,
+
+over faces that c calls male, each seen a little displaced and mirrored, so that no pattern is found that only fools it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from rigid.arrays import Array
+from rigid.discovery.calibrate import Faces
+from rigid.discovery.directions import level_codes
+from rigid.discovery.observe import face_square
+from rigid.face.masks import feather, lips_mask, oval_mask
+from rigid.models.age_gender import INPUT_SIZE
+from rigid.reporting import Say, say_nothing
+
+MARGIN = 1.0
+"""Log odds beyond which a face that has changed sides pulls no more."""
+OUTSIDE, INSIDE, MOUTH, AGE, EXPRESSION, LENGTH = 8.0, 1.0, 3.0, 0.3, 0.3, 2e-3
+"""Weights: of changed pixels outside the face, in it, and of the mouth's brightness, without which faces smile; of ages
+in decades squared, of the expressions' cross entropy, and of the edit's length in the codes' own spread, squared."""
+LIPS_GROWN = 0.3
+GRAIN = 4
+"""Pixels averaged before what is inside is compared."""
+DISPLACED, RESIZED = 3.0, 0.05
+"""Standard deviations of how faces are seen: pixels, and share of the square's side."""
+RATE = 0.02
+BATCH = 4
+
+
+class Critics(NamedTuple):
+    """RGB faces (B, 3, 112, 112), 0 to 255 → ages (B,) and male log odds (B,); → logits of expressions (B, n)."""
+
+    age_gender: Callable[[Tensor], tuple[Tensor, Tensor]]
+    expression: Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Sitters:
+    """Faces to find an edit on."""
+
+    faces: Faces
+
+    @cached_property
+    def codes(self) -> Tensor:
+        """(N, n_codes, 512)."""
+        return torch.from_numpy(self.faces.codes)
+
+    @cached_property
+    def pictures(self) -> Tensor:
+        """x, (N, 3, S, S) in [-1, 1]."""
+        return torch.from_numpy(self.faces.images).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+    @cached_property
+    def squares(self) -> Array:
+        """Column, row and side of the square that the critics see of each, (N, 3) pixels."""
+        return np.array([(*centre, side) for centre, side in map(face_square, self._landmarks)], np.float32)
+
+    @cached_property
+    def inside(self) -> Tensor:
+        """M, (N, 1, S, S)."""
+        return self._masks(lambda landmarks, size: feather(oval_mask(landmarks, size)))
+
+    @cached_property
+    def mouths(self) -> Tensor:
+        """(N, 1, S, S)."""
+        return self._masks(lambda landmarks, size: lips_mask(landmarks, size, LIPS_GROWN))
+
+    @property
+    def _landmarks(self) -> Array:
+        return self.faces.seen["landmarks"]
+
+    def _masks(self, draw: Callable[[Array, int], Array]) -> Tensor:
+        size = self.faces.images.shape[1]
+        return torch.from_numpy(np.stack([draw(landmarks, size) for landmarks in self._landmarks]))[:, None]
+
+
+def find_inside(
+    generator: Callable[[Tensor], Tensor],
+    critics: Critics,
+    sitters: Sitters,
+    levels: Sequence[int],
+    spread: Array,
+    steps: int,
+    report: Say = say_nothing,
+) -> Array:
+    """The edit (n_codes, 512) of `levels` by which the faces of `sitters`, all male to the critics, are so no more.
+
+    `spread` (512, 512): covariance of a code.
+    """
+    values, vectors = np.linalg.eigh(spread)
+    root = torch.from_numpy(np.asarray(vectors * np.sqrt(values.clip(0)), np.float32))
+    steered = torch.zeros(len(levels), len(spread), requires_grad=True)
+    optimiser = torch.optim.Adam([steered], lr=RATE)
+    random = np.random.default_rng(0)
+    for step, chosen in enumerate(_draw_batches(len(sitters.codes), steps, random), 1):
+        edit = _spread_over(steered @ root.T, levels, sitters.codes.shape[1])
+        with torch.autocast("cpu", torch.bfloat16):
+            made = generator(sitters.codes[chosen] + edit)
+        odds, cost = _judge(made.float(), sitters, chosen, critics, random)
+        loss = F.softplus(odds + MARGIN).mean() + cost + LENGTH * steered.square().sum()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        report(f"step {step} of {steps}: male log odds {odds.mean().item():+.2f}, side effects {cost.item():.2f}")
+    found: Array = _spread_over(steered @ root.T, levels, sitters.codes.shape[1]).detach().numpy()
+    return found
+
+
+def _draw_batches(count: int, steps: int, random: np.random.Generator) -> Iterator[list[int]]:
+    for _ in range(steps):
+        yield random.choice(count, min(BATCH, count), replace=False).tolist()
+
+
+def _spread_over(by_level: Tensor, levels: Sequence[int], n_codes: int) -> Tensor:
+    """A move of each of `levels` as one of every code."""
+    codes = level_codes(n_codes)
+    level_of = {code: i for i, level in enumerate(levels) for code in codes[level]}
+    nothing = torch.zeros_like(by_level[0])
+    return torch.stack([by_level[level_of[code]] if code in level_of else nothing for code in range(n_codes)])
+
+
+def _judge(
+    made: Tensor, sitters: Sitters, chosen: list[int], critics: Critics, random: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """Male log odds (B,) of the faces with their insides replaced, and what else that costs."""
+    before, inside, mouths = (part[chosen] for part in (sitters.pictures, sitters.inside, sitters.mouths))
+    change = made - before
+    look = _draw_look(sitters.squares[chosen], before.shape[-1], random)
+    seen, real = look(before + inside * change), look(before)
+    ages, odds = critics.age_gender(seen)
+    with torch.no_grad():
+        real_ages, _ = critics.age_gender(real)
+        expressions = critics.expression(real).softmax(1)
+    others = (expressions * (expressions.clamp_min(1e-6).log() - critics.expression(seen).log_softmax(1))).sum(1)
+    brightness = F.avg_pool2d(change.mean(1, keepdim=True) * mouths, GRAIN).abs().sum()
+    cost = (
+        OUTSIDE * (change.abs() * (1 - inside)).mean()
+        + INSIDE * F.avg_pool2d(change * inside, GRAIN).abs().mean()
+        + MOUTH * brightness / F.avg_pool2d(mouths, GRAIN).sum()
+        + AGE * ((ages - real_ages) / 10).square().mean()
+        + EXPRESSION * others.mean()
+    )
+    return odds, cost
+
+
+def _draw_look(squares: Array, size: int, random: np.random.Generator) -> Callable[[Tensor], Tensor]:
+    """Sees `squares` (B, 3) of pictures (B, 3, size, size) in [-1, 1] as the critics do, displaced and mirrored."""
+    sides = squares[:, 2] * np.exp(random.normal(0, RESIZED, len(squares)))
+    centres = squares[:, :2] + random.normal(0, DISPLACED * size / 256, (len(squares), 2))
+    across = random.choice((-1.0, 1.0))
+    moves = np.zeros((len(squares), 2, 3), np.float32)
+    moves[:, 0, 0], moves[:, 1, 1] = across * sides / size, sides / size
+    moves[:, :, 2] = 2 * centres / size - 1
+    grid = F.affine_grid(torch.from_numpy(moves), [len(squares), 3, INPUT_SIZE, INPUT_SIZE], align_corners=False)
+    return lambda pictures: (F.grid_sample(pictures, grid, align_corners=False) + 1) * 127.5
