@@ -34,6 +34,8 @@ HEAD, HEAD_SIGMA = 1.15, 0.008
 EDGE_SIGMA, EDGE_VARIANCE = 2.0, 1e-3
 """Extent of what shares one line from brightness to hair, pixels at `SMALL`, and the brightness' variance, [-1, 1]
 values, below which the hair does not follow it."""
+NEIGHBOURS = np.ones((3, 3), np.uint8)
+"""How far what E shows beside a narrower face reaches, softly, beyond where the parser sees it."""
 LEAST_HAIR = np.float32(0.05)
 """A hair's share below this counts as none: what is far from the hair is not to be touched at all."""
 
@@ -96,21 +98,16 @@ def _mask_inner_face(real: Array, edited: Array) -> Array:
     """M_I ∪ M_E of Eq. 7, (n, n), and the neck: beards and age do not end at the jaw.
 
     Of the neck what is bare in both: another collar than the real one is not to be drawn on it. Nothing where E shows
-    what is behind the head, beside a narrower jaw: that is not what is there; nor where E draws hair above the eyes,
-    strands on a forehead that no edit of the hair has asked for.
+    what is behind the head, beside a narrower jaw: that is not what is there; nor where it draws strands of hair on a
+    forehead or a cheek, which no edit of the hair has asked for (beards are skin to the parser).
     """
     inner, drawn = (_share(parts, *INNER_FACE) for parts in (real, edited))
     bare = np.minimum(_share(real, "neck"), drawn + _share(edited, "neck"))
-    union: Array = np.maximum(np.maximum(inner, drawn), bare) * (1 - _share(edited, "background"))
-    above = _count_rows_above_eyes(real)
-    union[:above] *= 1 - _share(edited, "hair")[:above]
+    beyond, before = (_share(parts, "background", "hair") for parts in (edited, real))
+    uncovered = cv2.dilate(np.maximum(beyond - before, 0), NEIGHBOURS)
+    union: Array = np.maximum(np.maximum(inner, drawn), bare)
+    union *= 1 - np.maximum(uncovered, _share(edited, "background"))
     return union
-
-
-def _count_rows_above_eyes(real: Array) -> int:
-    """How many of the map's rows lie above the eyes; none where it shows no eyes."""
-    eyes = _share(real, "eyes", "brows").sum(1)
-    return round(float(eyes @ np.arange(len(eyes)) / eyes.sum())) if eyes.sum() > 1 else 0
 
 
 def how_covered(real: Array) -> float:

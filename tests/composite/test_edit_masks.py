@@ -67,17 +67,18 @@ def test_nothing_is_drawn_where_the_edited_face_leaves_the_background() -> None:
     assert masks_by_parser(pair({"skin": FACE}, {"skin": narrower}), GREY).face[beside].max() < 0.1
 
 
-def test_strands_that_the_edited_face_draws_on_the_forehead_are_left_out_and_a_beard_is_not() -> None:
-    strands: Place = (slice(23, 27), slice(24, 40))
-    beard: Place = (slice(44, 54), slice(24, 40))
-    real = PLAIN | {"eyes": (slice(30, 33), slice(20, 44))}
-    drawn = np.stack([parsed(real), parsed(real)])
-    for place in (strands, beard):
+def test_strands_that_the_edited_face_draws_on_forehead_and_cheek_are_left_out() -> None:
+    forehead: Place = (slice(23, 27), slice(24, 40))
+    cheek: Place = (slice(36, 48), slice(36, 42))
+    chin: Place = (slice(48, 54), slice(26, 34))
+    drawn = np.stack([parsed(PLAIN), parsed(PLAIN)])
+    for place in (forehead, cheek):
         drawn[1][:, place[0], place[1]] = 0
         drawn[1][CLASSES.index("hair"), place[0], place[1]] = 1
     mask = masks_by_parser(drawn, GREY).face
-    assert mask[grown(strands, 6)].max() < 0.2
-    assert mask[grown(beard, 6)].min() > 0.9
+    for place in (forehead, cheek):
+        assert mask[grown(place)].max() < 0.2
+    assert mask[grown(chin)].min() > 0.9
 
 
 def test_hair_is_the_real_ones_and_a_hat_is_none() -> None:
