@@ -15,12 +15,14 @@ from rigid.discovery.samples import DrawCodes, Studio
 from rigid.edits.attribute import Attribute
 from rigid.edits.attribute_file import rewrite_header
 from rigid.edits.library import load_attribute
-from rigid.face.landmarks import LEFT_EYE, RIGHT_EYE
+from rigid.face.landmarks import LEFT_EYE, OUTER_LIPS, RIGHT_EYE
 from rigid.models.contract import Sizes
 from rigid.reporting import Say, say_nothing
 
 MOVES = {recipe.name: recipe.moves for recipe in RECIPES if recipe.moves}
 """What each attribute that moves a face moves."""
+FEATURES: dict[str, Sequence[int] | NDArray[np.int_]] = {"brows": BROW_POINTS, "lips": OUTER_LIPS}
+"""What moves alone where an attribute moves no more than that."""
 FADE_WIDTH = 0.025
 """Crop sides over which motion fades away from a feature."""
 GROWTH = 0.25
@@ -56,7 +58,7 @@ class Landmarks:
         if moves == "eyes":
             return self.growing_eyes()
         motion = self.motion(attribute, n_early)
-        return motion * self.near(BROW_POINTS) if moves == "brows" else motion
+        return motion * self.near(FEATURES[moves]) if moves in FEATURES else motion
 
     def near(self, feature: Sequence[int] | NDArray[np.int_]) -> Array:
         """How near each landmark is to those of `feature`, (478, 1), 1 to 0."""

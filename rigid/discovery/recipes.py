@@ -54,7 +54,7 @@ class Recipe:
     joined: tuple[tuple[str, float], ...] = ()
     """Other attributes whose edits are then added to its own, and how much of each."""
     moves: str = ""
-    """What a stream moves of the real face: its `brows`, its `eyes`, or the whole `face`; empty for nothing."""
+    """What a stream moves of the real face: its `brows`, `eyes` or `lips`, or the whole `face`; empty for nothing."""
 
     @property
     def controls(self) -> tuple[str, ...]:
@@ -83,7 +83,7 @@ _IN_ORDER = (
         moves="face",
     ),
     Recipe("mouth_open", "Mouth open", "expression", "mouth_open", 0.4, ((1, 3),), ceiling=0.2),
-    Recipe("lips_pucker", "Pucker", "expression", "pucker", 0.11, SHAPE, ceiling=0.3, free=("smile",)),
+    Recipe("lips_pucker", "Pucker", "expression", "pucker", 0.11, SHAPE, ceiling=0.3, free=("smile",), moves="lips"),
     Recipe("eyes_open", "Eyes wide", "expression", "eye_opening", 0.115, SHAPE, free=("eyes_closed",)),
     Recipe("eyes_closed", "Eyes closed", "expression", "eyes_closed", 0.42, SHAPE, ceiling=0.3),
     Recipe("brow_raise", "Brows raised", "expression", "brow_up", 0.25, SHAPE, ceiling=0.3),
