@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -15,12 +15,9 @@ from rigid.inversion.edit_change import EditChange
 from rigid.inversion.face_window import face_corner, surround
 from rigid.inversion.latents import Anchor, add_edit, share
 from rigid.inversion.noise_smoothing import settle
-from rigid.inversion.redrawing import Redrawn, redraw
+from rigid.inversion.redrawing import Draw, Redrawn, redraw
 from rigid.models.contract import RecurrentState, Runtime, Sizes
 from rigid.stopwatch import Stopwatch
-
-Draw = Callable[[Array, Array], Array]
-"""From codes and noise maps, (B, …) each, to pictures (B, 3, S, S)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,9 +91,9 @@ class Inverter:
             edited = [add_edit(shared.codes, offset(shared.codes), n_shared) for offset in effect.offsets]
             all_codes = np.concatenate([shared.codes, *edited])
             in_sides = landmarks / sizes.image_size
-            edited_noise, redrawn = redraw(noise, all_codes, effect, in_sides, memory.redrawn, self._runtime)
-            noises = [noise, *(edited_noise for _ in edited)]
             draw = partial(self._draw, inputs=inputs, landmarks=landmarks, effect=effect)
+            edited_noise, redrawn = redraw(noise, all_codes, effect, in_sides, memory.redrawn, self._runtime, draw)
+            noises = [noise, *(edited_noise for _ in edited)]
             pictures, change = self._draw_both(draw, all_codes, noises, memory.change, effect)
             _require_finite(pictures)
         recurrent = recurrent.after(inputs, pictures[:1], pictures[1:2], shared.late_codes, noise)

@@ -10,7 +10,7 @@ the detail that makes it the same person.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import cv2
@@ -23,6 +23,9 @@ from rigid.face.masks import lips_mask, oval_mask
 from rigid.fields import blur, largest, ramp, resize, rise
 from rigid.geometry import Points
 from rigid.models.contract import Runtime
+
+Draw = Callable[[Array, Array], Array]
+"""From codes and noise maps, (B, …) each, to pictures (B, 3, S, S); round the face they may be the real one's."""
 
 ANEW = (1.5, 2.5)
 """How much more a place's edges must change than the face's do on average to be drawn anew, and to be so fully. The
@@ -66,18 +69,19 @@ class Redrawn:
 
 
 def redraw(
-    noise: Array, codes: Array, effect: EditEffect, landmarks: Points, before: Redrawn, runtime: Runtime
+    noise: Array, codes: Array, effect: EditEffect, landmarks: Points, before: Redrawn, runtime: Runtime, draw: Draw
 ) -> tuple[Array, Redrawn]:
     """(1, *noise_shape) for the edited face, from that of the inverted one, and what the next frame goes on from.
 
     `codes` (2 or 3, n_codes, code_size): the inverted and the edited face's, and maybe those of the face edited
-    without its hair; `effect`: what they differ by; `landmarks` (478, 2) of the real face in crop sides.
+    without its hair; `effect`: what they differ by; `landmarks` (478, 2) of the real face in crop sides; `draw`: the
+    generator's pictures of them, for `runtime` to tell their parts.
     """
     if not noise.any():
         return noise, before
     now = replace(before, age=before.age + 1)
     if now.age >= _find_longest_age(effect.edits, before.edits):
-        measured = resize(_measure(codes, landmarks, runtime), noise.shape[-1])
+        measured = resize(_measure(codes, landmarks, runtime, draw), noise.shape[-1])
         # with half of the old detail a mouth is neither one nor the other; where the edit stays, nothing is to jump
         now = Redrawn(dict(effect.edits), 0, measured, before.share if effect.edits == before.edits else measured)
     assert now.measured is not None and now.share is not None
@@ -96,10 +100,10 @@ def _find_longest_age(edits: Mapping[str, float], before: Mapping[str, float] | 
     return 0 if moved > FAR else WAIT
 
 
-def _measure(codes: Array, landmarks: Points, runtime: Runtime) -> Array:
+def _measure(codes: Array, landmarks: Points, runtime: Runtime, draw: Draw) -> Array:
     """How far each place is drawn anew, (n, n), 0 to 1."""
     noise = np.zeros((len(codes), *runtime.sizes.noise_shape), np.float32)
-    pictures = runtime.synthesize(codes, noise)
+    pictures = draw(codes, noise)
     inverted, *edited = (resize(np.asarray(cv2.merge(tuple(picture)), np.float32), COMPARED) for picture in pictures)
     face = oval_mask(landmarks * COMPARED, COMPARED)
     found = [find_new_edges(inverted, picture, face) for picture in edited]

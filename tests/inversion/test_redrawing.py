@@ -59,7 +59,8 @@ class EditedNoise:
         self.redrawn = Redrawn()
 
     def __call__(self, noise: Array, codes: Array, edits: dict[str, float], landmarks: Array) -> Array:
-        edited, self.redrawn = redraw(noise, codes, EditEffect(edits), landmarks, self.redrawn, self._runtime)
+        runtime, before = self._runtime, self.redrawn
+        edited, self.redrawn = redraw(noise, codes, EditEffect(edits), landmarks, before, runtime, runtime.synthesize)
         return edited
 
 
