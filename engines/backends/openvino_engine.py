@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import openvino
 
 from engines.exports import graph_files, network_hash
-from engines.graph_runtime import FACE_GRAPH, EngineOptions, GraphRuntime
+from engines.graph_runtime import FACE_GRAPH, PARSE_GRAPH, EngineOptions, GraphRuntime
 from engines.machine import features
 from rigid.arrays import Array
 from rigid.models.contract import Sizes
@@ -20,21 +21,27 @@ from rigid.models.openvino_core import compile_kept, get_shared_core
 from rigid.operating_system import count_cores, name_processor
 
 DEVICE = "CPU"
-GENERATORS = ("synthesize", FACE_GRAPH)
+SIDE_BY_SIDE = (FACE_GRAPH, PARSE_GRAPH)
+"""Of what is asked for several pictures at most frames. Each on a core of its own waits for no other at every layer."""
+ONE_BY_ONE = ("synthesize", *SIDE_BY_SIDE)
 FEW_CORES = 4
-"""Up to so many, a generator takes picture by picture: a batch gains nothing there, and OpenVINO joins and drops more
-of a graph whose shapes are all known, a tenth of its time."""
+"""Up to so many, these take picture by picture: a batch gains nothing there, and OpenVINO joins and drops more of a
+graph whose shapes are all known, a tenth of a generator's time."""
 
 
 class OpenVinoGraph:
-    """One compiled model with its own infer request."""
+    """One network with its own infer request, and maybe one more for each core, for pictures side by side."""
 
     def __init__(self, path: Path, options: EngineOptions):
         self._one_by_one = takes_one_by_one(path, options)
-        model = _compile(path, options)
+        model = _compile(path, options, _settings(options))
         self._request = model.create_infer_request()
         self._inputs = tuple(port.any_name for port in model.inputs)
         self._outputs = tuple(port.any_name for port in model.outputs)
+        self._beside: list[openvino.InferRequest] = []
+        if takes_side_by_side(path, options):
+            beside = _compile(path, options, _settings_side_by_side(options))
+            self._beside = [beside.create_infer_request() for _ in range(_count_threads(options))]
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -43,14 +50,31 @@ class OpenVinoGraph:
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         if not self._one_by_one:
             return self._infer(feeds)
-        rows = range(len(next(iter(feeds.values()))))
-        answers = [self._infer({name: array[row : row + 1] for name, array in feeds.items()}) for row in rows]
+        count, together = len(next(iter(feeds.values()))), max(1, len(self._beside))
+        rows = [{name: array[row : row + 1] for name, array in feeds.items()} for row in range(count)]
+        parts = [rows[first : first + together] for first in range(0, count, together)]
+        answers = [answer for part in parts for answer in self._infer_each(part)]
         return {name: np.concatenate([answer[name] for answer in answers]) for name in self._outputs}
 
+    def _infer_each(self, rows: Sequence[Mapping[str, Array]]) -> list[dict[str, Array]]:
+        """The answers to `rows`: one with all cores, several on a core each."""
+        if len(rows) == 1:
+            return [self._infer(rows[0])]
+        requests = self._beside[: len(rows)]
+        # whatever fails, all are waited for, as they read the callers' memory
+        with ExitStack() as running:
+            for request, feeds in zip(requests, rows, strict=True):
+                request.start_async(dict(feeds), share_inputs=True)
+                running.callback(request.wait)
+        return [self._read(request) for request in requests]
+
     def _infer(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        results = self._request.infer(dict(feeds), share_inputs=True, share_outputs=True)
+        self._request.infer(dict(feeds), share_inputs=True, share_outputs=True)
+        return self._read(self._request)
+
+    def _read(self, request: openvino.InferRequest) -> dict[str, Array]:
         # Copied: the request writes its next answer into the same memory.
-        return {name: np.array(results[i], np.float32) for i, name in enumerate(self._outputs)}
+        return {name: np.array(request.get_output_tensor(i).data, np.float32) for i, name in enumerate(self._outputs)}
 
 
 def open_graphs(folder: Path, sizes: Sizes, options: EngineOptions) -> GraphRuntime:
@@ -68,15 +92,28 @@ def open_all(files: Mapping[str, Path], options: EngineOptions) -> dict[str, Ope
 
 def takes_one_by_one(path: Path, options: EngineOptions) -> bool:
     """Whether the network `path` is compiled for batches of one."""
-    return path.name.partition(".")[0] in GENERATORS and (options.threads or count_cores()) <= FEW_CORES
+    return _name(path) in ONE_BY_ONE and _count_threads(options) <= FEW_CORES
 
 
-def _compile(path: Path, options: EngineOptions) -> openvino.CompiledModel:
+def takes_side_by_side(path: Path, options: EngineOptions) -> bool:
+    """Whether the network `path` is compiled a second time, for several pictures on a core each."""
+    return _name(path) in SIDE_BY_SIDE and 1 < _count_threads(options) <= FEW_CORES
+
+
+def _name(path: Path) -> str:
+    return path.name.partition(".")[0]
+
+
+def _count_threads(options: EngineOptions) -> int:
+    return options.threads or count_cores()
+
+
+def _compile(path: Path, options: EngineOptions, settings: Mapping[str, Any]) -> openvino.CompiledModel:
     """The network `path`, from what was kept of it where that is whole and of this machine."""
     if options.kept is None:
-        return get_shared_core().compile_model(_read(path, options), DEVICE, _settings(options))
+        return get_shared_core().compile_model(_read(path, options), DEVICE, settings)
     plans = EngineCache(options.kept / "openvino", "openvino")
-    return compile_kept(lambda: _read(path, options), _settings(options), plans, make_engine_key(path, options))
+    return compile_kept(lambda: _read(path, options), settings, plans, make_engine_key(path, options, settings))
 
 
 def _read(path: Path, options: EngineOptions) -> openvino.Model:
@@ -86,19 +123,26 @@ def _read(path: Path, options: EngineOptions) -> openvino.Model:
     return model
 
 
-def make_engine_key(path: Path, options: EngineOptions) -> EngineKey:
+def make_engine_key(path: Path, options: EngineOptions, settings: Mapping[str, Any] | None = None) -> EngineKey:
     """What the compiled network `path` is kept under: it is what OpenVINO makes of it for this processor."""
     device = ", ".join((name_processor(), *features()))
-    settings = ", ".join(f"{name} {value}" for name, value in sorted(_settings(options).items()))
-    settings += ", batches of one" if takes_one_by_one(path, options) else ""
+    given = ", ".join(f"{name} {value}" for name, value in sorted((settings or _settings(options)).items()))
+    given += ", batches of one" if takes_one_by_one(path, options) else ""
     slot = f"{path.parent.name}/{path.name}"
-    return EngineKey(network_hash(path), openvino.get_version(), device, settings, slot)
+    return EngineKey(network_hash(path), openvino.get_version(), device, given, slot)
 
 
 def _settings(options: EngineOptions) -> dict[str, Any]:
-    settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
+    # Bound to a core, a thread waits for whatever else runs there, and all others for it.
+    settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "ENABLE_CPU_PINNING": False}
     if options.threads is not None:
         settings["INFERENCE_NUM_THREADS"] = options.threads
     if options.precision == "f32":
         settings["INFERENCE_PRECISION_HINT"] = "f32"
     return settings
+
+
+def _settings_side_by_side(options: EngineOptions) -> dict[str, Any]:
+    count = _count_threads(options)
+    streams = {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": count, "INFERENCE_NUM_THREADS": count}
+    return _settings(options) | streams
