@@ -28,8 +28,8 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
 PIP := -m pip --disable-pip-version-check
 # $(call install,PYTHON,LOCK): what LOCK lists, each file by its hash.
 install = $(1) $(PIP) install --quiet --no-deps --only-binary :all: --require-hashes --requirement $(2)
-# $(call pytest,PROCESSES): by files, whose tests share what is dear to make; those that take longest begin.
-pytest = $(BIN)/python -m pytest --numprocesses $(1) --dist loadfile --no-loadscope-reorder
+# On two processes, by files, whose tests share what is dear to make; those that take longest begin.
+PYTEST = $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 # Else each process compiles the program and the tests again, where the environment asks for no files of that.
 test test-server test-quick: export PYTHONDONTWRITEBYTECODE :=
 SERVER_TESTS := tests/client tests/server
@@ -59,9 +59,9 @@ test: $(VENV)/.installed-dev
 	@PYTHON=$(BIN)/python scripts/system-packages --mediapipe --browser --whip --turn
 	@$(MAKE) --no-print-directory lint
 ifeq ($(strip $(PYTEST_ARGS)),)
-	@# Tests of the server wait for pictures, so that a processor is free for the types and a third process meanwhile.
+	@# Tests of the server wait for pictures, so that a processor is free for the types meanwhile.
 	@$(MAKE) --no-print-directory --jobs 2 types test-server
-	$(call pytest,2) $(OTHER_TESTS)
+	$(PYTEST) $(OTHER_TESTS)
 	@# Ray gives each process of a node so long to start; several nodes on two cores need these to themselves.
 	$(BIN)/python -m pytest $(CLUSTER_TESTS)
 else
@@ -71,11 +71,11 @@ endif
 
 # The server in a process of its own, as it runs: without the libraries that only training and evaluation load.
 test-server: $(VENV)/.installed-dev
-	$(call pytest,3) $(SERVER_TESTS) $(CLUSTER_TESTS:%=--ignore=%)
+	$(PYTEST) $(SERVER_TESTS) $(CLUSTER_TESTS:%=--ignore=%)
 
 test-quick: $(VENV)/.installed-dev
 	$(BIN)/ruff check
-	$(call pytest,2) -m "not slow and not browser"
+	$(PYTEST) -m "not slow and not browser"
 
 check: lint types
 
