@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -45,13 +46,13 @@ def test_a_turned_film_is_upright(turn: int, tmp_path: Path) -> None:
     assert np.abs(shown.astype(int) - expected).mean() < 2
 
 
-def test_another_shape_gets_bars_and_no_stretch() -> None:
+def test_another_shape_gets_bars_and_no_stretch(monkeypatch: pytest.MonkeyPatch) -> None:
     picture = np.full((40, 20, 3), 200, np.uint8)
     fitted = letterbox(picture, 80, 40)
     assert fitted.shape == (40, 80, 3)
     assert (fitted[:, 30:50] == 200).all() and not fitted[:, :30].any() and not fitted[:, 50:].any()
     sent: list[np.ndarray] = []
-    camera = VirtualCamera.__new__(VirtualCamera)
-    camera._camera = SimpleNamespace(width=80, height=40, send=sent.append)
-    camera.show(picture)
+    shown = SimpleNamespace(width=80, height=40, device="test", send=sent.append)
+    monkeypatch.setitem(sys.modules, "pyvirtualcam", SimpleNamespace(Camera=lambda *_, **__: shown))
+    VirtualCamera(80, 40, 30).show(picture)
     assert np.array_equal(sent[0], fitted)
