@@ -29,7 +29,7 @@ from rigid.face.alignment import crop
 from rigid.files.clips import Clip, Track, read_frames
 from rigid.models.build import Generator
 from rigid.models.contract import Runtime
-from rigid.stream.face_stream import LIVE_INVERTED_EVERY, StreamOptions
+from rigid.stream.face_stream import LIVE_INVERTED_AFTER, StreamOptions
 from rigid.stream.fading import AT_ONCE
 from rigid.training.recurrent_losses import TRAINED_ABLATIONS
 
@@ -130,8 +130,8 @@ def prepare(method: str, networks: Networks, options: MethodOptions, clip: Clip,
     if method.startswith("rigid"):
         left_out = method.removeprefix(VARIANT)
         variant = ABLATIONS[left_out](runtime) if left_out in ABLATIONS else Wrapped(runtime)
-        steady, every = 0.0 if left_out == UNSTEADY else STEADY_SHARE, LIVE_INVERTED_EVERY if left_out == LIVE else 1
-        return Prepared(variant, offsets, StreamOptions(options.composite, AT_ONCE, steady, every))
+        steady, after = 0.0 if left_out == UNSTEADY else STEADY_SHARE, LIVE_INVERTED_AFTER if left_out == LIVE else 0.0
+        return Prepared(variant, offsets, StreamOptions(options.composite, AT_ONCE, steady, after))
     if method == "per-frame":
         return Prepared(Encoded(runtime, networks.encode), offsets)
     if method == "optimise":

@@ -1,9 +1,10 @@
 """What an edit changes of a face: it lasts longer than a frame, and stands in for an inverted face that is not drawn.
 
 The inverted face O is never shown: the composite compares it with the edited one, E, at a quarter of its size, and the
-recurrent encoder is given it with the next frame. In an aligned crop E - O hardly moves from one frame to the next, so
-that E less the last frame's difference serves as O, and the generator has one picture to draw where it had two. The
-difference is kept in full: made small and large again it is softer, and so little is then seen to have changed that
+recurrent encoder is given it with the next frame. In an aligned crop E - O hardly changes while the face in it keeps
+its expression, so that E less an earlier frame's difference serves as O, and the generator has one picture to draw
+where it had two. Once the face has moved in it, a mouth or a lid, the difference is another one, and O is drawn anew.
+The difference is kept in full: made small and large again it is softer, and so little is then seen to have changed that
 the real face stays where E belongs.
 """
 
@@ -12,7 +13,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from rigid.arrays import Array
+from rigid.geometry import Points
+
+OLDEST = 12
+"""Frames after which O is drawn anew though nothing moved: light changes, too."""
+MOST = 0.95
+"""The share of landmarks that tells how far a face has moved: one that was seen wrongly is not to."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,19 +30,26 @@ class EditChange:
 
     edits: Mapping[str, float]
     """The edits, as they were shown."""
+    landmarks: Points
+    """Where the face was, (478, 2), crop pixels."""
     difference: Array
     """E - O, (1, 3, S, S) in [-1, 1] values."""
     age: int = 0
     """How many frames ago that was."""
 
     @classmethod
-    def between(cls, pictures: Array, edits: Mapping[str, float]) -> EditChange:
-        """The change from the first to the second of `pictures` (2, 3, S, S)."""
-        return cls(dict(edits), pictures[1:2] - pictures[:1])
+    def between(cls, pictures: Array, edits: Mapping[str, float], landmarks: Points) -> EditChange:
+        """The change from the first to the second of `pictures` (2, 3, S, S), of a face at `landmarks` (478, 2)."""
+        return cls(dict(edits), landmarks, pictures[1:2] - pictures[:1])
 
-    def serves(self, edits: Mapping[str, float], inverted_every: int) -> bool:
-        """Whether the change stands for that of the next frame, which is made with `edits`."""
-        return self.age + 1 < inverted_every and self.edits == edits
+    def serves(self, edits: Mapping[str, float], landmarks: Points, farthest: float) -> bool:
+        """Whether the change stands for that of the next frame, which is made with `edits` of a face at `landmarks`.
+
+        `farthest`: pixels that a face must have moved less than; 0 for never.
+        """
+        if self.age + 1 >= OLDEST or self.edits != edits:
+            return False
+        return bool(np.quantile(np.linalg.norm(landmarks - self.landmarks, axis=1), MOST) < farthest)
 
     def one_frame_later(self) -> EditChange:
         """The same change, known for one frame more."""

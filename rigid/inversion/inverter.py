@@ -45,9 +45,9 @@ class Memory:
         """The memory before the first frame."""
         return cls(RecurrentState.initial(sizes))
 
-    def for_next(self, edits: Mapping[str, float], inverted_every: int) -> Memory:
-        """What of it the next frame, made with `edits`, may use where O is drawn for each `inverted_every` frames."""
-        serves = self.change is not None and self.change.serves(edits, inverted_every)
+    def for_next(self, edits: Mapping[str, float], landmarks: Points, farthest: float) -> Memory:
+        """What of it the next frame may use: see `EditChange.serves`."""
+        serves = self.change is not None and self.change.serves(edits, landmarks, farthest)
         return self if serves else replace(self, change=None)
 
 
@@ -94,13 +94,19 @@ class Inverter:
             draw = partial(self._draw, inputs=inputs, landmarks=landmarks, effect=effect)
             edited_noise, redrawn = redraw(noise, all_codes, effect, in_sides, memory.redrawn, self._runtime, draw)
             noises = [noise, *(edited_noise for _ in edited)]
-            pictures, change = self._draw_both(draw, all_codes, noises, memory.change, effect)
+            pictures, change = self._draw_both(draw, all_codes, noises, memory.change, effect, landmarks)
             _require_finite(pictures)
         recurrent = recurrent.after(inputs, pictures[:1], pictures[1:2], shared.late_codes, noise)
         return pictures, Memory(recurrent, shared.anchor, redrawn=redrawn, change=change)
 
     def _draw_both(
-        self, draw: Draw, codes: Array, noises: list[Array], before: EditChange | None, effect: EditEffect
+        self,
+        draw: Draw,
+        codes: Array,
+        noises: list[Array],
+        before: EditChange | None,
+        effect: EditEffect,
+        landmarks: Points,
     ) -> tuple[Array, EditChange | None]:
         """The inverted and the edited faces, and what changed; where that is known, one is told from the other."""
         alone = len(codes) == 2
@@ -109,7 +115,7 @@ class Inverter:
             return np.concatenate([before.undo(edited), edited]), before.one_frame_later()
         # one batch costs less than two
         pictures = draw(codes, np.concatenate(noises))
-        return pictures, EditChange.between(pictures, effect.edits) if alone else None
+        return pictures, EditChange.between(pictures, effect.edits, landmarks) if alone else None
 
     def _draw(self, codes: Array, noise: Array, inputs: Array, landmarks: Points, effect: EditEffect) -> Array:
         """`codes` and `noise` (B, …) as pictures (B, 3, S, S): all of them, or where only the face is edited, that."""

@@ -26,10 +26,9 @@ from rigid.stream.generating import GeneratingStage, Sparing
 from rigid.stream.stream_state import Lost, StreamState, state_from_bytes, state_to_bytes
 
 logger = logging.getLogger(__name__)
-LIVE_INVERTED_EVERY = 3
-"""Live video has no time to draw two pictures of every face. At 13 frames a second a smile keeps 95% of its strength
-on three validation clips, as much as with every second one; identity stays within .003, the edited video's warp error
-over the source's within .001."""
+LIVE_INVERTED_AFTER = 4 / 256
+"""Live video has no time to draw two pictures of every face. At 13 frames a second a third of the inverted faces is
+drawn, and a smile keeps 99% of its strength on the nine validation clips (`docs/performance.md`)."""
 DEFAULT_FADE = Fade(seconds=0.25, frames=2)
 
 
@@ -53,8 +52,9 @@ class StreamOptions:
     """How an edit comes and goes with the face."""
     steady: float = STEADY_SHARE
     """How much of the pictures before is in the generated ones (`rigid.composite.temporal_filter`); 0 for none."""
-    inverted_every: int = 1
-    """The inverted face, which is not shown, is drawn for each so many frames; see `rigid.inversion.edit_change`."""
+    inverted_after: float = 0.0
+    """How far a face may move in its crop, crop sides, before the inverted one, which is not shown, is drawn anew; 0 is
+    for every frame. See `rigid.inversion.edit_change`."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class FaceStream:
 
         1 for all. May be set from any thread; a change within the face then lags by up to that many frames.
         """
-        self.inverted_every = self.options.inverted_every
+        self.inverted_after = self.options.inverted_after
         """As in its options; may be set from any thread."""
         self._tracker = tracker
         self._generating = GeneratingStage(runtime, library, self.options.fade)
@@ -150,7 +150,7 @@ class FaceStream:
         elapsed = 0.0 if state.timestamp is None else located.timestamp - state.timestamp
         state.timestamp = located.timestamp
         state.memory = replace(state.memory, unseen=state.memory.unseen + usable_interval(elapsed))
-        sparing = Sparing(self.cadence, self.inverted_every)
+        sparing = Sparing(self.cadence, self.inverted_after)
         run = partial(self._generating.run, state=state, edits=edits, elapsed=elapsed, sparing=sparing)
         made = guard(replace(located, faults=state.known_faults), run)
         if made.fault is not None:

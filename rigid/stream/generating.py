@@ -24,12 +24,12 @@ LONGEST_GAP = 3.0
 
 
 class Sparing(NamedTuple):
-    """How often what takes longest is done; 1 is for every frame."""
+    """How often what takes longest is done."""
 
     cadence: int
-    """See `rigid.stream.face_stream.FaceStream.cadence`."""
-    inverted_every: int
-    """See `rigid.stream.face_stream.StreamOptions.inverted_every`."""
+    """See `rigid.stream.face_stream.FaceStream.cadence`; 1 is for every frame."""
+    inverted_after: float
+    """See `rigid.stream.face_stream.StreamOptions.inverted_after`."""
 
 
 class GeneratingStage:
@@ -93,7 +93,8 @@ class GeneratingStage:
             state.forget(Lost.CODES)
         elif state.reanchor:
             state.memory = replace(state.memory, anchor=state.memory.anchor.asked_to_move())
-        before = state.memory.for_next(record.effect.edits, sparing.inverted_every)
+        farthest = sparing.inverted_after * self._runtime.sizes.image_size
+        before = state.memory.for_next(record.effect.edits, sighting.landmarks, farthest)
         pictures, memory = self._inverter.edit(
             sighting.inputs, sighting.landmarks, before, record.effect, record.watch, passes
         )

@@ -80,7 +80,7 @@ class GroupStream:
         self._library = library
         self.cadence = 1
         """The networks run for each so many frames, one less for the largest face. May be set from any thread."""
-        self.inverted_every = self.options.inverted_every
+        self.inverted_after = self.options.inverted_after
         """As in its options; may be set from any thread."""
         self._streams: dict[int, tuple[FaceStream, HandedFace]] = {}
         self._threads = ThreadPoolExecutor(tracker.choice.most, "face")
@@ -112,7 +112,7 @@ class GroupStream:
 
         for place, member in enumerate(located.group):
             member.stream.cadence = self.cadence if place else max(1, self.cadence - 1)
-            member.stream.inverted_every = self.inverted_every
+            member.stream.inverted_after = self.inverted_after
         each = map if len(located.group) < 2 else self._threads.map
         return replace(located, group=tuple(each(through, located.group)))
 

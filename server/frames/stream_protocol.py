@@ -19,8 +19,8 @@ class Stream(Protocol):
 
     cadence: int
     """The networks run for each so many frames, 1 for all; may be set from any thread."""
-    inverted_every: int
-    """The inverted face is drawn for each so many of these, 1 for all; may be set from any thread."""
+    inverted_after: float
+    """How far a face moves before the inverted one is drawn anew, crop sides; 0 for all; may be set from any thread."""
 
     def locate(self, frame: Pixels, timestamp: float) -> FrameRecord:
         """Look for the face in a frame, RGB uint8 (H, W, 3), shown at `timestamp` seconds; what `generate` takes."""

@@ -63,7 +63,7 @@ NUMBERS: dict[str, Any] = {
     "frames_without_face": 4,
     "audio_delay_ms": 97.0,
     "badge": [12, 444, 190, 24],
-    "pace": {"level": 0, "max_fps": None, "cadence": 1, "inverted_every": 3},
+    "pace": {"level": 0, "max_fps": None, "cadence": 1, "inverted_after": 0.016},
     "recording": None,
 }
 ATTRIBUTE: dict[str, Any] = {

@@ -24,8 +24,13 @@ class PaceState(BaseModel):
     level: Annotated[int, Field(ge=0, description="0: everything.")]
     max_fps: Annotated[float | None, Field(description="Pictures a second that are taken on; null for all.")]
     cadence: Annotated[int, Field(ge=1, description="The networks run for each so many pictures.")]
-    inverted_every: Annotated[
-        int, Field(ge=1, description="The unedited face, which is not shown, is generated for each so many of these.")
+    inverted_after: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="How far the face moves, in sides of its crop, before the unedited one, which is not shown, is "
+            "generated anew; 0: for all of these.",
+        ),
     ]
 
 

@@ -73,7 +73,7 @@ class VideoPath:
         stats.note_left_out("unusable", counts.oversized)
         self._pacer.look(stats.age(self._clock()))
         pace = self._pacer.pace
-        self._stream.cadence, self._stream.inverted_every = pace.cadence, pace.inverted_every
+        self._stream.cadence, self._stream.inverted_after = pace.cadence, pace.inverted_after
 
     def describe(self) -> dict[str, object]:
         """Describe the way in numbers, ready for JSON."""

@@ -22,7 +22,7 @@ class LightStream(Staged):
 
     def __init__(self) -> None:
         self.closed = False
-        self.cadence = self.inverted_every = 1
+        self.cadence, self.inverted_after = 1, 0.0
 
     def step(self, frame: Pixels, edits: Mapping[str, float], timestamp: float) -> StepResult:
         light = 100 * edits.get("smile", 0.0)

@@ -108,7 +108,7 @@ class PaintingStream(Staged):
     def __init__(self, delay: float = 0.0, failing: Callable[[int], bool] = lambda number: False) -> None:
         self.delay = delay
         self.failing = failing
-        self.cadence = self.inverted_every = 1
+        self.cadence, self.inverted_after = 1, 0.0
         self.steps = 0
         self.closed = 0
         self.reanchored = 0

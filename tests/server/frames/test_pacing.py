@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from server.config import ServerConfig
-from server.frames.pacing import PACES, RARELY, Pacer
+from server.frames.pacing import FAR, PACES, Pacer
 from server.session.admission import Capacity
 from tests.server.http.test_api import assert_error
 from tests.server.world import PaintingStream, Viewer, running
@@ -23,7 +23,7 @@ def test_less_is_done_step_by_step_what_is_seen_last() -> None:
     assert rates == sorted(rates, reverse=True)
     first_rare = next(number for number, pace in enumerate(seen) if pace.cadence > 1)
     assert rates[first_rare - 1] == min(rates)
-    assert seen[0].inverted_every < seen[1].inverted_every and rates[1] == rates[0]
+    assert seen[0].inverted_after < seen[1].inverted_after and rates[1] == rates[0]
 
 
 def test_a_single_late_look_changes_nothing_and_ease_brings_the_rate_back() -> None:
@@ -93,5 +93,5 @@ async def test_a_budget_that_is_not_met_lowers_the_rate_and_then_the_networks_wo
             stats = viewer.said("stats")
             levels = [one["pace"]["level"] for one in stats]
             assert levels == sorted(levels) and levels[0] == 0
-            assert world.streams[0].inverted_every == RARELY
+            assert world.streams[0].inverted_after == FAR
             assert 'reason="paced"' in (await world.http.get("/metrics")).text
