@@ -80,6 +80,7 @@ _IN_ORDER = (
         DEEP,
         ceiling=0.2,
         free=("mouth_open", "brow_up"),
+        joined=(("mouth_open", 0.93),),
         moves="face",
     ),
     Recipe("mouth_open", "Mouth open", "expression", "mouth_open", 0.4, ((1, 3),), ceiling=0.2),
