@@ -20,6 +20,7 @@ def train(
     preset: options.Preset = "mobile-256",
     data: options.Data = None,
     out: options.Out = None,
+    wide: options.Wide = None,
     visible: options.Visible = None,
     flow: options.Flow = None,
     without: options.Without = None,
@@ -49,7 +50,7 @@ def train(
 
             carry_on(preset, data, AssetStore(), folder, turns=turns, say=say)
             return
-        todo = plan(stage, preset, data, visible=visible, flow=flow, without=without or ())
+        todo = plan(stage, preset, data, wide=wide, visible=visible, flow=flow, without=without or ())
         if dry_run:
             typer.echo(todo.describe())
             return

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-STAGES = ("generator", "image-encoder", "visible-net", "recurrent", "parser")
+STAGES = ("generator", "narrow-generator", "image-encoder", "visible-net", "recurrent", "parser")
 CARRY_ON = "carry-on"
 
 Stage = Annotated[
@@ -22,6 +22,9 @@ Preset = Annotated[
 ]
 Data = Annotated[Path | None, typer.Option(envvar="RIGID_LIVE_DATA", help="Folder of real faces with an index.json.")]
 Out = Annotated[Path | None, typer.Option(help="Run folder; runs/STAGE-PRESET by default.")]
+Wide = Annotated[
+    Path | None, typer.Option(help="For narrow-generator: wide_generator.safetensors of a run of generator.")
+]
 Visible = Annotated[
     Path | None, typer.Option(help="For recurrent: the trained visible net; the shipped one by default.")
 ]

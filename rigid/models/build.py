@@ -42,8 +42,11 @@ STYLEGAN2_CHANNELS = (512, 512, 512, 512, 512, 256, 128)
 E4E_HEADS = (3, 4, 7)
 IR_SE50 = ((64, 3), (128, 4), (256, 14), (512, 3))
 RECURRENT_WIDTHS = (128, 256, 512, 512, 512, 512, 512)
-GENERATOR_CHANNELS = {"mobile-256": TEACHER_CHANNELS[:6]}
-HEAD_WIDTHS = {"mobile-256": (128, 64, 64, 64)}
+GENERATOR_CHANNELS = {"mobile-256": (*TEACHER_CHANNELS[:5], 160)}
+HEAD_WIDTHS = {"mobile-256": (96, 64, 64, 64)}
+WIDE_CHANNELS = TEACHER_CHANNELS[:6]
+"""Those of the generator as it is cut, from whose end the narrower one that ships is made."""
+WIDE_HEAD_WIDTHS = (128, 64, 64, 64)
 """As wide as the two levels that were cut off need: 128, the low and some high bands of it, 64, 64."""
 PARSER_WIDTH = 16
 
@@ -72,8 +75,9 @@ def build_teacher(store: AssetStore) -> MobileStyleGAN:
 
 
 def build_untuned_generator(profile: str, store: AssetStore) -> MobileStyleGAN:
-    """The teacher cut at the profile's size; its head is not trained yet."""
-    network = _new_mobile_generator(profile)
+    """The teacher cut at the profile's size, as wide as it is; its head is not trained yet."""
+    _check_mobile(profile)
+    network = _mobile_stylegan(WIDE_CHANNELS, WIDE_HEAD_WIDTHS)
     fetched = to_tensors(read_synthesis(store.file("generator", "SynthesisNetwork.xml")))
     kept = {name: value for name, value in fetched.items() if name in network.state_dict() and "head." not in name}
     network.load_state_dict(kept, strict=False)

@@ -1,7 +1,8 @@
 """Stage `generator`: the fetched 1024² generator, cut after the 128² level, learns to end at 256².
 
 A new wavelet head is first solved in closed form, then tuned together with the last level against the
-area-downsampled 1024² image: pixel, wavelet and perceptual terms.
+area-downsampled 1024² image: pixel, wavelet and perceptual terms. From this wide end the stage `narrow-generator`
+makes the one that ships.
 """
 
 from __future__ import annotations
@@ -113,7 +114,7 @@ class GeneratorStage(Stage):
 
     def export(self, folder: Path) -> None:
         tuned = {k: v for k, v in self.network.state_dict().items() if k.startswith(TUNED_PARTS)}
-        write_weights(folder / "generator.safetensors", tuned)
+        write_weights(folder / "wide_generator.safetensors", tuned)
 
     @property
     def parts(self) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from rigid.training.distributed import join_processes, rank, world
 from rigid.training.generator import GeneratorOptions, GeneratorStage
 from rigid.training.image_encoder import ImageEncoderOptions, ImageEncoderStage
 from rigid.training.loop import LoopOptions, Losses, Stage, run, save_options
+from rigid.training.narrow_generator import NarrowOptions, NarrowStage, build_narrow_parts
 from rigid.training.parser import ParserOptions, ParserStage
 from rigid.training.parser import build_parts as build_parser_parts
 from rigid.training.recurrent import RecurrentStage
@@ -22,7 +23,9 @@ from rigid.training.recurrent_options import RecurrentOptions
 from rigid.training.recurrent_parts import build_parts
 from rigid.training.visible_net import VisibleNetOptions, VisibleNetStage, build_episodes
 
-StageOptions = GeneratorOptions | ImageEncoderOptions | VisibleNetOptions | RecurrentOptions | ParserOptions
+StageOptions = (
+    GeneratorOptions | NarrowOptions | ImageEncoderOptions | VisibleNetOptions | RecurrentOptions | ParserOptions
+)
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,10 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "generator": {
         "mobile-256": {},
         "smoke": {"train_samples": 8, "validation_samples": 4, "steps": 4, "batch": 2},
+    },
+    "narrow-generator": {
+        "mobile-256": {},
+        "smoke": {"clip_frames": 1, "stills": 1, "closed_form": 2, "steps": 4, "batch": 2},
     },
     "image-encoder": {
         "mobile-256": {},
@@ -124,6 +131,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 }
 OPTIONS: dict[str, type[StageOptions]] = {
     "generator": GeneratorOptions,
+    "narrow-generator": NarrowOptions,
     "image-encoder": ImageEncoderOptions,
     "visible-net": VisibleNetOptions,
     "recurrent": RecurrentOptions,
@@ -144,26 +152,38 @@ def plan(
     preset: str,
     data: Path | None,
     *,
+    wide: Path | None = None,
     visible: Path | None = None,
     flow: Path | None = None,
     without: Sequence[str] = (),
 ) -> Plan:
     """The stage `stage` with `preset`; ValueError names what is unknown, missing, or not for this stage.
 
-    `visible`: a trained visible net; `flow`: a flow estimator; `without`: ablations.
+    `wide`: the weights of the generator's wide end; `visible`: a trained visible net; `flow`: a flow estimator;
+    `without`: ablations.
     """
     if stage not in PRESETS:
         raise ValueError(f"There is no stage {stage!r}; the stages are: {', '.join(PRESETS)}.")
     if preset not in PRESETS[stage]:
         raise ValueError(f"{stage} has no preset {preset!r}; choose one of: {', '.join(PRESETS[stage])}.")
-    given = {"--visible": ("visible", visible), "--flow": ("flow", flow), "--without": ("without", tuple(without))}
+    given = {
+        "--wide": ("wide", wide),
+        "--visible": ("visible", visible),
+        "--flow": ("flow", flow),
+        "--without": ("without", tuple(without)),
+    }
     kind = OPTIONS[stage]
     values = PRESETS[stage][preset] | _take(stage, kind, given)
     for name in without:
         if name not in TRAINED_ABLATIONS:
             raise ValueError(f"--without has no {name!r}; choose of: {', '.join(TRAINED_ABLATIONS)}.")
+    needed = {field.name for field in fields(kind) if field.default is MISSING}
+    if "wide" in needed and wide is None:
+        raise ValueError(
+            f"{stage} starts from a wide end; --wide must name the wide_generator.safetensors of train generator."
+        )
     if "data" in _names(kind):
-        if data is None and "data" in {field.name for field in fields(kind) if field.default is MISSING}:
+        if data is None and "data" in needed:
             raise ValueError(f"{stage} learns from real faces too; --data must name a folder of them.")
         values["data"] = data
     options = kind(**values)
@@ -212,6 +232,8 @@ def _check_processes(todo: Plan) -> None:
 def _build(options: StageOptions, store: AssetStore, folder: Path, say: Say) -> Stage:
     if isinstance(options, GeneratorOptions):
         return GeneratorStage(options, store, folder)
+    if isinstance(options, NarrowOptions):
+        return NarrowStage(options, lambda: build_narrow_parts(options, store))
     if isinstance(options, ImageEncoderOptions):
         return ImageEncoderStage(options, store, folder)
     if isinstance(options, VisibleNetOptions):

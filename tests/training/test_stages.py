@@ -19,10 +19,10 @@ from tests.patience import LONG
 
 
 @LONG
-def test_the_generator_stage_trains_and_writes_what_ships(tmp_path: Path, store: AssetStore) -> None:
+def test_the_generator_stage_trains_and_writes_a_wide_end(tmp_path: Path, store: AssetStore) -> None:
     measures = train(plan("generator", "smoke", None), store, tmp_path, resume=False, say=say_nothing)
     assert 0 < measures["mse"] < 0.2
-    weights = load_file(tmp_path / "generator.safetensors")
+    weights = load_file(tmp_path / "wide_generator.safetensors")
     assert all(value.dtype == torch.float16 for value in weights.values())
     assert (tmp_path / "generator.png").stat().st_size > 0
     assert json.loads((tmp_path / "training_options.json").read_text())["stage"] == "generator"
