@@ -100,7 +100,7 @@ def draw_pictures(
     kept: list[tuple[Tensor, Tensor]] = []
     for frames in _read_streams(data, split, clip_frames, stills):
         inputs = from_bytes(frames.transpose(0, 3, 1, 2))[None]
-        codes = encode_episode(networks, inputs, _draw_edit(library, random))
+        codes = encode_episode(networks, inputs, _draw_edit(library, sizes.edit_gain, random))
         noting.given.clear()
         for _ in roll(networks, inputs, codes, torch.zeros(1, dtype=torch.bool, device=DEVICE), truncation=1):
             pass
@@ -116,11 +116,12 @@ def _read_streams(data: Path, split: str, clip_frames: int, stills: int) -> list
     return clips + [np.stack([face] * (SETTLING + 1)) for _, face in read_stills(data, split)[:stills]]
 
 
-def _draw_edit(library: AttributeLibrary, random: np.random.Generator) -> Tensor:
-    """One attribute at one end of its range or halfway there, (1, n_codes, 512)."""
+def _draw_edit(library: AttributeLibrary, gain: float, random: np.random.Generator) -> Tensor:
+    """One attribute at one end of its range or halfway there, as long as a stream makes it, (1, n_codes, 512)."""
     attribute = list(library)[int(random.integers(len(library)))]
     strength = float(random.choice([attribute.max, attribute.max / 2, attribute.min or attribute.max]))
-    return torch.from_numpy(attribute.offset(strength))[None].float().to(DEVICE)
+    offset = np.float32(gain * attribute.video_gain) * attribute.offset(strength)
+    return torch.from_numpy(offset)[None].float().to(DEVICE)
 
 
 def _make(generator: MobileStyleGAN, given: list[tuple[Tensor, Tensor]]) -> StreamPictures:
