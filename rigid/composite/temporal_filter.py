@@ -56,8 +56,8 @@ class Steadied:
     edits: Mapping[str, float]
     """The edits by which O and E differ."""
     sight: _Sight
-    hair: Array | None = None
-    """The mask of the hair, (S, S), held steady as well; None where the hair is not edited."""
+    masks: tuple[Array, ...] = ()
+    """The masks of the face and, where it is edited, of the hair, (S, S), held steady as well."""
 
 
 class TemporalFilter:
@@ -73,40 +73,41 @@ class TemporalFilter:
         self._dis.setPatchStride(4)
 
     def steady(
-        self, faces: Faces, edits: Mapping[str, float], last: Steadied | None, hair: Array | None = None
+        self, faces: Faces, edits: Mapping[str, float], last: Steadied | None, masks: tuple[Array, ...] = ()
     ) -> Steadied:
         """`faces` with the generated ones held steady by the `last`; without these as they are.
 
         `edits`: by what O and E differ. Where they are others than before, E stays as it came: an edit is not to lag.
-        `hair` (S, S): the mask in which hair is edited, held like E: where it trembles, dyed strands flicker. In it, E
-        is held by more, see `DRAWN_SHARE`.
+        `masks` (S, S): in which the face is edited and, if it is, the hair, held like E: where they tremble, beards and
+        dyed strands flicker. In that of the hair, E is held by more, see `DRAWN_SHARE`.
         """
-        now = Steadied(faces, dict(edits), _Sight.of(faces.real), hair)
+        now = Steadied(faces, dict(edits), _Sight.of(faces.real), masks)
         return now if last is None or not self._share else self._hold(now, last)
 
     def move_along(self, real: Array, last: Steadied) -> Steadied:
-        """The `last` faces and hair, moved as the real face has since."""
+        """The `last` faces and masks, moved as the real face has since."""
         sight, faces = _Sight.of(real), last.faces
         flow = _enlarge(self._flow(sight, last.sight), len(real))
-        bare, hair = (None if picture is None else warp(picture, flow) for picture in (faces.bare, last.hair))
+        bare = None if faces.bare is None else warp(faces.bare, flow)
         moved = Faces(real, warp(faces.inverted, flow), warp(faces.edited, flow), bare)
-        return Steadied(moved, last.edits, sight, hair)
+        return Steadied(moved, last.edits, sight, tuple(warp(mask, flow) for mask in last.masks))
 
     def _hold(self, given: Steadied, last: Steadied) -> Steadied:
-        faces, now, hair = given.faces, given.sight, given.hair
+        faces, now, masks = given.faces, given.sight, given.masks
         flow, size, before = self._flow(now, last.sight), len(faces.real), last.faces
         explained = resize(_find_explained(now, last.sight, flow), size)
         flow, weight = _enlarge(flow, size), repeat_for_colours(np.float32(self._share) * explained)
         inverted = _mix(faces.inverted, before.inverted, flow, weight)
         edited, bare = faces.edited, faces.bare
-        if given.edits == last.edits:
-            if hair is not None:
-                hair = hair if last.hair is None else _mix(hair, last.hair, flow, np.float32(self._share) * explained)
+        if given.edits == last.edits and len(masks) == len(last.masks):
+            held = np.float32(self._share) * explained
+            masks = tuple(_mix(mask, kept, flow, held) for mask, kept in zip(masks, last.masks, strict=True))
+            for hair in masks[1:]:
                 share = self._share + np.float32(max(DRAWN_SHARE - self._share, 0)) * hair
                 weight = repeat_for_colours(share * explained)
             edited = _mix(edited, before.edited, flow, weight)
             bare = bare if bare is None or before.bare is None else _mix(bare, before.bare, flow, weight)
-        return replace(given, faces=replace(faces, inverted=inverted, edited=edited, bare=bare), hair=hair)
+        return replace(given, faces=replace(faces, inverted=inverted, edited=edited, bare=bare), masks=masks)
 
     def _flow(self, now: _Sight, before: _Sight) -> Array:
         """now(x) ≈ before(x + f(x)), in pixels at FLOW_SIZE."""

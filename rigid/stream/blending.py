@@ -36,8 +36,8 @@ class BlendingStage:
             real = sighting.real
             masks = _masks(made, sighting, real)
             steadied = self._steady(real, made.pictures, made, masks, state)
-            faces, hair = steadied.faces, steadied.hair
-            masks = masks if hair is None else replace(masks, hair=hair)
+            faces = steadied.faces
+            masks = replace(masks, **dict(zip(("face", "hair"), steadied.masks, strict=False)))
             composite = compose(self._composite, faces, masks, made.effect, sighting.landmarks)
             shown = paste(made.frame, composite, sighting.transform, opacity_at(made.level))
         if not made.face:
@@ -55,8 +55,8 @@ class BlendingStage:
         faces = Faces(real, *(_to_crop(image) for image in pictures))
         if made.inferred and state.shown is not None:
             faces = replace(faces, drawn_fault=state.shown.faces.fault)
-        hair = masks.hair if made.effect.hair else None
-        state.shown = self._filter.steady(faces, made.effect.edits, state.shown, hair)
+        held = (masks.face, masks.hair) if made.effect.hair else (masks.face,)
+        state.shown = self._filter.steady(faces, made.effect.edits, state.shown, held)
         return state.shown
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from rigid.arrays import Array
 from rigid.composite.compositor import Faces
@@ -41,8 +42,8 @@ class Video:
         self.filter = TemporalFilter(share)
         self.last: Steadied | None = None
 
-    def steady(self, faces: Faces, edits: dict[str, float] = SMILE, hair: Array | None = None) -> Faces:
-        self.last = self.filter.steady(faces, edits, self.last, hair)
+    def steady(self, faces: Faces, edits: dict[str, float] = SMILE, *masks: Array) -> Faces:
+        self.last = self.filter.steady(faces, edits, self.last, masks)
         return self.last.faces
 
 
@@ -76,27 +77,35 @@ def test_what_is_drawn_of_hair_is_held_more() -> None:
     video, hair = Video(), np.zeros((SIZE, SIZE), np.float32)
     hair[: SIZE // 2] = 1
     for number in range(8):
-        last = video.steady(moving(number), SMILE, hair)
+        last = video.steady(moving(number), SMILE, np.zeros_like(hair), hair)
     left = {kind: np.square(inner(getattr(last, kind) - last.real)) for kind in ("inverted", "edited")}
     half = len(left["edited"]) // 2
     assert left["edited"][: half - 4].mean() < 0.7 * left["edited"][half + 4 :].mean()
     assert left["inverted"][: half - 4].mean() > 0.8 * left["inverted"][half + 4 :].mean()
 
 
-def test_a_mask_of_hair_that_trembles_settles_and_moves_with_the_head() -> None:
+@pytest.mark.parametrize("others", [0, 1], ids=["face", "hair"])
+def test_a_mask_that_trembles_settles_and_moves_with_the_head(others: int) -> None:
     video, true = Video(), np.zeros((SIZE, SIZE), np.float32)
     true[32:96, 32:64] = 1
     left: dict[str, float] = {}
     for number in range(8):
         expected = np.roll(true, SHIFT * number, 1)
         given = expected + shimmer(number)[..., 0]
-        video.steady(moving(number), SMILE, given)
-        assert video.last is not None and video.last.hair is not None
-        held = video.last.hair
+        video.steady(moving(number), SMILE, *[true] * others, given)
+        assert video.last is not None
+        held = video.last.masks[others]
         left = {"given": np.square(inner(given - expected)).mean(), "held": np.square(inner(held - expected)).mean()}
     assert left["held"] < 0.6 * left["given"]
-    video.steady(moving(8), {"age": 1.0}, true)
-    assert video.last is not None and video.last.hair is true, "another edit's mask is shown at once"
+    video.steady(moving(8), {"age": 1.0}, *[true] * (others + 1))
+    assert video.last is not None and video.last.masks[others] is true, "another edit's mask is shown at once"
+
+
+def test_an_edit_that_is_now_meant_for_the_hair_as_well_is_shown_at_once() -> None:
+    video, mask = Video(), np.ones((SIZE, SIZE), np.float32)
+    video.steady(moving(0), SMILE, mask)
+    faces = moving(1, darker=0.5)
+    assert np.array_equal(video.steady(faces, SMILE, mask, mask).edited, faces.edited)
 
 
 def test_the_first_faces_and_those_after_a_forgotten_one_are_as_they_came() -> None:
