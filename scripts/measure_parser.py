@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from rigid.arrays import Pixels
 from rigid.assets.store import AssetStore
-from rigid.face.landmark_net import LandmarkNet, region
+from rigid.face.landmark_net import LandmarkNet, region_in_crop
 from rigid.files.clips import find_clips
 from rigid.models.build import build_face_parser
 from rigid.models.face_parser import CLASSES
@@ -91,7 +91,7 @@ def by_hand(pictures: dict[str, Pixels], landmarks: LandmarkNet, parse: Parse) -
     """IoU with labels drawn by hand; what the landmarks draw best, brows to mouth, is theirs."""
     found, truth = [], []
     for name, picture in pictures.items():
-        seen = landmarks.see(picture, region(np.array([0.5, 0.55]) * 256, 192, 0.0))
+        seen = landmarks.see(picture, region_in_crop(256))
         labels = read_hand_labels(name, seen.landmarks / np.float32(256))
         if labels is not None:
             found.append(parse(picture))

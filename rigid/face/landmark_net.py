@@ -61,6 +61,11 @@ def region_of(landmarks: NDArray[np.float32]) -> View:
     return region(rotate((low + high) / 2 + np.array([0.0, REGION_DROP * side]), angle), side, angle)
 
 
+def region_in_crop(size: int) -> View:
+    """Return where the net looks for the face of an aligned picture (`size`, `size`)."""
+    return region(np.array([0.5, 0.55]) * size, 0.75 * size, 0.0)
+
+
 def is_steady(before: View, now: View) -> bool:
     """Whether the net sees the same in both regions."""
     turned = abs(math.remainder(before.angle - now.angle, 2 * math.pi))

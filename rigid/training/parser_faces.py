@@ -15,7 +15,7 @@ from rigid.arrays import Array, Pixels
 from rigid.assets.store import AssetStore
 from rigid.atomic_files import replacing
 from rigid.edits.library import AttributeLibrary, load_library
-from rigid.face.landmark_net import LandmarkNet, Seen, region
+from rigid.face.landmark_net import LandmarkNet, region_in_crop
 from rigid.fields import to_pixels
 from rigid.models.build import build_mapping, build_mobile_generator, mean_code
 from rigid.models.mobile_stylegan import MappingNetwork
@@ -99,8 +99,8 @@ class FaceMaker:
         """Block `number`: at most `BLOCK` faces, as those whose landmarks are not found are left out."""
         images, labels = [], []
         for picture, components in self.draw_block(number):
-            seen = self._see(picture)
-            if seen is not None:
+            seen = self.landmarks.see(picture, region_in_crop(self.size))
+            if seen.steady:
                 small = np.asarray(
                     cv2.resize(picture, (LABEL_SIZE, LABEL_SIZE), interpolation=cv2.INTER_AREA), np.uint8
                 )
@@ -116,11 +116,6 @@ class FaceMaker:
             pictures, components = unpack(self.look(batch.contiguous()), self.size)
             for picture, of_picture in zip(to_pixels(pictures).transpose(0, 2, 3, 1), components, strict=True):
                 yield np.ascontiguousarray(picture), np.ascontiguousarray(of_picture)
-
-    def _see(self, picture: Pixels) -> Seen | None:
-        """The face in an aligned picture."""
-        seen = self.landmarks.see(picture, region(np.array([0.5, 0.55]) * self.size, 0.75 * self.size, 0.0))
-        return seen if seen.steady else None
 
 
 @torch.no_grad()

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rigid.arrays import Array, Pixels
 from rigid.assets.store import AssetStore
 from rigid.atomic_files import replacing
-from rigid.face.landmark_net import LandmarkNet, region
+from rigid.face.landmark_net import LandmarkNet, region_in_crop
 from rigid.models.build import build_face_parser
 from rigid.models.face_parser import CLASSES
 from rigid.training.faces import read_faces
@@ -63,7 +63,7 @@ def _label_real(data: Path, store: AssetStore) -> LabelledFaces:
 
     images, labels = [], []
     for picture in pictures:
-        seen = landmarks.see(picture, region(np.array([0.5, 0.55]) * size, 0.75 * size, 0.0))
+        seen = landmarks.see(picture, region_in_crop(size))
         if seen.steady:
             images.append(np.asarray(cv2.resize(picture, (LABEL_SIZE, LABEL_SIZE), interpolation=cv2.INTER_AREA)))
             labels.append(label_by_parser(picture, parse, seen.landmarks / np.float32(size)))
