@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from functools import partial
 
@@ -28,6 +27,26 @@ class Gate:
 
     def open(self) -> None:
         self._open.set()
+
+
+def await_others(worker: InferenceWorker) -> None:
+    """Wait, in an item's stage, until another thread has run all that had its turn before."""
+    passed = threading.Event()
+    worker.lane(lambda _: passed.set()).offer(1)
+    assert passed.wait(PATIENCE_SECONDS)
+
+
+class AwaitStop:
+    """What a thread of a worker calls to go on only once the worker is stopped, which is done after `entered`."""
+
+    def __init__(self, worker: InferenceWorker) -> None:
+        self.entered = threading.Event()
+        self._changed = worker.changed
+
+    def __call__(self) -> None:
+        with self._changed:
+            self.entered.set()
+            assert self._changed.wait(PATIENCE_SECONDS)
 
 
 def test_the_newest_item_wins_and_the_one_it_displaces_is_told() -> None:
@@ -103,13 +122,15 @@ def test_stopping_twice_and_before_the_start_is_safe() -> None:
 
 def test_stopping_waits_for_the_item_in_hand() -> None:
     worker, seen = InferenceWorker(), list[int]()
+    await_stop = AwaitStop(worker)
 
     def slow(number: int) -> None:
-        time.sleep(0.05)
+        await_stop()
         seen.append(number)
 
     worker.start()
     worker.lane(slow).offer(1)
+    assert await_stop.entered.wait(PATIENCE_SECONDS)
     worker.stop()
     assert seen == [1]
 
@@ -146,7 +167,7 @@ def test_a_lane_is_never_in_two_threads_and_keeps_its_order() -> None:
             lane.offer(number + 1)
         else:
             done.set()
-        time.sleep(0.0005)
+        await_others(worker)
         seen.append(number)
         inside.release()
 
@@ -160,11 +181,12 @@ def test_a_lane_is_never_in_two_threads_and_keeps_its_order() -> None:
 
 def test_with_several_threads_the_last_call_waits_for_the_item_in_hand() -> None:
     worker, order = InferenceWorker(threads=4), list[str]()
-    entered = threading.Event()
+    entered, closed = threading.Event(), threading.Event()
 
     def slow(number: int) -> None:
         entered.set()
-        time.sleep(0.05)
+        assert closed.wait(PATIENCE_SECONDS)
+        await_others(worker)
         order.append("item")
 
     lane = worker.lane(slow)
@@ -172,20 +194,23 @@ def test_with_several_threads_the_last_call_waits_for_the_item_in_hand() -> None
     lane.offer(1)
     assert entered.wait(PATIENCE_SECONDS)
     lane.close(lambda: order.append("last"))
+    closed.set()
     worker.stop()
     assert order == ["item", "last"]
 
 
 def test_with_several_threads_nothing_runs_before_the_first_call_is_done() -> None:
     worker, order = InferenceWorker(threads=4), list[object]()
+    await_stop = AwaitStop(worker)
 
     def first() -> None:
-        time.sleep(0.05)
+        await_stop()
         order.append("first")
 
     lane = worker.lane(order.append)
     lane.offer(1)
     worker.start(first)
+    assert await_stop.entered.wait(PATIENCE_SECONDS)
     worker.stop()
     assert order == ["first", 1]
 
@@ -209,7 +234,7 @@ def test_with_one_item_in_hand_the_next_one_waits_for_the_last_stage() -> None:
         return item
 
     def last(item: int) -> None:
-        time.sleep(0.01)
+        await_others(worker)
         order.append(f"last {item}")
         if item == 5:
             done.set()
@@ -264,7 +289,7 @@ def test_no_more_than_two_items_of_a_lane_are_in_hand() -> None:
         return item
 
     def middle(item: int) -> int:
-        time.sleep(0.002)
+        await_others(worker)
         return item
 
     def end(item: int) -> None:
@@ -351,7 +376,7 @@ def test_what_is_interjected_runs_while_no_stage_is_at_work() -> None:
         def run(number: int) -> int:
             with lock:
                 at_work.add(name)
-            time.sleep(0.002)
+            await_others(worker)
             with lock:
                 at_work.discard(name)
             return number
