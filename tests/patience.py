@@ -22,11 +22,13 @@ def eventually(holds: Callable[[], bool], what: str, seconds: float = PATIENCE_S
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, f"{what}: not within {seconds:g} s"
-        time.sleep(0.01)
+        time.sleep(0.002)
 
 
-async def until(holds: Callable[[], bool | Awaitable[bool]], seconds: float = PATIENCE_SECONDS) -> None:
-    """Let others go on until `holds`, or fail."""
+async def until(
+    holds: Callable[[], bool | Awaitable[bool]], seconds: float = PATIENCE_SECONDS, pause: float = 0.01
+) -> None:
+    """Let others go on until `holds`, asked anew after each `pause` in seconds, or fail."""
     async with asyncio.timeout(seconds):
         while not (await held if isinstance(held := holds(), Awaitable) else held):
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(pause)

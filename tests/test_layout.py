@@ -187,7 +187,7 @@ from tests.server.world import LIBRARY, PaintingStream
 async def live():
     app = create_app(ServerConfig(), PaintingStream, LIBRARY)
     async with app.router.lifespan_context(app):
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0)
 asyncio.run(live())
 assert "ray" not in sys.modules
 """

@@ -119,7 +119,8 @@ def test_why_a_session_ended_is_said_in_words(config: ServerConfig, said: str) -
         if config == ServerConfig():
             httpx.delete(f"{url}/api/v1/sessions/{live.session_id}").raise_for_status()
         assert said in end_of(live, clock)
-        time.sleep(0.2)
+        with pytest.raises(LiveError, match=said):
+            live.process(draw_barcode(2, 0))
         text = httpx.get(f"{url}/metrics").text
         assert "\nrigid_live_sessions_opened_total 1.0\n" in text, "it is not opened again"
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-
-import numpy as np
 
 from engines.batch_calls import InvertAnswer, InvertCall
 from engines.batching import BatchedRuntime
@@ -45,22 +42,15 @@ def play(runtime: Runtime, session: int, count: int, pause: Callable[[int], None
 
 
 def play_together(runtime: Runtime, sessions: int, count: int, *, in_step: bool) -> list[list[Pixels]]:
-    """All sessions at once: in step, so that their calls meet, or each at its own random pace."""
+    """All sessions at once: in step, so that their calls meet, or each as fast as it can."""
     barrier = threading.Barrier(sessions)
 
-    def pause_of(session: int) -> Callable[[int], None]:
-        random = np.random.default_rng(session)
-
-        def pause(frame: int) -> None:
-            if in_step:
-                barrier.wait(PATIENCE_SECONDS)
-            else:
-                time.sleep(float(random.uniform(0, 0.004)))
-
-        return pause
+    def meet(frame: int) -> None:
+        if in_step:
+            barrier.wait(PATIENCE_SECONDS)
 
     with ThreadPoolExecutor(sessions) as pool:
-        futures = [pool.submit(play, runtime, session, count, pause_of(session)) for session in range(sessions)]
+        futures = [pool.submit(play, runtime, session, count, meet) for session in range(sessions)]
         return [future.result() for future in futures]
 
 

@@ -199,8 +199,7 @@ def test_nobody_is_passed_over() -> None:
 
         def note(self, name: str) -> None:
             order.append(name)
-            while len(batched._waiting) < GREEDY and not stop.is_set():
-                time.sleep(0.0005)
+            eventually(lambda: len(batched._waiting) >= GREEDY or stop.is_set(), "the others' calls")
 
     batched = BatchedRuntime(Crowded(), BatchingOptions(most_rows=2))
 

@@ -18,6 +18,7 @@ from rigid.edits.library import AttributeLibrary
 from server.app import create_app
 from server.cluster.messages import Share
 from server.config import ServerConfig
+from tests.patience import eventually
 from tests.server.world import LIBRARY, PaintedResult, PaintingStream, attribute
 
 
@@ -50,8 +51,7 @@ HELD_UP = "held-up"
 def build_open(config: ServerConfig, share: Share) -> FastAPI:
     """A worker's server that takes attributes from clients."""
     folder = Path(os.environ[FOLDER])
-    while (folder / HELD_UP).exists():
-        time.sleep(0.05)
+    eventually(lambda: not (folder / HELD_UP).exists(), "leave to become ready", 300)
     smile = replace(attribute("smile"), direction=np.ones((16, 4), np.float32))
     library = AttributeLibrary([smile], n_codes=16, code_size=4)
     # As if each were on a node of its own.

@@ -26,7 +26,7 @@ from server.cluster.batch import work_through
 from server.cluster.ingress import REPLICA_HEADER
 from server.cluster.messages import Share
 from server.http.api import version_of
-from tests.patience import ALL, LONG, until
+from tests.patience import ALL, LONG, eventually, until
 from tests.server.cluster.world import (
     FPS,
     LENIENT,
@@ -64,8 +64,7 @@ def open_divider(folder: Path) -> Callable[[int], str]:
     def divide(number: int) -> str:
         if number == 0:
             raise ValueError("0 divides nothing; give another number.")
-        while len(list(folder.iterdir())) < 2:
-            time.sleep(0.05)
+        eventually(lambda: len(list(folder.iterdir())) > 1, "another process")
         return f"{opened} {12 // number}"
 
     return divide

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.patience import eventually
+from tests.patience import eventually, until
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 
@@ -52,6 +53,8 @@ PATIENT = ServerConfig(
 """No session ends, and none is refused, because this machine has more to do than it can."""
 SHARE = Share(cpus=2.0)
 PATIENCE_SECONDS = 120.0
+RETURN_SECONDS = 300.0
+ASK_AGAIN_SECONDS = 0.2
 FPS = 2.0
 """Of each viewer: few, as all nodes and all viewers share this machine's processors."""
 LENIENT = [
@@ -221,22 +224,24 @@ class ReturningViewer:
         """Leave what is broken, and ask, with `http` where it is given, until somebody lets this viewer go on."""
         token = self.viewer.session["resume_token"]
         self.was.append(self.viewer)
-        while True:
-            self.viewer, began = RealViewer(http or self._http, fps=self._fps), time.monotonic()
-            try:
-                response = await self.viewer.connect(resume_token=token)
-            except httpx.TimeoutException:
-                self.answers.append(f"none within {time.monotonic() - began:.2f} s")
-                await self.viewer.close()
-                continue
-            self.answers.append(f"{response.status_code} after {time.monotonic() - began:.2f} s")
-            if response.status_code == 201:
-                await self.viewer.see(1)
-                self.connected_within = time.monotonic() - began
-                return
-            assert response.status_code in (500, 503), response.text
+        await until(partial(self._is_let_in, http or self._http, token), RETURN_SECONDS, ASK_AGAIN_SECONDS)
+
+    async def _is_let_in(self, http: httpx.AsyncClient, token: str) -> bool:
+        self.viewer, began = RealViewer(http, fps=self._fps), time.monotonic()
+        try:
+            response = await self.viewer.connect(resume_token=token)
+        except httpx.TimeoutException:
+            self.answers.append(f"none within {time.monotonic() - began:.2f} s")
             await self.viewer.close()
-            await asyncio.sleep(0.2)
+            return False
+        self.answers.append(f"{response.status_code} after {time.monotonic() - began:.2f} s")
+        if response.status_code == 201:
+            await self.viewer.see(1)
+            self.connected_within = time.monotonic() - began
+            return True
+        assert response.status_code in (500, 503), response.text
+        await self.viewer.close()
+        return False
 
     async def state(self) -> dict[str, Any]:
         return await self._told(self.viewer.url)
@@ -245,12 +250,17 @@ class ReturningViewer:
         return await self._told(f"{self.viewer.url}/stats")
 
     async def _told(self, url: str) -> dict[str, Any]:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while (response := await self._http.get(url)).status_code != 200:
+        found: dict[str, Any] = {}
+
+        async def is_told() -> bool:
+            response = await self._http.get(url)
             # Serve sends some to a replica that has just died, and answers for it.
-            assert response.status_code == 500 and time.monotonic() < deadline, response.text
-            await asyncio.sleep(0.2)
-        found: dict[str, Any] = response.json()
+            assert response.status_code in (200, 500), response.text
+            if response.status_code == 200:
+                found.update(response.json())
+            return bool(found)
+
+        await until(is_told, PATIENCE_SECONDS, ASK_AGAIN_SECONDS)
         return found
 
     async def close(self) -> None:

@@ -8,7 +8,6 @@ import json
 import subprocess
 import sys
 import threading
-import time
 from functools import partial
 
 import cv2
@@ -348,11 +347,13 @@ def test_an_offer_of_another_type_is_refused() -> None:
 
 
 async def test_sessions_that_open_at_once_take_one_place_each() -> None:
-    def slow() -> PaintingStream:
-        time.sleep(0.05)
+    at_once = threading.Barrier(4)
+
+    def make_at_once() -> PaintingStream:
+        at_once.wait(PATIENCE_SECONDS)
         return PaintingStream()
 
-    async with running(ServerConfig(max_sessions=4), slow) as world:
+    async with running(ServerConfig(max_sessions=4), make_at_once) as world:
         await world.ready()
         viewers = [Viewer(world.http) for _ in range(5)]
         statuses = [(await one).status_code for one in asyncio.as_completed([one.connect() for one in viewers])]

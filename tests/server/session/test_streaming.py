@@ -80,7 +80,7 @@ async def overload() -> tuple[list[Seen], float, list[float]]:
         async with world.viewer(fps=30) as viewer:
             lag = Lag()
             for _ in range(OVERLOAD_SECONDS):
-                await asyncio.sleep(1)
+                await viewer.see(3)
                 memory.append(allocated_mb())
             return viewer.seen[1:], lag.stop(), memory
 

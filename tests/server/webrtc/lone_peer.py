@@ -31,7 +31,8 @@ async def main() -> None:
     await peer.setRemoteDescription(RTCSessionDescription(answer["sdp"], answer["type"]))
     await shown.wait()
     say("shown")
-    await asyncio.sleep(60)
+    # Until it is killed, or whoever started it is gone.
+    await asyncio.to_thread(sys.stdin.readline)
 
 
 if __name__ == "__main__":

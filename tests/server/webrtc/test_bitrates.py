@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 
 import cv2
@@ -56,10 +55,16 @@ async def received(viewer: RealViewer) -> int:
     return sum(one.bytesReceived for one in report.values() if isinstance(one, RTCTransportStats))
 
 
+async def show(viewer: RealViewer, seconds: float) -> None:
+    """Wait for as many pictures as the camera makes in `seconds`."""
+    wanted = viewer.spoiled + seconds * FPS
+    await viewer.until(lambda: viewer.spoiled >= wanted)
+
+
 async def measured(
     config: ServerConfig, codec: str, *, settle: float, seconds: float, wide: bool = False
 ) -> tuple[float, float]:
-    """Bits a second that arrive, once pictures have come for `settle` seconds; and which share of the pictures did."""
+    """Bits a second that arrive in so many seconds' pictures, after those of `settle`; and which share of them did."""
     async with running(config, make_peer=Peer) as world:
         await world.ready()
         viewer = RealViewer(world.http)
@@ -73,9 +78,9 @@ async def measured(
         if wide:
             (receiver,) = (one for one in viewer.peer.getReceivers() if one.track.kind == "video")
             replace(receiver, f"{RECEIVER}remote_bitrate_estimator", WidePath())
-        await asyncio.sleep(settle)
+        await show(viewer, settle)
         before, shown, began = await received(viewer), viewer.spoiled, time.monotonic()
-        await asyncio.sleep(seconds)
+        await show(viewer, seconds)
         took = time.monotonic() - began
         rate, fps = 8 * (await received(viewer) - before) / took, (viewer.spoiled - shown) / took
         await viewer.close()
