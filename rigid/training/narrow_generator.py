@@ -26,7 +26,7 @@ from rigid.training.loop import Losses, Stage
 from rigid.training.narrowing import End, narrow
 from rigid.training.pictures import write_grid
 from rigid.training.rates import cosine, typical_size
-from rigid.training.shipping import read_part, write_weights
+from rigid.training.shipping import Initial, read_part, write_weights
 from rigid.training.stream_pictures import StreamPictures, draw_pictures
 
 LPIPS_EVERY = 3
@@ -41,10 +41,14 @@ class NarrowOptions:
     wide: Path
     """The weights of the wide end, as the stage `generator` writes them."""
     profile: str = "mobile-256"
+    initial: Initial = "new"
+    """The narrower end to begin with: "new" is solved from the wide one, "shipped" what ships, or a file."""
     seed: int = 0
     clip_frames: int = 3
     """Frames of each clip, of each of which the inverted and the edited face are learned from."""
     stills: int = 40
+    dyed: float = 0.0
+    """Share of the pictures whose hair is edited, beside what is drawn of that by chance."""
     closed_form: int = 24
     """Pictures from which the narrower end is solved."""
     batch: int = 4
@@ -78,11 +82,16 @@ def build_narrow_parts(options: NarrowOptions, store: AssetStore) -> NarrowParts
     read_part(wide, options.wide, TUNED_PARTS)
     place(wide)
     train, validation = (
-        draw_pictures(wide, options.profile, options.data, split, options.clip_frames, options.stills, options.seed)
+        draw_pictures(
+            wide, options.profile, options.data, split, options.clip_frames, options.stills, options.seed, options.dyed
+        )
         for split in ("train", "val")
     )
     lpips = place(build_lpips(store, exact=False))
-    return NarrowParts(End(wide), build_mobile_generator(options.profile, store), train, validation, lpips)
+    ours = build_mobile_generator(options.profile, store)
+    if isinstance(options.initial, Path):
+        read_part(ours, options.initial, TUNED_PARTS)
+    return NarrowParts(End(wide), ours, train, validation, lpips)
 
 
 class NarrowStage(Stage):
@@ -94,9 +103,10 @@ class NarrowStage(Stage):
         self.train, self.validation, self.lpips = made.train, made.validation, made.lpips
         self.generator = made.generator
         self.end = End(made.generator)
-        random = np.random.default_rng(options.seed)
-        chosen = random.choice(len(self.train), min(options.closed_form, len(self.train)), replace=False)
-        narrow(made.wide, self.end, (self.train.whole(int(number))[:2] for number in chosen))
+        if options.initial == "new":
+            random = np.random.default_rng(options.seed)
+            chosen = random.choice(len(self.train), min(options.closed_form, len(self.train)), replace=False)
+            narrow(made.wide, self.end, (self.train.whole(int(number))[:2] for number in chosen))
         place(self.end).requires_grad_()
         self.optimizer = torch.optim.Adam(
             [{"params": [p], "lr": options.learning_rate * typical_size(p)} for p in self.end.parameters()],

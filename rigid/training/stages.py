@@ -63,6 +63,14 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "narrow-generator": {
         "mobile-256": {},
+        "mobile-256-continue": {
+            "initial": "shipped",
+            "dyed": 0.4,
+            "clip_frames": 6,
+            "stills": 120,
+            "learning_rate": 0.0015,
+            "steps": 4000,
+        },
         "smoke": {"clip_frames": 1, "stills": 1, "closed_form": 2, "steps": 4, "batch": 2},
     },
     "image-encoder": {

@@ -81,9 +81,18 @@ class _Noting(nn.Module):
 
 @torch.no_grad()
 def draw_pictures(
-    generator: MobileStyleGAN, profile: str, data: Path, split: str, clip_frames: int, stills: int, seed: int
+    generator: MobileStyleGAN,
+    profile: str,
+    data: Path,
+    split: str,
+    clip_frames: int,
+    stills: int,
+    seed: int,
+    dyed: float = 0.0,
 ) -> StreamPictures:
     """Of each clip of `split` `clip_frames` frames, of `stills` stills one, inverted and edited at random.
+
+    `dyed`: the share of them of which an edit of the hair is drawn rather than any.
 
     ValueError where `data` holds no faces of that split.
     """
@@ -100,7 +109,7 @@ def draw_pictures(
     kept: list[tuple[Tensor, Tensor]] = []
     for frames in _read_streams(data, split, clip_frames, stills):
         inputs = from_bytes(frames.transpose(0, 3, 1, 2))[None]
-        codes = encode_episode(networks, inputs, _draw_edit(library, sizes.edit_gain, random))
+        codes = encode_episode(networks, inputs, draw_edit(library, sizes.edit_gain, dyed, random))
         noting.given.clear()
         for _ in roll(networks, inputs, codes, torch.zeros(1, dtype=torch.bool, device=DEVICE), truncation=1):
             pass
@@ -116,9 +125,13 @@ def _read_streams(data: Path, split: str, clip_frames: int, stills: int) -> list
     return clips + [np.stack([face] * (SETTLING + 1)) for _, face in read_stills(data, split)[:stills]]
 
 
-def _draw_edit(library: AttributeLibrary, gain: float, random: np.random.Generator) -> Tensor:
-    """One attribute at one end of its range or halfway there, as long as a stream makes it, (1, n_codes, 512)."""
-    attribute = list(library)[int(random.integers(len(library)))]
+def draw_edit(library: AttributeLibrary, gain: float, dyed: float, random: np.random.Generator) -> Tensor:
+    """One attribute at one end of its range or halfway there, as long as a stream makes it, (1, n_codes, 512).
+
+    `dyed`: the chance that it is one of the hair's; else it is any.
+    """
+    offered = [one for one in library if one.region == "hair"] if random.random() < dyed else list(library)
+    attribute = offered[int(random.integers(len(offered)))]
     strength = float(random.choice([attribute.max, attribute.max / 2, attribute.min or attribute.max]))
     offset = np.float32(gain * attribute.video_gain) * attribute.offset(strength)
     return torch.from_numpy(offset)[None].float().to(DEVICE)

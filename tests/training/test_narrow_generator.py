@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from rigid.assets.store import AssetStore
+from rigid.edits.attribute import Attribute
+from rigid.edits.library import AttributeLibrary
 from rigid.models.mobile_stylegan import MobileStyleGAN
 from rigid.reporting import say_nothing
 from rigid.training.narrow_generator import NarrowOptions, NarrowParts, NarrowStage
 from rigid.training.narrowing import End, choose, fold, narrow
 from rigid.training.shipping import read_part
 from rigid.training.stages import plan, train
-from rigid.training.stream_pictures import StreamPictures
+from rigid.training.stream_pictures import StreamPictures, draw_edit
 from tests.networks import randomise
 from tests.patience import LONG
 from tests.training.parts import Distance
@@ -100,6 +103,28 @@ def test_training_brings_the_narrower_end_nearer(tmp_path: Path) -> None:
     assert (tmp_path / "narrow_generator.png").stat().st_size > 0
     assert not torch.equal(ours.state_dict()["head.pointwise.weight"], state["head.pointwise.weight"])
     assert set(stage.state_dict()) == {"end", "optimizer", "schedule"}
+
+
+def test_an_end_that_is_given_is_gone_on_from() -> None:
+    wide, ours = tiny_generator(8, (8, 4, 4, 4), 2), tiny_generator(5, (5, 4, 4, 4), 3)
+    before = {name: value.clone() for name, value in ours.state_dict().items()}
+    pictures = given(wide, 2)
+    options = NarrowOptions(Path("."), Path("."), initial="shipped")
+    NarrowStage(options, lambda: NarrowParts(End(wide), ours, pictures, pictures, Distance()))
+    assert all(torch.equal(value, before[name]) for name, value in ours.state_dict().items())
+
+
+def test_as_many_pictures_have_dyed_hair_as_asked() -> None:
+    hair, face = (
+        Attribute(name, name, group, 0, 1, 0, "", "", np.full((4, CODE_SIZE), value, np.float32), region=group)
+        for name, group, value in (("blond", "hair", 1.0), ("smile", "face", -1.0))
+    )
+    library = AttributeLibrary([hair, face], n_codes=4, code_size=CODE_SIZE)
+    random = np.random.default_rng(0)
+    assert all(draw_edit(library, 1.0, 1.0, random).max() > 0 for _ in range(20))
+    drawn = [bool(draw_edit(library, 1.0, 0.5, random).max() > 0) for _ in range(200)]
+    # half of them, and by chance half of the others
+    assert 0.65 < np.mean(drawn) < 0.85
 
 
 def test_weights_of_another_width_are_refused_by_name(tmp_path: Path) -> None:
