@@ -33,9 +33,9 @@ export class EditPanel {
     this.#root = root;
     this.#api = api;
     this.#events = events;
-    this.#sliders = new Sliders(this.#find("#dials"), events.onChange);
+    this.#sliders = new Sliders(this.#find("#sliders"), events.onChange);
     this.#thumbnails = new Thumbnails(api);
-    this.#find("#dials").addEventListener("dials", () => this.#onChange());
+    this.#find("#sliders").addEventListener("sliders", () => this.#onChange());
     this.#find("#reset").addEventListener("click", () => this.#sliders.reset());
     this.#find("#random").addEventListener("click", () => this.#sliders.randomise());
     const field = /** @type {HTMLInputElement} */ (this.#find("#search"));
@@ -74,7 +74,7 @@ export class EditPanel {
   /** @param {Attribute[]} attributes @param {Preset[]} presets */
   #build(attributes, presets) {
     this.#sliders.build(attributes);
-    this.#thumbnails.show(this.#find("#dials"));
+    this.#thumbnails.show(this.#find("#sliders"));
     this.#find("#search-line").hidden = attributes.length < WORTH_A_SEARCH;
     this.#offerGroups(attributes.length >= WORTH_GROUPS ? this.#sliders.groups : []);
     this.#find("#presets").hidden = presets.length === 0;

@@ -24,16 +24,16 @@ export class Slider {
     // The range before the value: a value outside of it would be cut.
     this.#input = Object.assign(element("input", { id, type: "range", ...range }), { value: String(attribute.default) });
     // The slider itself says its value; an <output> would be read out a second time.
-    this.#output = element("span", { className: "dial-value", ariaHidden: "true" });
-    this.#reset = element("button", { type: "button", className: "dial-reset", ariaLabel: `Reset ${label}`, title: "Reset" });
-    this.#problem = element("p", { className: "dial-problem", role: "alert", hidden: true });
+    this.#output = element("span", { className: "slider-value", ariaHidden: "true" });
+    this.#reset = element("button", { type: "button", className: "slider-reset", ariaLabel: `Reset ${label}`, title: "Reset" });
+    this.#problem = element("p", { className: "slider-problem", role: "alert", hidden: true });
     const title = element("label", { htmlFor: id, textContent: label, title: attribute.effect ?? "" });
     if (attribute.strip) {
       const picture = element("img", { alt: "", hidden: true });
       picture.dataset.strip = attribute.strip;
       title.prepend(picture);
     }
-    this.row = element("div", { className: "dial" }, title, this.#output, this.#reset, this.#input, this.#problem);
+    this.row = element("div", { className: "slider" }, title, this.#output, this.#reset, this.#input, this.#problem);
     this.row.dataset.name = name;
     this.row.dataset.words = `${name} ${label} ${groupOf(attribute)}`.toLowerCase();
     this.#input.addEventListener("input", () => onMove(this.#snap(), RAMP_DRAG_MS));

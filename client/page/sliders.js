@@ -86,7 +86,7 @@ export class Sliders {
     const wanted = text.trim().toLowerCase();
     let shown = 0;
     for (const group of this.#root.querySelectorAll("fieldset")) {
-      const rows = [...group.querySelectorAll(".dial")].map((row) => /** @type {HTMLElement} */ (row));
+      const rows = [...group.querySelectorAll(".slider")].map((row) => /** @type {HTMLElement} */ (row));
       const isMeant = only === null || group.dataset.group === only;
       for (const row of rows) row.hidden = !isMeant || !(row.dataset.words ?? "").includes(wanted);
       const left = rows.filter((row) => !row.hidden).length;
@@ -105,7 +105,7 @@ export class Sliders {
     for (const [name, slider] of this.#sliders) {
       if (!slider.busy && !(name in this.#waiting)) slider.settle(edits[name] ?? 0);
     }
-    this.#root.dispatchEvent(new Event("dials"));
+    this.#root.dispatchEvent(new Event("sliders"));
   }
 
   /** @param {string} name @param {Attribute[]} attributes */
@@ -127,7 +127,7 @@ export class Sliders {
   #move(slider, value, rampMs) {
     slider.value = value;
     this.#waiting[slider.attribute.name] = slider.value;
-    this.#root.dispatchEvent(new Event("dials"));
+    this.#root.dispatchEvent(new Event("sliders"));
     // A drag fires for each pixel: the newest positions go out together, a dozen times a second.
     const wait = Math.max(0, SEND_EVERY_MS - (performance.now() - this.#lastSent));
     clearTimeout(this.#timer);
@@ -147,7 +147,7 @@ export class Sliders {
     } catch (error) {
       for (const slider of sliders) slider.refuse(error instanceof Error ? error.message : String(error));
     }
-    this.#root.dispatchEvent(new Event("dials"));
+    this.#root.dispatchEvent(new Event("sliders"));
   }
 }
 

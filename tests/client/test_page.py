@@ -63,7 +63,7 @@ FIRST_BITRATE = """async () => {
         await new Promise((resolve) => setTimeout(resolve, 50));
     }
 }"""
-SMALL = """() => [...document.querySelectorAll("button, .dial input, #search, .switch, summary")]
+SMALL = """() => [...document.querySelectorAll("button, .slider input, #search, .switch, summary")]
     .filter((one) => one.checkVisibility({ visibilityProperty: true }) && one.getBoundingClientRect().height < 40)
     .map((one) => one.id || one.className || one.textContent)"""
 """What a finger would miss."""
@@ -133,8 +133,8 @@ def test_slider_changes_the_picture_and_reset_takes_it_back(address: str, open_p
     slider = page.get_by_role("slider", name="Smile")
     slider.focus()
     page.keyboard.press("End")
-    expect(page.locator(".dial[data-name=smile] .dial-value")).to_have_text("+1.50")
-    expect(page.locator(".dial[data-name=smile][data-revision]")).to_be_visible()
+    expect(page.locator(".slider[data-name=smile] .slider-value")).to_have_text("+1.50")
+    expect(page.locator(".slider[data-name=smile][data-revision]")).to_be_visible()
     wait_for_light(page, lambda light: light > dark + 60, "a lit picture")
     assert strengths(address) == {"smile": 1.5}
 
@@ -196,34 +196,34 @@ def test_looks_search_and_chance_move_the_sliders(address: str, open_page: OpenP
     expect(page.get_by_role("slider", name="Smile")).to_have_value("1")
     expect(happy).to_have_attribute("aria-pressed", "true")
     page.get_by_role("button", name="Surprise me").click()
-    values = page.evaluate("[...document.querySelectorAll('.dial input')].map((one) => Number(one.value))")
+    values = page.evaluate("[...document.querySelectorAll('.slider input')].map((one) => Number(one.value))")
     assert len(values) == 6 and sum(value != 0 for value in values) == 3
     assert all(0.3 <= abs(value) <= 1.5 for value in values if value)
 
     page.get_by_role("searchbox").fill("mou")
-    expect(page.locator(".dial:visible")).to_have_count(1)
+    expect(page.locator(".slider:visible")).to_have_count(1)
     expect(page.get_by_text("1 of 6 changes")).to_be_visible()
     page.get_by_role("searchbox").fill("wings")
     expect(page.get_by_text("Nothing is called “wings”.")).to_be_visible()
     page.get_by_role("searchbox").fill("")
     page.get_by_role("button", name="Reset all").click()
-    expect(page.locator(".dial[data-side=rest]")).to_have_count(6)
+    expect(page.locator(".slider[data-side=rest]")).to_have_count(6)
 
 
 def test_many_attributes_are_shown_group_by_group(open_page: OpenPage) -> None:
     with serving(light_app(library=many_attributes())) as address:
         page = open_page(address, **PHONE)
-        expect(page.locator(".dial:visible")).to_have_count(30)
+        expect(page.locator(".slider:visible")).to_have_count(30)
         fourth = page.get_by_role("button", name="group 3")
         fourth.tap()
-        expect(page.locator(".dial:visible")).to_have_count(3)
+        expect(page.locator(".slider:visible")).to_have_count(3)
         expect(fourth).to_have_attribute("aria-pressed", "true")
         assert page.evaluate(SMALL) == []
         page.get_by_role("searchbox").fill("change 29")
-        expect(page.locator(".dial:visible")).to_have_count(1)
+        expect(page.locator(".slider:visible")).to_have_count(1)
         expect(fourth).to_have_attribute("aria-pressed", "false")
         page.get_by_role("button", name="All", exact=True).tap()
-        expect(page.locator(".dial:visible")).to_have_count(30)
+        expect(page.locator(".slider:visible")).to_have_count(30)
         expect(page.get_by_role("searchbox")).to_have_value("")
 
 
@@ -472,7 +472,7 @@ def test_pictures_of_the_attributes_come_with_the_key_too(open_page: OpenPage, t
         page = open_page(address, expected=(FETCH_FAILED,))
         page.get_by_label("Key").fill("let me in")
         page.get_by_role("button", name="Continue").click()
-        picture = page.locator(".dial[data-name=smile] img")
+        picture = page.locator(".slider[data-name=smile] img")
         expect(picture).to_be_visible()
         assert picture.evaluate("(image) => [image.naturalWidth, image.naturalHeight]") == [560, 112]
 

@@ -73,7 +73,7 @@ def own_edits(address: str) -> dict[str, dict[str, float]]:
 
 def move_first_slider(page: Page) -> None:
     """Move it by keyboard."""
-    slider = page.locator("#dials input[type=range]").first
+    slider = page.locator("#sliders input[type=range]").first
     slider.focus()
     slider.press("End")
 
