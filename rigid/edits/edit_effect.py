@@ -1,8 +1,8 @@
 """What the edits in hand do to one frame, worked out once for it: how long each is made, and where it shows.
 
 This is where an edit's strength is decided. `rigid.edits.ramp` moves what a viewer asks for over time; here it is faded
-in with the face, lengthened by as much as a stream holds it back (`video_gain`, and `Sizes.edit_gain` for all), and
-held back in turn where several edits together go further than a face bears.
+in with the face, made longer by as much as the noise map weakens it in a stream (`video_gain`, and `Sizes.edit_gain`
+for all), and limited where several edits together go further than a face bears.
 """
 
 from __future__ import annotations
@@ -71,35 +71,35 @@ class EditLibrary(Protocol):
 class _Edit(NamedTuple):
     attribute: Attribute
     strength: float
-    length: float
+    generated: float
     """The strength to generate it with."""
 
 
 def effect_of(strengths: Iterable[tuple[Attribute, float]], level: float = 1.0, gain: float = 1.0) -> EditEffect:
     """What attributes at strengths do to a frame; `level` and `gain` as `EditLibrary.effect` has them.
 
-    At a gain of 1 no noise map holds edits back: none is lengthened, and none moves landmarks in place of codes.
+    At a gain of 1 no noise map weakens edits: none is made longer, and none moves landmarks in place of codes.
     """
-    held_back = gain != 1
+    weakened = gain != 1
     shown = [(attribute, strength * smooth(level)) for attribute, strength in strengths]
-    edits = [_Edit(one, strength, strength * one.video_gain if held_back else strength) for one, strength in shown]
+    edits = [_Edit(one, strength, strength * one.video_gain if weakened else strength) for one, strength in shown]
     but_hair = [edit for edit in edits if edit.attribute.region != "hair"]
     hair = _share_shown(edit.strength for edit in edits if edit.attribute.region == "hair")
-    face = _share_shown(edit.strength for edit in but_hair if edit.length)
+    face = _share_shown(edit.strength for edit in but_hair if edit.generated)
     pictures = [edits, but_hair] if hair and face else [edits]
-    by_motion_alone = any(edit.strength for edit in edits) and not any(edit.length for edit in edits)
+    by_motion_alone = any(edit.strength for edit in edits) and not any(edit.generated for edit in edits)
     return EditEffect(
         {edit.attribute.name: edit.strength for edit in edits},
-        () if by_motion_alone else tuple(partial(_lengthened, picture, gain) for picture in pictures),
+        () if by_motion_alone else tuple(partial(_sum_offsets, picture, gain) for picture in pictures),
         hair,
         face,
-        motion=_motion(edits) if held_back else None,
+        motion=_motion(edits) if weakened else None,
     )
 
 
-def _lengthened(edits: Sequence[_Edit], gain: float, codes: Array) -> Array:
-    """What edits add to `codes`, held back as `limits` says."""
-    offsets = [edit.attribute.offset(edit.length, codes) for edit in edits if edit.length]
+def _sum_offsets(edits: Sequence[_Edit], gain: float, codes: Array) -> Array:
+    """What edits add to `codes`, limited as `rigid.edits.limits` says."""
+    offsets = [edit.attribute.offset(edit.generated, codes) for edit in edits if edit.generated]
     if not offsets:
         return np.zeros(codes.shape[1:], np.float32)
     total: Array = np.float32(restraint(offsets)) * sum(offsets[1:], offsets[0])

@@ -1,4 +1,4 @@
-"""One viewer's way through the method: a frame in, the same frame with its face edited out.
+"""One viewer's way through the method: a frame goes in, and the same frame comes out with its face edited.
 
 Knows no asyncio, no HTTP and no engine: it is given a runtime, a face tracker and the attributes.
 """

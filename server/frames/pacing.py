@@ -66,8 +66,11 @@ class Pacer:
         self._taken_at = now
         return True
 
-    def look(self, age: float | None) -> None:
-        """Return the age of the last seconds' pictures that 95 of 100 are under; None where none was sent."""
+    def note_age(self, age: float | None) -> None:
+        """Do less, or more again, by `age`, seconds: 95 of 100 of the last seconds' pictures were younger when sent.
+
+        None where none was sent; nothing then changes.
+        """
         if self._budget is None or age is None:
             return
         self._late = self._late + 1 if age > self._budget else 0

@@ -26,7 +26,7 @@ from server.session.resumable_sessions import SessionCheckpoint
 from server.session.session_outputs import SessionOutputs
 from server.session.shared_services import SharedServices
 from server.session.states import Life, State, farewell
-from server.session.stream_state import StreamState
+from server.session.stream_saver import StreamSaver
 from server.session.video_path import VideoPath
 from server.webrtc.offers import Offer
 from server.webrtc.peer import DataChannel
@@ -66,7 +66,7 @@ class Session:
         self._clock = shared.clock
         self._on_closed = on_closed
         self._path = VideoPath(shared, stream, self.edits, self.badge, self._deliver)
-        self._state = StreamState(stream, self._path.lane, self.id)
+        self._state = StreamSaver(stream, self._path.lane, self.id)
         self.outputs = SessionOutputs(shared, self.video_delay)
         self._peer = shared.make_peer(shared.config, self, shared.encoding, self._clock)
         self.resource = IceResource(self._peer.add_candidates, place)

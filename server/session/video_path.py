@@ -71,7 +71,7 @@ class VideoPath:
         stats.note_left_out("undecoded", counts.undecoded)
         stats.note_left_out("layer", counts.of_other_layers)
         stats.note_left_out("unusable", counts.oversized)
-        self._pacer.look(stats.age(self._clock()))
+        self._pacer.note_age(stats.age(self._clock()))
         pace = self._pacer.pace
         self._stream.cadence, self._stream.inverted_after = pace.cadence, pace.inverted_after
 

@@ -15,7 +15,7 @@ def test_less_is_done_step_by_step_what_is_seen_last() -> None:
     pacer = Pacer(0.25)
     seen = [pacer.pace]
     for _ in range(30):
-        pacer.look(0.4)
+        pacer.note_age(0.4)
         if pacer.pace != seen[-1]:
             seen.append(pacer.pace)
     assert tuple(seen) == PACES
@@ -29,13 +29,13 @@ def test_less_is_done_step_by_step_what_is_seen_last() -> None:
 def test_a_single_late_look_changes_nothing_and_ease_brings_the_rate_back() -> None:
     pacer = Pacer(0.25)
     for age in (0.4, 0.1, 0.4, None, 0.1):
-        pacer.look(age)
+        pacer.note_age(age)
     assert pacer.pace == PACES[0]
     for age in (0.4, 0.4, 0.2, 0.2, 0.2, 0.2, 0.2, 0.2):
-        pacer.look(age)
+        pacer.note_age(age)
     assert pacer.pace == PACES[1], "well under the budget is needed"
     for _ in range(5):
-        pacer.look(0.1)
+        pacer.note_age(0.1)
     assert pacer.pace == PACES[0]
 
 
@@ -43,7 +43,7 @@ def test_pictures_are_left_out_evenly() -> None:
     pacer = Pacer(0.25)
     assert all(pacer.takes(number / 30) for number in range(30))
     for _ in range(8):
-        pacer.look(0.4)
+        pacer.note_age(0.4)
     assert pacer.pace.max_fps == 10
     taken = sum(pacer.takes(10 + number / 30) for number in range(300))
     assert taken == pytest.approx(100, abs=2)
@@ -52,7 +52,7 @@ def test_pictures_are_left_out_evenly() -> None:
 def test_without_a_budget_all_is_done() -> None:
     pacer = Pacer(None)
     for _ in range(10):
-        pacer.look(9.0)
+        pacer.note_age(9.0)
     assert pacer.pace == PACES[0]
 
 

@@ -17,7 +17,7 @@ SAVE_SECONDS = 2.0
 """How long an ending session waits for its turn at the inference thread."""
 
 
-class StreamState:
+class StreamSaver:
     """Saves a stream on the worker's threads, between the stages of its frames, and closes it at its end."""
 
     def __init__(self, stream: Stream, lane: Lane[Any], session: str) -> None:
