@@ -6,27 +6,22 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rigid.arrays import Array
-from rigid.discovery.observe import BROW_POINTS
+from rigid.discovery.pulls import PULLS, Feature, near
 from rigid.discovery.recipes import RECIPES
 from rigid.discovery.samples import DrawCodes, Studio
 from rigid.edits.attribute import Attribute
 from rigid.edits.attribute_file import rewrite_header
 from rigid.edits.library import load_attribute
-from rigid.face.landmarks import LEFT_EYE, OUTER_LIPS, RIGHT_EYE
+from rigid.face.landmarks import OUTER_LIPS
 from rigid.models.contract import Sizes
 from rigid.reporting import Say, say_nothing
 
 MOVES = {recipe.name: recipe.moves for recipe in RECIPES if recipe.moves}
 """What each attribute that moves a face moves."""
-FEATURES: dict[str, Sequence[int] | NDArray[np.int_]] = {"brows": BROW_POINTS, "lips": OUTER_LIPS}
+FEATURES: dict[str, Feature] = {"lips": OUTER_LIPS}
 """What moves alone where an attribute moves no more than that."""
-FADE_WIDTH = 0.025
-"""Crop sides over which motion fades away from a feature."""
-GROWTH = 0.25
-"""Share by which eyes grow at a `motion_gain` of 1, before the field smooths it to about half."""
 MOTION_FACES, MOTION_SEED = 48, 7_000_000
 """Generated faces that motion is the mean of. On 40, the mean is 60 to 90% of the motion of each of them, squared."""
 FEWEST_FACES = 8
@@ -54,29 +49,11 @@ class Landmarks:
 
     def motion_of(self, attribute: Attribute, n_early: int) -> Array:
         """What the attribute's recipe says that it moves, as `motion`."""
-        moves = MOVES[attribute.name]
-        if moves == "eyes":
-            return self.growing_eyes()
+        moves, mean = MOVES[attribute.name], self._places.mean(0)
+        if moves in PULLS:
+            return PULLS[moves](mean)
         motion = self.motion(attribute, n_early)
-        return motion * self.near(FEATURES[moves]) if moves in FEATURES else motion
-
-    def near(self, feature: Sequence[int] | NDArray[np.int_]) -> Array:
-        """How near each landmark is to those of `feature`, (478, 1), 1 to 0."""
-        mean = self._places.mean(0)
-        apart = np.linalg.norm(mean[:, None] - mean[list(feature)], axis=-1).min(1, keepdims=True)
-        weight: Array = np.exp(-np.square(apart / FADE_WIDTH) / 2).astype(np.float32)
-        return weight
-
-    def growing_eyes(self) -> Array:
-        """Both eyes grown by `GROWTH`, and shrunk by half of it, as motion (2, 478, 2).
-
-        Generated faces get larger eyes by getting narrower, which is not what someone who asks for larger eyes wants.
-        """
-        mean = self._places.mean(0)
-        grown = np.zeros_like(mean)
-        for eye in (LEFT_EYE, RIGHT_EYE):
-            grown += GROWTH * self.near(eye) * (mean - mean[eye].mean(0))
-        return np.stack((grown, -grown / 2)).astype(np.float32)
+        return motion * near(mean, FEATURES[moves]) if moves in FEATURES else motion
 
     def _move(self, attribute: Attribute, strength: float, n_early: int) -> Array:
         codes = self._codes.copy()

@@ -54,7 +54,8 @@ class Recipe:
     joined: tuple[tuple[str, float], ...] = ()
     """Other attributes whose edits are then added to its own, and how much of each."""
     moves: str = ""
-    """What a stream moves of the real face: its `brows`, `eyes` or `lips`, or the whole `face`; empty for nothing."""
+    """What a stream moves of the real face: its `lips` or the whole `face` as generated ones do, its `brows`, `eyes` or
+    the `corners` of its mouth as `rigid.discovery.pulls` says; empty for nothing."""
 
     @property
     def controls(self) -> tuple[str, ...]:
@@ -67,7 +68,9 @@ class Recipe:
 
 
 _IN_ORDER = (
-    Recipe("smile", "Smile", "expression", "smile", 0.6, SHAPE, two_way=True, ceiling=0.35, floor=0.65),
+    Recipe(
+        "smile", "Smile", "expression", "smile", 0.6, SHAPE, two_way=True, ceiling=0.35, floor=0.65, moves="corners"
+    ),
     Recipe(
         "frown", "Frown", "expression", "brow_down", 0.145, SHAPE, ceiling=0.4, free=("smile", "brow_up"), moves="brows"
     ),

@@ -105,7 +105,8 @@ def fit_gains(footage: Footage, attribute: Attribute, recipe: Recipe, report: Sa
     An edit of shape, pose or brows is left to motion alone, if the attribute brings one that does: what the generator
     draws there does not fit the real face's outline, or comes with another mouth. Another edit keeps its length and
     gets motion for what it lacks. Without motion it is made longer, unless no length shows half of it. Where it goes
-    too far, it is made shorter. ValueError when no face has room, or every gain tried loses faces.
+    too far, it is made shorter. Motion on the way back alone stays. ValueError when no face has room, or every gain
+    tried loses faces.
     """
     if attribute.target is None:
         raise ValueError(f"{attribute.name} states no target.")
@@ -121,17 +122,18 @@ def fit_gains(footage: Footage, attribute: Attribute, recipe: Recipe, report: Sa
         report(f"{attribute.name}: {of_both}: {found:.2f} of the target on {seen.faces} faces")
         return found
 
-    if attribute.motion is not None and (attribute.group in BY_MOTION or recipe.moves == "brows"):
+    moves = attribute.motion is not None and bool(attribute.motion[0].any())
+    if moves and (attribute.group in BY_MOTION or recipe.moves == "brows"):
         gain, most = _search(lambda gain: share(Gains(0.0, gain)), (1.0, None), (LEAST_GAIN, MOST_MOTION_TRIED), 0.0)
         if most >= ENOUGH:
             return Gains(0.0, gain)
     alone = share(Gains())
-    if attribute.motion is not None and alone < 1 - CLOSE_TO_TARGET:
+    if moves and alone < 1 - CLOSE_TO_TARGET:
         start = (float(np.clip(1 - alone, LEAST_MOTION_TRIED, MOST_MOTION_TRIED)), None)
         gain, _ = _search(lambda gain: share(Gains(1.0, gain)), start, (LEAST_MOTION_TRIED, MOST_MOTION_TRIED), alone)
         return Gains(1.0, gain)
     gain, most = _search(lambda gain: share(Gains(gain)), (1.0, alone), (LEAST_GAIN, MOST_GAIN), 0.0)
-    return Gains(gain if most >= LEAST_SHARE else 1.0)
+    return Gains(gain if most >= LEAST_SHARE else 1.0, 0.0 if moves else attribute.motion_gain)
 
 
 def _search(

@@ -109,8 +109,9 @@ def _sum_offsets(edits: Sequence[_Edit], gain: float, codes: Array) -> Array:
 def _motion(edits: Sequence[_Edit]) -> Points | None:
     total: Array | None = None
     for attribute, strength, _ in edits:
-        if strength and attribute.motion is not None and attribute.motion_gain:
-            moved = np.float32(abs(strength) * attribute.motion_gain) * attribute.motion[int(strength < 0)]
+        moved = None if attribute.motion is None else attribute.motion[int(strength < 0)]
+        if strength and moved is not None and attribute.motion_gain and moved.any():
+            moved = np.float32(abs(strength) * attribute.motion_gain) * moved
             total = moved if total is None else total + moved
     return total
 

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from rigid.arrays import Array, Pixels
-from rigid.discovery.motion import FEWEST_FACES, GROWTH, Landmarks, move_folder
-from rigid.discovery.observe import BROW_POINTS, Seen
+from rigid.discovery.motion import FEWEST_FACES, Landmarks, move_folder
+from rigid.discovery.observe import Seen
 from rigid.discovery.samples import Studio
 from rigid.edits.attribute import Attribute
 from rigid.edits.attribute_file import read_attribute, write_attribute
 from rigid.edits.attribute_header import AttributeHeader
-from rigid.face.landmarks import LEFT_EYE, RIGHT_EYE
+from rigid.face.landmarks import OUTER_LIPS
 from tests.discovery.world import World
 from tests.fakes import TINY
 
@@ -72,27 +72,8 @@ def test_faces_that_are_lost_do_not_count() -> None:
         faces.motion(shifting(1.18), 4)
 
 
-def test_larger_eyes_grow_from_their_centres() -> None:
-    class Eyed(Moving):
-        def observe(self, images: Pixels) -> Seen:
-            landmarks = super().observe(images)["landmarks"]
-            for side, eye in ((-4, LEFT_EYE), (4, RIGHT_EYE)):
-                turn = np.linspace(0, 2 * np.pi, len(eye), endpoint=False)
-                landmarks[:, eye] = SIDE / 2 + np.stack((side + np.cos(turn), np.sin(turn)), -1)
-            return {"landmarks": landmarks}
-
-    world = Eyed()
-    faces = Landmarks(Studio(world.synthesize, world), codes())
-    grown, shrunk = faces.growing_eyes()
-    lengths = np.linalg.norm(grown[LEFT_EYE], axis=1)
-    np.testing.assert_allclose(lengths, GROWTH / SIDE, rtol=0.01)
-    np.testing.assert_allclose(grown[LEFT_EYE].mean(0), 0, atol=1e-6)
-    np.testing.assert_allclose(shrunk, -grown / 2)
-    assert not grown[152].any()
-
-
 def test_files_get_the_motion_of_what_moves_a_face(tmp_path: Path) -> None:
-    for name, group in (("jaw", "shape"), ("frown", "expression"), ("beard", "beard")):
+    for name, group in (("jaw", "shape"), ("lips_pucker", "expression"), ("eye_size", "shape"), ("beard", "beard")):
         header = AttributeHeader(name, name, group, "by hand", 1.0, (0,))
         write_attribute(tmp_path / f"{name}.safetensors", header, shifting(0.1).direction)
     said: list[str] = []
@@ -101,10 +82,11 @@ def test_files_get_the_motion_of_what_moves_a_face(tmp_path: Path) -> None:
         path.stem: read_attribute(path, n_codes=TINY.n_codes, code_size=TINY.code_size).motion
         for path in tmp_path.iterdir()
     }
-    jaw, frown = motions["jaw"], motions["frown"]
-    assert jaw is not None and frown is not None and motions["beard"] is None and len(said) == 2
+    jaw, lips, eyes = motions["jaw"], motions["lips_pucker"], motions["eye_size"]
+    assert jaw is not None and lips is not None and eyes is not None and motions["beard"] is None and len(said) == 3
     np.testing.assert_allclose(jaw[0, :, 0], 0.1, atol=0.01)
-    assert frown[0, BROW_POINTS[0], 0] == pytest.approx(0.1, abs=0.01), "the brows themselves move all of it"
-    assert abs(frown[0, 152, 0]) < 0.01, "the chin lies too far from them"
-    with pytest.raises(ValueError, match="no attribute 'beard' that moves a face; it has: frown, jaw"):
+    assert lips[0, OUTER_LIPS[0], 0] == pytest.approx(0.1, abs=0.01), "the lips themselves move all of it"
+    assert abs(lips[0, 152, 0]) < 0.01, "the chin lies too far from them"
+    assert not eyes.any(), "they grow, whatever generated ones do, and these have no extent"
+    with pytest.raises(ValueError, match="no attribute 'beard' that moves a face; it has: eye_size, jaw, lips_pucker"):
         move_folder(tmp_path, ["beard"], studio(), lambda seed, count: codes(count), TINY)

@@ -145,6 +145,16 @@ def test_motion_adds_what_an_expression_lacks() -> None:
     assert fit_gains(scene, enough, LIGHT) == Gains()
 
 
+def test_motion_of_the_way_back_alone_is_neither_fitted_nor_lost() -> None:
+    scene = ramp_footage()
+    back = np.zeros((2, 478, 2), np.float32)
+    back[1, :, 0] = 0.05
+    attribute = replace(lightening(0.06, 0.018), group="expression", motion=back, motion_gain=1.5)
+    assert fit_gains(scene, attribute, LIGHT) == replace(
+        fit_gains(scene, replace(attribute, motion=None), LIGHT), motion=1.5
+    )
+
+
 def reached_alone(scene: Footage, attribute: Attribute) -> float:
     seen = measure_reached(scene, attribute, LIGHT, 1.0)
     assert seen is not None

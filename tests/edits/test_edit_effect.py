@@ -89,6 +89,8 @@ def test_motions_of_landmarks_add_up_each_way_by_itself() -> None:
     moved = effect((JAW, 0.5), (NOSE, -1.0), (unmoved, 1.0), gain=HELD_BACK).motion
     assert moved is not None
     np.testing.assert_allclose(moved, np.tile([0.25 - 6, 0.25], (478, 1)))
+    back_alone = replace(NOSE, motion=MOTION * np.array([0, 1], np.float32)[:, None, None])
+    assert effect((back_alone, 1.0), gain=HELD_BACK).motion is None, "nothing is moved by nothing"
 
 
 def test_where_nothing_holds_edits_back_none_moves_landmarks() -> None:
