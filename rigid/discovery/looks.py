@@ -121,22 +121,24 @@ def read_hand_labels(path: Path = HAND_LABELS) -> list[HandLabel]:
     return labels
 
 
-def learn_looks(descriptions: Array, labels: Sequence[HandLabel]) -> tuple[LookClassifier, dict[str, float]]:
-    """Logistic regression of every look on descriptions (N, F); also each look's area under the ROC curve.
+def learn_looks(
+    descriptions: Array, labels: Sequence[HandLabel], looks: tuple[str, ...] = LOOKS
+) -> tuple[LookClassifier, dict[str, float]]:
+    """Logistic regression of each of `looks` on descriptions (N, F); also its area under the ROC curve.
 
     The weight decay is chosen, and the area taken, on folds held out of the fit.
     """
     mean, spread = descriptions.mean(0), descriptions.std(0) + 1e-3
     x = torch.from_numpy((descriptions - mean) / spread).double()
     weights, bias, areas = [], [], {}
-    for look in LOOKS:
+    for look in looks:
         sure = [i for i, label in enumerate(labels) if look not in label.unsure]
         y = torch.tensor([float(look in labels[i].looks) for i in sure], dtype=torch.float64)
         penalty, areas[look] = _choose_penalty(x[sure], y)
         solved = _logistic(x[sure], y, penalty)
         weights.append(solved[:-1])
         bias.append(solved[-1])
-    found = LookClassifier(LOOKS, mean, spread, torch.stack(weights).float().numpy(), torch.stack(bias).float().numpy())
+    found = LookClassifier(looks, mean, spread, torch.stack(weights).float().numpy(), torch.stack(bias).float().numpy())
     return found, areas
 
 

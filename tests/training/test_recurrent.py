@@ -130,14 +130,18 @@ def train_little(folder: Path, batch: int) -> tuple[list[float], dict[str, Tenso
     return losses_of(stage, range(options.steps)), stage.encoder.state_dict()
 
 
-def start_two(folder: Path) -> subprocess.Popen[bytes]:
-    """Train a little in two processes, as `torchrun` starts them on each machine."""
-    script = folder / "worker.py"
-    script.write_text(WORKER)
-    launcher = ["-m", "torch.distributed.run", "--nproc-per-node", "2"]
-    launcher += ["--master-addr", "127.0.0.1", "--master-port", str(free_port())]
-    environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen([sys.executable, *launcher, str(script), str(folder)], env=environment, cwd=ROOT)
+def start_two(folder: Path) -> list[subprocess.Popen[bytes]]:
+    """Train a little in two processes, which are told what `torchrun` tells those that it starts."""
+    told = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    environment = os.environ | told | {"CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)}
+    return [
+        subprocess.Popen(
+            [sys.executable, "-c", WORKER, str(folder)],
+            env=environment | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+            cwd=ROOT,
+        )
+        for rank in range(2)
+    ]
 
 
 @pytest.mark.slow
@@ -145,7 +149,7 @@ def test_two_processes_do_what_one_does_with_the_joint_batch(tmp_path: Path) -> 
     start_state = tiny_parts(tiny_options(), tmp_path).networks.recurrent_encoder.state_dict()
     workers = start_two(tmp_path)
     losses, encoder = train_little(tmp_path, batch=2)
-    assert workers.wait(300) == 0
+    assert [worker.wait(300) for worker in workers] == [0, 0]
     shared_losses, shared_encoder = torch.load(tmp_path / "result.pt", weights_only=True, map_location=DEVICE)
     assert shared_losses == pytest.approx(losses, rel=1e-2)
     for name, value in encoder.items():
