@@ -32,12 +32,16 @@ install = $(1) $(PIP) install --quiet --no-deps --only-binary :all: --require-ha
 PYTEST = $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 # Else each process compiles the program and the tests again, where the environment asks for no files of that.
 test test-server test-quick: export PYTHONDONTWRITEBYTECODE :=
-SERVER_TESTS := tests/client tests/server
+# Files with real peers take longest.
+SERVER_ROOMS := tests/client tests/server
+LONGEST_SERVER_TESTS := tests/server/webrtc tests/client
+SERVER_TESTS = $(LONGEST_SERVER_TESTS) $(filter-out %/__pycache__ $(LONGEST_SERVER_TESTS),$(patsubst %/,%,$(wildcard tests/server/*/))) \
+	$(wildcard tests/server/test_*.py)
 # What starts Ray or loads it.
 CLUSTER_TESTS := $(patsubst %,tests/server/cluster/test_%.py,cluster scaling proxy_guard)
-LONGEST_TESTS := tests/training tests/edits tests/engines
-OTHER_TESTS = $(LONGEST_TESTS) $(filter-out %/__pycache__ $(SERVER_TESTS) $(LONGEST_TESTS),$(patsubst %/,%,$(wildcard tests/*/))) \
-	$(wildcard tests/test_*.py)
+LONGEST_TESTS := tests/systems tests/test_light_install.py tests/training tests/edits tests/engines tests/export tests/checkpoints
+OTHER_TESTS = $(LONGEST_TESTS) $(filter-out %/__pycache__ $(SERVER_ROOMS) $(LONGEST_TESTS),$(patsubst %/,%,$(wildcard tests/*/))) \
+	$(filter-out $(LONGEST_TESTS),$(wildcard tests/test_*.py))
 # The project itself, with the build tools that the lock brought.
 PROJECT := --no-deps --no-build-isolation
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
 import shutil
+from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,6 +18,7 @@ from engines.exports import INT8_FILES, INT8_RECORD, write_record
 from export import export_networks
 from export.networks import Networks, exportables
 from export.onnx_file import write_onnx
+from rigid.assets.store import default_cache_dir
 from rigid.models.contract import CLASSES, Sizes
 from rigid.models.face_parser import FaceParser
 from rigid.models.image_encoder import ImageEncoder
@@ -23,6 +26,13 @@ from rigid.models.light_recurrent import LightRecurrentEncoder
 from rigid.models.mobile_stylegan import MobileStyleGAN
 
 Network = TypeVar("Network", bound=nn.Module)
+
+ROOT = Path(__file__).resolve().parents[1]
+KEPT = default_cache_dir().expanduser() / "test-exports"
+EXPORTING = sorted(
+    [*ROOT.glob("rigid/models/*.py"), *ROOT.glob("export/*.py"), ROOT / "engines/exports.py", Path(__file__)]
+)
+VERSIONS = [version(library) for library in ("torch", "onnx", "onnxscript", "onnx-ir", "numpy")]
 
 SIZES = Sizes(
     image_size=64,
@@ -77,30 +87,45 @@ def untrained_recurrent_encoder() -> LightRecurrentEncoder:
     return _frozen(network)
 
 
-def export_once(base: Path, *, recurrent: bool = False) -> Path:
-    """The folder under `base`, a test run's own, with the exports of `random_networks`; made at the first call.
-
-    Processes that share a test run out have a folder each below its own, and share the exports.
-    """
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    folder = shared / ("recurrent-networks" if recurrent else "random-networks")
-    with FileLock(f"{folder}.lock"):
-        if recurrent and not folder.exists():
-            export_inversion(random_networks(recurrent=True), export_once(base), folder)
-        elif not (folder / INT8_RECORD).exists():
-            # What half precision makes of random weights says nothing.
-            export_networks(random_networks(), folder, "random", ["f32"])
-            _add_int8(folder, "random")
-    return folder
+def export_once(*, recurrent: bool = False) -> Path:
+    """The folder with the exports of `random_networks`; nobody writes to it."""
+    if recurrent:
+        return keep("recurrent", lambda folder: export_inversion(random_networks(recurrent=True), folder))
+    return keep("random", _export_random)
 
 
-def export_inversion(networks: Networks, others: Path, folder: Path) -> None:
-    """Export to `folder` networks that differ from those of the exports in `others` in their inversion alone."""
-    scratch = shutil.copytree(others, folder.with_suffix(".part"))
+def _export_random(folder: Path) -> None:
+    # What half precision makes of random weights says nothing.
+    export_networks(random_networks(), folder, "random", ["f32"])
+    _add_int8(folder, "random")
+
+
+def export_inversion(networks: Networks, folder: Path) -> None:
+    """Export to `folder` networks that differ from `random_networks` in their inversion alone."""
+    shutil.copytree(export_once(), folder)
     (invert,) = (one for one in exportables(networks) if one.name == "invert")
-    write_onnx(invert, scratch / "invert.onnx")
-    write_record(scratch, "random")
-    scratch.rename(folder)
+    write_onnx(invert, folder / "invert.onnx")
+    write_record(folder, "random")
+
+
+def keep(name: str, export: Callable[[Path], object], made_of: str = "", kept: Path = KEPT) -> Path:
+    """The folder in `kept` to which `export` writes networks at the first call of all processes and all test runs.
+
+    Anew where `made_of`, the code that exports, or a library that it uses is another one.
+    """
+    key = hashlib.sha256(f"{VERSIONS} {made_of}".encode())
+    for path in EXPORTING:
+        key.update(path.read_bytes())
+    folder = kept / f"{name}-{key.hexdigest()[:16]}"
+    kept.mkdir(parents=True, exist_ok=True)
+    with FileLock(kept / f"{name}.lock"):
+        if not folder.exists():
+            for old in kept.glob(f"{name}-*"):
+                shutil.rmtree(old)
+            scratch = folder.with_suffix(".part")
+            export(scratch)
+            scratch.rename(folder)
+    return folder
 
 
 def _add_int8(folder: Path, weights: str) -> None:

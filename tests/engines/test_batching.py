@@ -290,8 +290,8 @@ def test_sessions_show_bit_for_bit_what_each_shows_alone(in_step: bool) -> None:
 
 
 @pytest.fixture(params=engine_parameters())
-def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Runtime:
-    folder = export_once(tmp_path_factory.getbasetemp(), recurrent=True)
+def engine(request: pytest.FixtureRequest) -> Runtime:
+    folder = export_once(recurrent=True)
     return open_engine(request.param, random_networks(recurrent=True), folder)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from rigid.arrays import Array
 from rigid.models.contract import RecurrentState, Runtime
 from rigid.models.mobile_stylegan import MobileStyleGAN
 from tests.engines.available import eager, engine_parameters, open_engine
-from tests.networks import SIZES, export_inversion, export_once, random_networks, untrained_recurrent_encoder
+from tests.networks import SIZES, export_inversion, export_once, keep, random_networks, untrained_recurrent_encoder
 
 pytestmark = pytest.mark.slow
 
@@ -30,8 +31,8 @@ def networks(request: pytest.FixtureRequest) -> Networks:
 
 
 @pytest.fixture(scope="module")
-def folder(networks: Networks, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export_once(tmp_path_factory.getbasetemp(), recurrent=networks.recurrent_encoder is not None)
+def folder(networks: Networks) -> Path:
+    return export_once(recurrent=networks.recurrent_encoder is not None)
 
 
 @pytest.fixture(scope="module")
@@ -156,10 +157,8 @@ def untrained() -> Networks:
 
 
 @pytest.fixture(scope="module")
-def untrained_folder(untrained: Networks, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("untrained") / "export"
-    export_inversion(untrained, export_once(tmp_path_factory.getbasetemp()), folder)
-    return folder
+def untrained_folder(untrained: Networks) -> Path:
+    return keep("untrained", partial(export_inversion, untrained), Path(__file__).read_text("utf-8"))
 
 
 @pytest.mark.parametrize("networks", [False], indirect=True)

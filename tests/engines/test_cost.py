@@ -41,8 +41,8 @@ def test_the_bound_is_the_slower_of_arithmetic_and_traffic() -> None:
 
 
 @pytest.mark.parametrize("batch", [1, 4])
-def test_every_layer_of_an_export_is_counted(tmp_path_factory: pytest.TempPathFactory, batch: int) -> None:
-    folder = export_once(tmp_path_factory.getbasetemp(), recurrent=True)
+def test_every_layer_of_an_export_is_counted(batch: int) -> None:
+    folder = export_once(recurrent=True)
     for name in ("invert", "synthesize", "synthesize_face", "parse"):
         heavy = [n for n in onnx.load(folder / f"{name}.onnx").graph.node if n.op_type in ("Conv", "Gemm", "MatMul")]
         layers, single = read_layers(folder / f"{name}.onnx", batch), read_layers(folder / f"{name}.onnx", 1)
@@ -50,9 +50,9 @@ def test_every_layer_of_an_export_is_counted(tmp_path_factory: pytest.TempPathFa
         assert sum(layer.flops for layer in layers) == pytest.approx(batch * sum(layer.flops for layer in single))
 
 
-def test_peaks_and_bounds_are_told(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_peaks_and_bounds_are_told() -> None:
     peak = measure_peak(side=64, copy_bytes=2**16)
     assert set(peak.flops) == {"f32", "bf16"} and min(*peak.flops.values(), peak.bandwidth) > 0
-    bounds = bounds_of(export_once(tmp_path_factory.getbasetemp(), recurrent=True), peak)
+    bounds = bounds_of(export_once(recurrent=True), peak)
     assert set(bounds) == {"peak", "invert", "synthesize", "synthesize_face", "parse"}
     assert set(bounds["invert"]) == {"gflop", "mb_f32", "bound_ms"}  # type: ignore[call-overload]

@@ -59,8 +59,8 @@ def core(monkeypatch: pytest.MonkeyPatch) -> CountingCore:
 
 
 @pytest.fixture
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export_once(tmp_path_factory.getbasetemp())
+def folder() -> Path:
+    return export_once()
 
 
 def pictures(folder: Path, kept: Path | None, threads: int = THREADS) -> Array:
@@ -134,11 +134,9 @@ def test_what_another_version_or_processor_kept_is_compiled_anew(
     assert core.compiled == 2 * COMPILED
 
 
-def test_other_networks_take_the_place_of_older_ones(
-    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, core: CountingCore
-) -> None:
+def test_other_networks_take_the_place_of_older_ones(tmp_path: Path, core: CountingCore) -> None:
     folder = tmp_path / "exports"
-    networks = [export_once(tmp_path_factory.getbasetemp(), recurrent=recurrent) for recurrent in (False, True)]
+    networks = [export_once(recurrent=recurrent) for recurrent in (False, True)]
     core.compiled = 0
     for made in networks:
         shutil.copytree(made, folder, dirs_exist_ok=True)

@@ -134,11 +134,9 @@ def test_onnxruntime_takes_the_best_providers_it_has(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Specified provider")
-def test_a_provider_that_is_missing_is_one_logged_line(
-    tmp_path_factory: pytest.TempPathFactory, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_provider_that_is_missing_is_one_logged_line(caplog: pytest.LogCaptureFixture) -> None:
     missing = "NoSuchExecutionProvider"
-    path = export_once(tmp_path_factory.getbasetemp()) / "invert.onnx"
+    path = export_once() / "invert.onnx"
     caplog.clear()  # where it was exported only now, that is told, too
     with caplog.at_level(logging.WARNING):
         open_on([(CPU, {})], {"invert": path}, EngineOptions())

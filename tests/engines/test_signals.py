@@ -43,10 +43,8 @@ def close_elsewhere_and_signal(engine: str, folder: Path) -> None:
     assert seen == [signal.SIGTERM]
 
 
-def test_a_signal_is_handled_after_engines_were_closed_on_another_thread(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    folder = export_once(tmp_path_factory.getbasetemp())
+def test_a_signal_is_handled_after_engines_were_closed_on_another_thread() -> None:
+    folder = export_once()
     arguments = (find_installed_engines(), folder)
     # In one process, as what takes longest is to import what they need.
     child = multiprocessing.get_context("spawn").Process(target=close_all_elsewhere_and_signal, args=arguments)

@@ -17,7 +17,7 @@ from export import ExportError, check_exports, ensure_exported, require_agreemen
 from export.compare import PRECISIONS, Compared, Difference, compare, table
 from rigid.models.profiles import find_imported_folder, parser_file, sizes_of
 from tests.engines.world import FileStore
-from tests.networks import export_once, random_networks
+from tests.networks import export_once, keep, random_networks
 
 pytestmark = pytest.mark.slow
 
@@ -26,13 +26,25 @@ PROFILE = "rigid-256"
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export_once(tmp_path_factory.getbasetemp())
+def folder() -> Path:
+    return export_once()
 
 
 @pytest.fixture(scope="module")
-def recurrent_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export_once(tmp_path_factory.getbasetemp(), recurrent=True)
+def recurrent_folder() -> Path:
+    return export_once(recurrent=True)
+
+
+def test_what_tests_export_is_kept_until_something_else_makes_it(tmp_path: Path) -> None:
+    made: list[Path] = []
+
+    def export(folder: Path) -> None:
+        made.append(folder)
+        folder.mkdir()
+
+    first, again, other = (keep("one", export, made_of, tmp_path) for made_of in ("a", "a", "b"))
+    assert first == again != other and len(made) == 2
+    assert [path for path in tmp_path.iterdir() if path.is_dir()] == [other]
 
 
 @pytest.fixture

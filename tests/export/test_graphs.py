@@ -10,25 +10,32 @@ import pytest
 import torch
 from torch import nn
 
-from engines.exports import HALF, WHOLE
+from engines.exports import HALF, WHOLE, weights_hash
 from export.graphs import index_of, strip, write_graphs
 from export.networks import Exportable, build_networks
 from export.onnx_file import OPSET
 from rigid.assets.store import AssetStore
 from rigid.models.graph_weights import GRAPHS, INDEX
+from tests.networks import keep
 from tests.patience import ALL
 
 PROFILE = "mobile-256"
 
 
 @pytest.mark.slow
-def test_the_graphs_are_those_of_the_networks(store: AssetStore, tmp_path: Path) -> None:
+def test_the_graphs_are_those_of_the_networks(store: AssetStore) -> None:
     """Where this fails after a network was changed, `make graphs` writes them anew; put them into the same commit."""
-    write_graphs(build_networks(PROFILE, store), tmp_path, (WHOLE, HALF) if ALL else (WHOLE,))
+    kinds = (WHOLE, HALF) if ALL else (WHOLE,)
+
+    def write(folder: Path) -> None:
+        folder.mkdir()
+        write_graphs(build_networks(PROFILE, store), folder, kinds)
+
+    made = keep("graphs", write, f"{weights_hash(PROFILE, store)} {kinds}")
     shipped = {path.name: path for path in (GRAPHS / PROFILE).iterdir()}
-    assert (tmp_path / INDEX).read_text() == shipped[INDEX].read_text()
-    for made in tmp_path.glob("*.onnx"):
-        assert describe(made) == describe(shipped[made.name]), f"{made.name}: run `make graphs`"
+    assert (made / INDEX).read_text() == shipped[INDEX].read_text()
+    for path in made.glob("*.onnx"):
+        assert describe(path) == describe(shipped[path.name]), f"{path.name}: run `make graphs`"
     assert len(shipped) == 10
 
 

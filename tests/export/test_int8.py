@@ -108,8 +108,8 @@ def test_faces_are_edited_as_far_as_a_stream_edits_them(edit_gain: float, expect
 
 
 @pytest.fixture
-def folder(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = export_once(tmp_path_factory.getbasetemp())
+def folder(tmp_path: Path) -> Path:
+    made = export_once()
     for name in ("invert.onnx", "synthesize.onnx", "synthesize_face.onnx", "export.json"):
         (tmp_path / name).write_bytes((made / name).read_bytes())
     return tmp_path

@@ -65,8 +65,8 @@ def test_a_custom_domain_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("recurrent", [False, True])
-def test_what_is_exported_passes(tmp_path_factory: pytest.TempPathFactory, recurrent: bool) -> None:
-    folder = export_once(tmp_path_factory.getbasetemp(), recurrent=recurrent)
+def test_what_is_exported_passes(recurrent: bool) -> None:
+    folder = export_once(recurrent=recurrent)
     assert [find_unsupported(folder / f"{name}.onnx") for name in ("invert", "synthesize", "parse")] == [[], [], []]
 
 

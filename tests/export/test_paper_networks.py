@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,24 +9,27 @@ import torch
 
 from engines.backends.tensorrt_library import Library
 from engines.exports import HALF
-from export import export_networks
-from export.compare import Difference
+from export import COMPARISON_SEED, export_networks
+from export.compare import compare
 from export.networks import Networks
 from rigid.models.contract import Sizes
 from rigid.models.e4e import E4eEncoder
 from rigid.models.recurrent import RecurrentEncoder
 from rigid.models.stylegan2 import StyleGAN2
 from tests.engines.tensorrt_ports import check_builds, ports_of
-from tests.networks import randomise
+from tests.networks import keep, randomise
 
 SIZES = Sizes(image_size=32, n_codes=8, code_size=8, n_shared_codes=3, noise_shape=(16, 8, 8), hidden_shape=(16, 4, 4))
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Sequence[Difference]]:
-    """The folder of small networks, exported in either precision, and how far they are from PyTorch's in float32."""
-    folder = tmp_path_factory.mktemp("paper") / "exports"
-    return folder, export_networks(small_networks(), folder, "random", ["f32"], kinds=[HALF])
+def exported() -> Path:
+    """The folder of small networks, exported in either precision."""
+
+    def export(folder: Path) -> None:
+        export_networks(small_networks(), folder, "random", ["f32"], kinds=[HALF])
+
+    return keep("paper", export, Path(__file__).read_text("utf-8"))
 
 
 def small_networks() -> Networks:
@@ -44,14 +46,14 @@ def small_networks() -> Networks:
 
 
 @pytest.mark.slow
-def test_every_engine_computes_what_pytorch_does(exported: tuple[Path, Sequence[Difference]]) -> None:
-    _, differences = exported
+def test_every_engine_computes_what_pytorch_does(exported: Path) -> None:
+    differences = compare(small_networks(), exported, COMPARISON_SEED, ["f32"])
     assert {difference.graph for difference in differences} == {"invert", "synthesize"}
     assert all(difference.passed for difference in differences)
 
 
 @pytest.mark.slow
-def test_tensorrt_builds_engines_of_them(exported: tuple[Path, Sequence[Difference]]) -> None:
+def test_tensorrt_builds_engines_of_them(exported: Path) -> None:
     expected = ports_of(SIZES)
     del expected["parse"]
-    check_builds(Library("tensorrt-rtx"), exported[0], expected)
+    check_builds(Library("tensorrt-rtx"), exported, expected)

@@ -18,8 +18,8 @@ from tests.networks import export_once, random_networks
 
 
 @pytest.mark.slow
-def test_every_engine_is_held_against_eager(tmp_path_factory: pytest.TempPathFactory) -> None:
-    folder = export_once(tmp_path_factory.getbasetemp())
+def test_every_engine_is_held_against_eager() -> None:
+    folder = export_once()
     engines = ("openvino", "openvino-int8", "torch")
     timings = time_networks(random_networks(), folder, rounds=2, calls=1, engines=engines)
     found = {(one.engine, one.graph): one for one in timings}
@@ -48,11 +48,10 @@ def test_a_frame_is_an_inversion_and_two_faces_and_a_part_is_held_against_the_wh
 @pytest.mark.slow
 def test_a_profile_without_weights_is_timed_with_random_ones(
     tmp_path: Path,
-    tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    exports = export_once(tmp_path_factory.getbasetemp())
+    exports = export_once()
     monkeypatch.setattr(parity, "write_onnx", lambda _, path: shutil.copy(exports / path.name, path))
     monkeypatch.setattr(parity, "make_untrained_networks", lambda *_: random_networks())
     monkeypatch.setattr(peak, "measure_peak", lambda: Peak({"f32": 1e12, "bf16": 2e12}, 1e11))
