@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
+import cv2
 import numpy as np
 
 from rigid.arrays import Array, Pixels, Region
@@ -22,12 +23,15 @@ from rigid.evaluation.warp_error import Motion, MotionEstimator
 from rigid.face.alignment import TrackedFace, crop
 from rigid.fields import from_pixels
 from rigid.files.clips import Clip, Replay, Track, follow_throughout, read_frames
+from rigid.geometry import resample
 from rigid.models.contract import Runtime
 from rigid.stream.face_stream import FaceStream, StepResult, StreamOptions, Tracker
 from rigid.stream.fading import AT_ONCE
 
 LONGEST_CLIP = 300
 """Frames of a clip from whose middle those of a take are taken."""
+GREY = 128
+"""What a cell shows beyond the frame's border."""
 LEAST_PIXELS = 200
 """Pixels that a region must have for its flicker to be told."""
 
@@ -91,7 +95,7 @@ class Cell:
     """The warp error of the delivered frames over that of the source's; NaN where it cannot be told."""
     before: Pixels
     after: Pixels
-    """The last aligned face, real and delivered."""
+    """The last aligned face, real and delivered, grey beyond the frame's border."""
     inverted: Array | None
     """O of that face, (S, S, 3) in [-1, 1]; None where nothing was generated."""
     landmarks: Array
@@ -138,9 +142,21 @@ def make_cell(
     looks = _look_closely(take, results, crops, library.effect(edits, gain=runtime.sizes.edit_gain), every)
     signs = fault_signs.join([*looks, Signs(math.nan, math.nan, {}, _flickers(take, crops))])
     ratio = mean(_errors(take.motions, delivered)) / (mean(take.own_errors) or math.nan)
-    last = results[-1].faces
+    last, face = results[-1].faces, take.faces[-1]
     inverted = None if last is None else last.inverted
-    return Cell(signs, ratio, take.real[-1], crops[-1], inverted, take.faces[-1].landmarks_in_crop, delivered)
+    before, after = (grey_beyond(take.frames[-1], face, shown) for shown in (take.real[-1], crops[-1]))
+    return Cell(signs, ratio, before, after, inverted, face.landmarks_in_crop, delivered)
+
+
+def grey_beyond(frame: Pixels, face: TrackedFace, aligned: Pixels) -> Pixels:
+    """The `aligned` picture (S, S, 3) of a face in `frame`, grey where the frame does not reach.
+
+    There a crop is reflected, and a second mouth may be in it that nobody was shown.
+    """
+    size = len(aligned)
+    inside = resample(np.full(frame.shape[:2], 255, np.uint8), face.transform, (size, size), cv2.BORDER_CONSTANT)
+    shown: Pixels = np.where(inside[..., None] < 128, np.uint8(GREY), aligned)
+    return shown
 
 
 def _stream(

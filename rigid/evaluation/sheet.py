@@ -24,7 +24,7 @@ from rigid.reporting import CountDone, Say
 from rigid.stream.face_stream import Tracker
 
 SHEET_FRAMES, SHEET_EVERY = 8, 3
-SHEET_VERSION = 2
+SHEET_VERSION = 3
 """It is raised whenever a sign or a cell's picture changes its meaning; cells of another version are made anew."""
 
 

@@ -15,6 +15,7 @@ from cli.main import run
 from rigid.arrays import Pixels
 from rigid.assets.store import AssetStore
 from rigid.edits.library import AttributeLibrary, load_library
+from rigid.evaluation.cells import GREY, grey_beyond
 from rigid.evaluation.contact_sheet import COLUMNS, HEIGHT, PER_PAGE, WIDTH, draw_pages
 from rigid.evaluation.fault_signs import FAULTS, Signs
 from rigid.evaluation.sheet import SheetJob, SheetTools, all_edits, make_sheet
@@ -25,7 +26,7 @@ from tests.clips import write_clip
 from tests.evaluation.conftest import InTinyWorld
 from tests.evaluation.world import make_clip
 from tests.fakes import TINY, FakeRuntime
-from tests.worlds import FixedTracker
+from tests.worlds import FRAME_SHAPE, FixedTracker
 
 COMMAND = "rigid-live evaluate --out out --videos clips --sheet"
 VALIDATION_CLIPS = ("LivePortrait_s20", "VideoReTalking_1")
@@ -85,6 +86,14 @@ def test_an_edit_shows_in_the_picture_after(tmp_path: Path, clips: Path) -> None
     cell, _ = read_image(tmp_path / "out" / "cells" / "one--light+1.png")
     before, after = cell[60:140, 60:140].mean(), cell[60:140, 260:340].mean()
     assert after > before + 10
+
+
+def test_beyond_the_frame_a_cell_is_grey() -> None:
+    frame, aligned = np.full((40, 40, 3), 200, np.uint8), np.full((64, 64, 3), 200, np.uint8)
+    face = FixedTracker().track(np.zeros((*FRAME_SHAPE[:2], 3), np.uint8), 0.0)
+    assert face is not None
+    shown = grey_beyond(frame, replace(face, transform=np.array([[1.0, 0, 0], [0, 1.0, 12]])), aligned)
+    assert (shown[:11] == GREY).all() and (shown[:, 41:] == GREY).all() and (shown[13:50, :39] == 200).all()
 
 
 def test_an_edit_that_moves_the_face_tells_of_flicker_alone(tmp_path: Path, clips: Path) -> None:
