@@ -24,9 +24,12 @@ import numpy as np
 
 from rigid.arrays import Array
 from rigid.composite.edit_masks import SMALL, FaceMasks
-from rigid.composite.paste import Composite, weight_of
+from rigid.composite.fringe import Fringe
+from rigid.composite.kept_features import Features
+from rigid.composite.paste import Composite, repeat_for_colours, weight_of, without_weight
 from rigid.composite.reshaping import motion_field
 from rigid.edits.edit_effect import EditEffect
+from rigid.face.masks import border_window
 from rigid.fields import blur, mismatch, planes, repeat_for_flow, resize
 from rigid.geometry import Points
 
@@ -93,29 +96,55 @@ def compose(kind: CompositeKind, faces: Faces, masks: FaceMasks, effect: EditEff
 def _composite_change(faces: Faces, masks: FaceMasks, effect: EditEffect) -> Composite:
     """What the edit changed of the face, and over it of the hair."""
     free = masks.free
-    layers = [
-        change_layer(faces, edited, np.float32(share) * free * mask)
-        for edited, share, mask in (
-            (faces.edited if faces.bare is None else faces.bare, effect.face, masks.face),
-            (faces.edited, effect.hair, masks.hair),
-        )
-        if share
-    ]
+    layers = []
+    if effect.face:
+        edited = faces.edited if faces.bare is None else faces.bare
+        layers.append(_change_face(faces, edited, masks, effect))
+    if effect.hair:
+        mask = np.float32(effect.hair) * free * masks.hair
+        layers.append(change_layer(faces, faces.edited, mask, fringe=masks.fringe))
     if not layers:
         return Composite.of(faces.edited, np.zeros_like(masks.face))
     return layers[0] if len(layers) == 1 else layers[0].below(layers[1])
 
 
-def change_layer(faces: Faces, edited: Array, mask: Array) -> Composite:
+def _change_face(faces: Faces, edited: Array, masks: FaceMasks, effect: EditEffect) -> Composite:
+    free, features = np.float32(effect.face) * masks.free, masks.features
+    if features is None:
+        return change_layer(faces, edited, free * masks.face)
+    if effect.beyond_lips < 1:
+        free = free * (1 - np.float32(1 - effect.beyond_lips) * (1 - resize(features.lips, len(edited))))
+    layer = change_layer(faces, edited, free * masks.face)
+    still = np.float32(1 - effect.expression)
+    inside = border_window(len(edited))
+    return keep_features(layer, faces, edited, features, still * free * inside) if still else layer
+
+
+def change_layer(faces: Faces, edited: Array, mask: Array, fringe: Fringe | None = None) -> Composite:
     """E, `edited`, in I's colours as far as it differs from O, inside `mask`; nothing where E equals O."""
-    change = find_spread_difference(faces.small[1], resize(edited, SMALL))
-    share = how_changed(change, faces.fault)
+    before, after = faces.small[1], resize(edited, SMALL)
+    share, colour = how_changed(find_spread_difference(before, after), faces.fault), faces.colour
+    if fringe is not None:
+        share = np.maximum(share, fringe.drawn)
+        colour = fringe.recolour(colour, *faces.small)
     # OpenCV gives the edited face a fourth channel of 1
-    fields = np.asarray(cv2.merge((*planes(faces.colour), share - 1)), np.float32)
+    fields = np.asarray(cv2.merge((*planes(colour), share - 1)), np.float32)
     layers = np.asarray(cv2.cvtColor(edited, cv2.COLOR_RGB2RGBA), np.float32)
     layers += resize(fields, len(edited))
     weight = weight_of(layers) * mask
     layers *= np.asarray(cv2.merge((weight, weight, weight, mask)), np.float32)
+    return Composite(layers)
+
+
+def keep_features(layer: Composite, faces: Faces, edited: Array, features: Features, mask: Array) -> Composite:
+    """`layer`, and where `features` are, as far as `mask` says, I as light as E, `edited`, makes it."""
+    gain = features.gain(faces.small[1], resize(edited, SMALL))
+    fields = resize(np.asarray(cv2.merge((*planes(gain - 1), features.kept)), np.float32), len(edited))
+    kept = weight_of(fields) * mask
+    change = without_weight(fields) * (faces.real + 1) * repeat_for_colours(kept)
+    layers = layer.layers * cv2.merge((1 - kept,) * 4)
+    # what is added to the real pixels takes no weight from them
+    layers += np.asarray(cv2.merge((*planes(change), np.zeros_like(kept))), np.float32)
     return Composite(layers)
 
 

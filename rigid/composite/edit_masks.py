@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import cv2
 import numpy as np
 
 from rigid.arrays import Array
+from rigid.composite.fringe import Fringe, find_fringe
+from rigid.composite.kept_features import SEEN, Features, find_features
 from rigid.face.masks import border_window, feather, hair_mask, oval_mask
 from rigid.fields import blur, ramp, resize
 from rigid.geometry import Points
@@ -34,6 +37,8 @@ HEAD, HEAD_SIGMA = 1.15, 0.008
 EDGE_SIGMA, EDGE_VARIANCE = 2.0, 1e-3
 """Extent of what shares one line from brightness to hair, pixels at `SMALL`, and the brightness' variance, [-1, 1]
 values, below which the hair does not follow it."""
+NECK_FADES = (0.03, 0.2)
+"""Distance from the crop's lower border, crop sides, at which nothing of a neck is edited, and all of it."""
 NEIGHBOURS = np.ones((3, 3), np.uint8)
 """How far what E shows beside a narrower face reaches, softly, beyond where the parser sees it."""
 LEAST_HAIR = np.float32(0.05)
@@ -50,6 +55,10 @@ class FaceMasks:
     """The hair of I, and E's where that is drawn over I's face."""
     free: Array
     """1 but where something lies before the face and the hair."""
+    features: Features | None = None
+    """The mouths and the eyes of I and E; None where they are not known."""
+    fringe: Fringe | None = None
+    """The hair that E draws over I's face; None for none."""
 
     def behind(self, heads: Sequence[Points]) -> FaceMasks:
         """The masks of a face that others may lie before, whose landmarks (478, 2) are `heads`, crop pixels."""
@@ -78,20 +87,23 @@ def masks_by_parser(parts: Array, picture: Array, covering: Array | None = None,
     """
     (real, edited), size = parts, len(picture)
     inside = ramp(blur(_mask_inner_face(real, edited), INSIDE_SIGMA), *INSIDE)
+    inside *= 1 - _share(real, "neck") * _beyond_neck(len(inside))
     covered = ramp(blur(_share(real, "other"), COVERING_SIGMA), *COVERING)
     window = border_window(size)
-    grown = _mask_hair(parts, picture, covering) * window if hair else np.zeros_like(window)
-    return FaceMasks(resize(inside, size) * window, grown, 1 - resize(covered, size))
+    fringe = None if covering is None or not hair else _find_fringe(real, edited, covering)
+    grown = _mask_hair(real, picture, fringe) * window if hair else np.zeros_like(window)
+    features = find_features(*({name: _share(one, name) for name in SEEN} for one in parts))
+    return FaceMasks(resize(inside, size) * window, grown, 1 - resize(covered, size), features, fringe)
 
 
-def _mask_hair(parts: Array, picture: Array, covering: Array | None) -> Array:
-    real, edited = parts
+def _mask_hair(real: Array, picture: Array, fringe: Fringe | None) -> Array:
     hair = grow_along_brightness(_share(real, "hair"), picture)
-    if covering is None:
-        return hair
-    fringe = np.minimum(_share(edited, "hair"), _share(real, "hair", *INNER_FACE))
-    drawn = resize(blur(fringe * resize(covering, len(fringe)), COVERING_SIGMA), len(picture))
-    return np.maximum(hair, drawn)
+    return hair if fringe is None else np.maximum(hair, resize(fringe.drawn, len(picture)))
+
+
+def _find_fringe(real: Array, edited: Array, covering: Array) -> Fringe:
+    hair = _share(real, "hair"), _share(edited, "hair")
+    return find_fringe(hair, _share(real, *INNER_FACE), resize(covering, len(hair[0])))
 
 
 def _mask_inner_face(real: Array, edited: Array) -> Array:
@@ -108,6 +120,13 @@ def _mask_inner_face(real: Array, edited: Array) -> Array:
     union: Array = np.maximum(np.maximum(inner, drawn), bare)
     union *= 1 - np.maximum(uncovered, _share(edited, "background"))
     return union
+
+
+@cache
+def _beyond_neck(size: int) -> Array:
+    """0 down to where what is edited of a neck begins to fade, 1 along the crop's lower border, (size, 1)."""
+    from_border = (np.arange(size, 0, -1) / size).astype(np.float32)
+    return 1 - ramp(from_border[:, None], *NECK_FADES)
 
 
 def how_covered(real: Array) -> float:

@@ -14,7 +14,7 @@ import numpy as np
 
 from rigid.arrays import Array, Pixels
 from rigid.face.masks import union
-from rigid.fields import planes
+from rigid.fields import largest, planes
 from rigid.geometry import Transform, apply, in_fours, inverse, resample
 
 LEAST_WEIGHT = 1 / 1024
@@ -41,7 +41,7 @@ class Composite:
     """An edited crop, ready to be put into its frame: `drawn` + (1 - `weight`) · I, seen at x + `motion`(x)."""
 
     layers: Array
-    """`drawn` and `weight`, (S, S, 4)."""
+    """`drawn` and `weight`, (S, S, 4). What is drawn without a weight is added to the real pixels."""
     motion: Array | None = None
     """Where the whole is taken from, the real pixels round it too; None: from where it is shown."""
 
@@ -59,6 +59,11 @@ class Composite:
     def weight(self) -> Array:
         """How far it takes the place of the real pixels, (S, S)."""
         return weight_of(self.layers)
+
+    @property
+    def touched(self) -> Array:
+        """Where anything is drawn or added, (S, S): above 0, at least its weight."""
+        return cv2.max(self.weight, largest(np.abs(self.drawn)))  # type: ignore[return-value]
 
     def below(self, top: Composite) -> Composite:
         """Draw `top` over this one; neither is moved."""
@@ -91,7 +96,7 @@ def paste(frame: Pixels, composite: Composite, transform: Transform, opacity: fl
     """
     result = frame.copy()
     still = composite.motion is None
-    box = _frame_box(composite.weight if still else _find_touched(composite), transform, frame.shape)
+    box = _frame_box(composite.touched if still else _find_touched(composite), transform, frame.shape)
     if box is None or opacity <= 0:
         return result
     left, top, right, bottom = box
@@ -130,7 +135,7 @@ def _resample(composite: Composite, to_box: Transform, size: tuple[int, int], op
 def _find_touched(composite: Composite) -> Array:
     """Where the composite may show anything but the real pixel of that place, (S, S)."""
     assert composite.motion is not None
-    return union(warp(composite.weight, composite.motion), _moving(composite.motion))
+    return union(warp(composite.touched, composite.motion), _moving(composite.motion))
 
 
 def _moving(motion: Array) -> Array:

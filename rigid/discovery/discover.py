@@ -224,5 +224,6 @@ def _describe(
         target=recipe.change,
         identity=statement.identity,
         calibration=statement.reached,
+        region=recipe.region,
     )
     return Found(header, edit / np.float32(scale), statement)

@@ -53,6 +53,8 @@ class Recipe:
     """Other attributes whose edits are taken out of its own; their measures are best left `free`."""
     joined: tuple[tuple[str, float], ...] = ()
     """Other attributes whose edits are then added to its own, and how much of each."""
+    region: str = ""
+    """What it is meant for, one of `rigid.edits.attribute_header.REGIONS`; empty for what its group says."""
     moves: str = ""
     """What a stream moves of the real face: its `lips` or the whole `face` as generated ones do, its `brows`, `eyes` or
     the `corners` of its mouth as `rigid.discovery.pulls` says; empty for nothing."""
@@ -126,7 +128,7 @@ _IN_ORDER = (
     Recipe("hair_dark", "Dark hair", "hair", "darkness", 1.05, COLOUR, ceiling=-0.4),
     Recipe("bangs", "Bangs", "hair", "bangs", 0.4, ((1, 3),), ceiling=0.3),
     Recipe("bald", "Bald", "hair", "bald", 0.25, HAIR, ceiling=0.3, held=(*HELD_STILL, "grey", "chubby")),
-    Recipe("lipstick", "Lipstick", "make-up", "lip_colour", 10.0, COLOUR, ceiling=22.0),
+    Recipe("lipstick", "Lipstick", "make-up", "lip_colour", 10.0, COLOUR, ceiling=22.0, region="lips"),
     Recipe(
         "heavy_makeup",
         "Heavy make-up",

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from rigid.arrays import Array
+from rigid.edits.attribute_header import CALM_GROUPS
 from rigid.edits.code_map import CodeMap, to_tensors
 from rigid.edits.limits import OVERDRIVE
 
@@ -90,6 +91,11 @@ class Attribute:
     def kind(self) -> str:
         """`direction`, or `map` for an edit that depends on the codes."""
         return "direction" if self.code_map is None else "map"
+
+    @property
+    def calm(self) -> bool:
+        """Whether it is not meant to change the expression."""
+        return self.group in CALM_GROUPS
 
     @property
     def strip(self) -> str:

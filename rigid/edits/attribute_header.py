@@ -13,9 +13,11 @@ OPTIONAL_NUMBERS = ("target", "identity")
 TABLES = ("measured", "calibration")
 GROUPS = ("expression", "age", "hair", "beard", "make-up", "shape", "pose", "accessories", "light", "other")
 """The groups of edits, in the order a page shows them."""
-REGIONS = ("face", "hair")
-"""What an edit is meant for: the face, or the hair beyond it."""
+REGIONS = ("face", "hair", "lips")
+"""What an edit is meant for: the face, the hair beyond it, or of the face the lips alone."""
 REGION_OF_GROUP = {"hair": "hair"}
+CALM_GROUPS = ("age", "hair", "beard", "make-up", "accessories", "light")
+"""The groups of edits that are not meant to change what a face does: its mouth and eyes move as the real ones."""
 FORMER_REGIONS = {"eyes": "face"}
 """What files of earlier versions call a region now called otherwise."""
 LONGEST_NAME = 40

@@ -42,6 +42,10 @@ class EditEffect:
     """How far they are meant for the hair beyond the face, 0 to 1."""
     face: float = 1.0
     """How far those that are generated are meant for anything but the hair, 0 to 1."""
+    beyond_lips: float = 1.0
+    """How far those are meant for more of the face than its lips, 0 to 1."""
+    expression: float = 1.0
+    """How far they are meant to change what the face does, its mouth and its eyes, 0 to 1."""
     redrawn: Array | None = None
     """How far they draw each place of the crop anew, (n, n), 0 to 1, as `rigid.inversion` sees on the face at hand;
     None before it has."""
@@ -93,6 +97,8 @@ def effect_of(strengths: Iterable[tuple[Attribute, float]], level: float = 1.0, 
         () if by_motion_alone else tuple(partial(_sum_offsets, picture, gain) for picture in pictures),
         hair,
         face,
+        _share_shown(edit.strength for edit in but_hair if edit.generated and edit.attribute.region != "lips"),
+        _share_shown(edit.strength for edit in edits if not edit.attribute.calm),
         motion=_motion(edits) if weakened else None,
     )
 

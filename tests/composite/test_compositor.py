@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import get_args
 
 import cv2
@@ -16,6 +17,7 @@ from rigid.composite.compositor import (
     how_changed,
 )
 from rigid.composite.edit_masks import FaceMasks, masks_by_landmarks
+from rigid.composite.kept_features import SEEN, find_features
 from rigid.composite.paste import repeat_for_colours
 from rigid.edits.edit_effect import FACE_ONLY, EditEffect
 from rigid.face.masks import oval_mask
@@ -209,6 +211,42 @@ def test_what_lies_before_the_face_is_not_moved() -> None:
     )
     np.testing.assert_allclose(held[hand], inputs[hand], atol=1e-6)
     assert np.abs(moved - inputs)[hand].max() > 0.05
+
+
+def featured(place: tuple[slice, slice]) -> FaceMasks:
+    """A face whose lips, of I and E, lie at `place` of a map of 64 × 64."""
+    shares = {name: np.zeros((64, 64), np.float32) for name in SEEN}
+    shares["lips"][place] = 1
+    shares["skin"][16:58, 14:50] = 1 - shares["lips"][16:58, 14:50]
+    return replace(masks_by_landmarks(LANDMARKS, SIZE), features=find_features(shares, shares))
+
+
+LIPS = (slice(39, 45), slice(26, 38))
+MOUTH = (slice(160, 172), slice(112, 144))
+"""Within `LIPS`, in pixels."""
+
+
+def test_an_edit_that_is_not_of_the_expression_leaves_the_mouth_its_detail() -> None:
+    inverted = texture(0) * np.float32(0.3)
+    inputs, edited = inverted + details(), inverted + np.float32(0.3)
+    older = composed(inputs, inverted, edited, EditEffect(expression=0.0), featured(LIPS))
+    smiling = composed(inputs, inverted, edited, EditEffect(), featured(LIPS))
+    fine = (inputs - cv2.GaussianBlur(inputs, (0, 0), 3))[MOUTH].ravel()
+    kept, gone = (
+        np.corrcoef(fine, (y - cv2.GaussianBlur(y, (0, 0), 3))[MOUTH].ravel())[0, 1] for y in (older, smiling)
+    )
+    assert kept > 0.95 > 0.5 > gone
+    assert 0.1 < (older - inputs)[MOUTH].mean() < 0.5, "as much lighter as the edit makes it"
+
+
+def test_an_edit_of_the_lips_leaves_the_rest_to_the_bit() -> None:
+    inputs, inverted = texture(0) + details(), texture(1)
+    effect = EditEffect(expression=0.0, beyond_lips=0.0)
+    result = composed(inputs, inverted, inverted + np.float32(0.3), effect, featured(LIPS))
+    beyond = np.ones((SIZE, SIZE), bool)
+    beyond[150:186, 98:158] = False
+    np.testing.assert_array_equal(result[beyond], inputs[beyond])
+    assert np.abs(result - inputs)[MOUTH].mean() > 0.1
 
 
 def test_an_edit_that_draws_nothing_is_no_change() -> None:

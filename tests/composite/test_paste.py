@@ -204,6 +204,15 @@ def test_an_empty_mask_changes_nothing() -> None:
     )
 
 
+def test_what_is_added_without_a_weight_reaches_the_frame() -> None:
+    frame = np.full((96, 96, 3), 100, np.uint8)
+    layers = np.zeros((64, 64, 4), np.float32)
+    layers[20:40, 20:40, :3] = 20 / 127.5
+    shown = paste(frame, Composite(layers), np.array([[1.0, 0, -8], [0, 1.0, -8]]))
+    np.testing.assert_array_equal(shown[30:46, 30:46], 120)
+    assert (shown[:26] == 100).all() and (shown[50:] == 100).all()
+
+
 @pytest.mark.parametrize("side", [40.0, 64.0, 90.0])
 def test_where_nothing_is_drawn_or_moves_not_one_bit_changes(side: float) -> None:
     frame = np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8)

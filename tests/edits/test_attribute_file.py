@@ -51,7 +51,7 @@ def test_a_region_that_is_not_stated_is_what_the_group_says_and_a_former_one_is_
         save_file({"direction": np.ones(3, np.float32)}, path, metadata={"attribute": json.dumps(older)})
         regions[group, stated] = read_attribute(path, n_codes=4, code_size=3).header.region
     assert list(regions.values()) == ["face", "hair", "face", "face"]
-    with pytest.raises(ValueError, match="there is no region 'nose'; choose one of: face, hair"):
+    with pytest.raises(ValueError, match="there is no region 'nose'; choose one of: face, hair, lips"):
         write_attribute(path, replace(HEADER, region="nose"), np.ones(3, np.float32))
 
 

@@ -21,6 +21,8 @@ def attribute(name: str, fill: float = 1.0) -> Attribute:
 
 SMILE, AGE = attribute("smile", 0.25), attribute("age")
 DARK = replace(attribute("hair_dark", 0.5), region="hair")
+LIPS = replace(attribute("lipstick"), group="make-up", region="lips")
+OLD = replace(attribute("old"), group="age")
 MOTION = np.zeros((2, 478, 2), np.float32)
 MOTION[0], MOTION[1, :, 0] = 1.0, -3.0
 JAW = replace(attribute("jaw"), video_gain=0.0, motion=MOTION, motion_gain=0.5)
@@ -45,6 +47,19 @@ def test_edits_are_meant_for_the_hair_or_for_the_face() -> None:
     assert effect((DARK, 1.0)).face == effect().face == 0
     assert effect((DARK, 1.0), (SMILE, 0.05)).face == 0.5
     assert effect((SMILE, -0.3)).face == 1
+
+
+def test_an_edit_of_the_lips_is_shown_there_alone_unless_others_are_meant_for_the_face() -> None:
+    assert effect((LIPS, 1.0)).face == 1 and effect((LIPS, 1.0)).beyond_lips == 0
+    assert effect((LIPS, 1.0), (DARK, 1.0)).beyond_lips == 0
+    assert effect((LIPS, 1.0), (SMILE, 0.05)).beyond_lips == 0.5
+    assert effect((SMILE, 1.0)).beyond_lips == 1
+
+
+def test_only_some_edits_are_meant_to_change_the_expression() -> None:
+    assert effect((SMILE, 1.0)).expression == 1
+    assert effect((LIPS, 1.0), (OLD, -1.0)).expression == 0
+    assert effect((OLD, 1.0), (SMILE, 0.05)).expression == 0.5
 
 
 def test_hair_and_face_are_edited_in_two_pictures_of_which_one_is_without_the_hair() -> None:

@@ -1,0 +1,100 @@
+"""The mouth and the eyes of the real face, where an edit is not meant to move them: kept, in the colours of the edit.
+
+An age, a beard or make-up says nothing of what a mouth does, and what O and E show of it is what the codes make of it:
+bared teeth become lips, lids that are shut open. The real ones stay, and take from the edit what it changes of their
+light; so do the ears, which are drawn nowhere else. Maps are float32 (n, n) in [0, 1] at the size of the parser's,
+pictures float32 (n, n, 3) in [-1, 1].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from rigid.arrays import Array
+from rigid.composite.paste import repeat_for_colours
+from rigid.face.masks import union
+from rigid.fields import blur, ramp
+
+NEIGHBOURS = np.ones((3, 3), np.uint8)
+EDGE_SIGMA = 0.7
+"""How soft their edge is, pixels of the map."""
+SURE = (0.4, 0.8)
+"""A part's share, of both faces, from which a place begins to tell its colour, and tells it fully."""
+SKIN_SIGMA = 2.0
+"""How far skin beside them gives its colour to what is kept of skin, pixels of the map."""
+FAR_SHARE = np.float32(0.1)
+"""The share of all skin where there is none so near."""
+DARK, FEW = np.float32(0.005), np.float32(1.0)
+"""Light, from 0 to 2, that is added to what is compared: of each place, and of all places of a part."""
+MOST_GAIN = np.float32(2.5)
+MOVING = ("lips", "mouth", "eyes")
+"""The parts that an expression moves."""
+KEPT = (*MOVING, "ears")
+SEEN = (*KEPT, "skin", "glasses")
+"""The parts that are to be known."""
+COLOURED = ("lips", "ears")
+"""The parts whose colour an edit may change; eyes and teeth get no more than lighter or darker."""
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """What stays of I: wherever I or E have lips, a mouth's inside or eyes, and where I has ears."""
+
+    kept: Array
+    lips: Array
+    """The lips of I."""
+    skin: Array
+    """Where both have skin."""
+    parts: tuple[tuple[str, Array, Array], ...]
+    """Of each part its name, where I has it, and where E tells what an edit makes of it."""
+
+    def gain(self, before: Array, after: Array) -> Array:
+        """By how much an edit, from O to E, `before` and `after`, makes what is kept lighter, of each colour (n, n, 3).
+
+        It is the same all over a part; of skin that E covers with another part, as of the skin beside it.
+        """
+        gain = self._gain_of_skin(before, after)
+        for name, real, told in self.parts:
+            first, last = (_light_in(told, one).sum((0, 1)) + FEW for one in (before, after))
+            lighter = last / first if name in COLOURED else last.sum() / first.sum()
+            gain += repeat_for_colours(real) * (lighter - gain)
+        return np.clip(gain, 1 / MOST_GAIN, MOST_GAIN)
+
+    def _gain_of_skin(self, before: Array, after: Array) -> Array:
+        lights = [_light_in(self.skin * (1 - self.kept), one) for one in (before, after)]
+        near = [blur(light, SKIN_SIGMA) + FAR_SHARE * light.mean((0, 1)) + DARK for light in lights]
+        gain: Array = near[1] / near[0]
+        return gain
+
+
+def find_features(real: Mapping[str, Array], edited: Mapping[str, Array]) -> Features:
+    """The features by the share of each of `SEEN` in I and in E; none of the face behind glasses.
+
+    What an edit makes of the ears is told by the skin: those of E are often in the shadow, or under hair.
+    """
+    clear = 1 - np.maximum(real["glasses"], edited["glasses"])
+    kept = np.maximum(_mask_moving(real, edited) * clear, ramp(real["ears"], *SURE))
+    both = {name: ramp(np.minimum(real[name], edited[name]), *SURE) for name in (*MOVING, "skin")}
+    told = both | {"ears": both["skin"]}
+    return Features(kept, real["lips"], both["skin"], tuple((name, real[name], told[name]) for name in KEPT))
+
+
+def _light_in(share: Array, picture: Array) -> Array:
+    """The light of `picture`, from 0 to 2, as far as `share` (n, n) says, (n, n, 3)."""
+    light: Array = repeat_for_colours(share) * (picture + 1)
+    return light
+
+
+def _mask_moving(real: Mapping[str, Array], edited: Mapping[str, Array]) -> Array:
+    """Where either has features, and round those that E has elsewhere: their outline is not to be left there.
+
+    Round the others is what edits draw beside them: lashes, lids, a beard up to the lip.
+    """
+    shown = union(*(np.maximum(real[name], edited[name]) for name in MOVING))
+    moved = union(*(np.abs(real[name] - edited[name]) for name in MOVING))
+    outline = np.minimum(2 * np.asarray(cv2.dilate(moved, NEIGHBOURS), np.float32), 1)
+    return blur(np.maximum(shown, outline), EDGE_SIGMA)
