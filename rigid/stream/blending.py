@@ -37,7 +37,9 @@ class BlendingStage:
             masks = _masks(made, sighting, real)
             steadied = self._steady(real, made.pictures, made, masks, state)
             faces = steadied.faces
-            masks = replace(masks, **dict(zip(("face", "hair"), steadied.masks, strict=False)))
+            held = steadied.masks
+            face, hair = (*held, *(masks.face, masks.hair)[len(held) :])
+            masks = replace(masks, face=face, hair=hair)
             composite = compose(self._composite, faces, masks, made.effect, sighting.landmarks)
             shown = paste(made.frame, composite, sighting.transform, opacity_at(made.level))
         if not made.face:
