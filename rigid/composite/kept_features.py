@@ -17,13 +17,16 @@ import numpy as np
 from rigid.arrays import Array
 from rigid.composite.paste import repeat_for_colours
 from rigid.face.masks import union
-from rigid.fields import blur, ramp
+from rigid.fields import blur, ramp, rise
 
 NEIGHBOURS = np.ones((3, 3), np.uint8)
 EDGE_SIGMA = 0.7
 """How soft their edge is, pixels of the map."""
 SURE = (0.4, 0.8)
 """A part's share, of both faces, from which a place begins to tell its colour, and tells it fully."""
+OTHER_EYES = (0.25, 0.4)
+"""Share of the places of eyes that either face has and the other has not, from which the real ones begin to stay, and
+stay fully."""
 SKIN_SIGMA = 2.0
 """How far skin beside them gives its colour to what is kept of skin, pixels of the map."""
 FAR_SHARE = np.float32(0.1)
@@ -94,7 +97,10 @@ def _mask_moving(real: Mapping[str, Array], edited: Mapping[str, Array]) -> Arra
 
     Round the others is what edits draw beside them: lashes, lids, a beard up to the lip.
     """
-    shown = union(*(np.maximum(real[name], edited[name]) for name in MOVING))
-    moved = union(*(np.abs(real[name] - edited[name]) for name in MOVING))
-    outline = np.minimum(2 * np.asarray(cv2.dilate(moved, NEIGHBOURS), np.float32), 1)
-    return blur(np.maximum(shown, outline), EDGE_SIGMA)
+    shown = {name: np.maximum(real[name], edited[name]) for name in MOVING}
+    moved = {name: np.abs(real[name] - edited[name]) for name in MOVING}
+    # eyes that are as open as the real ones may be the edit's: an age, or make-up, is seen in them
+    other = rise(float(moved["eyes"].sum()) / max(float(shown["eyes"].sum()), 1.0), *OTHER_EYES)
+    shown["eyes"], moved["eyes"] = (np.float32(other) * share["eyes"] for share in (shown, moved))
+    outline = np.minimum(2 * np.asarray(cv2.dilate(union(*moved.values()), NEIGHBOURS), np.float32), 1)
+    return blur(np.maximum(union(*shown.values()), outline), EDGE_SIGMA)

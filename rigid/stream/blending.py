@@ -37,9 +37,7 @@ class BlendingStage:
             masks = _masks(made, sighting, real)
             steadied = self._steady(real, made.pictures, made, masks, state)
             faces = steadied.faces
-            held = steadied.masks
-            face, hair = (*held, *(masks.face, masks.hair)[len(held) :])
-            masks = replace(masks, face=face, hair=hair)
+            masks = _with_held(masks, steadied.masks)
             composite = compose(self._composite, faces, masks, made.effect, sighting.landmarks)
             shown = paste(made.frame, composite, sighting.transform, opacity_at(made.level))
         if not made.face:
@@ -60,6 +58,13 @@ class BlendingStage:
         held = (masks.face, masks.hair) if made.effect.hair else (masks.face,)
         state.shown = self._filter.steady(faces, made.effect.edits, state.shown, held)
         return state.shown
+
+
+def _with_held(masks: FaceMasks, held: tuple[Array, ...]) -> FaceMasks:
+    """`masks` with those of the face and of the hair as they are `held` steady, as many as are."""
+    now = (masks.face, masks.hair)
+    face, hair = held + now[len(held) :]
+    return replace(masks, face=face, hair=hair)
 
 
 def _masks(made: FrameRecord, sighting: Sighting, real: Array) -> FaceMasks:

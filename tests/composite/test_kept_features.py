@@ -37,12 +37,20 @@ def plain(value: float) -> Array:
     return np.full((SIZE, SIZE, 3), value, np.float32)
 
 
-def test_what_stays_is_the_mouth_and_the_eyes_of_both_and_the_ears_of_the_real_face() -> None:
+def test_what_stays_is_the_mouth_of_both_and_the_ears_of_the_real_face() -> None:
     kept = features(shares(lips=LOWER, ears=(slice(26, 38), slice(4, 8)))).kept
-    for place in (LIPS, EYES, EAR):
+    for place in (LIPS, EAR):
         assert kept[place].mean() > 0.8
     assert kept[LOWER].mean() > 0.8 and kept[LOWER[0].stop, 32] > 0.5, "with its outline"
     assert kept[34:40, 20:44].max() < 0.01 and kept[26:38, 4:7].max() < 0.01
+
+
+def test_eyes_stay_that_are_shut_where_the_edited_ones_are_open() -> None:
+    wider: Place = (slice(25, 31), EYES[1])
+    for shut, other in (({}, {"eyes": EYES}), ({"eyes": EYES}, {"eyes": wider})):
+        real, edited = (shares(lips=LIPS, **places) for places in (shut, other))
+        assert find_features(real, edited).kept[EYES].mean() > 0.8
+    assert features().kept[EYES].max() < 0.01, "as open as the real ones, they are the edit's"
 
 
 def test_where_a_mouth_is_the_same_what_lies_beside_it_is_drawn() -> None:
@@ -51,7 +59,7 @@ def test_where_a_mouth_is_the_same_what_lies_beside_it_is_drawn() -> None:
 
 
 def test_behind_glasses_nothing_stays() -> None:
-    assert features(shares(glasses=EYES)).kept[EYES].max() < 0.1
+    assert features(shares(glasses=LIPS)).kept[LIPS].max() < 0.1
 
 
 def test_an_edit_that_changes_nothing_makes_nothing_lighter() -> None:
