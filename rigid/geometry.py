@@ -89,6 +89,12 @@ def resample(
     return _interpolate(picture, transform, size, border)
 
 
+def square(picture: Picture, centre: tuple[float, float], side: float, size: int) -> Picture:
+    """The upright square of `side` pixels round `centre`, resampled to `size`."""
+    transform = similarity(np.array(centre), max(float(side), 1.0), 0.0, (size, size))
+    return resample(picture, transform, (size, size))
+
+
 def glance(picture: Picture, transform: Transform, size: tuple[int, int]) -> Picture:
     """Resample as `resample` does, black outside the picture, and quicker: good enough to look at, not to show.
 

@@ -23,7 +23,7 @@ from rigid.assets.store import AssetStore
 from rigid.face.landmark_net import LandmarkNet, region_in_crop
 from rigid.files.clips import find_clips
 from rigid.models.build import build_face_parser
-from rigid.models.face_parser import CLASSES
+from rigid.models.contract import CLASSES
 from rigid.training.faces import read_stills, read_video
 from rigid.training.fast_inference import compile_network
 from rigid.training.framing import jitter, render_crop

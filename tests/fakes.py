@@ -9,8 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from rigid.arrays import Array
-from rigid.models.contract import CLASSES, RecurrentState, Sizes
-from rigid.models.face_parser import SHRINK
+from rigid.models.contract import CLASSES, SHRINK, RecurrentState, Sizes
 
 TINY = Sizes(image_size=64, n_codes=6, code_size=48, n_shared_codes=2, noise_shape=(4, 8, 8), hidden_shape=(2, 4, 4))
 """Sizes small enough for a test to run in microseconds."""

@@ -12,7 +12,7 @@ import torch
 from rigid.arrays import Array, Pixels
 from rigid.face.faces import Face
 from rigid.face.landmarks import CHIN, N_LANDMARKS
-from rigid.geometry import resample, similarity
+from rigid.geometry import square
 from rigid.models.age_gender import INPUT_SIZE, AgeGenderNet
 from rigid.models.expression import EXPRESSIONS, ExpressionNet
 
@@ -117,9 +117,3 @@ def face_square(landmarks: Array) -> tuple[tuple[float, float], float]:
     left, right = landmarks[:, 0].min(), landmarks[:, 0].max()
     top, bottom = landmarks[list(BROW_POINTS), 1].min(), landmarks[CHIN, 1]
     return ((left + right) / 2, (top + bottom) / 2), 1.2 * max(right - left, bottom - top)
-
-
-def square(image: Pixels, centre: tuple[float, float], side: float, size: int) -> Pixels:
-    """The upright square of `side` pixels round `centre`, resampled to `size`."""
-    transform = similarity(np.array(centre), max(float(side), 1.0), 0.0, (size, size))
-    return resample(image, transform, (size, size))

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 from rigid.arrays import Array, Pixels
-from rigid.discovery.observe import square
 from rigid.face.landmarks import CHEEKBONES, CHIN, FOREHEAD_TOP, OUTER_EYE_CORNERS, OUTER_LIPS
+from rigid.geometry import square
 
 # fmt: off
 INNER_LIPS_RIM = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191)

@@ -31,6 +31,8 @@ CLASSES = (
 
 `mouth` is its inside; `other` is whatever lies before the face: a hand, a cup, a phone.
 """
+SHRINK = 4
+"""The parser's map has one place for a square of so many pixels of the crop."""
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rigid.models.contract import CLASSES as CLASSES
-
-SHRINK = 4
-"""The parser's map has one place for a square of so many pixels of the crop."""
+from rigid.models.contract import CLASSES
 
 
 class FaceParser(nn.Module):

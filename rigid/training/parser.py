@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from rigid.arrays import Pixels
 from rigid.assets.store import AssetStore
 from rigid.models.build import new_face_parser
-from rigid.models.face_parser import CLASSES, SHRINK
+from rigid.models.contract import CLASSES, SHRINK
 from rigid.models.profiles import existing_parser
 from rigid.training.device import DEVICE, half_precision, place
 from rigid.training.loop import Losses, Stage, check_finite

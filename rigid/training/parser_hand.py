@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from rigid.arrays import Array, Pixels
-from rigid.models.face_parser import CLASSES
+from rigid.models.contract import CLASSES
 from rigid.training.parser_labels import LABEL_SIZE, UNKNOWN, draw_features
 
 HAND_DRAWN = Path(__file__).with_name("parser_hand.json")

@@ -23,7 +23,7 @@ from torch.nn import functional as F
 
 from rigid.arrays import Array, Labels, Pixels, Region
 from rigid.face.landmarks import CHIN, FACE_OVAL, LEFT_EYE, OUTER_LIPS, RIGHT_EYE
-from rigid.models.face_parser import CLASSES
+from rigid.models.contract import CLASSES
 from rigid.models.mobile_stylegan import MobileStyleGAN
 
 LABEL_SIZE = 128

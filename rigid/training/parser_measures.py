@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rigid.arrays import Labels
-from rigid.models.face_parser import CLASSES
+from rigid.models.contract import CLASSES
 
 # fmt: off
 PAINTS = np.array([

@@ -20,7 +20,7 @@ from rigid.assets.store import AssetStore
 from rigid.atomic_files import replacing
 from rigid.face.landmark_net import LandmarkNet, region_in_crop
 from rigid.models.build import build_face_parser
-from rigid.models.face_parser import CLASSES
+from rigid.models.contract import CLASSES
 from rigid.training.faces import read_faces
 from rigid.training.fast_inference import compile_network
 from rigid.training.parser_faces import LabelledFaces

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rigid.arrays import Labels, Pixels
-from rigid.models.face_parser import CLASSES
+from rigid.models.contract import CLASSES
 from rigid.training.augment import degrade, recolour
 from rigid.training.occluders.layer import Random, any_colour
 from rigid.training.occluders.occlude import occlude

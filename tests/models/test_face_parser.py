@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from rigid.assets.store import AssetStore
 from rigid.models.build import build_face_parser, build_mobile_generator, mean_code, new_face_parser
-from rigid.models.face_parser import CLASSES, SHRINK
+from rigid.models.contract import CLASSES, SHRINK
 
 
 def test_every_place_has_probabilities() -> None:

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from rigid.arrays import Pixels
 from rigid.assets.store import AssetStore
 from rigid.models.build import build_mobile_generator
-from rigid.models.face_parser import CLASSES
+from rigid.models.contract import CLASSES
 from rigid.reporting import say_nothing
 from rigid.training.loop import LoopOptions, run
 from rigid.training.occluders.layer import nothing

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rigid.arrays import Array, Labels, Pixels
-from rigid.models.face_parser import CLASSES
+from rigid.models.contract import CLASSES
 from rigid.training.occluders.layer import (
     Layer,
     Random,

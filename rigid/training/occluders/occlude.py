@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from rigid.arrays import Array, Labels, Pixels
-from rigid.models.face_parser import CLASSES
+from rigid.models.contract import CLASSES
 from rigid.training.occluders.hands import draw_arm, draw_hand
 from rigid.training.occluders.layer import Layer, Random, soften
 from rigid.training.occluders.things import (

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from rigid.arrays import Array, Labels, Pixels
-from rigid.models.face_parser import CLASSES
+from rigid.models.contract import CLASSES
 from rigid.training.occluders.hands import draw_hand, hold
 from rigid.training.occluders.layer import (
     Layer,
