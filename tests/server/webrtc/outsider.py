@@ -7,17 +7,19 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import av
 import httpx
 import numpy as np
+from av import AudioFrame
 from numpy.typing import NDArray
 
 from server.app import create_app
 from server.config import ServerConfig
+from server.webrtc.peer import MakePeer, Peer, PeerEvents
 from tests.client.fakes import LightStream, attributes
 from tests.client.serving import serving
 from tests.patience import PATIENCE_SECONDS, eventually
@@ -92,6 +94,25 @@ def _told(client: subprocess.Popen[str]) -> dict[str, Any]:
     return told
 
 
+class Hearing:
+    """What happens at a peer, passed on; notes that sound comes."""
+
+    def __init__(self, events: PeerEvents, heard: threading.Event) -> None:
+        self._events, self._heard = events, heard
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._events, name)
+
+    def on_sound(self, frame: AudioFrame) -> None:
+        self._heard.set()
+        self._events.on_sound(frame)
+
+
+def hearing(heard: threading.Event) -> MakePeer:
+    """Makes peers that note in `heard` that sound comes."""
+    return lambda config, events, *others: Peer(config, cast(PeerEvents, Hearing(events, heard)), *others)
+
+
 FILM_SECONDS = 1.5
 
 
@@ -109,10 +130,14 @@ class Film:
 
 def filmed(folder: Path, *command: str, sending: Sending = lambda told: nullcontext()) -> Film:
     """The recording in `folder` of a client that sends for a moment, is edited and leaves."""
-    config = ServerConfig(api_keys=(KEY,), recordings=folder, badge=False)
-    with serving(create_app(config, LightStream, attributes())) as url, outsider(url, *command) as client:
+    config, heard = ServerConfig(api_keys=(KEY,), recordings=folder, badge=False), threading.Event()
+    # The session does not end because this machine has more to do than it can.
+    config = replace(config, connect_seconds=PATIENCE_SECONDS, dead_seconds=PATIENCE_SECONDS)
+    app = create_app(config, LightStream, attributes(), make_peer=hearing(heard))
+    with serving(app) as url, outsider(url, *command) as client:
         with sending(client.told):
             client.wait_for_pictures(10)
+            assert heard.wait(PATIENCE_SECONDS)
             client.http.post(f"{client.address}/recording").raise_for_status()
             eventually(lambda: client.numbers()["recording"]["seconds"] >= FILM_SECONDS, "a film")
             kept = client.http.delete(f"{client.address}/recording").json()
