@@ -25,6 +25,7 @@ def register(commands: typer.Typer) -> None:
     commands.command()(measure)
     commands.command("motion")(measure_motion)
     commands.command("way-back")(find_way_back)
+    commands.command("paint")(paint)
     commands.command("fit-video")(fit_video)
 
 
@@ -112,11 +113,29 @@ def find_way_back(
     Both directions are in the file then; what each reaches is stated by measure and fit-video.
     """
     from rigid.assets.store import AssetStore
-    from rigid.discovery.way_back import WayBack
+    from rigid.discovery.sitters import Sought
     from rigid.discovery.way_back import find_way_back as find
 
     with bad_input():
-        find(WayBack(file, profile, clips, split), AssetStore(), say)
+        find(Sought(file, profile, clips, split), AssetStore(), say)
+
+
+def paint(
+    file: Annotated[Path, typer.Argument(help="The file of an attribute of a colour.")],
+    clips: Annotated[Path | None, typer.Option(help="Folder of aligned clips whose faces are taken, too.")] = None,
+    split: ClipSplit = None,
+    profile: Profile = "mobile-256",
+) -> None:
+    """Give an attribute of a colour the edit that comes closest to painted faces, by descent through the generator.
+
+    What it reaches is stated by measure and fit-video, which also finds its length in video.
+    """
+    from rigid.assets.store import AssetStore
+    from rigid.discovery.repaint import repaint
+    from rigid.discovery.sitters import Sought
+
+    with bad_input():
+        repaint(Sought(file, profile, clips, split), AssetStore(), say)
 
 
 def measure_motion(

@@ -11,9 +11,7 @@ over faces that c calls male, each seen a little displaced and mirrored, so that
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -22,25 +20,20 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rigid.arrays import Array
-from rigid.discovery.calibrate import Faces
-from rigid.discovery.directions import level_codes
-from rigid.discovery.observe import face_square
-from rigid.face.masks import feather, lips_mask, oval_mask
+from rigid.discovery.descent import Descent
+from rigid.discovery.sitters import Sitters
 from rigid.models.age_gender import INPUT_SIZE
 from rigid.reporting import Say, say_nothing
 
 MARGIN = 1.0
 """Log odds beyond which a face that has changed sides pulls no more."""
-OUTSIDE, INSIDE, MOUTH, AGE, EXPRESSION, LENGTH = 8.0, 1.0, 3.0, 0.3, 0.3, 2e-3
+OUTSIDE, INSIDE, MOUTH, AGE, EXPRESSION = 8.0, 1.0, 3.0, 0.3, 0.3
 """Weights: of changed pixels outside the face, in it, and of the mouth's brightness, without which faces smile; of ages
-in decades squared, of the expressions' cross entropy, and of the edit's length in the codes' own spread, squared."""
-LIPS_GROWN = 0.3
+in decades squared and of the expressions' cross entropy."""
 GRAIN = 4
 """Pixels averaged before what is inside is compared."""
 DISPLACED, RESIZED = 3.0, 0.05
 """Standard deviations of how faces are seen: pixels, and share of the square's side."""
-RATE = 0.02
-BATCH = 4
 
 
 class Critics(NamedTuple):
@@ -50,89 +43,15 @@ class Critics(NamedTuple):
     expression: Callable[[Tensor], Tensor]
 
 
-@dataclass(frozen=True)
-class Sitters:
-    """Faces to find an edit on."""
+def find_inside(descent: Descent, critics: Critics, sitters: Sitters, report: Say = say_nothing) -> Array:
+    """The edit (n_codes, 512) by which the faces of `sitters`, all male to the critics, are so no more."""
 
-    faces: Faces
+    def judge(made: Tensor, chosen: list[int], random: np.random.Generator) -> tuple[Tensor, str]:
+        odds, cost = _judge(made, sitters, chosen, critics, random)
+        words = f"male log odds {odds.mean().item():+.2f}, side effects {cost.item():.2f}"
+        return F.softplus(odds + MARGIN).mean() + cost, words
 
-    @cached_property
-    def codes(self) -> Tensor:
-        """(N, n_codes, 512)."""
-        return torch.from_numpy(self.faces.codes)
-
-    @cached_property
-    def pictures(self) -> Tensor:
-        """x, (N, 3, S, S) in [-1, 1]."""
-        return torch.from_numpy(self.faces.images).permute(0, 3, 1, 2).float() / 127.5 - 1
-
-    @cached_property
-    def squares(self) -> Array:
-        """Column, row and side of the square that the critics see of each, (N, 3) pixels."""
-        return np.array([(*centre, side) for centre, side in map(face_square, self._landmarks)], np.float32)
-
-    @cached_property
-    def inside(self) -> Tensor:
-        """M, (N, 1, S, S)."""
-        return self._masks(lambda landmarks, size: feather(oval_mask(landmarks, size)))
-
-    @cached_property
-    def mouths(self) -> Tensor:
-        """(N, 1, S, S)."""
-        return self._masks(lambda landmarks, size: lips_mask(landmarks, size, LIPS_GROWN))
-
-    @property
-    def _landmarks(self) -> Array:
-        return self.faces.seen["landmarks"]
-
-    def _masks(self, draw: Callable[[Array, int], Array]) -> Tensor:
-        size = self.faces.images.shape[1]
-        return torch.from_numpy(np.stack([draw(landmarks, size) for landmarks in self._landmarks]))[:, None]
-
-
-def find_inside(
-    generator: Callable[[Tensor], Tensor],
-    critics: Critics,
-    sitters: Sitters,
-    levels: Sequence[int],
-    spread: Array,
-    steps: int,
-    report: Say = say_nothing,
-) -> Array:
-    """The edit (n_codes, 512) of `levels` by which the faces of `sitters`, all male to the critics, are so no more.
-
-    `spread` (512, 512): covariance of a code.
-    """
-    values, vectors = np.linalg.eigh(spread)
-    root = torch.from_numpy(np.asarray(vectors * np.sqrt(values.clip(0)), np.float32))
-    steered = torch.zeros(len(levels), len(spread), requires_grad=True)
-    optimiser = torch.optim.Adam([steered], lr=RATE)
-    random = np.random.default_rng(0)
-    for step, chosen in enumerate(_draw_batches(len(sitters.codes), steps, random), 1):
-        edit = _spread_over(steered @ root.T, levels, sitters.codes.shape[1])
-        with torch.autocast("cpu", torch.bfloat16):
-            made = generator(sitters.codes[chosen] + edit)
-        odds, cost = _judge(made.float(), sitters, chosen, critics, random)
-        loss = F.softplus(odds + MARGIN).mean() + cost + LENGTH * steered.square().sum()
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        report(f"step {step} of {steps}: male log odds {odds.mean().item():+.2f}, side effects {cost.item():.2f}")
-    found: Array = _spread_over(steered @ root.T, levels, sitters.codes.shape[1]).detach().numpy()
-    return found
-
-
-def _draw_batches(count: int, steps: int, random: np.random.Generator) -> Iterator[list[int]]:
-    for _ in range(steps):
-        yield random.choice(count, min(BATCH, count), replace=False).tolist()
-
-
-def _spread_over(by_level: Tensor, levels: Sequence[int], n_codes: int) -> Tensor:
-    """A move of each of `levels` as one of every code."""
-    codes = level_codes(n_codes)
-    level_of = {code: i for i, level in enumerate(levels) for code in codes[level]}
-    nothing = torch.zeros_like(by_level[0])
-    return torch.stack([by_level[level_of[code]] if code in level_of else nothing for code in range(n_codes)])
+    return descent.run(sitters.codes, judge, report)
 
 
 def _judge(

@@ -58,6 +58,7 @@ UNITS = {
     "blondness": "log odds",
     "darkness": "log odds",
     "greyness": "log odds",
+    "bearded": "log odds",
 }
 GEOMETRY = {
     "lips_gap": shapes.lips_gap,
@@ -69,7 +70,7 @@ GEOMETRY = {
     "eye_size": shapes.eye_size,
 }
 LOOK_UNIT = "of the classifier's certainty"
-ODDS = {"made_up": "makeup", "blondness": "blond", "darkness": "dark", "greyness": "grey"}
+ODDS = {"made_up": "makeup", "blondness": "blond", "darkness": "dark", "greyness": "grey", "bearded": "beard"}
 """Looks that are measured in log odds as well: of a face without a trace of one, certainty hardly shows a change."""
 AGE_MANIFEST = "age_gender_model-weights_manifest.json"
 EXPRESSION_MANIFEST = "face_expression_model-weights_manifest.json"

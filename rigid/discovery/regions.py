@@ -31,6 +31,12 @@ def lab_of(image: Pixels) -> Array:
     return np.asarray((stored - (0, 128, 128)) * (100 / 255, 1, 1), np.float32)
 
 
+def bytes_of(lab: Array) -> Pixels:
+    """Lab (H, W, 3) → RGB bytes, the nearest that there are."""
+    stored = np.rint(np.clip(lab * (255 / 100, 1, 1) + (0, 128, 128), 0, 255)).astype(np.uint8)
+    return np.asarray(cv2.cvtColor(stored, cv2.COLOR_LAB2RGB), np.uint8)
+
+
 def mean_colour(lab: Array, *outlines: Array, without: Array | None = None) -> Array:
     """Mean Lab colour (3,) inside any of the polygons `outlines` (N, 2), outside the polygon `without`."""
     mask = np.zeros(lab.shape[:2], np.uint8)

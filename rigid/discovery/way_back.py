@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
 from rigid.assets.store import AssetStore
-from rigid.discovery.calibrate import Faces
 from rigid.discovery.directions import level_codes
-from rigid.discovery.inside import Critics, Sitters, find_inside
+from rigid.discovery.inside import Critics, find_inside
 from rigid.discovery.labels import AGE_MANIFEST, EXPRESSION_MANIFEST
-from rigid.discovery.real import codes_of_clips
 from rigid.discovery.run import open_studio
-from rigid.discovery.unsupervised import single_codes
+from rigid.discovery.sitters import Sitters, Sought
 from rigid.edits.attribute_file import read_attribute, rewrite_header
 from rigid.edits.attribute_header import AttributeHeader
 from rigid.models.age_gender import load_age_gender
-from rigid.models.build import build_mapping, build_mobile_generator
 from rigid.models.expression import load_expression
 from rigid.models.profiles import sizes_of
 from rigid.reporting import Say, say_nothing
@@ -27,41 +23,24 @@ from rigid.reporting import Say, say_nothing
 LEVELS = (1, 2, 3, 4)
 SURELY = 0.5
 """Log odds from which a face is taken for male."""
-SITTERS, SITTERS_SEED = 160, 5_000_000
-STEPS = 55
-SPREAD_CODES = 4_096
+SITTERS = 160
+STEPS, RATE = 55, 0.02
 
 
-@dataclass(frozen=True)
-class WayBack:
-    """What to find."""
-
-    path: Path
-    """The attribute's file, measured in `male`."""
-    profile: str
-    clips: Path | None = None
-    """A folder of aligned clips, whose faces are taken beside the generated ones."""
-    split: str | None = None
-    steps: int = STEPS
-
-
-def find_way_back(wanted: WayBack, store: AssetStore, report: Say = say_nothing) -> None:
-    """Put the way back into the file `wanted.path`.
+def find_way_back(wanted: Sought, store: AssetStore, report: Say = say_nothing) -> None:
+    """Put the way back into the file `wanted.path`, which is measured in `male`.
 
     As long as it is found; its `opposite` makes up for the file's `video_gain`, which is that of the way there.
     ValueError for a file that is no attribute of this profile.
     """
     sizes = sizes_of(wanted.profile)
     header = read_attribute(wanted.path, n_codes=sizes.n_codes, code_size=sizes.code_size).header
-    real = None if wanted.clips is None else codes_of_clips(wanted.profile, wanted.clips, wanted.split)
     with open_studio(wanted.profile, store) as (studio, _, held_out):
-        drawn = held_out(SITTERS_SEED, SITTERS)
-        faces = Faces.make_found(studio, drawn if real is None else np.concatenate([drawn, real]))
+        faces = wanted.draw_faces(studio, held_out, SITTERS)
         male = faces.measures[:, studio.column("male")]
     sitters = Sitters(faces.where(np.flatnonzero(male > SURELY)))
-    spread = np.cov(single_codes(build_mapping(store), SPREAD_CODES, 0).detach().numpy().T)
-    generator = build_mobile_generator(wanted.profile, store).requires_grad_(False)
-    edit = find_inside(generator, load_critics(store), sitters, LEVELS, spread, wanted.steps, report)
+    descent = wanted.descend(store, LEVELS, STEPS, RATE)
+    edit = find_inside(descent, load_critics(store), sitters, report)
     rewrite_header(wanted.path, partial(_with_back, n_codes=sizes.n_codes), back=edit / header.strength_scale)
 
 

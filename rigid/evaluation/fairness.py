@@ -27,7 +27,7 @@ from rigid.files.video_reader import VideoError
 from rigid.reporting import CountDone, Say
 from rigid.stream.face_stream import Tracker
 
-FAIRNESS_VERSION = 1
+FAIRNESS_VERSION = 2
 """The number is raised whenever a measure changes its meaning; people of another version are measured anew."""
 DRAWN_FACES, PERSON_FRAMES = 48, 4
 FAIRNESS_EDITS = {"smile": 1.0, "age": 1.0, "beard": 1.0}

@@ -8,7 +8,9 @@ from torch import Tensor
 
 from rigid.arrays import Array
 from rigid.discovery.calibrate import Faces
-from rigid.discovery.inside import Critics, Sitters, find_inside
+from rigid.discovery.descent import Descent
+from rigid.discovery.inside import Critics, find_inside
+from rigid.discovery.sitters import Sitters
 from rigid.face.masks import oval_mask
 from tests.worlds import landmarks_in_crop
 
@@ -43,7 +45,8 @@ def find(steps: int) -> Array:
     images = ((draw(torch.from_numpy(codes)).permute(0, 2, 3, 1).numpy() + 1) * 127.5).astype(np.uint8)
     seen = {"landmarks": np.repeat(landmarks_in_crop(SIZE)[None], 6, 0)}
     sitters = Sitters(Faces(codes, images, seen, np.ones((6, 1), np.float32)))
-    return find_inside(draw, Critics(judge, express), sitters, (1,), np.eye(CODE_SIZE, dtype=np.float32), steps)
+    descent = Descent(draw, (1,), np.eye(CODE_SIZE, dtype=np.float32), steps)
+    return find_inside(descent, Critics(judge, express), sitters)
 
 
 def test_the_inside_changes_and_neither_the_hair_nor_the_mouth() -> None:
