@@ -14,6 +14,8 @@ from engines.fastest_engine import cache_file, find_fastest
 from engines.filling import require_exports
 from engines.graph_runtime import EngineError, EngineOptions, Precision, first_line
 from engines.registry import ENGINES, RTX, Engine, find_installed_engines, find_tensorrt, has_gpu
+from engines.shared_runtime import SharedRuntime
+from engines.side_by_side import CoresRuntime, SideBySideRuntime
 from rigid.assets.store import AssetStore
 from rigid.models.contract import Runtime, Sizes
 from rigid.models.profiles import sizes_of
@@ -54,9 +56,9 @@ def load_runtime(
     remembers the answer; without any other it is `torch`. `tensorrt` is `tensorrt-rtx` where that one alone is there.
     `threads`: how many one call may use; None = as many as there are cores. `precision` "f32": float32
     throughout, for comparisons. `shared`: sessions on several threads may call it at once, and what waits together
-    runs as one batch (`engines.batching`). `known`: the engines there are, by name. Raises ValueError for an unknown
-    profile or engine, and EngineError when the engine is not installed, the exported networks are missing, or it
-    cannot be loaded.
+    runs as one batch (`engines.batching`) or a core each (`engines.side_by_side`). `known`: the engines there are, by
+    name. Raises ValueError for an unknown profile or engine, and EngineError when the engine is not installed, the
+    exported networks are missing, or it cannot be loaded.
     """
     sizes_of(profile)
     check_engine(engine)
@@ -72,7 +74,14 @@ def load_runtime(
     if better is not None:
         # Building takes up to minutes, in which nobody should wait.
         runtime = UpgradingRuntime(runtime, lambda: loader.load(better))
-    return BatchedRuntime(runtime, BatchingOptions.of_machine(threads, gpu=has_gpu())) if shared else runtime
+    return _share(runtime, threads) if shared else runtime
+
+
+def _share(runtime: Runtime, threads: int | None) -> SharedRuntime:
+    """`runtime` for calls from several threads at once."""
+    if isinstance(runtime, CoresRuntime) and (cores := runtime.open_cores()):
+        return SideBySideRuntime(runtime, cores)
+    return BatchedRuntime(runtime, BatchingOptions.of_machine(threads, gpu=has_gpu()))
 
 
 def open_graphs(engine: str, folder: Path, sizes: Sizes, options: EngineOptions) -> Runtime:

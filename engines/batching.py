@@ -7,18 +7,15 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Literal, Self
+from dataclasses import dataclass
+from typing import Self
 
 from engines.batch_calls import make_batch_call_runtime
-from engines.graph_runtime import EngineError
-from rigid.arrays import Array
-from rigid.models.contract import PICTURES, RecurrentState, Runtime, Sizes
+from engines.shared_runtime import Call, SharedRuntime
+from rigid.models.contract import Runtime
 from rigid.operating_system import count_cores
 
 logger = logging.getLogger(__name__)
-
-Kind = Literal["invert", "synthesize", "synthesize_face", "parse"]
 
 
 @dataclass(frozen=True)
@@ -39,24 +36,7 @@ class BatchingOptions:
         return cls() if gpu else cls(min(cls.most_rows, threads or count_cores()))
 
 
-@dataclass
-class _Call:
-    """What one caller waits for."""
-
-    kind: Kind
-    arrays: tuple[Array, ...]
-    state: RecurrentState | None = None
-    came: float = field(default_factory=time.monotonic)
-    done: threading.Event = field(default_factory=threading.Event)
-    answer: object = None
-    error: Exception | None = None
-
-    @property
-    def rows(self) -> int:
-        return int(self.arrays[0].shape[0])
-
-
-class BatchedRuntime:
+class BatchedRuntime(SharedRuntime):
     """A `Runtime` whose calls may come from any number of threads at once.
 
     One thread of its own runs the engine. It takes the call that has waited longest and all others of its kind that
@@ -67,54 +47,15 @@ class BatchedRuntime:
 
     def __init__(self, runtime: Runtime, options: BatchingOptions | None = None):
         """`runtime` is called from one thread only, and closed with this one."""
-        self._runtime, self._joint = runtime, make_batch_call_runtime(runtime)
+        super().__init__(runtime)
+        self._joint = make_batch_call_runtime(runtime)
         self._options = options or BatchingOptions()
-        self._changed = threading.Condition()
-        self._waiting: deque[_Call] = deque()
-        self._closed = False
+        self._waiting: deque[Call] = deque()
         self._expected = 1
         self.batches: Counter[int] = Counter()
         """How many rounds held how many calls."""
         self._thread = threading.Thread(target=self._run, name="batching", daemon=True)
         self._thread.start()
-
-    @property
-    def name(self) -> str:
-        return self._runtime.name
-
-    @property
-    def sizes(self) -> Sizes:
-        return self._runtime.sizes
-
-    def invert(self, inputs: Array, state: RecurrentState) -> tuple[Array, Array, RecurrentState]:
-        """See `rigid.models.contract.Runtime`."""
-        side = self.sizes.image_size
-        _check("inputs", inputs, len(inputs), (3, side, side))
-        for name in ("hidden", "cell"):
-            _check(name, getattr(state, name), len(inputs), self.sizes.hidden_shape)
-        for name in PICTURES:
-            if getattr(state, name) is not None:
-                _check(name, getattr(state, name), len(inputs), (3, side, side))
-        return self._wait_for(_Call("invert", (inputs,), state))  # type: ignore[return-value]
-
-    def synthesize(self, codes: Array, noise: Array) -> Array:
-        """See `rigid.models.contract.Runtime`."""
-        _check("codes", codes, len(codes), (self.sizes.n_codes, self.sizes.code_size))
-        _check("noise", noise, len(codes), self.sizes.noise_shape)
-        return self._wait_for(_Call("synthesize", (codes, noise)))  # type: ignore[return-value]
-
-    def synthesize_face(self, codes: Array, noise: Array, corners: Array) -> Array:
-        """See `rigid.models.contract.Runtime`."""
-        _check("codes", codes, len(codes), (self.sizes.n_codes, self.sizes.code_size))
-        _check("noise", noise, len(codes), self.sizes.noise_shape)
-        _check("corners", corners, len(codes), (2,))
-        return self._wait_for(_Call("synthesize_face", (codes, noise, corners)))  # type: ignore[return-value]
-
-    def parse(self, pictures: Array) -> Array:
-        """See `rigid.models.contract.Runtime`."""
-        side = self.sizes.image_size
-        _check("pictures", pictures, len(pictures), (3, side, side))
-        return self._wait_for(_Call("parse", (pictures,)))  # type: ignore[return-value]
 
     def close(self) -> None:
         """End the thread once what waits is done, and close the engine; safe to call twice."""
@@ -125,16 +66,8 @@ class BatchedRuntime:
             self._thread.join()
         self._runtime.close()
 
-    def _wait_for(self, call: _Call) -> object:
-        with self._changed:
-            if self._closed:
-                raise EngineError(f"The engine {self.name} was closed; load it again.")
-            self._waiting.append(call)
-            self._changed.notify_all()
-        call.done.wait()
-        if call.error is not None:
-            raise call.error
-        return call.answer
+    def _enqueue(self, call: Call) -> None:
+        self._waiting.append(call)
 
     def _run(self) -> None:
         while calls := self._take():
@@ -142,7 +75,7 @@ class BatchedRuntime:
             self._expected = len(calls)
             self._answer(calls)
 
-    def _take(self) -> list[_Call]:
+    def _take(self) -> list[Call]:
         """The next round's calls; none once closed."""
         with self._changed:
             while not self._waiting:
@@ -159,7 +92,7 @@ class BatchedRuntime:
             self._waiting = deque(call for call in self._waiting if not any(call is taken for taken in calls))
             return calls
 
-    def _fitting(self) -> list[_Call]:
+    def _fitting(self) -> list[Call]:
         """The oldest call and those of its kind that fit into one batch with it."""
         first, *others = self._waiting
         calls, rows = [first], first.rows
@@ -169,7 +102,7 @@ class BatchedRuntime:
                 rows += call.rows
         return calls
 
-    def _answer(self, calls: Sequence[_Call]) -> None:
+    def _answer(self, calls: Sequence[Call]) -> None:
         """Run `calls` as one batch; one by one where that fails."""
         try:
             for call, answer in zip(calls, self._answers(calls), strict=True):
@@ -184,17 +117,9 @@ class BatchedRuntime:
         for call in calls:
             call.done.set()
 
-    def _answers(self, calls: Sequence[_Call]) -> Sequence[object]:
+    def _answers(self, calls: Sequence[Call]) -> Sequence[object]:
         if calls[0].kind == "invert":
             return self._joint.invert_each([(call.arrays[0], call.state) for call in calls if call.state is not None])
         if calls[0].kind == "parse":
             return self._joint.parse_each([call.arrays[0] for call in calls])
         return self._joint.synthesize_each([call.arrays for call in calls])
-
-
-def _check(name: str, array: Array, batch: int, shape: tuple[int, ...]) -> None:
-    """ValueError here, where it meets the caller alone."""
-    if array.shape != (batch, *shape) or not batch:
-        raise ValueError(
-            f"{name} has the shape {array.shape}; ({', '.join(map(str, (batch or 'B', *shape)))}) is expected."
-        )

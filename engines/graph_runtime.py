@@ -78,6 +78,11 @@ class GraphRuntime:
     def sizes(self) -> Sizes:
         return self._sizes
 
+    @property
+    def graphs(self) -> frozenset[str]:
+        """The names of the graphs that are there."""
+        return frozenset(self._graphs or ())
+
     def invert(self, inputs: Array, state: RecurrentState) -> tuple[Array, Array, RecurrentState]:
         """See `rigid.models.contract.Runtime`; ValueError for arrays of another shape."""
         graph = self._graph("invert")

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import openvino
 
+from engines.backends.openvino_branches import Branches, find_branches
+from engines.backends.openvino_graphs import BranchedGraph, WideGraph
 from engines.exports import graph_files, network_hash
-from engines.graph_runtime import FACE_GRAPH, PARSE_GRAPH, EngineOptions, GraphRuntime
+from engines.graph_runtime import FACE_GRAPH, PARSE_GRAPH, EngineOptions, Graph, GraphRuntime
 from engines.machine import features
-from rigid.arrays import Array
 from rigid.models.contract import Sizes
 from rigid.models.engine_cache import EngineCache, EngineKey
 from rigid.models.openvino_core import compile_kept, get_shared_core
@@ -27,59 +27,38 @@ ONE_BY_ONE = ("synthesize", *SIDE_BY_SIDE)
 FEW_CORES = 4
 """Up to so many, these take picture by picture: a batch gains nothing there, and OpenVINO joins and drops more of a
 graph whose shapes are all known, a tenth of a generator's time."""
+BRANCHING, ALONE = "invert", "inputs"
+"""The network whose branches run side by side on few cores, and the input that is all one of them sees."""
+Settings = Mapping[str, Any]
+OpenVinoGraph = WideGraph | BranchedGraph
 
 
-class OpenVinoGraph:
-    """One network with its own infer request, and maybe one more for each core, for pictures side by side."""
+class OpenVinoRuntime(GraphRuntime):
+    """Graphs of OpenVINO, which on few cores may run on each of them at once."""
 
-    def __init__(self, path: Path, options: EngineOptions):
-        self._one_by_one = takes_one_by_one(path, options)
-        model = _compile(path, options, _settings(options))
-        self._request = model.create_infer_request()
-        self._inputs = tuple(port.any_name for port in model.inputs)
-        self._outputs = tuple(port.any_name for port in model.outputs)
-        self._beside: list[openvino.InferRequest] = []
-        if takes_side_by_side(path, options):
-            beside = _compile(path, options, _settings_side_by_side(options))
-            self._beside = [beside.create_infer_request() for _ in range(_count_threads(options))]
+    def __init__(self, name: str, sizes: Sizes, graphs: Mapping[str, OpenVinoGraph], options: EngineOptions):
+        super().__init__(name, sizes, graphs)
+        self._own: Mapping[str, OpenVinoGraph] = graphs
+        self._cores = _count_threads(options)
 
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return self._inputs
+    def open_cores(self) -> list[GraphRuntime]:
+        """See `engines.side_by_side.CoresRuntime`."""
+        if not any(graph.open_for_core() for graph in self._own.values()):
+            return []
+        return [self._open_core() for _ in range(self._cores)]
 
-    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        if not self._one_by_one:
-            return self._infer(feeds)
-        count, together = len(next(iter(feeds.values()))), max(1, len(self._beside))
-        rows = [{name: array[row : row + 1] for name, array in feeds.items()} for row in range(count)]
-        parts = [rows[first : first + together] for first in range(0, count, together)]
-        answers = [answer for part in parts for answer in self._infer_each(part)]
-        return {name: np.concatenate([answer[name] for answer in answers]) for name in self._outputs}
+    def close(self) -> None:
+        super().close()
+        self._own = {}
 
-    def _infer_each(self, rows: Sequence[Mapping[str, Array]]) -> list[dict[str, Array]]:
-        """The answers to `rows`: one with all cores, several on a core each."""
-        if len(rows) == 1:
-            return [self._infer(rows[0])]
-        requests = self._beside[: len(rows)]
-        # whatever fails, all are waited for, as they read the callers' memory
-        with ExitStack() as running:
-            for request, feeds in zip(requests, rows, strict=True):
-                request.start_async(dict(feeds), share_inputs=True)
-                running.callback(request.wait)
-        return [self._read(request) for request in requests]
-
-    def _infer(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        self._request.infer(dict(feeds), share_inputs=True, share_outputs=True)
-        return self._read(self._request)
-
-    def _read(self, request: openvino.InferRequest) -> dict[str, Array]:
-        # Copied: the request writes its next answer into the same memory.
-        return {name: np.array(request.get_output_tensor(i).data, np.float32) for i, name in enumerate(self._outputs)}
+    def _open_core(self) -> GraphRuntime:
+        narrow: dict[str, Graph | None] = {name: graph.open_for_core() for name, graph in self._own.items()}
+        return GraphRuntime(self.name, self.sizes, {name: graph for name, graph in narrow.items() if graph is not None})
 
 
 def open_graphs(folder: Path, sizes: Sizes, options: EngineOptions) -> GraphRuntime:
     """The networks exported to `folder`."""
-    return GraphRuntime("openvino", sizes, open_all(graph_files(folder, sizes), options))
+    return OpenVinoRuntime("openvino", sizes, open_all(graph_files(folder, sizes), options), options)
 
 
 def open_all(files: Mapping[str, Path], options: EngineOptions) -> dict[str, OpenVinoGraph]:
@@ -87,17 +66,23 @@ def open_all(files: Mapping[str, Path], options: EngineOptions) -> dict[str, Ope
     # The plugin is bound to the thread that loads it, which must outlive it: this one, not one of the pool.
     get_shared_core().get_property(DEVICE, "FULL_DEVICE_NAME")
     with ThreadPoolExecutor(len(files), "load-graph") as pool:
-        return dict(zip(files, pool.map(lambda path: OpenVinoGraph(path, options), files.values()), strict=True))
+        return dict(zip(files, pool.map(lambda path: open_graph(path, options), files.values()), strict=True))
+
+
+def open_graph(path: Path, options: EngineOptions) -> OpenVinoGraph:
+    """One network, in branches where it has them and that is the quicker."""
+    few = 1 < _count_threads(options) <= FEW_CORES
+    if few and _name(path) == BRANCHING and (parts := _compile_branches(path, options)):
+        return BranchedGraph(parts)
+    wide = _compile(path, options, _settings(options))
+    beside = few and _name(path) in SIDE_BY_SIDE
+    narrow = _compile(path, options, _settings_side_by_side(options)) if beside else None
+    return WideGraph(wide, narrow, _count_threads(options), one_by_one=takes_one_by_one(path, options))
 
 
 def takes_one_by_one(path: Path, options: EngineOptions) -> bool:
     """Whether the network `path` is compiled for batches of one."""
     return _name(path) in ONE_BY_ONE and _count_threads(options) <= FEW_CORES
-
-
-def takes_side_by_side(path: Path, options: EngineOptions) -> bool:
-    """Whether the network `path` is compiled a second time, for several pictures on a core each."""
-    return _name(path) in SIDE_BY_SIDE and 1 < _count_threads(options) <= FEW_CORES
 
 
 def _name(path: Path) -> str:
@@ -108,27 +93,61 @@ def _count_threads(options: EngineOptions) -> int:
     return options.threads or count_cores()
 
 
-def _compile(path: Path, options: EngineOptions, settings: Mapping[str, Any]) -> openvino.CompiledModel:
+def _compile(path: Path, options: EngineOptions, settings: Settings) -> openvino.CompiledModel:
     """The network `path`, from what was kept of it where that is whole and of this machine."""
+    read = partial(_read, path, one_by_one=takes_one_by_one(path, options))
+    return _compile_model(read, options, settings, make_engine_key(path, options, settings))
+
+
+def _compile_branches(path: Path, options: EngineOptions) -> list[openvino.CompiledModel]:
+    """The branches of the network `path` and what joins them; none where it has none."""
+    settings = _settings_side_by_side(options)
+    keys = [make_engine_key(path, options, settings, part) for part in Branches._fields]
+
+    @cache
+    def split() -> Branches | None:
+        return find_branches(_read(path, one_by_one=True), ALONE)
+
+    def read(place: int) -> openvino.Model:
+        branches = split()
+        assert branches is not None
+        return branches[place]
+
+    # reading the network takes longer than all that is kept of it
+    if not _are_kept(keys, options) and split() is None:
+        return []
+    return [_compile_model(partial(read, place), options, settings, key) for place, key in enumerate(keys)]
+
+
+def _are_kept(keys: list[EngineKey], options: EngineOptions) -> bool:
+    return options.kept is not None and all(_plans(options.kept).read_target(key) is not None for key in keys)
+
+
+def _compile_model(
+    read: Callable[[], openvino.Model], options: EngineOptions, settings: Settings, key: EngineKey
+) -> openvino.CompiledModel:
     if options.kept is None:
-        return get_shared_core().compile_model(_read(path, options), DEVICE, settings)
-    plans = EngineCache(options.kept / "openvino", "openvino")
-    return compile_kept(lambda: _read(path, options), settings, plans, make_engine_key(path, options, settings))
+        return get_shared_core().compile_model(read(), DEVICE, settings)
+    return compile_kept(read, settings, _plans(options.kept), key)
 
 
-def _read(path: Path, options: EngineOptions) -> openvino.Model:
+def _plans(kept: Path) -> EngineCache:
+    return EngineCache(kept / "openvino", "openvino")
+
+
+def _read(path: Path, *, one_by_one: bool) -> openvino.Model:
     model = get_shared_core().read_model(path)
-    if takes_one_by_one(path, options):
+    if one_by_one:
         model.reshape({port.any_name: [1, *list(port.partial_shape)[1:]] for port in model.inputs})
     return model
 
 
-def make_engine_key(path: Path, options: EngineOptions, settings: Mapping[str, Any] | None = None) -> EngineKey:
-    """What the compiled network `path` is kept under: it is what OpenVINO makes of it for this processor."""
+def make_engine_key(path: Path, options: EngineOptions, settings: Settings | None = None, part: str = "") -> EngineKey:
+    """What the compiled network `path`, or a `part` of it, is kept under: what OpenVINO makes of it here."""
     device = ", ".join((name_processor(), *features()))
     given = ", ".join(f"{name} {value}" for name, value in sorted((settings or _settings(options)).items()))
-    given += ", batches of one" if takes_one_by_one(path, options) else ""
-    slot = f"{path.parent.name}/{path.name}"
+    given += ", batches of one" if takes_one_by_one(path, options) or part else ""
+    slot = f"{path.parent.name}/{path.name}{part and ' '}{part}"
     return EngineKey(network_hash(path), openvino.get_version(), device, given, slot)
 
 

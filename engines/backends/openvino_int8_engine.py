@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engines.backends.openvino_engine import open_all
+from engines.backends.openvino_engine import OpenVinoRuntime, open_all
 from engines.exports import graph_files, has_int8
 from engines.graph_runtime import EngineError, EngineOptions, GraphRuntime
 from rigid.models.contract import Sizes
@@ -20,4 +20,4 @@ def open_graphs(folder: Path, sizes: Sizes, options: EngineOptions) -> GraphRunt
             "another engine."
         )
     files = graph_files(folder, sizes, generator="{}.int8.onnx")
-    return GraphRuntime(NAME, sizes, open_all(files, options))
+    return OpenVinoRuntime(NAME, sizes, open_all(files, options), options)
