@@ -14,6 +14,7 @@ from rigid.edits.library import AttributeLibrary
 from rigid.stream.face_stream import StepResult
 from server.app import create_app
 from server.config import ServerConfig
+from tests.patience import PATIENCE_SECONDS
 from tests.staged import Staged
 
 
@@ -69,5 +70,7 @@ def light_app(
     max_sessions: int = 2, api_key: str | None = None, library: AttributeLibrary | None = None, **offered: Any
 ) -> FastAPI:
     """A server of `LightStream`s; `offered` goes to `create_app`."""
-    config = ServerConfig(max_sessions=max_sessions, api_keys=(api_key,) if api_key else ())
+    keys = (api_key,) if api_key else ()
+    # Neither is a session refused nor given up because this machine has more to do than it can.
+    config = ServerConfig(max_sessions=max_sessions, api_keys=keys, min_fps=0.0, connect_seconds=PATIENCE_SECONDS)
     return create_app(config, LightStream, library or attributes(), **offered)

@@ -450,11 +450,13 @@ async def running(
     warm_up: Callable[[], None] = lambda: None,
     library: AttributeLibrary = LIBRARY,
     make_peer: MakePeer = WirePeer,
+    min_fps: float = 0.0,
     **offered: Any,
 ) -> AsyncIterator[World]:
     """A server in this process, without a socket for HTTP; `offered` goes to `create_app`.
 
-    Between its sessions and their viewers is no network, unless `make_peer` is `Peer`.
+    Between its sessions and their viewers is no network, unless `make_peer` is `Peer`. Without `min_fps` it refuses
+    nobody because this machine has more to do than it can.
     """
     streams: list[PaintingStream] = []
 
@@ -463,7 +465,7 @@ async def running(
         return streams[-1]
 
     # The words would lie on what is painted.
-    config = replace(config or ServerConfig(), badge=False)
+    config = replace(config or ServerConfig(), badge=False, min_fps=min_fps)
     app = create_app(config, make, library, warm_up=warm_up, make_peer=make_peer, **offered)
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)

@@ -69,7 +69,7 @@ def test_capacity_is_what_was_edited_where_more_came() -> None:
 
 
 async def test_a_session_that_would_leave_each_too_little_is_turned_away() -> None:
-    async with running(ServerConfig(min_fps=4.0), make_stream=lambda: PaintingStream(delay=0.2)) as world:
+    async with running(make_stream=lambda: PaintingStream(delay=0.2), min_fps=4.0) as world:
         await world.ready()
         async with world.viewer(fps=20) as viewer:
             # 5 pictures a second are edited of the 20 that come

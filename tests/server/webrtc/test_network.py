@@ -179,7 +179,7 @@ class Crowd:
 
 async def crowd(seconds: float, count: int) -> Crowd:
     """So many viewers at once, five pictures a second each."""
-    config = ServerConfig(max_sessions=count, min_fps=0.0)
+    config = ServerConfig(max_sessions=count)
     async with running(config, make_peer=Peer, make_stream=lambda: PaintingStream(delay=0.002)) as world:
         await world.ready()
         viewers = [RealViewer(world.http, fps=5) for _ in range(count)]
