@@ -1,4 +1,4 @@
-"""An edit of a face's colours that comes as close as it can to paint, found by descent through the generator.
+"""An edit of the colours of a face, or of its hair, that comes as close as it can to paint: found by descent.
 
 A slope fitted to labelled samples brings with a colour what goes with it among faces: rosy cheeks came with light eyes
 and grey patches, so that they could not be made strong enough to be seen. Here faces are painted: with x = G(w),
@@ -23,11 +23,10 @@ from torch.nn import functional as F
 from rigid.arrays import Array, Pixels
 from rigid.discovery.calibrate import Faces
 from rigid.discovery.descent import Descent
-from rigid.discovery.regions import CHEEKS, INNER_LIPS_RIM, bytes_of, lab_of
+from rigid.discovery.regions import CHEEKS, bytes_of, lab_of
 from rigid.discovery.sitters import Sitters, as_tensor
-from rigid.face.landmarks import CHEEKBONES, OUTER_LIPS
-from rigid.face.masks import polygon_mask
-from rigid.fields import blur, resize
+from rigid.face.landmarks import CHEEKBONES
+from rigid.fields import resize
 from rigid.models.contract import CLASSES
 from rigid.reporting import Say, say_nothing
 
@@ -37,8 +36,6 @@ GRAIN = 8
 """Pixels averaged before colours are compared."""
 APPLE = (0.13, 0.1)
 """Standard deviations of the paint on a cheek, across and down, in widths of the face."""
-LIPS_SIGMA = 1.2 / 256
-"""How soft the edge of painted lips is, sides of the picture."""
 BARE = ("skin", "brows", "nose", "ears", "neck")
 """The parts of a face that have the skin's colour."""
 
@@ -73,19 +70,18 @@ def mask_cheeks(landmarks: Array, parts: Array, size: int) -> Array:
     return both
 
 
-def mask_lips(landmarks: Array, parts: Array, size: int) -> Array:
-    """The lips without what is between them."""
-    outer, inner = (polygon_mask(landmarks[[*rim]], size) for rim in (OUTER_LIPS, INNER_LIPS_RIM))
-    return blur(np.maximum(outer - inner, 0), LIPS_SIGMA * size)
-
-
 def mask_skin(landmarks: Array, parts: Array, size: int) -> Array:
     """Bare skin, that of ears and neck as well."""
     return resize(parts[[CLASSES.index(name) for name in BARE]].sum(0, dtype=np.float32), size)
 
 
+def mask_hair(landmarks: Array, parts: Array, size: int) -> Array:
+    """The hair of the head."""
+    return resize(parts[CLASSES.index("hair")], size)
+
+
 PAINTS = {
-    "lipstick": Paint((-10.0, 28.0, 0.0), mask_lips),
+    "hair_dark": Paint((-28.0, -2.0, -6.0), mask_hair),
     "skin_tone": Paint((-18.0, 5.0, 6.0), mask_skin),
     "rosy_cheeks": Paint((-4.0, 28.0, 0.0), mask_cheeks),
 }

@@ -101,7 +101,7 @@ _IN_ORDER = (
     Recipe("nose_size", "Nose size", "shape", "nose_size", 0.045, SHAPE, two_way=True, moves="face"),
     Recipe("eye_size", "Eye size", "shape", "eye_size", 0.015, SHAPE, two_way=True, moves="eyes"),
     Recipe("lip_size", "Lip size", "shape", "lip_size", 0.033, SHAPE, two_way=True, moves="face"),
-    Recipe("beard", "Beard", "beard", "bearded", 3.6, HAIR, ceiling=-0.85, held=HEAD_STILL, aims=(("beard", 1.0),)),
+    Recipe("beard", "Beard", "beard", "bearded", 2.5, HAIR, ceiling=-0.85, held=HEAD_STILL, aims=(("beard", 1.0),)),
     Recipe("mustache", "Mustache", "beard", "mustache", 0.45, HAIR, ceiling=0.3),
     Recipe("glasses", "Glasses", "accessories", "glasses", 0.52, DEEP, ceiling=0.2),
     # What the classifier calls blond is light first of all: by it alone, black hair becomes grey.
@@ -125,7 +125,7 @@ _IN_ORDER = (
         ceiling=-0.85,
         aims=(("hair_lightness", 1.8), ("hair_yellowness", 0.6), ("hair_redness", -0.3)),
     ),
-    Recipe("hair_dark", "Dark hair", "hair", "darkness", 1.05, COLOUR, ceiling=-0.4),
+    Recipe("hair_dark", "Dark hair", "hair", "darkness", 1.5, COLOUR, ceiling=-0.4),
     Recipe("bangs", "Bangs", "hair", "bangs", 0.4, ((1, 3),), ceiling=0.3),
     Recipe("bald", "Bald", "hair", "bald", 0.25, HAIR, ceiling=0.3, held=(*HELD_STILL, "grey", "chubby")),
     Recipe("lipstick", "Lipstick", "make-up", "lip_colour", 10.0, COLOUR, ceiling=22.0, region="lips"),

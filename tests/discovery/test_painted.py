@@ -10,9 +10,8 @@ from torch import Tensor
 from rigid.arrays import Array
 from rigid.discovery.calibrate import Faces
 from rigid.discovery.descent import Descent
-from rigid.discovery.painted import PAINTS, Paint, find_painted, mask_cheeks, mask_lips, mask_skin
+from rigid.discovery.painted import PAINTS, Paint, find_painted, mask_cheeks, mask_hair, mask_skin
 from rigid.discovery.regions import CHEEKS, bytes_of, lab_of
-from rigid.face.landmarks import OUTER_LIPS
 from rigid.models.contract import CLASSES
 from tests.worlds import landmarks_in_crop
 
@@ -57,7 +56,7 @@ def test_paint_shifts_the_colour_by_how_thick_it_lies() -> None:
     grey = np.full((1, 8, 8, 3), 128, np.uint8)
     thick = np.zeros((1, 8, 8), np.float32)
     thick[0, :4], thick[0, 4:6] = 1, 0.5
-    shifted = lab_of(Paint((-10.0, 20.0, 0.0), mask_lips).on(grey, thick)[0]) - lab_of(grey[0])
+    shifted = lab_of(Paint((-10.0, 20.0, 0.0), mask_skin).on(grey, thick)[0]) - lab_of(grey[0])
     for rows, share in ((slice(4), 1.0), (slice(4, 6), 0.5), (slice(6, 8), 0.0)):
         np.testing.assert_allclose(shifted[rows].mean((0, 1)), share * np.array([-10, 20, 0]), atol=1.2)
 
@@ -72,12 +71,9 @@ def test_paint_lies_on_the_part_that_it_is_for() -> None:
     for cheek, x in zip(CHEEKS, (20, 44), strict=True):
         landmarks[list(cheek)] = x, 36
     landmarks[[234, 454]] = (10, 32), (54, 32)
-    turn = np.linspace(0, 2 * np.pi, len(OUTER_LIPS), endpoint=False)
-    landmarks[OUTER_LIPS] = np.stack((32 + 9 * np.cos(turn), 50 + 4 * np.sin(turn)), 1)
     parts = np.zeros((len(CLASSES), 16, 16), np.float32)
-    parts[CLASSES.index("ears"), :, :8] = 1
-    cheeks, lips, skin = (where(landmarks, parts, SIZE) for where in (mask_cheeks, mask_lips, mask_skin))
+    parts[CLASSES.index("ears"), :, :8], parts[CLASSES.index("hair"), :, 8:] = 1, 1
+    cheeks, hair, skin = (where(landmarks, parts, SIZE) for where in (mask_cheeks, mask_hair, mask_skin))
     assert cheeks[36, 20] == pytest.approx(1, abs=0.01) == cheeks[36, 44] and cheeks[36, 32] < 0.6
-    assert lips[48, 32] > 0.5 and lips[10, 32] == 0 and cheeks[50, 32] < 0.3
-    assert skin[32, 8] == 1 and skin[32, 56] == 0
-    assert set(PAINTS) == {"lipstick", "skin_tone", "rosy_cheeks"}
+    assert skin[32, 8] == 1 == hair[32, 56] and skin[32, 56] == 0 == hair[32, 8]
+    assert set(PAINTS) == {"hair_dark", "skin_tone", "rosy_cheeks"}
