@@ -26,7 +26,7 @@ from rigid.arrays import Array
 from rigid.composite.edit_masks import SMALL, FaceMasks
 from rigid.composite.fringe import Fringe
 from rigid.composite.kept_features import Features
-from rigid.composite.paste import Composite, repeat_for_colours, weight_of, without_weight
+from rigid.composite.paste import LEAST_WEIGHT, Composite, repeat_for_colours, weight_of, without_weight
 from rigid.composite.reshaping import motion_field
 from rigid.edits.edit_effect import EditEffect
 from rigid.face.masks import border_window
@@ -137,14 +137,17 @@ def change_layer(faces: Faces, edited: Array, mask: Array, fringe: Fringe | None
 
 
 def keep_features(layer: Composite, faces: Faces, edited: Array, features: Features, mask: Array) -> Composite:
-    """`layer`, and where `features` are, as far as `mask` says, I as light as E, `edited`, makes it."""
+    """`layer`, in place, with I where `features` are, as far as `mask` says, as light as E, `edited`, makes it."""
     gain = features.gain(faces.small[1], resize(edited, SMALL))
     fields = resize(np.asarray(cv2.merge((*planes(gain - 1), features.kept)), np.float32), len(edited))
-    kept = weight_of(fields) * mask
-    change = without_weight(fields) * (faces.real + 1) * repeat_for_colours(kept)
-    layers = layer.layers * cv2.merge((1 - kept,) * 4)
+    left, top, width, height = cv2.boundingRect((weight_of(fields) > LEAST_WEIGHT).view(np.uint8))
+    box = slice(top, top + height), slice(left, left + width)
+    kept = weight_of(fields[box]) * mask[box]
+    change = without_weight(fields[box]) * (faces.real[box] + 1) * repeat_for_colours(kept)
+    layers = layer.layers
+    layers[box] *= np.asarray(cv2.merge((1 - kept,) * 4))
     # what is added to the real pixels takes no weight from them
-    layers += np.asarray(cv2.merge((*planes(change), np.zeros_like(kept))), np.float32)
+    layers[box] += np.asarray(cv2.merge((*planes(change), np.zeros_like(kept))))
     return Composite(layers)
 
 

@@ -39,8 +39,8 @@ MOVING = ("lips", "mouth", "eyes")
 KEPT = (*MOVING, "ears")
 SEEN = (*KEPT, "skin", "glasses")
 """The parts that are to be known."""
-COLOURED = ("lips", "ears")
-"""The parts whose colour an edit may change; eyes and teeth get no more than lighter or darker."""
+UNCOLOURED = [KEPT.index(name) for name in ("mouth", "eyes")]
+"""The parts that an edit gives no colour: eyes and teeth get no more than lighter or darker."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,30 +48,43 @@ class Features:
     """What stays of I: wherever I or E have lips, a mouth's inside or eyes, and where I has ears."""
 
     kept: Array
-    lips: Array
-    """The lips of I."""
     skin: Array
     """Where both have skin."""
-    parts: tuple[tuple[str, Array, Array], ...]
-    """Of each part its name, where I has it, and where E tells what an edit makes of it."""
+    real: Array
+    """Where I has each of `KEPT`, (4, n, n)."""
+    told: Array
+    """Where E tells what an edit makes of each, (4, n, n)."""
+
+    @property
+    def lips(self) -> Array:
+        """The lips of I."""
+        lips: Array = self.real[KEPT.index("lips")]
+        return lips
 
     def gain(self, before: Array, after: Array) -> Array:
         """By how much an edit, from O to E, `before` and `after`, makes what is kept lighter, of each colour (n, n, 3).
 
         It is the same all over a part; of skin that E covers with another part, as of the skin beside it.
         """
-        gain = self._gain_of_skin(before, after)
-        for name, real, told in self.parts:
-            first, last = (_light_in(told, one).sum((0, 1)) + FEW for one in (before, after))
-            lighter = last / first if name in COLOURED else last.sum() / first.sum()
-            gain += repeat_for_colours(real) * (lighter - gain)
+        skin = repeat_for_colours(self.skin * (1 - self.kept))
+        gain = _divide(*(_light_near(skin * (one + 1)) for one in (before, after)))
+        parts = self.told.reshape(len(KEPT), -1)
+        lighter = _divide(*(parts @ (one + 1).reshape(-1, 3) + FEW for one in (before, after)))
+        lighter[UNCOLOURED] = lighter[UNCOLOURED].mean(1, keepdims=True)
+        gain *= repeat_for_colours(1 - self.real.sum(0))
+        gain += (self.real.reshape(len(KEPT), -1).T @ lighter).reshape(gain.shape)
         return np.clip(gain, 1 / MOST_GAIN, MOST_GAIN)
 
-    def _gain_of_skin(self, before: Array, after: Array) -> Array:
-        lights = [_light_in(self.skin * (1 - self.kept), one) for one in (before, after)]
-        near = [blur(light, SKIN_SIGMA) + FAR_SHARE * light.mean((0, 1)) + DARK for light in lights]
-        gain: Array = near[1] / near[0]
-        return gain
+
+def _light_near(light: Array) -> Array:
+    """`light` (n, n, 3) of skin, as it is near each place, and where there is none near, as it is on the whole."""
+    near: Array = blur(light, SKIN_SIGMA) + (FAR_SHARE * light.mean((0, 1)) + DARK)
+    return near
+
+
+def _divide(before: Array, after: Array) -> Array:
+    ratio: Array = after / before
+    return ratio
 
 
 def find_features(real: Mapping[str, Array], edited: Mapping[str, Array]) -> Features:
@@ -81,15 +94,8 @@ def find_features(real: Mapping[str, Array], edited: Mapping[str, Array]) -> Fea
     """
     clear = 1 - np.maximum(real["glasses"], edited["glasses"])
     kept = np.maximum(_mask_moving(real, edited) * clear, ramp(real["ears"], *SURE))
-    both = {name: ramp(np.minimum(real[name], edited[name]), *SURE) for name in (*MOVING, "skin")}
-    told = both | {"ears": both["skin"]}
-    return Features(kept, real["lips"], both["skin"], tuple((name, real[name], told[name]) for name in KEPT))
-
-
-def _light_in(share: Array, picture: Array) -> Array:
-    """The light of `picture`, from 0 to 2, as far as `share` (n, n) says, (n, n, 3)."""
-    light: Array = repeat_for_colours(share) * (picture + 1)
-    return light
+    both = [ramp(np.minimum(real[name], edited[name]), *SURE) for name in (*MOVING, "skin")]
+    return Features(kept, both[-1], np.stack([real[name] for name in KEPT]), np.stack(both))
 
 
 def _mask_moving(real: Mapping[str, Array], edited: Mapping[str, Array]) -> Array:
