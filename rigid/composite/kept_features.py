@@ -24,9 +24,11 @@ EDGE_SIGMA = 0.7
 """How soft their edge is, pixels of the map."""
 SURE = (0.4, 0.8)
 """A part's share, of both faces, from which a place begins to tell its colour, and tells it fully."""
+EARS = (0.6, 1.0)
+"""Blurred share of the ears from which a place begins to count, and counts: what lies behind them is not to be lit."""
 OTHER_EYES = (0.25, 0.4)
-"""Share of the places of eyes that either face has and the other has not, from which the real ones begin to stay, and
-stay fully."""
+"""Share of the places of eyes that either face has and the other has not, from which the lids begin to stay the real
+ones, too, and do so."""
 SKIN_SIGMA = 2.0
 """How far skin beside them gives its colour to what is kept of skin, pixels of the map."""
 FAR_SHARE = np.float32(0.1)
@@ -93,7 +95,7 @@ def find_features(real: Mapping[str, Array], edited: Mapping[str, Array]) -> Fea
     What an edit makes of the ears is told by the skin: those of E are often in the shadow, or under hair.
     """
     clear = 1 - np.maximum(real["glasses"], edited["glasses"])
-    kept = np.maximum(_mask_moving(real, edited) * clear, ramp(real["ears"], *SURE))
+    kept = np.maximum(_mask_moving(real, edited) * clear, ramp(blur(real["ears"], EDGE_SIGMA), *EARS))
     both = [ramp(np.minimum(real[name], edited[name]), *SURE) for name in (*MOVING, "skin")]
     return Features(kept, both[-1], np.stack([real[name] for name in KEPT]), np.stack(both))
 
@@ -105,8 +107,8 @@ def _mask_moving(real: Mapping[str, Array], edited: Mapping[str, Array]) -> Arra
     """
     shown = {name: np.maximum(real[name], edited[name]) for name in MOVING}
     moved = {name: np.abs(real[name] - edited[name]) for name in MOVING}
-    # eyes that are as open as the real ones may be the edit's: an age, or make-up, is seen in them
-    other = rise(float(moved["eyes"].sum()) / max(float(shown["eyes"].sum()), 1.0), *OTHER_EYES)
-    shown["eyes"], moved["eyes"] = (np.float32(other) * share["eyes"] for share in (shown, moved))
+    # eyes that are as open as the real ones are the edit's but for where both have them: an age is seen in the lids
+    other = np.float32(rise(float(moved["eyes"].sum()) / max(float(shown["eyes"].sum()), 1.0), *OTHER_EYES))
+    shown["eyes"], moved["eyes"] = shown["eyes"] - (1 - other) * moved["eyes"], other * moved["eyes"]
     outline = np.minimum(2 * np.asarray(cv2.dilate(union(*moved.values()), NEIGHBOURS), np.float32), 1)
     return blur(np.maximum(union(*shown.values()), outline), EDGE_SIGMA)

@@ -39,8 +39,8 @@ def plain(value: float) -> Array:
 
 def test_what_stays_is_the_mouth_of_both_and_the_ears_of_the_real_face() -> None:
     kept = features(shares(lips=LOWER, ears=(slice(26, 38), slice(4, 8)))).kept
-    for place in (LIPS, EAR):
-        assert kept[place].mean() > 0.8
+    assert kept[LIPS].mean() > 0.8 and kept[EAR][2:-2, 1:-1].min() > 0.9
+    assert kept[EAR[0], EAR[1].start - 1].max() < 0.1, "what lies behind an ear stays as it is"
     assert kept[LOWER].mean() > 0.8 and kept[LOWER[0].stop, 32] > 0.5, "with its outline"
     assert kept[34:40, 20:44].max() < 0.01 and kept[26:38, 4:7].max() < 0.01
 
@@ -50,7 +50,14 @@ def test_eyes_stay_that_are_shut_where_the_edited_ones_are_open() -> None:
     for shut, other in (({}, {"eyes": EYES}), ({"eyes": EYES}, {"eyes": wider})):
         real, edited = (shares(lips=LIPS, **places) for places in (shut, other))
         assert find_features(real, edited).kept[EYES].mean() > 0.8
-    assert features().kept[EYES].max() < 0.01, "as open as the real ones, they are the edit's"
+
+
+def test_of_eyes_as_open_as_the_real_ones_the_lids_are_the_edits_and_what_they_look_with_is_not() -> None:
+    lower: Place = (slice(23, 32), EYES[1])
+    real, edited = shares(eyes=(slice(22, 31), EYES[1])), shares(eyes=lower)
+    kept = find_features(real, edited).kept
+    assert kept[slice(24, 30), EYES[1]].min() > 0.5 and kept[24:30, 24:40].mean() > 0.9
+    assert kept[33].max() < 0.1 and kept[20].max() < 0.1
 
 
 def test_where_a_mouth_is_the_same_what_lies_beside_it_is_drawn() -> None:
