@@ -28,6 +28,7 @@ from server.readiness import Readiness
 from server.recording.disk_space import DiskSpace
 from server.recording.mp4_writer import FilmLimits
 from server.recording.recordings import Recordings, usable_folder
+from server.session.liveness import TICK_SECONDS
 from server.session.manager import SessionManager
 from server.session.shared_services import SharedServices
 from server.uploads.attribute_previews import AttributePreviews, Gallery
@@ -49,6 +50,7 @@ def create_app(
     batches: CountBatches = no_batches,
     clock: Callable[[], float] = time.monotonic,
     make_peer: MakePeer = Peer,
+    tick_seconds: float = TICK_SECONDS,
 ) -> FastAPI:
     """The server as an ASGI app; its thread and its sessions live as long as its lifespan.
 
@@ -61,7 +63,7 @@ def create_app(
     `credentials`: what snapshots and recordings of edited video are signed with; None leaves them unsigned.
     `batches`: how many rounds of the engine held how many sessions' calls.
     `clock`: what sessions' times and time limits are measured with, seconds.
-    `make_peer`: makes each session its other end.
+    `make_peer`: makes each session its other end. `tick_seconds`: how often sessions are looked after.
     """
     readiness = Readiness()
     metrics = Metrics(readiness, batches)
@@ -77,6 +79,7 @@ def create_app(
         _recordings(config, metrics, credentials),
         clock=clock,
         make_peer=make_peer,
+        tick_seconds=tick_seconds,
         credentials=credentials,
     )
     manager = SessionManager(shared, make_stream)

@@ -14,7 +14,6 @@ from server.access.api_keys import caller
 from server.errors import ApiError
 from server.frames.stream_protocol import MakeStream, Stream
 from server.session.admission import Admission
-from server.session.liveness import TICK_SECONDS
 from server.session.open_sessions import ENDED_REMEMBERED, OpenSessions
 from server.session.request_models import SessionRequest
 from server.session.resumable_sessions import FINAL, ResumableSessions, SessionCheckpoint
@@ -48,7 +47,7 @@ class SessionManager:
     # ---- from the server's start to its end
 
     def start(self) -> None:
-        """Begin the once-a-second round."""
+        """Begin the round that looks after sessions."""
         self._ticker = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
@@ -76,7 +75,7 @@ class SessionManager:
 
     async def _run(self) -> None:
         while True:
-            await asyncio.sleep(TICK_SECONDS)
+            await asyncio.sleep(self._shared.tick_seconds)
             self.resumable.forget_old()
             self.admission.measure()
             for session in self.sessions:

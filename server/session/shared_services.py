@@ -16,6 +16,7 @@ from server.errors import ApiError
 from server.frames.worker import InferenceWorker
 from server.metrics import Metrics
 from server.recording.recordings import Recordings
+from server.session.liveness import TICK_SECONDS
 from server.uploads.attribute_previews import AttributePreviews
 from server.uploads.uploads import Uploads
 from server.webrtc.peer import MakePeer, Peer
@@ -41,6 +42,8 @@ class SharedServices:
     """Encodes what all sessions send."""
     make_peer: MakePeer = Peer
     """Makes each session its other end."""
+    tick_seconds: float = TICK_SECONDS
+    """How often sessions are looked after."""
     credentials: Credentials | None = None
     """What is kept of edited video is signed with; None leaves it unsigned."""
 

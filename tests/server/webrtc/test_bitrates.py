@@ -14,6 +14,7 @@ from av import VideoFrame
 from aiortc_fixes.privates import RECEIVER, replace
 from server.config import ServerConfig
 from server.webrtc.peer import Peer
+from tests.patience import PATIENCE_SECONDS
 from tests.server.world import CLOCK, Camera, RealViewer, running
 
 pytestmark = pytest.mark.slow
@@ -58,7 +59,7 @@ async def received(viewer: RealViewer) -> int:
 async def show(viewer: RealViewer, seconds: float) -> None:
     """Wait for as many pictures as the camera makes in `seconds`."""
     wanted = viewer.spoiled + seconds * FPS
-    await viewer.until(lambda: viewer.spoiled >= wanted)
+    await viewer.until(lambda: viewer.spoiled >= wanted, 3 * PATIENCE_SECONDS)
 
 
 async def measured(
