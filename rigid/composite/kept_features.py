@@ -22,8 +22,6 @@ from rigid.fields import blur, ramp, rise
 NEIGHBOURS = np.ones((3, 3), np.uint8)
 EDGE_SIGMA = 0.7
 """How soft their edge is, pixels of the map."""
-SURE = (0.4, 0.8)
-"""A part's share, of both faces, from which a place begins to tell its colour, and tells it fully."""
 EARS = (0.6, 1.0)
 """Blurred share of the ears from which a place begins to count, and counts: what lies behind them is not to be lit."""
 OTHER_EYES = (0.25, 0.4)
@@ -33,8 +31,10 @@ SKIN_SIGMA = 2.0
 """How far skin beside them gives its colour to what is kept of skin, pixels of the map."""
 FAR_SHARE = np.float32(0.1)
 """The share of all skin where there is none so near."""
-DARK, FEW = np.float32(0.005), np.float32(1.0)
-"""Light, from 0 to 2, that is added to what is compared: of each place, and of all places of a part."""
+DARK = np.float32(0.005)
+"""Light, from 0 to 2, that is added to what is compared."""
+FEW = np.float32(10.0)
+"""Places of a part that say as much of its colour as the skin does: of fewer, it would tremble from frame to frame."""
 MOST_GAIN = np.float32(2.5)
 MOVING = ("lips", "mouth", "eyes")
 """The parts that an expression moves."""
@@ -70,12 +70,19 @@ class Features:
         """
         skin = repeat_for_colours(self.skin * (1 - self.kept))
         gain = _divide(*(_light_near(skin * (one + 1)) for one in (before, after)))
-        parts = self.told.reshape(len(KEPT), -1)
-        lighter = _divide(*(parts @ (one + 1).reshape(-1, 3) + FEW for one in (before, after)))
+        lighter = _divide(*(self._light_of_parts(one + 1) for one in (before, after)))
         lighter[UNCOLOURED] = lighter[UNCOLOURED].mean(1, keepdims=True)
         gain *= repeat_for_colours(1 - self.real.sum(0))
         gain += (self.real.reshape(len(KEPT), -1).T @ lighter).reshape(gain.shape)
         return np.clip(gain, 1 / MOST_GAIN, MOST_GAIN)
+
+    def _light_of_parts(self, light: Array) -> Array:
+        """The mean of `light` (n, n, 3) in each part, (4, 3), nearer to the skin's the smaller the part is."""
+        parts = self.told.reshape(len(KEPT), -1)
+        sums, sizes = parts @ light.reshape(-1, 3), parts.sum(1)[:, None]
+        skin = sums[KEPT.index("ears")] / (sizes[KEPT.index("ears")] + 1)
+        means: Array = (sums + FEW * skin) / (sizes + FEW) + DARK
+        return means
 
 
 def _light_near(light: Array) -> Array:
@@ -96,7 +103,7 @@ def find_features(real: Mapping[str, Array], edited: Mapping[str, Array]) -> Fea
     """
     clear = 1 - np.maximum(real["glasses"], edited["glasses"])
     kept = np.maximum(_mask_moving(real, edited) * clear, ramp(blur(real["ears"], EDGE_SIGMA), *EARS))
-    both = [ramp(np.minimum(real[name], edited[name]), *SURE) for name in (*MOVING, "skin")]
+    both = [np.minimum(real[name], edited[name]) for name in (*MOVING, "skin")]
     return Features(kept, both[-1], np.stack([real[name] for name in KEPT]), np.stack(both))
 
 

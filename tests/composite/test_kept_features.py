@@ -79,13 +79,13 @@ def test_lips_take_the_edits_colour_all_over() -> None:
     after[LIPS] = (0.2, -0.4, -0.4)
     gain = features().gain(plain(0), after)
     np.testing.assert_allclose(gain[LIPS].reshape(-1, 3).std(0), 0, atol=1e-5)
-    np.testing.assert_allclose(gain[LIPS][0, 0], (1.2, 0.6, 0.6), atol=0.02)
+    np.testing.assert_allclose(gain[LIPS][0, 0], (1.2, 0.6, 0.6), atol=0.05)
 
 
 def test_eyes_become_lighter_but_take_no_colour() -> None:
     after = plain(0)
     after[EYES] = (0.6, 0.0, 0.0)
-    np.testing.assert_allclose(features().gain(plain(0), after)[EYES], 1.2, atol=0.02)
+    np.testing.assert_allclose(features().gain(plain(0), after)[EYES], 1.2, atol=0.05)
 
 
 def test_ears_go_with_the_skin() -> None:
