@@ -31,7 +31,7 @@ install = $(1) $(PIP) install --quiet --no-deps --only-binary :all: --require-ha
 # On two processes, by files, whose tests share what is dear to make; those that take longest begin.
 PYTEST = $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 # Else each process compiles the program and the tests again, where the environment asks for no files of that.
-test test-server test-quick: export PYTHONDONTWRITEBYTECODE :=
+test test-server test-computing test-quick: export PYTHONDONTWRITEBYTECODE :=
 # Files with real peers take longest.
 SERVER_ROOMS := tests/client tests/server
 LONGEST_SERVER_TESTS := tests/server/webrtc tests/client
@@ -39,14 +39,17 @@ SERVER_TESTS = $(LONGEST_SERVER_TESTS) $(filter-out %/__pycache__ $(LONGEST_SERV
 	$(wildcard tests/server/test_*.py)
 # What starts Ray or loads it.
 CLUSTER_TESTS := $(patsubst %,tests/server/cluster/test_%.py,cluster scaling proxy_guard)
-LONGEST_TESTS := tests/systems tests/test_light_install.py tests/training tests/edits tests/engines tests/export tests/checkpoints
-OTHER_TESTS = $(LONGEST_TESTS) $(filter-out %/__pycache__ $(SERVER_ROOMS) $(LONGEST_TESTS),$(patsubst %/,%,$(wildcard tests/*/))) \
+# What only computes, however long that takes.
+COMPUTING_TESTS := $(addprefix tests/,training edits engines export checkpoints evaluation discovery)
+LONGEST_TESTS := tests/systems tests/test_light_install.py
+OTHER_TESTS = $(LONGEST_TESTS) \
+	$(filter-out %/__pycache__ $(SERVER_ROOMS) $(COMPUTING_TESTS) $(LONGEST_TESTS),$(patsubst %/,%,$(wildcard tests/*/))) \
 	$(filter-out $(LONGEST_TESTS),$(wildcard tests/test_*.py))
 # The project itself, with the build tools that the lock brought.
 PROJECT := --no-deps --no-build-isolation
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo test test-server test-quick check lint types check-deploy try-image docs docs-serve sbom release-check training-bundle graphs format lock clean
+.PHONY: help serve demo test test-server test-computing test-quick check lint types check-deploy try-image docs docs-serve sbom release-check training-bundle graphs format lock clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -63,8 +66,8 @@ test: $(VENV)/.installed-dev
 	@PYTHON=$(BIN)/python scripts/system-packages --mediapipe --browser --whip --turn
 	@$(MAKE) --no-print-directory lint
 ifeq ($(strip $(PYTEST_ARGS)),)
-	@# Tests of the server wait for pictures, so that a processor is free for the types meanwhile.
-	@$(MAKE) --no-print-directory --jobs 2 types test-server
+	@# Tests of the server wait for pictures, so that a processor is free for the types meanwhile, and for what gives way.
+	@$(MAKE) --no-print-directory --jobs 3 types test-server test-computing
 	$(PYTEST) $(OTHER_TESTS)
 	@# Ray gives each process of a node so long to start; several nodes on two cores need these to themselves.
 	$(BIN)/python -m pytest $(CLUSTER_TESTS)
@@ -76,6 +79,9 @@ endif
 # The server in a process of its own, as it runs: without the libraries that only training and evaluation load.
 test-server: $(VENV)/.installed-dev
 	$(PYTEST) $(SERVER_TESTS) $(CLUSTER_TESTS:%=--ignore=%)
+
+test-computing: $(VENV)/.installed-dev
+	nice -n 10 $(PYTEST) $(COMPUTING_TESTS)
 
 test-quick: $(VENV)/.installed-dev
 	$(BIN)/ruff check
