@@ -49,6 +49,12 @@ def planes(picture: Array) -> list[Array]:
     return list(cv2.split(picture))  # type: ignore[arg-type]
 
 
+def to_crop(image: Array) -> Array:
+    """`image` (3, S, S) as a crop is blended, (S, S, 3)."""
+    crop: Array = cv2.merge(tuple(image))
+    return crop
+
+
 def largest(picture: Array) -> Array:
     """The largest of the three channels (n, n, 3) at each pixel."""
     red, green, blue = planes(picture)

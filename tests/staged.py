@@ -24,6 +24,10 @@ class Staged(ABC):
     def blend(self, made: FrameRecord) -> StepResult:
         return self.step(made.frame, made.effect.edits, made.timestamp)
 
+    def catch_up(self) -> None:
+        """Nothing is left for later."""
+        return
+
     @abstractmethod
     def step(self, frame: Pixels, edits: Mapping[str, float], timestamp: float) -> StepResult:
         """All of a frame."""

@@ -11,13 +11,33 @@ import numpy as np
 from rigid.arrays import Array
 from rigid.edits.edit_effect import EditEffect
 from rigid.geometry import Points
-from rigid.inversion.edit_change import EditChange
+from rigid.inversion.edit_change import EditChange, Use
 from rigid.inversion.face_window import face_corner, surround
 from rigid.inversion.latents import Anchor, add_edit, share
 from rigid.inversion.noise_smoothing import settle
-from rigid.inversion.redrawing import Draw, Redrawn, redraw
+from rigid.inversion.redrawing import Draw, Redrawn, measure_anew, redraw
 from rigid.models.contract import RecurrentState, Runtime, Sizes
 from rigid.stopwatch import Stopwatch
+
+
+@dataclass(frozen=True, eq=False)
+class Owed:
+    """What is still to be done for a frame, but not before it has been shown."""
+
+    draw: Draw
+    codes: Array
+    """Those of the inverted and the edited faces."""
+    noise: Array
+    """That of the inverted face."""
+    edited: Array
+    """E, (1, 3, S, S)."""
+    effect: EditEffect
+    landmarks: Points
+    """(478, 2), crop pixels."""
+    inverted: bool
+    """Whether the inverted face is to be drawn."""
+    redrawn: bool
+    """Whether it is to be measured what is drawn anew."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +54,10 @@ class Memory:
     """What is drawn anew of the edited faces."""
     change: EditChange | None = None
     """What the edits changed, last; None where that is not known."""
+    due: bool = False
+    """Whether the inverted face of the frame it serves is to be drawn, after it was told from the edited one."""
+    owed: Owed | None = None
+    """What the last frame left for later."""
 
     @property
     def inferred(self) -> bool:
@@ -46,9 +70,9 @@ class Memory:
         return cls(RecurrentState.initial(sizes))
 
     def for_next(self, edits: Mapping[str, float], landmarks: Points, farthest: float) -> Memory:
-        """What of it the next frame may use: see `EditChange.serves`."""
-        serves = self.change is not None and self.change.serves(edits, landmarks, farthest)
-        return self if serves else replace(self, change=None)
+        """What of it the next frame may use: see `EditChange.find_use`."""
+        use = Use.NONE if self.change is None else self.change.find_use(edits, landmarks, farthest)
+        return replace(self, change=None if use is Use.NONE else self.change, due=use is Use.LAST)
 
 
 class Inverter:
@@ -66,8 +90,8 @@ class Inverter:
         and the edited face. (3, 3, S, S) where both the hair and the face are edited: then the face edited without its
         hair as well, since edits of the hair change generated skin, too. `passes`: how often it goes through a
         recurrent encoder, which the first time knows nothing of what the generator makes of this face. Where `memory`
-        knows what the edits change, the inverted face is told from the edited one (`rigid.inversion.edit_change`).
-        ArithmeticError when the engine returns values that are not finite.
+        knows what the edits change, the inverted face is told from the edited one (`rigid.inversion.edit_change`), and
+        where it is due, `catch_up` draws it. ArithmeticError when the engine returns values that are not finite.
         """
         pictures, after = self._pass(inputs, landmarks, memory, effect, watch)
         for _ in range(1, passes):
@@ -76,6 +100,22 @@ class Inverter:
             again = replace(memory, recurrent=after.recurrent, redrawn=after.redrawn)
             pictures, after = self._pass(inputs, landmarks, again, effect, watch)
         return pictures, after
+
+    def catch_up(self, memory: Memory) -> Memory:
+        """The `memory` once what it owes is done. ArithmeticError as in `edit`."""
+        owed, done = memory.owed, replace(memory, owed=None)
+        if owed is None:
+            return done
+        if owed.redrawn:
+            in_sides = owed.landmarks / self._runtime.sizes.image_size
+            redrawn = measure_anew(memory.redrawn, owed.codes, owed.effect, in_sides, self._runtime, owed.draw)
+            done = replace(done, redrawn=redrawn)
+        if owed.inverted:
+            drawn = owed.draw(owed.codes[:1], owed.noise)
+            _require_finite(drawn)
+            change = EditChange.between(np.concatenate([drawn, owed.edited]), owed.effect.edits, owed.landmarks)
+            done = replace(done, recurrent=replace(memory.recurrent, previous_inverted=drawn), change=change)
+        return done
 
     def _pass(
         self, inputs: Array, landmarks: Points, memory: Memory, effect: EditEffect, watch: Stopwatch
@@ -97,7 +137,10 @@ class Inverter:
             pictures, change = self._draw_both(draw, all_codes, noises, memory.change, effect, landmarks)
             _require_finite(pictures)
         recurrent = recurrent.after(inputs, pictures[:1], pictures[1:2], shared.late_codes, noise)
-        return pictures, Memory(recurrent, shared.anchor, redrawn=redrawn, change=change)
+        after = Memory(recurrent, shared.anchor, redrawn=redrawn, change=change)
+        late = after.inferred and memory.due, redrawn.stale
+        owed = Owed(draw, all_codes, noise, pictures[1:2], effect, landmarks, *late) if any(late) else None
+        return pictures, replace(after, owed=owed)
 
     def _draw_both(
         self,

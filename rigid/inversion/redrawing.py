@@ -60,12 +60,17 @@ class Redrawn:
 
     edits: Mapping[str, float] | None = None
     """The edits it was measured for."""
-    age: int = STALE
+    age: int = 0
     """Frames since then."""
     measured: Array | None = None
     """How far each place of the crop is to be drawn anew, (n, n) like the noise map, 0 to 1."""
     share: Array | None = None
     """How far it is by now."""
+
+    @property
+    def stale(self) -> bool:
+        """Whether it is to be measured anew though the edits are the same: not before the frame has been shown."""
+        return self.measured is not None and self.age >= STALE
 
 
 def redraw(
@@ -80,10 +85,10 @@ def redraw(
     if not noise.any():
         return noise, before
     now = replace(before, age=before.age + 1)
-    if now.age >= _find_longest_age(effect.edits, before.edits):
-        measured = resize(_measure(codes, landmarks, runtime, draw), noise.shape[-1])
+    if effect.edits != before.edits and now.age >= _find_longest_age(effect.edits, before.edits):
+        now = measure_anew(now, codes, effect, landmarks, runtime, draw)
         # with half of the old detail a mouth is neither one nor the other; where the edit stays, nothing is to jump
-        now = Redrawn(dict(effect.edits), 0, measured, before.share if effect.edits == before.edits else measured)
+        now = replace(now, share=now.measured)
     assert now.measured is not None and now.share is not None
     share = now.share + np.float32(EASE) * (now.measured - now.share)
     opened = rise(_opening(landmarks), *WIDE_OPEN)
@@ -92,10 +97,18 @@ def redraw(
     return edited, replace(now, share=share)
 
 
+def measure_anew(
+    before: Redrawn, codes: Array, effect: EditEffect, landmarks: Points, runtime: Runtime, draw: Draw
+) -> Redrawn:
+    """What is known `before`, measured on this face; for the arguments see `redraw`."""
+    measured = resize(_measure(codes, landmarks, runtime, draw), runtime.sizes.noise_shape[-1])
+    return replace(before, edits=dict(effect.edits), age=0, measured=measured)
+
+
 def _find_longest_age(edits: Mapping[str, float], before: Mapping[str, float] | None) -> int:
-    """How many frames old what was measured for the edits `before` may become, now that they are `edits`."""
-    if before is None or edits == before:
-        return STALE
+    """How many frames old what was measured for other edits, `before`, may become, now that they are `edits`."""
+    if before is None:
+        return 0
     moved = max(abs(edits.get(name, 0) - before.get(name, 0)) for name in edits.keys() | before.keys())
     return 0 if moved > FAR else WAIT
 

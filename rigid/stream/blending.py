@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import cv2
-
 from rigid.arrays import Array
 from rigid.composite.compositor import CompositeKind, Faces, compose
 from rigid.composite.edit_masks import FaceMasks, how_covered, masks_by_landmarks, masks_by_parser
 from rigid.composite.paste import paste
 from rigid.composite.temporal_filter import Steadied, TemporalFilter
+from rigid.fields import to_crop
 from rigid.stream.fading import opacity_at
 from rigid.stream.frame_record import FrameRecord, Sighting
 from rigid.stream.stream_state import Lost, StreamState
@@ -52,9 +51,9 @@ class BlendingStage:
         """What to show: moved along with the real face where it is an earlier frame's."""
         if made.again and state.shown is not None:
             return self._filter.move_along(real, state.shown)
-        faces = Faces(real, *(_to_crop(image) for image in pictures))
-        if made.inferred and state.shown is not None:
-            faces = replace(faces, drawn_fault=state.shown.faces.fault)
+        faces = Faces(real, *(to_crop(image) for image in pictures))
+        if made.inferred:
+            faces = replace(faces, drawn_fault=_find_drawn_fault(made, state.shown))
         held = (masks.face, masks.hair) if made.effect.hair else (masks.face,)
         state.shown = self._filter.steady(faces, made.effect.edits, state.shown, held)
         return state.shown
@@ -77,7 +76,8 @@ def _masks(made: FrameRecord, sighting: Sighting, real: Array) -> FaceMasks:
     return masks.behind([one.landmarks_in(sighting.transform) for one in made.nearer])
 
 
-def _to_crop(image: Array) -> Array:
-    """(3, S, S) → (S, S, 3)."""
-    face: Array = cv2.merge(tuple(image))
-    return face
+def _find_drawn_fault(made: FrameRecord, shown: Steadied | None) -> Array | None:
+    """e where O was last drawn."""
+    if made.drawn_fault is not None or shown is None:
+        return made.drawn_fault
+    return shown.faces.fault

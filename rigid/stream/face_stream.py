@@ -6,6 +6,7 @@ Knows no asyncio, no HTTP and no engine: it is given a runtime, a face tracker a
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -54,7 +55,7 @@ class StreamOptions:
     """How much of the pictures before is in the generated ones (`rigid.composite.temporal_filter`); 0 for none."""
     inverted_after: float = 0.0
     """How far a face may move in its crop, crop sides, before the inverted one, which is not shown, is drawn anew; 0 is
-    for every frame. See `rigid.inversion.edit_change`."""
+    for every frame, at once. See `rigid.inversion.edit_change`."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,7 @@ class FaceStream:
         self._generating = GeneratingStage(runtime, library, self.options.fade)
         self._blending = BlendingStage(self.options.composite, self.options.steady)
         self._state = StreamState.initial(runtime.sizes)
+        self._generating_alone = threading.Lock()
 
     @property
     def choice(self) -> FaceChoice:
@@ -145,8 +147,24 @@ class FaceStream:
 
     def generate(self, located: FrameRecord, edits: Mapping[str, float]) -> FrameRecord:
         """The second stage of `step`: invert and synthesize, where an edit shows."""
+        with self._generating_alone:
+            return self._generate(located, edits)
+
+    def catch_up(self) -> None:
+        """Do what the last frame was generated without and the next one needs: best once the last one is shown.
+
+        `generate` does it where that comes first. May be called from any thread, and waits for no other stage.
+        """
+        if self._generating_alone.acquire(blocking=False):
+            try:
+                self._catch_up()
+            finally:
+                self._generating_alone.release()
+
+    def _generate(self, located: FrameRecord, edits: Mapping[str, float]) -> FrameRecord:
         state, edits = self._state, edits_of_face(edits, ONLY_FACE)
         self._begin_anew_after_faults()
+        self._catch_up()
         elapsed = 0.0 if state.timestamp is None else located.timestamp - state.timestamp
         state.timestamp = located.timestamp
         state.memory = replace(state.memory, unseen=state.memory.unseen + usable_interval(elapsed))
@@ -193,6 +211,14 @@ class FaceStream:
     def close(self) -> None:
         """Close the tracker; safe to call twice."""
         self._tracker.close()
+
+    def _catch_up(self) -> None:
+        try:
+            self._generating.catch_up(self._state)
+        # whatever an engine raises: no frame is at fault, and the next one has everything drawn
+        except Exception as error:
+            self._state.forget(Lost.PICTURES)
+            self._report(error)
 
     def _locate(self, record: FrameRecord) -> FrameRecord:
         with record.watch("align"):

@@ -89,6 +89,8 @@ class FrameRecord(Guardable):
     """What the face parser makes of the real and of the edited face, (2, C, n, n); None without one."""
     inferred: bool = False
     """Whether the inverted face was told from the edited one (`rigid.inversion.edit_change`)."""
+    drawn_fault: Array | None = None
+    """e (`rigid.composite.compositor`) of the frame before where its inverted face was drawn after it was shown."""
     again: bool = False
     """Whether the pictures were made for an earlier frame."""
     anew: bool = True

@@ -9,8 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from rigid.arrays import Pixels
+from rigid.composite.compositor import Faces
 from rigid.edits.edit_effect import EditLibrary
 from rigid.face.alignment import crop
+from rigid.fields import to_crop
 from rigid.inversion.inverter import Inverter
 from rigid.models.contract import Runtime
 from rigid.stream.fading import Fade, are_alike, follow, looks_alike, thumbnail
@@ -65,6 +67,17 @@ class GeneratingStage:
             parts = self._runtime.parse(np.concatenate([sighting.inputs, record.pictures[1:2]]))
         return replace(record, parts=parts)
 
+    def catch_up(self, state: StreamState) -> None:
+        """Do what the last frame left for later: the inverted face that it was shown without."""
+        owed = state.memory.owed
+        state.memory = self._inverter.catch_up(state.memory)
+        if owed is None or not owed.inverted:
+            return
+        memory = state.memory.recurrent
+        assert memory.previous_input is not None and memory.previous_inverted is not None
+        real, inverted = (to_crop(picture[0]) for picture in (memory.previous_input, memory.previous_inverted))
+        state.drawn_fault = Faces(real, inverted, inverted).fault
+
     def _follow_last(self, record: FrameRecord, state: StreamState) -> Sighting | None:
         """Where a face that is no longer found has gone, while its edit fades; None after a cut.
 
@@ -102,7 +115,8 @@ class GeneratingStage:
         state.pictures, state.pictures_age = (pictures if record.face else None), 0
         state.memory = memory if record.face else replace(state.memory, redrawn=memory.redrawn)
         state.reanchor = state.reanchor and not record.face
-        return replace(record, pictures=pictures, inferred=memory.inferred)
+        fault, state.drawn_fault = state.drawn_fault, None
+        return replace(record, pictures=pictures, inferred=memory.inferred, drawn_fault=fault)
 
 
 def _rest(record: FrameRecord, state: StreamState) -> FrameRecord:

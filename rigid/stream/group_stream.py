@@ -131,6 +131,11 @@ class GroupStream:
         self.counts.add(done)
         return done
 
+    def catch_up(self) -> None:
+        """As `FaceStream.catch_up`, for every face."""
+        for stream, _ in list(self._streams.values()):
+            stream.catch_up()
+
     def reanchor(self) -> None:
         """As `FaceStream.reanchor`, for every face."""
         for stream, _ in list(self._streams.values()):

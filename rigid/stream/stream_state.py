@@ -60,6 +60,8 @@ class StreamState:
     """What was generated last, for a face that was found."""
     pictures_age: int = 0
     """How many frames ago that was."""
+    drawn_fault: Array | None = None
+    """e of the last frame, where its inverted face was drawn after it was shown."""
     known_faults: int = 0
     """How many of the faults `generate` has begun anew after."""
     faults: int = 0
@@ -83,11 +85,11 @@ class StreamState:
         if Lost.PICTURES in lost:
             self.pictures, self.pictures_age = None, 0
             self.memory = replace(
-                self.memory, recurrent=self.memory.recurrent.at_rest(), redrawn=Redrawn(), change=None
+                self.memory, recurrent=self.memory.recurrent.at_rest(), redrawn=Redrawn(), change=None, owed=None
             )
         if Lost.CODES in lost:
             bare = replace(self.memory.recurrent.at_rest(), late_codes=None)
-            self.memory = replace(self.memory, recurrent=bare, anchor=Anchor(), change=None)
+            self.memory = replace(self.memory, recurrent=bare, anchor=Anchor(), change=None, owed=None)
 
 
 def state_to_bytes(state: StreamState) -> bytes:

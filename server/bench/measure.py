@@ -170,6 +170,8 @@ class _Viewer:
             result = self.stream.blend(made)
         self.finished = time.perf_counter()
         self.tally.add(result, 1000 * (self.finished - began))
+        with self._ending_on_a_fault():
+            self.stream.catch_up()
         # Whether another frame comes was decided when this one was located.
         if len(self.tally.frame_ms) == self._offered:
             self.done.set()

@@ -120,6 +120,7 @@ class FrameEditor:
             done = replace(done, shown=done.source, error=message, advice=frozenset())
         # what the stages made is not kept while the picture waits to be sent
         self._deliver(replace(done, record=None))
+        self._stream.catch_up()
 
     def _locate(self, begun: SessionFrame) -> SessionFrame:
         record = self._stream.locate(to_rgb(begun.source), begun.seconds)

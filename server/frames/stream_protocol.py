@@ -31,6 +31,9 @@ class Stream(Protocol):
     def blend(self, made: FrameRecord) -> StepResult:
         """Put the face into its frame."""
 
+    def catch_up(self) -> None:
+        """Do what the next frame needs of the last one, now that it is shown; may be called from any thread."""
+
     def reanchor(self) -> None:
         """Take what all frames share afresh from the next ones; may be called from any thread."""
 

@@ -10,7 +10,7 @@ import pytest
 
 from rigid.arrays import Array, Pixels
 from rigid.composite.compositor import change_layer
-from rigid.inversion.edit_change import OLDEST, EditChange
+from rigid.inversion.edit_change import OLDEST, EditChange, Use
 from rigid.stream.face_stream import StreamOptions
 from tests.fakes import TINY, FakeRuntime
 from tests.worlds import make_stream, textured_frame
@@ -38,11 +38,11 @@ def test_a_change_serves_the_same_edits_and_for_so_many_frames() -> None:
     edits = dict(SMILE)
     change = EditChange.between(np.concatenate([draw(), draw(1)]), edits, FACE)
     edits["smile"] = 0.5
-    assert not change.serves(edits, FACE, 4)
+    assert change.find_use(edits, FACE, 4) is Use.NONE
     for _ in range(OLDEST - 1):
-        assert change.serves(SMILE, FACE, 4)
+        assert change.find_use(SMILE, FACE, 4) is Use.WHOLE
         change = change.one_frame_later()
-    assert not change.serves(SMILE, FACE, 4)
+    assert change.find_use(SMILE, FACE, 4) is Use.LAST
 
 
 def test_a_change_serves_until_a_part_of_the_face_moves() -> None:
@@ -50,9 +50,10 @@ def test_a_change_serves_until_a_part_of_the_face_moves() -> None:
     mouth, wrong = FACE.copy(), FACE.copy()
     mouth[:60] += (0, 5)
     wrong[0] += (0, 50)
-    assert change.serves(SMILE, FACE + np.float32(2), 4) and change.serves(SMILE, wrong, 4)
-    assert not change.serves(SMILE, mouth, 4) and change.serves(SMILE, mouth, 6)
-    assert not change.serves(SMILE, FACE, 0)
+    assert change.find_use(SMILE, FACE + np.float32(2), 4) is change.find_use(SMILE, wrong, 4) is Use.WHOLE
+    uses = [change.find_use(SMILE, mouth, farthest) for farthest in (4, 6, 8)]
+    assert uses == [Use.NONE, Use.LAST, Use.WHOLE]
+    assert change.find_use(SMILE, FACE, 0) is Use.NONE
 
 
 def count_drawn(strengths: Sequence[float], after: float) -> list[int]:
@@ -64,6 +65,7 @@ def count_drawn(strengths: Sequence[float], after: float) -> list[int]:
         before = len(runtime.batches)
         result = stream.step(textured_frame(), {"light": strength}, number / 25)
         assert result.error is None and result.edited == result.face
+        stream.catch_up()
         drawn.append(sum(runtime.batches[before:]))
     stream.close()
     return drawn
@@ -122,7 +124,48 @@ def find_shares(mouths: Sequence[int]) -> list[tuple[int, Array]]:
 
 
 def test_a_mouth_that_opens_leaves_the_share_of_the_edit_until_the_inverted_face_is_drawn() -> None:
-    seen = find_shares([60, 200, 20, 230, 40, 180] * (OLDEST // 4))
+    seen = find_shares([60, 200, 20, 230, 40] * (OLDEST // 2))
     assert {drawn for drawn, _ in seen} == {1, 2}
     for (_, share), (drawn, following) in pairwise(seen):
         assert (np.abs(share - following).max() < 1e-5) == (drawn == 1)
+
+
+def test_an_inverted_face_that_is_due_is_drawn_once_after_its_frame_and_for_the_next_one() -> None:
+    shown: dict[bool, list[Pixels]] = {True: [], False: []}
+    later = []
+    for at_once, frames in shown.items():
+        runtime = FakeRuntime()
+        stream = make_stream(runtime, options=StreamOptions(inverted_after=AFTER))
+        for number in range(3 * OLDEST):
+            frames.append(stream.step(with_mouth(20 * (number % 5)), {"light": 0.3}, number / 25).frame)
+            blended = len(runtime.batches)
+            for _ in range(2 * at_once):
+                stream.catch_up()
+            later += runtime.batches[blended:]
+        stream.close()
+    assert later == [1] * 2
+    assert all(np.array_equal(*pair) for pair in zip(*shown.values(), strict=True))
+
+
+def test_where_an_inverted_face_cannot_be_drawn_later_the_next_frame_has_both() -> None:
+    class Failing(FakeRuntime):
+        failing = False
+
+        def synthesize(self, codes: Array, noise: Array) -> Array:
+            if self.failing:
+                raise RuntimeError("no memory")
+            return super().synthesize(codes, noise)
+
+    runtime = Failing()
+    stream = make_stream(runtime, options=StreamOptions(inverted_after=AFTER))
+    drawn = []
+    for number in range(4 * OLDEST):
+        before = len(runtime.batches)
+        result = stream.step(textured_frame(), {"light": 1.0}, number / 25)
+        assert result.error is None and result.edited
+        drawn.append(runtime.batches[before:])
+        runtime.failing = True
+        stream.catch_up()
+        runtime.failing = False
+    stream.close()
+    assert drawn[-OLDEST:].count([2]) == 1 and drawn[-OLDEST:].count([1]) == OLDEST - 1

@@ -63,6 +63,18 @@ def test_an_unedited_picture_is_the_one_that_came() -> None:
     assert not done.face
 
 
+def test_what_the_next_picture_needs_is_done_once_this_one_is_sent() -> None:
+    order: list[str] = []
+
+    class Late(PaintingStream):
+        def catch_up(self) -> None:
+            order.append("caught up")
+
+    editor = FrameEditor(Late(), SessionEdits(), lambda done: order.append("sent"), clock=ticking())
+    editor.process(SessionFrame(source=picture(0), arrived=9.5))
+    assert order == ["sent", "caught up"]
+
+
 def test_the_stream_is_told_the_seconds() -> None:
     stream = PaintingStream()
     process(stream, picture(0), picture(45000))
