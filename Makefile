@@ -32,8 +32,8 @@ install = $(1) $(PIP) install --quiet --no-deps --only-binary :all: --require-ha
 PYTEST = $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 # Else each process compiles the program and the tests again, where the environment asks for no files of that.
 test test-server test-computing test-quick: export PYTHONDONTWRITEBYTECODE :=
-# Files with real peers take longest.
 SERVER_ROOMS := tests/client tests/server
+# Files with real peers, and the browser's, take longest.
 LONGEST_SERVER_TESTS := tests/server/webrtc tests/client
 SERVER_TESTS = $(LONGEST_SERVER_TESTS) $(filter-out %/__pycache__ $(LONGEST_SERVER_TESTS),$(patsubst %/,%,$(wildcard tests/server/*/))) \
 	$(wildcard tests/server/test_*.py)
