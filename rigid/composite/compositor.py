@@ -16,7 +16,7 @@ What is compared is compared at `SMALL`: finer than that, O and E differ whereve
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import Literal
 
 import cv2
@@ -29,7 +29,7 @@ from rigid.composite.kept_features import Features
 from rigid.composite.paste import LEAST_WEIGHT, Composite, repeat_for_colours, weight_of, without_weight
 from rigid.composite.reshaping import motion_field
 from rigid.edits.edit_effect import EditEffect
-from rigid.face.masks import border_window
+from rigid.face.masks import border_window, eyes_mask
 from rigid.fields import blur, mismatch, planes, repeat_for_flow, resize
 from rigid.geometry import Points
 
@@ -42,6 +42,8 @@ CHANGE_SIGMA = 1.0
 """How far a change reaches beyond where it is, softly, pixels at `SMALL`."""
 COLOUR_SIGMA = 3.0
 """What of I - O is smoother than this, pixels at `SMALL`, is colour and light, which E is given."""
+PART_SIGMA = 3.0 / 256
+"""How soft the edge is of the eyes that an edit of these alone is shown in, sides of a crop."""
 NEIGHBOURS = np.ones((3, 3), np.uint8)
 
 
@@ -85,7 +87,11 @@ class Faces:
 
 def compose(kind: CompositeKind, faces: Faces, masks: FaceMasks, effect: EditEffect, landmarks: Points) -> Composite:
     """The edited crop of one frame, to be pasted; `landmarks` (478, 2) of I in crop pixels."""
-    drawn = Composite.of(faces.edited, masks.face) if kind == "paper" else _composite_change(faces, masks, effect)
+    drawn = (
+        Composite.of(faces.edited, masks.face)
+        if kind == "paper"
+        else _composite_change(faces, masks, effect, landmarks)
+    )
     if effect.motion is None:
         return drawn
     size = len(faces.real)
@@ -93,13 +99,13 @@ def compose(kind: CompositeKind, faces: Faces, masks: FaceMasks, effect: EditEff
     return replace(drawn, motion=field * repeat_for_flow(masks.free))
 
 
-def _composite_change(faces: Faces, masks: FaceMasks, effect: EditEffect) -> Composite:
+def _composite_change(faces: Faces, masks: FaceMasks, effect: EditEffect, landmarks: Points) -> Composite:
     """What the edit changed of the face, and over it of the hair."""
     free = masks.free
     layers = []
     if effect.face:
         edited = faces.edited if faces.bare is None else faces.bare
-        layers.append(_change_face(faces, edited, masks, effect))
+        layers.append(_change_face(faces, edited, masks, effect, landmarks))
     if effect.hair:
         mask = np.float32(effect.hair) * free * masks.hair
         layers.append(change_layer(faces, faces.edited, mask, fringe=masks.fringe))
@@ -108,16 +114,29 @@ def _composite_change(faces: Faces, masks: FaceMasks, effect: EditEffect) -> Com
     return layers[0] if len(layers) == 1 else layers[0].below(layers[1])
 
 
-def _change_face(faces: Faces, edited: Array, masks: FaceMasks, effect: EditEffect) -> Composite:
-    free, features = np.float32(effect.face) * masks.free, masks.features
-    if features is None:
-        return change_layer(faces, edited, free * masks.face)
-    if effect.beyond_lips < 1:
-        free = free * (1 - np.float32(1 - effect.beyond_lips) * (1 - resize(features.lips, len(edited))))
+def _change_face(faces: Faces, edited: Array, masks: FaceMasks, effect: EditEffect, landmarks: Points) -> Composite:
+    free, features = _mask_meant(effect, masks, landmarks) * masks.free, masks.features
     layer = change_layer(faces, edited, free * masks.face)
+    if features is None:
+        return layer
     still = np.float32(1 - effect.expression)
     inside = border_window(len(edited))
     return keep_features(layer, faces, edited, features, still * free * inside) if still else layer
+
+
+def _mask_meant(effect: EditEffect, masks: FaceMasks, landmarks: Points) -> Array:
+    """Where the edits of the face are meant to act, (S, S), or one number: everywhere, or at its lips or eyes alone."""
+    parts = []
+    for region, share in effect.shares.items():
+        if region == "lips" and masks.features is not None:
+            part = resize(masks.features.lips, len(masks.face))
+        elif region == "eyes":
+            part = blur(eyes_mask(landmarks, len(masks.face)), PART_SIGMA * len(masks.face))
+        else:
+            part = np.ones((), np.float32)
+        parts.append(np.float32(share) * part)
+    meant: Array = reduce(np.maximum, parts)
+    return meant
 
 
 def change_layer(faces: Faces, edited: Array, mask: Array, fringe: Fringe | None = None) -> Composite:

@@ -13,13 +13,11 @@ OPTIONAL_NUMBERS = ("target", "identity")
 TABLES = ("measured", "calibration")
 GROUPS = ("expression", "age", "hair", "beard", "make-up", "shape", "pose", "accessories", "light", "other")
 """The groups of edits, in the order a page shows them."""
-REGIONS = ("face", "hair", "lips")
-"""What an edit is meant for: the face, the hair beyond it, or of the face the lips alone."""
+REGIONS = ("face", "hair", "lips", "eyes")
+"""What an edit is meant for: the face, the hair beyond it, or of the face its lips, or its eyes and lids, alone."""
 REGION_OF_GROUP = {"hair": "hair"}
 CALM_GROUPS = ("age", "hair", "beard", "make-up", "accessories", "light")
 """The groups of edits that are not meant to change what a face does: its mouth and eyes move as the real ones."""
-FORMER_REGIONS = {"eyes": "face"}
-"""What files of earlier versions call a region now called otherwise."""
 LONGEST_NAME = 40
 LONGEST_TEXT = 500
 MOST_CODES = 64
@@ -74,8 +72,7 @@ class AttributeHeader:
     """One of `REGIONS`; where it is not given, what the group says."""
 
     def __post_init__(self) -> None:
-        said = self.region or REGION_OF_GROUP.get(self.group, REGIONS[0])
-        object.__setattr__(self, "region", FORMER_REGIONS.get(said, said))
+        object.__setattr__(self, "region", self.region or REGION_OF_GROUP.get(self.group, REGIONS[0]))
 
 
 def check_header(header: AttributeHeader, file_name: str) -> None:

@@ -7,6 +7,7 @@ for all), and limited where several edits together go further than a face bears.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -40,10 +41,8 @@ class EditEffect:
     None where the edits do no more than move the landmarks."""
     hair: float = 0.0
     """How far they are meant for the hair beyond the face, 0 to 1."""
-    face: float = 1.0
-    """How far those that are generated are meant for anything but the hair, 0 to 1."""
-    beyond_lips: float = 1.0
-    """How far those are meant for more of the face than its lips, 0 to 1."""
+    shares: Mapping[str, float] = field(default_factory=lambda: {"face": 1.0})
+    """How far those that are generated are meant for the face as a whole, its lips, its eyes, 0 to 1, by region."""
     expression: float = 1.0
     """How far they are meant to change what the face does, its mouth and its eyes, 0 to 1."""
     redrawn: Array | None = None
@@ -51,6 +50,11 @@ class EditEffect:
     None before it has."""
     motion: Points | None = None
     """How far they move the landmarks besides what is generated, (478, 2) in crop sides; None for not at all."""
+
+    @property
+    def face(self) -> float:
+        """How far those that are generated are meant for anything but the hair, 0 to 1."""
+        return max(self.shares.values(), default=0.0)
 
     @property
     def fringe(self) -> Array | None:
@@ -89,15 +93,14 @@ def effect_of(strengths: Iterable[tuple[Attribute, float]], level: float = 1.0, 
     edits = [_Edit(one, strength, strength * one.video_gain if weakened else strength) for one, strength in shown]
     but_hair = [edit for edit in edits if edit.attribute.region != "hair"]
     hair = _share_shown(edit.strength for edit in edits if edit.attribute.region == "hair")
-    face = _share_shown(edit.strength for edit in but_hair if edit.generated)
-    pictures = [edits, but_hair] if hair and face else [edits]
+    shares = _shares_by_region(edit for edit in but_hair if edit.generated)
+    pictures = [edits, but_hair] if hair and any(shares.values()) else [edits]
     by_motion_alone = any(edit.strength for edit in edits) and not any(edit.generated for edit in edits)
     return EditEffect(
         {edit.attribute.name: edit.strength for edit in edits},
         () if by_motion_alone else tuple(partial(_sum_offsets, picture, gain) for picture in pictures),
         hair,
-        face,
-        _share_shown(edit.strength for edit in but_hair if edit.generated and edit.attribute.region != "lips"),
+        shares,
         _share_shown(edit.strength for edit in edits if not edit.attribute.calm),
         motion=_motion(edits) if weakened else None,
     )
@@ -120,6 +123,13 @@ def _motion(edits: Sequence[_Edit]) -> Points | None:
             moved = np.float32(abs(strength) * attribute.motion_gain) * moved
             total = moved if total is None else total + moved
     return total
+
+
+def _shares_by_region(edits: Iterable[_Edit]) -> dict[str, float]:
+    strengths: defaultdict[str, list[float]] = defaultdict(list)
+    for edit in edits:
+        strengths[edit.attribute.region].append(edit.strength)
+    return {region: _share_shown(of_region) for region, of_region in strengths.items()}
 
 
 def _share_shown(strengths: Iterable[float]) -> float:

@@ -20,7 +20,7 @@ from rigid.composite.edit_masks import FaceMasks, masks_by_landmarks
 from rigid.composite.kept_features import SEEN, find_features
 from rigid.composite.paste import repeat_for_colours
 from rigid.edits.edit_effect import FACE_ONLY, EditEffect
-from rigid.face.masks import oval_mask
+from rigid.face.masks import eyes_mask, oval_mask
 from rigid.geometry import Points
 from tests.worlds import landmarks_in_crop
 
@@ -161,7 +161,7 @@ LEFT, RIGHT = (slice(60, 200), slice(20, 100)), (slice(60, 200), slice(156, 236)
 def test_an_edit_of_the_hair_leaves_the_face_real() -> None:
     inputs, inverted = texture(0) + details(), texture(0)
     edited = inverted + np.float32(0.5)
-    result = composed(inputs, inverted, edited, EditEffect(hair=1.0, face=0.0), halves())
+    result = composed(inputs, inverted, edited, EditEffect(hair=1.0, shares={}), halves())
     np.testing.assert_array_equal(result[LEFT], inputs[LEFT])
     np.testing.assert_allclose(result[RIGHT], edited[RIGHT], atol=0.03)
 
@@ -180,7 +180,7 @@ def test_a_face_beside_edited_hair_is_the_one_made_without_it() -> None:
 def test_half_an_edit_of_the_hair_shows_half() -> None:
     inputs = inverted = texture(0)
     whole, half = (
-        composed(inputs, inverted, inverted + np.float32(0.6), EditEffect(hair=hair, face=0.0), halves()) - inputs
+        composed(inputs, inverted, inverted + np.float32(0.6), EditEffect(hair=hair, shares={}), halves()) - inputs
         for hair in (1.0, 0.5)
     )
     np.testing.assert_allclose(half[RIGHT], whole[RIGHT] / 2, atol=1e-3)
@@ -203,7 +203,7 @@ def test_what_lies_before_the_face_is_not_moved() -> None:
     free = np.ones((SIZE, SIZE), np.float32)
     hand = (slice(140, 220), slice(60, 140))
     free[hand] = 0
-    effect = EditEffect(face=0.0, motion=np.full_like(LANDMARKS, 6 / SIZE))
+    effect = EditEffect(shares={}, motion=np.full_like(LANDMARKS, 6 / SIZE))
     faces = Faces(inputs, inputs, inputs)
     held, moved = (
         compose("change", faces, FaceMasks(masks.face, masks.hair, mask), effect, LANDMARKS).over(inputs)
@@ -241,7 +241,7 @@ def test_an_edit_that_is_not_of_the_expression_leaves_the_mouth_its_detail() -> 
 
 def test_an_edit_of_the_lips_leaves_the_rest_to_the_bit() -> None:
     inputs, inverted = texture(0) + details(), texture(1)
-    effect = EditEffect(expression=0.0, beyond_lips=0.0)
+    effect = EditEffect(expression=0.0, shares={"lips": 1.0})
     result = composed(inputs, inverted, inverted + np.float32(0.3), effect, featured(LIPS))
     beyond = np.ones((SIZE, SIZE), bool)
     beyond[150:186, 98:158] = False
@@ -249,9 +249,17 @@ def test_an_edit_of_the_lips_leaves_the_rest_to_the_bit() -> None:
     assert np.abs(result - inputs)[MOUTH].mean() > 0.1
 
 
+def test_an_edit_of_the_eyes_acts_round_them_alone() -> None:
+    inputs, inverted = texture(0) + details(), texture(1)
+    change = np.abs(composed(inputs, inverted, inverted + np.float32(0.3), EditEffect(shares={"eyes": 1.0})) - inputs)
+    eyes = eyes_mask(LANDMARKS, SIZE) > 0
+    assert change[cv2.erode(eyes.view(np.uint8), np.ones((9, 9), np.uint8)) > 0].mean() > 0.05
+    assert change[cv2.dilate(eyes.view(np.uint8), np.ones((31, 31), np.uint8)) == 0].max() == 0
+
+
 def test_an_edit_that_draws_nothing_is_no_change() -> None:
     inputs = texture(0)
-    np.testing.assert_array_equal(composed(inputs, inputs, texture(1), EditEffect(hair=0.0, face=0.0)), inputs)
+    np.testing.assert_array_equal(composed(inputs, inputs, texture(1), EditEffect(hair=0.0, shares={})), inputs)
 
 
 @pytest.mark.parametrize("kind", get_args(CompositeKind))

@@ -50,10 +50,10 @@ def test_edits_are_meant_for_the_hair_or_for_the_face() -> None:
 
 
 def test_an_edit_of_the_lips_is_shown_there_alone_unless_others_are_meant_for_the_face() -> None:
-    assert effect((LIPS, 1.0)).face == 1 and effect((LIPS, 1.0)).beyond_lips == 0
-    assert effect((LIPS, 1.0), (DARK, 1.0)).beyond_lips == 0
-    assert effect((LIPS, 1.0), (SMILE, 0.05)).beyond_lips == 0.5
-    assert effect((SMILE, 1.0)).beyond_lips == 1
+    assert effect((LIPS, 1.0)).face == 1 and effect((LIPS, 1.0)).shares == {"lips": 1}
+    assert effect((LIPS, 1.0), (DARK, 1.0)).shares == {"lips": 1}
+    assert effect((LIPS, 1.0), (SMILE, 0.05)).shares == {"lips": 1, "face": 0.5}
+    assert effect((SMILE, 1.0)).shares == {"face": 1}
 
 
 def test_only_some_edits_are_meant_to_change_the_expression() -> None:

@@ -89,7 +89,7 @@ class Dye(Brighten):
 
     def effect(self, edits: Mapping[str, float], *, level: float = 1.0, gain: float = 1.0) -> EditEffect:
         effect = super().effect(edits, level=level, gain=gain)
-        return replace(effect, hair=effect.edits.get("light", 0.0), face=0.0)
+        return replace(effect, hair=effect.edits.get("light", 0.0), shares={})
 
 
 def test_an_edit_of_the_hair_shows_in_the_hair_alone() -> None:
@@ -113,7 +113,7 @@ class DyeAndShade(Brighten):
         effect = super().effect(edits, level=level, gain=gain)
         light, shade = (effect.edits.get(name, 0.0) for name in ("light", "shade"))
         offsets = tuple(partial(self.offset, {"light": one - shade}) for one in (light, 0.0))
-        return replace(effect, hair=light, face=shade, offsets=offsets)
+        return replace(effect, hair=light, shares={"face": shade}, offsets=offsets)
 
 
 def test_an_edit_of_the_hair_beside_one_of_the_face_leaves_the_face_to_that_one() -> None:
