@@ -1,9 +1,10 @@
-"""The mouth and the eyes of the real face, where an edit is not meant to move them: kept, in the colours of the edit.
+"""The mouth, eyes and brows of the real face, where an edit is not meant to move them: kept, in the edit's colours.
 
 An age, a beard or make-up says nothing of what a mouth does, and what O and E show of it is what the codes make of it:
-bared teeth become lips, lids that are shut open. The real ones stay, and take from the edit what it changes of their
-light; so do the ears, which are drawn nowhere else. Maps are float32 (n, n) in [0, 1] at the size of the parser's,
-pictures float32 (n, n, 3) in [-1, 1].
+bared teeth become lips, lids that are shut open, raised brows are drawn a second time below. The real ones stay, and
+take from the edit what it changes of their light; so do the ears, which are drawn nowhere else.
+
+Maps are float32 (n, n) in [0, 1] at the size of the parser's, pictures float32 (n, n, 3) in [-1, 1].
 """
 
 from __future__ import annotations
@@ -36,7 +37,10 @@ DARK = np.float32(0.005)
 FEW = np.float32(10.0)
 """Places of a part that say as much of its colour as the skin does: of fewer, it would tremble from frame to frame."""
 MOST_GAIN = np.float32(2.5)
-MOVING = ("lips", "mouth", "eyes")
+OUTLINED = ("lips", "mouth", "eyes")
+"""The parts whose outline in E is not to be left, either. Round brows are lids and a forehead that show an age:
+with theirs gone as well, `age` at 1 was 18.0 years for 19.8."""
+MOVING = (*OUTLINED, "brows")
 """The parts that an expression moves."""
 KEPT = (*MOVING, "ears")
 SEEN = (*KEPT, "skin", "glasses")
@@ -47,15 +51,15 @@ UNCOLOURED = [KEPT.index(name) for name in ("mouth", "eyes")]
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """What stays of I: wherever I or E have lips, a mouth's inside or eyes, and where I has ears."""
+    """What stays of I: wherever I or E have lips, a mouth's inside, eyes or brows, and where I has ears."""
 
     kept: Array
     skin: Array
     """Where both have skin."""
     real: Array
-    """Where I has each of `KEPT`, (4, n, n)."""
+    """Where I has each of `KEPT`, (5, n, n)."""
     told: Array
-    """Where E tells what an edit makes of each, (4, n, n)."""
+    """Where E tells what an edit makes of each, (5, n, n)."""
 
     @property
     def lips(self) -> Array:
@@ -77,7 +81,7 @@ class Features:
         return np.clip(gain, 1 / MOST_GAIN, MOST_GAIN)
 
     def _light_of_parts(self, light: Array) -> Array:
-        """The mean of `light` (n, n, 3) in each part, (4, 3), nearer to the skin's the smaller the part is."""
+        """The mean of `light` (n, n, 3) in each part, (5, 3), nearer to the skin's the smaller the part is."""
         parts = self.told.reshape(len(KEPT), -1)
         sums, sizes = parts @ light.reshape(-1, 3), parts.sum(1)[:, None]
         skin = sums[KEPT.index("ears")] / (sizes[KEPT.index("ears")] + 1)
@@ -113,7 +117,7 @@ def _mask_moving(real: Mapping[str, Array], edited: Mapping[str, Array]) -> Arra
     Round the others is what edits draw beside them: lashes, lids, a beard up to the lip.
     """
     shown = {name: np.maximum(real[name], edited[name]) for name in MOVING}
-    moved = {name: np.abs(real[name] - edited[name]) for name in MOVING}
+    moved = {name: np.abs(real[name] - edited[name]) for name in OUTLINED}
     # eyes that are as open as the real ones are the edit's but for where both have them: an age is seen in the lids
     other = np.float32(rise(float(moved["eyes"].sum()) / max(float(shown["eyes"].sum()), 1.0), *OTHER_EYES))
     shown["eyes"], moved["eyes"] = shown["eyes"] - (1 - other) * moved["eyes"], other * moved["eyes"]

@@ -1,4 +1,4 @@
-"""Mouths, eyes and ears that stay, on maps drawn by hand."""
+"""Mouths, eyes, brows and ears that stay, on maps drawn by hand."""
 
 from __future__ import annotations
 
@@ -50,6 +50,15 @@ def test_eyes_stay_that_are_shut_where_the_edited_ones_are_open() -> None:
     for shut, other in (({}, {"eyes": EYES}), ({"eyes": EYES}, {"eyes": wider})):
         real, edited = (shares(lips=LIPS, **places) for places in (shut, other))
         assert find_features(real, edited).kept[EYES].mean() > 0.8
+
+
+def test_brows_are_not_drawn_a_second_time_and_what_is_beside_them_is_the_edits() -> None:
+    raised: Place = (slice(17, 20), EYES[1])
+    lower: Place = (slice(21, 24), EYES[1])
+    real, edited = shares(brows=raised), shares(brows=lower)
+    kept = find_features(real, edited).kept
+    assert kept[raised].mean() > 0.8 and kept[lower].mean() > 0.8
+    assert kept[26].max() < 0.01 and kept[14].max() < 0.01
 
 
 def test_of_eyes_as_open_as_the_real_ones_the_lids_are_the_edits_and_what_they_look_with_is_not() -> None:
