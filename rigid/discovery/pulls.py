@@ -28,7 +28,7 @@ GROWTH = 0.25
 LOWERED, DRAWN_IN, OUTER_SHARE = 0.055, 0.03, 0.25
 """How far the inner ends of frowning brows go down and towards each other, crop sides, and how much of the former
 their outer ends do."""
-CORNERS_FALL, MIDDLE_RISES = 0.036, 0.01
+CORNERS_FALL, MIDDLE_RISES = 0.022, 0.006
 """How far the corners of a sad mouth go down beside its middle, and how far all of it goes up, crop sides."""
 
 
