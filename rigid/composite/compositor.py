@@ -15,6 +15,7 @@ What is compared is compared at `SMALL`: finer than that, O and E differ whereve
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from typing import Literal
@@ -119,9 +120,9 @@ def _change_face(faces: Faces, edited: Array, masks: FaceMasks, effect: EditEffe
     layer = change_layer(faces, edited, free * masks.face)
     if features is None:
         return layer
-    still = np.float32(1 - effect.expression)
-    inside = border_window(len(edited))
-    return keep_features(layer, faces, edited, features, still * free * inside) if still else layer
+    if min(effect.changes.values()) == 1:
+        return layer
+    return keep_features(layer, faces, edited, features, effect.changes, free * border_window(len(edited)))
 
 
 def _mask_meant(effect: EditEffect, masks: FaceMasks, landmarks: Points) -> Array:
@@ -155,10 +156,15 @@ def change_layer(faces: Faces, edited: Array, mask: Array, fringe: Fringe | None
     return Composite(layers)
 
 
-def keep_features(layer: Composite, faces: Faces, edited: Array, features: Features, mask: Array) -> Composite:
-    """`layer`, in place, with I where `features` are, as far as `mask` says, as light as E, `edited`, makes it."""
-    gain = features.gain(faces.small[1], resize(edited, SMALL))
-    fields = resize(np.asarray(cv2.merge((*planes(gain - 1), features.kept)), np.float32), len(edited))
+def keep_features(
+    layer: Composite, faces: Faces, edited: Array, features: Features, changes: Mapping[str, float], mask: Array
+) -> Composite:
+    """`layer`, in place, with I where `features` are, as light as E, `edited`, makes it.
+
+    So far as `mask` says, and as E is not meant to change them; see `EditEffect.changes`.
+    """
+    gain, kept = features.gain(faces.small[1], resize(edited, SMALL)), features.keep(changes)
+    fields = resize(np.asarray(cv2.merge((*planes(gain - 1), kept)), np.float32), len(edited))
     left, top, width, height = cv2.boundingRect((weight_of(fields) > LEAST_WEIGHT).view(np.uint8))
     box = slice(top, top + height), slice(left, left + width)
     kept = weight_of(fields[box]) * mask[box]

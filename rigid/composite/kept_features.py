@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -53,13 +54,26 @@ UNCOLOURED = [KEPT.index(name) for name in ("mouth", "eyes")]
 class Features:
     """What stays of I: wherever I or E have lips, a mouth's inside, eyes or brows, and where I has ears."""
 
-    kept: Array
+    places: Mapping[str, Array]
+    """Where each of `rigid.edits.attribute_header.FEATURES` is."""
+    ears: Array
+    """Where the ears are."""
     skin: Array
     """Where both have skin."""
     real: Array
     """Where I has each of `KEPT`, (5, n, n)."""
     told: Array
     """Where E tells what an edit makes of each, (5, n, n)."""
+
+    @cached_property
+    def kept(self) -> Array:
+        """All of it."""
+        return union(*self.places.values(), self.ears)
+
+    def keep(self, changes: Mapping[str, float]) -> Array:
+        """What stays under edits that are meant to change each of the features as far as `changes` says, 0 to 1."""
+        ears = np.float32(1 - min(changes.values())) * self.ears
+        return union(ears, *(np.float32(1 - changes[name]) * place for name, place in self.places.items()))
 
     @property
     def lips(self) -> Array:
@@ -106,13 +120,14 @@ def find_features(real: Mapping[str, Array], edited: Mapping[str, Array]) -> Fea
     What an edit makes of the ears is told by the skin: those of E are often in the shadow, or under hair.
     """
     clear = 1 - np.maximum(real["glasses"], edited["glasses"])
-    kept = np.maximum(_mask_moving(real, edited) * clear, ramp(blur(real["ears"], EDGE_SIGMA), *EARS))
+    places = {name: place * clear for name, place in _find_places(real, edited).items()}
+    ears = ramp(blur(real["ears"], EDGE_SIGMA), *EARS)
     both = [np.minimum(real[name], edited[name]) for name in (*MOVING, "skin")]
-    return Features(kept, both[-1], np.stack([real[name] for name in KEPT]), np.stack(both))
+    return Features(places, ears, both[-1], np.stack([real[name] for name in KEPT]), np.stack(both))
 
 
-def _mask_moving(real: Mapping[str, Array], edited: Mapping[str, Array]) -> Array:
-    """Where either has features, and round those that E has elsewhere: their outline is not to be left there.
+def _find_places(real: Mapping[str, Array], edited: Mapping[str, Array]) -> Mapping[str, Array]:
+    """Where either has each feature, and round those that E has elsewhere: their outline is not to be left there.
 
     Round the others is what edits draw beside them: lashes, lids, a beard up to the lip.
     """
@@ -120,6 +135,15 @@ def _mask_moving(real: Mapping[str, Array], edited: Mapping[str, Array]) -> Arra
     moved = {name: np.abs(real[name] - edited[name]) for name in OUTLINED}
     # eyes that are as open as the real ones are the edit's but for where both have them: an age is seen in the lids
     other = np.float32(rise(float(moved["eyes"].sum()) / max(float(shown["eyes"].sum()), 1.0), *OTHER_EYES))
-    shown["eyes"], moved["eyes"] = shown["eyes"] - (1 - other) * moved["eyes"], other * moved["eyes"]
-    outline = np.minimum(2 * np.asarray(cv2.dilate(union(*moved.values()), NEIGHBOURS), np.float32), 1)
-    return blur(np.maximum(union(*shown.values()), outline), EDGE_SIGMA)
+    places = {
+        "mouth": union(shown["lips"], shown["mouth"], _outline(union(moved["lips"], moved["mouth"]))),
+        "lids": other * union(shown["eyes"], _outline(moved["eyes"])),
+        "eyes": (1 - other) * (shown["eyes"] - moved["eyes"]),
+        "brows": shown["brows"],
+    }
+    return {name: blur(place, EDGE_SIGMA) for name, place in places.items()}
+
+
+def _outline(moved: Array) -> Array:
+    outline: Array = np.minimum(2 * np.asarray(cv2.dilate(moved, NEIGHBOURS), np.float32), 1)
+    return outline

@@ -225,5 +225,6 @@ def _describe(
         identity=statement.identity,
         calibration=statement.reached,
         region=recipe.region,
+        changes=recipe.changes,
     )
     return Found(header, edit / np.float32(scale), statement)

@@ -55,6 +55,8 @@ class Recipe:
     """Other attributes whose edits are then added to its own, and how much of each."""
     region: str = ""
     """What it is meant for, one of `rigid.edits.attribute_header.REGIONS`; empty for what its group says."""
+    changes: tuple[str, ...] | None = None
+    """Those of `rigid.edits.attribute_header.FEATURES` it is meant to change; None for what its group says."""
     moves: str = ""
     """What a stream moves of the real face: its `lips` or the whole `face` as generated ones do, its `brows`, `eyes` or
     the `corners` of its mouth as `rigid.discovery.pulls` says; empty for nothing."""
@@ -106,7 +108,18 @@ _IN_ORDER = (
         region="eyes",
     ),
     Recipe("age", "Age", "age", "age", 14.0, ((1, 3), (2, 4)), two_way=True, ceiling=55.0, floor=30.0),
-    Recipe("gender", "Gender", "age", "male", 3.5, SHAPE, two_way=True, ceiling=0.0, floor=0.0),
+    Recipe(
+        "gender",
+        "Gender",
+        "age",
+        "male",
+        3.5,
+        SHAPE,
+        two_way=True,
+        ceiling=0.0,
+        floor=0.0,
+        changes=("eyes", "brows"),
+    ),
     Recipe("face_width", "Face width", "shape", "face_width", 0.1, DEEP, two_way=True, moves="face"),
     Recipe("jaw", "Jaw", "shape", "jaw", 0.03, SHAPE, two_way=True, moves="face"),
     Recipe("nose_size", "Nose size", "shape", "nose_size", 0.045, SHAPE, two_way=True, moves="face"),

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from rigid.arrays import Array
-from rigid.edits.attribute_header import CALM_GROUPS
+from rigid.edits.attribute_header import FEATURES
 from rigid.edits.code_map import CodeMap, to_tensors
 from rigid.edits.limits import OVERDRIVE
 
@@ -64,6 +64,8 @@ class Attribute:
     """How much of that a stream adds to what is generated."""
     region: str = "face"
     """What it is meant for, one of `rigid.edits.attribute_header.REGIONS`."""
+    changes: tuple[str, ...] = FEATURES
+    """Which of `rigid.edits.attribute_header.FEATURES` it is meant to change."""
     order: int = 0
     """Where a list shows it: lower first."""
     code_map: CodeMap | None = None
@@ -91,11 +93,6 @@ class Attribute:
     def kind(self) -> str:
         """`direction`, or `map` for an edit that depends on the codes."""
         return "direction" if self.code_map is None else "map"
-
-    @property
-    def calm(self) -> bool:
-        """Whether it is not meant to change the expression."""
-        return self.group in CALM_GROUPS
 
     @property
     def strip(self) -> str:

@@ -17,7 +17,10 @@ REGIONS = ("face", "hair", "lips", "eyes")
 """What an edit is meant for: the face, the hair beyond it, or of the face its lips, or its eyes and lids, alone."""
 REGION_OF_GROUP = {"hair": "hair"}
 CALM_GROUPS = ("age", "hair", "beard", "make-up", "accessories", "light")
-"""The groups of edits that are not meant to change what a face does: its mouth and eyes move as the real ones."""
+"""The groups of edits that change none of `FEATURES` where their files do not say so."""
+FEATURES = ("mouth", "lids", "eyes", "brows")
+"""What of a face stays the real one's unless an edit is meant to change it: lips and what is between them, how far the
+eyes are open, the eyes, the brows."""
 LONGEST_NAME = 40
 LONGEST_TEXT = 500
 MOST_CODES = 64
@@ -70,9 +73,13 @@ class AttributeHeader:
     """The change of `measure` that strength 1 was seen to reach, by what it was seen on."""
     region: str = ""
     """One of `REGIONS`; where it is not given, what the group says."""
+    changes: tuple[str, ...] | None = None
+    """Those of `FEATURES` that it is meant to change; where it is not given, what the group says."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "region", self.region or REGION_OF_GROUP.get(self.group, REGIONS[0]))
+        if self.changes is None:
+            object.__setattr__(self, "changes", () if self.group in CALM_GROUPS else FEATURES)
 
 
 def check_header(header: AttributeHeader, file_name: str) -> None:
@@ -82,6 +89,11 @@ def check_header(header: AttributeHeader, file_name: str) -> None:
         raise ValueError(f"{file_name}: there is no group {header.group!r}; choose one of: {', '.join(GROUPS)}.")
     if header.region not in REGIONS:
         raise ValueError(f"{file_name}: there is no region {header.region!r}; choose one of: {', '.join(REGIONS)}.")
+    unknown = set(header.changes or ()) - set(FEATURES)
+    if unknown:
+        raise ValueError(
+            f"{file_name}: an edit cannot change {', '.join(sorted(unknown))}; name some of: {', '.join(FEATURES)}."
+        )
     texts = (header.label, header.source, header.unit, header.effect, header.measure, header.family)
     if not header.label.strip() or any(len(text) > LONGEST_TEXT or not text.isprintable() for text in texts):
         raise ValueError(f"{file_name}: give a label, and texts of at most {LONGEST_TEXT} printable characters.")
@@ -129,6 +141,8 @@ def parse_header(text: str, file_name: str) -> AttributeHeader:
             numbers[name] = None if values.get(name) is None else float(values[name])
         for name in TABLES:
             numbers[name] = {str(key): float(value) for key, value in values.get(name, {}).items()}
+        if values.get("changes") is not None:
+            values["changes"] = tuple(str(name) for name in values["changes"])
         whole = {name: int(values.get(name, 0)) for name in ("order", "codes")}
         texts = {name: str(values[name]) for name in ("name", "label", "group", "source")}
         values = values | numbers | whole | texts | {"layers": tuple(int(i) for i in values["layers"])}

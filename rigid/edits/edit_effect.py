@@ -17,6 +17,7 @@ import numpy as np
 
 from rigid.arrays import Array
 from rigid.edits.attribute import Attribute
+from rigid.edits.attribute_header import FEATURES
 from rigid.edits.limits import restraint
 from rigid.fields import smooth
 from rigid.geometry import Points
@@ -43,8 +44,8 @@ class EditEffect:
     """How far they are meant for the hair beyond the face, 0 to 1."""
     shares: Mapping[str, float] = field(default_factory=lambda: {"face": 1.0})
     """How far those that are generated are meant for the face as a whole, its lips, its eyes, 0 to 1, by region."""
-    expression: float = 1.0
-    """How far they are meant to change what the face does, its mouth and its eyes, 0 to 1."""
+    changes: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(FEATURES, 1.0))
+    """How far they are meant to change each of `rigid.edits.attribute_header.FEATURES`, 0 to 1."""
     redrawn: Array | None = None
     """How far they draw each place of the crop anew, (n, n), 0 to 1, as `rigid.inversion` sees on the face at hand;
     None before it has."""
@@ -101,7 +102,7 @@ def effect_of(strengths: Iterable[tuple[Attribute, float]], level: float = 1.0, 
         () if by_motion_alone else tuple(partial(_sum_offsets, picture, gain) for picture in pictures),
         hair,
         shares,
-        _share_shown(edit.strength for edit in edits if not edit.attribute.calm),
+        {one: _share_shown(edit.strength for edit in edits if one in edit.attribute.changes) for one in FEATURES},
         motion=_motion(edits) if weakened else None,
     )
 

@@ -144,6 +144,7 @@ def _rewritten(path: Path, request: ImportRequest, target: Target, folder: Path)
         label=request.label or before.label,
         group=request.group or before.group,
         region=before.region if request.group is None else "",
+        changes=before.changes if request.group is None else None,
         strength_scale=before.strength_scale if request.strength is None else request.strength,
         min=0.0 if request.one_way else before.min,
     )

@@ -22,7 +22,7 @@ from rigid.models.profiles import WEIGHTS, find_imported_folder, sizes_of
 
 logger = logging.getLogger(__name__)
 MOST_ATTRIBUTES = 500
-USED = ("opposite", "video_gain", "motion_gain", "order", "region")
+USED = ("opposite", "video_gain", "motion_gain", "order", "region", "changes")
 """What an attribute takes of its file's header besides what is told of it."""
 
 

@@ -19,6 +19,7 @@ from rigid.composite.compositor import (
 from rigid.composite.edit_masks import FaceMasks, masks_by_landmarks
 from rigid.composite.kept_features import SEEN, find_features
 from rigid.composite.paste import repeat_for_colours
+from rigid.edits.attribute_header import FEATURES
 from rigid.edits.edit_effect import FACE_ONLY, EditEffect
 from rigid.face.masks import eyes_mask, oval_mask
 from rigid.geometry import Points
@@ -28,6 +29,9 @@ SIZE = 256
 LANDMARKS = landmarks_in_crop(SIZE)
 FACE = oval_mask(LANDMARKS, SIZE)
 CENTRE = (slice(100, 156), slice(100, 156))
+
+
+NOTHING = dict.fromkeys(FEATURES, 0.0)
 
 
 def texture(seed: int, coarse: int = 16) -> Array:
@@ -229,7 +233,7 @@ MOUTH = (slice(160, 172), slice(112, 144))
 def test_an_edit_that_is_not_of_the_expression_leaves_the_mouth_its_detail() -> None:
     inverted = texture(0) * np.float32(0.3)
     inputs, edited = inverted + details(), inverted + np.float32(0.3)
-    older = composed(inputs, inverted, edited, EditEffect(expression=0.0), featured(LIPS))
+    older = composed(inputs, inverted, edited, EditEffect(changes=NOTHING), featured(LIPS))
     smiling = composed(inputs, inverted, edited, EditEffect(), featured(LIPS))
     fine = (inputs - cv2.GaussianBlur(inputs, (0, 0), 3))[MOUTH].ravel()
     kept, gone = (
@@ -241,7 +245,7 @@ def test_an_edit_that_is_not_of_the_expression_leaves_the_mouth_its_detail() -> 
 
 def test_an_edit_of_the_lips_leaves_the_rest_to_the_bit() -> None:
     inputs, inverted = texture(0) + details(), texture(1)
-    effect = EditEffect(expression=0.0, shares={"lips": 1.0})
+    effect = EditEffect(changes=NOTHING, shares={"lips": 1.0})
     result = composed(inputs, inverted, inverted + np.float32(0.3), effect, featured(LIPS))
     beyond = np.ones((SIZE, SIZE), bool)
     beyond[150:186, 98:158] = False

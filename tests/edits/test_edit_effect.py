@@ -21,8 +21,8 @@ def attribute(name: str, fill: float = 1.0) -> Attribute:
 
 SMILE, AGE = attribute("smile", 0.25), attribute("age")
 DARK = replace(attribute("hair_dark", 0.5), region="hair")
-LIPS = replace(attribute("lipstick"), group="make-up", region="lips")
-OLD = replace(attribute("old"), group="age")
+LIPS = replace(attribute("lipstick"), group="make-up", region="lips", changes=())
+OLD = replace(attribute("old"), group="age", changes=())
 MOTION = np.zeros((2, 478, 2), np.float32)
 MOTION[0], MOTION[1, :, 0] = 1.0, -3.0
 JAW = replace(attribute("jaw"), video_gain=0.0, motion=MOTION, motion_gain=0.5)
@@ -57,9 +57,11 @@ def test_an_edit_of_the_lips_is_shown_there_alone_unless_others_are_meant_for_th
 
 
 def test_only_some_edits_are_meant_to_change_the_expression() -> None:
-    assert effect((SMILE, 1.0)).expression == 1
-    assert effect((LIPS, 1.0), (OLD, -1.0)).expression == 0
-    assert effect((OLD, 1.0), (SMILE, 0.05)).expression == 0.5
+    assert set(effect((SMILE, 1.0)).changes.values()) == {1}
+    assert set(effect((LIPS, 1.0), (OLD, -1.0)).changes.values()) == {0}
+    assert set(effect((OLD, 1.0), (SMILE, 0.05)).changes.values()) == {0.5}
+    brows = replace(OLD, changes=("brows",))
+    assert effect((brows, 1.0), (SMILE, 0.05)).changes == {"mouth": 0.5, "lids": 0.5, "eyes": 0.5, "brows": 1}
 
 
 def test_hair_and_face_are_edited_in_two_pictures_of_which_one_is_without_the_hair() -> None:
