@@ -87,7 +87,8 @@ def masks_by_parser(parts: Array, picture: Array, covering: Array | None = None,
     """
     (real, edited), size = parts, len(picture)
     inside = ramp(blur(_mask_inner_face(real, edited), INSIDE_SIGMA), *INSIDE)
-    inside *= 1 - _share(real, "neck") * _beyond_neck(len(inside))
+    # a jaw that opens is drawn where the real neck is, in full
+    inside *= 1 - np.minimum(_share(real, "neck"), _share(edited, "neck")) * _beyond_neck(len(inside))
     covered = ramp(blur(_share(real, "other"), COVERING_SIGMA), *COVERING)
     window = border_window(size)
     fringe = None if covering is None or not hair else _find_fringe(real, edited, covering)
