@@ -118,9 +118,7 @@ def _composite_change(faces: Faces, masks: FaceMasks, effect: EditEffect, landma
 def _change_face(faces: Faces, edited: Array, masks: FaceMasks, effect: EditEffect, landmarks: Points) -> Composite:
     free, features = _mask_meant(effect, masks, landmarks) * masks.free, masks.features
     layer = change_layer(faces, edited, free * masks.face)
-    if features is None:
-        return layer
-    if min(effect.changes.values()) == 1:
+    if features is None or min(effect.changes.values()) == 1:
         return layer
     return keep_features(layer, faces, edited, features, effect.changes, free * border_window(len(edited)))
 

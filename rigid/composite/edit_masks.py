@@ -56,7 +56,7 @@ class FaceMasks:
     free: Array
     """1 but where something lies before the face and the hair."""
     features: Features | None = None
-    """The mouths and the eyes of I and E; None where they are not known."""
+    """What may stay of I; None where that is not known, or not asked for."""
     fringe: Fringe | None = None
     """The hair that E draws over I's face; None for none."""
 
@@ -79,11 +79,13 @@ def masks_by_landmarks(landmarks: Points, size: int) -> FaceMasks:
     return FaceMasks(feather(face), hair, np.ones((size, size), np.float32))
 
 
-def masks_by_parser(parts: Array, picture: Array, covering: Array | None = None, *, hair: bool = True) -> FaceMasks:
+def masks_by_parser(
+    parts: Array, picture: Array, covering: Array | None = None, *, hair: bool = True, features: bool = True
+) -> FaceMasks:
     """Mask by the maps of I and of E, `parts` (2, C, n, n); `picture`: I (S, S, 3).
 
     `covering`: how far E's hair is drawn over I's face, (m, m), 0 to 1; None for not at all. `hair`: whether hair is
-    edited; else its mask is empty.
+    edited; else its mask is empty. `features`: whether what may stay of the face is to be found.
     """
     (real, edited), size = parts, len(picture)
     inside = ramp(blur(_mask_inner_face(real, edited), INSIDE_SIGMA), *INSIDE)
@@ -93,8 +95,8 @@ def masks_by_parser(parts: Array, picture: Array, covering: Array | None = None,
     window = border_window(size)
     fringe = None if covering is None or not hair else _find_fringe(real, edited, covering)
     grown = _mask_hair(real, picture, fringe) * window if hair else np.zeros_like(window)
-    features = find_features(*({name: _share(one, name) for name in SEEN} for one in parts))
-    return FaceMasks(resize(inside, size) * window, grown, 1 - resize(covered, size), features, fringe)
+    found = find_features(*({name: _share(one, name) for name in SEEN} for one in parts)) if features else None
+    return FaceMasks(resize(inside, size) * window, grown, 1 - resize(covered, size), found, fringe)
 
 
 def _mask_hair(real: Array, picture: Array, fringe: Fringe | None) -> Array:

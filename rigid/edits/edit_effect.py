@@ -58,6 +58,11 @@ class EditEffect:
         return max(self.shares.values(), default=0.0)
 
     @property
+    def needs_features(self) -> bool:
+        """Whether the features of a face are to be known: some of them stay, or lips are all that is edited."""
+        return self.face > 0 and (min(self.changes.values()) < 1 or "lips" in self.shares)
+
+    @property
     def fringe(self) -> Array | None:
         """How far hair that they draw is shown where the face was, as `redrawn`; None for not at all."""
         return np.float32(self.hair) * self.redrawn if self.hair and self.redrawn is not None else None

@@ -72,7 +72,8 @@ def _masks(made: FrameRecord, sighting: Sighting, real: Array) -> FaceMasks:
         masks = masks_by_landmarks(sighting.landmarks, len(real))
     else:
         effect = made.effect
-        masks = masks_by_parser(made.parts, real, effect.fringe, hair=effect.hair > 0)
+        hair, features = effect.hair > 0, effect.needs_features
+        masks = masks_by_parser(made.parts, real, effect.fringe, hair=hair, features=features)
     return masks.behind([one.landmarks_in(sighting.transform) for one in made.nearer])
 
 

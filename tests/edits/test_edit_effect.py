@@ -60,6 +60,7 @@ def test_only_some_edits_are_meant_to_change_the_expression() -> None:
     assert set(effect((SMILE, 1.0)).changes.values()) == {1}
     assert set(effect((LIPS, 1.0), (OLD, -1.0)).changes.values()) == {0}
     assert set(effect((OLD, 1.0), (SMILE, 0.05)).changes.values()) == {0.5}
+    assert [effect((one, 1.0)).needs_features for one in (SMILE, DARK, LIPS, OLD)] == [False, False, True, True]
     brows = replace(OLD, changes=("brows",))
     assert effect((brows, 1.0), (SMILE, 0.05)).changes == {"mouth": 0.5, "lids": 0.5, "eyes": 0.5, "brows": 1}
 
