@@ -49,7 +49,7 @@ class BlendingStage:
         self, real: Array, pictures: Array, made: FrameRecord, masks: FaceMasks, state: StreamState
     ) -> Steadied:
         """What to show: moved along with the real face where it is an earlier frame's."""
-        if made.again and state.shown is not None:
+        if made.pictures_reused and state.shown is not None:
             return self._filter.move_along(real, state.shown)
         faces = Faces(real, *(to_crop(image) for image in pictures))
         if made.inferred:

@@ -177,7 +177,7 @@ class FaceStream:
 
     def blend(self, made: FrameRecord) -> StepResult:
         """The last stage of `step`: the edited face into its frame."""
-        if made.anew:
+        if made.starts_over:
             self._state.forget(Lost.SHOWN)
         done = guard(made, partial(self._blending.run, state=self._state))
         if done.fault is not None:

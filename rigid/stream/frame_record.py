@@ -91,9 +91,9 @@ class FrameRecord(Guardable):
     """Whether the inverted face was told from the edited one (`rigid.inversion.edit_change`)."""
     drawn_fault: Array | None = None
     """e (`rigid.composite.compositor`) of the frame before where its inverted face was drawn after it was shown."""
-    again: bool = False
+    pictures_reused: bool = False
     """Whether the pictures were made for an earlier frame."""
-    anew: bool = True
+    starts_over: bool = True
     """Whether nothing that earlier frames left is to be blended with."""
     shown: Pixels | None = None
     """The frame with its edit; None where it passes as it came."""

@@ -51,7 +51,7 @@ class GeneratingStage:
         state.level, state.sighting = level, sighting if record.face or level > 0 else None
         cut = record.face and sighting is not None and _forget_after_cut(state, sighting.crop)
         effect = self._library.effect(edits, level=level, gain=self._runtime.sizes.edit_gain)
-        begun = replace(record, sighting=sighting, level=level, effect=effect, anew=cut)
+        begun = replace(record, sighting=sighting, level=level, effect=effect, starts_over=cut)
         if sighting is None or level == 0:
             return _rest(begun, state)
         if not effect.offsets:
@@ -101,7 +101,7 @@ class GeneratingStage:
         if state.pictures is not None and record.face and state.pictures_age + 1 < sparing.cadence:
             # what they made for an earlier frame; their memory stays where it is
             state.pictures_age += 1
-            return replace(record, pictures=state.pictures, again=True)
+            return replace(record, pictures=state.pictures, pictures_reused=True)
         if state.memory.unseen > LONGEST_GAP:
             state.forget(Lost.CODES)
         elif state.reanchor:
@@ -128,7 +128,7 @@ def _rest(record: FrameRecord, state: StreamState) -> FrameRecord:
     """
     state.forget(Lost.PICTURES)
     pictures = record.sighting.inputs.repeat(2, 0) if record.sighting is not None and record.level > 0 else None
-    return replace(record, pictures=pictures, anew=True)
+    return replace(record, pictures=pictures, starts_over=True)
 
 
 def _forget_after_cut(state: StreamState, face: Pixels) -> bool:
