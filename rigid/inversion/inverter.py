@@ -15,7 +15,7 @@ from rigid.inversion.edit_change import EditChange, Use
 from rigid.inversion.face_window import face_corner, surround
 from rigid.inversion.latents import Anchor, add_edit, share
 from rigid.inversion.noise_smoothing import settle
-from rigid.inversion.redrawing import Draw, Redrawn, measure_anew, redraw
+from rigid.inversion.redrawing import Draw, Redrawn, drop_old_detail, measure_anew
 from rigid.models.contract import RecurrentState, Runtime, Sizes
 from rigid.stopwatch import Stopwatch
 
@@ -132,7 +132,9 @@ class Inverter:
             all_codes = np.concatenate([shared.codes, *edited])
             in_sides = landmarks / sizes.image_size
             draw = partial(self._draw, inputs=inputs, landmarks=landmarks, effect=effect)
-            edited_noise, redrawn = redraw(noise, all_codes, effect, in_sides, memory.redrawn, self._runtime, draw)
+            edited_noise, redrawn = drop_old_detail(
+                noise, all_codes, effect, in_sides, memory.redrawn, self._runtime, draw
+            )
             noises = [noise, *(edited_noise for _ in edited)]
             pictures, change = self._draw_both(draw, all_codes, noises, memory.change, effect, landmarks)
             _require_finite(pictures)

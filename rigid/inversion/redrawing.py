@@ -33,7 +33,7 @@ most on five faces: smile 4.6, glasses 4.2, shut eyes 4.1, bangs 3.5, beard 3.0,
 make-up 2.2. From 2 on, glasses have gaps; from 1 on, age takes the person away (identity .92, at 1.5 .94)."""
 NOTICED = (0.05, 0.1)
 """Change of the edges, [-1, 1] values, below which it is nothing, and from which on it counts."""
-COLOUR_SIGMA = 16.0 / 256
+SOFTEST_EDGE = 16.0 / 256
 """What is smoother than this, crop sides, is colour, not edges."""
 EDGE_SIGMA = 8.0 / 256
 """How far the change of an edge reaches, crop sides."""
@@ -73,7 +73,7 @@ class Redrawn:
         return self.measured is not None and self.age >= STALE
 
 
-def redraw(
+def drop_old_detail(
     noise: Array, codes: Array, effect: EditEffect, landmarks: Points, before: Redrawn, runtime: Runtime, draw: Draw
 ) -> tuple[Array, Redrawn]:
     """(1, *noise_shape) for the edited face, from that of the inverted one, and what the next frame goes on from.
@@ -100,7 +100,7 @@ def redraw(
 def measure_anew(
     before: Redrawn, codes: Array, effect: EditEffect, landmarks: Points, runtime: Runtime, draw: Draw
 ) -> Redrawn:
-    """What is known `before`, measured on this face; for the arguments see `redraw`."""
+    """What is known `before`, measured on this face; for the arguments see `drop_old_detail`."""
     measured = resize(_measure(codes, landmarks, runtime, draw), runtime.sizes.noise_shape[-1])
     return replace(before, edits=dict(effect.edits), age=0, measured=measured)
 
@@ -130,7 +130,7 @@ def _measure(codes: Array, landmarks: Points, runtime: Runtime, draw: Draw) -> A
 def find_new_edges(before: Array, after: Array, face: Array) -> Array:
     """Where edges change far more than over the `face`, (n, n), 0 to 1; pictures (n, n, 3), `face` (n, n)."""
     change, size = after - before, len(face)
-    edges = blur(largest(np.abs(change - blur(change, COLOUR_SIGMA * size))), EDGE_SIGMA * size)
+    edges = blur(largest(np.abs(change - blur(change, SOFTEST_EDGE * size))), EDGE_SIGMA * size)
     average = float((edges * face).sum() / max(float(face.sum()), 1.0))
     anew: Array = ramp(edges / max(average, 1e-6), *ANEW) * ramp(edges, *NOTICED) * face
     return anew

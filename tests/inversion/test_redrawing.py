@@ -10,7 +10,7 @@ import pytest
 from rigid.arrays import Array
 from rigid.edits.edit_effect import EditEffect
 from rigid.face.landmarks import INNER_LIPS, INNER_MOUTH_CORNERS
-from rigid.inversion.redrawing import EASE, FAR, STALE, WAIT, Redrawn, measure_anew, redraw
+from rigid.inversion.redrawing import EASE, FAR, STALE, WAIT, Redrawn, drop_old_detail, measure_anew
 from rigid.models.contract import CLASSES
 from tests.fakes import TINY, FakeRuntime
 from tests.worlds import landmarks_in_crop
@@ -61,7 +61,7 @@ class EditedNoise:
     def __call__(self, noise: Array, codes: Array, edits: dict[str, float], landmarks: Array) -> Array:
         runtime, before = self._runtime, self.redrawn
         given = codes, EditEffect(edits), landmarks
-        edited, self.redrawn = redraw(noise, *given, before, runtime, runtime.synthesize)
+        edited, self.redrawn = drop_old_detail(noise, *given, before, runtime, runtime.synthesize)
         # once the frame has been shown
         if self.redrawn.stale:
             self.redrawn = measure_anew(self.redrawn, *given, runtime, runtime.synthesize)
