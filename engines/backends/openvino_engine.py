@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import openvino
 
-from engines.backends.openvino_branches import Branches, find_branches
-from engines.backends.openvino_graphs import BranchedGraph, WideGraph
+from engines.backends.openvino_graphs import WideGraph
 from engines.exports import graph_files, network_hash
 from engines.graph_runtime import FACE_GRAPH, PARSE_GRAPH, EngineOptions, Graph, GraphRuntime
 from engines.machine import features
@@ -23,22 +22,19 @@ from rigid.operating_system import count_cores, name_processor
 DEVICE = "CPU"
 SIDE_BY_SIDE = (FACE_GRAPH, PARSE_GRAPH)
 """Of what is asked for several pictures at most frames. Each on a core of its own waits for no other at every layer."""
-ONE_BY_ONE = ("synthesize", *SIDE_BY_SIDE)
+ONE_BY_ONE = ("invert", "synthesize", *SIDE_BY_SIDE)
 FEW_CORES = 4
 """Up to so many, these take picture by picture: a batch gains nothing there, and OpenVINO joins and drops more of a
 graph whose shapes are all known, a tenth of a generator's time."""
-BRANCHING, ALONE = "invert", "inputs"
-"""The network whose branches run side by side on few cores, and the input that is all one of them sees."""
 Settings = Mapping[str, Any]
-OpenVinoGraph = WideGraph | BranchedGraph
 
 
 class OpenVinoRuntime(GraphRuntime):
     """Graphs of OpenVINO, which on few cores may run on each of them at once."""
 
-    def __init__(self, name: str, sizes: Sizes, graphs: Mapping[str, OpenVinoGraph], options: EngineOptions):
+    def __init__(self, name: str, sizes: Sizes, graphs: Mapping[str, WideGraph], options: EngineOptions):
         super().__init__(name, sizes, graphs)
-        self._own: Mapping[str, OpenVinoGraph] = graphs
+        self._own: Mapping[str, WideGraph] = graphs
         self._cores = _count_threads(options)
 
     def open_cores(self) -> list[GraphRuntime]:
@@ -61,7 +57,7 @@ def open_graphs(folder: Path, sizes: Sizes, options: EngineOptions) -> GraphRunt
     return OpenVinoRuntime("openvino", sizes, open_all(graph_files(folder, sizes), options), options)
 
 
-def open_all(files: Mapping[str, Path], options: EngineOptions) -> dict[str, OpenVinoGraph]:
+def open_all(files: Mapping[str, Path], options: EngineOptions) -> dict[str, WideGraph]:
     """The graphs of `files`, loaded side by side."""
     # The plugin is bound to the thread that loads it, which must outlive it: this one, not one of the pool.
     get_shared_core().get_property(DEVICE, "FULL_DEVICE_NAME")
@@ -69,13 +65,10 @@ def open_all(files: Mapping[str, Path], options: EngineOptions) -> dict[str, Ope
         return dict(zip(files, pool.map(lambda path: open_graph(path, options), files.values()), strict=True))
 
 
-def open_graph(path: Path, options: EngineOptions) -> OpenVinoGraph:
-    """One network, in branches where it has them and that is the quicker."""
-    few = 1 < _count_threads(options) <= FEW_CORES
-    if few and _name(path) == BRANCHING and (parts := _compile_branches(path, options)):
-        return BranchedGraph(parts)
+def open_graph(path: Path, options: EngineOptions) -> WideGraph:
+    """One network; on few cores a second time for one core each, where several pictures are asked for."""
     wide = _compile(path, options, _settings(options))
-    beside = few and _name(path) in SIDE_BY_SIDE
+    beside = 1 < _count_threads(options) <= FEW_CORES and _name(path) in SIDE_BY_SIDE
     narrow = _compile(path, options, _settings_side_by_side(options)) if beside else None
     return WideGraph(wide, narrow, _count_threads(options), one_by_one=takes_one_by_one(path, options))
 
@@ -96,43 +89,10 @@ def _count_threads(options: EngineOptions) -> int:
 def _compile(path: Path, options: EngineOptions, settings: Settings) -> openvino.CompiledModel:
     """The network `path`, from what was kept of it where that is whole and of this machine."""
     read = partial(_read, path, one_by_one=takes_one_by_one(path, options))
-    return _compile_model(read, options, settings, make_engine_key(path, options, settings))
-
-
-def _compile_branches(path: Path, options: EngineOptions) -> list[openvino.CompiledModel]:
-    """The branches of the network `path` and what joins them; none where it has none."""
-    settings = _settings_side_by_side(options)
-    keys = [make_engine_key(path, options, settings, part) for part in Branches._fields]
-
-    @cache
-    def split() -> Branches | None:
-        return find_branches(_read(path, one_by_one=True), ALONE)
-
-    def read(place: int) -> openvino.Model:
-        branches = split()
-        assert branches is not None
-        return branches[place]
-
-    # reading the network takes longer than all that is kept of it
-    if not _are_kept(keys, options) and split() is None:
-        return []
-    return [_compile_model(partial(read, place), options, settings, key) for place, key in enumerate(keys)]
-
-
-def _are_kept(keys: list[EngineKey], options: EngineOptions) -> bool:
-    return options.kept is not None and all(_plans(options.kept).read_target(key) is not None for key in keys)
-
-
-def _compile_model(
-    read: Callable[[], openvino.Model], options: EngineOptions, settings: Settings, key: EngineKey
-) -> openvino.CompiledModel:
     if options.kept is None:
         return get_shared_core().compile_model(read(), DEVICE, settings)
-    return compile_kept(read, settings, _plans(options.kept), key)
-
-
-def _plans(kept: Path) -> EngineCache:
-    return EngineCache(kept / "openvino", "openvino")
+    plans = EngineCache(options.kept / "openvino", "openvino")
+    return compile_kept(read, settings, plans, make_engine_key(path, options, settings))
 
 
 def _read(path: Path, *, one_by_one: bool) -> openvino.Model:
@@ -142,13 +102,12 @@ def _read(path: Path, *, one_by_one: bool) -> openvino.Model:
     return model
 
 
-def make_engine_key(path: Path, options: EngineOptions, settings: Settings | None = None, part: str = "") -> EngineKey:
-    """What the compiled network `path`, or a `part` of it, is kept under: what OpenVINO makes of it here."""
+def make_engine_key(path: Path, options: EngineOptions, settings: Settings | None = None) -> EngineKey:
+    """What the compiled network `path` is kept under: what OpenVINO makes of it here."""
     device = ", ".join((name_processor(), *features()))
     given = ", ".join(f"{name} {value}" for name, value in sorted((settings or _settings(options)).items()))
-    given += ", batches of one" if takes_one_by_one(path, options) or part else ""
-    slot = f"{path.parent.name}/{path.name}{part and ' '}{part}"
-    return EngineKey(network_hash(path), openvino.get_version(), device, given, slot)
+    given += ", batches of one" if takes_one_by_one(path, options) else ""
+    return EngineKey(network_hash(path), openvino.get_version(), device, given, f"{path.parent.name}/{path.name}")
 
 
 def _settings(options: EngineOptions) -> dict[str, Any]:

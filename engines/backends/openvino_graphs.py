@@ -1,4 +1,4 @@
-"""Networks that OpenVINO compiled, ready to run: on all cores, in two branches beside each other, on one core."""
+"""Networks that OpenVINO compiled, ready to run: on all cores, on one core."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class WideGraph:
 
     def open_for_core(self) -> Graph | None:
         """The network on one core; None where it takes all."""
-        return None if self._narrow is None else OneCoreGraph([self._narrow])
+        return None if self._narrow is None else OneCoreGraph(self._narrow)
 
     def run(self, feeds: Feeds) -> Answer:
         if not self._one_by_one:
@@ -76,47 +76,18 @@ class WideGraph:
         return [self._call.infer(rows[0])] if len(rows) == 1 else Call.infer_beside(self._beside[: len(rows)], rows)
 
 
-class BranchedGraph:
-    """One network whose two branches run side by side; see `openvino_branches.Branches`."""
-
-    def __init__(self, parts: Sequence[openvino.CompiledModel]):
-        """`parts`: the branches and what joins them, for one picture at a time."""
-        self._parts = parts
-        first, second, self._joining = map(Call, parts)
-        self._branches = first, second
-        self.inputs = _find_inputs((*self._branches, self._joining))
-
-    def open_for_core(self) -> Graph:
-        """The network on one core."""
-        return OneCoreGraph(self._parts)
-
-    def run(self, feeds: Feeds) -> Answer:
-        return _stack([self._infer(row) for row in _rows(feeds)])
-
-    def _infer(self, feeds: Feeds) -> Answer:
-        first, second = Call.infer_beside(self._branches, [feeds] * len(self._branches))
-        ends = first | second
-        return ends | Call.infer_beside([self._joining], [ends])[0]
-
-
 class OneCoreGraph:
-    """One network on one core, its parts one after another, while other cores do something else."""
+    """One network on one core, while other cores do something else."""
 
-    def __init__(self, parts: Sequence[openvino.CompiledModel]):
-        self._calls = [Call(part) for part in parts]
-        self.inputs = _find_inputs(self._calls)
+    def __init__(self, narrow: openvino.CompiledModel):
+        self._call = Call(narrow)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return self._call.inputs
 
     def run(self, feeds: Feeds) -> Answer:
-        found: Answer = {}
-        for call in self._calls:
-            found |= Call.infer_beside([call], [{**feeds, **found}])[0]
-        return found
-
-
-def _find_inputs(calls: Sequence[Call]) -> tuple[str, ...]:
-    """What `calls` want that none of them gives."""
-    given = {name for call in calls for name in call.outputs}
-    return tuple(dict.fromkeys(name for call in calls for name in call.inputs if name not in given))
+        return Call.infer_beside([self._call], [feeds])[0]
 
 
 def _rows(feeds: Feeds) -> list[Feeds]:
