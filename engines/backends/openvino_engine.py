@@ -16,7 +16,7 @@ from engines.graph_runtime import FACE_GRAPH, PARSE_GRAPH, EngineOptions, Graph,
 from engines.machine import features
 from rigid.models.contract import Sizes
 from rigid.models.engine_cache import EngineCache, EngineKey
-from rigid.models.openvino_core import compile_kept, get_shared_core
+from rigid.models.openvino_core import compile_kept, get_shared_core, list_instruction_bounds
 from rigid.operating_system import count_cores, name_processor
 
 DEVICE = "CPU"
@@ -104,7 +104,7 @@ def _read(path: Path, *, one_by_one: bool) -> openvino.Model:
 
 def make_engine_key(path: Path, options: EngineOptions, settings: Settings | None = None) -> EngineKey:
     """What the compiled network `path` is kept under: what OpenVINO makes of it here."""
-    device = ", ".join((name_processor(), *features()))
+    device = ", ".join((name_processor(), *features(), *list_instruction_bounds()))
     given = ", ".join(f"{name} {value}" for name, value in sorted((settings or _settings(options)).items()))
     given += ", batches of one" if takes_one_by_one(path, options) else ""
     return EngineKey(network_hash(path), openvino.get_version(), device, given, f"{path.parent.name}/{path.name}")

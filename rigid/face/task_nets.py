@@ -13,7 +13,7 @@ from zipfile import ZipFile
 
 from rigid.assets.store import default_cache_dir
 from rigid.models.engine_cache import EngineCache, EngineKey
-from rigid.models.openvino_core import DEVICE, compile_kept, get_shared_core
+from rigid.models.openvino_core import DEVICE, compile_kept, get_shared_core, list_instruction_bounds
 from rigid.operating_system import count_cores
 
 MOST_STREAMS = 8
@@ -52,7 +52,8 @@ def _compile(read: Callable[[], Any], network: str) -> Any:
     }
     core = get_shared_core()
     properties = [core.get_property(DEVICE, name) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")]
-    key = EngineKey(network, openvino.get_version(), str(properties), str(settings))
+    device = ", ".join((str(properties), *list_instruction_bounds()))
+    key = EngineKey(network, openvino.get_version(), device, str(settings))
     plans = EngineCache(default_cache_dir().expanduser().absolute() / "plans" / "landmarks", "openvino")
     return compile_kept(read, settings, plans, key)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Callable, Mapping
 from io import BytesIO
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 DEVICE = "CPU"
+INSTRUCTION_BOUNDS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
+"""Variables that keep OpenVINO's kernels from instructions that the processor has: what it compiled under one does not
+load under another."""
 
 _creating = threading.Lock()
 _cores: list[openvino.Core] = []
@@ -37,6 +41,11 @@ def get_shared_core() -> openvino.Core:
         if not _cores:
             _cores.append(openvino.Core())
         return _cores[0]
+
+
+def list_instruction_bounds() -> list[str]:
+    """List what bounds the instructions of what is compiled here; nothing where they are the processor's."""
+    return [f"{name}={os.environ[name]}" for name in INSTRUCTION_BOUNDS if os.environ.get(name)]
 
 
 def compile_kept(

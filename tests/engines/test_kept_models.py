@@ -134,6 +134,16 @@ def test_what_another_version_or_processor_kept_is_compiled_anew(
     assert core.compiled == 2 * COMPILED
 
 
+def test_what_is_compiled_for_other_instructions_is_kept_beside_it(
+    folder: Path, tmp_path: Path, core: CountingCore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    # only the key looks at it: OpenVINO reads the variable once a process
+    for bound in ("", "AVX2", "", "AVX2"):
+        monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", bound)
+        pictures(folder, tmp_path)
+    assert core.compiled == 2 * COMPILED and not caplog.text
+
+
 def test_other_networks_take_the_place_of_older_ones(tmp_path: Path, core: CountingCore) -> None:
     folder = tmp_path / "exports"
     networks = [export_once(recurrent=recurrent) for recurrent in (False, True)]
