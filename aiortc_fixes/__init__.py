@@ -17,6 +17,7 @@ from aiortc_fixes.codecs import (
     BoundedH264Decoder,
     BoundedVp8Decoder,
     QuickH264Encoder,
+    QuickVp8Encoder,
     new_pool,
     pool_encoding,
     refresh,
@@ -65,6 +66,7 @@ __all__ = [
 def install() -> None:
     """Put what concerns addresses, life signs, ciphers, codecs, times and parsing in place, for the whole process."""
     replace(aiortc.codecs, "H264Encoder", QuickH264Encoder)
+    replace(aiortc.codecs, "Vp8Encoder", QuickVp8Encoder)
     replace(aiortc.codecs, "H264Decoder", BoundedH264Decoder)
     replace(aiortc.codecs, "Vp8Decoder", BoundedVp8Decoder)
     replace(aiortc.rtcpeerconnection, "find_common_codecs", find_common_codecs)
