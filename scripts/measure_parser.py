@@ -15,17 +15,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from rigid.arrays import Pixels
 from rigid.assets.store import AssetStore
-from rigid.face.landmark_net import LandmarkNet, region_in_crop
+from rigid.face.landmark_net import LandmarkNet
 from rigid.files.clips import find_clips
-from rigid.models.build import build_face_parser
 from rigid.models.contract import CLASSES
 from rigid.training.faces import read_stills, read_video
-from rigid.training.fast_inference import compile_network
 from rigid.training.framing import jitter, render_crop
 from rigid.training.occluders.layer import Layer
 from rigid.training.occluders.occlude import OCCLUDERS, OTHER, paste
@@ -33,6 +30,7 @@ from rigid.training.parser_faces import FaceMaker, LabelledFaces, load_or_make_b
 from rigid.training.parser_hand import read_hand_labels
 from rigid.training.parser_labels import LABEL_SIZE
 from rigid.training.parser_measures import iou, majority
+from rigid.training.parser_real import open_parser
 
 Parse = Callable[[Pixels], Pixels]
 """A picture (256, 256, 3) RGB → the most likely class of each place (64, 64)."""
@@ -70,13 +68,8 @@ def main() -> None:
 
 def load_shipped_parser() -> Parse:
     """The parser as it runs in a stream."""
-    run = compile_network(build_face_parser(), torch.zeros(1, 3, 256, 256))
-
-    def parse(picture: Pixels) -> Pixels:
-        inputs = torch.from_numpy(picture.transpose(2, 0, 1)[None].astype(np.float32) / 127.5 - 1)
-        return np.asarray(run(inputs)[0].argmax(0), np.uint8)
-
-    return parse
+    parse = open_parser(256)
+    return lambda picture: np.asarray(parse(picture).argmax(0), np.uint8)
 
 
 def on_generated(faces: LabelledFaces, parse: Parse) -> dict[str, float]:
@@ -91,8 +84,7 @@ def by_hand(pictures: dict[str, Pixels], landmarks: LandmarkNet, parse: Parse) -
     """IoU with labels drawn by hand; what the landmarks draw best, brows to mouth, is theirs."""
     found, truth = [], []
     for name, picture in pictures.items():
-        seen = landmarks.see(picture, region_in_crop(256))
-        labels = read_hand_labels(name, seen.landmarks / np.float32(256))
+        labels = read_hand_labels(name, landmarks.see_aligned(picture).landmarks)
         if labels is not None:
             found.append(parse(picture))
             truth.append(labels)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ with: so a face seen in its own last landmarks is seen as one that was just foun
 """
 STEADY_SHIFT, STEADY_SCALE, STEADY_TURN = 0.08, 1.1, 0.15
 """Regions that differ by less (in sides, in scale, in radians) show the net the same landmarks but for its noise."""
+ALIGNED_CENTRE, ALIGNED_SIDE = (0.5, 0.55), 0.75
+"""The region of a face in its aligned picture, in sides of that."""
 PASSES = 3
 """So often a face that moved is looked at again, each time where it was just seen."""
 
@@ -37,7 +39,7 @@ class Seen:
     """What the net sees in a region."""
 
     landmarks: NDArray[np.float32]
-    """(478, 2), frame pixels."""
+    """(478, 2), pixels of the frame."""
     score: float
     """How sure the net is that the region shows a face: log odds, above 0 rather yes than no."""
     steady: bool
@@ -59,11 +61,6 @@ def region_of(landmarks: NDArray[np.float32]) -> View:
     low, high = upright.min(0), upright.max(0)
     side = REGION_SCALE * float((high - low).max())
     return region(rotate((low + high) / 2 + np.array([0.0, REGION_DROP * side]), angle), side, angle)
-
-
-def region_in_crop(size: int) -> View:
-    """Return where the net looks for the face of an aligned picture (`size`, `size`)."""
-    return region(np.array([0.5, 0.55]) * size, 0.75 * size, 0.0)
 
 
 def is_steady(before: View, now: View) -> bool:
@@ -92,6 +89,12 @@ class LandmarkNet:
                 break
             where = now
         return Seen(landmarks, score, steady and score >= 0)
+
+    def see_aligned(self, picture: Pixels) -> Seen:
+        """The landmarks of the face in an aligned `picture`, uint8 RGB (S, S, 3), in sides of it."""
+        size = len(picture)
+        seen = self.see(picture, region(np.array(ALIGNED_CENTRE) * size, ALIGNED_SIDE * size, 0.0))
+        return replace(seen, landmarks=seen.landmarks / np.float32(size))
 
     def _run(self, frame: Pixels, where: View) -> tuple[NDArray[np.float32], float]:
         points, score, _ = self._request.infer(

@@ -15,7 +15,7 @@ from rigid.arrays import Array, Pixels
 from rigid.assets.store import AssetStore
 from rigid.atomic_files import replacing
 from rigid.edits.library import AttributeLibrary, load_library
-from rigid.face.landmark_net import LandmarkNet, region_in_crop
+from rigid.face.landmark_net import LandmarkNet
 from rigid.fields import to_pixels
 from rigid.models.build import build_mapping, build_mobile_generator, mean_code
 from rigid.models.mobile_stylegan import MappingNetwork
@@ -99,14 +99,14 @@ class FaceMaker:
         """Block `number`: at most `BLOCK` faces, as those whose landmarks are not found are left out."""
         images, labels = [], []
         for picture, components in self.draw_block(number):
-            seen = self.landmarks.see(picture, region_in_crop(self.size))
+            seen = self.landmarks.see_aligned(picture)
             if seen.steady:
                 small = np.asarray(
                     cv2.resize(picture, (LABEL_SIZE, LABEL_SIZE), interpolation=cv2.INTER_AREA), np.uint8
                 )
                 likelihoods = self.clusters.likelihoods(components)
                 images.append(small)
-                labels.append(label(small, likelihoods, self.clusters.kinds, seen.landmarks / np.float32(self.size)))
+                labels.append(label(small, likelihoods, self.clusters.kinds, seen.landmarks))
         return LabelledFaces(np.stack(images), np.stack(labels))
 
     def draw_block(self, number: int) -> Iterator[tuple[Pixels, Array]]:

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from rigid.arrays import Array, Pixels
 from rigid.assets.store import AssetStore
 from rigid.atomic_files import replacing
-from rigid.face.landmark_net import LandmarkNet, region_in_crop
+from rigid.face.landmark_net import LandmarkNet
+from rigid.fields import from_pixels, planes
 from rigid.models.build import build_face_parser
 from rigid.models.contract import CLASSES
 from rigid.training.faces import read_faces
@@ -51,22 +52,27 @@ def load_or_label_real(kept: Path, data: Path, store: AssetStore) -> LabelledFac
         return LabelledFaces(stored["images"], stored["labels"])
 
 
-def _label_real(data: Path, store: AssetStore) -> LabelledFaces:
-    pictures = read_faces(data, "train", clip_frames=CLIP_FRAMES).images.transpose(0, 2, 3, 1)
-    size = pictures.shape[1]
+def open_parser(size: int) -> Parse:
+    """The parser that ships, for pictures of `size`."""
     run = compile_network(build_face_parser(), torch.zeros(1, 3, size, size))
-    landmarks = LandmarkNet(store.file("face-landmarks", "face_landmarker.task"))
 
     def parse(picture: Pixels) -> Array:
-        found: Array = run(torch.from_numpy(picture.transpose(2, 0, 1)[None].astype(np.float32) / 127.5 - 1))[0]
+        found: Array = run(torch.from_numpy(np.stack(planes(from_pixels(picture))))[None])[0]
         return found
 
+    return parse
+
+
+def _label_real(data: Path, store: AssetStore) -> LabelledFaces:
+    pictures = read_faces(data, "train", clip_frames=CLIP_FRAMES).images.transpose(0, 2, 3, 1)
+    parse = open_parser(pictures.shape[1])
+    landmarks = LandmarkNet(store.file("face-landmarks", "face_landmarker.task"))
     images, labels = [], []
     for picture in pictures:
-        seen = landmarks.see(picture, region_in_crop(size))
+        seen = landmarks.see_aligned(picture)
         if seen.steady:
             images.append(np.asarray(cv2.resize(picture, (LABEL_SIZE, LABEL_SIZE), interpolation=cv2.INTER_AREA)))
-            labels.append(label_by_parser(picture, parse, seen.landmarks / np.float32(size)))
+            labels.append(label_by_parser(picture, parse, seen.landmarks))
     return LabelledFaces(np.stack(images).astype(np.uint8), np.stack(labels))
 
 

@@ -129,6 +129,11 @@ def test_the_net_sees_what_mediapipe_sees(net: LandmarkNet, portrait: Pixels, tr
     assert off(seen.landmarks, true_face.landmarks) < 1.0
 
 
+def test_a_face_is_seen_in_sides_of_its_aligned_picture(net: LandmarkNet, portrait: Pixels, true_face: Face) -> None:
+    seen = net.see_aligned(portrait)
+    assert seen.steady and off(seen.landmarks * 512, true_face.landmarks) < 1.5
+
+
 def test_the_net_says_where_no_face_is(net: LandmarkNet, true_face: Face) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (512, 512, 3), np.uint8)
     for frame in (np.full((512, 512, 3), 128, np.uint8), noise):
