@@ -6,9 +6,10 @@ import asyncio
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any, ClassVar
 
 from aiortc import RTCPeerConnection
@@ -26,10 +27,12 @@ from aiortc_fixes.privates import SENDER, replace
 
 RECENT = 10
 """Pictures over which their rate is taken."""
+FEWEST = 4
+"""Pictures that tell a rate; where these come at more than twice the rate, those before tell nothing of it."""
 MOST_OFF, MOST_OFF_VP8 = 0.2, 0.1
 """Of its bitrate; a codec that is further off is made anew."""
 SLOWEST = 5.0
-"""Pictures a second; at fewer, each gets no more bits."""
+"""Pictures a second; at fewer, or after a pause, each gets no more bits."""
 CPUS = os.cpu_count() or 1
 _decoding = threading.BoundedSemaphore(CPUS)
 
@@ -126,15 +129,17 @@ class QuickH264Encoder(h264.H264Encoder):
         """What x264, which counts on 30 pictures a second, must be told."""
         assert frame.pts is not None and frame.time_base is not None
         self._times.append(float(frame.pts * frame.time_base))
-        seconds = self._times[-1] - self._times[0]
-        fps = (len(self._times) - 1) / seconds if len(self._times) == RECENT and seconds > 0 else h264.MAX_FRAME_RATE
-        return round(self.target_bitrate * h264.MAX_FRAME_RATE / min(max(fps, SLOWEST), h264.MAX_FRAME_RATE))
+        newest = list(self._times)[-FEWEST:]
+        if _rate(newest) > 2 * _rate(self._times):
+            self._times = deque(newest, RECENT)
+        return round(self.target_bitrate * h264.MAX_FRAME_RATE / _rate(self._times))
 
     def _suits(self, codec: VideoCodecContext, frame: VideoFrame, bitrate: int) -> bool:
         if (codec.width, codec.height) != (frame.width, frame.height):
             return False
-        # Each begin costs a keyframe, so that a rate which wavers is followed at leisure.
-        return self._since_new < RECENT or abs(bitrate - (codec.bit_rate or 1)) / (codec.bit_rate or 1) <= MOST_OFF
+        told = codec.bit_rate or 1
+        # Each begin costs a keyframe: a rate that wavers is followed at leisure, bits that are far too many at once.
+        return bitrate > told / 2 if self._since_new < RECENT else abs(bitrate - told) / told <= MOST_OFF
 
     def _new_codec(self, frame: VideoFrame, bitrate: int) -> VideoCodecContext:
         codec = CodecContext.create("libx264", "w")
@@ -147,6 +152,14 @@ class QuickH264Encoder(h264.H264Encoder):
         codec.thread_count = vpx.number_of_threads(frame.width * frame.height, CPUS)
         codec.profile = "Baseline"
         return codec
+
+
+def _rate(times: Sequence[float]) -> float:
+    """How many pictures a second come at these times, seconds; aiortc's most where they are too few to tell."""
+    if len(times) < FEWEST:
+        return h264.MAX_FRAME_RATE
+    pauses = [min(after - before, 1 / SLOWEST) for before, after in pairwise(times)]
+    return min(len(pauses) / max(sum(pauses), 1e-6), h264.MAX_FRAME_RATE)
 
 
 class _BoundedDecoder(Decoder):

@@ -49,7 +49,7 @@ from aiortc_fixes.queues import ENCODED_SECONDS, EncodedQueue, NewestQueue, is_k
 from server.frames.frame_arrays import normalise
 from tests.patience import PATIENCE_SECONDS, until
 from tests.ports import free_udp_ports
-from tests.server.world import CLOCK, Camera, Microphone
+from tests.server.world import CLOCK, Camera, Microphone, draw_blotches
 
 VP8 = SimpleNamespace(name="VP8")
 
@@ -222,6 +222,22 @@ def test_aiortc_still_counts_on_thirty_pictures_a_second() -> None:
 @pytest.mark.parametrize("fps", [10, 30])
 def test_a_slow_model_gets_all_the_bits_asked_for(fps: int) -> None:
     assert spent(QuickH264Encoder(), fps) == pytest.approx(500_000, rel=0.2)
+
+
+def blotchy(number: int, seconds: float) -> VideoFrame:
+    frame = VideoFrame.from_ndarray(draw_blotches(number), format="rgb24")
+    frame.pts, frame.time_base = round(seconds * 90000), CLOCK
+    return frame
+
+
+@pytest.mark.parametrize(("fps", "pause"), [(15, 3.0), (5, 0.2)], ids=["after a pause", "three times the pictures"])
+def test_pictures_that_come_quickly_again_get_little_more_than_the_bits_asked_for(fps: int, pause: float) -> None:
+    encoder = QuickH264Encoder()
+    encoder.target_bitrate = 1_000_000
+    before = [number / fps for number in range(4 * fps)]
+    times = before + [before[-1] + pause + number / 15 for number in range(15)]
+    sizes = [sum(map(len, encoder.encode(blotchy(number, at))[0])) for number, at in enumerate(times)]
+    assert 8 * sum(sizes[-15:]) < 2.2 * 1_000_000
 
 
 def test_a_new_bitrate_shows_in_the_bytes() -> None:

@@ -112,7 +112,7 @@ async def test_of_several_layers_the_largest_is_edited_and_the_others_are_counte
             await viewer.see(1)
         told = await numbers(world, viewer)
         assert (told["width"], told["height"]) == (320, 240), "of the camera"
-        assert viewer.spoiled == 0
+        assert not viewer.spoiled
         assert told["frames_failed"] == 0
         await until_dropped(world)
         await viewer.close()

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, TypeVar
 
+import cv2
 import httpx
 import numpy as np
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
@@ -58,6 +59,12 @@ def draw_barcode(index: int, milliseconds: int) -> Pixels:
         top, left = _place(bit)
         picture[top : top + SQUARE, left : left + SQUARE] = 235 if value >> bit & 1 else 16
     return picture
+
+
+def draw_blotches(number: int) -> Pixels:
+    """Soft blotches, others for each number: they take as many bits as a codec is given."""
+    small = np.random.default_rng(number).integers(40, 216, (30, 40, 3), np.uint8)
+    return np.asarray(cv2.resize(small, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
 def read_barcode(picture: Pixels) -> tuple[int, int]:
@@ -234,8 +241,8 @@ class Viewer:
         self.http = http
         self.peer: RTCPeerConnection | WireConnection = peer or WireConnection()
         self.seen: list[Seen] = []
-        self.spoiled = 0
-        """Pictures whose barcode could not be read."""
+        self.spoiled: list[float] = []
+        """The times, seconds, of pictures whose barcode could not be read."""
         self.sounds: list[tuple[float, bool]] = []
         self.messages: list[dict[str, Any]] = []
         self.texts: list[str] = []
@@ -324,7 +331,7 @@ class Viewer:
             try:
                 index, made = read_barcode(picture)
             except Spoiled:
-                self.spoiled += 1
+                self.spoiled.append(frame.pts / 90000)
                 continue
             age = ((int(time.monotonic() * 1000) - made) % 2**TIME_BITS) / 1000
             self.seen.append(Seen(index, age, read_strength(picture), frame.pts / 90000, made / 1000))
