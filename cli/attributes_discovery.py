@@ -89,8 +89,8 @@ def measure(
 ) -> None:
     """Measure attribute files as they are: what each reaches, what else changes with it, and who is still who.
 
-    Figures of video are taken over from the files: run fit-video --measure-only before. With --only, the report has
-    what was measured into the same folder before, too.
+    Figures of video are taken over from the files: run fit-video --keep-gains before. With --only, the report has what
+    was measured into the same folder before, too.
     """
     from rigid.assets.store import AssetStore
     from rigid.discovery.measure import Measuring, measure_profile
@@ -164,15 +164,15 @@ def fit_video(
     ] = None,
     only: Only = None,
     takes: Annotated[int, typer.Option(min=1, help="Places measured in each clip.")] = 1,
-    measure_only: Annotated[
-        bool, typer.Option("--measure-only", help="State what the files reach in these clips; set no gain.")
+    keep_gains: Annotated[
+        bool, typer.Option("--keep-gains", help="Write into the files what they reach in these clips, and no gain.")
     ] = False,
     profile: Profile = "mobile-256",
     engine: Engine = "auto",
 ) -> None:
     """Set how much longer each attribute must be in video, so that strength 1 reaches its target there too.
 
-    Measured on the edited frames of real clips. State the result on clips that were not fitted to: --measure-only.
+    Measured on the edited frames of real clips. State the result on clips that were not fitted to: --keep-gains.
     """
     from engines import check_engine, load_runtime
     from rigid.assets.store import AssetStore
@@ -187,7 +187,7 @@ def fit_video(
             closing(load_runtime(profile, engine, store=store)) as runtime,
             open_footage(clips, takes, runtime, store) as footage,
         ):
-            (state_folder if measure_only else fit_folder)(folder, only or (), footage, say)
+            (state_folder if keep_gains else fit_folder)(folder, only or (), footage, say)
     except ValueError as error:
         fail(str(error), BAD_INPUT)
     except ArithmeticError as error:

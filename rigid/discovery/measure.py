@@ -25,7 +25,7 @@ from rigid.models.profiles import WEIGHTS, sizes_of
 from rigid.reporting import Say, say_nothing
 
 IN_VIDEO = ("video", "video_back")
-"""What `fit-video --measure-only` wrote into a file; a statement takes it from there."""
+"""What `fit-video --keep-gains` wrote into a file; a statement takes it from there."""
 
 
 @dataclass(frozen=True)
