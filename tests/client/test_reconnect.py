@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from typing import Any
 
 import httpx
 import pytest
+from aiortc import RTCPeerConnection
 
 from aiortc_fixes.nacks import RepeatingNackGenerator
 from aiortc_fixes.privates import RECEIVER
@@ -40,11 +42,24 @@ class CountingStream(LightStream):
         CountingStream.restored += 1
 
 
-def break_off(live: rigid_live.Client) -> None:
-    """Close the peer without a word to the server, as a network that is gone would."""
-    link = live._live._link
-    assert link is not None and link._peer is not None
-    asyncio.run_coroutine_threadsafe(link._peer.close(), live._loop).result()
+class Peer(RTCPeerConnection):
+    """A client's end of a connection; the newest is known."""
+
+    newest: Peer
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        Peer.newest, self.loop = self, asyncio.get_running_loop()
+
+
+@pytest.fixture(autouse=True)
+def known_peers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("client.python.link.RTCPeerConnection", Peer)
+
+
+def break_off() -> None:
+    """Close the client's peer without a word to the server, as a network that is gone would."""
+    asyncio.run_coroutine_threadsafe(Peer.newest.close(), Peer.newest.loop).result()
 
 
 def test_a_connection_that_breaks_is_gone_on_with_in_its_session() -> None:
@@ -54,7 +69,7 @@ def test_a_connection_that_breaks_is_gone_on_with_in_its_session() -> None:
             live.set(smile=1.0, ramp_ms=0)
             light = live.process(draw_barcode(1, 0)).mean()
             before = live.session_id
-            break_off(live)
+            break_off()
             again = live.process(draw_barcode(2, 0))
             assert live.resumed == 1 and live.session_id not in (None, before)
             assert abs(again.mean() - light) < 15, "with its edits"
@@ -96,7 +111,7 @@ def test_a_server_that_starts_again_is_waited_for() -> None:
 def test_without_reconnection_a_break_is_said() -> None:
     with serving(light_app()) as url, rigid_live.Client(url, reconnect=False) as live:
         live.process(draw_barcode(1, 0))
-        break_off(live)
+        break_off()
         with pytest.raises(LiveError, match="was lost"):
             live.process(draw_barcode(2, 0))
 
@@ -142,7 +157,7 @@ def test_a_closed_client_opens_nothing_again() -> None:
     with serving(light_app()) as url:
         with rigid_live.Client(url) as live:
             live.process(draw_barcode(1, 0))
-            break_off(live)
+            break_off()
         assert not [thread for thread in threading.enumerate() if thread.name == "rigid-live client"]
         # What broke off is the server's to notice; nothing else may be there.
         assert len(httpx.get(f"{url}/api/v1/sessions").json()) <= 1
@@ -151,7 +166,5 @@ def test_a_closed_client_opens_nothing_again() -> None:
 def test_its_receiver_asks_again_for_what_is_lost_twice() -> None:
     with serving(light_app()) as url, rigid_live.Client(url) as live:
         live.process(draw_barcode(1, 0))
-        link = live._live._link
-        assert link is not None and link._peer is not None
-        (receiver,) = (one for one in link._peer.getReceivers() if one.track and one.track.kind == "video")
+        (receiver,) = (one for one in Peer.newest.getReceivers() if one.track and one.track.kind == "video")
         assert isinstance(getattr(receiver, f"{RECEIVER}nack_generator"), RepeatingNackGenerator)

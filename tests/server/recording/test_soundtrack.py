@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from fractions import Fraction
 from pathlib import Path
 from statistics import median
@@ -164,14 +165,27 @@ def test_sound_beyond_the_films_length_is_left_out(tmp_path: Path) -> None:
 
 
 def test_where_writing_is_behind_sounds_find_no_place_and_pictures_do(tmp_path: Path) -> None:
-    recording = Recording(tmp_path / "gone" / "a.mp4", "", PLENTY, None, lambda: None, sound=True)
-    recording.finished.result(PATIENCE_SECONDS)  # its folder is not there: nobody takes what waits
-    recording._reason = ""
-    for _ in range(2 * MOST_SOUNDS):
-        recording.hear(sound(), 0.0, 0.0)
-    assert recording._waiting.qsize() == MOST_SOUNDS
-    recording.offer(frame(0), {})
-    assert recording.describe()["frames_dropped"] == 0
+    asked, written = threading.Event(), threading.Event()
+
+    def wait_for_disk() -> bool:
+        asked.set()
+        return written.wait(PATIENCE_SECONDS)
+
+    recording = Recording(tmp_path / "a.mp4", "", PLENTY, None, lambda: None, sound=True, has_room=wait_for_disk)
+    for second in (0, 1, 7):
+        recording.offer(frame(90_000 * second), {})
+    assert asked.wait(PATIENCE_SECONDS)
+    for i in range(2 * MOST_SOUNDS):
+        made = sound()
+        made.pts = 960 * i
+        recording.hear(made, 0.0, 0.0)
+    recording.offer(frame(90_000 * 8), {})
+    written.set()
+    recording.stop("")
+    recording.finished.result(PATIENCE_SECONDS)
+    assert (recording.describe()["frames"], recording.describe()["frames_dropped"]) == (4, 0)
+    _, levels = heard(tmp_path / "a.mp4")
+    assert float((levels > SILENT).sum() * 0.005) == pytest.approx(0.02 * MOST_SOUNDS, abs=0.05)
 
 
 # ---- among the pictures

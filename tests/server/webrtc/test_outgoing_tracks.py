@@ -96,10 +96,14 @@ async def test_sound_waits_for_a_first_picture_but_not_for_ever() -> None:
 
 
 async def test_sound_held_back_is_bounded() -> None:
-    track = DelayedAudioTrack(lambda now: 1e9, Clock())
+    clock = Clock()
+    track = DelayedAudioTrack(lambda now: 50.0, clock)
     for _ in range(MAX_SOUNDS + 100):
-        track.push(sound(), 0.0)
-    assert len(track._frames) == MAX_SOUNDS
+        track.push(sound(), clock.now)
+    clock.now += 50.0
+    for _ in range(MAX_SOUNDS):
+        await comes(track)
+    assert await is_held_back(track), "there is no other"
 
 
 def test_the_delay_follows_the_ages_without_a_jump() -> None:
