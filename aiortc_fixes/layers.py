@@ -28,19 +28,16 @@ class OneLayer:
     names it, after which some senders go on (RFC 3550 section 6.6 lets an SSRC that left be heard again).
     """
 
-    def __init__(
-        self, receiver: RTCRtpReceiver, begin_anew: Callable[[], None], clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, receiver: RTCRtpReceiver, begin_anew: Callable[[], None]) -> None:
         """`begin_anew` empties the receiver's jitter buffer."""
         self.left_out = 0
         """Pictures of other layers that came."""
         self._receiver = receiver
         self._begin_anew = begin_anew
-        self._clock = clock
         self._take_packet, self._take_report = receiver._handle_rtp_packet, receiver._handle_rtcp_packet
         self._ssrc: int | None = None
         self._pixels = 0
-        self._heard = self._asked = clock()
+        self._heard = self._asked = time.monotonic()
         replace(receiver, "_handle_rtp_packet", self.pass_packet)
         replace(receiver, "_handle_rtcp_packet", self.pass_report)
 
@@ -49,7 +46,7 @@ class OneLayer:
         if not isinstance(packet, RtcpByePacket):
             await self._take_report(packet)
         elif self._ssrc in packet.sources:
-            self._heard = self._clock() - LAYER_SILENT_SECONDS
+            self._heard = time.monotonic() - LAYER_SILENT_SECONDS
 
     async def pass_packet(self, packet: RtpPacket, arrival_time_ms: int) -> None:
         """Replace the receiver's own: packets of other layers are left out."""
@@ -64,12 +61,12 @@ class OneLayer:
             self._ssrc = packet.ssrc
         if packet.ssrc != self._ssrc:
             return False
-        self._heard, self._pixels = self._clock(), pixels(codec, packet) or self._pixels
+        self._heard, self._pixels = time.monotonic(), pixels(codec, packet) or self._pixels
         return True
 
     async def _switches(self, codec: RTCRtpCodecParameters, packet: RtpPacket) -> bool:
         """Whether another layer's packet begins a larger picture, or any one where the present layer is silent."""
-        now, came = self._clock(), pixels(codec, packet)
+        now, came = time.monotonic(), pixels(codec, packet)
         is_silent = now - self._heard >= LAYER_SILENT_SECONDS
         if came > self._pixels or (came and is_silent):
             mapper = getattr(self._receiver, f"{RECEIVER}timestamp_mapper")

@@ -19,7 +19,7 @@ class Fault:
     remedy: str
 
 
-def explain(told: str, settings: Mapping[str, str] = os.environ) -> Fault | None:
+def explain(told: str) -> Fault | None:
     """The fault behind what a downloader told, the whole of it; None where it is none of the network."""
     untrusted = re.search(r"CERTIFICATE_VERIFY_FAILED\]?[^:\n]*:?\s*([^(\n\\'\"]*)|SELF_SIGNED_CERT_IN_CHAIN", told)
     if untrusted:
@@ -28,7 +28,7 @@ def explain(told: str, settings: Mapping[str, str] = os.environ) -> Fault | None
             f"the certificate that the network shows is not trusted ({why or 'verify failed'})",
             f"where your organisation has a certificate of its own, let {CERTIFICATES} name its file (PEM)",
         )
-    proxy = name_proxy(settings)
+    proxy = name_proxy(os.environ)
     refused = re.search(r"Tunnel connection failed: (\d{3}[^'\"\n\\)]*)|(407 Proxy Authentication Required)", told)
     if refused:
         answer = (refused[1] or refused[2]).strip()
@@ -55,8 +55,8 @@ def name_proxy(settings: Mapping[str, str]) -> str:
     return "of this system"
 
 
-def downloader_settings(settings: Mapping[str, str] = os.environ) -> dict[str, str]:
+def downloader_settings() -> dict[str, str]:
     """The environment of a downloader that soon gives up, and trusts whom Python trusts, unless it is told itself."""
-    given = settings.get(CERTIFICATES)
+    given = os.environ.get(CERTIFICATES)
     trusted = {} if not given else {"PIP_CERT": given, "NODE_EXTRA_CA_CERTS": given}
-    return {"PIP_RETRIES": "2", **trusted, **settings}
+    return {"PIP_RETRIES": "2", **trusted, **os.environ}

@@ -57,9 +57,8 @@ def write_attribute(
     direction: Array | None,
     parts: Sequence[MapPart] = (),
     motion: Array | None = None,
-    back: Array | None = None,
 ) -> None:
-    """Write `direction` (512,) or (n_codes, 512), a map's `parts`, `motion` (2, 478, 2), and `back`, under `header`.
+    """Write `direction` (512,) or (n_codes, 512), a map's `parts`, and `motion` (2, 478, 2), under `header`.
 
     ValueError when it would not be readable.
     """
@@ -67,7 +66,7 @@ def write_attribute(
     tensors = codemap.to_tensors(parts)
     if direction is not None:
         tensors[TENSOR] = np.ascontiguousarray(direction, np.float32)
-    _add(tensors, motion, back)
+    _add(tensors, motion)
     _check_values(tensors, path.name)
     metadata = {METADATA_KEY: json.dumps(asdict(header))}
     if parts:
@@ -98,7 +97,7 @@ def rewrite_header(
     return header
 
 
-def _add(tensors: dict[str, Array], motion: Array | None, back: Array | None) -> None:
+def _add(tensors: dict[str, Array], motion: Array | None, back: Array | None = None) -> None:
     given = {MOTION: motion, BACK: back}
     tensors |= {name: np.ascontiguousarray(array, np.float32) for name, array in given.items() if array is not None}
 

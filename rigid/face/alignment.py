@@ -14,7 +14,7 @@ from rigid.arrays import Array, Pixels
 from rigid.face.faces import Face, FaceMemory, choose_face
 from rigid.face.landmarker import FaceLandmarker
 from rigid.face.landmarks import LEFT_EYE, MOUTH_CORNERS, RIGHT_EYE
-from rigid.face.smoothing import LandmarkSmoother, SmoothingOptions
+from rigid.face.smoothing import LandmarkSmoother
 from rigid.geometry import Points, Transform, apply, resample
 
 __all__ = [
@@ -23,7 +23,6 @@ __all__ = [
     "FaceLandmarker",
     "FaceTracker",
     "LandmarkSmoother",
-    "SmoothingOptions",
     "TrackedFace",
     "choose_face",
     "crop",
@@ -96,11 +95,11 @@ class FaceFinder(Protocol):
 class FaceTracker:
     """Follows one face through a video: the one nearest to the last, else the largest; landmarks smoothed."""
 
-    def __init__(self, landmarker: FaceFinder, size: int = 256, smoothing: SmoothingOptions | None = None):
+    def __init__(self, landmarker: FaceFinder, size: int = 256):
         """`size`: side of the aligned crop, pixels."""
         self.landmarker = landmarker
         self.size = size
-        self._smoother = LandmarkSmoother(smoothing)
+        self._smoother = LandmarkSmoother()
         self._memory = FaceMemory()
 
     def track(self, frame: Pixels, timestamp: float) -> TrackedFace | None:

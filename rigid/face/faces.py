@@ -14,6 +14,8 @@ from rigid.face.smoothing import face_length
 
 SAME_FACE = 0.5
 """Two results overlapping by this much (intersection over union) are one face found twice."""
+REMEMBERED_SECONDS = 1.0
+"""For so long a face that was followed may come back."""
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom."""
 
@@ -67,14 +69,13 @@ def choose_face(faces: Sequence[Face], last: Face | None) -> Face | None:
 class FaceMemory:
     """Which face was followed last, for as long as it may come back."""
 
-    def __init__(self, seconds: float = 1.0):
-        self._seconds = seconds
+    def __init__(self) -> None:
         self._face: Face | None = None
         self._time = 0.0
 
     def recall(self, time: float) -> Face | None:
-        """The face remembered, None when it was never seen or too long before `time` seconds."""
-        return self._face if time - self._time <= self._seconds else None
+        """The face remembered, None when it was never seen or longer before `time`, seconds."""
+        return self._face if time - self._time <= REMEMBERED_SECONDS else None
 
     def remember(self, face: Face, time: float) -> None:
         """`face` was followed at `time` seconds."""

@@ -17,7 +17,7 @@ from rigid.face.faces import SAME_FACE, Face, distinct, overlap
 from rigid.face.followed_faces import FollowedFaces
 from rigid.face.landmark_net import LandmarkNet
 from rigid.face.landmarker import CHECK_SECONDS, FaceLandmarker
-from rigid.face.smoothing import LandmarkSmoother, SmoothingOptions
+from rigid.face.smoothing import LandmarkSmoother
 from rigid.face.views import View, search_views, square_views
 from rigid.geometry import apply
 
@@ -177,14 +177,13 @@ class GroupTracker:
         follow: Callable[[], Follower],
         size: int = 256,
         choice: FaceChoice = FaceChoice(2),
-        smoothing: SmoothingOptions | None = None,
     ) -> None:
         """`finder` finds the first face, wherever it is; `follow` makes what follows one. `size`: of a crop, pixels."""
         self.choice = choice
         self.beside = 0
         """How many faces were last seen that are not followed, as there are more than `most`."""
         self._finder, self._crowd, self._follow = finder, crowd, follow
-        self._size, self._smoothing = size, smoothing
+        self._size = size
         self._frame_shape: tuple[int, ...] = ()
         self._members: list[Member] = []
         self._numbers = 0
@@ -302,7 +301,7 @@ class GroupTracker:
     def _make_member(self, number: int, face: Face, time: float) -> Member:
         # looked at by the detector at different times, not all in one frame
         checked = time - CHECK_SECONDS * (number % self.choice.most) / self.choice.most
-        smoother = LandmarkSmoother(self._smoothing)
+        smoother = LandmarkSmoother()
         return Member(number, face, time, self._follow(), smoother, shape_of(face), checked)
 
     def _describe(self, member: Member, time: float) -> TrackedFace:

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rigid.arrays import Array
 
-
-@dataclass(frozen=True)
-class SmoothingOptions:
-    """One-Euro filter (Casiez, 2012). The unit of length is the face: √(width · height) of its landmarks."""
-
-    still_cutoff: float = 1.0
-    """Hz: how hard a still face is smoothed; lower is steadier."""
-    speed_gain: float = 30.0
-    """Hz gained per face length a second: at speed a point trails by at most 1 / (2π · speed_gain) lengths."""
-    speed_cutoff: float = 5.0
-    """Hz: low-pass of the speed estimate; higher lets go sooner when a movement starts."""
-    noise_speed: float = 0.05
-    """Face lengths a second taken for jitter of the landmarks."""
-    reset_jump: float = 0.6
-    """A face that moves this many lengths between two frames is another face."""
-    reset_gap: float = 0.5
-    """Seconds without a face after which the filter starts anew."""
+STILL_CUTOFF = 1.0
+"""Hz: how hard a still face is smoothed; lower is steadier."""
+SPEED_GAIN = 30.0
+"""Hz gained per face length a second: at speed a point trails by at most 1 / (2π · `SPEED_GAIN`) lengths."""
+SPEED_CUTOFF = 5.0
+"""Hz: low-pass of the speed estimate; higher lets go sooner when a movement starts."""
+NOISE_SPEED = 0.05
+"""Face lengths a second taken for jitter of the landmarks."""
+RESET_JUMP = 0.6
+"""A face that moves this many lengths between two frames is another face."""
+RESET_GAP = 0.5
+"""Seconds without a face after which the filter starts anew."""
 
 
 def face_length(landmarks: Array) -> float:
@@ -36,14 +30,13 @@ def face_length(landmarks: Array) -> float:
 
 
 class LandmarkSmoother:
-    """A One-Euro filter over all landmarks, in frame time and face lengths.
+    """A One-Euro filter (Casiez, 2012) over all landmarks, in frame time and face lengths.
 
     A point's cut-off frequency rises with its speed, so the lag of a steady movement is bounded by
-    1 / (2π · speed_gain) face lengths (0.5 % as set), whatever the frame rate and the size of the face.
+    1 / (2π · `SPEED_GAIN`) face lengths (0.5 %), whatever the frame rate and the size of the face.
     """
 
-    def __init__(self, options: SmoothingOptions | None = None):
-        self.options = options or SmoothingOptions()
+    def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
@@ -55,10 +48,10 @@ class LandmarkSmoother:
 
     def continues(self, landmarks: Array, time: float) -> bool:
         """Whether `landmarks` (N, 2) at `time` seconds can be the face seen last."""
-        if self._raw is None or not 0 <= time - self._time <= self.options.reset_gap:
+        if self._raw is None or not 0 <= time - self._time <= RESET_GAP:
             return False
         jump = np.linalg.norm(landmarks.mean(0) - self._raw.mean(0))
-        return bool(jump <= self.options.reset_jump * face_length(landmarks))
+        return bool(jump <= RESET_JUMP * face_length(landmarks))
 
     def smooth(self, landmarks: Array, time: float) -> Array:
         """Smoothed `landmarks` (N, 2), float32 pixels, of a frame taken at `time` seconds."""
@@ -73,11 +66,10 @@ class LandmarkSmoother:
 
     def _advance(self, points: NDArray[np.float64], step: float, length: float) -> None:
         assert self._smooth is not None and self._raw is not None and self._velocity is not None
-        options = self.options
         velocity = (points - self._raw) / (step * length)
-        self._velocity = self._velocity + _blend(options.speed_cutoff, step) * (velocity - self._velocity)
-        speed = np.maximum(np.linalg.norm(self._velocity, axis=1, keepdims=True) - options.noise_speed, 0.0)
-        cutoff = options.still_cutoff + options.speed_gain * speed
+        self._velocity = self._velocity + _blend(SPEED_CUTOFF, step) * (velocity - self._velocity)
+        speed = np.maximum(np.linalg.norm(self._velocity, axis=1, keepdims=True) - NOISE_SPEED, 0.0)
+        cutoff = STILL_CUTOFF + SPEED_GAIN * speed
         self._smooth = self._smooth + _blend(cutoff, step) * (points - self._smooth)
 
 

@@ -41,10 +41,9 @@ def _find_box(face: FrameRecord, width: int, height: int) -> Box | None:
 class FaceRegister:
     """The faces of one session's newest picture; it is used on the event loop only."""
 
-    def __init__(self, tell_count: Callable[[int], None], clock: Callable[[], datetime] = lambda: datetime.now(UTC)):
+    def __init__(self, tell_count: Callable[[int], None]) -> None:
         """`tell_count` is called with how many more faces are to be seen than before."""
         self._tell_count = tell_count
-        self._clock = clock
         self._faces: Sequence[SeenFace] = ()
         self._since: dict[int, datetime] = {}
         self._count = 0
@@ -59,7 +58,7 @@ class FaceRegister:
         """Note the faces of one more picture."""
         if self._ended:
             return
-        self._since = {face.number: self._since.get(face.number) or self._clock() for face in faces}
+        self._since = {face.number: self._since.get(face.number) or datetime.now(UTC) for face in faces}
         self._faces = faces
         count = sum(face.box is not None for face in faces)
         if count != self._count:

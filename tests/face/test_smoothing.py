@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rigid.face.smoothing import LandmarkSmoother, SmoothingOptions, face_length
+from rigid.face.smoothing import NOISE_SPEED, SPEED_GAIN, STILL_CUTOFF, LandmarkSmoother, face_length
 
 LENGTH = 150.0
 """Of the face below, pixels."""
@@ -42,8 +42,7 @@ def test_steady_movement_lags_less_than_stated(rate: float, speed: float) -> Non
     faces = [grid_face((200 + step * i, 200)) for i in range(40)]
     smooth = run(faces, rate)
     lag = (faces[-1] - smooth[-1]).mean(0)[0] / LENGTH
-    options = SmoothingOptions()
-    bound = speed / (2 * math.pi * (options.still_cutoff + options.speed_gain * (speed - options.noise_speed)))
+    bound = speed / (2 * math.pi * (STILL_CUTOFF + SPEED_GAIN * (speed - NOISE_SPEED)))
     assert lag == pytest.approx(bound, rel=0.05)
     assert lag < 0.0075
 
