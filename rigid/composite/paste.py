@@ -15,12 +15,16 @@ import numpy as np
 from rigid.arrays import Array, Pixels
 from rigid.face.masks import union
 from rigid.fields import largest, planes
-from rigid.geometry import Transform, apply, in_fours, inverse, resample
+from rigid.geometry import Transform, apply, in_fours, interpolate, inverse, soften
 
 LEAST_WEIGHT = 1 / 1024
 """A weight below this changes no pixel by more than a quarter of a grey level."""
+STRIP = 32
+"""Rows of a frame that are pasted at a time: what is made on the way to them stays in the processor's cache."""
 LEAST_MOTION = 0.1
 """Pixels of the crop: less motion is not worth showing."""
+Window = tuple[slice, slice]
+"""Rows and columns of a picture."""
 
 
 def warp(picture: Array, flow: Array) -> Array:
@@ -95,47 +99,71 @@ def paste(frame: Pixels, composite: Composite, transform: Transform, opacity: fl
     were.
     """
     result = frame.copy()
-    still = composite.motion is None
-    box = _frame_box(composite.touched if still else _find_touched(composite), transform, frame.shape)
-    if box is None or opacity <= 0:
+    part = _find_touched(composite)
+    box = None if part is None else _frame_box(part, transform, frame.shape)
+    if part is None or box is None or opacity <= 0:
         return result
     left, top, right, bottom = box
     to_box = inverse(transform)
-    to_box[:, 2] -= (left, top)
-    size = (right - left, bottom - top)
-    region = frame[top:bottom, left:right].astype(np.float32)
-    opacity = min(1.0, opacity)
-    layers = _resample(composite, to_box, size, opacity)
-    change, weight = without_weight(layers), repeat_for_colours(weight_of(layers))
-    if composite.motion is None:
-        weight *= region
-        change -= weight
-    else:
-        moved, share = _move_pixels(frame, composite.motion, transform, to_box, (left, top), size)
-        moved -= region
-        moved *= repeat_for_colours(share)
-        change += np.float32(opacity) * moved
-        change -= weight * (region + moved)
-    # rounds to even and clips, as it makes bytes of the sum
-    result[top:bottom, left:right] = cv2.add(change, region, dtype=cv2.CV_8U)
+    to_box[:, 2] = apply(to_box, np.array([part[1].start, part[0].start], np.float64)) - (left, top)
+    fields = [_scale_to_bytes(composite, part, min(1.0, opacity))]
+    if composite.motion is not None:
+        fields.append(_turn_to_frame(composite.motion[part], transform))
+    softened = [soften(field, to_box, (right - left, bottom - top)) for field in fields]
+    # pixels that move are taken from all of the frame
+    height = STRIP if composite.motion is None else bottom - top
+    for first in range(0, bottom - top, height):
+        size = right - left, min(height, bottom - top - first)
+        seen = [
+            interpolate(one, to_strip - [[0, 0, 0], [0, 0, first]], size, cv2.BORDER_CONSTANT)
+            for one, to_strip in softened
+        ]
+        place = slice(top + first, top + first + size[1]), slice(left, right)
+        result[place] = _draw(frame, place, min(1.0, opacity), *seen)
     return result
 
 
-def _resample(composite: Composite, to_box: Transform, size: tuple[int, int], opacity: float) -> Array:
-    """What is drawn on a scale from 0 to 255, and its weight, (h, w, 4) in the box of a frame."""
+def _draw(frame: Pixels, place: Window, opacity: float, layers: Array, fields: Array | None = None) -> Pixels:
+    """A part of `frame`, (h, w, 3), with `layers` (h, w, 4) drawn over pixels moved as `fields` (h, w, 3) say."""
+    real = frame[place].astype(np.float32)
+    change, weight = without_weight(layers), repeat_for_colours(weight_of(layers))
+    if fields is None:
+        weight *= real
+    else:
+        moved = _displace(frame, fields, (place[1].start, place[0].start)) - real
+        moved *= repeat_for_colours(cv2.extractChannel(fields, 2))  # type: ignore[arg-type]
+        change += np.float32(opacity) * moved
+        weight *= real + moved
+    change -= weight
+    # rounds to even and clips, as it makes bytes of the sum
+    return cv2.add(change, real, dtype=cv2.CV_8U)  # type: ignore[return-value]
+
+
+def _scale_to_bytes(composite: Composite, part: Window, opacity: float) -> Array:
+    """What is drawn in a `part` of the crop on a scale from 0 to 255, and its weight, (h, w, 4)."""
+    layers = composite.layers if composite.motion is None else warp(composite.layers, composite.motion)
     # crops go from -1 to 1, and what is drawn is a share of that
     to_bytes = np.diag([127.5, 127.5, 127.5, 1.0])
     to_bytes[:3, 3] = 127.5
-    layers = np.asarray(cv2.transform(composite.layers, opacity * to_bytes), np.float32)
-    if composite.motion is not None:
-        layers = warp(layers, composite.motion)
-    return resample(layers, to_box, size, cv2.BORDER_CONSTANT)
+    return cv2.transform(layers[part], opacity * to_bytes)  # type: ignore[return-value]
 
 
-def _find_touched(composite: Composite) -> Array:
-    """Where the composite may show anything but the real pixel of that place, (S, S)."""
-    assert composite.motion is not None
-    return union(warp(composite.touched, composite.motion), _moving(composite.motion))
+def _find_touched(composite: Composite) -> Window | None:
+    """The rows and columns in which the composite may show anything but the real pixel of its place."""
+    if composite.motion is None:
+        return _bound(np.abs(composite.layers))
+    return _bound(union(warp(composite.touched, composite.motion), _moving(composite.motion)))
+
+
+def _bound(strength: Array) -> Window | None:
+    """The rows and columns, and one more round them, beyond which `strength` (S, S[, C]) is too little to be seen."""
+    size = len(strength)
+    rows = np.flatnonzero(strength.reshape(size, -1).max(1) > LEAST_WEIGHT)
+    if not len(rows):
+        return None
+    top, bottom = max(0, int(rows[0]) - 1), min(size, int(rows[-1]) + 2)
+    columns = np.flatnonzero(strength[top:bottom].max(0).reshape(size, -1).max(1) > LEAST_WEIGHT)
+    return slice(top, bottom), slice(max(0, int(columns[0]) - 1), min(size, int(columns[-1]) + 2))
 
 
 def _moving(motion: Array) -> Array:
@@ -144,19 +172,10 @@ def _moving(motion: Array) -> Array:
     return share
 
 
-def _move_pixels(
-    frame: Pixels,
-    motion: Array,
-    transform: Transform,
-    to_box: Transform,
-    origin: tuple[int, int],
-    size: tuple[int, int],
-) -> tuple[Array, Array]:
-    """The real pixels of a box of `frame`, each from where `motion` says, and how far they count, (h, w)."""
+def _turn_to_frame(motion: Array, transform: Transform) -> Array:
+    """`motion` (h, w, 2) of the crop in pixels of the frame, and how far it counts, (h, w, 3)."""
     in_frame = cv2.transform(motion, np.linalg.inv(transform[:, :2]))
-    fields = np.asarray(cv2.merge((*planes(np.asarray(in_frame, np.float32)), _moving(motion))), np.float32)
-    x, y, share = planes(resample(fields, to_box, size, cv2.BORDER_CONSTANT))
-    return _displace(frame, x, y, origin).astype(np.float32), share
+    return cv2.merge((*planes(np.asarray(in_frame, np.float32)), _moving(motion)))  # type: ignore[return-value]
 
 
 def repeat_for_colours(mask: Array) -> Array:
@@ -165,20 +184,18 @@ def repeat_for_colours(mask: Array) -> Array:
     return cv2.merge((mask, mask, mask))  # type: ignore[return-value]
 
 
-def _displace(frame: Pixels, x: Array, y: Array, origin: tuple[int, int]) -> Pixels:
-    """The box of `frame` at `origin` (left, top), each pixel taken from `x` and `y` (h, w) frame pixels further on."""
-    height, width = x.shape
-    columns = x + np.arange(origin[0], origin[0] + width, dtype=np.float32)
-    rows = y + np.arange(origin[1], origin[1] + height, dtype=np.float32)[:, None]
-    return in_fours(frame, lambda given: cv2.remap(given, columns, rows, cv2.INTER_LINEAR, None, cv2.BORDER_REFLECT))
+def _displace(frame: Pixels, fields: Array, origin: tuple[int, int]) -> Array:
+    """The box of `frame` at `origin` (left, top), each pixel taken from as many columns and rows on as `fields` say."""
+    height, width = fields.shape[:2]
+    columns = cv2.extractChannel(fields, 0) + np.arange(origin[0], origin[0] + width, dtype=np.float32)
+    rows = cv2.extractChannel(fields, 1) + np.arange(origin[1], origin[1] + height, dtype=np.float32)[:, None]
+    moved = in_fours(frame, lambda given: cv2.remap(given, columns, rows, cv2.INTER_LINEAR, None, cv2.BORDER_REFLECT))
+    return moved.astype(np.float32)
 
 
-def _frame_box(mask: Array, transform: Transform, shape: tuple[int, ...]) -> tuple[int, int, int, int] | None:
-    """Left, top, right, bottom in the frame round all that the mask can be seen to touch; None if that is nothing."""
-    left, top, width, height = cv2.boundingRect((mask > LEAST_WEIGHT).view(np.uint8))
-    if not width:
-        return None
-    x, y = (left - 1, left + width + 1), (top - 1, top + height + 1)
+def _frame_box(part: Window, transform: Transform, shape: tuple[int, ...]) -> tuple[int, int, int, int] | None:
+    """Left, top, right, bottom in the frame round a `part` of the crop; None where it lies beyond the frame."""
+    y, x = ((edge.start, edge.stop) for edge in part)
     touched = apply(inverse(transform), np.array([(a, b) for a in x for b in y], np.float64))
     low = np.maximum(np.floor(touched.min(0)).astype(int) - 1, 0)
     high = np.minimum(np.ceil(touched.max(0)).astype(int) + 1, (shape[1], shape[0]))
