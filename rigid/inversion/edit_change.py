@@ -75,5 +75,7 @@ class EditChange:
         return replace(self, age=self.age + 1)
 
     def undo(self, edited: Array) -> Array:
-        """The inverted face, (1, 3, S, S), as far as it can be told from E, `edited` (1, 3, S, S)."""
-        return edited - self.difference
+        """O, as far as it can be told from E, `edited` (1, 3, S, S), and E itself, (2, 3, S, S)."""
+        pictures = edited.repeat(2, 0)
+        pictures[:1] -= self.difference
+        return pictures

@@ -112,7 +112,6 @@ class Inverter:
             done = replace(done, redrawn=redrawn)
         if owed.inverted:
             drawn = owed.draw(owed.codes[:1], owed.noise)
-            _require_finite(drawn)
             change = EditChange.between(np.concatenate([drawn, owed.edited]), owed.effect.edits, owed.landmarks)
             done = replace(done, recurrent=replace(memory.recurrent, previous_inverted=drawn), change=change)
         return done
@@ -137,7 +136,6 @@ class Inverter:
             )
             noises = [noise, *(edited_noise for _ in edited)]
             pictures, change = self._draw_both(draw, all_codes, noises, memory.change, effect, landmarks)
-            _require_finite(pictures)
         recurrent = recurrent.after(inputs, pictures[:1], pictures[1:2], shared.late_codes, noise)
         after = Memory(recurrent, shared.anchor, redrawn=redrawn, change=change)
         late = after.inferred and memory.due, redrawn.stale
@@ -157,7 +155,7 @@ class Inverter:
         alone = len(codes) == 2
         if before is not None and alone:
             edited = draw(codes[1:], noises[1])
-            return np.concatenate([before.undo(edited), edited]), before.one_frame_later()
+            return before.undo(edited), before.one_frame_later()
         # one batch costs less than two
         pictures = draw(codes, np.concatenate(noises))
         return pictures, EditChange.between(pictures, effect.edits, landmarks) if alone else None
@@ -169,9 +167,11 @@ class Inverter:
         if sizes.face_window is not None and not effect.hair:
             corner = face_corner(landmarks, sizes)
         if corner is None:
-            return self._runtime.synthesize(codes, noise)
-        corners = np.full((len(codes), 2), corner, np.float32)
-        return surround(self._runtime.synthesize_face(codes, noise, corners), corner, inputs, sizes)
+            drawn = self._runtime.synthesize(codes, noise)
+        else:
+            drawn = self._runtime.synthesize_face(codes, noise, np.full((len(codes), 2), corner, np.float32))
+        _require_finite(drawn)
+        return drawn if corner is None else surround(drawn, corner, inputs, sizes)
 
 
 def _require_finite(*arrays: Array) -> None:

@@ -29,9 +29,9 @@ def draw(seed: int = 0) -> Array:
 def test_a_change_is_undone_to_the_last_pixel() -> None:
     pictures = np.concatenate([draw(), draw(1)])
     change = EditChange.between(pictures, SMILE, FACE)
-    assert change.undo(pictures[1:]) == pytest.approx(pictures[:1], abs=1e-6)
+    assert change.undo(pictures[1:]) == pytest.approx(pictures, abs=1e-6)
     later = draw(2)
-    assert change.undo(later) == pytest.approx(later - (pictures[1:] - pictures[:1]), abs=1e-6)
+    assert change.undo(later)[:1] == pytest.approx(later - (pictures[1:] - pictures[:1]), abs=1e-6)
 
 
 def test_a_change_serves_the_same_edits_and_for_so_many_frames() -> None:
