@@ -55,7 +55,7 @@ AROUND = {
     "following the face": (FaceTracker, "track"),
     "crop": (face_stream, "crop"),
     "noise map settled": (inverter, "settle"),
-    "noise map of the edit": (inverter, "redraw"),
+    "noise map of the edit": (inverter, "drop_old_detail"),
     "answers looked at": (inverter, "_require_finite"),
     "pictures of faces put together": (inverter.Inverter, "_draw_both"),
     "O drawn later": (inverter.Inverter, "catch_up"),
