@@ -104,20 +104,26 @@ def measure(
 
 def find_way_back(
     file: Annotated[Path, typer.Argument(help="The attribute's file, measured in how male a face is.")],
-    clips: Annotated[Path | None, typer.Option(help="Folder of aligned clips whose faces are taken, too.")] = None,
+    clips: Annotated[Path, typer.Option(help="Folder of aligned clips whose faces it is found on.")],
     split: ClipSplit = None,
+    forth: Annotated[bool, typer.Option("--forth", help="The way there instead.")] = False,
     profile: Profile = "mobile-256",
+    engine: Engine = "auto",
 ) -> None:
-    """Give the attribute of gender a way back that changes the face and not the hair, by descent through the generator.
+    """Give the attribute of gender a way back that is seen in a stream, by descent through generator and composite.
 
     Both directions are in the file then; what each reaches is stated by measure and fit-video.
     """
+    from engines import check_engine, load_runtime
     from rigid.assets.store import AssetStore
     from rigid.discovery.sitters import Sought
-    from rigid.discovery.way_back import find_way_back as find
+    from rigid.discovery.way_back import find_way
 
+    store = AssetStore()
     with bad_input():
-        find(Sought(file, profile, clips, split), AssetStore(), say)
+        check_engine(engine)
+        with closing(load_runtime(profile, engine, store=store)) as runtime:
+            find_way(Sought(file, profile, clips, split), runtime, store, 1 if forth else -1, say)
 
 
 def paint(

@@ -25,26 +25,32 @@ Judge = Callable[[Tensor, list[int], np.random.Generator], tuple[Tensor, str]]
 class Descent:
     """Where to look for an edit, and how."""
 
-    generator: Callable[[Tensor], Tensor]
-    """Codes (B, n_codes, 512) → pictures."""
+    generator: Callable[[Tensor, list[int]], Tensor]
+    """Codes (B, n_codes, 512), and which faces they are of → pictures."""
     levels: Sequence[int]
     """Those that the edit may use."""
     spread: Array
     """Covariance of a code, (512, 512): in its unit steps are taken."""
     steps: int
     rate: float = 0.02
+    start: Array | None = None
+    """The edit (n_codes, 512) that it begins with, the same for all codes of a level; None for nothing."""
 
     def run(self, codes: Tensor, judge: Judge, report: Say = say_nothing) -> Array:
         """The edit (n_codes, 512) of faces `codes` (N, n_codes, 512), a few at a time, that `judge` likes best."""
         values, vectors = np.linalg.eigh(self.spread)
         root = torch.from_numpy(np.asarray(vectors * np.sqrt(values.clip(0)), np.float32))
-        steered = torch.zeros(len(self.levels), len(root), requires_grad=True)
+        steered = torch.zeros(len(self.levels), len(root))
+        if self.start is not None:
+            firsts = [level_codes(codes.shape[1])[level][0] for level in self.levels]
+            steered = torch.linalg.lstsq(root, torch.from_numpy(self.start[firsts]).T).solution.T.contiguous()
+        steered.requires_grad_()
         optimiser = torch.optim.Adam([steered], lr=self.rate)
         random = np.random.default_rng(0)
         for step, chosen in enumerate(_draw_batches(len(codes), self.steps, random), 1):
             edit = _spread_over(steered @ root.T, self.levels, codes.shape[1])
             with torch.autocast("cpu", torch.bfloat16):
-                made = self.generator(codes[chosen] + edit)
+                made = self.generator(codes[chosen] + edit, chosen)
             loss, words = judge(made.float(), chosen, random)
             optimiser.zero_grad()
             (loss + LENGTH * steered.square().sum()).backward()

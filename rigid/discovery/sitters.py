@@ -46,11 +46,18 @@ class Sought:
         real = [] if self.clips is None else [codes_of_clips(self.profile, self.clips, self.split)]
         return Faces.make_found(studio, np.concatenate([drawn, *real]))
 
-    def descend(self, store: AssetStore, levels: tuple[int, ...], steps: int, rate: float) -> Descent:
-        """A descent through the profile's generator."""
+    def descend(
+        self, store: AssetStore, levels: tuple[int, ...], steps: int, rate: float, noise: Tensor | None = None
+    ) -> Descent:
+        """A descent through the profile's generator, which is given the `noise` maps (N, *noise_shape) of the faces."""
         spread = np.cov(single_codes(build_mapping(store), SPREAD_CODES, 0).detach().numpy().T)
         generator = build_mobile_generator(self.profile, store).requires_grad_(False)
-        return Descent(generator, levels, spread, self.steps or steps, rate)
+
+        def draw(codes: Tensor, chosen: list[int]) -> Tensor:
+            pictures: Tensor = generator(codes) if noise is None else generator(codes, noise[chosen])
+            return pictures
+
+        return Descent(draw, levels, spread, self.steps or steps, rate)
 
 
 @dataclass(frozen=True)

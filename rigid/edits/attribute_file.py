@@ -81,13 +81,14 @@ def rewrite_header(
     change: Callable[[AttributeHeader], AttributeHeader],
     motion: Array | None = None,
     back: Array | None = None,
+    direction: Array | None = None,
 ) -> AttributeHeader:
-    """Replace the header in `path` by what `change` makes of it, and motion and way back where given; the edit stays.
+    """Replace the header in `path` by what `change` makes of it, and motion, way back and direction where given.
 
     ValueError for a bad file.
     """
     text, map_text, tensors = _read_raw(path)
-    _add(tensors, motion, back)
+    _add(tensors, motion, back, direction)
     _check_values(tensors, path.name)
     header = change(parse_header(text, path.name))
     check_header(header, path.name)
@@ -97,8 +98,10 @@ def rewrite_header(
     return header
 
 
-def _add(tensors: dict[str, Array], motion: Array | None, back: Array | None = None) -> None:
-    given = {MOTION: motion, BACK: back}
+def _add(
+    tensors: dict[str, Array], motion: Array | None, back: Array | None = None, direction: Array | None = None
+) -> None:
+    given = {MOTION: motion, BACK: back, TENSOR: direction}
     tensors |= {name: np.ascontiguousarray(array, np.float32) for name, array in given.items() if array is not None}
 
 

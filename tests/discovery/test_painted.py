@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import torch
@@ -22,8 +24,9 @@ LEFT = np.zeros((SIZE, SIZE), np.float32)
 LEFT[24:40, 20:32] = 1
 
 
-def draw(codes: Tensor) -> Tensor:
+def draw(codes: Tensor, chosen: Sequence[int]) -> Tensor:
     """Grey pictures (B, 3, S, S) of `codes` (B, 7, 6), reddish or lighter in places."""
+    assert len(codes) == len(chosen)
     left, right = torch.from_numpy(LEFT), torch.from_numpy(LEFT[:, ::-1].copy())
     amounts = 0.2 * codes[:, 1, :3].float()
     red = torch.einsum("bk,khw->bhw", amounts[:, :2], torch.stack((left, right)))
@@ -34,7 +37,7 @@ def draw(codes: Tensor) -> Tensor:
 def faces() -> Faces:
     codes = np.zeros((6, N_CODES, CODE_SIZE), np.float32)
     codes[:, 1, :3] = 0.1 * np.arange(6)[:, None]
-    images = ((draw(torch.from_numpy(codes)).permute(0, 2, 3, 1).numpy() + 1) * 127.5).astype(np.uint8)
+    images = ((draw(torch.from_numpy(codes), range(6)).permute(0, 2, 3, 1).numpy() + 1) * 127.5).astype(np.uint8)
     seen = {"landmarks": np.repeat(landmarks_in_crop(SIZE)[None], 6, 0)}
     return Faces(codes, images, seen, np.ones((6, 1), np.float32))
 
