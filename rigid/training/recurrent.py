@@ -19,7 +19,7 @@ from rigid.training.device import DEVICE
 from rigid.training.distributed import average_gradients, average_values, rank, world
 from rigid.training.episodes import Batch
 from rigid.training.loop import Losses, Stage, check_finite
-from rigid.training.rates import cosine, set_rate
+from rigid.training.rates import set_rate
 from rigid.training.recurrent_options import RecurrentOptions
 from rigid.training.recurrent_parts import RECURRENT_FILE, Parts
 from rigid.training.rollout import (
@@ -52,7 +52,7 @@ class RecurrentStage(Stage):
 
     def step(self, index: int) -> Losses:
         """Take one step; a loss that is not finite stops it before anything changes."""
-        self._set_learning_rate(index)
+        set_rate(self.optimizer, self.options.learning_rate_at(index))
         # one to draw with, one for what several processes have to choose alike
         random, alike = (np.random.default_rng((self.options.seed, index, use)) for use in range(2))
         single = index < self.options.single_steps
@@ -113,15 +113,6 @@ class RecurrentStage(Stage):
         self.optimizer.step()
         self.average.update_parameters(self.encoder)
         return norm.item()
-
-    def _set_learning_rate(self, index: int) -> None:
-        """Each phase: a short warm-up, then a cosine from its rate to `final_rate` of it."""
-        options = self.options
-        first = index < options.single_steps
-        peak = options.single_learning_rate if first else options.learning_rate
-        done = index / options.single_steps if first else (index - options.single_steps) / options.episode_steps
-        warm_up = min(1.0, (done + 1e-3) / 0.02)
-        set_rate(self.optimizer, peak * warm_up * cosine(done, options.final_rate))
 
     def _average(self) -> nn.Module:
         network = self.average.module

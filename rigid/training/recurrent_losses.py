@@ -90,7 +90,7 @@ class RecurrentLosses:
             losses["change"] = torch.stack(errors).sum()
         losses["offset"] = batch.frames * torch.stack([step.compensation.offsets for step in steps]).square().mean()
         if self.weights.tc or self.weights.ibfcc:
-            o, e = self._in_windows(batch, inverted, edited)
+            o, e = place_in_windows(batch, inverted, edited, self.estimate)
             losses["tc"] = temporal_consistency(batch, o)
             losses["ibfcc"] = self._in_between(e) if self.weights.ibfcc else e.new_zeros(())
         return self._total(losses)
@@ -121,19 +121,6 @@ class RecurrentLosses:
         l2, lpips = self._distances(edited[batch.known].flatten(0, 1), batch.edited.flatten(0, 1), random)
         return (l2 + self.weights.alpha * lpips).sum() / len(edited)
 
-    def _in_windows(self, batch: Batch, inverted: Tensor, edited: Tensor) -> tuple[Tensor, Tensor]:
-        """Eq. 6 and 7: the inverted and the edited frames (B, T, 3, R, R), un-aligned and blended.
-
-        The edited face's mask is the real one's, moved by the flow from the edited to the inverted face.
-        """
-        size = batch.windows.shape[-1]
-        placements, masks = batch.placements.flatten(0, 1), batch.masks.flatten(0, 1)
-        o, e = (unalign(faces.flatten(0, 1), placements, size) for faces in (inverted, edited))
-        union = torch.maximum(masks, warp(masks, self.estimate(e, o)))
-        windows = batch.windows.flatten(0, 1)
-        blended = (windows + masks * (o - windows), windows + union * (e - windows))
-        return blended[0].unflatten(0, inverted.shape[:2]), blended[1].unflatten(0, inverted.shape[:2])
-
     def _in_between(self, e: Tensor) -> Tensor:
         """L_ibfcc (Eq. 9) of the edited frames (B, T, 3, R, R)."""
         before, here, after = (part.flatten(0, 1) for part in (e[:, :-2], e[:, 1:-1], e[:, 2:]))
@@ -145,6 +132,20 @@ class RecurrentLosses:
 def _change_error(inverted: Tensor, edited: Tensor, change: Tensor) -> Tensor:
     """How far the edit's effect is from `change`, at half size: where exactly an edge runs is not the point."""
     return F.l1_loss(F.avg_pool2d(edited - inverted, 2), F.avg_pool2d(change, 2))
+
+
+def place_in_windows(batch: Batch, inverted: Tensor, edited: Tensor, estimate: FlowEstimator) -> tuple[Tensor, Tensor]:
+    """Eq. 6 and 7: the inverted and the edited frames (B, T, 3, R, R), un-aligned and blended.
+
+    The edited face's mask is the real one's, moved by the flow from the edited to the inverted face.
+    """
+    size = batch.windows.shape[-1]
+    placements, masks = batch.placements.flatten(0, 1), batch.masks.flatten(0, 1)
+    o, e = (unalign(faces.flatten(0, 1), placements, size) for faces in (inverted, edited))
+    union = torch.maximum(masks, warp(masks, estimate(e, o)))
+    windows = batch.windows.flatten(0, 1)
+    blended = (windows + masks * (o - windows), windows + union * (e - windows))
+    return blended[0].unflatten(0, inverted.shape[:2]), blended[1].unflatten(0, inverted.shape[:2])
 
 
 def temporal_consistency(batch: Batch, o: Tensor) -> Tensor:

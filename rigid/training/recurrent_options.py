@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from rigid.training.rates import cosine
 from rigid.training.recurrent_losses import LossWeights
 from rigid.training.shipping import Initial
 
@@ -77,6 +78,13 @@ class RecurrentOptions:
     def steps(self) -> int:
         """Optimiser steps in all."""
         return self.single_steps + self.episode_steps
+
+    def learning_rate_at(self, index: int) -> float:
+        """The rate of step `index`: in each phase a short warm-up, then a cosine from its own to `final_rate` of it."""
+        first = index < self.single_steps
+        peak = self.single_learning_rate if first else self.learning_rate
+        done = index / self.single_steps if first else (index - self.single_steps) / self.episode_steps
+        return peak * min(1.0, (done + 1e-3) / 0.02) * cosine(done, self.final_rate)
 
     @property
     def weights(self) -> LossWeights:

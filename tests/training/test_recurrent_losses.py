@@ -12,7 +12,7 @@ from torch import Tensor
 
 from rigid.training.episodes import Batch, to_batch
 from rigid.training.flow import DisFlow
-from rigid.training.recurrent_losses import LossWeights, RecurrentLosses, temporal_consistency
+from rigid.training.recurrent_losses import LossWeights, RecurrentLosses, place_in_windows, temporal_consistency
 from rigid.training.rollout import Compensation, Step
 from rigid.training.warping import compose_between, unalign, warp
 from tests.training.episodes import CUT, N_CODES, tiny_episode
@@ -76,8 +76,7 @@ def test_temporal_consistency_is_equations_13_to_15() -> None:
 
 def test_outside_the_face_the_frame_stays() -> None:
     batch = a_batch()
-    losses = RecurrentLosses(PAPER, Distance(), Even(), DisFlow())
-    o, e = losses._in_windows(batch, batch.targets + 1, batch.targets + 1)
+    o, e = place_in_windows(batch, batch.targets + 1, batch.targets + 1, DisFlow())
     nowhere = (batch.masks == 0).expand_as(o)
     everywhere = (batch.masks == 1).expand_as(o)
     assert torch.equal(o[nowhere], batch.windows[nowhere])
