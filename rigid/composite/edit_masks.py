@@ -134,16 +134,13 @@ def _beyond_neck(size: int) -> Array:
 
 def how_covered(real: Array) -> float:
     """What share of the face something lies before, 0 to 1, by the map of I: of the places inside its outline."""
-    face, other = (
-        np.where(share > 0.5, np.uint8(255), np.uint8(0))
-        for share in (_share(real, *INNER_FACE), _share(real, "other"))
-    )
-    points = cv2.findNonZero(face)
+    other = _share(real, "other") > 0.5
+    points = cv2.findNonZero((_share(real, *INNER_FACE) > 0.5).view(np.uint8)) if other.any() else None
     if points is None:
         return 0.0
-    outline = np.zeros_like(face)
+    outline = np.zeros(other.shape, np.uint8)
     cv2.fillConvexPoly(outline, cv2.convexHull(points), 1)
-    return float((other & outline).mean() / outline.mean())
+    return float((other & (outline > 0)).mean() / outline.mean())
 
 
 def grow_along_brightness(share: Array, picture: Array) -> Array:
