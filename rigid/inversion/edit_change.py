@@ -13,6 +13,7 @@ shown with the O that was inferred.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum, auto
@@ -65,7 +66,7 @@ class EditChange:
 
         `farthest`: pixels that a face must have moved less than; 0 for never.
         """
-        moved = float(np.quantile(np.linalg.norm(landmarks - self.landmarks, axis=1), MOST))
+        moved = _find_most(np.linalg.norm(landmarks - self.landmarks, axis=1))
         if self.edits != edits or moved >= farthest:
             return Use.NONE
         return Use.LAST if moved >= SOON * farthest or self.age + 1 >= OLDEST else Use.WHOLE
@@ -79,3 +80,11 @@ class EditChange:
         pictures = edited.repeat(2, 0)
         pictures[:1] -= self.difference
         return pictures
+
+
+def _find_most(moved: Points) -> float:
+    """Find what `MOST` of the numbers `moved` (N,) do not exceed, as NumPy's quantile does in ten times the time."""
+    place = MOST * (len(moved) - 1)
+    low, high = math.floor(place), math.ceil(place)
+    parted = np.partition(moved, (low, high))
+    return float(parted[low] + (place - low) * (parted[high] - parted[low]))
