@@ -23,6 +23,7 @@ from aiortc.codecs import depayload, get_decoder
 from aiortc.jitterbuffer import JitterFrame
 from av import VideoFrame
 
+from aiortc_fixes import install
 from aiortc_fixes.h264 import choose_encoder
 from engines import load_runtime
 from engines.graph_runtime import GraphRuntime
@@ -79,6 +80,7 @@ class SmileAlways:
 
 
 def main() -> None:
+    install()
     cv2.setNumThreads(1)
     for name, (owner, attribute) in (NETWORKS | AROUND).items():
         count_time(owner, attribute, name)
