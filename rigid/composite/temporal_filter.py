@@ -20,7 +20,7 @@ import numpy as np
 
 from rigid.arrays import Array, Pixels
 from rigid.composite.compositor import Faces
-from rigid.composite.paste import warp
+from rigid.composite.paste import repeat_for_colours, warp
 from rigid.fields import blur, mismatch, ramp, resize
 
 FLOW_SIZE = 128
@@ -96,16 +96,17 @@ class TemporalFilter:
         faces, now, masks = given.faces, given.sight, given.masks
         flow, size, before = self._flow(now, last.sight), len(faces.real), last.faces
         explained = resize(_find_explained(now, last.sight, flow), size)
-        mix = _Mixing(_enlarge(flow, size), np.float32(self._share) * explained)
-        inverted = mix(faces.inverted, before.inverted)
+        flow, weight = _enlarge(flow, size), repeat_for_colours(np.float32(self._share) * explained)
+        inverted = _mix(faces.inverted, before.inverted, flow, weight)
         edited, bare = faces.edited, faces.bare
         if given.edits == last.edits and len(masks) == len(last.masks):
-            masks = tuple(mix(mask, kept) for mask, kept in zip(masks, last.masks, strict=True))
+            held = np.float32(self._share) * explained
+            masks = tuple(_mix(mask, kept, flow, held) for mask, kept in zip(masks, last.masks, strict=True))
             for hair in masks[1:]:
                 share = self._share + np.float32(max(DRAWN_SHARE - self._share, 0)) * hair
-                mix = replace(mix, weight=share * explained)
-            edited = mix(edited, before.edited)
-            bare = bare if bare is None or before.bare is None else mix(bare, before.bare)
+                weight = repeat_for_colours(share * explained)
+            edited = _mix(edited, before.edited, flow, weight)
+            bare = bare if bare is None or before.bare is None else _mix(bare, before.bare, flow, weight)
         return replace(given, faces=replace(faces, inverted=inverted, edited=edited, bare=bare), masks=masks)
 
     def _flow(self, now: _Sight, before: _Sight) -> Array:
@@ -120,16 +121,12 @@ def _find_explained(now: _Sight, before: _Sight, flow: Array) -> Array:
     return 1 - ramp(blur(error, 1.0), MOVED, CHANGED)
 
 
-@dataclass(frozen=True, eq=False)
-class _Mixing:
-    """Mixes into pictures those before, moved by `flow` (S, S, 2), as much as `weight` (S, S) says."""
-
-    flow: Array
-    weight: Array
-
-    def __call__(self, newest: Array, last: Array) -> Array:
-        # in one pass, where NumPy takes three and a weight for each channel
-        return cv2.blendLinear(newest, warp(last, self.flow), 1 - self.weight, self.weight)  # type: ignore[return-value]
+def _mix(newest: Array, last: Array, flow: Array, weight: Array) -> Array:
+    mixed = warp(last, flow)
+    mixed -= newest
+    mixed *= weight
+    mixed += newest
+    return mixed
 
 
 def _grey_bytes(picture: Array) -> Pixels:
