@@ -5,7 +5,8 @@ With I the real aligned face, O the inverted, E the edited one, M the feathered 
 - `change`: I + M · (1 - k) · (E + l - I), Eq. 7 with its mask drawn back where the edit changed nothing. k says how far
   the real face stays: exp(-(d / (τ + e))²), with d how much E differs from O, and e how much O differs from I in more
   than colour: where O shows another mouth than I, E does, too, and only a larger change is worth it. Where O is
-  inferred, e is the last drawn one's. l = G(I - O) brings the real one's colours.
+  inferred, e is the last drawn one's. k is 0 where a face that gets another mouth is drawn anew. l = G(I - O) brings
+  the real one's colours.
   Edits of the hair are drawn in the same way over the face, inside a mask of the hair.
 - `paper`: M · E + (1 - M) · I, Eq. 7 itself: another, smoother person wherever the mask is.
 
@@ -117,7 +118,7 @@ def _composite_change(faces: Faces, masks: FaceMasks, effect: EditEffect, landma
 
 def _change_face(faces: Faces, edited: Array, masks: FaceMasks, effect: EditEffect, landmarks: Points) -> Composite:
     free, features = _mask_meant(effect, masks, landmarks) * masks.free, masks.features
-    layer = change_layer(faces, edited, free * masks.face)
+    layer = change_layer(faces, edited, free * masks.face, drawn=effect.expressed)
     if features is None or min(effect.changes.values()) == 1:
         return layer
     return keep_features(layer, faces, edited, features, effect.changes, free * border_window(len(edited)))
@@ -138,10 +139,17 @@ def _mask_meant(effect: EditEffect, masks: FaceMasks, landmarks: Points) -> Arra
     return meant
 
 
-def change_layer(faces: Faces, edited: Array, mask: Array, fringe: Fringe | None = None) -> Composite:
-    """E, `edited`, in I's colours as far as it differs from O, inside `mask`; nothing where E equals O."""
+def change_layer(
+    faces: Faces, edited: Array, mask: Array, fringe: Fringe | None = None, drawn: Array | None = None
+) -> Composite:
+    """E, `edited`, in I's colours as far as it differs from O, inside `mask`; nothing where E equals O.
+
+    All of it where it is `drawn` anew, (n, n): half of another mouth beside half of the real one is neither.
+    """
     before, after = faces.small[1], resize(edited, SMALL)
     share, colour = how_changed(find_spread_difference(before, after), faces.fault), faces.colour
+    if drawn is not None:
+        share = np.maximum(share, resize(drawn, SMALL))
     if fringe is not None:
         share = np.maximum(share, fringe.drawn)
         colour = fringe.recolour(colour, *faces.small)

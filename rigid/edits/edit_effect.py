@@ -63,6 +63,15 @@ class EditEffect:
         return self.face > 0 and (min(self.changes.values()) < 1 or "lips" in self.shares)
 
     @property
+    def expressed(self) -> Array | None:
+        """How far what they draw anew is shown where a face gets another mouth, as `redrawn`; None for not at all.
+
+        Not where eyes alone are edited: shut ones would open with another face's.
+        """
+        share = min(self.changes["mouth"], self.shares.get("face", 0.0))
+        return np.float32(share) * self.redrawn if share and self.redrawn is not None else None
+
+    @property
     def fringe(self) -> Array | None:
         """How far hair that they draw is shown where the face was, as `redrawn`; None for not at all."""
         return np.float32(self.hair) * self.redrawn if self.hair and self.redrawn is not None else None

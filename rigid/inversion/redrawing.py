@@ -5,7 +5,8 @@ teeth of a smile, rims of glasses, a fringe, shut lids), that detail belongs to 
 gaps; there E is generated without it. Where that is, is measured on the face at hand, by the inverted and the edited
 face without any noise map: where their edges differ far more than over the face as a whole, and where the face parser
 sees another part in one than in the other. An edit that changes a face everywhere, such as age or make-up, leaves it
-the detail that makes it the same person.
+the detail that makes it the same person. Of a mouth or of the eyes that an edit is meant to change all is drawn anew or
+nothing: the corner of an eye, or a tooth, that is left of the real one lies where the edited one has none.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy as np
 from rigid.arrays import Array
 from rigid.edits.edit_effect import EditEffect
 from rigid.face.landmarks import INNER_LIPS, INNER_MOUTH_CORNERS
-from rigid.face.masks import lips_mask, oval_mask
+from rigid.face.masks import eyes_mask, lips_mask, oval_mask, union
 from rigid.fields import blur, largest, ramp, resize, rise
 from rigid.geometry import Points
 from rigid.models.contract import Runtime
@@ -39,6 +40,8 @@ EDGE_SIGMA = 8.0 / 256
 """How far the change of an edge reaches, crop sides."""
 MOVED = (0.3, 0.7)
 """Total variation between the probabilities of a place's parts from which it counts as another part, and fully."""
+WHOLE = (0.1, 0.2)
+"""Mean of what is drawn anew of a mouth or of the eyes from which all of it begins to be, and is."""
 COMPARED = 128
 """Side of the pictures that are compared."""
 WIDE_OPEN = (0.4, 0.8)
@@ -101,7 +104,8 @@ def measure_anew(
     before: Redrawn, codes: Array, effect: EditEffect, landmarks: Points, runtime: Runtime, draw: Draw
 ) -> Redrawn:
     """What is known `before`, measured on this face; for the arguments see `drop_old_detail`."""
-    measured = resize(_measure(codes, landmarks, runtime, draw), runtime.sizes.noise_shape[-1])
+    measured = complete_features(_measure(codes, landmarks, runtime, draw), landmarks, effect.changes)
+    measured = resize(measured, runtime.sizes.noise_shape[-1])
     return replace(before, edits=dict(effect.edits), age=0, measured=measured)
 
 
@@ -140,6 +144,21 @@ def find_new_parts(before: Array, after: Array) -> Array:
     """Where one part of a face is drawn in another's place, (n, n), 0 to 1; both are the parser's maps (C, n, n)."""
     moved = np.abs(after - before).sum(0, dtype=np.float32) / 2
     return ramp(moved, *MOVED)
+
+
+def complete_features(measured: Array, landmarks: Points, changes: Mapping[str, float]) -> Array:
+    """What was `measured` (n, n), and all of the mouth and the eyes where enough of them is, as far as they may change.
+
+    `landmarks` (478, 2) of the real face in crop sides; `changes`: see `EditEffect.changes`.
+    """
+    size, at = len(measured), landmarks * len(measured)
+    lips, eyes = lips_mask(at, size, 0.0), eyes_mask(at, size)
+    parts = (lips, lips_mask(at, size), changes["mouth"]), (eyes, eyes, changes["lids"])
+    return union(measured, *(np.float32(share * _find_whole(measured, core)) * whole for core, whole, share in parts))
+
+
+def _find_whole(measured: Array, feature: Array) -> float:
+    return rise(float((measured * feature).sum()) / max(float(feature.sum()), 1.0), *WHOLE)
 
 
 def _mask_lips(landmarks: Points, size: int) -> Array:

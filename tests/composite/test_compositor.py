@@ -118,6 +118,16 @@ def test_a_mouth_that_was_inverted_wrongly_stays_real_under_an_edit_that_hardly_
     assert np.abs(drawn - inputs)[place].mean() > 0.8, "another mouth is shown"
 
 
+def test_another_mouth_that_is_drawn_anew_is_shown_in_full_and_another_persons_eyes_are_not() -> None:
+    faces = Faces(texture(0), texture(1), texture(1) + np.float32(0.05))
+    anew = np.zeros((32, 32), np.float32)
+    anew[20:26, 12:20] = 1
+    place, mouth = (slice(168, 200), slice(104, 152)), dict.fromkeys(FEATURES, 0.0) | {"mouth": 1.0}
+    opened, aged = (EditEffect(changes=one, redrawn=anew).expressed for one in (mouth, dict.fromkeys(FEATURES, 0.0)))
+    assert change_layer(faces, faces.edited, FACE, drawn=opened).weight[place].min() > 0.99
+    assert aged is None and change_layer(faces, faces.edited, FACE).weight[place].max() < 0.2
+
+
 def test_the_share_agrees_with_the_formula_at_every_place() -> None:
     faces = Faces(texture(0), texture(1), texture(1) + 0.2 * spot(np.zeros((SIZE, SIZE, 3), np.float32), 1.0))
     layer = change_layer(faces, faces.edited, FACE)

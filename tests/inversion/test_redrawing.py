@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from rigid.arrays import Array
+from rigid.edits.attribute_header import FEATURES
 from rigid.edits.edit_effect import EditEffect
 from rigid.face.landmarks import INNER_LIPS, INNER_MOUTH_CORNERS
-from rigid.inversion.redrawing import EASE, FAR, STALE, WAIT, Redrawn, drop_old_detail, measure_anew
+from rigid.face.masks import eyes_mask, lips_mask
+from rigid.inversion.redrawing import EASE, FAR, STALE, WAIT, Redrawn, complete_features, drop_old_detail, measure_anew
 from rigid.models.contract import CLASSES
 from tests.fakes import TINY, FakeRuntime
 from tests.worlds import landmarks_in_crop
@@ -146,6 +149,17 @@ def test_another_part_in_the_place_of_one_is_rid_of_its_detail() -> None:
     fringe, faint = (settle(EditedNoise(Fringe()), hair, {"bangs": 1.0}) for hair in (1.0, 0.2))
     assert fringe[..., :3, :].max() < 0.01 and fringe[..., 6:, :].min() == 1
     assert np.array_equal(faint, NOISE)
+
+
+@pytest.mark.parametrize(("feature", "mask"), [("mouth", lips_mask), ("lids", eyes_mask)])
+def test_all_of_a_feature_is_drawn_anew_or_nothing(feature: str, mask: Callable[[Array, int], Array]) -> None:
+    points, changes = landmarks_in_crop(SIZE) / np.float32(SIZE), dict.fromkeys(FEATURES, 0.0)
+    around = mask(points * SIZE, SIZE) > 0.99
+    third = (around & (np.arange(SIZE) % 3 == 0)).astype(np.float32)
+    few = np.float32(0.05) * third
+    assert complete_features(third, points, changes | {feature: 1.0})[around].min() > 0.99
+    assert np.array_equal(complete_features(third, points, changes), third), "it is not meant to change"
+    assert np.array_equal(complete_features(few, points, changes | {feature: 1.0}), few)
 
 
 @pytest.mark.parametrize("change", [codes(0.02), codes(0.2, 0.4)], ids=["hardly", "like the rest of the face"])
