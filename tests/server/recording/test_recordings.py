@@ -32,7 +32,7 @@ from server.recording.recording import MOST_WAITING, Recording
 from server.recording.recordings import Recordings, usable_folder
 from server.recording.unfinished_films import UnfinishedFilm
 from server.session import session_outputs
-from tests.patience import PATIENCE_SECONDS, eventually, until
+from tests.patience import HANGING_SECONDS, PATIENCE_SECONDS, eventually, until
 from tests.server.http.test_api import assert_error
 from tests.server.world import CLOCK, Viewer, World, running
 
@@ -265,7 +265,7 @@ async def test_another_key_cannot_fetch_a_recording(tmp_path: Path) -> None:
 
 
 KILLED = """
-import os, signal, sys
+import os, signal, sys, time
 from pathlib import Path
 from server.recording.recording import Recording
 from tests.server.recording.test_recordings import PLENTY, frame
@@ -273,9 +273,9 @@ recording = Recording(Path(sys.argv[1]), "", PLENTY, None, lambda: None)
 for i in range(90):
     recording.offer(frame(3000 * i, 50 + i), {"smile": 0.5} if i > 40 else {})
     while i - recording.describe()["frames"] > 5:
-        pass
+        time.sleep(0.001)
 while recording.describe()["frames"] < 90:
-    pass
+    time.sleep(0.001)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -284,7 +284,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a film whose server was killed three seconds after its begin."""
     folder = tmp_path_factory.mktemp("killed")
-    done = subprocess.run([sys.executable, "-c", KILLED, str(folder / "a.mp4")], timeout=PATIENCE_SECONDS)
+    done = subprocess.run([sys.executable, "-c", KILLED, str(folder / "a.mp4")], timeout=HANGING_SECONDS)
     assert done.returncode == -signal.SIGKILL
     return folder
 

@@ -22,7 +22,7 @@ from server.config import ServerConfig
 from server.webrtc.peer import MakePeer, Peer, PeerEvents
 from tests.client.fakes import LightStream, attributes
 from tests.client.serving import serving
-from tests.patience import PATIENCE_SECONDS, eventually
+from tests.patience import HANGING_SECONDS, PATIENCE_SECONDS, eventually
 
 KEY = "sesame"
 Sending = Callable[[dict[str, Any]], AbstractContextManager[None]]
@@ -85,7 +85,7 @@ def outsider(url: str, *command: str) -> Iterator[Outsider]:
 def _told(client: subprocess.Popen[str]) -> dict[str, Any]:
     assert client.stdout is not None
     # A client that never connects must not hold the test up.
-    watchdog = threading.Timer(PATIENCE_SECONDS, client.kill)
+    watchdog = threading.Timer(HANGING_SECONDS, client.kill)
     watchdog.start()
     line = client.stdout.readline()
     watchdog.cancel()
