@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from rigid.arrays import Array
 from rigid.discovery.observe import BROW_POINTS
 from rigid.discovery.regions import INNER_LIPS_RIM, LOWER_BROWS
-from rigid.face.landmarks import CHIN, FACE_OVAL, INNER_LIPS, LEFT_EYE, MOUTH_CORNERS, OUTER_LIPS, RIGHT_EYE
-from rigid.fields import ramp
+from rigid.face.landmarks import LEFT_EYE, MOUTH_CORNERS, OUTER_LIPS, RIGHT_EYE
 from rigid.geometry import Points
 
 Feature = Sequence[int] | NDArray[np.int_]
@@ -31,10 +30,6 @@ LOWERED, DRAWN_IN, OUTER_SHARE = 0.055, 0.03, 0.25
 their outer ends do."""
 CORNERS_FALL, MIDDLE_RISES = 0.022, 0.006
 """How far the corners of a sad mouth go down beside its middle, and how far all of it goes up, crop sides."""
-
-FALL, TEETH = 0.02, (0.03, 0.07)
-"""How far an opening jaw goes down, and how far below the upper lip it begins to, and does so, crop sides: the upper
-teeth of the mouth that an edit opens stay where they are."""
 
 
 def near(places: Points, feature: Feature, fade: float = FADE_WIDTH) -> Array:
@@ -73,15 +68,6 @@ def lower_mouth_corners(places: Points) -> Array:
     return _one_way(near(places, [*OUTER_LIPS, *INNER_LIPS_RIM], CLOSE) * pull)[::-1].copy()
 
 
-def lower_jaw(places: Points) -> Array:
-    """The chin and what is opened above it down (action unit 26), the mouth's corners and the jaw's angles hardly."""
-    oval = places[FACE_OVAL, 0]
-    sideways = (places[:, 0] - places[CHIN, 0]) / max(float(np.ptp(oval)) / 2, 1e-6)
-    below = ramp(places[:, 1] - places[INNER_LIPS[0], 1], *TEETH)
-    fall = FALL * below * (1 - np.square(sideways)).clip(0, 1)
-    return _one_way(np.stack((np.zeros_like(fall), fall), 1))
-
-
 def _one_way(motion: Points) -> Array:
     """`motion` at strength 1, and none at -1."""
     return np.stack((motion, np.zeros_like(motion))).astype(np.float32)
@@ -91,6 +77,5 @@ PULLS: dict[str, Callable[[Points], Array]] = {
     "eyes": grow_eyes,
     "brows": draw_brows_together,
     "corners": lower_mouth_corners,
-    "jaw": lower_jaw,
 }
 """By what `Recipe.moves` calls them."""

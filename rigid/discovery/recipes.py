@@ -59,7 +59,7 @@ class Recipe:
     """Those of `rigid.edits.attribute_header.FEATURES` it is meant to change; None for what its group says."""
     moves: str = ""
     """What a stream moves of the real face: its `lips` or the whole `face` as generated ones do, its `brows`, `eyes` or
-    the `corners` of its mouth or its `jaw` as `rigid.discovery.pulls` says; empty for nothing."""
+    the `corners` of its mouth as `rigid.discovery.pulls` says; empty for nothing."""
 
     @property
     def controls(self) -> tuple[str, ...]:
@@ -90,7 +90,7 @@ _IN_ORDER = (
         joined=(("mouth_open", 0.93),),
         moves="face",
     ),
-    Recipe("mouth_open", "Mouth open", "expression", "mouth_open", 0.4, ((1, 3),), ceiling=0.2, moves="jaw"),
+    Recipe("mouth_open", "Mouth open", "expression", "mouth_open", 0.4, ((1, 3),), ceiling=0.2),
     Recipe("lips_pucker", "Pucker", "expression", "pucker", 0.11, SHAPE, ceiling=0.3, free=("smile",), moves="lips"),
     Recipe("eyes_open", "Eyes wide", "expression", "eye_opening", 0.115, SHAPE, free=("eyes_closed",), region="eyes"),
     Recipe("eyes_closed", "Eyes closed", "expression", "eyes_closed", 0.42, SHAPE, ceiling=0.3, region="eyes"),

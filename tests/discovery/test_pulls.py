@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rigid.discovery import pulls
-from rigid.face.landmarks import CHIN, FACE_OVAL, INNER_LIPS, LEFT_EYE, MOUTH_CORNERS, OUTER_LIPS, RIGHT_EYE
+from rigid.face.landmarks import CHIN, LEFT_EYE, MOUTH_CORNERS, OUTER_LIPS, RIGHT_EYE
 from rigid.geometry import Points
 
 OUTER, INNER = (70, 46, 300, 276), (107, 55, 336, 285)
@@ -53,13 +53,3 @@ def test_a_sad_mouth_falls_at_its_corners_and_only_on_the_way_back() -> None:
     assert (back[MOUTH_CORNERS, 1] > 0.5 * pulls.CORNERS_FALL).all()
     assert (back[MIDDLE_LIPS, 1] < 0).all(), "its middle rises"
     assert abs(back[[*OUTER, CHIN]]).max() < 1e-6
-
-
-def test_an_opening_jaw_takes_the_chin_down_and_leaves_the_upper_lip() -> None:
-    places = make_places()
-    places[INNER_LIPS] = 0.5, 0.75
-    places[FACE_OVAL, 0] = np.linspace(0.2, 0.8, len(FACE_OVAL))
-    forth, back = pulls.lower_jaw(places)
-    np.testing.assert_allclose(forth[CHIN], (0, pulls.FALL), atol=0.1 * pulls.FALL)
-    assert abs(forth[[*OUTER, *INNER, *MOUTH_CORNERS, INNER_LIPS[0]]]).max() < 1e-6
-    assert not back.any()
