@@ -106,34 +106,27 @@ def paste(frame: Pixels, composite: Composite, transform: Transform, opacity: fl
     left, top, right, bottom = box
     to_box = inverse(transform)
     to_box[:, 2] = apply(to_box, np.array([part[1].start, part[0].start], np.float64)) - (left, top)
-    fields = [_scale_to_bytes(composite, part, min(1.0, opacity))]
+    opacity = min(1.0, opacity)
+    fields = [_scale_to_bytes(composite, part, opacity)]
     if composite.motion is not None:
-        fields.append(_turn_to_frame(composite.motion[part], transform))
+        fields.append(_turn_to_frame(composite.motion[part], transform, opacity))
     softened = [soften(field, to_box, (right - left, bottom - top)) for field in fields]
-    # pixels that move are taken from all of the frame
-    height = STRIP if composite.motion is None else bottom - top
-    for first in range(0, bottom - top, height):
-        size = right - left, min(height, bottom - top - first)
+    for first in range(0, bottom - top, STRIP):
+        size = right - left, min(STRIP, bottom - top - first)
         seen = [
             interpolate(one, to_strip - [[0, 0, 0], [0, 0, first]], size, cv2.BORDER_CONSTANT)
             for one, to_strip in softened
         ]
         place = slice(top + first, top + first + size[1]), slice(left, right)
-        result[place] = _draw(frame, place, min(1.0, opacity), *seen)
+        result[place] = _draw(frame, place, *seen)
     return result
 
 
-def _draw(frame: Pixels, place: Window, opacity: float, layers: Array, fields: Array | None = None) -> Pixels:
-    """A part of `frame`, (h, w, 3), with `layers` (h, w, 4) drawn over pixels moved as `fields` (h, w, 3) say."""
-    real = frame[place].astype(np.float32)
+def _draw(frame: Pixels, place: Window, layers: Array, motion: Array | None = None) -> Pixels:
+    """A part of `frame`, (h, w, 3), with `layers` (h, w, 4) drawn over pixels moved as `motion` (h, w, 4) says."""
+    real = (frame[place] if motion is None else _displace(frame, place, motion)).astype(np.float32)
     change, weight = without_weight(layers), repeat_for_colours(weight_of(layers))
-    if fields is None:
-        weight *= real
-    else:
-        moved = _displace(frame, fields, (place[1].start, place[0].start)) - real
-        moved *= repeat_for_colours(cv2.extractChannel(fields, 2))  # type: ignore[arg-type]
-        change += np.float32(opacity) * moved
-        weight *= real + moved
+    weight *= real
     change -= weight
     # rounds to even and clips, as it makes bytes of the sum
     return cv2.add(change, real, dtype=cv2.CV_8U)  # type: ignore[return-value]
@@ -172,10 +165,14 @@ def _moving(motion: Array) -> Array:
     return share
 
 
-def _turn_to_frame(motion: Array, transform: Transform) -> Array:
-    """`motion` (h, w, 2) of the crop in pixels of the frame, and how far it counts, (h, w, 3)."""
-    in_frame = cv2.transform(motion, np.linalg.inv(transform[:, :2]))
-    return cv2.merge((*planes(np.asarray(in_frame, np.float32)), _moving(motion)))  # type: ignore[return-value]
+def _turn_to_frame(motion: Array, transform: Transform, opacity: float) -> Array:
+    """`motion` (h, w, 2) of the crop in pixels of the frame, so far as it is worth showing and by `opacity`.
+
+    It is there twice, (h, w, 4): OpenCV interpolates four channels several times as fast as two.
+    """
+    to_frame, moving = opacity * np.linalg.inv(transform[:, :2]), _moving(motion)
+    in_frame = cv2.transform(motion, np.vstack((to_frame, to_frame)))
+    return np.asarray(in_frame, np.float32) * cv2.merge((moving, moving, moving, moving))
 
 
 def repeat_for_colours(mask: Array) -> Array:
@@ -184,13 +181,11 @@ def repeat_for_colours(mask: Array) -> Array:
     return cv2.merge((mask, mask, mask))  # type: ignore[return-value]
 
 
-def _displace(frame: Pixels, fields: Array, origin: tuple[int, int]) -> Array:
-    """The box of `frame` at `origin` (left, top), each pixel taken from as many columns and rows on as `fields` say."""
-    height, width = fields.shape[:2]
-    columns = cv2.extractChannel(fields, 0) + np.arange(origin[0], origin[0] + width, dtype=np.float32)
-    rows = cv2.extractChannel(fields, 1) + np.arange(origin[1], origin[1] + height, dtype=np.float32)[:, None]
-    moved = in_fours(frame, lambda given: cv2.remap(given, columns, rows, cv2.INTER_LINEAR, None, cv2.BORDER_REFLECT))
-    return moved.astype(np.float32)
+def _displace(frame: Pixels, place: Window, motion: Array) -> Pixels:
+    """A part of `frame`, (h, w, 3), each pixel taken from as many columns and rows on as `motion` (h, w, 4) says."""
+    rows, columns = (np.arange(side.start, side.stop, dtype=np.float32) for side in place)
+    columns, rows = cv2.extractChannel(motion, 0) + columns, cv2.extractChannel(motion, 1) + rows[:, None]
+    return cv2.remap(frame, columns, rows, cv2.INTER_LINEAR, None, cv2.BORDER_REFLECT)  # type: ignore[return-value]
 
 
 def _frame_box(part: Window, transform: Transform, shape: tuple[int, ...]) -> tuple[int, int, int, int] | None:

@@ -223,15 +223,16 @@ def test_where_nothing_is_drawn_or_moves_not_one_bit_changes(side: float) -> Non
         np.testing.assert_array_equal(paste(frame, composite, transform), frame)
 
 
-def test_moved_real_pixels_come_from_where_the_motion_points() -> None:
-    """A motion in a rolled crop at twice the frame's scale becomes the frame's own."""
+@pytest.mark.parametrize(("opacity", "moved"), [(1.0, 2), (0.5, 1)])
+def test_moved_real_pixels_come_from_where_the_motion_points(opacity: float, moved: int) -> None:
+    """A motion in a rolled crop at twice the frame's scale becomes the frame's own, less where the edit fades."""
     y, x = np.mgrid[:96, :128]
     frame = np.stack([x, y, x + y], -1).astype(np.uint8)
     transform = similarity(np.array([64.0, 48.0]), 32.0, np.pi / 2, (SIZE, SIZE))
     composite = replace(Composite.of(grey(0), 0 * smooth_mask()), motion=square_flow(4, 0))
-    result = paste(frame, composite, transform)
+    result = paste(frame, composite, transform, opacity)
     # The crop's x axis points down the frame, and four of its pixels are two of the frame's.
-    np.testing.assert_array_equal(result[48, 64].astype(int) - frame[48, 64], [0, 2, 2])
+    np.testing.assert_array_equal(result[48, 64].astype(int) - frame[48, 64], [0, moved, moved])
 
 
 @pytest.mark.parametrize("motion", [None, square_flow(1.5, -0.5)], ids=["still", "moving"])
