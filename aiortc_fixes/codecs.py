@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
-from itertools import pairwise
 from typing import Any, ClassVar
 
 from aiortc import RTCPeerConnection
@@ -25,14 +23,12 @@ from av.video.frame import PictureType
 from aiortc_fixes import sizes
 from aiortc_fixes.privates import SENDER, replace
 
-RECENT = 10
-"""Pictures over which their rate is taken."""
-FEWEST = 4
-"""Pictures that tell a rate; where these come at more than twice the rate, those before tell nothing of it."""
 MOST_OFF, MOST_OFF_VP8 = 0.2, 0.1
 """Of its bitrate; a codec that is further off is made anew."""
-SLOWEST = 5.0
-"""Pictures a second; at fewer, or after a pause, each gets no more bits."""
+LONGEST_SHARE, SHORTEST_SHARE = 0.2, 1 / 150
+"""Seconds whose bits a picture gets at most and at least, however long after the last one it comes."""
+BUFFER_SECONDS = 0.5
+"""Of the bitrate; so many bits more than it an H.264 encoder may have spent at any moment, and no more."""
 CPUS = os.cpu_count() or 1
 _decoding = threading.BoundedSemaphore(CPUS)
 
@@ -104,62 +100,54 @@ class QuickH264Encoder(h264.H264Encoder):
     aiortc uses x264's preset "medium": 13 ms of processor time for a picture of 640x480, where "veryfast" takes 4 ms
     for the same picture in as many bytes, and "superfast" six tenths of that for 0.4 dB less. It has x264 count on 30
     pictures a second, so that the 10 of a slow model come with a third of the bits asked for (that x264 could be told
-    to mind their times, but then holds one back).
+    to mind their times, but then holds one back). Here each picture has the bits of the time since the last one.
     """
 
-    options: ClassVar = {"level": "31", "tune": "zerolatency", "preset": "superfast"}
+    options: ClassVar = {"level": "31", "tune": "zerolatency", "preset": "superfast", "x264-params": "vbv-init=0.5"}
     """Of x264."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._times: deque[float] = deque(maxlen=RECENT)
-        self._since_new = 0
+        self._shown: float | None = None
+        self._made_for = 0
 
     def _encode_frame(self, frame: VideoFrame, force_keyframe: bool) -> Iterator[bytes]:
-        bitrate = self._bitrate(frame)
-        self._since_new += 1
-        if self.codec is None or not self._suits(self.codec, frame, bitrate):
-            self.codec, self._since_new = self._new_codec(frame, bitrate), 0
+        if self.codec is None or not self._suits(self.codec, frame):
+            self.codec, self._made_for = self._new_codec(frame), self.target_bitrate
+        # x264 takes another one up between two pictures
+        self.codec.bit_rate = round(self.target_bitrate * h264.MAX_FRAME_RATE * self._share(frame))
         frame.pict_type = PictureType.I if force_keyframe else PictureType.NONE
         data = b"".join(bytes(packet) for packet in self.codec.encode(frame))
         if data:
             yield from self._split_bitstream(data)
 
-    def _bitrate(self, frame: VideoFrame) -> int:
-        """What x264, which counts on 30 pictures a second, must be told."""
+    def _share(self, frame: VideoFrame) -> float:
+        """Seconds whose bits this picture gets."""
         assert frame.pts is not None and frame.time_base is not None
-        self._times.append(float(frame.pts * frame.time_base))
-        newest = list(self._times)[-FEWEST:]
-        if _rate(newest) > 2 * _rate(self._times):
-            self._times = deque(newest, RECENT)
-        return round(self.target_bitrate * h264.MAX_FRAME_RATE / _rate(self._times))
+        last, self._shown = self._shown, float(frame.pts * frame.time_base)
+        if last is None:
+            return 1 / h264.MAX_FRAME_RATE
+        return min(max(self._shown - last, SHORTEST_SHARE), LONGEST_SHARE)
 
-    def _suits(self, codec: VideoCodecContext, frame: VideoFrame, bitrate: int) -> bool:
-        if (codec.width, codec.height) != (frame.width, frame.height):
-            return False
-        told = codec.bit_rate or 1
-        # Each begin costs a keyframe: a rate that wavers is followed at leisure, bits that are far too many at once.
-        return bitrate > told / 2 if self._since_new < RECENT else abs(bitrate - told) / told <= MOST_OFF
+    def _suits(self, codec: VideoCodecContext, frame: VideoFrame) -> bool:
+        # Each begin costs a keyframe, and the buffer is made for one bitrate.
+        off = abs(self.target_bitrate - self._made_for) / self._made_for
+        return (codec.width, codec.height) == (frame.width, frame.height) and off <= MOST_OFF
 
-    def _new_codec(self, frame: VideoFrame, bitrate: int) -> VideoCodecContext:
+    def _new_codec(self, frame: VideoFrame) -> VideoCodecContext:
         codec = CodecContext.create("libx264", "w")
         codec.width, codec.height = frame.width, frame.height
-        codec.bit_rate = bitrate
         codec.pix_fmt = "yuv420p"
         codec.framerate = Fraction(h264.MAX_FRAME_RATE, 1)
         codec.time_base = VIDEO_TIME_BASE
-        codec.options = dict(self.options)
+        # x264 takes no bitrate up later that is above the first one; equal bounds have it keep to each
+        codec.bit_rate = round(self.target_bitrate * h264.MAX_FRAME_RATE * LONGEST_SHARE)
+        bounds = {"maxrate": str(codec.bit_rate), "bufsize": str(round(self.target_bitrate * BUFFER_SECONDS))}
+        codec.options = self.options | bounds
         codec.thread_count = vpx.number_of_threads(frame.width * frame.height, CPUS)
         codec.profile = "Baseline"
+        codec.open()
         return codec
-
-
-def _rate(times: Sequence[float]) -> float:
-    """How many pictures a second come at these times, seconds; aiortc's most where they are too few to tell."""
-    if len(times) < FEWEST:
-        return h264.MAX_FRAME_RATE
-    pauses = [min(after - before, 1 / SLOWEST) for before, after in pairwise(times)]
-    return min(len(pauses) / max(sum(pauses), 1e-6), h264.MAX_FRAME_RATE)
 
 
 class _BoundedDecoder(Decoder):

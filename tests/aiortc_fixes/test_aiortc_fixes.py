@@ -39,7 +39,14 @@ from aiortc_fixes import (
 )
 from aiortc_fixes import dtls as dtls_fixes
 from aiortc_fixes import ice as ice_fixes
-from aiortc_fixes.codecs import BoundedH264Decoder, BoundedVp8Decoder, QuickH264Encoder, QuickVp8Encoder
+from aiortc_fixes.codecs import (
+    BUFFER_SECONDS,
+    LONGEST_SHARE,
+    BoundedH264Decoder,
+    BoundedVp8Decoder,
+    QuickH264Encoder,
+    QuickVp8Encoder,
+)
 from aiortc_fixes.h264 import SingleNalEncoder, choose_encoder
 from aiortc_fixes.ice import list_host_addresses
 from aiortc_fixes.jitter_buffers import HELD_BACK, MarkerJitterBuffer, SoundJitterBuffer
@@ -230,14 +237,33 @@ def blotchy(number: int, seconds: float) -> VideoFrame:
     return frame
 
 
-@pytest.mark.parametrize(("fps", "pause"), [(15, 3.0), (5, 0.2)], ids=["after a pause", "three times the pictures"])
-def test_pictures_that_come_quickly_again_get_little_more_than_the_bits_asked_for(fps: int, pause: float) -> None:
+LATE = np.random.default_rng(0)
+TIMES = {
+    "after a pause": [*np.arange(0, 4, 1 / 15), *np.arange(7, 9, 1 / 15)],
+    "three times the pictures": [*np.arange(0, 4, 1 / 5), *np.arange(4, 6, 1 / 15)],
+    "now more and now less": [
+        second + at for second in range(6) for at in np.arange(0, 0.99, 1 / (5 + 10 * (second % 2)))
+    ],
+    "some left out": [*np.sort(LATE.choice(90, 50, replace=False)) / 15],
+    "all late": [*np.cumsum(LATE.exponential(1 / 10, 60))],
+}
+"""When pictures come, seconds."""
+
+
+@pytest.mark.parametrize("times", TIMES.values(), ids=TIMES)
+@pytest.mark.parametrize("bitrate", [400_000, 1_600_000])
+def test_whenever_pictures_come_no_more_than_a_buffer_is_spent_beyond_the_bitrate(
+    times: list[float], bitrate: int
+) -> None:
+    set_bitrates(bitrate, bitrate, bitrate)
     encoder = QuickH264Encoder()
-    encoder.target_bitrate = 1_000_000
-    before = [number / fps for number in range(4 * fps)]
-    times = before + [before[-1] + pause + number / 15 for number in range(15)]
-    sizes = [sum(map(len, encoder.encode(blotchy(number, at))[0])) for number, at in enumerate(times)]
-    assert 8 * sum(sizes[-15:]) < 2.2 * 1_000_000
+    bits = np.array([8 * sum(map(len, encoder.encode(blotchy(number, at))[0])) for number, at in enumerate(times)])
+    for first, begin in enumerate(times):
+        for last, end in enumerate(times[first:], first):
+            took = end - begin + LONGEST_SHARE + BUFFER_SECONDS
+            assert bits[first : last + 1].sum() < 1.05 * took * bitrate, (begin, end)
+    earned = np.diff(times).clip(max=LONGEST_SHARE).sum()
+    assert bits.sum() > 0.8 * earned * bitrate, "nor less than they are worth"
 
 
 def test_a_new_bitrate_shows_in_the_bytes() -> None:

@@ -97,5 +97,4 @@ async def test_however_wide_the_path_no_more_than_the_greatest_bitrate_is_sent()
     for most in (LOW, HIGH):
         config = ServerConfig(start_bitrate=200_000, min_bitrate=200_000, max_bitrate=most)
         rate, share = await measured(config, "video/H264", settle=1.5, seconds=2.5, path=20_000_000)
-        # x264 spends more for a second where pictures come at another rate; without a bound it would be 12 times that
-        assert 0.5 * most * share**2 < rate < 2 * most
+        assert 0.5 * most * share**2 < rate < 1.6 * most
