@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 
 from server.config import ServerConfig
 from server.session.session_stats import SessionStats
 from server.session.states import Health
 from server.webrtc.peer import PeerCounts
+from server.webrtc.silence import Silence
 
 TICK_SECONDS = 1.0
 """How often a session is looked after."""
@@ -38,6 +38,7 @@ class Liveness:
         self._config = config
         self._clock = clock
         self._find_last_heard = find_last_heard
+        self._silence = Silence()
         self._end = end
         self._counts = PeerCounts()
         self._huge = False
@@ -70,7 +71,7 @@ class Liveness:
         heard = self._find_last_heard()
         if heard is None:
             return
-        silent_in = heard + self._config.dead_seconds - time.monotonic()
+        silent_in = self._config.dead_seconds - self._silence.look(heard)
         if silent_in < TICK_SECONDS:
             asyncio.get_running_loop().call_later(silent_in + COARSE_SECONDS, self.check)
 
@@ -81,7 +82,7 @@ class Liveness:
         if not self.connected:
             return "never_connected" if now - self._opened_at > config.connect_seconds else ""
         heard = self._find_last_heard()
-        if heard is not None and time.monotonic() - heard > config.dead_seconds:
+        if heard is not None and self._silence.look(heard) > config.dead_seconds:
             return "silent"
         return "idle" if now - self._packet_at > config.idle_seconds else ""
 

@@ -15,6 +15,7 @@ from server.config import ServerConfig
 from server.webrtc.answering_connection import AnsweringConnection
 from server.webrtc.offers import Offer
 from server.webrtc.outgoing_tracks import DelayedAudioTrack, OutputTrack
+from server.webrtc.silence import Silence
 from server.webrtc.trickle import IceResource
 
 
@@ -35,6 +36,7 @@ class WhepPeer:
         self._config = config
         self._on_closed = on_closed
         self._opened_at = time.monotonic()
+        self._silence = Silence()
         self._closing: asyncio.Task[None] | None = None
         self._output = OutputTrack(_nobody)
         self._sound = DelayedAudioTrack(video_delay)
@@ -60,11 +62,11 @@ class WhepPeer:
 
     def tick(self) -> None:
         """End, once a second, with a watcher that is gone, or never came."""
-        now, heard = time.monotonic(), find_last_heard(self._connection.peer)
+        heard = find_last_heard(self._connection.peer)
         if heard is None:
-            gone = now - self._opened_at > self._config.connect_seconds
+            gone = time.monotonic() - self._opened_at > self._config.connect_seconds
         else:
-            gone = now - heard > self._config.dead_seconds
+            gone = self._silence.look(heard) > self._config.dead_seconds
         if gone:
             self.close()
 

@@ -70,6 +70,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[schemath
         ServerConfig(
             max_sessions=50,
             idle_seconds=3600,
+            dead_seconds=3600,
             allow_uploads=True,
             max_upload_bytes=1 << 16,
             recordings=folder / "films",

@@ -64,7 +64,7 @@ async def test_every_limit_holds_even_where_a_session_cannot_be_measured(
     clock = MovableClock()
     seconds = 3600.0 if limit == "time_limit" else None
     idle = 5000.0 if limit == "time_limit" else 60.0
-    config = ServerConfig(max_session_seconds=seconds, idle_seconds=idle)
+    config = ServerConfig(max_session_seconds=seconds, idle_seconds=idle, dead_seconds=0.5)
     async with running(config, clock=clock, make_peer=make_peer) as world:
         await world.ready()
         viewer = Viewer(world.http)
