@@ -118,13 +118,12 @@ def find_way_back(
     from rigid.assets.store import AssetStore
     from rigid.discovery.sitters import Sought
     from rigid.discovery.way_back import find_way
-    from rigid.files.clips import find_clips
 
     store = AssetStore()
     with bad_input():
         check_engine(engine)
         with closing(load_runtime(profile, engine, store=store)) as runtime:
-            find_way(Sought(file, profile), find_clips(clips, split), runtime, store, 1 if forth else -1, say)
+            find_way(Sought(file, profile, clips, split), runtime, store, 1 if forth else -1, say)
 
 
 def paint(

@@ -34,8 +34,8 @@ class Shot(NamedTuple):
     """Those of I and O."""
     square: tuple[float, float, float]
     """Column, row and side of what the critics see, pixels."""
-    label: float
-    """On which side it is, and how surely: log odds, above 0 there, below 0 back."""
+    male: float
+    """Log odds."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,28 +78,25 @@ def _stack(arrays: Iterator[Array]) -> Tensor:
     return torch.from_numpy(np.stack(list(arrays)))
 
 
-def take_shots(clips: Sequence[Clip], runtime: Runtime, labeller: FaceLabeller, measure: str) -> Iterator[Shot]:
-    """A few frames of each of the aligned `clips` in which a face is found, labelled by `measure`.
-
-    `runtime` has a face parser.
-    """
-    column = labeller.measures.index(measure)
+def take_shots(clips: Sequence[Clip], runtime: Runtime, labeller: FaceLabeller) -> Iterator[Shot]:
+    """A few frames of each of the aligned `clips` in which a face is found; `runtime` has a face parser."""
+    male = labeller.measures.index("male")
     for clip in clips:
         frames = np.stack(frames_of(clip.path))
         seen = labeller.observe(frames)
         measures = labeller.measure(frames, seen)
         for frame, landmarks, measured in zip(frames, seen["landmarks"], measures, strict=True):
             if np.isfinite(landmarks).all():
-                yield _take(frame, landmarks, float(measured[column]), runtime)
+                yield _take(frame, landmarks, float(measured[male]), runtime)
 
 
-def _take(frame: Pixels, landmarks: Array, label: float, runtime: Runtime) -> Shot:
+def _take(frame: Pixels, landmarks: Array, male: float, runtime: Runtime) -> Shot:
     real = np.ascontiguousarray(from_pixels(frame).transpose(2, 0, 1)[None])
     codes, noise, inverted = _invert(real, runtime)
     parts = runtime.parse(np.concatenate([real, inverted]))
     masks = masks_by_parser(parts, to_crop(real[0]), hair=False)
     (column, row), side = face_square(landmarks)
-    return Shot(real[0], inverted[0], codes[0], noise[0], masks, (column, row, side), label)
+    return Shot(real[0], inverted[0], codes[0], noise[0], masks, (column, row, side), male)
 
 
 def _invert(real: Array, runtime: Runtime) -> tuple[Array, Array, Array]:

@@ -18,7 +18,7 @@ from rigid.discovery.sitters import Sought
 from rigid.edits.attribute_file import read_attribute, rewrite_header
 from rigid.edits.attribute_header import FEATURES, AttributeHeader
 from rigid.face.alignment import FaceLandmarker
-from rigid.files.clips import Clip
+from rigid.files.clips import find_clips
 from rigid.models.age_gender import load_age_gender
 from rigid.models.build import build_face_parser
 from rigid.models.contract import Runtime
@@ -26,27 +26,22 @@ from rigid.models.expression import load_expression
 from rigid.models.profiles import sizes_of
 from rigid.reporting import Say, say_nothing
 
-MEASURE = "male"
-"""What tells the sides."""
 LEVELS = (1, 2, 3, 4)
 SURELY = 0.5
-"""Log odds from which a face is taken for one side, or below whose negative for the other."""
+"""Log odds from which a face is taken for male, or below whose negative for female."""
 STEPS, RATE = 60, 0.03
 
 
-def find_way(
-    wanted: Sought, clips: Sequence[Clip], runtime: Runtime, store: AssetStore, side: int, report: Say = say_nothing
-) -> None:
-    """Put the way to `side` into the file `wanted.path`, which is measured in `MEASURE`: 1, there, or -1, back.
+def find_way(wanted: Sought, runtime: Runtime, store: AssetStore, side: int, report: Say = say_nothing) -> None:
+    """Put the way to `side` into the file `wanted.path`, which is measured in `male`: 1, there, or -1, back.
 
-    As long as it is found, on faces of the aligned `clips`. ValueError for a file that is no attribute of this profile,
-    or without faces of the other side.
+    As long as it is found. ValueError for a file that is no attribute of this profile, or without faces.
     """
     sizes = sizes_of(wanted.profile)
     stored = read_attribute(wanted.path, n_codes=sizes.n_codes, code_size=sizes.code_size)
     header = stored.header
     changes = {name: float(name in (header.changes or ())) for name in FEATURES}
-    others = [shot for shot in _take_shots(clips, runtime, store) if -side * shot.label > SURELY]
+    others = [shot for shot in _take_shots(wanted, runtime, store) if -side * shot.male > SURELY]
     if not others:
         raise ValueError("No clip shows a face of the other side.")
     shots = Shots.of(others, changes)
@@ -64,10 +59,12 @@ def find_way(
     rewrite_header(wanted.path, partial(_with_levels, n_codes=sizes.n_codes, side=side), **given)
 
 
-def _take_shots(clips: Sequence[Clip], runtime: Runtime, store: AssetStore) -> Sequence[Shot]:
+def _take_shots(wanted: Sought, runtime: Runtime, store: AssetStore) -> Sequence[Shot]:
+    if wanted.clips is None:
+        raise ValueError("Give clips of aligned faces: what a stream shows is seen on real ones.")
     landmarker = FaceLandmarker(store.file("face-landmarks", "face_landmarker.task"), blendshapes=True, pose=True)
     with closing(landmarker):
-        return list(take_shots(clips, runtime, load_labeller(store, landmarker), MEASURE))
+        return list(take_shots(find_clips(wanted.clips, wanted.split), runtime, load_labeller(store, landmarker)))
 
 
 def load_critics(store: AssetStore) -> Critics:

@@ -40,8 +40,8 @@ def test_shots_are_of_the_frames_with_a_face(monkeypatch: pytest.MonkeyPatch) ->
     frames = [np.full((SIZE, SIZE, 3), 60 * (i + 1), np.uint8) for i in range(COUNT)]
     monkeypatch.setattr(module, "frames_of", lambda path: frames)
     runtime = FakeRuntime(replace(TINY, n_classes=len(CLASSES)))
-    taken = list(take_shots([Clip("one", Path("one.mp4"))], runtime, cast(FaceLabeller, Labeller()), "male"))
-    assert [shot.label for shot in taken] == [-1.0, -2.0]
+    taken = list(take_shots([Clip("one", Path("one.mp4"))], runtime, cast(FaceLabeller, Labeller())))
+    assert [shot.male for shot in taken] == [-1.0, -2.0]
     assert runtime.inverted == 2 * len(taken), "a first frame goes through the encoder twice"
     assert np.allclose(taken[0].real, 120 / 127.5 - 1, atol=1e-5)
     assert np.allclose(taken[0].inverted, taken[0].real, atol=0.2), "what the codes make of it"

@@ -152,27 +152,32 @@ class PaintingStream(Staged):
 
 
 class Camera(MediaStreamTrack):
-    """Sends barcodes at `fps`; a picture's time is that of its making, ms of the monotonic clock."""
+    """Sends barcodes at `fps`, from when the first is asked for; a picture's time is that of its making, ms of the
+    monotonic clock. Pictures that a busy machine had no turn for are never made: none come in a rush behind it."""
 
     kind = "video"
 
     def __init__(self, fps: float = 15.0) -> None:
         super().__init__()
+        self.made = 0
+        """Pictures."""
         self._fps = fps
         self._going = asyncio.Event()
         self._going.set()
-        self._began = time.monotonic()
-        self._count = 0
+        self._began = self._due = 0.0
 
     async def recv(self) -> VideoFrame:
-        await asyncio.sleep(max(0.0, self._began + self._count / self._fps - time.monotonic()))
+        await asyncio.sleep(max(0.0, self._due - time.monotonic()))
         await self._going.wait()
         if self.readyState != "live":
             raise MediaStreamError
         now = time.monotonic()
-        frame = VideoFrame.from_ndarray(draw_barcode(self._count, int(now * 1000)), format="rgb24")
+        if not self.made:
+            self._began = self._due = now
+        self._due = max(self._due + 1 / self._fps, now)
+        frame = VideoFrame.from_ndarray(draw_barcode(self.made, int(now * 1000)), format="rgb24")
         frame.pts, frame.time_base = int((now - self._began) * 90000), CLOCK
-        self._count += 1
+        self.made += 1
         return frame
 
     def mute(self, *, muted: bool = True) -> None:
@@ -188,18 +193,21 @@ class Camera(MediaStreamTrack):
 
 
 class Microphone(MediaStreamTrack):
-    """Silence in frames of 20 ms, with a loud second half of each second, timed by the monotonic clock."""
+    """Silence in frames of 20 ms, with a loud second half of each second, timed by the monotonic clock; from when the
+    first is asked for."""
 
     kind = "audio"
 
     def __init__(self) -> None:
         super().__init__()
-        self._began = time.monotonic()
+        self._began = 0.0
         self._count = 0
 
     async def recv(self) -> AudioFrame:
         if self.readyState != "live":
             raise MediaStreamError
+        if not self._count:
+            self._began = time.monotonic()
         due = self._began + self._count * 0.02
         await asyncio.sleep(max(0.0, due - time.monotonic()))
         tone = 12000 * np.sin(np.arange(960) * 0.1) if is_loud(due) else np.zeros(960)
@@ -225,6 +233,8 @@ class Seen:
     """The time it is shown at, from its pts."""
     made: float
     """The time of its making on the camera's clock, seconds."""
+    behind: int
+    """Pictures that the camera had made since."""
 
 
 class Viewer:
@@ -334,7 +344,8 @@ class Viewer:
                 self.spoiled.append(frame.pts / 90000)
                 continue
             age = ((int(time.monotonic() * 1000) - made) % 2**TIME_BITS) / 1000
-            self.seen.append(Seen(index, age, read_strength(picture), frame.pts / 90000, made / 1000))
+            behind = self.camera.made - 1 - index
+            self.seen.append(Seen(index, age, read_strength(picture), frame.pts / 90000, made / 1000, behind))
 
     async def _listen(self, track: MediaStreamTrack) -> None:
         while (frame := await _next(track)) is not None:

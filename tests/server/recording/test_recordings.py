@@ -183,12 +183,13 @@ async def test_without_a_folder_nothing_is_recorded() -> None:
             assert_error(answer, 403, "recordings_off")
 
 
-async def until_frames(world: World, viewer: Viewer, count: int) -> dict[str, Any]:
+async def until_recorded(world: World, viewer: Viewer, what: str, least: float) -> dict[str, Any]:
+    """Wait for so many `frames` or `seconds`."""
     told: dict[str, Any] = {}
 
     async def has_as_many() -> bool:
         told.update((await world.http.get(f"{viewer.url}/stats")).json()["recording"])
-        return bool(told["frames"] >= count)
+        return bool(told[what] >= least)
 
     await until(has_as_many)
     return told
@@ -206,7 +207,7 @@ async def test_a_session_is_recorded_signed_and_fetched(tmp_path: Path, capsys: 
             assert begun.status_code == 201 and begun.headers["Location"] == url
             assert begun.json()["state"] == "recording"
             assert_error(await world.http.post(url), 409, "recording")
-            await until_frames(world, viewer, 10)
+            await until_recorded(world, viewer, "frames", 10)
             assert_error(await world.http.get(url), 409, "recording")
             place = (await world.http.get(f"{viewer.url}/stats")).json()["badge"]
             ended = (await world.http.delete(url)).json()
@@ -235,7 +236,7 @@ async def test_a_recording_ends_with_its_session_and_says_nothing_where_nothing_
         await world.ready()
         async with world.viewer() as viewer:
             await world.http.post(f"{viewer.url}/recording")
-            await until_frames(world, viewer, 3)
+            await until_recorded(world, viewer, "frames", 3)
             assert (await world.http.delete(viewer.url)).status_code == 204
             (path,) = (tmp_path / "films").iterdir()
         assert (await world.http.get(f"{viewer.url}/recording")).content == path.read_bytes()
@@ -251,7 +252,7 @@ async def test_another_key_cannot_fetch_a_recording(tmp_path: Path) -> None:
         async with world.viewer() as viewer:
             url = f"{viewer.url}/recording"
             await world.http.post(url)
-            await until_frames(world, viewer, 1)
+            await until_recorded(world, viewer, "frames", 1)
             await world.http.delete(url)
             assert (await world.http.get(url)).status_code == 200
             world.http.headers["Authorization"] = "Bearer bob"
@@ -411,7 +412,7 @@ async def test_who_gives_up_waiting_for_a_film_does_not_end_it(tmp_path: Path, m
         async with world.viewer() as viewer:
             url = f"{viewer.url}/recording"
             await world.http.post(url)
-            await until_frames(world, viewer, 2)
+            await until_recorded(world, viewer, "frames", 2)
             # the session's end waits for it as long as it may, and gives up
             assert (await world.http.delete(viewer.url)).status_code == 204
         assert begun.is_set()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+import time
 from fractions import Fraction
 from pathlib import Path
 from statistics import median
@@ -10,7 +12,7 @@ from statistics import median
 import av
 import numpy as np
 import pytest
-from av import AudioFrame
+from av import AudioFrame, VideoFrame
 from numpy.typing import NDArray
 
 from aiortc_fixes import AUDIO_PREFETCH_SECONDS
@@ -21,9 +23,9 @@ from server.recording.mp4_writer import EARLY_SOUNDS, FilmLimits, Mp4Writer
 from server.recording.recording import MOST_SOUNDS, Recording
 from server.recording.soundtrack import Alignment
 from server.webrtc.peer import Peer
-from tests.patience import PATIENCE_SECONDS
-from tests.server.recording.test_recordings import PLENTY, frame, shown, until_frames
-from tests.server.world import Lag, read_barcode, running
+from tests.patience import PATIENCE_SECONDS, until
+from tests.server.recording.test_recordings import PLENTY, frame, shown, until_recorded
+from tests.server.world import Camera, Lag, Microphone, RealViewer, draw_barcode, read_barcode, running, seeing
 
 SILENT = 1000
 IN_STEP = 0.08
@@ -206,17 +208,60 @@ def test_sounds_are_placed_by_the_quickest_of_both() -> None:
 # ---- over HTTP
 
 
+def silence_then_tone(seconds: float) -> AudioFrame:
+    """20 ms of what is silent in each second's first half."""
+    return sound(seconds % 1.0 >= 0.5, layout="mono")
+
+
+class SteadyMicrophone(Microphone):
+    """Its time stands still while a busy machine has no turn for it, so that nothing of it comes in a rush."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds = 0.0
+        """How much it has made."""
+        self._due = 0.0
+
+    async def recv(self) -> AudioFrame:
+        await asyncio.sleep(max(0.0, self._due - time.monotonic()))
+        self._due = max(self._due + 0.02, time.monotonic())
+        made = silence_then_tone(self.seconds)
+        made.pts = round(self.seconds * 48_000)
+        self.seconds += 0.02
+        return made
+
+
+class CameraBesideIt(Camera):
+    """Has a microphone's time for its own, and shows it."""
+
+    def __init__(self, microphone: SteadyMicrophone) -> None:
+        super().__init__()
+        self._microphone = microphone
+
+    async def recv(self) -> VideoFrame:
+        await until(lambda: self._microphone.seconds * 15 >= self.made or self.readyState != "live")
+        frame = await super().recv()
+        seconds = self._microphone.seconds
+        beside = VideoFrame.from_ndarray(draw_barcode(self.made, int(1000 * seconds)), format="rgb24")
+        beside.pts, beside.time_base = round(seconds * 90_000), frame.time_base
+        return beside
+
+
 @pytest.mark.slow
 async def test_a_sessions_sound_is_recorded_in_step_with_its_pictures(tmp_path: Path) -> None:
     config = ServerConfig(recordings=tmp_path / "films")
     async with running(config, make_peer=Peer, credentials=own_credentials(tmp_path / "signing")) as world:
         await world.ready()
+        viewer = RealViewer(world.http, microphone=True)
+        microphone = SteadyMicrophone()
+        for sender in viewer.peer.getSenders():
+            sender.replaceTrack(microphone if sender.kind == "audio" else CameraBesideIt(microphone))
         # What it is late while they connect, a jitter buffer keeps.
         lag = Lag()
-        async with world.real_viewer(microphone=True, edits={"smile": 0.5}) as viewer:
+        async with seeing(viewer, {"edits": {"smile": 0.5}}):
             begun = (await world.http.post(f"{viewer.url}/recording")).json()
             assert begun["sound"] is True
-            await until_frames(world, viewer, 60)
+            await until_recorded(world, viewer, "seconds", 4.0)
             ended = (await world.http.delete(f"{viewer.url}/recording")).json()
             late = lag.stop()
     path = tmp_path / "films" / ended["file"]
@@ -238,7 +283,7 @@ async def test_without_a_microphone_a_film_has_no_sound(tmp_path: Path) -> None:
         await world.ready()
         async with world.viewer() as viewer:
             assert (await world.http.post(f"{viewer.url}/recording")).json()["sound"] is False
-            await until_frames(world, viewer, 3)
+            await until_recorded(world, viewer, "frames", 3)
             ended = (await world.http.delete(f"{viewer.url}/recording")).json()
     with av.open(str(tmp_path / ended["file"])) as container:
         assert not container.streams.audio

@@ -25,8 +25,8 @@ class BlotchyCamera(Camera):
 
     async def recv(self) -> VideoFrame:
         await super().recv()
-        blotchy = VideoFrame.from_ndarray(draw_blotches(self._count), format="rgb24")
-        blotchy.pts, blotchy.time_base = round(self._count / FPS / CLOCK), CLOCK
+        blotchy = VideoFrame.from_ndarray(draw_blotches(self.made), format="rgb24")
+        blotchy.pts, blotchy.time_base = round(self.made / FPS / CLOCK), CLOCK
         return blotchy
 
 

@@ -49,21 +49,19 @@ async def test_five_percent_loss_and_eighty_milliseconds_leave_a_video_that_live
         viewer.session = created.json()
         async with relayed(viewer.session["sdp"], loss=0.05, delay=0.08, jitter=0.03) as (answer, relay):
             await connect_through(viewer, answer)
-            lag = Lag()
             await viewer.until(lambda: len(viewer.seen) >= 60)
             ack = await viewer.set("1", {"smile": 1.0}, ramp_ms=0)
             await viewer.until(lambda: viewer.seen[-1].strength > 0.9)
             assert relay.lost > 5
-            late = lag.stop()
             await viewer.close()
     assert ack["ok"]
     indices = [one.index for one in viewer.seen]
     assert indices == sorted(set(indices)), "none twice, none out of order"
-    ages = [one.age for one in viewer.seen[10:]]
-    # What is lost is noticed, asked for and sent again: three ways more through this machine.
-    assert median(ages) < 1.5 + 3 * late
+    # By the camera's pictures, 15 a second, of which a busy machine makes fewer.
+    behind = [one.behind for one in viewer.seen[10:]]
+    assert median(behind) < 22
     # What was lost is sent again or skipped; nothing piles up.
-    assert median(ages[-15:]) < median(ages[:15]) + 0.5 + 3 * late
+    assert median(behind[-15:]) < median(behind[:15]) + 8
 
 
 class TurningCamera(Camera):
@@ -79,7 +77,7 @@ class TurningCamera(Camera):
         if self._turns + 1 < len(SIZES) and self._seen.count(SIZES[self._turns]) >= 3:
             self._turns += 1
         width, height = SIZES[self._turns]
-        pixels = np.full((height, width, 3), 90 + self._count % 2, np.uint8)
+        pixels = np.full((height, width, 3), 90 + self.made % 2, np.uint8)
         turned = VideoFrame.from_ndarray(pixels, format="rgb24")
         turned.pts, turned.time_base = frame.pts, CLOCK
         return turned
@@ -160,12 +158,14 @@ async def test_after_two_hundred_visits_as_much_is_in_use_as_before() -> None:
 
 @dataclass(frozen=True)
 class Crowd:
-    """What many viewers at once saw, all in one process with the server; seconds."""
+    """What many viewers at once saw, all in one process with the server, the beginning left out; seconds."""
 
     ages: list[float]
-    """From a picture's making to its return, of all viewers, the beginning left out."""
+    """From a picture's making to its return, of all viewers."""
+    behind: list[int]
+    """How many pictures its camera had made since each was."""
     inside: float
-    """Of these, what 95 of 100 pictures spent inside the server at most, in the session where that was most."""
+    """Of the ages, what 95 of 100 pictures spent inside the server at most, in the session where that was most."""
     late: float
     """How late this machine ran what was due, at worst."""
 
@@ -200,12 +200,14 @@ async def crowd(seconds: float, count: int) -> Crowd:
             assert indices == sorted(set(indices)), viewer.url
         await asyncio.gather(*(viewer.close() for viewer in viewers))
     inside = max(one["age_ms"]["p95"] for one in stats) / 1000
-    return Crowd([one.age for pictures in seen for one in pictures], inside, late)
+    everything = [one for pictures in seen for one in pictures]
+    return Crowd([one.age for one in everything], [one.behind for one in everything], inside, late)
 
 
 async def test_six_at_once_each_get_their_pictures() -> None:
     seen = await crowd(2.0, 6)
-    assert (percentile(seen.ages, 0.95) or 9) < 2.0 + 2 * seen.late
+    # Of two seconds, as the camera makes them where the machine lets it.
+    assert np.quantile(seen.behind, 0.95) <= 10, seen.describe(2.0)
 
 
 @LONG
@@ -213,7 +215,7 @@ async def test_six_at_once_each_get_their_pictures() -> None:
 async def test_twenty_at_once_for_a_minute() -> None:
     seen = await crowd(60.0, 20)
     print(f"20 sessions, 5 pictures a second each: {seen.describe(60.0)}")
-    assert (percentile(seen.ages, 0.95) or 9) < 1.0 + seen.late
+    assert np.quantile(seen.behind, 0.95) <= 5
 
 
 def forget(viewer: RealViewer, stream: PaintingStream) -> None:
