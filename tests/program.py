@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.patience import eventually
+from tests.patience import PATIENCE_SECONDS, eventually
 from tests.ports import free_port
 
 START_SECONDS = 400.0
@@ -29,7 +29,7 @@ class Program:
     def status(self) -> int:
         """With which it answers whether it is ready; 0 where it does not answer."""
         try:
-            return httpx.get(f"{self.address}/readyz", timeout=20).status_code
+            return httpx.get(f"{self.address}/readyz", timeout=PATIENCE_SECONDS).status_code
         except httpx.HTTPError:
             return 0
 

@@ -77,8 +77,10 @@ def test_a_connection_that_breaks_is_gone_on_with_in_its_session() -> None:
             dark = live.process(draw_barcode(3, 0))
             assert read_barcode(dark)[0] == 3 and dark.mean() < light - 40
             assert CountingStream.restored == 1, "with what its stream remembered"
-            assert [one["id"] for one in httpx.get(f"{url}/api/v1/sessions").json()] == [live.session_id]
-        assert httpx.get(f"{url}/api/v1/sessions").json() == []
+            assert [one["id"] for one in httpx.get(f"{url}/api/v1/sessions", timeout=PATIENCE_SECONDS).json()] == [
+                live.session_id
+            ]
+        assert httpx.get(f"{url}/api/v1/sessions", timeout=PATIENCE_SECONDS).json() == []
 
 
 def test_a_session_that_was_moved_is_gone_on_with_once_there_is_room() -> None:
@@ -132,11 +134,11 @@ def test_why_a_session_ended_is_said_in_words(config: ServerConfig, said: str) -
     ):
         live.process(draw_barcode(1, 0))
         if config == ServerConfig():
-            httpx.delete(f"{url}/api/v1/sessions/{live.session_id}").raise_for_status()
+            httpx.delete(f"{url}/api/v1/sessions/{live.session_id}", timeout=PATIENCE_SECONDS).raise_for_status()
         assert said in end_of(live, clock)
         with pytest.raises(LiveError, match=said):
             live.process(draw_barcode(2, 0))
-        text = httpx.get(f"{url}/metrics").text
+        text = httpx.get(f"{url}/metrics", timeout=PATIENCE_SECONDS).text
         assert "\nrigid_live_sessions_opened_total 1.0\n" in text, "it is not opened again"
 
 
@@ -160,7 +162,7 @@ def test_a_closed_client_opens_nothing_again() -> None:
             break_off()
         assert not [thread for thread in threading.enumerate() if thread.name == "rigid-live client"]
         # What broke off is the server's to notice; nothing else may be there.
-        assert len(httpx.get(f"{url}/api/v1/sessions").json()) <= 1
+        assert len(httpx.get(f"{url}/api/v1/sessions", timeout=PATIENCE_SECONDS).json()) <= 1
 
 
 def test_its_receiver_asks_again_for_what_is_lost_twice() -> None:

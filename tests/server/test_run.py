@@ -57,7 +57,8 @@ def test_https_and_the_end_on_a_signal(tmp_path: Path) -> None:
 
     def visit() -> None:
         context = ssl.create_default_context(cafile=str(files.certificate))
-        with httpx.Client(verify=context, base_url=f"https://127.0.0.1:{listener.getsockname()[1]}") as http:
+        address = f"https://127.0.0.1:{listener.getsockname()[1]}"
+        with httpx.Client(verify=context, base_url=address, timeout=PATIENCE_SECONDS) as http:
             answers.append(http.get("/healthz").status_code)
             eventually(lambda: http.get("/readyz").status_code == 200, "readiness")
         os.kill(os.getpid(), signal.SIGINT)

@@ -23,6 +23,7 @@ from rigid.files.credentials import own_credentials
 from rigid.files.provenance_reading import Provenance, read
 from tests.client.fakes import light_app
 from tests.client.serving import serving
+from tests.patience import PATIENCE_SECONDS
 from tests.ports import free_port
 from tests.server.world import HEIGHT, WIDTH, draw_barcode, read_barcode
 
@@ -56,7 +57,7 @@ def test_one_face_is_changed_by_its_number(address: str) -> None:
     with rigid_live.Client(address, badge=False, smile=0.0) as live:
         live.process(draw_barcode(0, 7))
         assert live.set(face=1, smile=1.0, ramp_ms=0)["ok"]
-        state = httpx.get(f"{address}/api/v1/sessions/{live.session_id}").json()
+        state = httpx.get(f"{address}/api/v1/sessions/{live.session_id}", timeout=PATIENCE_SECONDS).json()
         assert (state["edits"], state["faces"]) == ({"smile": 0.0}, {"1": {"smile": 1.0}})
         assert live.faces() == [], "this server's stream sees none"
         with pytest.raises(LiveError, match="There is no face 9; there are: 1"):
@@ -228,6 +229,8 @@ def test_an_edited_snapshot_says_so_and_a_plain_one_does_not(tmp_path: Path) -> 
 
 
 def snapshot(url: str, live: Client, path: Path) -> Provenance | None:
-    answer = httpx.get(f"{url}/api/v1/sessions/{live.session_id}/snapshot.jpg").raise_for_status()
+    answer = httpx.get(
+        f"{url}/api/v1/sessions/{live.session_id}/snapshot.jpg", timeout=PATIENCE_SECONDS
+    ).raise_for_status()
     path.write_bytes(answer.content)
     return read(path)

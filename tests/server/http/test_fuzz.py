@@ -31,6 +31,7 @@ from server.config import ServerConfig
 from server.uploads.attribute_previews import Gallery
 from tests.client.fakes import LightStream, attributes
 from tests.client.serving import serving
+from tests.patience import PATIENCE_SECONDS
 from tests.server.world import draw_barcode
 
 # The server runs in this process, and draws random numbers of its own meanwhile.
@@ -86,7 +87,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[schemath
         live.process(draw_barcode(1, 0))
         assert live.session_id is not None
         yield schemathesis.openapi.from_url(f"{url}/openapi.json"), live.session_id
-        assert httpx.get(f"{url}/api/v1/sessions/{live.session_id}").json()["state"] != "closed", "it was unharmed"
+        assert (
+            httpx.get(f"{url}/api/v1/sessions/{live.session_id}", timeout=PATIENCE_SECONDS).json()["state"] != "closed"
+        ), "it was unharmed"
 
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
@@ -112,7 +115,7 @@ def test_whatever_comes_the_answer_is_one_that_is_stated(
     )
     @given(case=operation.as_strategy(generation_mode=mode, path_parameters=fixed))
     def ask(case: schemathesis.Case[Any]) -> None:
-        case.call_and_validate(checks=wanted)
+        case.call_and_validate(checks=wanted, timeout=PATIENCE_SECONDS)
 
     ask()
 
@@ -158,9 +161,9 @@ def test_a_damaged_offer_opens_a_session_or_is_refused(running: tuple[schemathes
     @settings(max_examples=30, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(sdp=damaged(lines))
     def send(sdp: str) -> None:
-        answer = httpx.post(f"{base}/api/v1/sessions", json={"sdp": sdp, "type": "offer"}, timeout=20)
+        answer = httpx.post(f"{base}/api/v1/sessions", json={"sdp": sdp, "type": "offer"}, timeout=PATIENCE_SECONDS)
         assert answer.status_code in (201, 400), answer.text
         if answer.status_code == 201:
-            assert httpx.delete(f"{base}{answer.headers['Location']}", timeout=20).status_code == 204
+            assert httpx.delete(f"{base}{answer.headers['Location']}", timeout=PATIENCE_SECONDS).status_code == 204
 
     send()

@@ -29,8 +29,8 @@ def test_a_server_asked_to_end_lets_its_session_finish_and_ends_with_status_0(tm
             second.process(GREY)
             server.process.send_signal(signal.SIGTERM)
             eventually(lambda: server.status() == 503, "draining")
-            assert httpx.get(f"{server.address}/readyz").json()["error"]["code"] == "draining"
-            assert httpx.get(f"{server.address}/healthz").status_code == 200
+            assert httpx.get(f"{server.address}/readyz", timeout=PATIENCE_SECONDS).json()["error"]["code"] == "draining"
+            assert httpx.get(f"{server.address}/healthz", timeout=PATIENCE_SECONDS).status_code == 200
             with pytest.raises(LiveError, match="about to end"), rigid_live.Client(server.address):
                 pass
             assert second.process(GREY).shape == GREY.shape, "it goes on meanwhile"
