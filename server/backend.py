@@ -22,14 +22,14 @@ from rigid.face.group_tracker import FaceChoice
 from rigid.models.contract import RecurrentState, Runtime
 from rigid.models.openvino_core import get_shared_core
 from rigid.models.profiles import mean_code, weights_file
-from rigid.stream.face_stream import LIVE_INVERTED_AFTER, StreamOptions
+from rigid.stream.face_stream import LIVE_EDITED_AFTER, LIVE_INVERTED_AFTER, StreamOptions
 from rigid.stream.group_stream import AnyStream, open_stream
 
 if TYPE_CHECKING:
     from server.uploads.attribute_previews import Gallery
 
 ONE_FACE = FaceChoice()
-LIVE = StreamOptions(inverted_after=LIVE_INVERTED_AFTER)
+LIVE = StreamOptions(inverted_after=LIVE_INVERTED_AFTER, edited_after=LIVE_EDITED_AFTER)
 
 
 class Backend:

@@ -66,6 +66,7 @@
  * @property {number} frames_dropped
  * @property {number} frames_failed
  * @property {number} frames_without_face
+ * @property {number} [frames_reused] pictures that show faces made for the picture before
  */
 
 /** @typedef {"idle" | "waiting" | "connecting" | "live" | "reconnecting" | "failed"} Phase */

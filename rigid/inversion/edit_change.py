@@ -66,7 +66,7 @@ class EditChange:
 
         `farthest`: pixels that a face must have moved less than; 0 for never.
         """
-        moved = _find_most(np.linalg.norm(landmarks - self.landmarks, axis=1))
+        moved = find_movement(self.landmarks, landmarks)
         if self.edits != edits or moved >= farthest:
             return Use.NONE
         return Use.LAST if moved >= SOON * farthest or self.age + 1 >= OLDEST else Use.WHOLE
@@ -82,8 +82,12 @@ class EditChange:
         return pictures
 
 
-def _find_most(moved: Points) -> float:
-    """Find what `MOST` of the numbers `moved` (N,) do not exceed, as NumPy's quantile does in ten times the time."""
+def find_movement(before: Points, now: Points) -> float:
+    """How far a face has moved in its crop, pixels: what `MOST` of its landmarks (478, 2) do not exceed.
+
+    NumPy's quantile says the same in ten times the time.
+    """
+    moved = np.linalg.norm(now - before, axis=1)
     place = MOST * (len(moved) - 1)
     low, high = math.floor(place), math.ceil(place)
     parted = np.partition(moved, (low, high))

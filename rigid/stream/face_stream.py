@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 LIVE_INVERTED_AFTER = 4 / 256
 """Live video has no time to draw two pictures of every face. At 13 frames a second a third of the inverted faces is
 drawn, and a smile keeps 99% of its strength on the nine validation clips (`docs/performance.md`)."""
+LIVE_EDITED_AFTER = 4 / 256
+"""With every second frame moved along up to there, the picture is the same to the eye (`docs/performance.md`)."""
 DEFAULT_FADE = Fade(seconds=0.25, frames=2)
 
 
@@ -56,6 +58,9 @@ class StreamOptions:
     inverted_after: float = 0.0
     """How far a face may move in its crop, crop sides, before the inverted one, which is not shown, is drawn anew; 0 is
     for every frame, at once. See `rigid.inversion.edit_change`."""
+    edited_after: float = 0.0
+    """How far a face may move in its crop, crop sides, before a frame that is hurried needs faces of its own, where the
+    one before it had them; 0 is for every frame. Up to there, those of the frame before are moved along with it."""
 
 
 @dataclass(frozen=True)
@@ -168,7 +173,7 @@ class FaceStream:
         elapsed = 0.0 if state.timestamp is None else located.timestamp - state.timestamp
         state.timestamp = located.timestamp
         state.memory = replace(state.memory, unseen=state.memory.unseen + usable_interval(elapsed))
-        sparing = Sparing(self.cadence, self.inverted_after)
+        sparing = Sparing(self.cadence, self.inverted_after, self.options.edited_after)
         run = partial(self._generating.run, state=state, edits=edits, elapsed=elapsed, sparing=sparing)
         made = guard(replace(located, faults=state.known_faults), run)
         if made.fault is not None:

@@ -75,6 +75,8 @@ class FrameRecord(Guardable):
     """Seconds at which it is shown."""
     watch: Stopwatch = field(default_factory=Stopwatch)
     """What the stages took."""
+    hurried: bool = False
+    """Whether there is less time for it than there was for the last one."""
     face: bool = False
     """Whether one was found."""
     sighting: Sighting | None = None

@@ -13,11 +13,12 @@ from rigid.composite.compositor import Faces
 from rigid.edits.edit_effect import EditLibrary
 from rigid.face.alignment import crop
 from rigid.fields import to_crop
+from rigid.inversion.edit_change import find_movement
 from rigid.inversion.inverter import Inverter
 from rigid.models.contract import Runtime
 from rigid.stream.fading import Fade, are_alike, follow, looks_alike, thumbnail
 from rigid.stream.frame_record import FrameRecord, Sighting
-from rigid.stream.stream_state import Lost, StreamState
+from rigid.stream.stream_state import Drawn, Lost, StreamState
 
 FIRST_PASSES = 2
 """How often a stream's first frame goes through a recurrent encoder, since it is shown edited at once."""
@@ -32,6 +33,8 @@ class Sparing(NamedTuple):
     """See `rigid.stream.face_stream.FaceStream.cadence`; 1 is for every frame."""
     inverted_after: float
     """See `rigid.stream.face_stream.StreamOptions.inverted_after`."""
+    edited_after: float
+    """See `rigid.stream.face_stream.StreamOptions.edited_after`."""
 
 
 class GeneratingStage:
@@ -55,16 +58,23 @@ class GeneratingStage:
         if sighting is None or level == 0:
             return _rest(begun, state)
         if not effect.offsets:
-            return self._parse(_rest(begun, state), sighting)
+            return self._parse(_rest(begun, state), sighting, state)
         made = self._draw(begun, state, sighting, FIRST_PASSES if first else 1, sparing)
-        return self._parse(replace(made, effect=replace(effect, redrawn=state.memory.redrawn.share)), sighting)
+        made = replace(made, effect=replace(effect, redrawn=state.memory.redrawn.share))
+        return self._parse(made, sighting, state)
 
-    def _parse(self, record: FrameRecord, sighting: Sighting) -> FrameRecord:
+    def _parse(self, record: FrameRecord, sighting: Sighting, state: StreamState) -> FrameRecord:
         """What the face parser makes of the real and of the edited face, where there is one."""
         if not self._runtime.sizes.n_classes or record.pictures is None:
             return record
+        known = None if state.drawn is None else state.drawn.parts
+        faces = [sighting.inputs, record.pictures[1:2]] if known is None else [sighting.inputs]
         with record.watch("parse"):
-            parts = self._runtime.parse(np.concatenate([sighting.inputs, record.pictures[1:2]]))
+            parts = self._runtime.parse(np.concatenate(faces))
+        if known is not None:
+            return replace(record, parts=np.concatenate([parts, known]))
+        if state.drawn is not None:
+            state.drawn = replace(state.drawn, parts=parts[1:])
         return replace(record, parts=parts)
 
     def catch_up(self, state: StreamState) -> None:
@@ -98,10 +108,10 @@ class GeneratingStage:
         self, record: FrameRecord, state: StreamState, sighting: Sighting, passes: int, sparing: Sparing
     ) -> FrameRecord:
         """The record with the inverted and the edited face to show; what the networks remember of them is kept."""
-        if state.pictures is not None and record.face and state.pictures_age + 1 < sparing.cadence:
+        if state.drawn is not None and self._will_do(state.drawn, record, sighting, sparing):
             # what they made for an earlier frame; their memory stays where it is
-            state.pictures_age += 1
-            return replace(record, pictures=state.pictures, pictures_reused=True)
+            state.drawn = replace(state.drawn, age=state.drawn.age + 1)
+            return replace(record, pictures=state.drawn.pictures, pictures_reused=True)
         if state.memory.unseen > LONGEST_GAP:
             state.forget(Lost.CODES)
         elif state.reanchor:
@@ -112,11 +122,21 @@ class GeneratingStage:
             sighting.inputs, sighting.landmarks, before, record.effect, record.watch, passes
         )
         # what a lost face leaves in the crop is nothing for the networks to remember
-        state.pictures, state.pictures_age = (pictures if record.face else None), 0
+        state.drawn = Drawn(pictures, record.effect.edits, sighting.landmarks) if record.face else None
         state.memory = memory if record.face else replace(state.memory, redrawn=memory.redrawn)
         state.reanchor = state.reanchor and not record.face
         fault, state.drawn_fault = state.drawn_fault, None
         return replace(record, pictures=pictures, inferred=memory.inferred, drawn_fault=fault)
+
+    def _will_do(self, drawn: Drawn, record: FrameRecord, sighting: Sighting, sparing: Sparing) -> bool:
+        """Whether what was `drawn` may be moved along with the face, in place of generating anew."""
+        if not record.face:
+            return False
+        if drawn.age + 1 < sparing.cadence:
+            return True
+        alike = record.hurried and not drawn.age and drawn.edits == record.effect.edits
+        farthest = sparing.edited_after * self._runtime.sizes.image_size
+        return alike and find_movement(drawn.landmarks, sighting.landmarks) < farthest
 
 
 def _rest(record: FrameRecord, state: StreamState) -> FrameRecord:

@@ -107,8 +107,8 @@ class GroupStream:
         assert isinstance(located, GroupRecord)
 
         def through(member: Member) -> Member:
-            record = member.stream.generate(member.record, edits_of_face(edits, member.number))
-            return replace(member, record=record)
+            record = replace(member.record, hurried=located.hurried)
+            return replace(member, record=member.stream.generate(record, edits_of_face(edits, member.number)))
 
         for place, member in enumerate(located.group):
             member.stream.cadence = self.cadence if place else max(1, self.cadence - 1)

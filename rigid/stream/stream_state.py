@@ -12,6 +12,7 @@ from safetensors.numpy import load, save
 
 from rigid.arrays import Array
 from rigid.composite.temporal_filter import Steadied
+from rigid.geometry import Points
 from rigid.inversion.inverter import Memory
 from rigid.inversion.latents import Anchor
 from rigid.inversion.redrawing import Redrawn
@@ -37,6 +38,22 @@ class Lost(Flag):
     """The faces that were shown; of `blend` alone."""
 
 
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """What was generated for a face that was found; later frames of it may do with that."""
+
+    pictures: Array
+    """The inverted and the edited face, as in a frame's record."""
+    edits: Mapping[str, float]
+    """By what these differ."""
+    landmarks: Points
+    """Where the face was, (478, 2), crop pixels."""
+    parts: Array | None = None
+    """What the face parser made of the edited face, (1, C, n, n); None without one."""
+    age: int = 0
+    """How many frames ago that was."""
+
+
 @dataclass(eq=False)
 class StreamState:
     """What one frame hands to the next.
@@ -56,10 +73,8 @@ class StreamState:
     """Seconds of the last frame."""
     sighting: Sighting | None = None
     """Where the face was whose edit is shown or fades."""
-    pictures: Array | None = None
-    """What was generated last, for a face that was found."""
-    pictures_age: int = 0
-    """How many frames ago that was."""
+    drawn: Drawn | None = None
+    """What was generated last."""
     drawn_fault: Array | None = None
     """e of the last frame, where its inverted face was drawn after it was shown."""
     known_faults: int = 0
@@ -83,7 +98,7 @@ class StreamState:
         if Lost.EDIT in lost:
             self.level = 0.0
         if Lost.PICTURES in lost:
-            self.pictures, self.pictures_age = None, 0
+            self.drawn = None
             self.memory = replace(
                 self.memory, recurrent=self.memory.recurrent.at_rest(), redrawn=Redrawn(), change=None, owed=None
             )

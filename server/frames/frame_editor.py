@@ -23,6 +23,10 @@ from server.frames.stream_protocol import Stream
 logger = logging.getLogger(__name__)
 
 
+HURRIED_AFTER = 0.01
+"""A picture that had to wait so many seconds came faster than they are made: the next one will soon be there."""
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class SessionFrame(Guardable):
     """A picture on its way through a session, and what is known of it so far."""
@@ -32,6 +36,8 @@ class SessionFrame(Guardable):
     arrived: float
     """When it came, and when its first stage began, seconds of the server's clock."""
     began: float = 0.0
+    located: float = 0.0
+    """When its first stage was done."""
     seconds: float = 0.0
     """Its time in the video."""
     camera: str = ""
@@ -48,6 +54,8 @@ class SessionFrame(Guardable):
     """Whether one was found."""
     faces: tuple[SeenFace, ...] = ()
     """Which, and where."""
+    reused: bool = False
+    """Whether it shows faces that were made for the picture before."""
     error: str | None = None
     """Why it goes out unedited, or not at all."""
     stage_ms: Mapping[str, float] = field(default_factory=dict)
@@ -124,11 +132,14 @@ class FrameEditor:
 
     def _locate(self, begun: SessionFrame) -> SessionFrame:
         record = self._stream.locate(to_rgb(begun.source), begun.seconds)
-        return replace(begun, record=record, advice=advice_for(begun.source, record.sighting))
+        advice = advice_for(begun.source, record.sighting)
+        return replace(begun, record=record, advice=advice, located=self._clock())
 
     def _generate(self, begun: SessionFrame, *, edits: Mapping[str, float]) -> SessionFrame:
         assert begun.record is not None
-        return replace(begun, record=self._stream.generate(begun.record, edits))
+        waited = begun.began - begun.arrived + self._clock() - begun.located
+        record = replace(begun.record, hurried=waited > HURRIED_AFTER)
+        return replace(begun, record=self._stream.generate(record, edits))
 
     def _blend(self, made: SessionFrame) -> SessionFrame:
         assert made.record is not None
@@ -138,6 +149,7 @@ class FrameEditor:
             shown=self._picture(result, made.source),
             face=result.face,
             faces=faces_of(made.record),
+            reused=any(face.pictures_reused for face in made.record.members.values()),
             error=result.error,
             stage_ms={"wait": 1000 * (made.began - made.arrived), **result.stage_ms},
             advice=made.advice | {COVERED} if result.covered > COVERED_SHARE else made.advice,

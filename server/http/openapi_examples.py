@@ -61,6 +61,7 @@ NUMBERS: dict[str, Any] = {
     "frames_dropped": 3642,
     "frames_failed": 0,
     "frames_without_face": 4,
+    "frames_reused": 1204,
     "audio_delay_ms": 97.0,
     "badge": [12, 444, 190, 24],
     "pace": {"level": 0, "max_fps": None, "cadence": 1, "inverted_after": 0.016},

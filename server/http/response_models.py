@@ -70,6 +70,9 @@ class SessionNumbers(SessionState):
     frames_dropped: int
     frames_failed: int
     frames_without_face: int
+    frames_reused: Annotated[
+        int, Field(description="Pictures that came before the last was done, and show its faces, moved along.")
+    ]
     audio_delay_ms: Annotated[float | None, Field(description="How late the sound is sent, to be in step.")]
     badge: Annotated[
         tuple[int, int, int, int] | None,

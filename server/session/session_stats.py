@@ -82,6 +82,7 @@ class SessionStats:
         self.counts["processed"] += 1
         self.counts["failed"] += failed
         self.counts["without_face"] += not done.face
+        self.counts["reused"] += done.reused
         self._outcomes.append(failed)
         self.face, self.picture = done.face, done.camera
         self.advice.add(done.advice)
@@ -169,6 +170,7 @@ class SessionStats:
             "frames_dropped": sum(count for name, count in counts.items() if name.startswith("dropped_")),
             "frames_failed": counts["failed"],
             "frames_without_face": counts["without_face"],
+            "frames_reused": counts["reused"],
         }
 
 

@@ -16,8 +16,9 @@ import pytest
 from rigid.arrays import Array, Pixels
 from rigid.composite.compositor import CompositeKind
 from rigid.edits.edit_effect import EditEffect
+from rigid.face.alignment import TrackedFace
 from rigid.face.masks import feather, hair_mask, oval_mask
-from rigid.geometry import inverse, resample
+from rigid.geometry import apply, inverse, resample
 from rigid.models.contract import CLASSES, RecurrentState
 from rigid.stream.face_stream import FaceStream, StepResult, StreamOptions
 from rigid.stream.fading import Fade
@@ -471,6 +472,65 @@ def test_at_a_cadence_the_networks_run_for_each_so_many_frames_and_every_frame_i
         assert result.edited and result.error is None
         counted.append(runtime.inverted - 2)
     assert counted == [0, 0, 1, 1, 1, 2, 2]
+
+
+SPARED = StreamOptions(fade=Fade(seconds=0.0, frames=1), edited_after=3 / TINY.image_size)
+
+
+def hurry(stream: FaceStream, edits: Mapping[str, float], number: int) -> StepResult:
+    """A frame for which there is less time."""
+    located = stream.locate(textured_frame(), number / 25)
+    return stream.blend(stream.generate(replace(located, hurried=True), edits))
+
+
+def test_of_hurried_frames_every_second_one_shows_the_faces_of_the_last() -> None:
+    runtime = FakeRuntime()
+    stream = make_stream(runtime, options=SPARED)
+    first = stream.step(textured_frame(), LIGHT, 0.0)
+    counted = []
+    for number in range(1, 6):
+        result = hurry(stream, LIGHT, number)
+        assert result.edited and result.error is None
+        counted.append(runtime.inverted - 2)
+    assert counted == [0, 1, 1, 2, 2]
+    assert np.abs(result.frame.astype(int) - first.frame).mean() < 1, "the same face in the same place"
+    stream.step(textured_frame(), LIGHT, 6 / 25)
+    assert runtime.inverted - 2 == 3, "there is time"
+
+
+class Speaking(FixedTracker):
+    """The face's landmarks move `far` pixels in their crop at every frame."""
+
+    def __init__(self, far: float) -> None:
+        super().__init__()
+        self._far = far
+
+    def track(self, frame: Pixels, timestamp: float) -> TrackedFace | None:
+        seen = super().track(frame, timestamp)
+        assert seen is not None
+        moved = seen.landmarks_in_crop + np.float32(self._far * self.seen / np.sqrt(2))
+        return replace(seen, landmarks=apply(inverse(self.transform), moved).astype(np.float32))
+
+
+@pytest.mark.parametrize(("far", "edits", "generated"), [(2.0, LIGHT, 0), (4.0, LIGHT, 1), (2.0, {"light": 0.9}, 1)])
+def test_a_hurried_frame_has_its_own_faces_where_the_last_ones_will_not_do(
+    far: float, edits: dict[str, float], generated: int
+) -> None:
+    runtime = FakeRuntime()
+    stream = make_stream(runtime, Speaking(far), SPARED)
+    stream.step(textured_frame(), LIGHT, 0.0)
+    before = runtime.inverted
+    assert hurry(stream, edits, 1).edited
+    assert runtime.inverted - before == generated
+
+
+def test_of_faces_shown_again_the_real_one_alone_is_parsed() -> None:
+    runtime = parsing(background=(slice(0, 16), slice(0, 8)))
+    stream = make_stream(runtime, options=SPARED)
+    first = stream.step(textured_frame(), LIGHT, 0.0)
+    second = hurry(stream, LIGHT, 1)
+    assert runtime.parsed == [2, 1]
+    np.testing.assert_allclose(second.frame, first.frame, atol=1)
 
 
 def test_what_was_made_before_is_not_blended_onto_a_face_that_comes_back() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -185,6 +186,16 @@ def test_the_state_of_one_face_is_none_of_several() -> None:
     single = FaceStream(FakeRuntime(), FixedTracker(), Brighten())
     with pytest.raises(ValueError, match="start a new stream"):
         make_group(People()).restore(single.save())
+
+
+def test_a_hurried_frame_is_so_for_every_face() -> None:
+    runtime, spared = FaultyRuntime(), replace(AT_ONCE, edited_after=1.0)
+    group = GroupStream(runtime, make_tracker(two_people(), 2), Brighten(), spared)
+    show(group, {"light": 1.0})
+    before = runtime.inverted
+    located = replace(group.locate(picture_at(4 / FPS), 4 / FPS), hurried=True)
+    shown = group.blend(group.generate(located, {"light": 1.0})).frame
+    assert runtime.inverted == before and changed(shown, 4) == {"left": True, "right": True}
 
 
 def test_with_less_time_the_largest_face_is_generated_more_often() -> None:

@@ -17,7 +17,7 @@ from rigid.inversion.latents import Anchor
 from rigid.inversion.redrawing import Redrawn
 from rigid.models.contract import RecurrentState
 from rigid.stream.fading import THUMBNAIL_SHAPE
-from rigid.stream.stream_state import Lost, StreamState, state_from_bytes, state_to_bytes
+from rigid.stream.stream_state import Drawn, Lost, StreamState, state_from_bytes, state_to_bytes
 from tests.fakes import TINY
 
 
@@ -54,7 +54,7 @@ def test_a_state_comes_back_exactly(state: StreamState) -> None:
 def running_state() -> StreamState:
     state = full_state()
     state.memory = replace(state.memory, redrawn=Redrawn({"smile": 1.0}, 0))
-    state.pictures, state.pictures_age = np.zeros((2, 3, 4, 4), np.float32), 1
+    state.drawn = Drawn(np.zeros((2, 3, 4, 4), np.float32), {}, np.zeros((478, 2)))
     faces = Faces(*(np.zeros((64, 64, 3), np.float32) for _ in range(3)))
     state.shown = TemporalFilter().steady(faces, {}, None)
     return state
@@ -68,7 +68,7 @@ def left(state: StreamState) -> set[str]:
         "codes": recurrent.late_codes is not None,
         "anchor": anchor.recent is not None or anchor.gliding > 0,
         "redrawn": state.memory.redrawn.edits is not None,
-        "pictures": state.pictures is not None and state.pictures_age > 0,
+        "pictures": state.drawn is not None,
         "level": bool(state.level),
         "shown": state.shown is not None,
     }

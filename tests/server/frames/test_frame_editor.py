@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from av import VideoFrame
 
 from rigid.arrays import Pixels
 from rigid.files.badge import Badge
+from rigid.stream.frame_record import FrameRecord
 from server.frames.edit_timeline import SessionEdits
 from server.frames.frame_arrays import to_rgb
 from server.frames.frame_editor import FrameEditor, SessionFrame
@@ -73,6 +74,36 @@ def test_what_the_next_picture_needs_is_done_once_this_one_is_sent() -> None:
     editor = FrameEditor(Late(), SessionEdits(), lambda done: order.append("sent"), clock=ticking())
     editor.process(SessionFrame(source=picture(0), arrived=9.5))
     assert order == ["sent", "caught up"]
+
+
+class Listening(PaintingStream):
+    """Notes which pictures are hurried."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hurried: list[bool] = []
+
+    def generate(self, located: FrameRecord, edits: Mapping[str, float]) -> FrameRecord:
+        self.hurried.append(located.hurried)
+        return super().generate(located, edits)
+
+
+@pytest.mark.parametrize(("arrived", "hurried"), [(9.995, False), (9.98, True)])
+def test_a_picture_that_had_to_wait_is_hurried(arrived: float, hurried: bool) -> None:
+    stream = Listening()
+    editor = FrameEditor(stream, SessionEdits(), lambda done: None, clock=lambda: 10.0)
+    editor.process(SessionFrame(source=picture(0), arrived=arrived))
+    assert stream.hurried == [hurried]
+
+
+def test_what_a_picture_waits_between_its_stages_counts() -> None:
+    stream, now = Listening(), [10.0]
+    editor = FrameEditor(stream, SessionEdits(), lambda done: None, clock=lambda: now[0])
+    begun = editor.locate(SessionFrame(source=picture(0), arrived=10.0))
+    assert begun is not None
+    now[0] += 0.02
+    editor.generate(begun)
+    assert stream.hurried == [True]
 
 
 def test_the_stream_is_told_the_seconds() -> None:

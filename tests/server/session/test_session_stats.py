@@ -44,11 +44,14 @@ def test_a_session_without_a_picture_has_no_ages() -> None:
 def test_stage_times_are_medians_and_drops_are_summed() -> None:
     stats = SessionStats(Metrics(Readiness()))
     for milliseconds in (1.0, 100.0, 3.0):
-        stats.note_processed(processed(face=milliseconds < 50, stage_ms={"invert": milliseconds}))
+        stats.note_processed(
+            processed(face=milliseconds < 50, reused=milliseconds < 2, stage_ms={"invert": milliseconds})
+        )
     stats.counts.update(dropped_stale=2, dropped_unsent=1, dropped_unusable=1)
     told = stats.describe(0.0)
     assert told["stage_ms"] == {"invert": 3.0}
     assert (told["frames_without_face"], told["frames_dropped"], told["frame"]) == (1, 4, 3)
+    assert told["frames_reused"] == 1
 
 
 def test_the_share_of_failures_is_that_of_the_last_pictures() -> None:
