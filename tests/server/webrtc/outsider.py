@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -14,7 +16,7 @@ from typing import Any, cast
 import av
 import httpx
 import numpy as np
-from av import AudioFrame
+from av import AudioFrame, VideoFrame
 from numpy.typing import NDArray
 
 from server.app import create_app
@@ -94,23 +96,57 @@ def _told(client: subprocess.Popen[str]) -> dict[str, Any]:
     return told
 
 
-class Hearing:
-    """What happens at a peer, passed on; notes that sound comes."""
+STEADY = 40
+"""Half a second's pictures and sounds, none of which came quicker than those before: no rush is left of the begin."""
 
-    def __init__(self, events: PeerEvents, heard: threading.Event) -> None:
-        self._events, self._heard = events, heard
+
+class Flow:
+    """How late a client's pictures and sounds come, against the quickest of each."""
+
+    def __init__(self) -> None:
+        self._quickest: dict[str, float] = {}
+        self._late: dict[str, float] = {}
+        self._steady = 0
+
+    def note(self, kind: str, frame: AudioFrame | VideoFrame) -> None:
+        """Note that one came."""
+        assert frame.time is not None
+        way = time.monotonic() - frame.time
+        quickest = self._quickest.get(kind, math.inf)
+        self._steady = 0 if way < quickest - 0.01 else self._steady + 1
+        self._quickest[kind] = min(way, quickest)
+        self._late[kind] = way - self._quickest[kind]
+
+    def is_steady(self) -> bool:
+        """Whether both come, and not in a rush."""
+        return len(self._late) == 2 and self._steady >= STEADY
+
+    def late(self) -> float:
+        """Seconds, of both together: so much of a film may have pictures alone, or sounds alone."""
+        return sum(self._late.values())
+
+
+class Noting:
+    """What happens at a peer, passed on; its pictures and sounds are noted."""
+
+    def __init__(self, events: PeerEvents, flow: Flow) -> None:
+        self._events, self._flow = events, flow
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._events, name)
 
+    def on_picture(self, frame: VideoFrame) -> None:
+        self._flow.note("picture", frame)
+        self._events.on_picture(frame)
+
     def on_sound(self, frame: AudioFrame) -> None:
-        self._heard.set()
+        self._flow.note("sound", frame)
         self._events.on_sound(frame)
 
 
-def hearing(heard: threading.Event) -> MakePeer:
-    """Makes peers that note in `heard` that sound comes."""
-    return lambda config, events, *others: Peer(config, cast(PeerEvents, Hearing(events, heard)), *others)
+def noting(flow: Flow) -> MakePeer:
+    """Makes peers of which `flow` is noted."""
+    return lambda config, events, *others: Peer(config, cast(PeerEvents, Noting(events, flow)), *others)
 
 
 FILM_SECONDS = 1.5
@@ -123,23 +159,23 @@ class Film:
     light: float
     """Of its last picture, the mean."""
     loudness: float
-    """Of the sound in its middle, the mean amplitude; full scale is 32,767."""
+    """Of the sound's loudest quarter of a second, the mean amplitude; full scale is 32,767."""
     last: NDArray[np.uint8]
     """Its last picture, RGB (H, W, 3)."""
 
 
 def filmed(folder: Path, *command: str, sending: Sending = lambda told: nullcontext()) -> Film:
     """The recording in `folder` of a client that sends for a moment, is edited and leaves."""
-    config, heard = ServerConfig(api_keys=(KEY,), recordings=folder, badge=False), threading.Event()
+    config, flow = ServerConfig(api_keys=(KEY,), recordings=folder, badge=False), Flow()
     # The session does not end because this machine has more to do than it can.
     config = replace(config, connect_seconds=PATIENCE_SECONDS, dead_seconds=PATIENCE_SECONDS)
-    app = create_app(config, LightStream, attributes(), make_peer=hearing(heard))
+    app = create_app(config, LightStream, attributes(), make_peer=noting(flow))
     with serving(app) as url, outsider(url, *command) as client:
         with sending(client.told):
             client.wait_for_pictures(10)
-            assert heard.wait(PATIENCE_SECONDS)
+            eventually(flow.is_steady, "sound, and none of it in a rush")
             client.http.post(f"{client.address}/recording").raise_for_status()
-            eventually(lambda: client.numbers()["recording"]["seconds"] >= FILM_SECONDS, "a film")
+            eventually(lambda: client.numbers()["recording"]["seconds"] >= FILM_SECONDS + flow.late(), "a film")
             kept = client.http.delete(f"{client.address}/recording").json()
         assert client.numbers()["frames_failed"] == 0
         client.leave()
@@ -150,6 +186,6 @@ def _read(path: Path) -> Film:
     with av.open(str(path)) as container:
         pictures = [one.to_ndarray(format="rgb24").astype(np.uint8) for one in container.decode(video=0)]
     with av.open(str(path)) as container:
-        sounds = np.concatenate([one.to_ndarray()[0] for one in container.decode(audio=0)])
-    middle = sounds[len(sounds) // 3 : 2 * len(sounds) // 3]
-    return Film(float(pictures[-1].mean()), float(np.abs(middle).mean() * 32767), pictures[-1])
+        sounds = np.abs(np.concatenate([one.to_ndarray()[0] for one in container.decode(audio=0)]))
+    parts = np.array_split(sounds, max(1, round(len(sounds) / 12_000)))
+    return Film(float(pictures[-1].mean()), 32767 * max(float(one.mean()) for one in parts), pictures[-1])
