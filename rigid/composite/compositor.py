@@ -5,8 +5,8 @@ With I the real aligned face, O the inverted, E the edited one, M the feathered 
 - `change`: I + M · (1 - k) · (E + l - I), Eq. 7 with its mask drawn back where the edit changed nothing. k says how far
   the real face stays: exp(-(d / (τ + e))²), with d how much E differs from O, and e how much O differs from I in more
   than colour: where O shows another mouth than I, E does, too, and only a larger change is worth it. Where O is
-  inferred or moved along, e is the last drawn one's. k is 0 where a face that gets another mouth is drawn anew.
-  l = G(I - O) brings the real one's colours.
+  inferred, e is the last drawn one's. k is 0 where a face that gets another mouth is drawn anew. l = G(I - O) brings
+  the real one's colours.
   Edits of the hair are drawn in the same way over the face, inside a mask of the hair.
 - `paper`: M · E + (1 - M) · I, Eq. 7 itself: another, smoother person wherever the mask is.
 
@@ -62,8 +62,7 @@ class Faces:
     bare: Array | None = None
     """The face edited but for what is meant for the hair; None where that is the same, or all that is edited."""
     drawn_fault: Array | None = None
-    """e of the last frame whose O was drawn, where this one's is inferred from E or moved along; None where it was
-    drawn."""
+    """e of the last frame whose O was drawn, where this one's is inferred from E; None where it was drawn."""
 
     @cached_property
     def fault(self) -> Array:

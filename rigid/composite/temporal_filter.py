@@ -89,8 +89,7 @@ class TemporalFilter:
         sight, faces = _Sight.of(real), last.faces
         flow = _enlarge(self._flow(sight, last.sight), len(real))
         bare = None if faces.bare is None else warp(faces.bare, flow)
-        # what is moved differs from the real face a little more than what was drawn, which is no fault of E
-        moved = Faces(real, warp(faces.inverted, flow), warp(faces.edited, flow), bare, faces.fault)
+        moved = Faces(real, warp(faces.inverted, flow), warp(faces.edited, flow), bare)
         return Steadied(moved, last.edits, sight, tuple(warp(mask, flow) for mask in last.masks))
 
     def _hold(self, given: Steadied, last: Steadied) -> Steadied:
