@@ -188,7 +188,9 @@ async def until_recorded(world: World, viewer: Viewer, what: str, least: float) 
     told: dict[str, Any] = {}
 
     async def has_as_many() -> bool:
-        told.update((await world.http.get(f"{viewer.url}/stats")).json()["recording"])
+        answer = await world.http.get(f"{viewer.url}/stats")
+        assert answer.status_code == 200, answer.text
+        told.update(answer.json()["recording"])
         return bool(told[what] >= least)
 
     await until(has_as_many)

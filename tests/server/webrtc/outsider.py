@@ -48,8 +48,9 @@ class Outsider:
         return f"/api/v1/sessions/{self.session['id']}"
 
     def numbers(self) -> dict[str, Any]:
-        answer: dict[str, Any] = self.http.get(f"{self.address}/stats").json()
-        return answer
+        answer = self.http.get(f"{self.address}/stats")
+        assert answer.status_code == 200, answer.text
+        return cast(dict[str, Any], answer.json())
 
     def wait_for_pictures(self, count: int) -> None:
         """Until so many edited ones have gone out."""
