@@ -484,7 +484,7 @@ async def running(
         return streams[-1]
 
     # The words would lie on what is painted.
-    config = replace(config or ServerConfig(), badge=False, min_fps=min_fps)
+    config = replace(config or ServerConfig(connect_seconds=PATIENCE_SECONDS), badge=False, min_fps=min_fps)
     offered |= {"warm_up": warm_up, "make_peer": make_peer, "tick_seconds": tick_seconds}
     app = create_app(config, make, library, **offered)
     async with app.router.lifespan_context(app):

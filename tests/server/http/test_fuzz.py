@@ -72,6 +72,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[schemath
             max_sessions=50,
             idle_seconds=3600,
             dead_seconds=3600,
+            connect_seconds=PATIENCE_SECONDS,
             allow_uploads=True,
             max_upload_bytes=1 << 16,
             recordings=folder / "films",

@@ -65,12 +65,13 @@ async def test_age_is_bounded_when_the_model_is_ten_times_slower_than_the_camera
             lag = Lag()
             seen = await viewer.see(20)
             stats = (await world.http.get(f"{viewer.url}/stats")).json()
-    assert_bounded(seen, lag.stop())
+    late = lag.stop()
+    assert_bounded(seen, late)
     assert stats["fps_out"] < 11
     assert stats["fps_in"] > 2 * stats["fps_out"]
     # two are in hand, one waits
     assert stats["frames_dropped"] >= stats["frames_in"] - stats["frames_out"] - 3
-    assert stats["age_ms"]["p95"] < 1000
+    assert stats["age_ms"]["p95"] < 1000 * (1.0 + 2 * late)
 
 
 async def overload() -> tuple[list[Seen], float, list[float]]:
