@@ -31,8 +31,8 @@ LIVE_INVERTED_AFTER = 4 / 256
 """Live video has no time to draw two pictures of every face. At 13 frames a second a third of the inverted faces is
 drawn, and a smile keeps 99% of its strength on the nine validation clips (`docs/performance.md`)."""
 LIVE_EDITED_AFTER = 2.5 / 256
-"""With every second frame moved along up to there, a smile keeps 99% of its strength, and the picture is the same to the
-eye (`docs/performance.md`)."""
+"""With every second frame moved along up to there, a smile keeps 99% of its strength, and the picture is the same to
+the eye (`docs/performance.md`)."""
 DEFAULT_FADE = Fade(seconds=0.25, frames=2)
 
 
