@@ -5,10 +5,11 @@ are kept real where the edit is not to change them. Here the edit d, the same fo
 shown. With I real faces and O their inversions, E = G(w + d, n), y what a stream shows of it, c the male log odds of y
 and s the side it is to come to, -1 or 1, it minimises
 
-    softplus(MARGIN - s · c) + what y changes, and its mean light, what E changes outside M, and of where eyes, brows
+    softplus(MARGIN - s · c)² / 2 + what y changes, and its mean light, what E changes outside M, and of where eyes, brows
     and mouth are, age and expression,
 
 over faces of the other side, each seen a little displaced and mirrored, so that no pattern is found that only fools it.
+Squared, as those with the most to go, bearded or grimacing, stay behind where all pull alike.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def find_inside(descent: Descent, critics: Critics, shots: Shots, side: int, rep
     def judge(made: Tensor, chosen: list[int], random: np.random.Generator) -> tuple[Tensor, str]:
         odds, cost = _judge(made, shots, chosen, critics, random)
         words = f"male log odds {odds.mean().item():+.2f}, side effects {cost.item():.2f}"
-        return F.softplus(MARGIN - side * odds).mean() + cost, words
+        return F.softplus(MARGIN - side * odds).square().mean() / 2 + cost, words
 
     return descent.run(shots.codes, judge, report)
 

@@ -45,7 +45,7 @@ def judge(faces: Tensor) -> tuple[Tensor, Tensor]:
     """Faces that are darker below than above are male, whatever makes them so; all are of one age."""
     light = faces.mean((1, 3)) / 127.5
     half = light.shape[1] // 2
-    return torch.full((len(faces),), 30.0), 10 * (light[:, :half].mean(1) - light[:, half:].mean(1))
+    return torch.full((len(faces),), 30.0), 5 * (light[:, :half].mean(1) - light[:, half:].mean(1))
 
 
 def express(faces: Tensor) -> Tensor:
