@@ -29,7 +29,7 @@ from rigid.stream.face_stream import FaceStream
 from rigid.training.walks import early_only
 
 PROFILE = "mobile-256"
-SHOWN = (("smile", 1.0, 25), ("age", 1.0, 19), ("beard", 1.0, 8), ("glasses", 1.0, 15), ("heavy_makeup", 1.0, 1))
+SHOWN = (("smile", 1.0, 19), ("age", 1.0, 8), ("beard", 1.0, 25), ("glasses", 1.0, 15), ("heavy_makeup", 1.0, 1))
 """An attribute, its strength, and the seed of the face that wears it."""
 TRUNCATION = (0.7, 0.7)
 FRAMES, RATE = 12, 8.0
