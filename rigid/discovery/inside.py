@@ -5,8 +5,8 @@ are kept real where the edit is not to change them. Here the edit d, the same fo
 shown. With I real faces and O their inversions, E = G(w + d, n), y what a stream shows of it, c the male log odds of y
 and s the side it is to come to, -1 or 1, it minimises
 
-    softplus(MARGIN - s · c)² / 2 + what y changes, and its mean light, what E changes outside M, and of where eyes, brows
-    and mouth are, age and expression,
+    softplus(MARGIN - s · c)² / 2 + what y changes, and its mean light, what E changes outside M, and of where eyes,
+    brows and mouth are, age and expression,
 
 over faces of the other side, each seen a little displaced and mirrored, so that no pattern is found that only fools it.
 Squared, as those with the most to go, bearded or grimacing, stay behind where all pull alike.
