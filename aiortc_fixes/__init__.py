@@ -28,6 +28,7 @@ from aiortc_fixes.dtls import create_ssl_context
 from aiortc_fixes.gnutls import do_handshake, speak_gnutls
 from aiortc_fixes.h264 import choose_encoder, common_codecs, describe_h264, find_common_codecs
 from aiortc_fixes.ice import (
+    ask_before_answering,
     find_last_heard,
     gather_component_candidates,
     limit_gathering,
@@ -74,6 +75,7 @@ def install() -> None:
     replace(aiortc.rtcrtpreceiver, "TimestampMapper", SerialTimestampMapper)
     replace(aioice.ice, "get_host_addresses", list_host_addresses)
     replace(aioice.ice.StunProtocol, "datagram_received", note_datagram)
+    replace(aioice.ice.Connection, "request_received", ask_before_answering)
     replace(aioice.ice.Connection, "get_component_candidates", gather_component_candidates)
     replace(SessionDescription, "parse", parse)
     replace(RTCDtlsTransport, "_do_handshake", do_handshake)

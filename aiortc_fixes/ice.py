@@ -16,8 +16,11 @@ from weakref import WeakKeyDictionary
 
 import aioice.ice
 import aioice.turn
+from aioice import stun
 from aioice.candidate import Candidate, candidate_foundation, candidate_priority
 from aiortc import RTCPeerConnection
+
+from aiortc_fixes.privates import replace
 
 
 def wait_for_checks(sdp: str) -> str:
@@ -83,6 +86,43 @@ def note_datagram(self: aioice.ice.StunProtocol, data: bytes | str, addr: tuple[
     if any(pair.remote_addr == tuple(addr[:2]) for pair in self.receiver._nominated.values()):
         _heard[self.receiver] = time.monotonic()
     _datagram_received(self, data, addr)
+
+
+_request_received = aioice.ice.Connection.request_received
+EARLY_SECONDS = 0.02
+"""How often it is looked whether a check that came early can be answered."""
+
+
+def ask_before_answering(
+    self: aioice.ice.Connection, message: stun.Message, addr: tuple[str, int], protocol: aioice.ice.StunProtocol
+) -> None:
+    """Replace aioice's own: the response to a peer's check goes out behind the check of this side that it triggers.
+
+    FFmpeg's muxer begins DTLS with that response and answers no check from then on. On a busy machine the other one
+    came later, and the connection did not come about.
+    """
+    answers: list[stun.Message] = []
+    replace(protocol, "send_stun", lambda answer, _addr: answers.append(answer))
+    try:
+        _request_received(self, message, addr, protocol)
+    finally:
+        del protocol.send_stun
+    for one in answers:
+        if one.message_class == stun.Class.RESPONSE:
+            asyncio.get_running_loop().call_soon(_answer, self, protocol, one, addr)
+        else:
+            protocol.send_stun(one, addr)
+
+
+def _answer(
+    connection: aioice.ice.Connection, protocol: aioice.ice.StunProtocol, answer: stun.Message, addr: tuple[str, int]
+) -> None:
+    if connection._closing:
+        return
+    if connection._early_checks_done:
+        protocol.send_stun(answer, addr)
+    else:
+        asyncio.get_running_loop().call_later(EARLY_SECONDS, _answer, connection, protocol, answer, addr)
 
 
 def list_host_addresses(use_ipv4: bool, use_ipv6: bool) -> list[str]:

@@ -18,6 +18,7 @@ import aiortc.codecs
 import av
 import numpy as np
 import pytest
+from aioice import stun
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.codecs import h264, vpx
 from aiortc.jitterbuffer import JitterBuffer, JitterFrame
@@ -509,6 +510,36 @@ async def test_a_server_that_never_answers_holds_nothing_up_for_long() -> None:
             assert time.monotonic() - began < 2, "aioice itself waits five seconds"
             assert connection.local_candidates
             await connection.close()
+
+
+async def order_of_checks() -> list[stun.Class]:
+    """What a peer gets for its check, in order, over a socket of its own."""
+    connection = aioice.ice.Connection(ice_controlling=False)
+    await connection.gather_candidates()
+    connection.remote_username, connection.remote_password = "abcd", "x" * 22
+    connecting = asyncio.create_task(connection.connect())
+    check = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
+    check.attributes["USERNAME"] = f"{connection.local_username}:abcd"
+    check.attributes["PRIORITY"], check.attributes["ICE-CONTROLLING"] = 1, 1
+    check.add_message_integrity(connection.local_password.encode())
+    loop, (candidate, *_) = asyncio.get_running_loop(), connection.local_candidates
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.setblocking(False)
+        await loop.sock_sendto(peer, bytes(check), (candidate.host, candidate.port))
+        came = [await asyncio.wait_for(loop.sock_recv(peer, 1500), PATIENCE_SECONDS) for _ in range(2)]
+    await connection.close()
+    await asyncio.gather(connecting, return_exceptions=True)
+    return [stun.parse_message(one).message_class for one in came]
+
+
+async def test_aioice_still_answers_before_it_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aioice.ice.Connection, "request_received", ice_fixes._request_received)
+    assert await order_of_checks() == [stun.Class.RESPONSE, stun.Class.REQUEST]
+
+
+async def test_a_peers_check_is_answered_after_its_own_was_sent() -> None:
+    aiortc_fixes.install()
+    assert await order_of_checks() == [stun.Class.REQUEST, stun.Class.RESPONSE]
 
 
 async def test_a_machine_without_a_network_connects_to_itself(monkeypatch: pytest.MonkeyPatch) -> None:
