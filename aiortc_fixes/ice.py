@@ -82,8 +82,10 @@ def _ice_connections(peer: RTCPeerConnection) -> list[aioice.ice.Connection]:
 
 def note_datagram(self: aioice.ice.StunProtocol, data: bytes | str, addr: tuple[Any, ...]) -> None:
     """Replace aioice's own: it also notes when a datagram of the peer came."""
-    # Of the peer's own address only: anyone can send to an open port.
-    if any(pair.remote_addr == tuple(addr[:2]) for pair in self.receiver._nominated.values()):
+    # Of the peer's own addresses only: anyone can send to an open port. Where it has several, both ends choose among
+    # them, on a busy machine not the same.
+    ways = [pair for pair in self.receiver._check_list if pair.state == aioice.ice.CandidatePair.State.SUCCEEDED]
+    if any(pair.remote_addr == tuple(addr[:2]) for pair in ways):
         _heard[self.receiver] = time.monotonic()
     _datagram_received(self, data, addr)
 

@@ -542,6 +542,22 @@ async def test_a_peers_check_is_answered_after_its_own_was_sent() -> None:
     assert await order_of_checks() == [stun.Class.REQUEST, stun.Class.RESPONSE]
 
 
+async def test_a_sign_of_life_counts_whichever_way_of_a_peers_it_comes() -> None:
+    connection = aioice.ice.Connection(ice_controlling=False)
+    await connection.gather_candidates()
+    protocol = connection._protocols[0]
+    hosts = [aioice.Candidate("f", 1, "udp", 1, host, 9, "host") for host in ("192.0.2.1", "192.0.2.2", "192.0.2.3")]
+    chosen, other, unchecked = (aioice.ice.CandidatePair(protocol, one) for one in hosts)
+    chosen.state = other.state = aioice.ice.CandidatePair.State.SUCCEEDED
+    connection._check_list, connection._nominated = [chosen, other, unchecked], {1: chosen}
+    for host in ("192.0.2.3", "192.0.2.4"):
+        ice_fixes.note_datagram(protocol, b"\x80media", (host, 9))
+        assert connection not in ice_fixes._heard, "anyone can send"
+    ice_fixes.note_datagram(protocol, b"\x80media", ("192.0.2.2", 9))
+    assert connection in ice_fixes._heard
+    await connection.close()
+
+
 async def test_a_machine_without_a_network_connects_to_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ice_fixes, "_addresses", lambda use_ipv4, use_ipv6: [])
     assert list_host_addresses(True, True) == ["127.0.0.1"]
